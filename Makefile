@@ -1,0 +1,59 @@
+# Everything a fresh checkout needs: Python >= 3.11, git and make. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TURNUP := $(BIN)/turnup
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
+
+# A moved checkout has scripts that point to the old place: make the environment anew.
+ifneq ($(shell cat $(VENV)/.home 2>/dev/null),$(CURDIR))
+$(shell rm -rf $(VENV))
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test test-slow check format schema reset lock clean
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(VENV)/.deps: requirements.lock requirements-uv.lock deploy/environment.py
+	@$(PYTHON) deploy/environment.py requirements.lock
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.deps requirements-dev.lock
+	@$(PYTHON) deploy/environment.py requirements-dev.lock
+	@touch $@
+
+serve: $(VENV)/.deps ## Set everything up and serve on 127.0.0.1:$PORT (8000), demo data included
+	@$(TURNUP) serve
+
+test: $(VENV)/.dev ## Run the tests, from nothing
+	@$(BIN)/pytest
+
+test-slow: $(VENV)/.dev ## Run the long lanes too: storms, long fuzz, browser, real parties
+	@$(BIN)/pytest -m slow
+
+check: $(VENV)/.dev ## Format, lint, types, import contracts, schema drift
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(TURNUP) schema --check
+
+format: $(VENV)/.dev ## Rewrite the code in the house format
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --quiet --fix .
+
+schema: $(VENV)/.deps ## Rewrite schema.graphql from the code
+	@$(TURNUP) schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+reset: $(VENV)/.deps ## Bring the demo data back
+	@$(TURNUP) seed --reset
+
+lock: $(VENV)/.dev ## Resolve the lock files anew, with hashes and no download addresses
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock $(LOCK) -o requirements-dev.lock
+
+
+clean: ## Remove the virtual environment and caches (data in .turnup stays)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
