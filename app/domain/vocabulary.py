@@ -96,6 +96,16 @@ class CallTarget(StrEnum):
 
 
 @unique
+class CallTrigger(StrEnum):
+    """What leads a call along a branch of its flow: the call itself, a key, no key in time, or a wrong key."""
+
+    DIRECT = "DIRECT"
+    DIGIT = "DIGIT"
+    TIMEOUT = "TIMEOUT"
+    INVALID = "INVALID"
+
+
+@unique
 class ApprovalStatus(StrEnum):
     """What became of a request for approval."""
 

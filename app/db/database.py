@@ -1,0 +1,160 @@
+"""The pool of connections and the two transactions a request may hold: a reading and a writing one.
+
+A reading is one REPEATABLE READ, READ ONLY transaction: everything a query returns belongs to one snapshot.
+Each transaction signs its user in first, so that row-level security knows who asks before anything is read.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import orjson
+
+from app.db.statements import Statement
+from app.domain.viewer import Viewer, scope_of
+from app.domain.vocabulary import Role, UserStatus
+
+# Told before each round trip: what kind ("sql", "batch"), the statement's name, and facts; wraps the work.
+Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
+
+SIGN_IN = "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)"
+
+
+class UnknownUser(Exception):
+    """The token is genuine but no active user stands behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuspendedUser(UnknownUser):  # noqa: N818 - reads as what happened
+    """The user behind the token is suspended."""
+
+    user_id: str
+
+
+class DatabaseUnavailable(Exception):
+    """No connection could be had in time, or the server went away."""
+
+
+def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractContextManager[Any]:
+    """The observer of a database nobody watches."""
+    return nullcontext()
+
+
+class Transaction:
+    """One open transaction on one connection, with its signed-in viewer; statements run one after another."""
+
+    __slots__ = ("_connection", "_observe", "viewer")
+
+    def __init__(self, connection: Any, viewer: Viewer, observe: Observer) -> None:
+        self._connection = connection
+        self._observe = observe
+        self.viewer = viewer
+
+    async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
+        """Every row of a statement, as its structs."""
+        with self._observe("sql", statement.name, {}):
+            records = await self._connection.fetch(statement.sql, *statement.arguments(values))
+        build = statement.build
+        return [build(*record) for record in records]
+
+    async def fetch_one(self, statement: Statement, **values: Any) -> Any | None:
+        """The first row of a statement, or None."""
+        rows = await self.fetch(statement, **values)
+        return rows[0] if rows else None
+
+
+class Database:
+    """A bounded pool of connections of the app's role."""
+
+    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, wait_seconds: float, observe: Observer) -> None:
+        self._pool = pool
+        self._wait_seconds = wait_seconds
+        self._observe = observe
+
+    @classmethod
+    async def open(
+        cls, url: str, *, size: int, wait_seconds: float = 5.0, observe: Observer = unobserved
+    ) -> "Database":
+        """Open a pool of at most `size` connections; a caller waits `wait_seconds` for one before it is refused."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            statement_cache_size=512,
+            max_cached_statement_lifetime=0,
+            init=_prepare,
+            # Settings live and end with the transaction, and no session state is made: nothing to reset.
+            reset=_nothing_to_reset,
+            server_settings={"application_name": "turnup", "timezone": "UTC"},
+            timeout=wait_seconds,
+        )
+        return cls(pool, wait_seconds=wait_seconds, observe=observe)
+
+    async def close(self) -> None:
+        """Close every connection; those in use get a few seconds to finish."""
+        await self._pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """A bare connection, for health checks. Raises DatabaseUnavailable when none comes in time."""
+        try:
+            connection = await self._pool.acquire(timeout=self._wait_seconds)
+        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
+            raise DatabaseUnavailable from error
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def snapshot(self, subject: str, *, timeout_ms: int) -> AsyncIterator[Transaction]:
+        """A signed-in read-only transaction: one consistent snapshot of what the user may see.
+
+        `timeout_ms` becomes the statement timeout. Raises UnknownUser, SuspendedUser or DatabaseUnavailable.
+        """
+        async with self._transaction("REPEATABLE READ, READ ONLY", subject, timeout_ms) as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def writing(self, subject: str, *, timeout_ms: int) -> AsyncIterator[Transaction]:
+        """A signed-in READ COMMITTED transaction, committed when the block ends well, else rolled back."""
+        async with self._transaction("READ COMMITTED, READ WRITE", subject, timeout_ms) as transaction:
+            yield transaction
+
+    @asynccontextmanager
+    async def _transaction(self, mode: str, subject: str, timeout_ms: int) -> AsyncIterator[Transaction]:
+        async with self.connection() as connection:
+            await connection.execute(f"BEGIN ISOLATION LEVEL {mode}")
+            try:
+                yield Transaction(connection, await self._sign_in(connection, subject, timeout_ms), self._observe)
+            except BaseException:
+                # A connection that was cancelled in mid-statement is closed by the pool; do not hide the cause.
+                if not connection.is_closed():
+                    await connection.execute("ROLLBACK")
+                raise
+            await connection.execute("COMMIT")
+
+    async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
+        with self._observe("sql", "sign_in", {}):
+            record = await connection.fetchrow(SIGN_IN, subject, timeout_ms)
+        if record is None:
+            raise UnknownUser
+        if record["status"] != UserStatus.ACTIVE:
+            raise SuspendedUser(record["id"])
+        role = Role(record["role"])
+        listed = record["locations"]
+        scope = scope_of(role, frozenset(record["accounts"]), None if listed is None else frozenset(listed))
+        return Viewer(record["id"], record["name"], record["email"], role, scope)
+
+
+async def _prepare(connection: Any) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        )
+
+
+async def _nothing_to_reset(_connection: Any) -> None:
+    pass

@@ -1,0 +1,64 @@
+"""Bring a database to the newest revision, as its owner; and tell, as anyone, whether it is there."""
+
+from functools import cache
+from pathlib import Path
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.db.tables import SCHEMA
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+# Two servers that start at once migrate one after the other; the number is arbitrary and ours alone.
+MIGRATION_LOCK = 7_264_915
+
+
+async def migrate(owner_url: str) -> None:
+    """Run every missing migration in one transaction, as the role of `owner_url`.
+
+    Raises what PostgreSQL raises; nothing is left half done.
+    """
+    engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
+            await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            await connection.run_sync(_upgrade)
+    finally:
+        await engine.dispose()
+
+
+async def is_current(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Whether the database stands at the newest revision this code knows; the app's role may ask."""
+    try:
+        found = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608 - a constant
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
+        return False
+    return bool(found == newest_revision())
+
+
+@cache
+def newest_revision() -> str:
+    """The newest revision among the migrations of this code."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    assert head is not None, "there is at least one migration"  # noqa: S101 - shipped with the code
+    return head
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    connection.execute(text(f"GRANT USAGE ON SCHEMA {SCHEMA} TO turnup_app"))
+    connection.execute(text(f"GRANT SELECT ON {SCHEMA}.alembic_version TO turnup_app"))

@@ -1,0 +1,310 @@
+"""What a statement returns: one frozen struct a table, its fields the columns that are read, in order.
+
+Structs are built by position from the driver's records. A column that no reader needs (a token's subject,
+an approval's stored content) has no field and is never selected.
+"""
+
+from datetime import datetime, time
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Table
+
+from app.db import tables
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A row as it was read; compared by value."""
+
+
+class Account(Row, frozen=True):
+    id: str
+    name: str
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class User(Row, frozen=True):
+    id: str
+    name: str
+    email: str
+    role: str
+    status: str
+    account_id: str | None
+    revision: int
+    created_at: datetime
+
+
+class Grant(Row, frozen=True):
+    id: str
+    user_id: str
+    account_id: str
+    all_locations: bool
+    created_at: datetime
+
+
+class GrantLocation(Row, frozen=True):
+    grant_id: str
+    account_id: str
+    location_id: str
+
+
+class Location(Row, frozen=True):
+    id: str
+    account_id: str
+    name: str
+    line1: str | None
+    line2: str | None
+    city: str | None
+    state: str | None
+    zipcode: str | None
+    country: str | None
+    timezone: str | None
+    status: str
+    content_digest: str
+    live_payload_id: str | None
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class SectionState(Row, frozen=True):
+    account_id: str
+    location_id: str
+    section: str
+    revision: int
+    complete: bool
+
+
+class OnboardingSession(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    current_step: str
+    started_at: datetime
+    last_saved_at: datetime
+    submitted_at: datetime | None
+    submitted_by: str | None
+    closed_at: datetime | None
+    revision: int
+
+
+class Contact(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    purpose: str
+    name: str | None
+    email: str | None
+    phone: str | None
+    e164: str | None
+    revision: int
+
+
+class PhoneSystem(Row, frozen=True):
+    account_id: str
+    location_id: str
+    main_number: str | None
+    main_number_e164: str | None
+    caller_id_name: str | None
+    provider: str | None
+    outbound_prefix: str | None
+    voicemail: bool
+    extension_length: int | None
+    revision: int
+
+
+class Device(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    brand: str
+    model: str | None
+    mac_address: str | None
+    serial_number: str | None
+    label: str | None
+    revision: int
+
+
+class Person(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    first_name: str | None
+    last_name: str | None
+    email: str | None
+    mobile: str | None
+    mobile_e164: str | None
+    voicemail: bool
+    revision: int
+
+
+class Extension(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    number: str
+    label: str | None
+    person_id: str | None
+    device_id: str | None
+    revision: int
+
+
+class WorkingHours(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    weekday: int
+    opens: time
+    closes: time
+    passes_midnight: bool
+
+
+class CallFlow(Row, frozen=True):
+    account_id: str
+    location_id: str
+    kind: str
+    greeting: str | None
+    timeout_seconds: int | None
+    retries: int | None
+    revision: int
+
+
+class CallFlowOption(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    position: int
+    trigger: str
+    digit: str | None
+    target: str
+    extension_id: str | None
+    external_number: str | None
+    external_number_e164: str | None
+
+
+class Approval(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    location_revision: int
+    digest: str
+    requested_by: str
+    requested_at: datetime
+    status: str
+    decided_by: str | None
+    decided_at: datetime | None
+    comment: str | None
+    self_approved: bool
+
+
+class Override(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    opened_by: str
+    sections: list[str]
+    reason: str
+    ticket: str | None
+    opened_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+
+
+class ProvisioningPayload(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    sequence: int
+    version: str
+    state: str | None
+    document: str
+    document_digest: str
+    content_digest: str
+    location_revision: int
+    generated_by: str
+    generated_at: datetime
+    released_by: str | None
+    released_at: datetime | None
+    superseded_by: str | None
+    withdrawn_reason: str | None
+
+
+class Receipt(Row, frozen=True):
+    id: str
+    account_id: str
+    location_id: str
+    payload_id: str
+    kind: str
+    document_digest: str
+    received_by: str
+    received_at: datetime
+    reasons: list[Any]
+
+
+class AuditEntry(Row, frozen=True):
+    id: str
+    chain: str
+    number: int | None
+    account_id: str | None
+    location_id: str | None
+    action: str
+    outcome: str
+    code: str | None
+    actor_id: str | None
+    actor_role: str | None
+    request_id: str
+    reason: str | None
+    override_id: str | None
+    occurred_at: datetime
+
+
+class FieldChange(Row, frozen=True):
+    id: int
+    entry_id: str
+    table_name: str
+    row_id: str
+    field: str
+    before: Any
+    after: Any
+
+
+class DeviceModel(Row, frozen=True):
+    id: str
+    brand: str
+    model: str
+    lines: int
+    revision: int
+
+
+# The row of each table that is read through the API.
+ROW_OF_TABLE: dict[Table, type[Row]] = {
+    tables.account: Account,
+    tables.user: User,
+    tables.grant: Grant,
+    tables.grant_location: GrantLocation,
+    tables.location: Location,
+    tables.section: SectionState,
+    tables.onboarding_session: OnboardingSession,
+    tables.contact: Contact,
+    tables.phone_system: PhoneSystem,
+    tables.device: Device,
+    tables.person: Person,
+    tables.extension: Extension,
+    tables.working_hours: WorkingHours,
+    tables.call_flow: CallFlow,
+    tables.call_flow_option: CallFlowOption,
+    tables.approval: Approval,
+    tables.override: Override,
+    tables.provisioning_payload: ProvisioningPayload,
+    tables.receipt: Receipt,
+    tables.audit_entry: AuditEntry,
+    tables.field_change: FieldChange,
+    tables.device_model: DeviceModel,
+}
+
+
+def columns_of(table: Table) -> list[Column[Any]]:
+    """The columns that a table's row reads, in the order of its fields."""
+    return [table.c[field] for field in ROW_OF_TABLE[table].__struct_fields__]

@@ -1,0 +1,37 @@
+"""A statement: SQL that SQLAlchemy composed once, its parameters in order, and the struct each record becomes.
+
+Building and compiling happens once a process (or once a shape, behind a bounded cache); running it is the
+driver's own `fetch`. That keeps SQLAlchemy's expression language for composing and its cost off the requests.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.sql import ClauseElement
+
+_DIALECT = PGDialect_asyncpg()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Statement:
+    """Compiled SQL. `name` appears in spans; `parameters` are the names of $1, $2, ...; `build` makes a row."""
+
+    name: str
+    sql: str
+    parameters: tuple[str, ...]
+    build: Callable[..., Any]
+
+    def arguments(self, values: dict[str, Any]) -> list[Any]:
+        """The values in the order of the placeholders; raises KeyError for one that was not given."""
+        return [values[name] for name in self.parameters]
+
+
+def compiled(name: str, clause: ClauseElement, build: Callable[..., Any]) -> Statement:
+    """Compile a composed statement whose every value is a named bind parameter."""
+    result = clause.compile(dialect=_DIALECT)
+    constants = {key: value for key, value in result.params.items() if value is not None}
+    if constants:
+        raise ValueError(f"statement {name} carries values instead of parameters: {sorted(constants)}")
+    return Statement(name, str(result), tuple(result.positiontup or ()), build)

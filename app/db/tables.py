@@ -1,0 +1,610 @@
+"""Every table: its columns, keys and checks. What must never be false stands here as a constraint.
+
+Closed sets are text with a CHECK, because the equality of enum types is not leakproof and would lose its
+index behind row-level security. Every row that belongs to a location carries `account_id` and `location_id`
+with a composite foreign key, so that policies and statements compare a column of the row itself.
+Columns that lists are ordered by are NOT NULL, so that keyset pages need no special case.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKeyConstraint,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Time,
+    UniqueConstraint,
+    false,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from app.domain.vocabulary import (
+    ApprovalStatus,
+    CallFlowKind,
+    CallTarget,
+    CallTrigger,
+    ContactPurpose,
+    DeviceBrand,
+    LocationStatus,
+    PayloadState,
+    ReceiptKind,
+    Role,
+    Section,
+    UserStatus,
+)
+
+SCHEMA = "turnup"
+
+metadata = MetaData(
+    schema=SCHEMA,
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    },
+)
+
+
+def _id() -> Column[str]:
+    return Column("id", Text(collation="C"), nullable=False)
+
+
+def _ref(name: str, *, nullable: bool = False) -> Column[str]:
+    """A column that holds another row's id; ids compare byte by byte whatever the database's locale."""
+    return Column(name, Text(collation="C"), nullable=nullable)
+
+
+def _text(name: str, *, nullable: bool = False, default: str | None = "") -> Column[str]:
+    return Column(name, Text, nullable=nullable, server_default=None if nullable else default)
+
+
+def _moment(name: str, *, nullable: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable)
+
+
+def _now(name: str) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _revision() -> Column[int]:
+    return Column("revision", Integer, nullable=False, server_default="1")
+
+
+def _one_of(column: str, members: Iterable[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{member.value}'" for member in members)
+    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+
+
+def _id_form() -> CheckConstraint:
+    return CheckConstraint("id ~ '^[A-Za-z0-9_-]{1,64}$'", name="id_form")
+
+
+def _of_location() -> tuple[Column[str], Column[str]]:
+    return _ref("account_id"), _ref("location_id")
+
+
+def _location_key() -> ForeignKeyConstraint:
+    return ForeignKeyConstraint(
+        ["account_id", "location_id"], [f"{SCHEMA}.location.account_id", f"{SCHEMA}.location.id"]
+    )
+
+
+def _key(*columns: str, to: str) -> ForeignKeyConstraint:
+    """A foreign key to another row's `id`, deferred to the commit so that a replaced list may refer to itself."""
+    return ForeignKeyConstraint(
+        list(columns),
+        [f"{SCHEMA}.{to}.location_id", f"{SCHEMA}.{to}.id"] if len(columns) == 2 else [f"{SCHEMA}.{to}.id"],  # noqa: PLR2004 - a pair is (location, row)
+        deferrable=True,
+        initially="DEFERRED",
+    )
+
+
+account = Table(
+    "account",
+    metadata,
+    _id(),
+    Column("name", Text(collation="C"), nullable=False),
+    _revision(),
+    _now("created_at"),
+    _now("updated_at"),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    CheckConstraint("name <> ''", name="name_given"),
+    Index("ix_account_name_id", "name", "id"),
+)
+
+user = Table(
+    "user",
+    metadata,
+    _id(),
+    _text("subject", default=None),
+    _text("name", default=None),
+    _text("email", default=None),
+    _text("role", default=None),
+    _text("status", default=UserStatus.ACTIVE.value),
+    _ref("account_id", nullable=True),
+    _revision(),
+    _now("created_at"),
+    _now("updated_at"),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("subject"),
+    _key("account_id", to="account"),
+    _one_of("role", Role),
+    _one_of("status", UserStatus),
+    CheckConstraint("(role = 'CUSTOMER') = (account_id IS NOT NULL)", name="account_of_customers_only"),
+    Index("uq_user_email", text("lower(email)"), unique=True),
+    Index("ix_user_account_id", "account_id"),
+)
+
+grant = Table(
+    "grant",
+    metadata,
+    _id(),
+    _ref("user_id"),
+    _ref("account_id"),
+    Column("all_locations", Boolean, nullable=False),
+    _now("created_at"),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("user_id", "account_id"),
+    UniqueConstraint("id", "account_id"),
+    _key("user_id", to="user"),
+    _key("account_id", to="account"),
+)
+
+grant_location = Table(
+    "grant_location",
+    metadata,
+    _ref("grant_id"),
+    *_of_location(),
+    PrimaryKeyConstraint("grant_id", "location_id"),
+    ForeignKeyConstraint(
+        ["grant_id", "account_id"], [f"{SCHEMA}.grant.id", f"{SCHEMA}.grant.account_id"], ondelete="CASCADE"
+    ),
+    _location_key(),
+    Index("ix_grant_location_location_id", "location_id"),
+)
+
+location = Table(
+    "location",
+    metadata,
+    _id(),
+    _ref("account_id"),
+    Column("name", Text(collation="C"), nullable=False),
+    _text("line1", nullable=True),
+    _text("line2", nullable=True),
+    _text("city", nullable=True),
+    _text("state", nullable=True),
+    _text("zipcode", nullable=True),
+    _text("country", nullable=True),
+    _text("timezone", nullable=True),
+    _text("status", default=LocationStatus.NOT_STARTED.value),
+    _text("content_digest"),
+    _ref("live_payload_id", nullable=True),
+    _revision(),
+    _now("created_at"),
+    _now("updated_at"),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("account_id", "id"),
+    _key("account_id", to="account"),
+    ForeignKeyConstraint(
+        ["id", "live_payload_id"],
+        [f"{SCHEMA}.provisioning_payload.location_id", f"{SCHEMA}.provisioning_payload.id"],
+        name="fk_location_live_payload",
+        deferrable=True,
+        initially="DEFERRED",
+        use_alter=True,
+    ),
+    _one_of("status", LocationStatus),
+    Index("ix_location_name_id", "name", "id"),
+    Index("ix_location_updated_at_id", "updated_at", "id"),
+    Index("ix_location_account_id_name_id", "account_id", "name", "id"),
+    Index("ix_location_status_name_id", "status", "name", "id"),
+)
+
+section = Table(
+    "section",
+    metadata,
+    *_of_location(),
+    _text("section", default=None),
+    _revision(),
+    Column("complete", Boolean, nullable=False, server_default=false()),
+    PrimaryKeyConstraint("location_id", "section"),
+    _location_key(),
+    _one_of("section", Section),
+)
+
+onboarding_session = Table(
+    "onboarding_session",
+    metadata,
+    _id(),
+    *_of_location(),
+    _text("current_step", default=Section.LOCATION.value),
+    _now("started_at"),
+    _now("last_saved_at"),
+    _moment("submitted_at", nullable=True),
+    _ref("submitted_by", nullable=True),
+    _moment("closed_at", nullable=True),
+    _revision(),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    _key("submitted_by", to="user"),
+    _one_of("current_step", Section),
+    CheckConstraint("(submitted_at IS NULL) = (submitted_by IS NULL)", name="submission_whole"),
+    Index(
+        "uq_onboarding_session_open", "location_id", unique=True, postgresql_where=text("closed_at IS NULL")
+    ),
+    Index("ix_onboarding_session_location_id_started_at_id", "location_id", "started_at", "id"),
+)
+
+contact = Table(
+    "contact",
+    metadata,
+    _id(),
+    *_of_location(),
+    Column("position", SmallInteger, nullable=False),
+    _text("purpose", default=None),
+    _text("name", nullable=True),
+    _text("email", nullable=True),
+    _text("phone", nullable=True),
+    _text("e164", nullable=True),
+    _revision(),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("location_id", "position", deferrable=True, initially="DEFERRED"),
+    _one_of("purpose", ContactPurpose),
+)
+
+phone_system = Table(
+    "phone_system",
+    metadata,
+    *_of_location(),
+    _text("main_number", nullable=True),
+    _text("main_number_e164", nullable=True),
+    _text("caller_id_name", nullable=True),
+    _text("provider", nullable=True),
+    _text("outbound_prefix", nullable=True),
+    Column("voicemail", Boolean, nullable=False, server_default=false()),
+    Column("extension_length", SmallInteger, nullable=True),
+    _revision(),
+    PrimaryKeyConstraint("location_id"),
+    _location_key(),
+    CheckConstraint("extension_length BETWEEN 2 AND 6", name="extension_length_range"),
+)
+
+device = Table(
+    "device",
+    metadata,
+    _id(),
+    *_of_location(),
+    _text("brand", default=None),
+    _text("model", nullable=True),
+    _text("mac_address", nullable=True),
+    _text("serial_number", nullable=True),
+    _text("label", nullable=True),
+    _revision(),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("location_id", "id"),
+    _one_of("brand", DeviceBrand),
+    CheckConstraint("mac_address ~ '^[0-9a-f]{12}$'", name="mac_address_form"),
+    Index("ix_device_mac_address", "mac_address"),
+)
+
+person = Table(
+    "person",
+    metadata,
+    _id(),
+    *_of_location(),
+    _text("first_name", nullable=True),
+    _text("last_name", nullable=True),
+    _text("email", nullable=True),
+    _text("mobile", nullable=True),
+    _text("mobile_e164", nullable=True),
+    Column("voicemail", Boolean, nullable=False, server_default=false()),
+    _revision(),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("location_id", "id"),
+)
+
+extension = Table(
+    "extension",
+    metadata,
+    _id(),
+    *_of_location(),
+    Column("number", Text(collation="C"), nullable=False),
+    _text("label", nullable=True),
+    _ref("person_id", nullable=True),
+    _ref("device_id", nullable=True),
+    _revision(),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("location_id", "id"),
+    UniqueConstraint("device_id", deferrable=True, initially="DEFERRED"),
+    _key("location_id", "person_id", to="person"),
+    _key("location_id", "device_id", to="device"),
+    Index("ix_extension_location_id_number_id", "location_id", "number", "id"),
+    Index("ix_extension_person_id", "person_id"),
+)
+
+working_hours = Table(
+    "working_hours",
+    metadata,
+    _id(),
+    *_of_location(),
+    Column("weekday", SmallInteger, nullable=False),
+    Column("opens", Time, nullable=False),
+    Column("closes", Time, nullable=False),
+    Column("passes_midnight", Boolean, nullable=False, server_default=false()),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    CheckConstraint("weekday BETWEEN 1 AND 7", name="weekday_range"),
+    Index("ix_working_hours_location_id_weekday_opens_id", "location_id", "weekday", "opens", "id"),
+)
+
+call_flow = Table(
+    "call_flow",
+    metadata,
+    *_of_location(),
+    _text("kind", default=None),
+    _text("greeting", nullable=True),
+    Column("timeout_seconds", SmallInteger, nullable=True),
+    Column("retries", SmallInteger, nullable=True),
+    _revision(),
+    PrimaryKeyConstraint("location_id"),
+    _location_key(),
+    _one_of("kind", CallFlowKind),
+    CheckConstraint("timeout_seconds BETWEEN 1 AND 300", name="timeout_range"),
+    CheckConstraint("retries BETWEEN 0 AND 10", name="retries_range"),
+)
+
+call_flow_option = Table(
+    "call_flow_option",
+    metadata,
+    _id(),
+    *_of_location(),
+    Column("position", SmallInteger, nullable=False),
+    _text("trigger", default=None),
+    _text("digit", nullable=True),
+    _text("target", default=None),
+    _ref("extension_id", nullable=True),
+    _text("external_number", nullable=True),
+    _text("external_number_e164", nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    ForeignKeyConstraint(["location_id"], [f"{SCHEMA}.call_flow.location_id"], ondelete="CASCADE"),
+    _location_key(),
+    UniqueConstraint("location_id", "position", deferrable=True, initially="DEFERRED"),
+    _one_of("target", CallTarget),
+    _one_of("trigger", CallTrigger),
+    CheckConstraint("(trigger = 'DIGIT') = (digit IS NOT NULL)", name="digit_of_digits"),
+)
+
+approval = Table(
+    "approval",
+    metadata,
+    _id(),
+    *_of_location(),
+    Column("location_revision", Integer, nullable=False),
+    _text("digest", default=None),
+    Column("content", JSONB, nullable=False),
+    _ref("requested_by"),
+    _now("requested_at"),
+    _text("status", default=ApprovalStatus.PENDING.value),
+    _ref("decided_by", nullable=True),
+    _moment("decided_at", nullable=True),
+    _text("comment", nullable=True),
+    Column("self_approved", Boolean, nullable=False, server_default=false()),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    _key("requested_by", to="user"),
+    _key("decided_by", to="user"),
+    _one_of("status", ApprovalStatus),
+    CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="decision_whole"),
+    CheckConstraint("status NOT IN ('APPROVED', 'CHANGES_REQUESTED') OR decided_by IS NOT NULL", name="decided_by_someone"),
+    Index(
+        "uq_approval_pending", "location_id", unique=True, postgresql_where=text("status = 'PENDING'")
+    ),
+    Index("ix_approval_location_id_requested_at_id", "location_id", "requested_at", "id"),
+)
+
+override = Table(
+    "override",
+    metadata,
+    _id(),
+    *_of_location(),
+    _ref("opened_by"),
+    Column("sections", ARRAY(Text), nullable=False),
+    _text("reason", default=None),
+    _text("ticket", nullable=True),
+    _now("opened_at"),
+    _moment("expires_at"),
+    _moment("ended_at", nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    _key("opened_by", to="user"),
+    CheckConstraint("cardinality(sections) > 0", name="sections_given"),
+    CheckConstraint("expires_at > opened_at AND expires_at <= opened_at + interval '480 minutes'", name="expiry_range"),
+    Index(
+        "uq_override_open", "location_id", unique=True, postgresql_where=text("ended_at IS NULL")
+    ),
+    Index("ix_override_location_id_opened_at_id", "location_id", "opened_at", "id"),
+)
+
+provisioning_payload = Table(
+    "provisioning_payload",
+    metadata,
+    _id(),
+    *_of_location(),
+    Column("sequence", Integer, nullable=False),
+    _text("version", default=None),
+    _text("state", default=PayloadState.GENERATED.value),
+    _text("document", default=None),
+    _text("document_digest", default=None),
+    _text("content_digest", default=None),
+    Column("location_revision", Integer, nullable=False),
+    _ref("generated_by"),
+    _now("generated_at"),
+    _ref("released_by", nullable=True),
+    _moment("released_at", nullable=True),
+    _ref("superseded_by", nullable=True),
+    _text("withdrawn_reason", nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("location_id", "id"),
+    UniqueConstraint("location_id", "sequence"),
+    _key("generated_by", to="user"),
+    _key("released_by", to="user"),
+    _key("location_id", "superseded_by", to="provisioning_payload"),
+    _one_of("state", PayloadState),
+    CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="release_whole"),
+    CheckConstraint("state NOT IN ('RELEASED', 'ACKNOWLEDGED', 'REJECTED') OR released_at IS NOT NULL", name="released_first"),
+    Index("ix_provisioning_payload_generated_at_id", "generated_at", "id"),
+    Index("ix_provisioning_payload_account_id_generated_at_id", "account_id", "generated_at", "id"),
+    Index("ix_provisioning_payload_state_generated_at_id", "state", "generated_at", "id"),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    _id(),
+    *_of_location(),
+    _ref("payload_id"),
+    _text("kind", default=None),
+    _text("document_digest", default=None),
+    _ref("received_by"),
+    _now("received_at"),
+    Column("reasons", JSONB, nullable=False, server_default=text("'[]'::jsonb")),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("payload_id"),
+    _key("location_id", "payload_id", to="provisioning_payload"),
+    _key("received_by", to="user"),
+    _one_of("kind", ReceiptKind),
+)
+
+mac_claim = Table(
+    "mac_claim",
+    metadata,
+    _text("mac", default=None),
+    *_of_location(),
+    PrimaryKeyConstraint("mac"),
+    _location_key(),
+    CheckConstraint("mac ~ '^[0-9a-f]{12}$'", name="mac_form"),
+    Index("ix_mac_claim_location_id", "location_id"),
+)
+
+chain_head = Table(
+    "chain_head",
+    metadata,
+    _ref("chain"),
+    Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("hash", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("chain"),
+)
+
+audit_entry = Table(
+    "audit_entry",
+    metadata,
+    _id(),
+    _ref("chain"),
+    Column("number", BigInteger, nullable=True),
+    _ref("account_id", nullable=True),
+    _ref("location_id", nullable=True),
+    _text("action", default=None),
+    _text("outcome", default=None),
+    _text("code", nullable=True),
+    _ref("actor_id", nullable=True),
+    _text("actor_role", nullable=True),
+    _text("request_id"),
+    _text("reason", nullable=True),
+    _ref("override_id", nullable=True),
+    _now("occurred_at"),
+    Column("previous_hash", LargeBinary, nullable=True),
+    Column("hash", LargeBinary, nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("chain", "number"),
+    CheckConstraint("outcome IN ('APPLIED', 'REFUSED')", name="outcome_known"),
+    CheckConstraint("(number IS NULL) = (hash IS NULL)", name="sealed_whole"),
+    Index("ix_audit_entry_location_id_occurred_at_id", "location_id", "occurred_at", "id"),
+    Index("ix_audit_entry_account_id_occurred_at_id", "account_id", "occurred_at", "id"),
+    Index("ix_audit_entry_occurred_at_id", "occurred_at", "id"),
+)
+
+field_change = Table(
+    "field_change",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), nullable=False),
+    _ref("entry_id"),
+    _ref("account_id", nullable=True),
+    _text("table_name", default=None),
+    _ref("row_id"),
+    _text("field", default=None),
+    Column("before", JSONB, nullable=True),
+    Column("after", JSONB, nullable=True),
+    PrimaryKeyConstraint("id"),
+    _key("entry_id", to="audit_entry"),
+    Index("ix_field_change_entry_id_id", "entry_id", "id"),
+)
+
+idempotency_key = Table(
+    "idempotency_key",
+    metadata,
+    _ref("user_id"),
+    _text("key", default=None),
+    _text("mutation", default=None),
+    Column("fingerprint", LargeBinary, nullable=False),
+    Column("outcome", JSONB, nullable=False),
+    _now("created_at"),
+    PrimaryKeyConstraint("user_id", "key"),
+    _key("user_id", to="user"),
+    CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="key_length"),
+    Index("ix_idempotency_key_created_at", "created_at"),
+)
+
+device_model = Table(
+    "device_model",
+    metadata,
+    _id(),
+    _text("brand", default=None),
+    Column("model", Text(collation="C"), nullable=False),
+    Column("lines", SmallInteger, nullable=False),
+    _revision(),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("brand", "model"),
+    _one_of("brand", DeviceBrand),
+    CheckConstraint("lines BETWEEN 1 AND 100", name="lines_range"),
+)
