@@ -120,7 +120,8 @@ class CallFlow:
     """How an incoming call is answered.
 
     DIRECT rings `direct_targets`, extension ids in ringing order. IVR plays `greeting` and offers `options`;
-    `timeout_seconds` without a key lead to `timeout_target`, a wrong key after `retries` more attempts to `invalid_target`.
+    `timeout_seconds` without a key lead to `timeout_target`, wrong keys after `retries` more attempts to
+    `invalid_target`.
     """
 
     kind: CallFlowKind
@@ -135,7 +136,10 @@ class CallFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationContent:
-    """One location's whole content; the order in which rows arrive has no meaning, save in `CallFlow.direct_targets`."""
+    """One location's whole content.
+
+    The order in which rows arrive has no meaning, except for `CallFlow.direct_targets`.
+    """
 
     location_id: str
     account_id: str

@@ -1,0 +1,181 @@
+"""Everything the domain may refuse: one class a reason, its docstring the sentence, its attributes the facts."""
+
+from collections.abc import Collection
+from dataclasses import KW_ONLY, dataclass, fields
+from typing import ClassVar
+
+from app.domain.issue import Issue
+from app.domain.vocabulary import LocationStatus, ProblemCode, Section, Verb
+
+
+@dataclass(eq=False)
+class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """The request was refused."""
+
+    code: ClassVar[ProblemCode]
+
+    _: KW_ONLY
+    path: tuple[str, ...] = ()
+    """Where in the input the refused value stands; empty when the request as a whole is refused."""
+
+    @property
+    def message(self) -> str:
+        """The class's sentence with its facts filled in."""
+        facts = {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
+        return (type(self).__doc__ or "").format_map(facts)
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(eq=False)
+class Locked(Refusal):
+    """The location is {status} and therefore locked; an implementation lead can open an override."""
+
+    code = ProblemCode.LOCKED
+    status: LocationStatus
+
+
+@dataclass(eq=False)
+class NotLocked(Refusal):
+    """The location is {status}, which is not locked, so there is nothing to override."""
+
+    code = ProblemCode.NOT_LOCKED
+    status: LocationStatus
+
+
+@dataclass(eq=False)
+class OverrideScope(Refusal):
+    """The open override covers only these sections: {sections}."""
+
+    code = ProblemCode.OVERRIDE_SCOPE
+    sections: frozenset[Section]
+
+
+@dataclass(eq=False)
+class IllegalTransition(Refusal):
+    """A location that is {from_status} does not take {verb}; it takes: {allowed}."""
+
+    code = ProblemCode.ILLEGAL_TRANSITION
+    from_status: LocationStatus
+    verb: Verb
+    allowed: tuple[Verb, ...]
+
+
+@dataclass(eq=False)
+class StaleReview(Refusal):
+    """The content has changed since it was reviewed; review it again."""
+
+    code = ProblemCode.STALE_REVIEW
+    current_digest: str
+    changed_paths: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class ApprovalOutdated(Refusal):
+    """The current content is not the approved content; an implementation lead has to approve it first."""
+
+    code = ProblemCode.APPROVAL_OUTDATED
+    current_digest: str
+
+
+@dataclass(eq=False)
+class SelfApproval(Refusal):
+    """Who submitted or edited this content cannot be the one who approves it."""
+
+    code = ProblemCode.SELF_APPROVAL
+
+
+@dataclass(eq=False)
+class Conflict(Refusal):
+    """The object has changed since it was read; its revision is now {current_revision}."""
+
+    code = ProblemCode.CONFLICT
+    current_revision: int
+
+
+@dataclass(eq=False)
+class NotReady(Refusal):
+    """The content is not ready for this step; every finding is listed in issues."""
+
+    code = ProblemCode.NOT_READY
+    issues: tuple[Issue, ...]
+
+
+@dataclass(eq=False)
+class NotFound(Refusal):
+    """There is no such object within reach."""
+
+    code = ProblemCode.NOT_FOUND
+
+
+@dataclass(eq=False)
+class InvalidInput(Refusal):
+    """The value given for {field} cannot be read: {rule}."""
+
+    code = ProblemCode.INVALID_INPUT
+    field: str
+    rule: str
+
+
+@dataclass(eq=False)
+class LimitReached(Refusal):
+    """There can be at most {limit} of these."""
+
+    code = ProblemCode.LIMIT_REACHED
+    limit: int
+
+
+@dataclass(eq=False)
+class MacInUse(Refusal):
+    """Another location is using these hardware addresses: {mac_addresses}."""
+
+    code = ProblemCode.MAC_IN_USE
+    mac_addresses: tuple[str, ...]
+
+
+@dataclass(eq=False)
+class PayloadSuperseded(Refusal):
+    """The payload has been superseded and can no longer be answered."""
+
+    code = ProblemCode.PAYLOAD_SUPERSEDED
+    by: str | None
+    """The payload that replaced it; None while there is no successor yet."""
+
+
+@dataclass(eq=False)
+class PayloadWithdrawn(Refusal):
+    """The payload has been withdrawn and can no longer be answered: {reason}."""
+
+    code = ProblemCode.PAYLOAD_WITHDRAWN
+    reason: str
+
+
+@dataclass(eq=False)
+class DigestMismatch(Refusal):
+    """The digest given is not that of the payload's document."""
+
+    code = ProblemCode.DIGEST_MISMATCH
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(Refusal):
+    """The idempotency key was used before for another request."""
+
+    code = ProblemCode.IDEMPOTENCY_KEY_REUSED
+
+
+@dataclass(eq=False)
+class IdempotencyInProgress(Refusal):
+    """A request with this idempotency key is still under way; try again in {retry_after_ms} milliseconds."""
+
+    code = ProblemCode.IDEMPOTENCY_IN_PROGRESS
+    retry_after_ms: int
+
+
+def _in_words(fact: object) -> str:
+    if isinstance(fact, frozenset):
+        return _in_words(sorted(fact))
+    if isinstance(fact, Collection) and not isinstance(fact, str):
+        return ", ".join(str(part) for part in fact) or "nothing"
+    return str(fact)
