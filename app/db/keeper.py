@@ -1,0 +1,356 @@
+"""The keeper: the parent process of the embedded PostgreSQL, which runs it for as long as somebody uses it.
+
+    python -I -S keeper.py < order.json
+
+Runs as a script of its own and needs the standard library alone. Every user of the cluster holds a connection
+to the keeper's control socket, which the kernel closes however that user ends; when the last one has gone, the
+keeper stops PostgreSQL and leaves. When PostgreSQL ends first, the keeper leaves too: its users see their
+connections close and start the next keeper.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+READY = b"ready\n"
+SETTINGS = {
+    "autovacuum_worker_slots": "3",
+    "io_method": "sync",  # the default keeps three more processes around
+    "jit": "off",
+    "listen_addresses": "",
+    "log_checkpoints": "off",
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_min_messages": "log",  # without failed statements: these quote customers' data, and the caller hears of them
+    "log_timezone": "UTC",
+    "logging_collector": "off",
+    "max_connections": "100",
+    "max_logical_replication_workers": "0",
+    "max_parallel_workers_per_gather": "0",
+    "max_wal_size": "256MB",
+    "port": "5432",
+    "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "unix_socket_permissions": "0700",
+}
+LOG_LIMIT = 4_000_000  # bytes, then the log becomes the one earlier log and starts anew
+TICK = 0.2  # seconds between two looks at the postmaster
+PATIENCE = 2.0  # seconds for the first user, who has just launched us, to connect
+PREDECESSOR_PATIENCE = 5.0  # seconds for what is left of an earlier postmaster to leave by itself
+START_LIMIT = 50.0  # seconds; crash recovery replays at most about max_wal_size
+STOP_STEPS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, by force
+PR_SET_PDEATHSIG = 1
+
+
+class CannotStartError(Exception):
+    """PostgreSQL could not be started."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a keeper is told on its standard input: where everything lies, and as whom to run it."""
+
+    binaries: Path
+    data: Path
+    sockets: Path
+    control: Path
+    log: Path
+    keeper_lock: int  # an inherited descriptor, locked exclusively: while it is open, no other keeper starts
+    uid_gid: tuple[int, int] | None  # whom PostgreSQL's processes run as; None for the keeper's own user
+    password: str
+    roles: str
+    roles_version: str
+
+    @classmethod
+    def read(cls, text: str) -> "Order":
+        """Build an order from its JSON text."""
+        fields = json.loads(text)
+        for name in ("binaries", "data", "sockets", "control", "log"):
+            fields[name] = Path(fields[name])
+        if fields["uid_gid"]:
+            fields["uid_gid"] = tuple(fields["uid_gid"])
+        return cls(**fields)
+
+
+def main() -> None:
+    """Listen, so that whoever launched us can connect at once, and keep the cluster in the background."""
+    os.umask(0o077)
+    order = Order.read(sys.stdin.read())
+    listener = _listen(order.control)
+    if os.fork():
+        os._exit(0)
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.chdir("/")
+    os.ftruncate(order.keeper_lock, 0)
+    os.pwrite(order.keeper_lock, f"{os.getpid()}\n".encode(), 0)
+    signal.signal(signal.SIGTERM, _leave)
+    keep(order, listener)
+
+
+def keep(order: Order, listener: socket.socket) -> None:
+    """Run PostgreSQL until its last user has gone or it ends by itself; tell the users why it cannot start."""
+    leaving: list[socket.socket] = []
+    try:
+        with postmaster(order) as process:
+            leaving = serve(order, listener, process)
+            order.control.unlink(missing_ok=True)
+            listener.close()
+    except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+        reason = str(error) if isinstance(error, CannotStartError) else traceback.format_exc()
+        _refuse(listener, reason)
+    os.close(order.keeper_lock)
+    for user in leaving:
+        user.close()
+
+
+def serve(order: Order, listener: socket.socket, process: subprocess.Popen[bytes]) -> list[socket.socket]:
+    """Welcome users and let them go; return, when all have gone, those who wait for the cluster to stop."""
+    users: set[socket.socket] = set()
+    deadline = time.monotonic() + PATIENCE
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        while process.poll() is None:
+            leaving = []
+            for key, _ in selector.select(TICK):
+                if key.fileobj is listener:
+                    user, _ = listener.accept()
+                    users.add(user)
+                    selector.register(user, selectors.EVENT_READ)
+                    with suppress(OSError):
+                        user.sendall(READY)
+                    deadline = 0.0
+                else:
+                    user = cast(socket.socket, key.fileobj)
+                    selector.unregister(user)
+                    users.discard(user)
+                    leaving.append(user)
+            if not users and time.monotonic() > deadline:
+                return leaving
+            for user in leaving:
+                user.close()
+            _bound(order.log)
+    return []
+
+
+@contextmanager
+def postmaster(order: Order) -> Iterator[subprocess.Popen[bytes]]:
+    """Run PostgreSQL, ready and with its roles in place, for as long as the context lasts.
+
+    Every process of the cluster holds the lock file `postgres.lock` open. So the lock is free when the last
+    process of an earlier postmaster, orphaned backends included, has ended, and only then is its pid file
+    stale for certain. Raises CannotStartError.
+    """
+    _bound(order.log)
+    with (order.data.parent / "postgres.lock").open("a") as lock, order.log.open("ab") as log:
+        _await_predecessor(order, lock.fileno())
+        (order.data / "postmaster.pid").unlink(missing_ok=True)
+        spawn = _spawner(order, lock.fileno(), log.fileno())
+        if not order.data.exists():
+            _initialise(order, spawn)
+        sockets = '"' + str(order.sockets).replace('"', '""') + '"'
+        settings = {**SETTINGS, "unix_socket_directories": sockets}
+        process = spawn(
+            [order.binaries / "postgres", "-D", order.data]
+            + [argument for name, value in settings.items() for argument in ("-c", f"{name}={value}")]
+        )
+        try:
+            _await_ready(order, process)
+            _ensure_roles(order, spawn)
+            yield process
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            _stop(process)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit()
+
+
+def _listen(path: Path) -> socket.socket:
+    """Bind the control socket; a file in its place is stale, because the keeper's lock is ours."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.fspath(path))
+    listener.listen(128)
+    return listener
+
+
+def _refuse(listener: socket.socket, reason: str) -> None:
+    """Tell everybody who waits why there is no cluster; the one who launched us is about to connect."""
+    listener.settimeout(PATIENCE)
+    with suppress(OSError):
+        while True:
+            user, _ = listener.accept()
+            listener.settimeout(0)
+            with user, suppress(OSError):
+                user.sendall(reason.encode())
+
+
+def _bound(log: Path) -> None:
+    """Empty a log that has grown too long, keeping what it held as the one earlier log."""
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_LIMIT:
+            shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+            os.truncate(log, 0)
+
+
+def _await_predecessor(order: Order, lock: int) -> None:
+    """Wait for the processes of an earlier postmaster, and end those that outstay it."""
+    began = time.monotonic()
+    while True:
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        waited = time.monotonic() - began
+        if waited > 2 * PREDECESSOR_PATIENCE:
+            raise CannotStartError("processes of an earlier PostgreSQL still use the data directory")
+        if waited > PREDECESSOR_PATIENCE or sys.platform != "linux":
+            for pid in _processes_of(order.data):
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGINT if waited < PREDECESSOR_PATIENCE else signal.SIGKILL)
+        time.sleep(0.02)
+
+
+def _processes_of(data: Path) -> list[int]:
+    """Return the processes of the cluster: on Linux all, by their working directory, elsewhere the postmaster."""
+    found = []
+    if sys.platform == "linux":
+        for entry in Path("/proc").glob("[0-9]*/cwd"):
+            with suppress(OSError):
+                if entry.readlink() == data:
+                    found.append(int(entry.parent.name))
+    else:
+        with suppress(FileNotFoundError):
+            found.append(int((data / "postmaster.pid").read_text().split("\n")[0]))
+    return found
+
+
+def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Popen[bytes]]:
+    """Return a function that starts one of PostgreSQL's programs as its user, bound to die with the keeper.
+
+    The parent-death signal is set after the change of user, which would clear it, and belongs to the thread
+    that forks: the keeper has one thread.
+    """
+    keeper = os.getpid()
+    prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
+
+    def die_with_the_keeper() -> None:
+        if prctl:
+            prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+        if os.getppid() != keeper:
+            os._exit(1)
+
+    identity: dict[str, Any] = {}
+    if order.uid_gid:
+        uid, gid = order.uid_gid
+        identity = {"user": uid, "group": gid, "extra_groups": []}
+
+    def spawn(
+        command: list[str | Path], *, stdin: int = subprocess.DEVNULL, environment: dict[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(  # noqa: S603 - our own programs and paths
+            command,
+            stdin=stdin,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={"LC_ALL": "C", "PATH": "/usr/bin:/bin", **(environment or {})},
+            pass_fds=[lock],
+            preexec_fn=die_with_the_keeper,  # noqa: PLW1509 - one thread, see above
+            **identity,
+        )
+
+    return spawn
+
+
+def _initialise(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """Make the data directory, under another name until it is complete."""
+    order.data.with_name("roles.done").unlink(missing_ok=True)
+    fresh = order.data.with_name("data.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(mode=0o700)
+    password = order.data.with_name("password.new")
+    password.write_text(order.password)
+    try:
+        if order.uid_gid:
+            os.chown(fresh, *order.uid_gid)
+            os.chown(password, *order.uid_gid)
+        initdb = spawn(
+            [
+                order.binaries / "initdb",
+                f"--pgdata={fresh}",
+                "--username=postgres",
+                f"--pwfile={password}",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
+                "--data-checksums",
+            ]
+        )
+        if initdb.wait(START_LIMIT):
+            raise CannotStartError("initdb failed")
+    finally:
+        password.unlink()
+    fresh.rename(order.data)
+
+
+def _await_ready(order: Order, process: subprocess.Popen[bytes]) -> None:
+    """Wait for the postmaster to say in its pid file that it takes connections."""
+    pid_file = order.data / "postmaster.pid"
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise CannotStartError(f"postgres ended with status {process.returncode}")
+        with suppress(FileNotFoundError):
+            lines = pid_file.read_text().split("\n")
+            if len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready":
+                return
+        time.sleep(0.01)
+    raise CannotStartError(f"postgres was not ready after {START_LIMIT:.0f} s")
+
+
+def _ensure_roles(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
+    """Create the roles and the database, unless this very script has run in this data directory."""
+    done = order.data.with_name("roles.done")
+    if done.exists() and done.read_text() == order.roles_version:
+        return
+    psql = spawn(
+        [order.binaries / "psql", "-Xqw", "-h", order.sockets, "-U", "postgres", "-d", "postgres", "-f", "-"],
+        stdin=subprocess.PIPE,
+        environment={"PGPASSWORD": order.password},
+    )
+    psql.communicate(order.roles.encode(), timeout=START_LIMIT)
+    if psql.returncode:
+        raise CannotStartError("the roles could not be created")
+    done.write_text(order.roles_version)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """End the postmaster: in order if it can, in any case within half a minute."""
+    for number, patience in STOP_STEPS:
+        if process.poll() is None:
+            process.send_signal(number)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+
+
+if __name__ == "__main__":
+    main()

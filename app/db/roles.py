@@ -1,0 +1,85 @@
+"""The three database roles and the database itself, as statements for psql against PostgreSQL 15 or newer.
+
+`turnup_owner` owns and migrates, `turnup_definer` owns the few SECURITY DEFINER functions and cannot log in,
+`turnup_app` serves requests; none is a superuser and none bypasses row-level security.
+"""
+
+_SCRIPT = r"""-- Turnup's roles and its database; safe to run again. Run as a superuser or with CREATEROLE and CREATEDB:
+--   {usage}
+\set ON_ERROR_STOP on
+SET client_min_messages = warning;
+
+SELECT 'CREATE ROLE turnup_owner LOGIN NOINHERIT CREATEDB'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'turnup_owner') \gexec
+SELECT 'CREATE ROLE turnup_definer NOLOGIN'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'turnup_definer') \gexec
+SELECT 'CREATE ROLE turnup_app LOGIN'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'turnup_app') \gexec
+
+ALTER ROLE turnup_owner LOGIN NOINHERIT NOCREATEROLE CREATEDB PASSWORD {owner_password};
+ALTER ROLE turnup_definer NOLOGIN NOCREATEROLE NOCREATEDB;
+ALTER ROLE turnup_app LOGIN NOCREATEROLE NOCREATEDB PASSWORD {app_password};
+
+-- The owner may hand functions over to the definer (SET ROLE), but does not live under its policies.
+GRANT turnup_definer TO turnup_owner;
+
+-- Roles that were there before keep the attributes only a superuser may change: refuse the dangerous ones.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_roles
+         WHERE rolname IN ('turnup_owner', 'turnup_definer', 'turnup_app') AND (rolsuper OR rolbypassrls)
+    ) THEN
+        RAISE EXCEPTION 'turnup_owner, turnup_definer and turnup_app must be NOSUPERUSER NOBYPASSRLS';
+    END IF;
+    IF pg_has_role('turnup_owner', 'turnup_definer', 'USAGE') THEN
+        RAISE EXCEPTION 'turnup_owner must not inherit turnup_definer';
+    END IF;
+    IF pg_has_role('turnup_app', 'turnup_definer', 'MEMBER') OR pg_has_role('turnup_app', 'turnup_owner', 'MEMBER') THEN
+        RAISE EXCEPTION 'turnup_app must be a member of neither turnup_owner nor turnup_definer';
+    END IF;
+END
+$$;
+
+-- Only a role that may become the owner can give it a database; a superuser always may.
+SELECT 'GRANT turnup_owner TO CURRENT_USER'
+ WHERE current_setting('is_superuser') = 'off' \gexec
+
+SELECT 'CREATE DATABASE {database_in_text} OWNER turnup_owner ENCODING ''UTF8'' TEMPLATE template0'
+ WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = {database_literal}) \gexec
+
+REVOKE ALL ON DATABASE {database} FROM PUBLIC;
+GRANT CONNECT ON DATABASE {database} TO turnup_app;
+"""
+
+
+def roles_sql(owner_password: str | None, app_password: str | None, database: str = "turnup") -> str:
+    """Return a psql script that creates the roles and the database, and can run again to set them right.
+
+    Without a password the script takes it from a psql variable, `owner_password` or `app_password`, and stops
+    with a syntax error where that variable is not given. The script refuses roles that are superusers, bypass
+    row-level security, or inherit what they must not.
+    """
+    variables = [
+        name for name, value in (("owner_password", owner_password), ("app_password", app_password)) if value is None
+    ]
+    usage = " ".join(["psql -d postgres", *(f"-v {name}=..." for name in variables), "-f roles.sql"])
+    identifier = quoted_identifier(database)
+    return _SCRIPT.format(
+        usage=usage,
+        owner_password=":'owner_password'" if owner_password is None else quoted_literal(owner_password),
+        app_password=":'app_password'" if app_password is None else quoted_literal(app_password),
+        database=identifier,
+        database_in_text=identifier.replace("'", "''"),
+        database_literal=quoted_literal(database),
+    )
+
+
+def quoted_identifier(name: str) -> str:
+    """Return a name as SQL reads it back to the letter, whatever characters it holds."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quoted_literal(value: str) -> str:
+    """Return a text as an SQL string literal (`standard_conforming_strings`, the default, is on)."""
+    return "'" + value.replace("'", "''") + "'"
