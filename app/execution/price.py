@@ -1,0 +1,273 @@
+"""The static price of an operation: what it may cost, known before anything is read.
+
+An object costs 1 and a scalar nothing; a mutation's root field costs 10 in place of its object. A connection's
+`nodes` and `edges` count once for each item of the page asked for (`first`), any other list of objects as many
+times as the schema says it usually holds. @skip and @include are not looked at, selections of the same field are
+not merged and all type conditions are taken to apply, so the price is never less than what is executed.
+
+A field states what it knows under two keys of its GraphQL `extensions`, or of its Strawberry `metadata`:
+`assumed_size`, how many items its list usually holds, and `price`, what the field itself costs in place of the above.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLArgument,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    is_leaf_type,
+    is_list_type,
+)
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+
+from app.execution.limits import INTROSPECTION_FIELDS, SATURATED, DocumentTooComplex
+
+__all__ = ["ASSUMED_SIZE", "PRICE", "Price", "PriceRules", "check_price", "price_of"]
+
+ASSUMED_SIZE = "assumed_size"
+PRICE = "price"
+
+PAGE_ARGUMENT = "first"
+PAGE_FIELDS = frozenset({"nodes", "edges"})
+
+
+def price_of(
+    schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, rules: "PriceRules"
+) -> "Price":
+    """Work out the price of an operation of a validated document, in time linear in what is written.
+
+    The result holds for every request of that operation; only the sizes of its pages are still open where they
+    come from variables.
+    """
+    root = schema.get_root_type(operation.operation)
+    if root is None:
+        return Price(steps=(), total=0, rules=rules)
+    pricing = _Pricing(
+        schema=schema,
+        rules=rules,
+        mutation=root if operation.operation is OperationType.MUTATION else None,
+        fragments={each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)},
+        defaults={each.variable.name.value: each.default_value for each in operation.variable_definitions or ()},
+    )
+    total = pricing.selections(operation.selection_set, root).once
+    return Price(steps=tuple(pricing.steps), total=total, rules=rules)
+
+
+def check_price(price: int, rules: "PriceRules") -> None:
+    """Raise DocumentTooComplex for a price beyond the maximum."""
+    if price > rules.maximum:
+        raise DocumentTooComplex(limit="price", maximum=rules.maximum)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriceRules:
+    """What things cost, and the sizes taken where neither the request nor the schema states one.
+
+    A page is taken to have 1 to `largest_page` items, whatever was asked for: a request for more is refused later,
+    by the field. An introspection has a flat price, for it reads no data and has its own limits.
+    """
+
+    maximum: int = 50_000
+    object: int = 1
+    scalar: int = 0
+    mutation: int = 10
+    introspection: int = 100
+    page: int = 20
+    largest_page: int = 100
+    list_size: int = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Price:
+    """The price of an operation, open in the variables that size its pages."""
+
+    steps: "tuple[_Step, ...]"
+    total: "_Amount"
+    rules: PriceRules
+
+    def given(self, variables: Mapping[str, object]) -> int:
+        """Return the price with these variables, as the request sent them or coerced."""
+        if isinstance(self.total, int):
+            return self.total
+        values: list[int] = []
+        for step in self.steps:
+            value = step.constant
+            for size, amount in step.terms:
+                times = size if isinstance(size, int) else self._page(variables.get(size.variable, size.default))
+                value += times * (amount if isinstance(amount, int) else values[amount.step])
+            values.append(min(SATURATED, value))
+        return values[self.total.step]
+
+    def _page(self, asked: object) -> int:
+        return _clamped(asked, self.rules)
+
+
+class _Page(NamedTuple):
+    """The size of a page that a variable gives; the default is what stands when it is absent."""
+
+    variable: str
+    default: int
+
+
+class _Result(NamedTuple):
+    """The amount that an earlier step worked out."""
+
+    step: int
+
+
+_Size: TypeAlias = int | _Page
+_Amount: TypeAlias = int | _Result
+
+
+class _Step(NamedTuple):
+    """A sum that variables have a part in: a constant, and amounts each so many times."""
+
+    constant: int
+    terms: tuple[tuple[_Size, _Amount], ...]
+
+
+class _Cost(NamedTuple):
+    """What a selection set costs once, and for each item of the page when it is a connection's."""
+
+    once: _Amount = 0
+    each: _Amount = 0
+
+
+@dataclass(kw_only=True)
+class _Pricing:
+    """The working state of one pricing: steps in the order they are to be evaluated, and fragments done."""
+
+    schema: GraphQLSchema
+    rules: PriceRules
+    mutation: GraphQLObjectType | None
+    fragments: Mapping[str, FragmentDefinitionNode]
+    defaults: Mapping[str, ValueNode | None]
+    steps: list[_Step] = field(default_factory=list)
+    done: dict[str, _Cost] = field(default_factory=dict)
+
+    def selections(self, selection_set: SelectionSetNode, parent: GraphQLNamedType) -> _Cost:
+        costs = [self.selection(each, parent) for each in selection_set.selections]
+        return _Cost(self.sum((1, each.once) for each in costs), self.sum((1, each.each) for each in costs))
+
+    def selection(self, node: SelectionNode, parent: GraphQLNamedType) -> _Cost:
+        if isinstance(node, FieldNode):
+            return self.field(node, parent)
+        if isinstance(node, FragmentSpreadNode):
+            return self.fragment(node.name.value)
+        if isinstance(node, InlineFragmentNode):
+            condition = node.type_condition
+            inner = self.schema.type_map[condition.name.value] if condition else parent
+            return self.selections(node.selection_set, inner)
+        raise TypeError(f"not a selection: {node.kind}")
+
+    def fragment(self, name: str) -> _Cost:
+        if name not in self.done:
+            definition = self.fragments[name]
+            self.done[name] = _Cost()  # ends the walk should a fragment spread itself
+            condition = self.schema.type_map[definition.type_condition.name.value]
+            self.done[name] = self.selections(definition.selection_set, condition)
+        return self.done[name]
+
+    def field(self, node: FieldNode, parent: GraphQLNamedType) -> _Cost:
+        name = node.name.value
+        if name in INTROSPECTION_FIELDS:
+            return _Cost(self.rules.introspection)
+        if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or name == "__typename":
+            return _Cost(self.rules.scalar)
+        definition = parent.fields[name]
+        result = get_named_type(definition.type)
+        own = self.own_price(definition, parent)
+        if node.selection_set is None:
+            return _Cost(own)
+        inner = self.selections(node.selection_set, result)
+        whole = self.sum([(1, own), (1, inner.once), (self.page(node, definition), inner.each)])
+        if name in PAGE_FIELDS and _is_connection(parent):
+            return _Cost(each=whole)
+        return _Cost(self.sum([(self.list_size(node, definition), whole)]))
+
+    def own_price(self, definition: GraphQLField, parent: GraphQLNamedType) -> int:
+        stated = _stated(definition, PRICE)
+        if stated is not None:
+            return stated
+        if parent is self.mutation:
+            return self.rules.mutation
+        return self.rules.scalar if is_leaf_type(get_named_type(definition.type)) else self.rules.object
+
+    def list_size(self, node: FieldNode, definition: GraphQLField) -> _Size:
+        inner = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
+        if not is_list_type(inner):
+            return 1
+        if PAGE_ARGUMENT in definition.args:
+            return self.page(node, definition)
+        return _stated(definition, ASSUMED_SIZE) or self.rules.list_size
+
+    def page(self, node: FieldNode, definition: GraphQLField) -> _Size:
+        """Return how many items the field was asked for: the argument, else its default, else the rules' page."""
+        argument = definition.args.get(PAGE_ARGUMENT)
+        default = self.rules.page if argument is None else self.declared(argument)
+        value = next((each.value for each in node.arguments or () if each.name.value == PAGE_ARGUMENT), None)
+        if isinstance(value, VariableNode):
+            variable = value.name.value
+            return _Page(variable, self.literal(self.defaults.get(variable), default))
+        return self.literal(value, default)
+
+    def declared(self, argument: GraphQLArgument) -> int:
+        if argument.default is None:
+            return _clamped(argument.default_value, self.rules)
+        return self.literal(argument.default.literal, _clamped(argument.default.value, self.rules))
+
+    def literal(self, value: ValueNode | None, default: int) -> int:
+        return _clamped(int(value.value), self.rules) if isinstance(value, IntValueNode) else default
+
+    def sum(self, terms: Iterable[tuple[_Size, _Amount]]) -> _Amount:
+        """Add amounts up, now where all is known and else as a step for later."""
+        constant = 0
+        later: list[tuple[_Size, _Amount]] = []
+        for size, amount in terms:
+            if isinstance(size, int) and isinstance(amount, int):
+                constant += size * amount
+            elif amount != 0:
+                later.append((size, amount))
+        if not later:
+            return min(SATURATED, constant)
+        if constant == 0 and len(later) == 1 and later[0][0] == 1:
+            return later[0][1]
+        self.steps.append(_Step(constant, tuple(later)))
+        return _Result(len(self.steps) - 1)
+
+
+def _is_connection(named: GraphQLNamedType) -> bool:
+    """Tell a connection by its name, as the Relay cursor connections specification defines it."""
+    return named.name.endswith("Connection")
+
+
+def _stated(definition: GraphQLField, key: str) -> int | None:
+    """Return what the schema states about a field, in its extensions or in the Strawberry field behind it."""
+    stated = definition.extensions.get(key)
+    if stated is None:
+        behind = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        stated = getattr(behind, "metadata", {}).get(key)
+    return stated if isinstance(stated, int) else None
+
+
+def _clamped(asked: object, rules: PriceRules) -> int:
+    return max(1, min(asked, rules.largest_page)) if type(asked) is int else rules.page
