@@ -1,0 +1,219 @@
+"""The guard of a request's body: read no more than allowed, and take only JSON that every reader understands alike.
+
+Duplicate keys, numbers that are no numbers, halves of surrogate pairs and deep nesting are refused (RFC 8259 and
+RFC 7493 leave them to each parser, and parsers differ), so nothing behind this guard meets them.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import ClassVar, NoReturn, TypedDict
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+__all__ = [
+    "BadRequest",
+    "BodyLimits",
+    "BodyRefused",
+    "GraphQLParameters",
+    "PayloadTooLarge",
+    "parse_json",
+    "parse_json_body",
+    "read_body",
+]
+
+
+async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+    """Read an ASGI request's body of at most `maximum` bytes, stopping at the first byte too many.
+
+    A Content-Length beyond the maximum among the headers is refused before anything is read; a smaller one is not
+    believed. Raises PayloadTooLarge, BadRequest for a length that is no number, ClientDisconnect.
+    """
+    for name, value in headers:
+        if name.lower() == b"content-length":
+            _check_declared(value, maximum)
+    chunks: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > maximum:
+            raise PayloadTooLarge(maximum)
+        chunks.append(chunk)
+        more = message.get("more_body", False)
+    return b"".join(chunks)
+
+
+def parse_json_body(raw: bytes, limits: "BodyLimits") -> "GraphQLParameters":
+    """Read the body of an application/json GraphQL request: all four keys, None where absent; others are ignored.
+
+    Raises PayloadTooLarge, or BadRequest naming what is wrong.
+    """
+    body = parse_json(raw, limits)
+    if isinstance(body, list):
+        raise BadRequest("Batching is not supported: the body must be one JSON object, not an array.")
+    if not isinstance(body, dict):
+        raise BadRequest("The body must be a JSON object.")
+    if "query" not in body:
+        raise BadRequest("`query` is missing.")
+    if not isinstance(body["query"], str):
+        raise BadRequest("`query` must be a string.")
+    for key, kind, words in OPTIONAL_KEYS:
+        if not isinstance(body.get(key), kind | None):
+            raise BadRequest(f"`{key}` must be {words} or null.")
+    return {
+        "query": body["query"],
+        "operationName": body.get("operationName"),
+        "variables": body.get("variables"),
+        "extensions": body.get("extensions"),
+    }
+
+
+OPTIONAL_KEYS: tuple[tuple[str, type, str], ...] = (
+    ("operationName", str, "a string"),
+    ("variables", dict, "an object"),
+    ("extensions", dict, "an object"),
+)
+
+
+def parse_json(raw: bytes, limits: "BodyLimits", name: str = "The body") -> object:
+    """Read strict JSON; `name` begins the sentences of a refusal (a GET request's `variables` are JSON too).
+
+    Integers are exact and within 64 bits. Raises PayloadTooLarge, or BadRequest.
+    """
+    if len(raw) > limits.size:
+        raise PayloadTooLarge(limits.size)
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{name} is not UTF-8, from byte {error.start} on.") from None
+    _check_shape(text, limits, name)
+    try:
+        value: object = STRICT.decode(text)
+        if SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        raise BadRequest(f"{name} is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
+    except UnicodeEncodeError:
+        raise BadRequest(f"{name} holds half of a surrogate pair, which is no character.") from None
+    except _NotStrict as error:
+        raise BadRequest(f"{name} {error}.") from None
+    return value
+
+
+def _check_declared(length: bytes, maximum: int) -> None:
+    if not length.isdigit():
+        raise BadRequest("Content-Length must be a number of bytes.")
+    digits = length.lstrip(b"0")
+    if len(digits) > len(str(maximum)) or int(digits or b"0") > maximum:
+        raise PayloadTooLarge(maximum)
+
+
+def _check_shape(text: str, limits: "BodyLimits", name: str) -> None:
+    """Bound depth and number of values before the parser recurses into them or builds them.
+
+    Most bodies pass by counting alone; only where brackets and commas are many are the strings set aside.
+    """
+    if text.count("[") + text.count("{") <= limits.depth and text.count(",") + limits.depth < limits.values:
+        return
+    bare = STRING.sub("", text)
+    if sum(map(bare.count, "[{,")) > limits.values:
+        raise BadRequest(f"{name} holds more than {limits.values} values.")
+    steps = map(STEPS.__getitem__, BRACKET.findall(bare))
+    if max(accumulate(steps), default=0) > limits.depth:
+        raise BadRequest(f"{name} is nested more than {limits.depth} deep.")
+
+
+# An unterminated string runs to the end, or each of its escaped quotes would be tried as a beginning.
+STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+BRACKET = re.compile(r"[\[\]{}]")
+STEPS: Mapping[str, int] = {"[": 1, "{": 1, "]": -1, "}": -1}
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise _NotStrict(f"has the key {json.dumps(twice[:50])} twice in one object")
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not -(1 << 63) <= int(digits) < 1 << 63:
+        raise _NotStrict("holds an integer beyond 64 bits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise _NotStrict("holds a number beyond a double's range")
+    return value
+
+
+def _constant(word: str) -> NoReturn:
+    raise _NotStrict(f"holds {word}, which is not JSON")
+
+
+class GraphQLParameters(TypedDict):
+    """The parameters of a request, as GraphQL over HTTP names them."""
+
+    query: str
+    operationName: str | None
+    variables: dict[str, object] | None
+    extensions: dict[str, object] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BodyLimits:
+    """The most a body may hold; what is equal to a limit passes.
+
+    `size` is in bytes, `depth` in levels of arrays and objects. `values` bounds the work of parsing what no token
+    has vouched for yet: opening brackets and commas, about the number of values.
+    """
+
+    size: int = 1024 * 1024
+    depth: int = 64
+    values: int = 50_000
+
+
+class BodyRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """The body was refused; `code` and `status` say how to answer, the message is for the client."""
+
+    code: ClassVar[str]
+    status: ClassVar[int]
+
+
+class PayloadTooLarge(BodyRefused):
+    """The body has more bytes than allowed."""
+
+    code = "PAYLOAD_TOO_LARGE"
+    status = 413
+
+    def __init__(self, maximum: int) -> None:
+        super().__init__(f"The body is larger than {maximum} bytes.")
+        self.maximum = maximum
+
+
+class BadRequest(BodyRefused):
+    """The body is not a GraphQL request in strict JSON."""
+
+    code = "BAD_REQUEST"
+    status = 400
+
+
+class _NotStrict(Exception):  # noqa: N818 - never leaves this module
+    """What is accepted by the parser and not by us: the end of a sentence."""
+
+
+STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
