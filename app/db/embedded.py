@@ -40,6 +40,7 @@ IDENTITY = "cluster.json"  # the id and the passwords of a home's cluster
 ROOT_STATE = Path("/var/lib/turnup")  # where root keeps what its unprivileged PostgreSQL must reach
 UNPRIVILEGED_USER = "nobody"
 LONGEST_SOCKET_PATH = 103  # bytes: 103 on macOS, 107 on Linux
+LOGIN_ROLES = ("postgres", "turnup_owner", "turnup_app")
 PORT = 5432  # only names the socket
 START_LIMIT = 60.0
 STOP_LIMIT = 30.0
@@ -332,6 +333,10 @@ def _prepare(home: Path) -> _Place:
         raise EmbeddedPostgresError(f"the embedded PostgreSQL in {home}: {error}") from error
 
 
+def _passwords(identity: Mapping[str, str]) -> Mapping[str, str]:
+    return {role: identity[role] for role in LOGIN_ROLES}
+
+
 def _identity(home: Path) -> dict[str, str]:
     """Return the id and the passwords of the home's cluster, made up once and kept for the owner's eyes."""
     path = home / IDENTITY
@@ -342,7 +347,7 @@ def _identity(home: Path) -> dict[str, str]:
             fresh = path.with_suffix(".new")
             fresh.unlink(missing_ok=True)
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-                passwords = {role: secrets.token_urlsafe(24) for role in ("postgres", "turnup_owner", "turnup_app")}
+                passwords = {role: secrets.token_urlsafe(24) for role in LOGIN_ROLES}
                 json.dump({"id": secrets.token_hex(6), **passwords}, file, indent=2)
                 file.flush()
                 os.fsync(file.fileno())
@@ -374,7 +379,7 @@ def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
         control=sockets / "control",
         binaries=_package() / "pginstall" / "bin",
         uid_gid=None,
-        passwords=identity,
+        passwords=_passwords(identity),
     )
 
 
@@ -401,7 +406,7 @@ def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
         control=base / "control",
         binaries=binaries,
         uid_gid=(user.pw_uid, user.pw_gid),
-        passwords=identity,
+        passwords=_passwords(identity),
     )
 
 

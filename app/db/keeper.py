@@ -51,7 +51,8 @@ SETTINGS = {
 LOG_LIMIT = 4_000_000  # bytes, then the log becomes the one earlier log and starts anew
 TICK = 0.2  # seconds between two looks at the postmaster
 PATIENCE = 2.0  # seconds for the first user, who has just launched us, to connect
-PREDECESSOR_PATIENCE = 5.0  # seconds for what is left of an earlier postmaster to leave by itself
+PREDECESSOR_PATIENCE = 5.0  # seconds for an earlier postmaster, whose keeper was killed, to end in order
+ORPHANS_PATIENCE = 0.5  # seconds for backends to notice that their postmaster has died
 START_LIMIT = 50.0  # seconds; crash recovery replays at most about max_wal_size
 STOP_STEPS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, by force
 PR_SET_PDEATHSIG = 1
@@ -153,13 +154,14 @@ def postmaster(order: Order) -> Iterator[subprocess.Popen[bytes]]:
     """Run PostgreSQL, ready and with its roles in place, for as long as the context lasts.
 
     Every process of the cluster holds the lock file `postgres.lock` open. So the lock is free when the last
-    process of an earlier postmaster, orphaned backends included, has ended, and only then is its pid file
+    process of an earlier postmaster, orphaned backends included, has ended, and only then are its pid files
     stale for certain. Raises CannotStartError.
     """
     _bound(order.log)
     with (order.data.parent / "postgres.lock").open("a") as lock, order.log.open("ab") as log:
-        _await_predecessor(order, lock.fileno())
-        (order.data / "postmaster.pid").unlink(missing_ok=True)
+        _await_predecessor(order.data, lock.fileno())
+        for stale in (order.data / "postmaster.pid", order.sockets / f".s.PGSQL.{SETTINGS['port']}.lock"):
+            stale.unlink(missing_ok=True)
         spawn = _spawner(order, lock.fileno(), log.fileno())
         if not order.data.exists():
             _initialise(order, spawn)
@@ -210,35 +212,56 @@ def _bound(log: Path) -> None:
             os.truncate(log, 0)
 
 
-def _await_predecessor(order: Order, lock: int) -> None:
-    """Wait for the processes of an earlier postmaster, and end those that outstay it."""
+def _await_predecessor(data: Path, lock: int) -> None:
+    """Take the cluster's lock when the processes of an earlier postmaster have gone, ending those that stay.
+
+    A postmaster may take its time for an orderly end. Backends without one cannot commit any more, and a busy
+    one would not notice for as long as its statement runs.
+    """
     began = time.monotonic()
-    while True:
-        with suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+    while not _taken(lock):
         waited = time.monotonic() - began
-        if waited > 2 * PREDECESSOR_PATIENCE:
+        parent, processes = _leftovers(data)
+        patience = PREDECESSOR_PATIENCE if parent in processes else ORPHANS_PATIENCE
+        if waited > patience + PREDECESSOR_PATIENCE:
             raise CannotStartError("processes of an earlier PostgreSQL still use the data directory")
-        if waited > PREDECESSOR_PATIENCE or sys.platform != "linux":
-            for pid in _processes_of(order.data):
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGINT if waited < PREDECESSOR_PATIENCE else signal.SIGKILL)
-        time.sleep(0.02)
+        if waited > patience:
+            _signal_all(processes, signal.SIGKILL)
+        elif sys.platform != "linux":
+            _signal_all(processes, signal.SIGINT)
+        time.sleep(0.05)
 
 
-def _processes_of(data: Path) -> list[int]:
-    """Return the processes of the cluster: on Linux all, by their working directory, elsewhere the postmaster."""
-    found = []
-    if sys.platform == "linux":
-        for entry in Path("/proc").glob("[0-9]*/cwd"):
-            with suppress(OSError):
-                if entry.readlink() == data:
-                    found.append(int(entry.parent.name))
-    else:
-        with suppress(FileNotFoundError):
-            found.append(int((data / "postmaster.pid").read_text().split("\n")[0]))
-    return found
+def _taken(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _leftovers(data: Path) -> tuple[int, set[int]]:
+    """Return the last postmaster's pid, or 0, and the living processes of the cluster.
+
+    On Linux they are told by their working directory, elsewhere only the postmaster is known.
+    """
+    parent = 0
+    with suppress(FileNotFoundError, ValueError):
+        parent = int((data / "postmaster.pid").read_text().split("\n")[0])
+    if sys.platform != "linux":
+        return parent, {parent} - {0}
+    processes = set()
+    for entry in Path("/proc").glob("[0-9]*/cwd"):
+        with suppress(OSError):
+            if entry.readlink() == data:
+                processes.add(int(entry.parent.name))
+    return parent, processes
+
+
+def _signal_all(processes: set[int], number: signal.Signals) -> None:
+    for pid in processes:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
 
 
 def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Popen[bytes]]:
