@@ -24,10 +24,14 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A person to ask about the location; `phone` is as written, `e164` its E.164 form where it has one."""
+    """A person to ask about the location, the first by `position` first of all.
+
+    `phone` is as written, `e164` its E.164 form where it has one.
+    """
 
     id: str
     purpose: ContactPurpose
+    position: int = 0
     name: str | None = None
     email: str | None = None
     phone: str | None = None

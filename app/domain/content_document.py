@@ -4,7 +4,8 @@ Rows with an id are members named by it, hours are listed by weekday and menu op
 `/devices/phone-1/macAddress` is a JSON pointer (RFC 6901) that survives the coming and going of other rows.
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import time
 from functools import cache
@@ -60,6 +61,15 @@ def hours_in_order(intervals: Iterable[WorkingHours]) -> list[WorkingHours]:
 def options_in_order(options: Iterable[CallFlowOption]) -> list[CallFlowOption]:
     """Menu options by digit; those that share a digit by where they lead."""
     return sorted(options, key=lambda option: (option.digit, *_rank(option.target)))
+
+
+def with_places(rows: Iterable[_T], group: Callable[[_T], str]) -> Iterator[tuple[str, _T]]:
+    """Each row with its place in the document, `group/position`."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        name = group(row)
+        yield f"{name}/{counts[name]}", row
+        counts[name] += 1
 
 
 def _rank(target: Target) -> tuple[str, ...]:

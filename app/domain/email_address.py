@@ -1,0 +1,15 @@
+"""E-mail addresses: whether one is well-formed, without asking the network."""
+
+from functools import lru_cache
+
+from email_validator import EmailNotValidError, validate_email
+
+
+@lru_cache(maxsize=4096)
+def is_email(text: str) -> bool:
+    """Whether the text is an address that mail over the internet can be sent to (RFC 5322, RFC 6531)."""
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError:
+        return False
+    return True

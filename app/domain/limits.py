@@ -1,0 +1,54 @@
+"""How many there may be of anything, and between which bounds a number lies, as data."""
+
+from collections.abc import Sized
+from datetime import time
+from types import MappingProxyType
+
+from app.domain.refusals import InvalidInput, LimitReached
+
+CAPS = MappingProxyType(
+    {
+        "contacts": 8,
+        "devices": 250,
+        "people": 250,
+        "extensions": 250,
+        "workingHours": 42,
+        "options": 100,
+        "directTargets": 100,
+        "bulkUpdateStatus": 100,
+        "bulkApprove": 100,
+        "bulkGeneratePayloads": 50,
+        "reasons": 100,
+    }
+)
+
+# The least and the greatest value.
+RANGES = MappingProxyType(
+    {
+        "extensionLength": (2, 6),
+        "weekday": (1, 7),
+        "timeoutSeconds": (1, 300),
+        "retries": (0, 10),
+        "expiresInMinutes": (1, 480),
+    }
+)
+
+
+def check_cap(name: str, rows: Sized | int, *, path: tuple[str, ...] = ()) -> None:
+    """Raises LimitReached when there are more rows than the cap called `name` allows; `rows` may be their number."""
+    count = rows if isinstance(rows, int) else len(rows)
+    if count > CAPS[name]:
+        raise LimitReached(limit=CAPS[name], path=path)
+
+
+def check_range(name: str, value: int | None, *, path: tuple[str, ...] = ()) -> None:
+    """Raises InvalidInput when a value is given and lies outside the range called `name`."""
+    least, greatest = RANGES[name]
+    if value is not None and not least <= value <= greatest:
+        raise InvalidInput(field=name, rule=f"it must be from {least} to {greatest}", path=path)
+
+
+def check_whole_minutes(name: str, value: time, *, path: tuple[str, ...] = ()) -> None:
+    """Raises InvalidInput for a time of day with seconds or with a zone: working hours are local, to the minute."""
+    if value.second or value.microsecond or value.tzinfo:
+        raise InvalidInput(field=name, rule="it must be a local time in whole minutes", path=path)

@@ -1,0 +1,225 @@
+"""The provisioning payload: the document that hands a location over to the partner who sets it up."""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from app.domain import content as ours
+from app.domain import payload_shape as shape
+from app.domain.canonical import Json
+from app.domain.content import LocationContent
+from app.domain.content_document import hours_in_order, options_in_order
+from app.domain.digest import content_digest
+from app.domain.mac_address import show_mac
+from app.domain.vocabulary import ContactPurpose
+
+VERSION = "1.0.0"
+
+
+class InvalidDocumentError(ValueError):
+    """The payload document does not have the shape that partners were promised."""
+
+
+def payload_document(
+    content: LocationContent,
+    *,
+    account_name: str,
+    now: datetime,
+    sequence: int,
+    generated_by: str,
+    location_revision: int,
+    supersedes: str | None,
+) -> dict[str, Json]:
+    """The document of one payload, validated; the same bytes for the same arguments.
+
+    `sequence` counts the location's payloads from 1, `generated_by` is a user's id and `supersedes` the id of the
+    payload before. Rows come by id, extensions by number, hours from Monday on, options by digit.
+    Raises InvalidDocumentError for content that readiness would not let through.
+    """
+    numbers = {row.id: row.number for row in content.extensions}
+    document = {
+        "locationId": content.location_id,
+        "locationName": content.name,
+        "accountId": content.account_id,
+        "accountName": account_name,
+        "timestamp": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "version": VERSION,
+        "location": _location(content),
+        "contacts": _contacts(content.contacts),
+        "phoneSystem": _phone_system(content.phone_system),
+        "devices": _devices(content),
+        "users": _users(content),
+        "extensions": _extensions(content),
+        "workingHours": _working_hours(content.working_hours),
+        "callFlow": _call_flow(content.call_flow, numbers),
+        "metadata": {
+            "sequence": sequence,
+            "contentDigest": content_digest(content),
+            "generatedBy": generated_by,
+            "locationRevision": location_revision,
+            "supersedes": supersedes,
+        },
+    }
+    check_document(document)
+    return document
+
+
+def check_document(document: Mapping[str, Json]) -> None:
+    """Raises InvalidDocumentError, naming the first offending place, unless the document has the promised shape."""
+    try:
+        msgspec.convert(document, shape.Payload)
+    except msgspec.ValidationError as reason:
+        raise InvalidDocumentError(str(reason)) from reason
+
+
+def json_schema() -> dict[str, Any]:  # Any: a schema nests as deep as what it describes
+    """The shape as JSON Schema 2020-12, for partners to validate against."""
+    (reference,), definitions = msgspec.json.schema_components([shape.Payload], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"urn:turnup:provisioning-payload:{VERSION}",
+        "title": f"Turnup provisioning payload {VERSION}",
+        **reference,
+        "$defs": definitions,
+    }
+
+
+def _location(content: LocationContent) -> dict[str, Json]:
+    address = content.address
+    return {
+        "name": content.name,
+        "address": {
+            "line1": address.line1,
+            "line2": address.line2,
+            "city": address.city,
+            "state": address.state,
+            "zipcode": address.zipcode,
+            "country": address.country,
+        },
+        "timezone": content.timezone,
+    }
+
+
+def _contacts(contacts: Iterable[ours.Contact]) -> dict[str, Json]:
+    in_order = sorted(contacts, key=lambda contact: (contact.position, contact.id))
+    first: dict[ContactPurpose, ours.Contact] = {}
+    for contact in in_order:
+        first.setdefault(contact.purpose, contact)
+    named: dict[str, Json] = {
+        purpose.lower(): _contact(first[purpose]) if purpose in first else None for purpose in ContactPurpose
+    }
+    others = [contact for contact in in_order if contact is not first[contact.purpose]]
+    return named | {"others": [_contact(contact) | {"purpose": contact.purpose.value} for contact in others]}
+
+
+def _contact(contact: ours.Contact) -> dict[str, Json]:
+    return {"name": contact.name, "email": contact.email, "phone": contact.phone}
+
+
+def _phone_system(system: ours.PhoneSystem | None) -> Json:
+    if system is None:
+        return None
+    return {
+        "mainNumber": system.main_number_e164,
+        "callerIdName": system.caller_id_name,
+        "provider": system.provider,
+        "outboundPrefix": system.outbound_prefix,
+        "voicemail": system.voicemail,
+        "extensionLength": system.extension_length,
+    }
+
+
+def _devices(content: LocationContent) -> list[Json]:
+    rung_by = {row.device_id: row.number for row in content.extensions if row.device_id}
+    return [
+        {
+            "id": device.id,
+            "brand": device.brand.value,
+            "model": device.model,
+            "macAddress": show_mac(device.mac_address) if device.mac_address else None,
+            "serialNumber": device.serial_number,
+            "label": device.label,
+            "extension": rung_by.get(device.id),
+        }
+        for device in sorted(content.devices, key=lambda device: device.id)
+    ]
+
+
+def _users(content: LocationContent) -> list[Json]:
+    held: dict[str, list[ours.Extension]] = {}
+    for extension in _in_dialling_order(content.extensions):
+        if extension.person_id:
+            held.setdefault(extension.person_id, []).append(extension)
+    return [
+        {
+            "id": person.id,
+            "firstName": person.first_name,
+            "lastName": person.last_name,
+            "email": person.email,
+            "mobile": person.mobile,
+            "voicemail": person.voicemail,
+            "extensions": [extension.number for extension in held[person.id]],
+            "devices": [extension.device_id for extension in held[person.id] if extension.device_id],
+        }
+        for person in sorted(content.people, key=lambda person: person.id)
+        if person.id in held
+    ]
+
+
+def _extensions(content: LocationContent) -> list[Json]:
+    return [
+        {
+            "id": extension.id,
+            "number": extension.number,
+            "label": extension.label,
+            "userId": extension.person_id,
+            "deviceId": extension.device_id,
+        }
+        for extension in _in_dialling_order(content.extensions)
+    ]
+
+
+def _in_dialling_order(extensions: Iterable[ours.Extension]) -> list[ours.Extension]:
+    return sorted(extensions, key=lambda extension: (len(extension.number), extension.number, extension.id))
+
+
+def _working_hours(intervals: Iterable[ours.WorkingHours]) -> list[Json]:
+    return [
+        {
+            "weekday": interval.weekday,
+            "opens": interval.opens.strftime("%H:%M"),
+            "closes": interval.closes.strftime("%H:%M"),
+            "passesMidnight": interval.passes_midnight,
+        }
+        for interval in hours_in_order(intervals)
+    ]
+
+
+def _call_flow(flow: ours.CallFlow | None, numbers: Mapping[str, str]) -> Json:
+    if flow is None:
+        return None
+    return {
+        "kind": flow.kind.value,
+        "greeting": flow.greeting,
+        "timeoutSeconds": flow.timeout_seconds,
+        "retries": flow.retries,
+        "extensions": [numbers.get(identifier) for identifier in flow.direct_targets],
+        "options": [
+            {"digit": option.digit, "target": _target(option.target, numbers)}
+            for option in options_in_order(flow.options)
+        ],
+        "timeoutTarget": _target(flow.timeout_target, numbers),
+        "invalidTarget": _target(flow.invalid_target, numbers),
+    }
+
+
+def _target(target: ours.Target | None, numbers: Mapping[str, str]) -> Json:
+    if target is None:
+        return None
+    return {
+        "kind": target.kind.value,
+        "extension": numbers.get(target.extension_id) if target.extension_id else None,
+        "externalNumber": target.external_number_e164,
+    }

@@ -1,0 +1,38 @@
+"""How far an onboarding has come, section by section."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from app.domain.issue import Issue
+from app.domain.vocabulary import Gate, Section
+
+# The section that a path's first name belongs to; `users` is what a payload calls the people.
+SECTION_OF = MappingProxyType(
+    {
+        "location": Section.LOCATION,
+        "contacts": Section.CONTACTS,
+        "phoneSystem": Section.PHONE_SYSTEM,
+        "devices": Section.DEVICES,
+        "people": Section.PEOPLE,
+        "users": Section.PEOPLE,
+        "extensions": Section.EXTENSIONS,
+        "workingHours": Section.WORKING_HOURS,
+        "callFlow": Section.CALL_FLOW,
+    }
+)
+
+
+def section_of(path: str) -> Section | None:
+    """The section that a JSON pointer leads into, or None for a path of no section."""
+    return SECTION_OF.get(path.removeprefix("/").partition("/")[0])
+
+
+def completeness(issues: Iterable[Issue]) -> Mapping[Section, bool]:
+    """For every section, whether nothing in it stands in the way of submission."""
+    open_sections = {section_of(issue.path) for issue in issues if Gate.SUBMIT in issue.blocks}
+    return {section: section not in open_sections for section in Section}
+
+
+def progress(complete: Mapping[Section, bool]) -> float:
+    """The share of sections that are complete, from 0 to 1."""
+    return sum(complete.values()) / len(complete)

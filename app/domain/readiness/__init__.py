@@ -1,0 +1,9 @@
+"""Readiness: one engine of pure rules that lists every issue of a location at once.
+
+The same function serves preview, submission, bulk, approval and payload generation.
+"""
+
+from app.domain.readiness.engine import blocking, readiness
+from app.domain.readiness.outside import NOTHING_OUTSIDE, Outside
+
+__all__ = ["NOTHING_OUTSIDE", "Outside", "blocking", "readiness"]

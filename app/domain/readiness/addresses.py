@@ -1,0 +1,23 @@
+"""Which parts an address needs, country by country (after the Universal Postal Union's addressing systems)."""
+
+_ALWAYS = ("line1", "city", "country")
+
+# Where mail and emergency services need the state or province.
+_WITH_STATE = frozenset({"AU", "BR", "CA", "CN", "IN", "MX", "US"})
+
+# Where there are no postal codes, or none in general use.
+_WITHOUT_ZIPCODE = frozenset(
+    {
+        "AE", "AG", "AO", "BF", "BI", "BJ", "BO", "BS", "BW", "BZ", "CD", "CF", "CG", "CI", "CM", "DJ",
+        "DM", "ER", "FJ", "GA", "GD", "GM", "GQ", "GY", "HK", "JM", "KI", "KM", "KN", "KP", "ML", "MO",
+        "MR", "MW", "NR", "QA", "RW", "SB", "SC", "SL", "SR", "ST", "TD", "TG", "TL", "TO", "TV", "UG",
+        "VU", "YE", "ZW",
+    }
+)  # fmt: skip
+
+
+def required_parts(country: str | None) -> tuple[str, ...]:
+    """The parts that an address in this country cannot lack; an unknown country is taken to have postal codes."""
+    state = ("state",) if country in _WITH_STATE else ()
+    zipcode = () if country in _WITHOUT_ZIPCODE else ("zipcode",)
+    return _ALWAYS + state + zipcode

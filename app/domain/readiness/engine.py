@@ -1,0 +1,43 @@
+"""Runs every rule over a location and never stops at the first finding."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from app.domain.content import LocationContent
+from app.domain.issue import Issue
+from app.domain.readiness import (
+    call_flow,
+    contacts,
+    devices,
+    extensions,
+    location,
+    people,
+    phone_system,
+    rejections,
+    working_hours,
+)
+from app.domain.readiness.outside import NOTHING_OUTSIDE, Outside
+from app.domain.vocabulary import Gate
+
+Rule = Callable[[LocationContent, Outside], Iterator[Issue]]
+
+RULES: tuple[Rule, ...] = (
+    *location.RULES,
+    *contacts.RULES,
+    *phone_system.RULES,
+    *devices.RULES,
+    *people.RULES,
+    *extensions.RULES,
+    *working_hours.RULES,
+    *call_flow.RULES,
+    *rejections.RULES,
+)
+
+
+def readiness(content: LocationContent, outside: Outside = NOTHING_OUTSIDE) -> tuple[Issue, ...]:
+    """Every issue of the content, section after section; `outside` is what the content alone cannot tell."""
+    return tuple(issue for rule in RULES for issue in rule(content, outside))
+
+
+def blocking(gate: Gate, issues: Iterable[Issue]) -> tuple[Issue, ...]:
+    """Those of the issues that stand in the way of the gate."""
+    return tuple(issue for issue in issues if gate in issue.blocks)

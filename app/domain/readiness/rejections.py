@@ -1,0 +1,21 @@
+"""Did a partner refuse this very content?"""
+
+from collections.abc import Iterator
+
+from app.domain.content import LocationContent
+from app.domain.digest import content_digest
+from app.domain.issue import Issue
+from app.domain.readiness.findings import issue
+from app.domain.readiness.outside import Outside
+from app.domain.vocabulary import IssueCode
+
+
+def rejected(content: LocationContent, outside: Outside) -> Iterator[Issue]:
+    rejection = outside.rejection
+    if rejection is None or rejection.content_digest != content_digest(content):
+        return
+    for reason in rejection.reasons:
+        yield issue(IssueCode.REJECTED_BY_PARTNER, reason.path, code=reason.code, message=reason.message)
+
+
+RULES = (rejected,)

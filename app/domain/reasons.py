@@ -1,0 +1,12 @@
+"""Which verbs have to be explained."""
+
+from app.domain.status_machine import TABLE
+from app.domain.text import clean, given
+from app.domain.vocabulary import Verb
+
+
+def reason_for(verb: Verb, reason: str | None, *, path: tuple[str, ...] = ("reason",)) -> str | None:
+    """The reason as it is kept; raises InvalidInput when the verb needs one and none is given."""
+    if TABLE[verb].needs_reason:
+        return given("move.reason", reason, path=path)
+    return clean("move.reason", reason, path=path)

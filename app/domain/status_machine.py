@@ -1,0 +1,258 @@
+"""Which verb takes a location from where to where, by whose hand, and what follows from it."""
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import StrEnum, unique
+from types import MappingProxyType
+
+from app.domain.refusals import IllegalTransition
+from app.domain.vocabulary import (
+    LOCKED_STATUSES,
+    ApprovalStatus,
+    ClaimChange,
+    Gate,
+    LocationStatus,
+    PayloadState,
+    Role,
+    SessionChange,
+    Verb,
+)
+
+
+@unique
+class Fact(StrEnum):
+    """What a decision has to know of a location beyond its status."""
+
+    DIGEST_MOVED = "DIGEST_MOVED"
+    """The current content is not the approved content."""
+    COMPLETED_UNANSWERED = "COMPLETED_UNANSWERED"
+    """A lead completed the location and its payload has no receipt."""
+    ACKNOWLEDGED_BEFORE = "ACKNOWLEDGED_BEFORE"
+    """A partner acknowledged some payload of the location, so that its phones live by it."""
+
+
+NO_FACTS: frozenset[Fact] = frozenset()
+
+_NOT_STARTED = LocationStatus.NOT_STARTED
+_IN_PROGRESS = LocationStatus.IN_PROGRESS
+_PENDING = LocationStatus.PENDING_APPROVAL
+_APPROVED = LocationStatus.APPROVED
+_PROVISIONING = LocationStatus.PROVISIONING
+_COMPLETED = LocationStatus.COMPLETED
+_BLOCKED = LocationStatus.BLOCKED
+_CANCELLED = LocationStatus.CANCELLED
+
+_ONBOARDERS = frozenset({Role.CUSTOMER, Role.IMPLEMENTATION_LEAD})
+_LEADS = frozenset({Role.IMPLEMENTATION_LEAD})
+_PARTNERS = frozenset({Role.PARTNER})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One row of the table: the statuses that take the verb, where it leads (None: nowhere else) and who may do it.
+
+    `only_when` names what else must be so, by status. `gate` is the readiness it needs. `overrides` are the statuses
+    from which it is audited as an override. `session`, `request` and `payload` say what becomes of the onboarding
+    session, the open request for approval and the payload that the verb is about.
+    """
+
+    sources: frozenset[LocationStatus]
+    to: LocationStatus | None
+    who: frozenset[Role]
+    only_when: MappingProxyType[LocationStatus, Fact] = MappingProxyType({})
+    needs_reason: bool = False
+    gate: Gate | None = None
+    overrides: frozenset[LocationStatus] = frozenset()
+    session: SessionChange = SessionChange.KEEP
+    request: ApprovalStatus | None = None
+    payload: PayloadState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consequences:
+    """What else a move changes.
+
+    `request` is what the open request for approval becomes and `approval` what the approval in force becomes (None:
+    stays). `payload` is what the payload that the verb is about becomes; with `withdraws_payloads` every other one
+    that is GENERATED or RELEASED becomes WITHDRAWN.
+    """
+
+    session: SessionChange
+    request: ApprovalStatus | None
+    approval: ApprovalStatus | None
+    payload: PayloadState | None
+    withdraws_payloads: bool
+    mac_claims: ClaimChange
+    ends_override: bool
+    audited_as_override: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A decided move: the status that the location takes and what follows from it."""
+
+    to: LocationStatus
+    consequences: Consequences
+
+
+TABLE = MappingProxyType(
+    {
+        Verb.START: Transition(
+            sources=frozenset({_NOT_STARTED}),
+            to=_IN_PROGRESS,
+            who=_ONBOARDERS,
+            session=SessionChange.OPEN_IF_MISSING,
+        ),
+        Verb.SUBMIT: Transition(
+            sources=frozenset({_IN_PROGRESS}),
+            to=_PENDING,
+            who=_ONBOARDERS,
+            gate=Gate.SUBMIT,
+        ),
+        Verb.WITHDRAW: Transition(
+            sources=frozenset({_PENDING}),
+            to=_IN_PROGRESS,
+            who=_ONBOARDERS,
+            request=ApprovalStatus.WITHDRAWN,
+        ),
+        Verb.REQUEST_CHANGES: Transition(
+            sources=frozenset({_PENDING}),
+            to=_IN_PROGRESS,
+            who=_LEADS,
+            needs_reason=True,
+            request=ApprovalStatus.CHANGES_REQUESTED,
+        ),
+        Verb.APPROVE: Transition(
+            sources=frozenset({_PENDING}),
+            to=_APPROVED,
+            who=_LEADS,
+            gate=Gate.APPROVE,
+            request=ApprovalStatus.APPROVED,
+        ),
+        Verb.APPROVE_AGAIN: Transition(
+            sources=LOCKED_STATUSES,
+            to=None,
+            who=_LEADS,
+            only_when=MappingProxyType(dict.fromkeys(LOCKED_STATUSES, Fact.DIGEST_MOVED)),
+            gate=Gate.APPROVE,
+        ),
+        Verb.GENERATE_PAYLOAD: Transition(
+            sources=frozenset({_APPROVED, _PROVISIONING}),
+            to=None,
+            who=_LEADS,
+            gate=Gate.PROVISION,
+        ),
+        Verb.TRIGGER_PROVISIONING: Transition(
+            sources=frozenset({_APPROVED, _PROVISIONING}),
+            to=_PROVISIONING,
+            who=_LEADS,
+            payload=PayloadState.RELEASED,
+        ),
+        Verb.ACKNOWLEDGE: Transition(
+            sources=frozenset({_PROVISIONING, _COMPLETED}),
+            to=_COMPLETED,
+            who=_PARTNERS,
+            only_when=MappingProxyType({_COMPLETED: Fact.COMPLETED_UNANSWERED}),
+            session=SessionChange.CLOSE,
+            payload=PayloadState.ACKNOWLEDGED,
+        ),
+        Verb.COMPLETE: Transition(
+            sources=frozenset({_PROVISIONING}),
+            to=_COMPLETED,
+            who=_LEADS,
+            needs_reason=True,
+            overrides=frozenset({_PROVISIONING}),
+            session=SessionChange.CLOSE,
+        ),
+        Verb.REJECT: Transition(
+            sources=frozenset({_PROVISIONING}),
+            to=_BLOCKED,
+            who=_PARTNERS,
+            payload=PayloadState.REJECTED,
+        ),
+        Verb.BLOCK: Transition(
+            sources=frozenset({_NOT_STARTED, _IN_PROGRESS, _PENDING, _PROVISIONING}),
+            to=_BLOCKED,
+            who=_LEADS,
+            needs_reason=True,
+        ),
+        Verb.UNBLOCK: Transition(
+            sources=frozenset({_BLOCKED}),
+            to=_IN_PROGRESS,
+            who=_LEADS,
+            session=SessionChange.OPEN_IF_MISSING,
+        ),
+        Verb.CANCEL: Transition(
+            sources=frozenset(LocationStatus) - {_COMPLETED, _CANCELLED},
+            to=_CANCELLED,
+            who=_LEADS,
+            needs_reason=True,
+            session=SessionChange.CLOSE,
+        ),
+        Verb.REOPEN: Transition(
+            sources=frozenset({_CANCELLED, _APPROVED, _COMPLETED}),
+            to=_IN_PROGRESS,
+            who=_LEADS,
+            needs_reason=True,
+            overrides=frozenset({_APPROVED, _COMPLETED}),
+            session=SessionChange.OPEN_IF_MISSING,
+        ),
+    }
+)
+
+# The statuses in which a location holds the hardware addresses of its devices.
+CLAIMING_STATUSES = frozenset({_PENDING, _APPROVED, _PROVISIONING, _COMPLETED})
+# Where a location may go from a locked status with its approval and its payloads in force.
+_HANDED_OFF = frozenset({_PROVISIONING, _COMPLETED})
+
+
+def move(status: LocationStatus, verb: Verb, role: Role, facts: AbstractSet[Fact] = NO_FACTS) -> Move:
+    """Where the verb takes a location that is in this status, and what follows.
+
+    Raises IllegalTransition, with the verbs that this role has here, for anything that the table does not list.
+    """
+    if not _takes(status, verb, role, facts):
+        raise IllegalTransition(from_status=status, verb=verb, allowed=allowed(status, role, facts))
+    to = TABLE[verb].to or status
+    return Move(to, _consequences(status, verb, to, facts))
+
+
+def allowed(status: LocationStatus, role: Role, facts: AbstractSet[Fact] = NO_FACTS) -> tuple[Verb, ...]:
+    """The verbs that a location in this status takes from this role, in the order of the table."""
+    return tuple(verb for verb in TABLE if _takes(status, verb, role, facts))
+
+
+def holds_macs(status: LocationStatus, *, has_live_payload: bool) -> bool:
+    """Whether a location holds the hardware addresses of its devices against all other locations."""
+    return status in CLAIMING_STATUSES or (has_live_payload and status is not _CANCELLED)
+
+
+def _takes(status: LocationStatus, verb: Verb, role: Role, facts: AbstractSet[Fact]) -> bool:
+    row = TABLE[verb]
+    condition = row.only_when.get(status)
+    return status in row.sources and role in row.who and (condition is None or condition in facts)
+
+
+def _consequences(status: LocationStatus, verb: Verb, to: LocationStatus, facts: AbstractSet[Fact]) -> Consequences:
+    row = TABLE[verb]
+    leaves = to is not status
+    leaves_pending = leaves and status is _PENDING
+    voids = leaves and status in LOCKED_STATUSES and to not in _HANDED_OFF
+    return Consequences(
+        session=row.session,
+        request=(row.request or ApprovalStatus.WITHDRAWN) if leaves_pending else None,
+        approval=ApprovalStatus.VOIDED if voids else None,
+        payload=row.payload,
+        withdraws_payloads=voids,
+        mac_claims=_claim_change(status, to, live=Fact.ACKNOWLEDGED_BEFORE in facts),
+        ends_override=leaves,
+        audited_as_override=status in row.overrides,
+    )
+
+
+def _claim_change(status: LocationStatus, to: LocationStatus, *, live: bool) -> ClaimChange:
+    held = holds_macs(status, has_live_payload=live)
+    holds = holds_macs(to, has_live_payload=live)
+    if held is holds:
+        return ClaimChange.KEEP
+    return ClaimChange.TAKE if holds else ClaimChange.RELEASE

@@ -1,0 +1,149 @@
+"""The one room for text that comes from outside: what may be kept, in which form, and how long it may be.
+
+Text is kept in NFC, trimmed, and measured in characters (Unicode code points). Only what cannot be read is refused here
+(InvalidInput); whether a value makes sense is a question of readiness.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from app.domain.refusals import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a text must look like from its first to its last character, and the sentence that says so."""
+
+    pattern: re.Pattern[str]
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextRule:
+    """What a field takes: at most `longest` characters, at least `least_visible` visible ones, maybe several lines."""
+
+    longest: int
+    least_visible: int = 0
+    several_lines: bool = False
+    form: Form | None = None
+
+
+_COUNTRY = Form(re.compile("[A-Z]{2}"), "it must be two capital letters (ISO 3166-1 alpha-2)")
+_PREFIX = Form(re.compile("[0-9*#]{1,4}"), "it must be one to four keys of 0-9, * and #")
+_DIGIT = Form(re.compile("[0-9*#]{1,2}"), "it must be one or two keys of 0-9, * and #")
+_POINTER = Form(re.compile("(/.*)?", re.DOTALL), "it must be a JSON pointer (RFC 6901)")
+
+
+_NAME = TextRule(longest=120)
+_NUMBER = TextRule(longest=40)
+_EMAIL = TextRule(longest=254)  # RFC 5321's limits leave 254 characters for an address
+_REASON = TextRule(longest=1000, least_visible=1, several_lines=True)
+
+RULES = MappingProxyType(
+    {
+        "account.name": TextRule(longest=120, least_visible=1),
+        "user.name": TextRule(longest=120, least_visible=1),
+        "user.email": TextRule(longest=254, least_visible=1),
+        "user.subject": TextRule(longest=255, least_visible=1),
+        "location.name": _NAME,
+        "location.timezone": TextRule(longest=64),
+        "address.line1": TextRule(longest=200),
+        "address.line2": TextRule(longest=200),
+        "address.city": _NAME,
+        "address.state": _NAME,
+        "address.zipcode": TextRule(longest=20),
+        "address.country": TextRule(longest=2, form=_COUNTRY),
+        "contact.name": _NAME,
+        "contact.email": _EMAIL,
+        "contact.phone": _NUMBER,
+        "phoneSystem.mainNumber": _NUMBER,
+        "phoneSystem.callerIdName": TextRule(longest=60),
+        "phoneSystem.provider": _NAME,
+        "phoneSystem.outboundPrefix": TextRule(longest=4, form=_PREFIX),
+        "device.model": TextRule(longest=60),
+        "device.macAddress": _NUMBER,
+        "device.serialNumber": TextRule(longest=60),
+        "device.label": TextRule(longest=60),
+        "person.firstName": _NAME,
+        "person.lastName": _NAME,
+        "person.email": _EMAIL,
+        "person.mobile": _NUMBER,
+        "extension.number": TextRule(longest=16, least_visible=1),
+        "extension.label": TextRule(longest=60),
+        "callFlow.greeting": TextRule(longest=2000, several_lines=True),
+        "callFlow.digit": TextRule(longest=2, least_visible=1, form=_DIGIT),
+        "target.externalNumber": _NUMBER,
+        "approval.comment": _REASON,
+        "move.reason": _REASON,
+        "override.reason": TextRule(longest=1000, least_visible=10, several_lines=True),
+        "override.ticket": TextRule(longest=120),
+        "rejection.path": TextRule(longest=512, form=_POINTER),
+        "rejection.code": TextRule(longest=64, least_visible=1),
+        "rejection.message": _REASON,
+        "deviceModel.name": TextRule(longest=60, least_visible=1),
+        "search.name": _NAME,
+        "idempotencyKey": TextRule(longest=255, least_visible=1),
+    }
+)
+
+# The characters of the Unicode property Bidi_Control: unseen, they make text read otherwise than it is stored.
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_LINE_BREAKS = frozenset("\n\u2028\u2029")
+_INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
+# Rendered blank although Unicode counts them as letters or symbols: Hangul fillers and the empty braille pattern.
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+
+
+def clean(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str | None:
+    """The text as it is kept, or None when nothing visible is left of it.
+
+    `field` names the rule. Raises InvalidInput for control characters, bidirectional controls and lone surrogates, for
+    text too long, with too few visible characters or not of its form; KeyError for a field without a rule.
+    """
+    rule = RULES[field]
+    kept = _trimmed(text or "", rule)
+    broken = _broken_rule(kept, rule)
+    if broken:
+        raise InvalidInput(field=field.rpartition(".")[2], rule=broken, path=path)
+    return kept if visible_length(kept) else None
+
+
+def given(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str:
+    """As `clean`, for a field that must not be empty: raises InvalidInput when nothing is left."""
+    kept = clean(field, text, path=path)
+    if kept is None:
+        raise InvalidInput(field=field.rpartition(".")[2], rule="it must not be empty", path=path)
+    return kept
+
+
+def visible_length(text: str) -> int:
+    """How many characters a reader sees: white space, controls, format characters and blank letters do not count."""
+    return sum(
+        unicodedata.category(character) not in _INVISIBLE_CATEGORIES and character not in _BLANK_LETTERS
+        for character in text
+    )
+
+
+def _trimmed(text: str, rule: TextRule) -> str:
+    lines = text.replace("\r\n", "\n") if rule.several_lines else text
+    return unicodedata.normalize("NFC", lines).strip()
+
+
+def _broken_rule(text: str, rule: TextRule) -> str | None:
+    if any(_is_forbidden(character, rule) for character in text):
+        return "it contains a control character, a text-direction control or half a character"
+    if len(text) > rule.longest:
+        return f"it may have at most {rule.longest} characters"
+    if visible_length(text) < rule.least_visible:
+        return f"it needs at least {rule.least_visible} visible characters"
+    if rule.form and text and not rule.form.pattern.fullmatch(text):
+        return rule.form.sentence
+    return None
+
+
+def _is_forbidden(character: str, rule: TextRule) -> bool:
+    if character in _LINE_BREAKS or character == "\t":
+        return not rule.several_lines
+    return character in _BIDI_CONTROLS or unicodedata.category(character) in {"Cc", "Cs"}
