@@ -4,8 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from app.domain.canonical import Json
-from app.domain.content import LocationContent
-from app.domain.content_document import content_document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +15,13 @@ class Change:
     after: Json
 
 
-def diff(before: LocationContent | None, after: LocationContent) -> tuple[Change, ...]:
-    """Every field that differs, in the order of its path; `before` is None when nothing was approved yet."""
-    old = dict(_leaves(content_document(before))) if before else {}
-    new = dict(_leaves(content_document(after)))
+def diff(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[Change, ...]:
+    """Every field that differs between two content documents, in the order of its path.
+
+    `before` is None when nothing was approved yet.
+    """
+    old = dict(_leaves(before or {}))
+    new = dict(_leaves(after))
     return tuple(
         Change(path=path, before=old.get(path), after=new.get(path))
         for path in sorted(old.keys() | new.keys())
@@ -28,7 +29,7 @@ def diff(before: LocationContent | None, after: LocationContent) -> tuple[Change
     )
 
 
-def changed_paths(before: LocationContent | None, after: LocationContent) -> tuple[str, ...]:
+def changed_paths(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[str, ...]:
     """The paths of `diff` alone."""
     return tuple(change.path for change in diff(before, after))
 

@@ -1,7 +1,8 @@
 """Which verb takes a location from where to where, by whose hand, and what follows from it."""
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from types import MappingProxyType
 
@@ -59,7 +60,7 @@ class Transition:
     sources: frozenset[LocationStatus]
     to: LocationStatus | None
     who: frozenset[Role]
-    only_when: MappingProxyType[LocationStatus, Fact] = MappingProxyType({})
+    only_when: Mapping[LocationStatus, Fact] = field(default_factory=dict)
     needs_reason: bool = False
     gate: Gate | None = None
     overrides: frozenset[LocationStatus] = frozenset()
@@ -133,7 +134,7 @@ TABLE = MappingProxyType(
             sources=LOCKED_STATUSES,
             to=None,
             who=_LEADS,
-            only_when=MappingProxyType(dict.fromkeys(LOCKED_STATUSES, Fact.DIGEST_MOVED)),
+            only_when=dict.fromkeys(LOCKED_STATUSES, Fact.DIGEST_MOVED),
             gate=Gate.APPROVE,
         ),
         Verb.GENERATE_PAYLOAD: Transition(
@@ -152,7 +153,7 @@ TABLE = MappingProxyType(
             sources=frozenset({_PROVISIONING, _COMPLETED}),
             to=_COMPLETED,
             who=_PARTNERS,
-            only_when=MappingProxyType({_COMPLETED: Fact.COMPLETED_UNANSWERED}),
+            only_when={_COMPLETED: Fact.COMPLETED_UNANSWERED},
             session=SessionChange.CLOSE,
             payload=PayloadState.ACKNOWLEDGED,
         ),

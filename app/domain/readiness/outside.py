@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from app.domain.rejection import Rejection
 from app.domain.vocabulary import DeviceBrand
@@ -18,7 +17,7 @@ class Outside:
     the last one of a partner, whatever content it was about.
     """
 
-    claimed_elsewhere: Mapping[str, str | None] = MappingProxyType({})
+    claimed_elsewhere: Mapping[str, str | None] = field(default_factory=dict)
     models: AbstractSet[tuple[DeviceBrand, str]] | None = None
     rejection: Rejection | None = None
 
