@@ -1,0 +1,208 @@
+"""Where the keys that verify tokens come from: a fixed set, or the issuer's key set fetched and renewed over HTTP."""
+
+import asyncio
+import ipaddress
+import logging
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+import jwt
+
+from app.auth.claims import KeysUnavailable
+from app.auth.jwks import Keys, find, read_key_set, usable_keys
+
+MAX_KEY_SET_BYTES = 256 * 1024
+
+# The last fifth of a set's life renews it in the background, so that on a busy server nobody waits for the issuer.
+RENEW_AHEAD = 0.8
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class TrustedKey:
+    """A public key and for how many seconds from now it may be believed without asking its source again."""
+
+    public: jwt.PyJWK
+    for_seconds: float
+
+
+class KeySource(Protocol):
+    """Whoever knows the issuer's public keys."""
+
+    async def key_for(self, kid: str | None, algorithm: str) -> TrustedKey | None:
+        """The key a token means, or None when the issuer has no such key.
+
+        `kid` is None when the token names no key; then the only key of the set is meant. Raises KeysUnavailable.
+        """
+        ...
+
+
+class StaticKeys:
+    """Keys that are known beforehand and never change."""
+
+    def __init__(self, jwks: Sequence[object]) -> None:
+        """Take public keys as JWKs; raises ValueError when none of them can verify a token."""
+        self._keys = usable_keys(list(jwks))
+        if not self._keys:
+            raise ValueError("none of the keys can verify a token")
+
+    async def key_for(self, kid: str | None, algorithm: str) -> TrustedKey | None:
+        """The key a token means, believed for ever."""
+        key = find(self._keys, kid, algorithm)
+        return None if key is None else TrustedKey(key, math.inf)
+
+
+class RemoteKeySet:
+    """The issuer's key set at a URL, for one event loop.
+
+    At most one fetch is under way at a time and at most one begins in `retry_seconds`, whatever tokens arrive: an
+    unknown key id asks again only then. A key that the issuer removed is believed for at most `refresh_seconds`
+    while the issuer answers. While it does not, the last set serves until it is `stale_seconds` old, and nobody
+    waits for further attempts. Each fetch is bounded by `timeout_seconds` in all and by 256 KiB.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        client: httpx.AsyncClient,
+        *,
+        refresh_seconds: float = 300.0,
+        retry_seconds: float = 10.0,
+        stale_seconds: float = 3600.0,
+        timeout_seconds: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the URL and a client, which stays the caller's to close; `clock` counts seconds from anywhere.
+
+        Raises ValueError unless the URL is https, or http on this very machine, without a user or password.
+        """
+        self._url = _safe(url)
+        self._client = client
+        self._refresh_seconds = refresh_seconds
+        self._retry_seconds = retry_seconds
+        self._stale_seconds = stale_seconds
+        self._timeout_seconds = timeout_seconds
+        self._clock = clock
+        self._keys: Keys = {}
+        self._fetched_at = -math.inf
+        self._next_attempt_at = -math.inf
+        self._failed_at = -math.inf
+        self._attempt: asyncio.Task[None] | None = None
+
+    async def key_for(self, kid: str | None, algorithm: str) -> TrustedKey | None:
+        """The key a token means, or None when the issuer has no such key.
+
+        Raises KeysUnavailable when there is no set young enough, or when the key is unknown and the issuer does not
+        answer: it may have been added since.
+        """
+        await self._renew_when_due()
+        key = find(self._keys, kid, algorithm)
+        if key is None and kid is not None:
+            await self._renew()
+            key = find(self._keys, kid, algorithm)
+            if key is None and self._failing():
+                raise KeysUnavailable
+        return None if key is None else TrustedKey(key, self._trusted_for())
+
+    async def aclose(self) -> None:
+        """End a fetch that is under way; to be called before the client is closed."""
+        if self._attempt is not None:
+            self._attempt.cancel()
+            await asyncio.wait([self._attempt])
+
+    async def _renew_when_due(self) -> None:
+        age = self._age()
+        if age >= self._stale_seconds or (age >= self._refresh_seconds and not self._failing()):
+            await self._renew()
+            if self._age() >= self._stale_seconds:
+                raise KeysUnavailable
+        elif age >= RENEW_AHEAD * self._refresh_seconds:
+            self._begin_renewal()
+
+    async def _renew(self) -> None:
+        """Wait for the attempt under way, or for a new one; return at once when it is too early for one."""
+        attempt = self._begin_renewal()
+        if attempt is not None:
+            await asyncio.shield(attempt)  # a caller that goes away must not end the fetch others wait for
+
+    def _begin_renewal(self) -> asyncio.Task[None] | None:
+        if self._attempt is not None and not self._attempt.done():
+            return self._attempt
+        now = self._clock()
+        if now < self._next_attempt_at:
+            return None
+        self._next_attempt_at = now + self._retry_seconds
+        self._attempt = asyncio.create_task(self._try_renewal())
+        return self._attempt
+
+    async def _try_renewal(self) -> None:
+        asked_at = self._clock()
+        try:
+            self._keys = read_key_set(await self._fetch())
+        except (httpx.HTTPError, TimeoutError, ValueError) as error:
+            self._failed_at = self._clock()
+            logger.warning("The key set could not be renewed: %s: %s", type(error).__name__, error)
+        else:
+            self._failed_at = -math.inf
+            self._fetched_at = asked_at
+
+    async def _fetch(self) -> bytearray:
+        body = bytearray()
+        # httpx bounds each read but not the whole: a server that drips would hold the fetch for hours.
+        async with (
+            asyncio.timeout(self._timeout_seconds),
+            self._client.stream(
+                "GET",
+                self._url,
+                # Compression is neither asked for nor undone: a small answer must not unfold into a large one.
+                headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
+                follow_redirects=False,
+            ) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise ValueError(f"the issuer answered {response.status_code}")
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_KEY_SET_BYTES:
+                    raise ValueError("the key set is too large")
+        return body
+
+    def _trusted_for(self) -> float:
+        """Seconds until the next step that could change what a key is worth."""
+        now = self._clock()
+        steps = [
+            self._fetched_at + RENEW_AHEAD * self._refresh_seconds,
+            self._fetched_at + self._refresh_seconds,
+            min(self._next_attempt_at, self._fetched_at + self._stale_seconds),
+        ]
+        return next((step - now for step in steps if step > now), 0.0)
+
+    def _failing(self) -> bool:
+        """Whether the last attempt failed, lately enough to say something about the issuer now."""
+        return self._clock() - self._failed_at < self._refresh_seconds
+
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+
+def _safe(url: str) -> httpx.URL:
+    try:
+        parsed = httpx.URL(url)
+    except httpx.InvalidURL:
+        parsed = httpx.URL()
+    encrypted = parsed.scheme == "https" and parsed.host
+    if parsed.userinfo or not (encrypted or (parsed.scheme == "http" and _is_loopback(parsed.host))):
+        raise ValueError("a key set's URL must be https, or http on a loopback address, without credentials")
+    return parsed
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

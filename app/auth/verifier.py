@@ -1,0 +1,180 @@
+"""From an Authorization header to verified claims: JWT access tokens (RFC 9068) under the advice of RFC 8725."""
+
+import hashlib
+import math
+import re
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+from jwt.exceptions import InvalidSubjectError
+
+from app.auth.claims import Claims, InvalidToken, TokenFault
+from app.auth.jwks import ALGORITHMS
+from app.auth.keys import KeySource
+
+MAX_HEADER_LENGTH = 8 * 1024
+MAX_SUBJECT_LENGTH = 255
+ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+
+# Year 9999: beyond it a NumericDate is nonsense, and arithmetic on it may overflow.
+_LAST_SECOND = 253_402_300_799
+
+_BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]*)", re.ASCII | re.IGNORECASE)
+
+_FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
+    jwt.InvalidSignatureError: TokenFault.SIGNATURE,
+    jwt.MissingRequiredClaimError: TokenFault.CLAIM_MISSING,
+    jwt.InvalidIssuerError: TokenFault.ISSUER,
+    jwt.InvalidAudienceError: TokenFault.AUDIENCE,
+    InvalidSubjectError: TokenFault.SUBJECT,
+}
+
+
+class Verifier:
+    """Believes the access tokens of one issuer for one audience.
+
+    Verified tokens are remembered until they expire or their key has to be looked up again, whichever comes first;
+    under a digest, so that no token lies in memory, and the oldest is forgotten when there are `cache_size`.
+    """
+
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        keys: KeySource,
+        leeway_seconds: float = 30.0,
+        max_lifetime_seconds: float = 86_400.0,
+        cache_size: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Take whom to believe; `leeway_seconds` forgives clocks that differ, `clock` gives unix seconds."""
+        self._issuer = issuer
+        self._audience = audience
+        self._keys = keys
+        self._leeway_seconds = leeway_seconds
+        self._max_lifetime_seconds = max_lifetime_seconds
+        self._cache_size = cache_size
+        self._clock = clock
+        self._verified: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
+
+    def cached(self, authorization: str) -> Claims | None:
+        """The claims of a header value that was verified lately; None says only that `verify` has to look."""
+        if len(authorization) > MAX_HEADER_LENGTH:
+            return None
+        digest = _digest(authorization)
+        known = self._verified.get(digest)
+        if known is None:
+            return None
+        until, claims = known
+        if self._clock() < until:
+            return claims
+        del self._verified[digest]
+        return None
+
+    async def verify(self, authorization: str | None) -> Claims:
+        """The claims of the token in an Authorization header's value; None stands for no such header.
+
+        Raises InvalidToken, and KeysUnavailable when the issuer's keys cannot be had.
+        """
+        if not authorization:
+            raise InvalidToken(TokenFault.MISSING)
+        token = _token(authorization)
+        claims = self.cached(authorization)
+        if claims is not None:
+            return claims
+        kid, algorithm = _header(token)
+        key = await self._keys.key_for(kid, algorithm)
+        if key is None:
+            raise InvalidToken(TokenFault.UNKNOWN_KEY)
+        payload = self._payload(token, key.public)
+        now = self._clock()
+        claims = Claims(_subject(payload), self._expiry(payload, now))
+        until = min(claims.expires_at + self._leeway_seconds, now + key.for_seconds)
+        self._remember(_digest(authorization), until, claims)
+        return claims
+
+    def _payload(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
+        """The claims that the key signed for us; the times among them are not judged yet."""
+        try:
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                issuer=self._issuer,
+                audience=self._audience,
+                options={
+                    "require": ["exp", "iat", "iss", "aud", "sub"],
+                    # PyJWT reads the machine's clock; ours is an argument.
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
+            )
+        except jwt.PyJWTError as error:
+            raise InvalidToken(_FAULT_OF_ERROR.get(type(error), TokenFault.MALFORMED)) from None
+
+    def _expiry(self, payload: dict[str, Any], now: float) -> int:
+        """When the token expires, in unix seconds, after its times were found in order."""
+        expires_at, issued_at = _seconds(payload["exp"]), _seconds(payload["iat"])
+        if now >= expires_at + self._leeway_seconds:
+            raise InvalidToken(TokenFault.EXPIRED)
+        begins_at = max(issued_at, _seconds(payload["nbf"])) if "nbf" in payload else issued_at
+        if begins_at > now + self._leeway_seconds:
+            raise InvalidToken(TokenFault.NOT_YET_VALID)
+        if expires_at - issued_at > self._max_lifetime_seconds:
+            raise InvalidToken(TokenFault.LIFETIME)
+        return math.floor(expires_at)
+
+    def _remember(self, digest: bytes, until: float, claims: Claims) -> None:
+        self._verified[digest] = (until, claims)
+        if len(self._verified) > self._cache_size:
+            self._verified.popitem(last=False)
+
+
+def _token(authorization: str) -> str:
+    """The one token of a header value (RFC 6750, section 2.1), not looked into yet."""
+    if len(authorization) > MAX_HEADER_LENGTH:
+        raise InvalidToken(TokenFault.TOO_LONG)
+    match = _BEARER.fullmatch(authorization)
+    if match is None:
+        raise InvalidToken(TokenFault.HEADER)
+    return match[1]
+
+
+def _header(token: str) -> tuple[str | None, str]:
+    """The key id and the algorithm a token names, once its header is one we accept."""
+    try:
+        header = jwt.get_unverified_header(token)
+    except jwt.PyJWTError:
+        raise InvalidToken(TokenFault.MALFORMED) from None
+    if "crit" in header:  # RFC 7515, section 4.1.11: we understand no extension
+        raise InvalidToken(TokenFault.MALFORMED)
+    algorithm, kind = header.get("alg"), header.get("typ")
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
+        raise InvalidToken(TokenFault.ALGORITHM)
+    if not isinstance(kind, str) or kind.lower() not in ACCESS_TOKEN_TYPES:  # RFC 9068, section 4: keeps ID tokens out
+        raise InvalidToken(TokenFault.TYPE)
+    return header.get("kid"), algorithm
+
+
+def _subject(payload: dict[str, Any]) -> str:
+    subject: str = payload["sub"]
+    # Printable, because a NUL or half a surrogate pair would travel on to a database that refuses it.
+    if not 1 <= len(subject) <= MAX_SUBJECT_LENGTH or not subject.isprintable():
+        raise InvalidToken(TokenFault.SUBJECT)
+    return subject
+
+
+def _seconds(value: object) -> int | float:
+    """A NumericDate (RFC 7519, section 2), which JSON may hold as a text, a list or an infinity."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LAST_SECOND:
+        return value
+    raise InvalidToken(TokenFault.MALFORMED)
+
+
+def _digest(authorization: str) -> bytes:
+    return hashlib.sha256(authorization.encode("utf-8", "surrogatepass")).digest()
