@@ -1,0 +1,102 @@
+"""The GraphiQL page: files built from web/, served under a content security policy of their own.
+
+Nothing of the page comes from elsewhere and nothing in it is inline but styles, which its editor writes while it
+draws. While the files are missing the page says so, and why, and tries again by itself.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "worker-src 'self'",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+)
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
+IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}  # the names hold a hash
+
+# Said here, because a machine's own table may know .js as text/plain, which nosniff then refuses.
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".ttf": "font/ttf"}
+ASSET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+MISSING = """<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Turnup GraphiQL</title>{refresh}
+<style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 40rem; padding: 0 1rem }}</style>
+</head>
+<body><h1>GraphiQL is not ready</h1>{reason}
+<p>The API itself answers at <code>/graphql</code> all the same.</p>
+</body>
+</html>
+"""
+COMING = """<p>The page is built when the server starts for the first time, which takes about half a minute;
+this one reloads itself until then. To build it by hand: <code>python3 deploy/graphiql.py</code></p>"""
+FAILED = """<p>The page could not be built: {why}</p>
+<p>When that is mended: <code>python3 deploy/graphiql.py</code>, then reload.</p>"""
+REFRESH = '<meta http-equiv="refresh" content="3">'
+
+
+def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> list[BaseRoute]:
+    """Return the routes of the page built into `dist`.
+
+    `config` is asked at every opening of the page and must be JSON: `mode` "development" or "production"; `people`,
+    in development only, `[{role, name, email, token}]` whom the page may sign in as, the first by default; `tabs`,
+    optional, `[{example, variables}]` with values for the variables of the examples in web/src/examples.
+    """
+
+    def page(_: Request) -> Response:
+        index = dist / "index.html"
+        if not index.is_file():
+            return _missing(dist)
+        return HTMLResponse(index.read_bytes(), headers={**HEADERS, "Cache-Control": "no-cache"})
+
+    def settings(request: Request) -> Response:
+        # Development tokens are for this page alone, not for what another local server's page may read by CORS.
+        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+            return PlainTextResponse("Only for the GraphiQL page.", status_code=403, headers=NO_STORE)
+        return JSONResponse(dict(config()), headers=NO_STORE)
+
+    def asset(request: Request) -> Response:
+        name = request.path_params["name"]
+        file = dist / "assets" / name
+        if not ASSET_NAME.fullmatch(name) or not file.is_file():
+            return PlainTextResponse("Not Found", status_code=404, headers=NO_STORE)
+        return FileResponse(file, headers=IMMUTABLE, media_type=MEDIA_TYPES.get(file.suffix))
+
+    return [
+        Route("/graphiql", page),
+        Route("/graphiql/config.json", settings),
+        Route("/graphiql/assets/{name}", asset),
+    ]
+
+
+def _missing(dist: Path) -> Response:
+    """Say what is going on: deploy/graphiql.py leaves its reason beside `dist` when it had to give up."""
+    try:
+        why = dist.with_name(f"{dist.name}.failed").read_text(encoding="utf-8")
+    except OSError:
+        body = MISSING.format(refresh=REFRESH, reason=COMING)
+    else:
+        body = MISSING.format(refresh="", reason=FAILED.format(why=escape(why)))
+    return HTMLResponse(body, status_code=503, headers={**NO_STORE, "Retry-After": "3"})

@@ -1,0 +1,42 @@
+// What the page asks of the server. Every answer is JSON; anything else becomes an error in GraphQL's own form,
+// because a proxy's HTML page is no use in a response pane.
+
+/** {mode, people: [{role, name, email, token}], tabs: [{example, variables}]}, the last two may be missing. */
+export async function configuration() {
+  const response = await fetch("/graphiql/config.json", { cache: "no-store" });
+  if (!response.ok) throw new Error(`the server answered ${response.status} for its configuration`);
+  return response.json();
+}
+
+/** Sends one GraphQL request; never rejects. Headers given later win over earlier ones. */
+export async function ask(params, ...headers) {
+  const all = new Headers({
+    accept: "application/graphql-response+json, application/json;q=0.9",
+    "content-type": "application/json",
+  });
+  try {
+    for (const some of headers) for (const [name, value] of Object.entries(some ?? {})) all.set(name, value);
+  } catch (error) {
+    return failure(`A request header is not one that can be sent. ${error.message}`);
+  }
+  let response;
+  try {
+    response = await fetch("/graphql", { method: "POST", headers: all, body: JSON.stringify(params) });
+  } catch {
+    return failure("The server could not be reached.");
+  }
+  try {
+    return await response.json();
+  } catch {
+    return failure(`The server answered ${response.status} ${response.statusText}, and not in JSON.`);
+  }
+}
+
+/** Whether the server refused the token itself; nothing was executed then. */
+export function isSignedOut(result) {
+  return result.errors?.some((error) => error.extensions?.code === "UNAUTHENTICATED") ?? false;
+}
+
+function failure(message) {
+  return { errors: [{ message }] };
+}
