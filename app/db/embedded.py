@@ -24,7 +24,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -107,17 +107,17 @@ def drop_database(cluster: Cluster, name: str) -> None:
 
 
 def erase(home: Path) -> None:
-    """Delete the cluster of a home directory, all its data included.
+    """Delete the cluster of a home directory, all its data included, while nobody is about to start it.
 
     Raises EmbeddedPostgresError when somebody uses it.
     """
     if not (home / IDENTITY).exists():
         return
     place = _prepare(home)
-    lock = _keeper_lock(place)
-    if lock is None:
-        raise EmbeddedPostgresError(f"the cluster of {home} is in use")
+    locks = [_lock(place.base / "keeper.lock"), _lock(place.base / "postgres.lock")]
     try:
+        if None in locks:
+            raise EmbeddedPostgresError(f"the cluster of {home} is in use")
         for folder in (place.data, place.base / "data.new", place.sockets):
             shutil.rmtree(folder, ignore_errors=True)
         for name in ("control", "roles.done", "postgres.log", "postgres.log.1", "postgres.lock", "keeper.lock"):
@@ -126,7 +126,9 @@ def erase(home: Path) -> None:
         if place.base != place.home:
             place.base.rmdir()
     finally:
-        os.close(lock)
+        for lock in locks:
+            if lock is not None:
+                os.close(lock)
 
 
 class EmbeddedPostgres:
@@ -239,13 +241,15 @@ def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket
                 if not _launch(place):
                     left.wait(POLL)
                 continue
-            answer = _answer(connection)
-            if answer == keeper.READY:
-                connection.settimeout(None)
-                return connection
-            connection.close()
-            if answer:
-                raise EmbeddedPostgresError(answer.decode() + _tail(place.log))
+            with ExitStack() as unless_ready:
+                unless_ready.callback(connection.close)
+                answer = _answer(connection)
+                if answer == keeper.READY:
+                    connection.settimeout(None)
+                    unless_ready.pop_all()
+                    return connection
+                if answer:
+                    raise EmbeddedPostgresError(answer.decode() + _tail(place.log))
             left.wait(POLL)
     except (OSError, subprocess.SubprocessError) as error:
         raise EmbeddedPostgresError(f"the embedded PostgreSQL in {place.base}: {error}{_tail(place.log)}") from error
@@ -277,7 +281,7 @@ def _answer(connection: socket.socket) -> bytes:
 
 def _launch(place: _Place) -> bool:
     """Start a keeper that listens when this returns; return whether there was none."""
-    lock = _keeper_lock(place)
+    lock = _lock(place.base / "keeper.lock")
     if lock is None:
         return False
     output = os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -311,9 +315,9 @@ def _launch(place: _Place) -> bool:
     return True
 
 
-def _keeper_lock(place: _Place) -> int | None:
-    """Return an open descriptor of the keeper's lock, taken; None when a keeper lives."""
-    lock = os.open(place.base / "keeper.lock", os.O_RDWR | os.O_CREAT, 0o600)
+def _lock(path: Path) -> int | None:
+    """Return an open descriptor of a lock file, taken; None when somebody else holds it."""
+    lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
