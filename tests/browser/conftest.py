@@ -53,9 +53,12 @@ class Opened:
 
     def wait_for_request(self, authorization: str | None, operation: str) -> None:
         """Wait until the stub was asked for that operation with that header."""
+        self.wait_until(lambda: (authorization, operation) in self.stub.asked)
+
+    def wait_until(self, is_so: Callable[[], bool]) -> None:
         deadline = time.monotonic() + WAIT_MS / 1000
-        while (authorization, operation) not in self.stub.asked:
-            assert time.monotonic() < deadline, f"never asked; asked were {self.stub.asked}"
+        while not is_so():
+            assert time.monotonic() < deadline, f"it never came about; asked were {self.stub.asked}"
             self.page.wait_for_timeout(50)
 
 
