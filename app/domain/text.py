@@ -22,7 +22,8 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRule:
-    """What a field takes: at most `longest` characters, at least `least_visible` visible ones, maybe several lines."""
+    """What a field takes: at most `longest` characters, at least `least_visible` visible ones if any, maybe several
+    lines, maybe of one form only."""
 
     longest: int
     least_visible: int = 0
@@ -39,14 +40,14 @@ _POINTER = Form(re.compile("(/.*)?", re.DOTALL), "it must be a JSON pointer (RFC
 _NAME = TextRule(longest=120)
 _NUMBER = TextRule(longest=40)
 _EMAIL = TextRule(longest=254)  # RFC 5321's limits leave 254 characters for an address
-_REASON = TextRule(longest=1000, least_visible=1, several_lines=True)
+_REASON = TextRule(longest=1000, several_lines=True)
 
 RULES = MappingProxyType(
     {
-        "account.name": TextRule(longest=120, least_visible=1),
-        "user.name": TextRule(longest=120, least_visible=1),
-        "user.email": TextRule(longest=254, least_visible=1),
-        "user.subject": TextRule(longest=255, least_visible=1),
+        "account.name": TextRule(longest=120),
+        "user.name": TextRule(longest=120),
+        "user.email": TextRule(longest=254),
+        "user.subject": TextRule(longest=255),
         "location.name": _NAME,
         "location.timezone": TextRule(longest=64),
         "address.line1": TextRule(longest=200),
@@ -70,21 +71,21 @@ RULES = MappingProxyType(
         "person.lastName": _NAME,
         "person.email": _EMAIL,
         "person.mobile": _NUMBER,
-        "extension.number": TextRule(longest=16, least_visible=1),
+        "extension.number": TextRule(longest=16),
         "extension.label": TextRule(longest=60),
         "callFlow.greeting": TextRule(longest=2000, several_lines=True),
-        "callFlow.digit": TextRule(longest=2, least_visible=1, form=_DIGIT),
+        "callFlow.digit": TextRule(longest=2, form=_DIGIT),
         "target.externalNumber": _NUMBER,
         "approval.comment": _REASON,
         "move.reason": _REASON,
-        "override.reason": TextRule(longest=1000, least_visible=10, several_lines=True),
+        "override.reason": TextRule(longest=10000, several_lines=True),
         "override.ticket": TextRule(longest=120),
         "rejection.path": TextRule(longest=512, form=_POINTER),
-        "rejection.code": TextRule(longest=64, least_visible=1),
+        "rejection.code": TextRule(longest=64),
         "rejection.message": _REASON,
-        "deviceModel.name": TextRule(longest=60, least_visible=1),
+        "deviceModel.name": TextRule(longest=60),
         "search.name": _NAME,
-        "idempotencyKey": TextRule(longest=255, least_visible=1),
+        "idempotencyKey": TextRule(longest=255),
     }
 )
 
@@ -136,7 +137,7 @@ def _broken_rule(text: str, rule: TextRule) -> str | None:
         return "it contains a control character, a text-direction control or half a character"
     if len(text) > rule.longest:
         return f"it may have at most {rule.longest} characters"
-    if visible_length(text) < rule.least_visible:
+    if 0 < visible_length(text) < rule.least_visible:
         return f"it needs at least {rule.least_visible} visible characters"
     if rule.form and text and not rule.form.pattern.fullmatch(text):
         return rule.form.sentence

@@ -1,0 +1,97 @@
+"""Only approved content is handed over, and only a live payload is answered."""
+
+import pytest
+
+from app.domain.handoff import check_approved, decide_answer, decide_generation, decide_release
+from app.domain.readiness import readiness
+from app.domain.refusals import (
+    ApprovalOutdated,
+    DigestMismatch,
+    IllegalTransition,
+    NotReady,
+    PayloadSuperseded,
+    PayloadWithdrawn,
+)
+from app.domain.vocabulary import LocationStatus, PayloadState, ReceiptKind, Verb
+
+from .builders import a_location, a_payload
+
+CURRENT = "c" * 64
+DOCUMENT = "d" * 64
+READY = readiness(a_location())
+
+
+def generation(**changes):
+    given = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": None, "issues": READY}
+    return decide_generation(**given | changes)
+
+
+def release(**changes):
+    given = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": a_payload()}
+    return decide_release(LocationStatus.APPROVED, **given | changes)
+
+
+@pytest.mark.parametrize("approved", [None, "a" * 64])
+def test_content_that_nobody_approved_goes_nowhere(approved):
+    for decide in (generation, release):
+        with pytest.raises(ApprovalOutdated) as refusal:
+            decide(approved_digest=approved)
+        assert refusal.value.current_digest == CURRENT
+    check_approved(CURRENT, CURRENT)
+
+
+def test_no_payload_is_made_of_content_that_is_not_ready():
+    with pytest.raises(NotReady):
+        generation(issues=readiness(a_location(timezone=None)))
+
+
+@pytest.mark.parametrize("state", PayloadState)
+def test_the_latest_payload_serves_again_while_it_is_unanswered(state):
+    latest = a_payload(state=state)
+    serves = state in {PayloadState.GENERATED, PayloadState.RELEASED}
+    assert generation(latest=latest) == (latest if serves else None)
+
+
+def test_a_payload_of_older_content_is_made_anew():
+    assert generation(latest=a_payload(content_digest="a" * 64)) is None
+    assert generation(latest=None) is None
+
+
+def test_triggering_releases_the_latest_payload_of_the_approved_content():
+    assert release() == a_payload()
+
+
+@pytest.mark.parametrize("latest", [None, a_payload(content_digest="a" * 64), a_payload(state=PayloadState.SUPERSEDED)])
+def test_triggering_without_such_a_payload_says_to_generate_one(latest):
+    with pytest.raises(IllegalTransition) as refusal:
+        release(latest=latest)
+    assert refusal.value.allowed == (Verb.GENERATE_PAYLOAD,)
+
+
+def test_an_answer_is_new_once():
+    released = a_payload(state=PayloadState.RELEASED)
+    assert decide_answer(released, ReceiptKind.ACKNOWLEDGED, DOCUMENT)
+    assert decide_answer(released, ReceiptKind.REJECTED, None)
+    assert not decide_answer(a_payload(state=PayloadState.ACKNOWLEDGED), ReceiptKind.ACKNOWLEDGED, DOCUMENT)
+    assert not decide_answer(a_payload(state=PayloadState.REJECTED), ReceiptKind.REJECTED, None)
+
+
+@pytest.mark.parametrize("state", [PayloadState.RELEASED, PayloadState.ACKNOWLEDGED, PayloadState.SUPERSEDED])
+def test_an_acknowledgement_of_another_document_is_refused(state):
+    with pytest.raises(DigestMismatch):
+        decide_answer(a_payload(state=state), ReceiptKind.ACKNOWLEDGED, "e" * 64)
+
+
+@pytest.mark.parametrize("kind", ReceiptKind)
+def test_a_replaced_payload_names_its_successor(kind):
+    with pytest.raises(PayloadSuperseded) as refusal:
+        decide_answer(a_payload(state=PayloadState.SUPERSEDED, superseded_by="payload-2"), kind, None)
+    assert refusal.value.by == "payload-2"
+
+
+def test_a_withdrawn_payload_says_why():
+    for because, said in [("Site closes", "Site closes"), (None, "the location left provisioning")]:
+        payload = a_payload(state=PayloadState.WITHDRAWN, withdrawn_because=because)
+        with pytest.raises(PayloadWithdrawn) as refusal:
+            decide_answer(payload, ReceiptKind.ACKNOWLEDGED, DOCUMENT)
+        assert refusal.value.reason == said

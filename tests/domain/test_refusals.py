@@ -1,0 +1,61 @@
+"""A refusal is a sentence with facts."""
+
+import pytest
+
+from app.domain import refusals
+from app.domain.refusals import (
+    IllegalTransition,
+    InvalidInput,
+    LimitReached,
+    Locked,
+    MacInUse,
+    OverrideScope,
+    Refusal,
+)
+from app.domain.vocabulary import LocationStatus, ProblemCode, Section, Verb
+
+
+def test_every_problem_code_has_exactly_one_refusal():
+    codes = [refusal.code for refusal in Refusal.__subclasses__() if refusal.__module__ == refusals.__name__]
+    assert sorted(codes) == sorted(ProblemCode)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        (
+            Locked(status=LocationStatus.APPROVED),
+            "The location is APPROVED and therefore locked; an implementation lead can open an override.",
+        ),
+        (
+            IllegalTransition(
+                from_status=LocationStatus.BLOCKED, verb=Verb.SUBMIT, allowed=(Verb.UNBLOCK, Verb.CANCEL)
+            ),
+            "A location that is BLOCKED does not take SUBMIT; it takes: UNBLOCK, CANCEL.",
+        ),
+        (
+            IllegalTransition(from_status=LocationStatus.CANCELLED, verb=Verb.SUBMIT, allowed=()),
+            "A location that is CANCELLED does not take SUBMIT; it takes: nothing.",
+        ),
+        (
+            OverrideScope(sections=frozenset({Section.DEVICES, Section.CONTACTS})),
+            "The open override covers only these sections: CONTACTS, DEVICES.",
+        ),
+        (LimitReached(limit=250), "There can be at most 250 of these."),
+        (
+            MacInUse(mac_addresses=("00:15:5D:01:01:01",)),
+            "Another location is using these hardware addresses: 00:15:5D:01:01:01.",
+        ),
+        (
+            InvalidInput(field="name", rule="it must not be empty", path=("input", "name")),
+            "The value given for name cannot be read: it must not be empty.",
+        ),
+    ],
+)
+def test_its_message_is_its_docstring_with_the_facts_filled_in(refusal, message):
+    assert refusal.message == str(refusal) == message
+
+
+def test_it_says_where_in_the_input_it_belongs():
+    assert InvalidInput(field="name", rule="x", path=("input", "name")).path == ("input", "name")
+    assert LimitReached(limit=1).path == ()

@@ -1,0 +1,91 @@
+"""A viewer is told what may be done, by the rules that will decide it."""
+
+from dataclasses import replace
+
+import pytest
+
+from app.domain.readiness import readiness
+from app.domain.status_machine import TABLE, Fact
+from app.domain.viewer_actions import FORBIDDEN, Situation, viewer_actions
+from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState, Role, Verb
+
+from .builders import NOON, a_customer, a_lead, a_location, a_payload, an_override
+
+
+def a_situation(**changes):
+    situation = Situation(viewer=a_lead(), now=NOON, status=LocationStatus.IN_PROGRESS, current_digest="c" * 64)
+    return replace(situation, **changes)
+
+
+def answers(**changes):
+    return {answer.action: answer.reason for answer in viewer_actions(a_situation(**changes))}
+
+
+def allowed(**changes):
+    return {answer.action for answer in viewer_actions(a_situation(**changes)) if answer.allowed}
+
+
+def test_every_action_is_answered_once_in_the_order_of_the_closed_set():
+    assert [answer.action for answer in viewer_actions(a_situation())] == list(LocationAction)
+
+
+def test_every_verb_of_those_who_see_a_location_is_an_action():
+    partners_own = {verb for verb in Verb if TABLE[verb].who == {Role.PARTNER}}
+    assert {verb.value for verb in Verb} - partners_own <= set(LocationAction)
+
+
+def test_a_customer_in_progress_may_edit_and_submit():
+    assert allowed(viewer=a_customer()) == {"EDIT", "SUBMIT"}
+
+
+def test_a_lead_in_progress_may_also_block_and_cancel():
+    assert allowed() == {"EDIT", "SUBMIT", "BLOCK", "CANCEL"}
+
+
+def test_what_a_role_never_does_is_forbidden_whatever_the_status():
+    for status in LocationStatus:
+        assert answers(viewer=a_customer(), status=status)["APPROVE"] == FORBIDDEN
+
+
+def test_content_that_is_not_ready_is_not_submitted():
+    assert answers(issues=readiness(a_location(timezone=None)))["SUBMIT"] == "NOT_READY"
+
+
+@pytest.mark.parametrize(
+    ("override", "reason"),
+    [(None, "LOCKED"), (an_override(), None), (an_override(opened_by="user-lead2"), "LOCKED")],
+)
+def test_a_locked_location_is_edited_under_one_s_own_override_only(override, reason):
+    given = answers(status=LocationStatus.APPROVED, override=override)
+    assert given["EDIT"] == reason
+    assert given["OPEN_OVERRIDE"] is None
+
+
+def test_there_is_nothing_to_override_on_an_unlocked_location():
+    assert answers()["OPEN_OVERRIDE"] == "NOT_LOCKED"
+
+
+def test_nobody_approves_their_own_work():
+    pending = {"status": LocationStatus.PENDING_APPROVAL}
+    assert answers(**pending)["APPROVE"] is None
+    assert answers(**pending, own_work=True)["APPROVE"] == "SELF_APPROVAL"
+    assert answers(**pending, own_work=True, self_approval_allowed=True)["APPROVE"] is None
+
+
+def test_an_approved_location_is_generated_then_triggered():
+    approved = {"status": LocationStatus.APPROVED, "approved_digest": "c" * 64}
+    before = answers(**approved)
+    assert (before["GENERATE_PAYLOAD"], before["TRIGGER_PROVISIONING"]) == (None, "ILLEGAL_TRANSITION")
+    assert answers(**approved, latest_payload=a_payload())["TRIGGER_PROVISIONING"] is None
+
+
+def test_an_edit_under_an_override_asks_for_another_approval_first():
+    moved = {
+        "status": LocationStatus.PROVISIONING,
+        "approved_digest": "a" * 64,
+        "facts": {Fact.DIGEST_MOVED},
+        "latest_payload": a_payload(state=PayloadState.SUPERSEDED),
+    }
+    given = answers(**moved)
+    assert given["APPROVE_AGAIN"] is None
+    assert given["GENERATE_PAYLOAD"] == given["TRIGGER_PROVISIONING"] == "APPROVAL_OUTDATED"
