@@ -1,0 +1,249 @@
+"""Completion of one field for a whole level: lists taken apart, leaves coerced, objects gathered into new levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from inspect import isawaitable
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import (
+    GraphQLError,
+    GraphQLList,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+)
+from graphql.pyutils import Undefined, is_iterable
+
+from .failures import Failure, null_error
+from .leaves import coerce
+from .locations import Items, Level, Picked, Place
+from .runtime_types import CompositeType, runtime_types
+from .steps import Steps, Together
+
+if TYPE_CHECKING:
+    from .plan import PlanField
+    from .run import Run
+
+Column = "list[Any] | Lists | Objects"
+"""One value for each object of a level: finished, or to be put together once the levels below have their rows."""
+
+
+class Lists:
+    """A column of lists whose items are a column of their own."""
+
+    def __init__(self, gaps: list[Any] | None, lengths: list[int], items: Any) -> None:
+        self._gaps = gaps
+        self._lengths = lengths
+        self._items = items
+
+    def assemble(self) -> list[Any]:
+        """The lists, filled."""
+        items = iter(assemble(self._items))
+        return _fill(self._gaps, [list(islice(items, length)) for length in self._lengths])
+
+
+class Objects:
+    """A column of objects, on a level of their own for each of their types."""
+
+    def __init__(self, gaps: list[Any] | None, count: int) -> None:
+        self._gaps = gaps
+        self._count = count
+        self.levels: list[tuple[Sequence[int], Level]] = []
+        self.failures: dict[int, Failure] = {}
+
+    def assemble(self) -> list[Any]:
+        """The objects' rows."""
+        if len(self.levels) == 1 and len(self.levels[0][0]) == self._count:
+            return _fill(self._gaps, self.levels[0][1].rows)
+        rows: list[Any] = [None] * self._count
+        for indices, level in self.levels:
+            for index, row in zip(indices, level.rows, strict=True):
+                rows[index] = row
+        for index, failure in self.failures.items():
+            rows[index] = failure
+        return _fill(self._gaps, rows)
+
+
+def assemble(column: Any) -> list[Any]:
+    """The values of a column whose levels below have their rows."""
+    return column if isinstance(column, list) else column.assemble()
+
+
+def complete(run: Run, place: Place, type_: GraphQLOutputType, values: Sequence[Any]) -> Steps[Any]:
+    """Complete values of a type; new levels are noted on the run. Gives the column."""
+    if not run.plain.all(values):
+        values = yield from _arrived(run, values)
+    nullable = True
+    if is_non_null_type(type_):
+        nullable, type_ = False, type_.of_type
+    if is_leaf_type(type_):
+        return _leaves(run, place.field, nullable, values)
+    if is_list_type(type_):
+        return (yield from _lists(run, place, type_, nullable, values))
+    return (yield from _objects(run, place, cast("CompositeType", type_), nullable, values))
+
+
+def leaf(run: Run, field: PlanField, nullable: bool, value: Any) -> Any:
+    """Complete one value of a scalar or enum with care: its coerced form, null or a failure."""
+    if isinstance(value, Exception):
+        return run.failure(field, value)
+    if value is None or value is Undefined:
+        return None if nullable else run.failure(field, null_error(field))
+    assert field.leaf is not None  # noqa: S101  only leaf fields come here
+    if type(value) in field.leaf.native:
+        return value
+    try:
+        return coerce(field.leaf.definition, value)
+    except Exception as error:  # noqa: BLE001  this is how coercion refuses a value
+        return run.failure(field, error)
+
+
+def _leaves(run: Run, field: PlanField, nullable: bool, values: Sequence[Any]) -> list[Any]:
+    try:
+        return field.leaf_columns[nullable](values)
+    except Exception:  # noqa: BLE001  found again, at its place, below
+        return [leaf(run, field, nullable, value) for value in values]
+
+
+def _objects(run: Run, place: Place, type_: CompositeType, nullable: bool, values: Sequence[Any]) -> Steps[Objects]:
+    gaps, positions, objects = _sift(run, place.field, nullable, values)
+    if positions is not None:
+        place = place.below(Picked(positions))
+    column = Objects(gaps, len(objects))
+    if not objects:
+        return column
+    if isinstance(type_, GraphQLObjectType) and type_.is_type_of is None:
+        _descend(run, place, type_, column, objects)
+        return column
+    types = yield from runtime_types(run, place, type_, objects)
+    groups: dict[GraphQLObjectType, list[int]] = {}
+    for index, found in enumerate(types):
+        if isinstance(found, GraphQLObjectType):
+            groups.setdefault(found, []).append(index)
+        else:
+            column.failures[index] = run.failure(place.field, found)
+    for found, indices in groups.items():
+        if len(indices) == len(objects):
+            _descend(run, place, found, column, objects)
+        else:
+            some = [objects[index] for index in indices]
+            _descend(run, place.below(Picked(indices)), found, column, some, indices)
+    return column
+
+
+def _descend(  # noqa: PLR0917  one call names all
+    run: Run,
+    place: Place,
+    type_: GraphQLObjectType,
+    column: Objects,
+    objects: Sequence[Any],
+    indices: Sequence[int] | None = None,
+) -> None:
+    """Note a level of objects of one type, which stand at these indices of the column (at all of them by default)."""
+    if indices is None:
+        indices = range(len(objects))
+    try:
+        selection = place.field.selection(type_, run.variables)
+    except GraphQLError as error:
+        column.failures.update((index, run.failure(place.field, error)) for index in indices)
+        return
+    level = Level(selection, objects, place)
+    column.levels.append((indices, level))
+    run.next_wave.append(level)
+
+
+def _lists(run: Run, place: Place, type_: GraphQLList[Any], nullable: bool, values: Sequence[Any]) -> Steps[Lists]:
+    if not {list, tuple}.issuperset(map(type, values)):
+        values = yield from _listed(run, place.field, values)
+    gaps, positions, lists = _sift(run, place.field, nullable, values)
+    if positions is not None:
+        place = place.below(Picked(positions))
+    lengths = list(map(len, lists))
+    items = list(chain.from_iterable(lists))
+    column = yield from complete(run, place.below(Items(lengths)), type_.of_type, items)
+    return Lists(gaps, lengths, column)
+
+
+def _listed(run: Run, field: PlanField, values: Sequence[Any]) -> Steps[Sequence[Any]]:
+    """Read what is no list yet, asynchronous iterables all at once."""
+    read = [_list(run, field, value) for value in values]
+    waiting = [index for index, value in enumerate(read) if isawaitable(value)]
+    if waiting:
+        outcomes = yield Together([read[index] for index in waiting])
+        for index, outcome in zip(waiting, outcomes, strict=True):
+            read[index] = outcome
+    return read
+
+
+def _list(run: Run, field: PlanField, value: Any) -> Any:
+    if value is None or value is Undefined or isinstance(value, list | tuple | Exception):
+        return value
+    if run.executor.is_async_iterable(value):
+        return _drained(run, value)
+    if not is_iterable(value):
+        return GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent_type}.{field.name}'.")
+    items: list[Any] = []
+    try:
+        items.extend(value)
+    except Exception as error:  # noqa: BLE001  the list fails, what it gave before must still be awaited
+        run.executor.track_async_work(items)
+        return error
+    return items
+
+
+async def _drained(run: Run, iterable: Any) -> list[Any]:
+    items: list[Any] = []
+    try:
+        async for item in iterable:
+            items.append(item)
+    except BaseException:
+        run.executor.track_async_work(items)
+        if hasattr(iterable, "aclose"):
+            await iterable.aclose()
+        raise
+    return items
+
+
+def _arrived(run: Run, values: Sequence[Any]) -> Steps[Sequence[Any]]:
+    is_awaitable = run.executor.is_awaitable
+    waiting = [index for index, value in enumerate(values) if is_awaitable(value)]
+    if not waiting:
+        return values
+    values = list(values)
+    outcomes = yield Together([values[index] for index in waiting])
+    for index, outcome in zip(waiting, outcomes, strict=True):
+        values[index] = outcome
+    return values
+
+
+def _sift(
+    run: Run, field: PlanField, nullable: bool, values: Sequence[Any]
+) -> tuple[list[Any] | None, list[int] | None, Sequence[Any]]:
+    """Keep what can be completed. Gives what stands in the gaps, the positions of what is kept, and that itself."""
+    if run.plain.all(values):
+        return None, None, values
+    gaps: list[Any] = list(values)
+    positions: list[int] = []
+    for index, value in enumerate(values):
+        if isinstance(value, Exception):
+            gaps[index] = run.failure(field, value)
+        elif value is None or value is Undefined:
+            gaps[index] = None if nullable else run.failure(field, null_error(field))
+        else:
+            gaps[index] = _FILLED
+            positions.append(index)
+    return gaps, positions, [values[index] for index in positions]
+
+
+_FILLED = object()
+
+
+def _fill(gaps: list[Any] | None, values: list[Any]) -> list[Any]:
+    if gaps is None:
+        return values
+    left = iter(values)
+    return [next(left) if gap is _FILLED else gap for gap in gaps]

@@ -1,0 +1,126 @@
+"""One run of a plan: wave after wave of levels downward, then their rows upward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
+from typing import Any
+
+from graphql import ExecutionResult, Executor, GraphQLError
+
+from .columns import complete, leaf
+from .failures import Failure, place_nulls
+from .leaves import PlainClasses
+from .locations import Level, Place
+from .plan import PlanField, Selection, Shape
+from .rows import build
+from .steps import InContext, InTurn, Steps, Together, begin
+
+Observer = Callable[[tuple[str, ...], str, str, int], AbstractContextManager[Any] | None]
+"""Called for each field with a resolver and each level, with the path without list places, the parent type's name, the
+field's name and the number of parents; the field is resolved inside what it returns, if it returns something."""
+
+
+class Run:
+    """What all fields of one run share."""
+
+    def __init__(self, executor: Executor[Any], plain: PlainClasses, observer: Observer | None, in_turn: bool) -> None:
+        self.executor = executor
+        self.variables = executor.variable_values
+        self.plain = plain
+        self.observer = observer
+        self.in_turn = in_turn
+        self.failed: set[PlanField] = set()
+        self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
+        self.next_wave: list[Level] = []
+
+    def info(self, place: Place) -> Any:
+        """The info of a field for its whole level: the path has no list places."""
+        field = place.field
+        return self.executor.build_resolve_info(field.definition, field.nodes, field.parent_type, field.info_path)
+
+    def failure(self, field: PlanField, error: Exception) -> Failure:
+        """Note that values of a field failed; gives what stands in the place of one."""
+        above: PlanField | None = field
+        while above is not None and above not in self.failed:
+            self.failed.add(above)
+            above = above.above
+        return Failure(error)
+
+
+def operate(run: Run, shape: Shape) -> Steps[ExecutionResult]:
+    """Run an operation: a query's fields together, a mutation's one after the other until one takes the data away."""
+    data: dict[str, Any] = {}
+    errors: list[GraphQLError] = []
+    for selection in shape.selections:
+        part, failures = yield from _select(run, selection)
+        if part is None:
+            return ExecutionResult(None, failures)
+        data.update(part)
+        errors += failures
+    return ExecutionResult(data, errors or None)
+
+
+def _select(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any] | None, list[GraphQLError]]]:
+    root = Level(selection, [run.executor.root_value], None)
+    levels: list[Level] = []
+    run.next_wave = [root]
+    while run.next_wave:
+        wave, run.next_wave = run.next_wave, []
+        levels += wave
+        waiting = _start(run, wave)
+        if waiting:
+            outcomes = yield Together(waiting)
+            for outcome in outcomes:
+                if isinstance(outcome, Exception):
+                    raise outcome
+    for level in reversed(levels):
+        build(run, level)
+    if run.late:
+        late, run.late = run.late, []
+        outcomes = yield Together([value for _, _, value in late])
+        for (row, field, _), outcome in zip(late, outcomes, strict=True):
+            row[field.key] = leaf(run, field, field.nullable, outcome)
+    if run.failed:
+        return place_nulls(root, levels, run.failed)
+    return root.rows[0], []
+
+
+def _start(run: Run, wave: list[Level]) -> list[Any]:
+    """Begin all fields of a wave that have columns; gives what remains to be awaited."""
+    waiting: list[Any] = []
+    batches: list[Any] = []
+    for level in wave:
+        for field in level.selection.columns:
+            rest = _begin(run, Place(level, field))
+            if rest is not None:
+                (batches if run.in_turn and field.is_batched else waiting).append(rest)
+    if batches:
+        waiting.append(InTurn(batches) if len(batches) > 1 else batches[0])
+    return waiting
+
+
+def _begin(run: Run, place: Place) -> Any:
+    """Begin a field, under observation if the observer wants to; gives what remains to be awaited of it, or None."""
+    field = place.field
+    observed = None
+    if run.observer is not None and field.is_resolved:
+        observed = run.observer(field.path, field.parent_type.name, field.name, len(place.level.objects))
+    if observed is None:
+        return begin(_resolve(run, place))
+    context = copy_context()  # a span opened here must be the current one of this field alone
+    rest = context.run(begin, _resolve(run, place, observed))
+    return None if rest is None else InContext(rest, context)
+
+
+def _resolve(run: Run, place: Place, observed: AbstractContextManager[Any] | None = None) -> Steps[None]:
+    """Get the values of one field for a level and complete them."""
+    source = place.field.source
+    assert source is not None  # noqa: S101  a column has a source
+    try:
+        with observed or nullcontext():
+            values = yield from source(run, place)
+    except Exception as error:  # noqa: BLE001  the error of every parent
+        values = [error] * len(place.level.objects)
+    place.level.columns[place.field] = yield from complete(run, place, place.field.type, values)
