@@ -4,9 +4,8 @@ A reading is one REPEATABLE READ, READ ONLY transaction: everything a query retu
 Each transaction signs its user in first, so that row-level security knows who asks before anything is read.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from typing import Any
 
 import asyncpg
@@ -16,30 +15,59 @@ from app.db.statements import Statement
 from app.domain.viewer import Viewer, scope_of
 from app.domain.vocabulary import Role, UserStatus
 
+_GONE = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+
 # Told before each round trip: what kind ("sql", "batch"), the statement's name, and facts; wraps the work.
 Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
 
 SIGN_IN = "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)"
 
 
-class UnknownUser(Exception):
+class UnknownUser(Exception):  # noqa: N818 - reads as what happened
     """The token is genuine but no active user stands behind it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SuspendedUser(UnknownUser):  # noqa: N818 - reads as what happened
+class SuspendedUser(UnknownUser):
     """The user behind the token is suspended."""
 
-    user_id: str
+    def __init__(self, user_id: str) -> None:
+        super().__init__()
+        self.user_id = user_id
 
 
-class DatabaseUnavailable(Exception):
-    """No connection could be had in time, or the server went away."""
+class DatabaseUnavailable(Exception):  # noqa: N818 - the code's own name
+    """The server cannot be reached, or went away."""
+
+
+class Overloaded(Exception):  # noqa: N818 - the code's own name
+    """Every connection was in use for longer than a caller may wait."""
+
+
+class StatementTimeout(Exception):  # noqa: N818 - reads as what happened
+    """A statement ran into its transaction's statement timeout."""
 
 
 def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """The observer of a database nobody watches."""
     return nullcontext()
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn the driver's exceptions about time and connections into ours; the others pass."""
+    try:
+        yield
+    except asyncpg.QueryCanceledError as error:
+        raise StatementTimeout from error
+    except asyncpg.exceptions.DataError:
+        raise  # an argument of the wrong type is a bug of ours, though the driver counts it as misuse of a connection
+    except (OSError, asyncpg.InterfaceError, *_GONE) as error:
+        raise DatabaseUnavailable from error
 
 
 class Transaction:
@@ -54,7 +82,7 @@ class Transaction:
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
         """Every row of a statement, as its structs."""
-        with self._observe("sql", statement.name, {}):
+        with self._observe("sql", statement.name, {}), translated():
             records = await self._connection.fetch(statement.sql, *statement.arguments(values))
         build = statement.build
         return [build(*record) for record in records]
@@ -98,11 +126,12 @@ class Database:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A bare connection, for health checks. Raises DatabaseUnavailable when none comes in time."""
-        try:
-            connection = await self._pool.acquire(timeout=self._wait_seconds)
-        except (TimeoutError, OSError, asyncpg.PostgresConnectionError, asyncpg.CannotConnectNowError) as error:
-            raise DatabaseUnavailable from error
+        """A bare connection, for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
+        with translated():
+            try:
+                connection = await self._pool.acquire(timeout=self._wait_seconds)
+            except TimeoutError as error:
+                raise Overloaded from error
         try:
             yield connection
         finally:
@@ -126,7 +155,8 @@ class Database:
     @asynccontextmanager
     async def _transaction(self, mode: str, subject: str, timeout_ms: int) -> AsyncIterator[Transaction]:
         async with self.connection() as connection:
-            await connection.execute(f"BEGIN ISOLATION LEVEL {mode}")
+            with translated():
+                await connection.execute(f"BEGIN ISOLATION LEVEL {mode}")
             try:
                 yield Transaction(connection, await self._sign_in(connection, subject, timeout_ms), self._observe)
             except BaseException:
@@ -134,10 +164,11 @@ class Database:
                 if not connection.is_closed():
                     await connection.execute("ROLLBACK")
                 raise
-            await connection.execute("COMMIT")
+            with translated():
+                await connection.execute("COMMIT")
 
     async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
-        with self._observe("sql", "sign_in", {}):
+        with self._observe("sql", "sign_in", {}), translated():
             record = await connection.fetchrow(SIGN_IN, subject, timeout_ms)
         if record is None:
             raise UnknownUser

@@ -326,6 +326,7 @@ def _initialise(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> 
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--data-checksums",
+                "--no-instructions",
             ]
         )
         if initdb.wait(START_LIMIT):

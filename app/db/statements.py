@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
+from sqlalchemy.sql.compiler import SQLCompiler
 
-_DIALECT = PGDialect_asyncpg()
+_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,7 @@ class Statement:
 def compiled(name: str, clause: ClauseElement, build: Callable[..., Any]) -> Statement:
     """Compile a composed statement whose every value is a named bind parameter."""
     result = clause.compile(dialect=_DIALECT)
+    assert isinstance(result, SQLCompiler)  # noqa: S101 - what every statement compiles to
     constants = {key: value for key, value in result.params.items() if value is not None}
     if constants:
         raise ValueError(f"statement {name} carries values instead of parameters: {sorted(constants)}")

@@ -111,7 +111,7 @@ def _key(*columns: str, to: str) -> ForeignKeyConstraint:
     """A foreign key to another row's `id`, deferred to the commit so that a replaced list may refer to itself."""
     return ForeignKeyConstraint(
         list(columns),
-        [f"{SCHEMA}.{to}.location_id", f"{SCHEMA}.{to}.id"] if len(columns) == 2 else [f"{SCHEMA}.{to}.id"],  # noqa: PLR2004 - a pair is (location, row)
+        [f"{SCHEMA}.{to}.location_id", f"{SCHEMA}.{to}.id"] if len(columns) == 2 else [f"{SCHEMA}.{to}.id"],
         deferrable=True,
         initially="DEFERRED",
     )
@@ -252,9 +252,7 @@ onboarding_session = Table(
     _key("submitted_by", to="user"),
     _one_of("current_step", Section),
     CheckConstraint("(submitted_at IS NULL) = (submitted_by IS NULL)", name="submission_whole"),
-    Index(
-        "uq_onboarding_session_open", "location_id", unique=True, postgresql_where=text("closed_at IS NULL")
-    ),
+    Index("uq_onboarding_session_open", "location_id", unique=True, postgresql_where=text("closed_at IS NULL")),
     Index("ix_onboarding_session_location_id_started_at_id", "location_id", "started_at", "id"),
 )
 
@@ -429,10 +427,10 @@ approval = Table(
     _key("decided_by", to="user"),
     _one_of("status", ApprovalStatus),
     CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="decision_whole"),
-    CheckConstraint("status NOT IN ('APPROVED', 'CHANGES_REQUESTED') OR decided_by IS NOT NULL", name="decided_by_someone"),
-    Index(
-        "uq_approval_pending", "location_id", unique=True, postgresql_where=text("status = 'PENDING'")
+    CheckConstraint(
+        "status NOT IN ('APPROVED', 'CHANGES_REQUESTED') OR decided_by IS NOT NULL", name="decided_by_someone"
     ),
+    Index("uq_approval_pending", "location_id", unique=True, postgresql_where=text("status = 'PENDING'")),
     Index("ix_approval_location_id_requested_at_id", "location_id", "requested_at", "id"),
 )
 
@@ -454,9 +452,7 @@ override = Table(
     _key("opened_by", to="user"),
     CheckConstraint("cardinality(sections) > 0", name="sections_given"),
     CheckConstraint("expires_at > opened_at AND expires_at <= opened_at + interval '480 minutes'", name="expiry_range"),
-    Index(
-        "uq_override_open", "location_id", unique=True, postgresql_where=text("ended_at IS NULL")
-    ),
+    Index("uq_override_open", "location_id", unique=True, postgresql_where=text("ended_at IS NULL")),
     Index("ix_override_location_id_opened_at_id", "location_id", "opened_at", "id"),
 )
 
@@ -488,7 +484,9 @@ provisioning_payload = Table(
     _key("location_id", "superseded_by", to="provisioning_payload"),
     _one_of("state", PayloadState),
     CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="release_whole"),
-    CheckConstraint("state NOT IN ('RELEASED', 'ACKNOWLEDGED', 'REJECTED') OR released_at IS NOT NULL", name="released_first"),
+    CheckConstraint(
+        "state NOT IN ('RELEASED', 'ACKNOWLEDGED', 'REJECTED') OR released_at IS NOT NULL", name="released_first"
+    ),
     Index("ix_provisioning_payload_generated_at_id", "generated_at", "id"),
     Index("ix_provisioning_payload_account_id_generated_at_id", "account_id", "generated_at", "id"),
     Index("ix_provisioning_payload_state_generated_at_id", "state", "generated_at", "id"),

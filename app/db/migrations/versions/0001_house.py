@@ -93,9 +93,7 @@ def protect(table: str, policies: list[tuple[str, str]]) -> None:
     for verb, condition in policies:
         op.execute(f"GRANT {VERBS[verb]} ON {name} TO turnup_app")
         check = f" WITH CHECK ({condition})" if verb == "ALL" else ""
-        op.execute(
-            f"CREATE POLICY app_{verb.lower()} ON {name} FOR {verb} TO turnup_app USING ({condition}){check}"
-        )
+        op.execute(f"CREATE POLICY app_{verb.lower()} ON {name} FOR {verb} TO turnup_app USING ({condition}){check}")
 
 
 def add_sign_in() -> None:

@@ -1,0 +1,207 @@
+"""The command line: serve | migrate | seed | token | schema | roles."""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from pydantic import SecretStr, ValidationError
+
+from app.auth.development import AUDIENCE, DevelopmentIssuer
+from app.db import embedded
+from app.db.migrate import migrate
+from app.db.roles import roles_sql
+from app.db.seed import seed_demo, seed_many
+from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST
+from app.settings import Settings
+from graphql_schema.schema import printed
+
+ROOT = Path(__file__).parent.parent
+SCHEMA_FILE = ROOT / "schema.graphql"
+DATABASE = "turnup"
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """The two ways to sign in to the database; the owner's is needed for migrations and seeds only."""
+
+    app: str | None
+    owner: str | None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command; a mistake ends with one line that names it and exit status 2 or 1."""
+    options = parser().parse_args(arguments)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(f"turnup: {_setting_of(each['loc'])}{each['msg']}" for each in error.errors()))
+    try:
+        options.run(settings, options)
+    except embedded.EmbeddedPostgresError as error:
+        sys.exit(f"turnup: {error}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command and its options."""
+    root = argparse.ArgumentParser(prog="turnup", description=__doc__)
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("serve", help="set up what is missing and serve").set_defaults(run=serve)
+    commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=run_migrations)
+    seed = commands.add_parser("seed", help="load the demo data into an empty database")
+    seed.add_argument("--reset", action="store_true", help="delete everything first")
+    seed.add_argument("--locations", type=int, metavar="N", help="add N plain locations for load tests")
+    seed.set_defaults(run=run_seed)
+    token = commands.add_parser("token", help="print a development token")
+    token.add_argument("email", help="whom the token is for, such as lead@turnup.example")
+    token.set_defaults(run=print_token)
+    schema = commands.add_parser("schema", help="print the GraphQL schema")
+    schema.add_argument("--check", action="store_true", help="fail when schema.graphql differs")
+    schema.set_defaults(run=print_schema)
+    roles = commands.add_parser("roles", help="print the statements that make the database roles")
+    roles.add_argument("--sql", action="store_true", required=True, help="as a script for psql")
+    roles.set_defaults(run=print_roles)
+    return root
+
+
+def serve(settings: Settings, _options: argparse.Namespace) -> None:
+    """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens."""
+    with databases(settings) as found:
+        asyncio.run(_prepare(settings, found))
+        _hand_down(found)
+        if settings.shows_graphiql and not settings.in_production:
+            _build_graphiql()
+        _greet(settings)
+        uvicorn.run(
+            "app.main:from_environment",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=10,
+            limit_concurrency=1_000,
+        )
+
+
+def run_migrations(settings: Settings, _options: argparse.Namespace) -> None:
+    """Bring the database to the newest revision."""
+    with databases(settings) as found:
+        asyncio.run(migrate(_owner(found)))
+
+
+def run_seed(settings: Settings, options: argparse.Namespace) -> None:
+    """Load demo data, or plain locations for load tests."""
+    if settings.in_production:
+        sys.exit("turnup: demo data is refused in production")
+    with databases(settings) as found:
+        owner = _owner(found)
+        asyncio.run(migrate(owner))
+        loaded = asyncio.run(seed_demo(owner, reset=options.reset))
+        if options.locations:
+            asyncio.run(seed_many(owner, options.locations))
+        print("The demo data is loaded." if loaded else "The database has data already; --reset replaces it.")
+
+
+def print_token(settings: Settings, options: argparse.Namespace) -> None:
+    """Print a token of the development issuer for an email address."""
+    if settings.in_production or settings.jwks_url is not None:
+        sys.exit("turnup: tokens come from the issuer of TURNUP_JWKS_URL; this command signs for development only")
+    print(development_token(settings, options.email))
+
+
+def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
+    """Print the schema, or fail when the file at the top differs from it."""
+    if not options.check:
+        sys.stdout.write(printed())
+    elif SCHEMA_FILE.read_text(encoding="utf-8") != printed():
+        sys.exit("turnup: schema.graphql differs from the code; run make schema and review the difference")
+
+
+def print_roles(_settings: Settings, _options: argparse.Namespace) -> None:
+    """Print what a database administrator runs once for an external PostgreSQL."""
+    print(roles_sql(None, None, DATABASE))
+
+
+@contextmanager
+def databases(settings: Settings) -> Iterator[Databases]:
+    """Where the database is: as the settings say, or the embedded one, which runs until the block ends."""
+    if settings.database_url is not None or settings.owner_database_url is not None:
+        yield Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
+        return
+    with embedded.start(settings.home) as postgres:
+        cluster = postgres.cluster
+        yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE))
+
+
+def development_token(settings: Settings, email: str) -> str:
+    """A token that a development server of the same home believes."""
+    issuer = DevelopmentIssuer.load_or_create(settings.home)
+    audience = settings.audience or AUDIENCE
+    return issuer.issue(email, lifetime_seconds=DEVELOPMENT_TOKEN_SECONDS, now=time.time(), audience=audience)
+
+
+async def _prepare(settings: Settings, found: Databases) -> None:
+    if found.owner is None:
+        return
+    await migrate(found.owner)
+    if not settings.in_production:
+        await seed_demo(found.owner)
+
+
+def _hand_down(found: Databases) -> None:
+    """uvicorn's processes read their settings from the environment; the owner's credentials stay behind."""
+    if found.app is None:
+        sys.exit("turnup: DATABASE_URL is missing beside TURNUP_OWNER_DATABASE_URL")
+    os.environ["DATABASE_URL"] = found.app
+    os.environ.pop("TURNUP_OWNER_DATABASE_URL", None)
+
+
+def _greet(settings: Settings) -> None:
+    address = f"http://{settings.host}:{settings.port}"
+    print(f"GraphQL  {address}/graphql", flush=True)
+    if settings.shows_graphiql:
+        print(f"GraphiQL {address}/graphiql", flush=True)
+    if settings.in_production or settings.jwks_url is not None:
+        return
+    for label, email in DEMO_SIGN_INS.items():
+        print(f"{label:<8} {email:<26} {development_token(settings, email)}", flush=True)
+
+
+def _build_graphiql() -> None:
+    """Build the page beside the server; it says itself when it is not there yet, or why it will not be."""
+    if not (GRAPHIQL_DIST / "index.html").exists():
+        subprocess.Popen(  # noqa: S603 - our own script with our own interpreter
+            [sys.executable, str(ROOT / "deploy" / "graphiql.py")], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+        )
+
+
+def _owner(found: Databases) -> str:
+    if found.owner is None:
+        sys.exit("turnup: this needs TURNUP_OWNER_DATABASE_URL, the role that owns the tables")
+    return found.owner
+
+
+def _plain(url: SecretStr | None) -> str | None:
+    return None if url is None else url.get_secret_value()
+
+
+def _setting_of(location: tuple[int | str, ...]) -> str:
+    """The environment variable behind a field, for a message."""
+    if not location:
+        return ""
+    name = str(location[0])
+    return f"{name if name.isupper() else f'TURNUP_{name.upper()}'}: "
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,121 @@
+"""The two generic loaders behind every relation: `one` row a key, or `many` rows a key.
+
+Each gathers the keys of a whole level of a query into one statement, on aiodataloader. Lists that belong to a
+location are capped when they are written; a history that only grows (approvals, payloads, audit entries) is
+cut to its newest rows here, for each key apart.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
+from typing import Any
+
+from aiodataloader import DataLoader
+from sqlalchemy import ARRAY, Column, Integer, Table, Text, any_, bindparam, column, func, literal_column, select, true
+
+from app.db import tables
+from app.db.rows import ROW_OF_TABLE, columns_of
+from app.db.statements import Statement, compiled
+
+Fetch = Callable[[Statement, list[str]], Awaitable[list[Any]]]
+
+# The newest rows of a history that a relation returns; its root field pages through the rest.
+NEWEST = 100
+
+# The defined order of each list. A descending order marks a history.
+_ASCENDING: dict[Table, tuple[Column[Any], ...]] = {
+    tables.section: (tables.section.c.section,),
+    tables.contact: (tables.contact.c.position,),
+    tables.device: (tables.device.c.id,),
+    tables.person: (tables.person.c.id,),
+    tables.extension: (tables.extension.c.number, tables.extension.c.id),
+    tables.working_hours: (tables.working_hours.c.weekday, tables.working_hours.c.opens, tables.working_hours.c.id),
+    tables.call_flow_option: (tables.call_flow_option.c.position,),
+    tables.field_change: (tables.field_change.c.id,),
+    tables.grant: (tables.grant.c.id,),
+    tables.grant_location: (tables.grant_location.c.location_id,),
+    tables.location: (tables.location.c.name, tables.location.c.id),
+}
+_NEWEST_FIRST: dict[Table, tuple[Column[Any], ...]] = {
+    tables.onboarding_session: (tables.onboarding_session.c.started_at, tables.onboarding_session.c.id),
+    tables.approval: (tables.approval.c.requested_at, tables.approval.c.id),
+    tables.override: (tables.override.c.opened_at, tables.override.c.id),
+    tables.provisioning_payload: (tables.provisioning_payload.c.sequence, tables.provisioning_payload.c.id),
+    tables.audit_entry: (tables.audit_entry.c.occurred_at, tables.audit_entry.c.id),
+}
+
+_KEYS = bindparam("keys", type_=ARRAY(Text))
+
+
+class OneLoader(DataLoader[str, Any]):
+    """Loads the row whose `column` has the key, or None."""
+
+    def __init__(self, column: Column[Any], fetch: Fetch) -> None:
+        super().__init__()
+        self._statement = one_statement(column)
+        self._key = column.key
+        self._fetch = fetch
+
+    async def batch_load_fn(self, keys: list[str]) -> list[Any]:
+        """One statement for all keys; the answers in the order of the keys."""
+        key = self._key
+        found = {getattr(row, key): row for row in await self._fetch(self._statement, keys)}
+        return [found.get(wanted) for wanted in keys]
+
+
+class ManyLoader(DataLoader[str, list[Any]]):
+    """Loads the rows whose `column` has the key, in the table's defined order."""
+
+    def __init__(self, column: Column[Any], fetch: Fetch) -> None:
+        super().__init__()
+        self._statement = many_statement(column)
+        self._key = column.key
+        self._fetch = fetch
+
+    async def batch_load_fn(self, keys: list[str]) -> list[list[Any]]:
+        """One statement for all keys; the answers in the order of the keys."""
+        found = grouped(await self._fetch(self._statement, keys), self._key)
+        return [found.get(wanted, []) for wanted in keys]
+
+
+def grouped(rows: Iterable[Any], key: str) -> dict[str, list[Any]]:
+    """Rows by the value of one of their fields, each group in the order of arrival."""
+    groups: defaultdict[str, list[Any]] = defaultdict(list)
+    for row in rows:
+        groups[getattr(row, key)].append(row)
+    return groups
+
+
+@cache
+def one_statement(key: Column[Any]) -> Statement:
+    """The statement of a to-one relation; the key column is unique, or unique among the rows that are open."""
+    table = _table_of(key)
+    statement = select(*columns_of(table)).where(key == any_(_KEYS))
+    if table is tables.onboarding_session and key.key != "id":
+        statement = statement.where(table.c.closed_at.is_(None))
+    return compiled(f"one {table.name} by {key.key}", statement, ROW_OF_TABLE[table])
+
+
+@cache
+def many_statement(key: Column[Any]) -> Statement:
+    """The statement of a to-many relation: the whole list, or of a history the newest rows of each key."""
+    table = _table_of(key)
+    name = f"many {table.name} by {key.key}"
+    if table in _ASCENDING:
+        whole = select(*columns_of(table)).where(key == any_(_KEYS)).order_by(*_ASCENDING[table])
+        return compiled(name, whole, ROW_OF_TABLE[table])
+    keys = func.unnest(_KEYS).table_valued(column("key", Text)).render_derived(name="wanted")
+    newest = (
+        select(*columns_of(table))
+        .where(key == keys.c.key)
+        .order_by(*(each.desc() for each in _NEWEST_FIRST[table]))
+        .limit(literal_column(str(NEWEST), Integer))
+        .lateral("newest")
+    )
+    return compiled(name, select(newest).select_from(keys.join(newest, true())), ROW_OF_TABLE[table])
+
+
+def _table_of(key: Column[Any]) -> Table:
+    table = key.table
+    assert isinstance(table, Table)  # noqa: S101 - relations are written on tables
+    return table

@@ -1,0 +1,155 @@
+"""Every SELECT behind a root field, by name. Each takes its scope from the reading and adds it as a predicate.
+
+A statement is compiled once for each shape of what is asked (scope, filters, order, first page or a later
+one); there are few shapes, and they are kept. The relations between rows are in app.db.loaders.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Integer,
+    Select,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
+
+from app.db import tables
+from app.db.paging import Order, Page, Slice, slice_of
+from app.db.reading import Reading
+from app.db.rows import ROW_OF_TABLE, columns_of
+from app.db.scoping import Shape, scope_values, shape_of, within
+from app.db.statements import Statement, compiled
+
+COUNT_CAP = 10_000
+
+# The orders that lists can be asked for in; a cursor names its order.
+ACCOUNTS_BY_NAME = Order("account.name", (tables.account.c.name, tables.account.c.id))
+LOCATIONS_BY_NAME = Order("location.name", (tables.location.c.name, tables.location.c.id))
+LOCATIONS_BY_UPDATED = Order("location.updated", (tables.location.c.updated_at, tables.location.c.id), descending=True)
+PAYLOADS_BY_GENERATED = Order(
+    "payload.generated", (tables.provisioning_payload.c.generated_at, tables.provisioning_payload.c.id)
+)
+APPROVALS_BY_REQUESTED = Order(
+    "approval.requested", (tables.approval.c.requested_at, tables.approval.c.id), descending=True
+)
+ENTRIES_BY_TIME = Order("entry.time", (tables.audit_entry.c.occurred_at, tables.audit_entry.c.id), descending=True)
+MODELS_BY_ID = Order("model.id", (tables.device_model.c.id,))
+
+_UNSCOPED = frozenset({tables.device_model, tables.user})
+
+
+def _equals(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
+    return lambda parameter: column == bindparam(parameter, type_=column.type)
+
+
+def _is_one_of(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
+    return lambda parameter: column == any_(bindparam(parameter, type_=ARRAY(Text)))
+
+
+def _at_least(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
+    return lambda parameter: column >= bindparam(parameter, type_=column.type)
+
+
+def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
+    """Case-insensitive; the parameter is a pattern made by `containing`."""
+    return lambda parameter: column.ilike(bindparam(parameter, type_=Text))
+
+
+# What a list can be filtered by; a filter's parameter has its name.
+FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
+    tables.account: {},
+    tables.location: {
+        "status": _is_one_of(tables.location.c.status),
+        "account_id": _equals(tables.location.c.account_id),
+        "name": _contains(tables.location.c.name),
+        "updated_since": _at_least(tables.location.c.updated_at),
+    },
+    tables.provisioning_payload: {
+        "state": _is_one_of(tables.provisioning_payload.c.state),
+        "location_id": _equals(tables.provisioning_payload.c.location_id),
+    },
+    tables.approval: {
+        "status": _is_one_of(tables.approval.c.status),
+        "location_id": _equals(tables.approval.c.location_id),
+    },
+    tables.audit_entry: {
+        "location_id": _equals(tables.audit_entry.c.location_id),
+        "account_id": _equals(tables.audit_entry.c.account_id),
+        "actor_id": _equals(tables.audit_entry.c.actor_id),
+        "action": _equals(tables.audit_entry.c.action),
+        "request_id": _equals(tables.audit_entry.c.request_id),
+        "override_id": _equals(tables.audit_entry.c.override_id),
+    },
+    tables.device_model: {"brand": _equals(tables.device_model.c.brand)},
+}
+
+
+async def page_of(reading: Reading, order: Order, page: Page, filters: Mapping[str, Any]) -> Slice:
+    """A page of the rows in scope, in an order; `filters` are values by the names in FILTERS."""
+    statement = _page(order, shape_of(reading.scope), frozenset(filters), page.after is not None)
+    rows = await reading.fetch(statement, **scope_values(reading.scope), **filters, **page.parameters())
+    return slice_of(page, rows)
+
+
+async def count_of(reading: Reading, order: Order, filters: Mapping[str, Any]) -> int:
+    """How many rows such pages hold altogether, counted up to COUNT_CAP + 1."""
+    statement = _count(order.columns[0].table, shape_of(reading.scope), frozenset(filters))
+    found = await reading.fetch(statement, **scope_values(reading.scope), **filters)
+    return int(found[0])
+
+
+async def find(reading: Reading, table: Table, identifier: str) -> Any | None:
+    """The row of a table with this id, or None when it is missing or out of scope."""
+    rows = await reading.fetch(_find(table, shape_of(reading.scope)), **scope_values(reading.scope), id=identifier)
+    return rows[0] if rows else None
+
+
+def containing(fragment: str) -> str:
+    """The pattern that matches text containing the fragment, whatever characters it has."""
+    escaped = fragment.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+@lru_cache(maxsize=1024)
+def _page(order: Order, shape: Shape, filters: frozenset[str], continued: bool) -> Statement:
+    table = order.columns[0].table
+    assert isinstance(table, Table)  # noqa: S101 - orders are written above
+    statement = order.apply(_restricted(select(*columns_of(table)), table, shape, filters))
+    if continued:
+        statement = statement.where(order.behind())
+    statement = statement.limit(bindparam("limit", type_=Integer))
+    return compiled(f"page {table.name}", statement, ROW_OF_TABLE[table])
+
+
+@lru_cache(maxsize=256)
+def _count(table: Table, shape: Shape, filters: frozenset[str]) -> Statement:
+    some = (
+        _restricted(select(literal_column("1")).select_from(table), table, shape, filters)
+        .limit(literal_column(str(COUNT_CAP + 1), Integer))
+        .subquery()
+    )
+    return compiled(f"count {table.name}", select(func.count()).select_from(some), int)
+
+
+@lru_cache(maxsize=256)
+def _find(table: Table, shape: Shape) -> Statement:
+    statement = _restricted(select(*columns_of(table)), table, shape, frozenset())
+    return compiled(f"find {table.name}", statement.where(_equals(table.c.id)("id")), ROW_OF_TABLE[table])
+
+
+def _restricted(statement: Select[Any], table: Table, shape: Shape, filters: frozenset[str]) -> Select[Any]:
+    if table not in _UNSCOPED:
+        statement = statement.where(within(shape, table))
+    for name in sorted(filters):
+        statement = statement.where(FILTERS[table][name](name))
+    return statement

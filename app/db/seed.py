@@ -1,0 +1,177 @@
+"""Fill a database with the demo data, or with many plain locations for load tests, as the definer role."""
+
+import secrets
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from time import time_ns
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Table
+
+from app.db import demo, tables
+from app.db.contents import TableRow, rows_of
+from app.domain import ids
+from app.domain.content import LocationContent
+from app.domain.digest import content_digest
+from app.domain.progress import completeness
+from app.domain.readiness import readiness
+from app.domain.vocabulary import LocationStatus, Role, Section
+
+S = LocationStatus
+_STARTED = frozenset(S) - {S.NOT_STARTED}
+_SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED})
+_CLOSED = frozenset({S.COMPLETED, S.CANCELLED})
+
+
+async def seed_demo(owner_url: str, *, reset: bool = False) -> bool:
+    """Load the demo data into an empty database, or after `reset` in place of whatever is there.
+
+    Returns whether anything was loaded. `owner_url` signs in as the owner, who may become the definer.
+    """
+    async with _as_definer(owner_url) as connection:
+        if reset:
+            await _empty(connection)
+        elif await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
+            return False
+        for table, row in _demo_rows():
+            await _insert(connection, table, row)
+    return True
+
+
+async def seed_many(owner_url: str, locations: int) -> None:
+    """Add an account with this many locations, each with 6 devices, people and extensions, 2 contacts and 7 hours."""
+    async with _as_definer(owner_url) as connection:
+        mark = secrets.token_hex(4)
+        for statement in MANY:
+            await connection.execute(statement.replace(":mark", f"'{mark}'").replace(":count", str(int(locations))))
+    connection = await asyncpg.connect(owner_url)
+    try:
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()
+
+
+def new_id(type_name: str) -> str:
+    """A new id at this moment."""
+    return ids.new_id(type_name, milliseconds=time_ns() // 1_000_000, randomness=secrets.token_bytes(10))
+
+
+def location_rows(content: LocationContent, status: LocationStatus, submitted_by: str) -> Iterable[TableRow]:
+    """Every row of a location in a status, from its content."""
+    key = {"account_id": content.account_id, "location_id": content.location_id}
+    yield (
+        tables.location,
+        {
+            "id": content.location_id,
+            "account_id": content.account_id,
+            "name": content.name,
+            **{part: getattr(content.address, part) for part in content.address.__slots__},
+            "timezone": content.timezone,
+            "status": status,
+            "content_digest": content_digest(content),
+        },
+    )
+    complete = completeness(readiness(content))
+    for section in Section:
+        yield tables.section, {**key, "section": section, "complete": complete[section]}
+    yield from rows_of(content, new_id)
+    if status in _STARTED:
+        now = datetime.now(UTC)
+        submission = {"submitted_at": now, "submitted_by": submitted_by} if status in _SUBMITTED else {}
+        closing = {"closed_at": now} if status in _CLOSED else {}
+        step = Section.CALL_FLOW if complete[Section.CALL_FLOW] else Section.LOCATION
+        session = {"id": f"session-{content.location_id}", **key, "current_step": step}
+        yield tables.onboarding_session, {**session, **submission, **closing}
+
+
+def _demo_rows() -> Iterable[TableRow]:
+    for account_id, name in demo.ACCOUNTS.items():
+        yield tables.account, {"id": account_id, "name": name}
+    for user in demo.USERS:
+        account = user.accounts[0] if user.role is Role.CUSTOMER else None
+        row = {"id": user.id, "subject": user.email, "name": user.name, "email": user.email, "role": user.role}
+        yield tables.user, {**row, "account_id": account}
+    for brand, model, lines in demo.DEVICE_MODELS:
+        name = f"model-{brand.lower()}-{model.replace(' ', '-').lower()}"
+        yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines}
+    yield from location_rows(demo.example(), demo.EXAMPLE_STATUS, "user-acme")
+    for branch in demo.BRANCHES:
+        yield from location_rows(demo.content_of(branch), branch.status, _clerk_of(branch.account_id))
+    for user in demo.USERS:
+        yield from _grants(user)
+
+
+def _clerk_of(account_id: str) -> str:
+    clerks = [each.id for each in demo.USERS if each.role is Role.CUSTOMER and account_id in each.accounts]
+    return clerks[0] if clerks else demo.USERS[0].id
+
+
+def _grants(user: demo.DemoUser) -> Iterable[TableRow]:
+    for account_id in user.accounts:
+        grant = {"id": f"grant-{user.id}-{account_id}", "user_id": user.id, "account_id": account_id}
+        yield tables.grant, {**grant, "all_locations": user.locations is None}
+        for location_id in user.locations or ():
+            listed = {"grant_id": grant["id"], "account_id": account_id, "location_id": location_id}
+            yield tables.grant_location, listed
+
+
+@asynccontextmanager
+async def _as_definer(owner_url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(owner_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL ROLE turnup_definer")
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def _empty(connection: Any) -> None:
+    names = ", ".join(f'{tables.SCHEMA}."{table.name}"' for table in tables.metadata.sorted_tables)
+    await connection.execute(f"TRUNCATE {names} CASCADE")
+
+
+async def _insert(connection: Any, table: Table, row: Mapping[str, Any]) -> None:
+    names = ", ".join(row)
+    places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+    statement = f'INSERT INTO {tables.SCHEMA}."{table.name}" ({names}) VALUES ({places})'  # noqa: S608 - names are ours
+    await connection.execute(statement, *row.values())
+
+
+# One account of plain locations, made by PostgreSQL itself; :mark keeps the ids of each run apart.
+MANY = (
+    "INSERT INTO turnup.account (id, name) VALUES ('account-' || :mark, 'Load test ' || :mark)",
+    """INSERT INTO turnup.location (id, account_id, name, line1, city, state, zipcode, country, timezone, status)
+       SELECT 'location-' || :mark || '-' || n, 'account-' || :mark,
+              'Load test ' || :mark || ' ' || lpad(n::text, 7, '0'), n || ' Market Street',
+              'Albany', 'NY', '12207', 'US', 'America/New_York', 'IN_PROGRESS'
+       FROM generate_series(1, :count) n""",
+    """INSERT INTO turnup.section (account_id, location_id, section)
+       SELECT 'account-' || :mark, 'location-' || :mark || '-' || n, s
+       FROM generate_series(1, :count) n, unnest(ARRAY['LOCATION', 'CONTACTS', 'PHONE_SYSTEM', 'DEVICES', 'PEOPLE',
+                                                       'EXTENSIONS', 'WORKING_HOURS', 'CALL_FLOW']) s""",
+    """INSERT INTO turnup.contact (id, account_id, location_id, position, purpose, name, email, phone, e164)
+       SELECT 'contact-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n, k,
+              CASE k WHEN 0 THEN 'PRIMARY' ELSE 'TECHNICAL' END, 'Contact ' || k, 'c' || k || '@load.example',
+              '+1 212 555 0100', '+12125550100'
+       FROM generate_series(1, :count) n, generate_series(0, 1) k""",
+    """INSERT INTO turnup.device (id, account_id, location_id, brand, model, mac_address, serial_number, label)
+       SELECT 'device-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n,
+              'YEALINK', 'T54W', '805ec0' || lpad(to_hex((n * 8 + k) % 16777216), 6, '0'), 'SN' || n || k, 'Desk ' || k
+       FROM generate_series(1, :count) n, generate_series(1, 6) k""",
+    """INSERT INTO turnup.person (id, account_id, location_id, first_name, last_name, email)
+       SELECT 'person-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n,
+              'Desk', 'Holder ' || k, 'p' || k || '@load.example'
+       FROM generate_series(1, :count) n, generate_series(1, 6) k""",
+    """INSERT INTO turnup.extension (id, account_id, location_id, number, label, person_id, device_id)
+       SELECT 'extension-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n,
+              (2000 + k)::text, 'Desk ' || k, 'person-' || :mark || '-' || n || '-' || k,
+              'device-' || :mark || '-' || n || '-' || k
+       FROM generate_series(1, :count) n, generate_series(1, 6) k""",
+    """INSERT INTO turnup.working_hours (id, account_id, location_id, weekday, opens, closes)
+       SELECT 'hours-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n, k,
+              '09:00', '17:30'
+       FROM generate_series(1, :count) n, generate_series(1, 7) k""",
+)

@@ -1,0 +1,1 @@
+"""HTTP: bodies, negotiation, GraphQL over HTTP, the GraphiQL page, health. Knows nothing of the product."""

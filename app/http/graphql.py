@@ -1,0 +1,188 @@
+"""GraphQL over HTTP: what a request may look like, and how an answer goes back.
+
+Follows the GraphQL-over-HTTP specification: POST with a JSON body, GET for queries, `Accept` decides between
+`application/graphql-response+json`, whose status tells refused requests, and `application/json`, whose status is
+200 for everything that GraphQL itself answered. Only JSON bodies are read, which no HTML form can send.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters, parse_json, parse_json_body, read_body
+
+RESPONSE_JSON = "application/graphql-response+json"
+PLAIN_JSON = "application/json"
+
+# The status of a refused request, by its error's code; the codes above the line are the transport's own and
+# count whatever the client accepts.
+TRANSPORT_STATUS = {
+    "BAD_REQUEST": 400,
+    "UNAUTHENTICATED": 401,
+    "FORBIDDEN": 403,
+    "METHOD_NOT_ALLOWED": 405,
+    "NOT_ACCEPTABLE": 406,
+    "PAYLOAD_TOO_LARGE": 413,
+    "UNSUPPORTED_MEDIA_TYPE": 415,
+    "RATE_LIMITED": 429,
+    "INTERNAL": 500,
+    "OVERLOADED": 503,
+    "UNAVAILABLE": 503,
+    "TIMEOUT": 504,
+}
+GRAPHQL_STATUS = {
+    "GRAPHQL_PARSE_FAILED": 400,
+    "GRAPHQL_VALIDATION_FAILED": 400,
+    "QUERY_TOO_COMPLEX": 400,
+    "BAD_USER_INPUT": 400,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A GraphQL request as it arrived over HTTP."""
+
+    parameters: GraphQLParameters
+    headers: Headers
+    read_only: bool
+    request_id: str
+
+
+class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """The request is refused before GraphQL is asked; `headers` go with the answer."""
+
+    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.headers = headers or {}
+
+
+# Answers a call: the body, and whether GraphQL executed it (else it was refused). May raise TransportRefused.
+Answerer = Callable[[Call], Awaitable[tuple[dict[str, Any], bool]]]
+
+
+class GraphQLEndpoint:
+    """The ASGI endpoint of `/graphql`."""
+
+    def __init__(self, answer: Answerer, *, limits: BodyLimits) -> None:
+        self._answer = answer
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        request_id = request.scope.get("state", {}).get("request_id", "")
+        media_type = PLAIN_JSON
+        try:
+            media_type = negotiated(request.headers.getlist("accept"))
+            call = Call(await self._parameters(request), request.headers, request.method == "GET", request_id)
+            body, executed = await self._answer(call)
+        except TransportRefused as refusal:
+            return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type, refusal.headers)
+        except BodyRefused as refusal:
+            return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type)
+        return encoded(body, executed, media_type)
+
+    async def _parameters(self, request: Request) -> GraphQLParameters:
+        if request.method == "GET":
+            return self._from_url(request)
+        if request.method != "POST":
+            raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, POST"})
+        if not is_json(request.headers.get("content-type")):
+            sentence = "The body has to be application/json in UTF-8."
+            raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", sentence)
+        raw = await read_body(request.receive, self._limits.size, request.scope["headers"])
+        return parse_json_body(raw, self._limits)
+
+    def _from_url(self, request: Request) -> GraphQLParameters:
+        given = request.query_params
+        if len(given.multi_items()) != len(given):
+            raise BadRequest("A query parameter is given twice.")
+        if "query" not in given:
+            raise BadRequest("The parameter query is missing.")
+        query, name = given["query"], given.get("operationName")
+        parts: dict[str, object] = {"query": query, "operationName": name}
+        for key in ("variables", "extensions"):
+            text = given.get(key)
+            parts[key] = parse_json(text.encode("utf-8", "surrogatepass"), self._limits, f"`{key}`") if text else None
+        return parse_json_body(orjson.dumps(parts), self._limits)
+
+
+def negotiated(accept: Iterable[str]) -> str:
+    """The media type to answer with, by the Accept headers' q-values. Raises TransportRefused when none is accepted."""
+    ranges = [_media_range(each) for header in accept for each in header.split(",") if each.strip()]
+    if not ranges:
+        return PLAIN_JSON
+    best, best_quality = None, 0.0
+    for offered in (PLAIN_JSON, RESPONSE_JSON):
+        quality = _quality(offered, ranges)
+        # On equal terms the newer type wins only when the client named it.
+        named = any(media == offered for media, _ in ranges)
+        if quality > best_quality or (quality == best_quality > 0 and named and offered == RESPONSE_JSON):
+            best, best_quality = offered, quality
+    if best is None:
+        raise TransportRefused("NOT_ACCEPTABLE", f"Answers come as {RESPONSE_JSON} or {PLAIN_JSON}.")
+    return best
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a body's content type is JSON in UTF-8."""
+    media, *parameters = (content_type or "").split(";")
+    if media.strip().lower() != PLAIN_JSON:
+        return False
+    charsets = [each.partition("=")[2].strip(' "').lower() for each in parameters if "charset" in each.lower()]
+    return all(charset in {"utf-8", "utf8"} for charset in charsets)
+
+
+def refusal_body(code: str, message: str, request_id: str) -> dict[str, Any]:
+    """The body of a request that was refused before GraphQL was asked."""
+    return {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
+
+
+def encoded(
+    body: dict[str, Any], executed: bool, media_type: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The response with its status: 200 for a GraphQL result, by code for a refused request."""
+    status = 200 if executed else _status(body["errors"][0]["extensions"]["code"], media_type)
+    extra = {"Cache-Control": "no-store", "Vary": "Accept, Authorization, Origin", **(headers or {})}
+    if status == 405:
+        extra.setdefault("Allow", "POST")
+    content = orjson.dumps(body)
+    return Response(content, status, extra, media_type=f"{media_type}; charset=utf-8")
+
+
+def _status(code: str, media_type: str) -> int:
+    if code in TRANSPORT_STATUS:
+        return TRANSPORT_STATUS[code]
+    return GRAPHQL_STATUS.get(code, 400) if media_type == RESPONSE_JSON else 200
+
+
+def _media_range(text: str) -> tuple[str, float]:
+    media, *parameters = (part.strip().lower() for part in text.split(";"))
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if name.strip() == "q":
+            try:
+                return media, min(1.0, max(0.0, float(value)))
+            except ValueError:
+                return media, 0.0
+    return media, 1.0
+
+
+def _quality(offered: str, ranges: list[tuple[str, float]]) -> float:
+    """The q-value of the most specific range that matches, or 0."""
+    for wanted in (offered, "application/*", "*/*"):
+        for media, quality in ranges:
+            if media == wanted:
+                return quality
+    return 0.0

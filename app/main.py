@@ -1,0 +1,163 @@
+"""The composition root: from settings to an ASGI app. Routes, middleware and what lives as long as the server."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from time import time
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute, Route
+
+from app.auth import development
+from app.auth.claims import InvalidToken, KeysUnavailable, TokenFault
+from app.auth.keys import KeySource, RemoteKeySet
+from app.auth.verifier import Verifier
+from app.db.database import Database, DatabaseUnavailable, Overloaded, unobserved
+from app.db.migrate import is_current
+from app.db.safety import check_app_role
+from app.execution.limits import DocumentLimits
+from app.execution.price import PriceRules
+from app.http.body import BodyLimits
+from app.http.graphiql import graphiql_routes
+from app.http.graphql import Call, GraphQLEndpoint, TransportRefused
+from app.http.health import health_routes
+from app.http.request_id import RequestId
+from app.settings import Settings
+from graphql_schema.schema import schema
+from graphql_schema.service import Request, Service, Watch
+
+GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
+DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
+
+# Whom the development server prints tokens for, and whom GraphiQL can sign in as.
+DEMO_SIGN_INS = {
+    "lead": "lead@turnup.example",
+    "lead2": "lead2@turnup.example",
+    "customer": "customer@acme.example",
+    "partner": "partner@carrier.example",
+}
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The app for these settings; `settings.database_url` is given. Connections open when the server starts."""
+    live = Live()
+    routes: list[BaseRoute] = [
+        Route("/graphql", GraphQLEndpoint(live.answer, limits=BodyLimits(size=settings.limit_body_bytes))),
+        *health_routes(live.checks),
+    ]
+    if settings.shows_graphiql:
+        routes += graphiql_routes(GRAPHIQL_DIST, live.graphiql_config)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await live.start(settings, stack)
+            yield
+
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["authorization", "content-type", "x-request-id"],
+        expose_headers=["X-Request-Id"],
+        max_age=600,
+    )
+    return Starlette(routes=routes, middleware=[Middleware(RequestId), cors], lifespan=lifespan)
+
+
+def from_environment() -> Starlette:
+    """The app for the environment's settings, as uvicorn's worker processes make it."""
+    return create_app(Settings())
+
+
+class Live:
+    """What lives as long as the server does, and the callables that the routes were given before it began."""
+
+    settings: Settings
+    database: Database
+    verifier: Verifier
+    service: Service
+    issuer: development.DevelopmentIssuer | None = None
+
+    async def start(self, settings: Settings, stack: AsyncExitStack) -> None:
+        """Open what the server needs; `stack` closes it again. Raises when the database is not fit to serve."""
+        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101
+        self.settings = settings
+        self.database = await Database.open(settings.database_url.get_secret_value(), size=settings.pool_size)
+        stack.push_async_callback(self.database.close)
+        async with self.database.connection() as connection:
+            await check_app_role(connection)
+        self.verifier = Verifier(
+            issuer=settings.issuer or development.ISSUER,
+            audience=settings.audience or development.AUDIENCE,
+            keys=await self._keys(stack),
+        )
+        self.service = Service(
+            schema._schema,
+            self.database,
+            Watch(observe=unobserved, security_event=lambda _kind, _user: None),
+            limits=DocumentLimits(),
+            prices=PriceRules(maximum=settings.limit_price),
+            deadline_seconds=settings.limit_deadline_seconds,
+        )
+
+    async def answer(self, call: Call) -> tuple[dict[str, Any], bool]:
+        """Verify the token, then let the service answer."""
+        authorization = ", ".join(call.headers.getlist("authorization")) or None
+        claims = self.verifier.cached(authorization) if authorization else None
+        try:
+            claims = claims or await self.verifier.verify(authorization)
+        except InvalidToken as error:
+            challenge = "Bearer" if error.fault is TokenFault.MISSING else 'Bearer error="invalid_token"'
+            raise TransportRefused("UNAUTHENTICATED", str(error), {"WWW-Authenticate": challenge}) from None
+        except KeysUnavailable as error:
+            raise TransportRefused("UNAVAILABLE", str(error), {"Retry-After": "5"}) from None
+        answer = await self.service.answer(
+            Request(
+                subject=claims.subject,
+                claimed_user_id=call.headers.get("x-user-id"),
+                claimed_role=call.headers.get("x-user-role"),
+                request_id=call.request_id,
+                query=call.parameters["query"],
+                operation_name=call.parameters["operationName"],
+                variables=call.parameters["variables"],
+                read_only=call.read_only,
+            )
+        )
+        return answer.body, answer.executed
+
+    async def checks(self) -> dict[str, bool]:
+        """Whether the database answers and stands at the newest revision."""
+        try:
+            async with self.database.connection() as connection:
+                return {"database": True, "migrations": await is_current(connection)}
+        except (DatabaseUnavailable, Overloaded):
+            return {"database": False, "migrations": False}
+
+    def graphiql_config(self) -> Mapping[str, object]:
+        """In development the page signs in as any of the demo people; in production it waits for a token."""
+        if self.issuer is None:
+            return {"mode": "production"}
+        people = [
+            {"role": role, "name": role, "email": email, "token": self._development_token(email)}
+            for role, email in DEMO_SIGN_INS.items()
+        ]
+        return {"mode": "development", "people": people}
+
+    def _development_token(self, email: str) -> str:
+        assert self.issuer is not None  # noqa: S101 - asked only in development
+        audience = self.settings.audience or development.AUDIENCE
+        return self.issuer.issue(email, lifetime_seconds=DEVELOPMENT_TOKEN_SECONDS, now=time(), audience=audience)
+
+    async def _keys(self, stack: AsyncExitStack) -> KeySource:
+        if self.settings.jwks_url is None:
+            self.issuer = development.DevelopmentIssuer.load_or_create(self.settings.home)
+            return self.issuer.public_keys()
+        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        keys = RemoteKeySet(self.settings.jwks_url, client)
+        stack.push_async_callback(keys.aclose)
+        return keys

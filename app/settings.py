@@ -1,0 +1,115 @@
+"""Settings, read from the environment once at the edge. Nobody else reads it; a wrong value is fatal by name."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Environment(StrEnum):
+    """Where the server runs."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Executor(StrEnum):
+    """Which GraphQL executor answers."""
+
+    BREADTH_FIRST = "breadth_first"
+    REFERENCE = "reference"
+
+
+class SelfApproval(StrEnum):
+    """What happens when leads approve what they submitted or edited themselves."""
+
+    REFUSE = "refuse"
+    ALLOW = "allow"
+
+
+class Settings(BaseSettings):
+    """Every setting, with its default. Names in the environment are given beside those that differ."""
+
+    model_config = SettingsConfigDict(env_prefix="TURNUP_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
+    owner_database_url: SecretStr | None = None
+    home: Path = Path(".turnup")
+    env: Environment = Environment.DEVELOPMENT
+    host: str = Field("127.0.0.1", validation_alias="HOST")
+    port: int = Field(8000, ge=1, le=65535, validation_alias="PORT")
+    jwks_url: str | None = None
+    issuer: str | None = None
+    audience: str | None = None
+    cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
+    redis_url: SecretStr | None = None
+    workers: int = Field(1, ge=1, le=64)
+    pool_size: int = Field(10, ge=1, le=200)
+    self_approval: SelfApproval = SelfApproval.REFUSE
+    executor: Executor = Executor.REFERENCE
+    sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
+    graphiql: bool | None = None
+    limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
+    limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
+    limit_price: int = Field(50_000, ge=1)
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _listed(cls, value: object) -> object:
+        """Origins stand in one variable, separated by commas; each is exact, without a path."""
+        if not isinstance(value, str):
+            return value
+        origins = tuple(each.strip() for each in value.split(",") if each.strip())
+        for origin in origins:
+            scheme, _, host = origin.partition("://")
+            if scheme not in {"http", "https"} or not host or "/" in host or "*" in host:
+                raise ValueError(f"{origin} is not an origin such as https://app.example.com")
+        return origins
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> "Settings":
+        for problem in production_problems(self):
+            raise ValueError(problem)
+        return self
+
+    @property
+    def in_production(self) -> bool:
+        """Whether the strict defaults apply."""
+        return self.env is Environment.PRODUCTION
+
+    @property
+    def shows_graphiql(self) -> bool:
+        """Whether /graphiql is served: in development unless switched off, in production only when switched on."""
+        return not self.in_production if self.graphiql is None else self.graphiql
+
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The origins that browsers may call from."""
+        if self.cors_origins is not None:
+            return self.cors_origins
+        return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
+
+
+LOCAL_HOSTS = ("localhost", "127.0.0.1")
+LOCAL_PORTS = (3000, 5173, 8000)
+
+
+def production_problems(settings: Settings) -> list[str]:
+    """Why these settings must not run in production; empty in development and when all is well."""
+    if not settings.in_production:
+        return []
+    checks = {
+        "TURNUP_JWKS_URL is missing: the development issuer is refused in production": settings.jwks_url is None,
+        "TURNUP_ISSUER is missing": settings.issuer is None,
+        "TURNUP_AUDIENCE is missing": settings.audience is None,
+        "DATABASE_URL is missing: the embedded PostgreSQL is for development": settings.database_url is None,
+        "TURNUP_WORKERS above 1 needs TURNUP_REDIS_URL: limits in memory are not shared": (
+            settings.workers > 1 and settings.redis_url is None
+        ),
+        "DATABASE_URL and TURNUP_OWNER_DATABASE_URL are the same: the app must not own its tables": (
+            settings.database_url is not None and settings.database_url == settings.owner_database_url
+        ),
+    }
+    return [problem for problem, found in checks.items() if found]

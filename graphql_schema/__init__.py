@@ -1,0 +1,1 @@
+"""What clients see: types, inputs, enums, problems, queries and mutations. Declarations only."""

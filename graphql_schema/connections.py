@@ -1,0 +1,43 @@
+"""Relay connections: a page of a list, its edges, and where it stands."""
+
+from typing import Generic, TypeVar
+
+import strawberry
+
+from app.db.queries import COUNT_CAP
+from graphql_schema.fields import column
+from resolvers import paging
+from resolvers.context import Info
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Where a page stands in its list.")
+class PageInfo:
+    has_next_page: bool = column("Whether more rows follow.")
+    has_previous_page: bool = column("Whether this page began behind a cursor.")
+    start_cursor: str | None = column("The cursor of the first row; null on an empty page.")
+    end_cursor: str | None = column("The cursor of the last row, to be passed as `after`; null on an empty page.")
+
+
+@strawberry.type(description="A row of a list and the cursor that stands at it.")
+class Edge(Generic[T]):
+    cursor: str = column("Opaque; valid for the same list, order and filters only.")
+    node: T = column("The row.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    nodes: list[T] = column("The rows of this page, in order.")
+    edges: list[Edge[T]] = column("The same rows, each with its cursor.")
+    page_info: PageInfo = column("Where the page stands.")
+
+    @strawberry.field(description=f"How many rows the whole list has, counted up to {COUNT_CAP:,}.")
+    @staticmethod
+    async def total_count(root: strawberry.Parent[paging.Connection], info: Info) -> int:
+        return min(await paging.total(info.context.reading, root), COUNT_CAP)
+
+    @strawberry.field(description="Whether the list has more rows than `totalCount` counts to.")
+    @staticmethod
+    async def total_count_is_capped(root: strawberry.Parent[paging.Connection], info: Info) -> bool:
+        return await paging.total(info.context.reading, root) > COUNT_CAP

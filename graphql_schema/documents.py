@@ -1,0 +1,91 @@
+"""Documents made ready once: parsed, bounded, validated and priced, then kept by their text."""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    OperationDefinitionNode,
+    OperationType,
+    validate,
+)
+
+from app.execution.limits import DocumentLimits, DocumentTooComplex, check_document, parse_document
+from app.execution.price import Price, PriceRules, price_of
+from graphql_schema.errors import RequestRefused, raised, refused
+
+MOST_ERRORS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a document, with its price."""
+
+    name: str | None
+    type: OperationType
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A document that may be executed."""
+
+    document: DocumentNode
+    operations: tuple[Operation, ...]
+
+    def operation(self, name: str | None) -> Operation:
+        """The operation to run; a document with several needs the name. Raises RequestRefused."""
+        wanted = [each for each in self.operations if name is None or each.name == name]
+        if len(wanted) == 1:
+            return wanted[0]
+        if name is not None:
+            problem = "operationName names no operation of the document."
+        elif wanted:
+            problem = "The document has several operations; say which by operationName."
+        else:
+            problem = "The document has no operation."
+        raise RequestRefused([refused("BAD_REQUEST", GraphQLError(problem))])
+
+
+class Documents:
+    """The documents seen lately, at most `size` of them."""
+
+    def __init__(self, schema: GraphQLSchema, *, limits: DocumentLimits, prices: PriceRules, size: int = 1_000) -> None:
+        self._schema = schema
+        self._limits = limits
+        self._prices = prices
+        self._size = size
+        self._kept: OrderedDict[str, Prepared] = OrderedDict()
+
+    def prepare(self, text: str) -> Prepared:
+        """The document behind this text. Raises RequestRefused with the errors of whichever check failed first."""
+        kept = self._kept.get(text)
+        if kept is not None:
+            self._kept.move_to_end(text)
+            return kept
+        prepared = self._made(text)
+        self._kept[text] = prepared
+        if len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+        return prepared
+
+    def _made(self, text: str) -> Prepared:
+        try:
+            document = parse_document(text, self._limits)
+            check_document(document, self._limits)
+        except DocumentTooComplex as error:
+            raise RequestRefused([raised(error)]) from error
+        except GraphQLSyntaxError as error:
+            raise RequestRefused([refused("GRAPHQL_PARSE_FAILED", error)]) from error
+        errors = validate(self._schema, document, max_errors=MOST_ERRORS)[:MOST_ERRORS]
+        if errors:
+            raise RequestRefused([refused("GRAPHQL_VALIDATION_FAILED", error) for error in errors])
+        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        return Prepared(document, tuple(self._operation(document, each) for each in operations))
+
+    def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
+        price = price_of(self._schema, document, node, self._prices)
+        return Operation(node.name.value if node.name else None, node.operation, price)

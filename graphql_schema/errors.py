@@ -1,0 +1,92 @@
+"""From an exception to an error of the API: one table from class to code, and a constant sentence for bugs.
+
+What is not in the table is a bug and says nothing but its request id; the exception goes to the log.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from graphql import GraphQLError
+
+from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
+from app.domain.refusals import InvalidInput, NotFound
+from app.execution.limits import DocumentTooComplex
+from permissions.guards import Forbidden
+
+INTERNAL_MESSAGE = "Something went wrong on our side. The request id tells our operators what."
+
+Facts = Callable[[Any], Mapping[str, Any]]
+
+
+def _none(_error: Any) -> Mapping[str, Any]:
+    return {}
+
+
+# Code, the sentence (None: the exception's own), and the facts that go into `extensions`.
+TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
+    Forbidden: ("FORBIDDEN", None, _none),
+    NotFound: ("NOT_FOUND", None, _none),
+    InvalidInput: ("BAD_USER_INPUT", None, lambda error: {"field": error.field}),
+    DocumentTooComplex: ("QUERY_TOO_COMPLEX", None, lambda error: {"limit": error.limit, "maximum": error.maximum}),
+    UnknownUser: ("UNAUTHENTICATED", "No active user stands behind this token.", _none),
+    StatementTimeout: ("TIMEOUT", "Reading took longer than a request may take.", _none),
+    TimeoutError: ("TIMEOUT", "The request took longer than a request may take.", _none),
+    DatabaseUnavailable: ("UNAVAILABLE", "The database cannot be reached right now.", _none),
+    Overloaded: ("OVERLOADED", "Too many requests are under way; try again in a moment.", _none),
+}
+
+
+class RequestRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
+    """The request ends before execution, with these errors and no data."""
+
+    def __init__(self, errors: list[dict[str, Any]]) -> None:
+        super().__init__(errors[0]["message"])
+        self.errors = errors
+
+
+def refused(code: str, error: GraphQLError) -> dict[str, Any]:
+    """An error that graphql-core found before execution, such as a syntax error, with its code."""
+    return {**_place(error), "message": error.message, "extensions": {"code": code}}
+
+
+def raised(error: BaseException) -> dict[str, Any]:
+    """The error for an exception that ended a request."""
+    code, message, facts = _entry(error)
+    return {"message": message, "extensions": {"code": code, **facts}}
+
+
+def resolved(error: GraphQLError) -> dict[str, Any]:
+    """The error for a field that could not be resolved, or for variables that do not fit their types."""
+    if error.original_error is None and error.path is None:
+        return refused("BAD_USER_INPUT", error)
+    return {**_place(error), **raised(_cause(error))}
+
+
+def is_bug(formatted: Mapping[str, Any]) -> bool:
+    """Whether an error of ours stands behind this; such are logged."""
+    return bool(formatted["extensions"]["code"] == "INTERNAL")
+
+
+def _cause(error: GraphQLError) -> BaseException:
+    """The exception that was raised; graphql-core may have wrapped it more than once."""
+    cause: BaseException = error
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    return cause
+
+
+def _entry(error: BaseException) -> tuple[str, str, Mapping[str, Any]]:
+    for kind in type(error).__mro__:
+        if kind in TABLE:
+            code, message, facts = TABLE[kind]
+            return code, message or str(error), facts(error)
+    return "INTERNAL", INTERNAL_MESSAGE, {}
+
+
+def _place(error: GraphQLError) -> dict[str, Any]:
+    place: dict[str, Any] = {}
+    if error.locations:
+        place["locations"] = [{"line": each.line, "column": each.column} for each in error.locations]
+    if error.path:
+        place["path"] = error.path
+    return place

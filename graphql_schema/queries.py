@@ -1,0 +1,152 @@
+"""The root fields that read. Each names its guard and makes one call."""
+
+from typing import Annotated, Any
+
+import strawberry
+
+from app.domain.vocabulary import DeviceBrand
+from graphql_schema.connections import Connection
+from graphql_schema.fields import After, First, Identifier, argument, computed
+from graphql_schema.inputs import ApprovalFilter, AuditLogFilter, LocationFilter, ProvisioningPayloadFilter
+from graphql_schema.types import (
+    Account,
+    Approval,
+    AuditEntry,
+    DeviceModel,
+    Location,
+    Node,
+    OnboardingSession,
+    ProvisioningPayload,
+    Viewer,
+)
+from permissions.guards import CanViewTypeOfId, can, guarded
+from permissions.matrix import Action
+from resolvers import lists, objects, paging
+from resolvers import viewer as viewer_resolvers
+from resolvers.context import Info
+from resolvers.lists import LocationOrder
+from resolvers.paging import DEFAULT_PAGE
+
+VIEW_ACCOUNTS = guarded(can(Action.VIEW_ACCOUNTS))
+VIEW_LOCATIONS = guarded(can(Action.VIEW_LOCATIONS))
+VIEW_PROVISIONING = guarded(can(Action.VIEW_PROVISIONING))
+VIEW_AUDIT = guarded(can(Action.VIEW_AUDIT))
+VIEW_CATALOGUE = guarded(can(Action.VIEW_CATALOGUE))
+
+
+@strawberry.type(
+    description="Reading. Every query is one consistent snapshot; what is out of reach looks like missing."
+)
+class Query:
+    viewer: Viewer = computed(viewer_resolvers.me, "Who is signed in.")
+
+    @strawberry.field(
+        description="Any object by its id. NOT_FOUND, and null, when it is missing or out of reach.",
+        extensions=guarded(CanViewTypeOfId),
+    )
+    async def node(self, info: Info, id: Identifier) -> Node | None:
+        row: Node = await objects.by_prefix(info, id)
+        return row
+
+    @strawberry.field(description="The accounts in reach, by name.", extensions=VIEW_ACCOUNTS)
+    async def accounts(
+        self, info: Info, first: First = DEFAULT_PAGE, after: After = None
+    ) -> Connection[Account] | None:
+        return page(await lists.accounts(info, first, after))
+
+    @strawberry.field(
+        description="An account. NOT_FOUND, and null, when it is missing or out of reach.", extensions=VIEW_ACCOUNTS
+    )
+    async def account(self, info: Info, id: Identifier) -> Account | None:
+        row: Account = await objects.by_type(info, "Account", id)
+        return row
+
+    @strawberry.field(
+        description="A location. NOT_FOUND, and null, when it is missing or out of reach.", extensions=VIEW_LOCATIONS
+    )
+    async def location(self, info: Info, id: Identifier) -> Location | None:
+        row: Location = await objects.by_type(info, "Location", id)
+        return row
+
+    @strawberry.field(
+        description="The locations in reach: all for leads, the granted ones for customers.", extensions=VIEW_LOCATIONS
+    )
+    async def locations(
+        self,
+        info: Info,
+        first: First = DEFAULT_PAGE,
+        after: After = None,
+        filter: Annotated[LocationFilter | None, argument("Which to list; null for all.")] = None,
+        order_by: Annotated[LocationOrder, argument("In which order.")] = LocationOrder.NAME,
+    ) -> Connection[Location] | None:
+        return page(await lists.locations(info, first, after, order_by, **conditions(filter)))
+
+    @strawberry.field(
+        description="An onboarding session. NOT_FOUND, and null, when it is missing or out of reach.",
+        extensions=VIEW_LOCATIONS,
+    )
+    async def onboarding_session(self, info: Info, id: Identifier) -> OnboardingSession | None:
+        row: OnboardingSession = await objects.by_type(info, "OnboardingSession", id)
+        return row
+
+    @strawberry.field(description="Requests for approval in reach, newest first.", extensions=VIEW_LOCATIONS)
+    async def approvals(
+        self,
+        info: Info,
+        first: First = DEFAULT_PAGE,
+        after: After = None,
+        filter: Annotated[ApprovalFilter | None, argument("Which to list; null for all.")] = None,
+    ) -> Connection[Approval] | None:
+        return page(await lists.approvals(info, first, after, **conditions(filter)))
+
+    @strawberry.field(
+        description="A provisioning payload. NOT_FOUND, and null, when it is missing or out of reach.",
+        extensions=VIEW_PROVISIONING,
+    )
+    async def provisioning_payload(self, info: Info, id: Identifier) -> ProvisioningPayload | None:
+        row: ProvisioningPayload = await objects.by_type(info, "ProvisioningPayload", id)
+        return row
+
+    @strawberry.field(
+        description="Provisioning payloads, oldest first: all for leads, the released ones of their accounts for "
+        "partners, who poll with `awaitingReceipt: true`.",
+        extensions=VIEW_PROVISIONING,
+    )
+    async def provisioning_payloads(
+        self,
+        info: Info,
+        first: First = DEFAULT_PAGE,
+        after: After = None,
+        filter: Annotated[ProvisioningPayloadFilter | None, argument("Which to list; null for all.")] = None,
+    ) -> Connection[ProvisioningPayload] | None:
+        return page(await lists.payloads(info, first, after, **conditions(filter)))
+
+    @strawberry.field(description="The audit trail, newest first. Leads only.", extensions=VIEW_AUDIT)
+    async def audit_log(
+        self,
+        info: Info,
+        first: First = DEFAULT_PAGE,
+        after: After = None,
+        filter: Annotated[AuditLogFilter | None, argument("Which to list; null for all.")] = None,
+    ) -> Connection[AuditEntry] | None:
+        return page(await lists.audit_entries(info, first, after, **conditions(filter)))
+
+    @strawberry.field(description="The device catalogue.", extensions=VIEW_CATALOGUE)
+    async def device_models(
+        self,
+        info: Info,
+        first: First = DEFAULT_PAGE,
+        after: After = None,
+        brand: Annotated[DeviceBrand | None, argument("Of this maker; null for all.")] = None,
+    ) -> Connection[DeviceModel] | None:
+        return page(await lists.device_models(info, first, after, brand))
+
+
+def page(connection: paging.Connection) -> Any:
+    """The resolver's page, which stands for a connection of whatever the field's annotation says."""
+    return connection
+
+
+def conditions(filter: Any) -> dict[str, Any]:
+    """A filter's conditions by name; none for no filter."""
+    return {} if filter is None else vars(filter)

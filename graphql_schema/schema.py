@@ -1,0 +1,20 @@
+"""The schema, put together: what `schema.graphql` prints and the server executes."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+
+import graphql_schema.enums  # noqa: F401 - every enum is described before the schema is built
+from graphql_schema import types
+from graphql_schema.problems import PROBLEMS
+from graphql_schema.queries import Query
+
+schema = strawberry.Schema(
+    query=Query,
+    types=[types.User, types.Override, types.Receipt, *PROBLEMS],
+    config=StrawberryConfig(auto_camel_case=True),
+)
+
+
+def printed() -> str:
+    """The schema in GraphQL's schema definition language, as it stands in schema.graphql."""
+    return f"{schema.as_str()}\n"

@@ -1,0 +1,155 @@
+"""The life of one request: prepare the document, sign in, execute on one snapshot, and format what came of it."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute
+
+from app.db.database import Database, Observer, SuspendedUser, UnknownUser
+from app.db.reading import Reading
+from app.domain.viewer import Viewer
+from app.execution.limits import DocumentLimits, DocumentTooComplex
+from app.execution.price import PriceRules, check_price
+from graphql_schema import errors
+from graphql_schema.documents import Documents, Operation, Prepared
+from graphql_schema.errors import RequestRefused
+from resolvers.context import Context
+
+log = logging.getLogger("turnup.graphql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a client sent: who by the token, who the client says it is, and what it wants."""
+
+    subject: str
+    claimed_user_id: str | None = None
+    claimed_role: str | None = None
+    request_id: str
+    query: str
+    operation_name: str | None
+    variables: Mapping[str, Any] | None
+    read_only: bool
+    """Whether the transport allows queries only, as GET does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: `body` is the response's JSON; `executed` tells a GraphQL result from a refused request."""
+
+    body: dict[str, Any]
+    executed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """What the service tells those who watch it. Names of operations are as clients sent them."""
+
+    observe: Observer
+    security_event: Callable[[str, str | None], None]
+    """Told the kind of event and the id of the user, when known."""
+
+
+class Service:
+    """Answers GraphQL requests of signed-in users."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        database: Database,
+        watch: Watch,
+        *,
+        limits: DocumentLimits,
+        prices: PriceRules,
+        deadline_seconds: float,
+    ) -> None:
+        self._schema = schema
+        self._database = database
+        self._watch = watch
+        self._prices = prices
+        self._deadline_seconds = deadline_seconds
+        self._documents = Documents(schema, limits=limits, prices=prices)
+
+    async def answer(self, request: Request) -> Answer:
+        """Run the request to its end, within the deadline; every exception becomes an error of the API."""
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._answer(request)
+        except RequestRefused as refusal:
+            return self._refused(refusal.errors, request)
+        except Exception as error:
+            formatted = errors.raised(error)
+            if errors.is_bug(formatted):
+                log.exception("request failed")
+            return self._refused([formatted], request)
+
+    async def _answer(self, request: Request) -> Answer:
+        prepared = self._documents.prepare(request.query)
+        operation = prepared.operation(request.operation_name)
+        if operation.type is OperationType.SUBSCRIPTION:
+            raise RequestRefused([errors.refused("BAD_REQUEST", GraphQLError("There are no subscriptions."))])
+        if operation.type is OperationType.MUTATION and request.read_only:
+            raise RequestRefused([errors.refused("METHOD_NOT_ALLOWED", GraphQLError("GET runs queries only."))])
+        price = self._checked_price(operation, request)
+        with self._watch.observe("operation", operation.name or "", {"graphql.operation.type": operation.type.value}):
+            result = await self._execute(prepared, request)
+        return self._formatted(result, request, price)
+
+    async def _execute(self, prepared: Prepared, request: Request) -> ExecutionResult:
+        milliseconds = int(self._deadline_seconds * 1000)
+        try:
+            async with self._database.snapshot(request.subject, timeout_ms=milliseconds) as transaction:
+                self._check_identity(transaction.viewer, request)
+                reading = Reading(transaction, self._watch.observe)
+                result = execute(
+                    self._schema,
+                    prepared.document,
+                    context_value=Context(transaction.viewer, reading, request.request_id),
+                    variable_values=dict(request.variables or {}),
+                    operation_name=request.operation_name,
+                )
+                return result if isinstance(result, ExecutionResult) else await result
+        except UnknownUser as error:
+            kind = "suspended_user" if isinstance(error, SuspendedUser) else "unknown_user"
+            self._watch.security_event(kind, error.user_id if isinstance(error, SuspendedUser) else None)
+            raise
+
+    def _checked_price(self, operation: Operation, request: Request) -> int:
+        price = operation.price.given(request.variables or {})
+        try:
+            check_price(price, self._prices)
+        except DocumentTooComplex as error:
+            raise RequestRefused([errors.raised(error)]) from error
+        return price
+
+    def _check_identity(self, viewer: Viewer, request: Request) -> None:
+        """The identity headers of an older front end prove nothing; sent, they must not contradict the token."""
+        agrees = request.claimed_user_id in {None, viewer.id} and request.claimed_role in {None, viewer.role.value}
+        if not agrees:
+            self._watch.security_event("forged_identity_headers", viewer.id)
+            sentence = "The x-user-id and x-user-role headers do not agree with the token's user."
+            raise RequestRefused([errors.refused("FORBIDDEN", GraphQLError(sentence))])
+
+    def _formatted(self, result: ExecutionResult, request: Request, price: int) -> Answer:
+        if result.data is None and result.errors and all(error.path is None for error in result.errors):
+            return self._refused([errors.resolved(error) for error in result.errors], request)
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = [self._named(self._resolved(error), request) for error in result.errors]
+        body["extensions"] = {"cost": {"price": price, "maximum": self._prices.maximum}}
+        return Answer(body, executed=True)
+
+    def _resolved(self, error: GraphQLError) -> dict[str, Any]:
+        formatted = errors.resolved(error)
+        if errors.is_bug(formatted):
+            log.error("resolver failed", exc_info=error.original_error or error, extra={"path": str(error.path)})
+        return formatted
+
+    def _refused(self, formatted: list[dict[str, Any]], request: Request) -> Answer:
+        return Answer({"errors": [self._named(each, request) for each in formatted]}, executed=False)
+
+    def _named(self, error: dict[str, Any], request: Request) -> dict[str, Any]:
+        return {**error, "extensions": {**error["extensions"], "requestId": request.request_id}}

@@ -1,0 +1,22 @@
+"""The form of simple arguments, checked before anything is read."""
+
+from datetime import datetime
+
+from app.domain import ids
+from app.domain.refusals import InvalidInput
+
+
+def identifier(value: str, field: str = "id") -> str:
+    """An id of the right form; raises InvalidInput naming the field."""
+    if not ids.is_well_formed(value):
+        raise InvalidInput(
+            field=field, rule=f"an id has 1 to {ids.LONGEST} characters of A-Z, a-z, 0-9, _ and -", path=(field,)
+        )
+    return value
+
+
+def moment(value: datetime, field: str) -> datetime:
+    """A time with its offset from UTC; raises InvalidInput naming the field."""
+    if value.tzinfo is None:
+        raise InvalidInput(field=field, rule="a time needs its offset from UTC, such as Z", path=(field,))
+    return value

@@ -1,0 +1,120 @@
+"""The lists behind root fields: their filters and orders, and a page of what the viewer may see."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum, unique
+from typing import Any
+
+from app.db import queries
+from app.domain.text import clean
+from app.domain.vocabulary import ApprovalStatus, DeviceBrand, LocationStatus, PayloadState
+from app.domain.waiting import Awaiting, statuses_awaiting
+from resolvers.context import Info
+from resolvers.inputs import identifier, moment
+from resolvers.paging import Connection, connection
+
+
+@unique
+class LocationOrder(StrEnum):
+    """The orders in which locations can be listed."""
+
+    NAME = "NAME"
+    RECENTLY_UPDATED = "RECENTLY_UPDATED"
+
+
+_LOCATION_ORDERS = {
+    LocationOrder.NAME: queries.LOCATIONS_BY_NAME,
+    LocationOrder.RECENTLY_UPDATED: queries.LOCATIONS_BY_UPDATED,
+}
+
+
+async def accounts(info: Info, first: int, after: str | None) -> Connection:
+    """Accounts in scope, by name."""
+    return await connection(info.context.reading, queries.ACCOUNTS_BY_NAME, {}, first, after)
+
+
+async def locations(
+    info: Info,
+    first: int,
+    after: str | None,
+    order_by: LocationOrder,
+    *,
+    status: list[LocationStatus] | None = None,
+    account_id: str | None = None,
+    name: str | None = None,
+    updated_since: datetime | None = None,
+    awaiting: Awaiting | None = None,
+) -> Connection:
+    """Locations in scope that meet every filter given."""
+    awaited = None if awaiting is None else statuses_awaiting(awaiting, info.context.viewer.role)
+    fragment = clean("search.name", name, path=("filter", "name"))
+    filters = _given(
+        status=_both(status, awaited),
+        account_id=None if account_id is None else identifier(account_id, "accountId"),
+        name=None if fragment is None else queries.containing(fragment),
+        updated_since=None if updated_since is None else moment(updated_since, "updatedSince"),
+    )
+    return await connection(info.context.reading, _LOCATION_ORDERS[order_by], filters, first, after)
+
+
+async def payloads(
+    info: Info,
+    first: int,
+    after: str | None,
+    *,
+    state: list[PayloadState] | None = None,
+    awaiting_receipt: bool | None = None,
+    location_id: str | None = None,
+) -> Connection:
+    """Provisioning payloads in scope, oldest first, so that a partner works through them in order."""
+    released = {True: {PayloadState.RELEASED}, False: set(PayloadState) - {PayloadState.RELEASED}}
+    awaited = None if awaiting_receipt is None else released[awaiting_receipt]
+    filters = _given(
+        state=_both(state, awaited),
+        location_id=None if location_id is None else identifier(location_id, "locationId"),
+    )
+    return await connection(info.context.reading, queries.PAYLOADS_BY_GENERATED, filters, first, after)
+
+
+async def approvals(
+    info: Info,
+    first: int,
+    after: str | None,
+    *,
+    status: list[ApprovalStatus] | None = None,
+    location_id: str | None = None,
+) -> Connection:
+    """Requests for approval in scope, newest first."""
+    filters = _given(
+        status=_both(status, None),
+        location_id=None if location_id is None else identifier(location_id, "locationId"),
+    )
+    return await connection(info.context.reading, queries.APPROVALS_BY_REQUESTED, filters, first, after)
+
+
+async def audit_entries(info: Info, first: int, after: str | None, **wanted: str | None) -> Connection:
+    """Audit entries in scope, newest first. Each filter is an exact value of the column of its name."""
+    filters = {name: _searchable(name, value) for name, value in wanted.items() if value is not None}
+    return await connection(info.context.reading, queries.ENTRIES_BY_TIME, filters, first, after)
+
+
+async def device_models(info: Info, first: int, after: str | None, brand: DeviceBrand | None) -> Connection:
+    """The device catalogue."""
+    filters = _given(brand=brand)
+    return await connection(info.context.reading, queries.MODELS_BY_ID, filters, first, after)
+
+
+def _both(wanted: Iterable[StrEnum] | None, awaited: Iterable[StrEnum] | None) -> list[str] | None:
+    """The codes that both filters admit, in a fixed order; None when neither is given."""
+    if wanted is None and awaited is None:
+        return None
+    sets = [{str(code) for code in each} for each in (wanted, awaited) if each is not None]
+    return sorted(set.intersection(*sets))
+
+
+def _given(**filters: Any) -> dict[str, Any]:
+    return {name: value for name, value in filters.items() if value is not None}
+
+
+def _searchable(name: str, value: str) -> str:
+    return identifier(value, name) if name.endswith("_id") else clean("search.name", value, path=("filter", name)) or ""

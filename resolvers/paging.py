@@ -1,0 +1,142 @@
+"""Relay connections over keyset pages: arguments in, cursors out.
+
+A cursor is opaque to clients: base64url of the order's name, a mark of the filters, and the order values of the
+row it stands at. A cursor of another order or other filters is refused, since it would mean another place.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2s
+from typing import Any
+
+import msgspec
+import orjson
+
+from app.db import queries
+from app.db.paging import Order, Page, Slice
+from app.db.reading import Reading
+from app.domain.refusals import InvalidInput
+
+LARGEST_PAGE = 100
+DEFAULT_PAGE = 20
+_LONGEST_CURSOR = 2_048
+
+
+class PlaceInList(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
+    """What a cursor holds."""
+
+    order: str
+    filters: str
+    values: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A row and the cursor that stands at it."""
+
+    cursor: str
+    node: Any
+
+
+@dataclass(frozen=True, slots=True)
+class PageInfo:
+    """Where a page stands in its list."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A page of rows, with what is needed to name the places in it and to count the whole list."""
+
+    order: Order
+    filters: Mapping[str, Any]
+    slice: Slice
+    continued: bool
+
+    @property
+    def nodes(self) -> list[Any]:
+        """The rows."""
+        return self.slice.rows
+
+    @property
+    def edges(self) -> list[Edge]:
+        """The rows with their cursors."""
+        return [Edge(self._cursor(row), row) for row in self.slice.rows]
+
+    @property
+    def page_info(self) -> PageInfo:
+        """The ends of the page."""
+        rows = self.slice.rows
+        ends = (self._cursor(rows[0]), self._cursor(rows[-1])) if rows else (None, None)
+        return PageInfo(self.slice.has_next, self.continued, *ends)
+
+    def _cursor(self, row: Any) -> str:
+        place = PlaceInList(self.order.name, mark_of(self.filters), self.order.values(row))
+        return base64.urlsafe_b64encode(msgspec.json.encode(place)).rstrip(b"=").decode()
+
+
+async def connection(
+    reading: Reading, order: Order, filters: Mapping[str, Any], first: int, after: str | None
+) -> Connection:
+    """The page that the arguments ask for. Raises InvalidInput for `first` out of 1..100 and foreign cursors."""
+    if not 1 <= first <= LARGEST_PAGE:
+        raise InvalidInput(field="first", rule=f"it must be from 1 to {LARGEST_PAGE}", path=("first",))
+    behind = None if after is None else read_cursor(after, order, filters)
+    found = await queries.page_of(reading, order, Page(first, behind), filters)
+    return Connection(order, filters, found, continued=behind is not None)
+
+
+async def total(reading: Reading, page: Connection) -> int:
+    """How many rows the whole list has, at most COUNT_CAP + 1."""
+    return await queries.count_of(reading, page.order, page.filters)
+
+
+def read_cursor(cursor: str, order: Order, filters: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The order values that a cursor of this order and these filters holds; raises InvalidInput for any other."""
+    place = _decoded(cursor)
+    if place is None or len(place.values) != len(order.columns):
+        raise _refused("it is not a cursor of this API")
+    if place.order != order.name or place.filters != mark_of(filters):
+        raise _refused("it belongs to a list with another order or other filters")
+    try:
+        return tuple(
+            _as_type(value, column.type.python_type) for value, column in zip(place.values, order.columns, strict=True)
+        )
+    except (msgspec.ValidationError, ValueError) as error:
+        raise _refused("it is not a cursor of this API") from error
+
+
+def mark_of(filters: Mapping[str, Any]) -> str:
+    """A short mark that two different sets of filters do not share."""
+    encoded = orjson.dumps(dict(filters), option=orjson.OPT_SORT_KEYS)
+    return blake2s(encoded, digest_size=8).hexdigest() if filters else ""
+
+
+def _decoded(cursor: str) -> PlaceInList | None:
+    if len(cursor) > _LONGEST_CURSOR or not cursor.isascii():
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return msgspec.json.decode(raw, type=PlaceInList)
+    except (binascii.Error, msgspec.DecodeError, ValueError):
+        return None
+
+
+def _as_type(value: Any, kind: type) -> Any:
+    converted: Any = msgspec.convert(value, kind)
+    if isinstance(converted, str) and "\0" in converted:
+        raise ValueError
+    if isinstance(converted, datetime) and converted.tzinfo is None:
+        raise ValueError
+    return converted
+
+
+def _refused(rule: str) -> InvalidInput:
+    return InvalidInput(field="after", rule=rule, path=("after",))

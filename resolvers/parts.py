@@ -1,0 +1,57 @@
+"""What types show that no single column holds: formatted addresses, progress, the branches of a call flow."""
+
+from typing import Any
+
+import orjson
+from strawberry import Parent
+
+from app.db import rows, tables
+from app.domain.mac_address import show_mac
+from app.domain.vocabulary import CallTrigger, Section
+from resolvers.context import Info
+
+
+def mac_address(device: Parent[rows.Device]) -> str | None:
+    """A device's MAC address with colons."""
+    return None if device.mac_address is None else show_mac(device.mac_address)
+
+
+def document(payload: Parent[rows.ProvisioningPayload]) -> Any:
+    """A payload's document as JSON."""
+    return orjson.loads(payload.document)
+
+
+async def progress(session: Parent[rows.OnboardingSession], info: Info) -> int:
+    """How many of a location's sections are complete, in percent."""
+    states: list[rows.SectionState] = await info.context.reading.many(tables.section.c.location_id).load(
+        session.location_id
+    )
+    return sum(state.complete for state in states) * 100 // len(Section)
+
+
+async def options(flow: Parent[rows.CallFlow], info: Info) -> list[rows.CallFlowOption]:
+    """The branches of a menu's keys, in order."""
+    return await _branches(flow, info, CallTrigger.DIGIT)
+
+
+async def timeout_target(flow: Parent[rows.CallFlow], info: Info) -> rows.CallFlowOption | None:
+    """The branch of a call without a key, or None."""
+    return next(iter(await _branches(flow, info, CallTrigger.TIMEOUT)), None)
+
+
+async def invalid_target(flow: Parent[rows.CallFlow], info: Info) -> rows.CallFlowOption | None:
+    """The branch of a call with wrong keys, or None."""
+    return next(iter(await _branches(flow, info, CallTrigger.INVALID)), None)
+
+
+async def direct_targets(flow: Parent[rows.CallFlow], info: Info) -> list[rows.Extension]:
+    """The extensions that ring at once when a call comes in, in ringing order."""
+    targets = await _branches(flow, info, CallTrigger.DIRECT)
+    wanted = [target.extension_id for target in targets if target.extension_id is not None]
+    extensions = await info.context.reading.one(tables.extension.c.id).load_many(wanted)
+    return [extension for extension in extensions if extension is not None]
+
+
+async def _branches(flow: rows.CallFlow, info: Info, trigger: CallTrigger) -> list[rows.CallFlowOption]:
+    routes = await info.context.reading.many(tables.call_flow_option.c.location_id).load(flow.location_id)
+    return [route for route in routes if route.trigger == trigger]

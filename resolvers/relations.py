@@ -1,0 +1,45 @@
+"""Relations between types, one line each: `devices: list[Device] = many(tables.device.c.location_id, "...")`."""
+
+from operator import attrgetter
+from typing import Any
+
+import strawberry
+from sqlalchemy import Column
+
+from permissions.guards import can, guarded
+from permissions.matrix import Action
+from resolvers.context import Info
+
+
+def many(column: Column[Any], description: str, *, key: str = "id", needs: Action | None = None) -> Any:
+    """A field that returns the rows whose `column` equals this row's `key`, in the table's defined order."""
+    key_of = attrgetter(key)
+
+    async def rows(root: strawberry.Parent[Any], info: Info) -> Any:
+        return await info.context.reading.many(column).load(key_of(root))
+
+    return strawberry.field(resolver=rows, description=description, extensions=_guards(needs))
+
+
+def one(column: Column[Any], description: str, *, key: str, needs: Action | None = None) -> Any:
+    """A field that returns the row whose `column` equals this row's `key`, or null."""
+    key_of = attrgetter(key)
+
+    async def row(root: strawberry.Parent[Any], info: Info) -> Any:
+        wanted = key_of(root)
+        return None if wanted is None else await info.context.reading.one(column).load(wanted)
+
+    return strawberry.field(resolver=row, description=description, extensions=_guards(needs))
+
+
+def part(description: str) -> Any:
+    """A field whose object is made of the same row, such as a location's address."""
+
+    def same(root: strawberry.Parent[Any]) -> Any:
+        return root
+
+    return strawberry.field(resolver=same, description=description)
+
+
+def _guards(needs: Action | None) -> list[Any]:
+    return guarded(can(needs)) if needs else []

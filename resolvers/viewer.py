@@ -1,0 +1,21 @@
+"""Who is signed in."""
+
+from app.db import rows, tables
+from app.domain.viewer import Viewer
+from app.domain.vocabulary import Role
+from resolvers.context import Info
+
+
+async def me(info: Info) -> Viewer:
+    """The viewer."""
+    return info.context.viewer
+
+
+async def account_of_customer(info: Info) -> rows.Account | None:
+    """The account that a customer works for, once something of it was granted; null for everybody else."""
+    viewer = info.context.viewer
+    if viewer.role is not Role.CUSTOMER or not viewer.scope.accounts:
+        return None
+    (account,) = viewer.scope.accounts
+    row: rows.Account | None = await info.context.reading.one(tables.account.c.id).load(account)
+    return row
