@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from datetime import time
+from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -97,6 +98,8 @@ def _members(row: "DataclassInstance") -> Document:
 
 
 def _json(value: Any) -> Json:  # Any: a field holds any of a dozen types, told apart here
+    if isinstance(value, Enum):
+        return str(value.value)
     if isinstance(value, time):
         return value.strftime("%H:%M")
     if isinstance(value, tuple):

@@ -22,8 +22,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRule:
-    """What a field takes: at most `longest` characters, at least `least_visible` visible ones if any, maybe several
-    lines, maybe of one form only."""
+    """What a field takes: at most `longest` characters, and, when it is given, at least `least_visible` visible ones.
+
+    It may have several lines, or be bound to one form.
+    """
 
     longest: int
     least_visible: int = 0
@@ -36,7 +38,6 @@ _PREFIX = Form(re.compile("[0-9*#]{1,4}"), "it must be one to four keys of 0-9, 
 _DIGIT = Form(re.compile("[0-9*#]{1,2}"), "it must be one or two keys of 0-9, * and #")
 _POINTER = Form(re.compile("(/.*)?", re.DOTALL), "it must be a JSON pointer (RFC 6901)")
 
-
 _NAME = TextRule(longest=120)
 _NUMBER = TextRule(longest=40)
 _EMAIL = TextRule(longest=254)  # RFC 5321's limits leave 254 characters for an address
@@ -44,9 +45,9 @@ _REASON = TextRule(longest=1000, several_lines=True)
 
 RULES = MappingProxyType(
     {
-        "account.name": TextRule(longest=120),
-        "user.name": TextRule(longest=120),
-        "user.email": TextRule(longest=254),
+        "account.name": _NAME,
+        "user.name": _NAME,
+        "user.email": _EMAIL,
         "user.subject": TextRule(longest=255),
         "location.name": _NAME,
         "location.timezone": TextRule(longest=64),
@@ -78,7 +79,7 @@ RULES = MappingProxyType(
         "target.externalNumber": _NUMBER,
         "approval.comment": _REASON,
         "move.reason": _REASON,
-        "override.reason": TextRule(longest=10000, several_lines=True),
+        "override.reason": TextRule(longest=1000, least_visible=10, several_lines=True),
         "override.ticket": TextRule(longest=120),
         "rejection.path": TextRule(longest=512, form=_POINTER),
         "rejection.code": TextRule(longest=64),

@@ -14,7 +14,7 @@ readable_text = st.text(st.characters(exclude_categories=["Cs"]))
 json_without_floats = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | readable_text,
     lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(st.characters(codec="ascii")), values),
-    max_leaves=12,
+    max_leaves=6,
 )
 
 
