@@ -1,0 +1,82 @@
+"""Error tracking: exceptions that were logged as errors go to Sentry when a DSN is given, stripped of personal data."""
+
+from typing import Any, cast
+
+import sentry_sdk
+from sentry_sdk.integrations.dedupe import DedupeIntegration
+from sentry_sdk.integrations.logging import LoggingIntegration
+from sentry_sdk.transport import Transport
+from sentry_sdk.types import Event, Hint
+from structlog.contextvars import get_contextvars
+
+from app.telemetry.tracing import trace_id
+
+SHUTDOWN_SECONDS = 2.0
+
+KEPT = ("event_id", "timestamp", "level", "logger", "platform", "release", "environment", "sdk")
+KEPT_OF_EXCEPTION = ("type", "module")
+KEPT_OF_FRAME = ("filename", "function", "module", "lineno", "in_app", "context_line", "pre_context", "post_context")
+
+
+def start_error_tracking(
+    dsn: str | None, *, service_version: str, environment: str, transport: Transport | None = None
+) -> "ErrorTracking":
+    """Report to the DSN each exception that is logged at level ERROR; without a DSN nothing is reported.
+
+    `transport` replaces the way to Sentry. Raises sentry_sdk.utils.BadDsn.
+    """
+    if not dsn:
+        return ErrorTracking(active=False)
+    sentry_sdk.init(
+        dsn=dsn,
+        release=service_version,
+        environment=environment,
+        transport=transport,
+        # Only what is named: the default integrations send arguments of the process, installed packages, log lines.
+        default_integrations=False,
+        auto_enabling_integrations=False,
+        integrations=[DedupeIntegration(), LoggingIntegration(level=None, sentry_logs_level=None)],
+        include_local_variables=False,
+        send_default_pii=False,
+        max_request_body_size="never",
+        max_breadcrumbs=0,
+        auto_session_tracking=False,
+        propagate_traces=False,
+        shutdown_timeout=SHUTDOWN_SECONDS,
+        before_send=scrubbed,
+    )
+    return ErrorTracking(active=True)
+
+
+def scrubbed(event: Event, _hint: Hint) -> Event | None:
+    """What may leave of an event: types and stacks of exceptions, and the request's ids. None without an exception."""
+    exceptions = (event.get("exception") or {}).get("values") or []
+    if not exceptions:
+        return None
+    kept = {key: value for key, value in event.items() if key in KEPT}
+    kept["exception"] = {"values": [_scrubbed_exception(each) for each in exceptions]}
+    request_id = get_contextvars().get("request_id")
+    kept["tags"] = {key: value for key, value in (("request_id", request_id), ("trace_id", trace_id())) if value}
+    return cast(Event, kept)
+
+
+class ErrorTracking:
+    """The running error tracker, or none."""
+
+    __slots__ = ("_active",)
+
+    def __init__(self, *, active: bool) -> None:
+        self._active = active
+
+    def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> None:
+        """Send what is left and stop; blocks for at most `seconds`."""
+        if self._active:
+            sentry_sdk.get_client().close(timeout=seconds)
+
+
+def _scrubbed_exception(exception: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: exception[key] for key in KEPT_OF_EXCEPTION if key in exception}
+    kept["value"] = str(exception.get("type"))
+    frames = (exception.get("stacktrace") or {}).get("frames") or []
+    kept["stacktrace"] = {"frames": [{key: frame[key] for key in KEPT_OF_FRAME if key in frame} for frame in frames]}
+    return kept

@@ -1,0 +1,183 @@
+"""Log lines: JSON on standard error, or text in development; ours, uvicorn's and everybody else's alike.
+
+Lines carry the request's and the trace's id. They tell what happened, not to whom: values under telling keys and
+values that look like personal data or secrets are masked, and an exception leaves its type and stack, no message.
+"""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from pathlib import PurePath
+from typing import Any, TextIO
+from uuid import UUID
+
+import orjson
+import structlog
+from structlog.typing import EventDict, ExcInfo, Processor
+
+from app.telemetry.tracing import trace_id
+
+MASK = "[masked]"
+LONGEST_TEXT = 1_000  # characters
+MOST_ITEMS = 20
+DEEPEST = 4
+MOST_FRAMES = 30
+MOST_CAUSES = 5
+
+TELLING_KEYS = frozenset({
+    "arguments", "body", "cookie", "document", "firstname", "fullname", "headers", "input", "lastname", "mac", "name",
+    "params", "parameters", "password", "query", "querystring", "subject", "url", "username", "values", "variables",
+})  # fmt: skip
+TELLING_ENDINGS = (
+    "address", "apikey", "authorization", "cookie", "dsn", "email", "mac", "password", "phone", "secret", "token",
+)  # fmt: skip
+
+_TELLING_TEXT = (
+    (re.compile(r"://[^\s/@]{1,256}@"), f"://{MASK}@"),
+    (re.compile(r"\?[^\s\"'?]{0,256}=[^\s\"']*"), f"?{MASK}"),
+    (re.compile(r"\b(bearer|basic) +[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
+    (re.compile(r"\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?"), MASK),
+    (re.compile(r"[\w.%+'-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+"), MASK),
+    (re.compile(r"\b(?:[0-9a-f]{2}[:-]){5}[0-9a-f]{2}\b|\b(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}\b", re.IGNORECASE), MASK),
+    (re.compile(r"\+\d[\d ().-]{5,20}\d"), MASK),
+)
+
+_PRINTED_AS_TEXT = (str, date, Decimal, PurePath, UUID)
+
+
+def start_logging(*, development: bool, level: str = "INFO", stream: TextIO | None = None) -> None:
+    """Send every logger's lines, structlog's and the standard library's, to one handler; replaces those before it.
+
+    `stream` is standard error unless given. Start uvicorn with `log_config=None`: its own would replace this one.
+    Raises ValueError for an unknown level.
+    """
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.ExtraAdder(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _with_trace,
+    ]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                masked,
+                *(_for_people() if development else _for_machines()),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    access = logging.getLogger("uvicorn.access")
+    access.filters[:] = [_access_without_query]
+
+
+def masked(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """A structlog processor: mask what is telling, bound what is long, name by its type what is no plain value."""
+    return {key: value if key == "exc_info" else _plain(key, value, 0) for key, value in event.items()}
+
+
+def stack_of(exc_info: ExcInfo) -> list[dict[str, Any]]:
+    """An exception and its causes as types and frames, the newest exception first; no message and no variables."""
+    error: BaseException | None = exc_info[1]
+    stacks: list[dict[str, Any]] = []
+    while error is not None and len(stacks) < MOST_CAUSES:
+        frames = traceback.StackSummary.extract(
+            traceback.walk_tb(error.__traceback__), limit=-MOST_FRAMES, lookup_lines=False
+        )
+        stacks.append(
+            {
+                "type": f"{type(error).__module__}.{type(error).__qualname__}",
+                "stack": [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+            }
+        )
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return stacks
+
+
+def _for_people() -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _for_machines() -> list[Processor]:
+    return [
+        structlog.processors.ExceptionRenderer(stack_of),
+        structlog.processors.EventRenamer("message"),
+        structlog.processors.JSONRenderer(serializer=_json),
+    ]
+
+
+def _json(event: Any, **_options: Any) -> str:
+    return orjson.dumps(event, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def _with_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    trace = trace_id()
+    if trace is not None:
+        event["trace_id"] = trace
+    # uvicorn's copy of its message, coloured for terminals.
+    event.pop("color_message", None)
+    return event
+
+
+def _access_without_query(record: logging.LogRecord) -> bool:
+    """A filter for uvicorn's access lines: the query string may hold variables, the client's address is a person's."""
+    if isinstance(record.args, tuple) and len(record.args) == 5:
+        _client, method, target, _version, status = record.args
+        record.msg, record.args = "request", ()
+        record.__dict__.update(method=method, path=str(target).partition("?")[0], status=status)
+    return True
+
+
+def _plain(key: str, value: Any, depth: int) -> Any:  # noqa: PLR0911 - one line for each kind of value
+    if _is_telling(key) and value is not None:
+        return MASK
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Enum):
+        return _plain(key, value.value, depth)
+    if isinstance(value, _PRINTED_AS_TEXT):
+        return _plain_text(str(value))
+    if depth < DEEPEST and isinstance(value, Mapping):
+        items = list(value.items())[:MOST_ITEMS]
+        return {_plain_text(str(inner)): _plain(str(inner), each, depth + 1) for inner, each in items}
+    if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
+        return [_plain(key, each, depth + 1) for each in list(value)[:MOST_ITEMS]]
+    return f"<{type(value).__qualname__}>"
+
+
+def _is_telling(key: str) -> bool:
+    bare = key.lower().replace("_", "").replace("-", "")
+    return bare in TELLING_KEYS or bare.endswith(TELLING_ENDINGS)
+
+
+def _plain_text(text: str) -> str:
+    shown = text[: 2 * LONGEST_TEXT]
+    for pattern, replacement in _TELLING_TEXT:
+        shown = pattern.sub(replacement, shown)
+    return f"{shown[:LONGEST_TEXT]}…" if len(shown) > LONGEST_TEXT or len(text) > 2 * LONGEST_TEXT else shown

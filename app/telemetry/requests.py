@@ -1,0 +1,96 @@
+"""Each HTTP request gets a server span, and its id is bound to every log line that is written for it.
+
+OpenTelemetry's own ASGI middleware records the query string and the messages of exceptions, and a GET query's
+variables stand in the one, personal data may stand in the other.
+"""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+from opentelemetry.context import attach, detach
+from opentelemetry.trace import Span, SpanKind, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
+
+from app.telemetry.tracing import Tracing, mark_failed
+
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+
+_propagator = TraceContextTextMapPropagator()
+
+
+def bind_request(request_id: str) -> AbstractContextManager[None]:
+    """Put the request's id on every log line written in this context."""
+    return bound_contextvars(request_id=request_id)
+
+
+class ObservedRequests:
+    """Pure ASGI middleware; stands inside the one that puts an id into `scope["state"]["request_id"]`.
+
+    A caller's `traceparent` is continued. The route is the one that Starlette's router left in the scope.
+    """
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        self._app = app
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Observe an HTTP request; let everything else pass."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = scope.get("state", {}).get("request_id", "")
+        with bind_request(request_id):
+            tracer = self._tracing.tracer
+            if tracer is None:
+                await self._app(scope, receive, send)
+            else:
+                await self._traced(tracer, request_id, scope, receive, send)
+
+    async def _traced(self, tracer: Tracer, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
+        span = tracer.start_span(
+            method,
+            context=_propagator.extract(_trace_headers(scope)),
+            kind=SpanKind.SERVER,
+            attributes={
+                "http.request.method": method,
+                "url.scheme": scope.get("scheme", "http"),
+                "turnup.request_id": request_id,
+            },
+        )
+
+        async def send_observed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                span.set_attribute("http.response.status_code", message["status"])
+                if message["status"] >= 500:
+                    mark_failed(span, str(message["status"]))
+            await send(message)
+
+        # Attached also when it is not sampled, so that what runs inside begins no trace of its own.
+        token = attach(set_span_in_context(span))
+        try:
+            await self._app(scope, receive, send_observed if span.is_recording() else send)
+        except BaseException as error:
+            mark_failed(span, type(error).__qualname__)
+            raise
+        finally:
+            detach(token)
+            _name_by_route(span, method, scope)
+            span.end()
+
+
+def _trace_headers(scope: Scope) -> Mapping[str, str]:
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name in {b"traceparent", b"tracestate"}
+    }
+
+
+def _name_by_route(span: Span, method: str, scope: Scope) -> None:
+    route = getattr(scope.get("route"), "path", None)
+    if route:
+        span.update_name(f"{method} {route}")
+        span.set_attribute("http.route", route)

@@ -1,0 +1,312 @@
+"""What is traced, under which names, what it costs when nothing is, and that it is sent where the operator says."""
+
+import asyncio
+import inspect
+import threading
+import time
+import timeit
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from graphql import GraphQLResolveInfo, graphql
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+from telemetry_builders import SECRETS, a_schema, ancestry, names, the_span
+
+from app.telemetry.tracing import NOTHING, Tracing, start_tracing, trace_id
+
+
+def test_a_statement_lies_within_its_load_its_field_and_its_operation(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    with (
+        tracing.operation_span("query", "Rollout", "9f86d081"),
+        tracing.field_observer("Location", "devices", ("locations", "nodes", "devices"), 20),
+        tracing.observer("batch", "device_by_location", {"batch.size": 20}),
+        tracing.observer("sql", "device_by_location", {}),
+    ):
+        pass
+    assert ancestry(spans, "sql device_by_location") == [
+        "graphql query Rollout",
+        "resolve Location.devices",
+        "load device_by_location",
+        "sql device_by_location",
+    ]
+    attributes = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans()}
+    assert attributes == {
+        "graphql query Rollout": {
+            "graphql.operation.type": "query",
+            "graphql.operation.name": "Rollout",
+            "graphql.document.hash": "9f86d081",
+        },
+        "resolve Location.devices": {"graphql.field.path": "locations.nodes.devices", "turnup.batch.size": 20},
+        "load device_by_location": {"turnup.batch.size": 20},
+        "sql device_by_location": {"db.system.name": "postgresql", "db.operation.name": "device_by_location"},
+    }
+
+
+def test_the_observer_also_takes_operations(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with tracing.observer("operation", "", {"graphql.operation.type": "mutation"}):
+        pass
+    assert names(spans) == ["graphql mutation"]
+
+
+def test_a_statement_outside_of_a_trace_begins_none(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with tracing.observer("sql", "sign_in", {}), tracing.field_observer("Query", "viewer", ("viewer",), 1):
+        pass
+    assert names(spans) == []
+
+
+def test_facts_that_nobody_named_are_not_recorded(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with tracing.operation_span("query", None), tracing.observer("sql", "sign_in", dict(SECRETS)):
+        pass
+    assert not any(secret in str(span.to_json()) for span in spans.get_finished_spans() for secret in SECRETS.values())
+
+
+def test_an_exception_leaves_its_type_and_not_its_message(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with (
+        pytest.raises(LookupError),
+        tracing.operation_span("query", "Rollout"),
+        tracing.observer("sql", "device", {}),
+    ):
+        raise LookupError(SECRETS["email"])
+    for span in spans.get_finished_spans():
+        assert span.status.status_code is StatusCode.ERROR
+        assert span.status.description is None
+        assert (span.attributes or {})["error.type"] == "LookupError"
+        assert SECRETS["email"] not in span.to_json()
+
+
+def test_a_name_chosen_by_a_client_is_cut(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with tracing.operation_span("query", "N" * 10_000):
+        pass
+    assert names(spans) == ["graphql query " + "N" * 128]
+
+
+async def test_root_fields_are_traced_whether_their_resolvers_wait_or_not(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    def at_once(_source: Any, _info: GraphQLResolveInfo) -> str:
+        with tracing.observer("sql", "at_once", {}):
+            return "a"
+
+    async def later(_source: Any, _info: GraphQLResolveInfo) -> str:
+        await asyncio.sleep(0)
+        with tracing.observer("sql", "later", {}):
+            return "b"
+
+    def returns_awaitable(source: Any, info: GraphQLResolveInfo) -> Any:
+        return later(source, info)
+
+    schema = a_schema(atOnce=at_once, later=later, awaitable=returns_awaitable)
+    tracing.trace_root_fields(schema)
+    with tracing.operation_span("query", "Both"):
+        result = await graphql(schema, "{ atOnce mine: later awaitable }")
+    assert (result.data, result.errors) == ({"atOnce": "a", "mine": "b", "awaitable": "b"}, None)
+    assert ancestry(spans, "sql at_once") == ["graphql query Both", "resolve Query.atOnce", "sql at_once"]
+    assert ancestry(spans, "resolve Query.later") == ["graphql query Both", "resolve Query.later"]
+    parents = {span.parent.span_id for span in spans.get_finished_spans() if span.name == "sql later" and span.parent}
+    assert parents == {
+        span.context.span_id
+        for span in spans.get_finished_spans()
+        if span.name in {"resolve Query.later", "resolve Query.awaitable"} and span.context
+    }
+    assert (the_span(spans.get_finished_spans(), "resolve Query.later").attributes or {})[
+        "graphql.field.path"
+    ] == "mine"
+
+
+async def test_mutations_are_traced_one_after_the_other(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    async def write(_source: Any, _info: GraphQLResolveInfo) -> str:
+        await asyncio.sleep(0)
+        return "written"
+
+    schema = a_schema(set_a=write, set_b=write)
+    tracing.trace_root_fields(schema)
+    with tracing.operation_span("mutation", None):
+        await graphql(schema, "mutation { set_a set_b }")
+    first, second = (the_span(spans.get_finished_spans(), f"resolve Mutation.set_{each}") for each in "ab")
+    assert (first.end_time or 0) <= (second.start_time or 0)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+@pytest.mark.parametrize("raises", [False, True])
+async def test_a_failed_root_field_leaves_the_type_of_its_error(
+    tracing: Tracing, spans: InMemorySpanExporter, waits: bool, raises: bool
+) -> None:
+    def fail(_source: Any, _info: GraphQLResolveInfo) -> Exception:
+        error = PermissionError(SECRETS["email"])
+        if raises:
+            raise error
+        return error
+
+    async def fail_later(source: Any, info: GraphQLResolveInfo) -> Exception:
+        return fail(source, info)
+
+    schema = a_schema(viewer=fail_later if waits else fail)
+    tracing.trace_root_fields(schema)
+    with tracing.operation_span("query", None):
+        result = await graphql(schema, "{ viewer }")
+    assert result.errors
+    span = the_span(spans.get_finished_spans(), "resolve Query.viewer")
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "PermissionError"
+    assert SECRETS["email"] not in span.to_json()
+
+
+async def test_wrapping_root_fields_twice_traces_them_once(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    schema = a_schema(viewer=lambda _source, _info: "me")
+    Tracing(None).trace_root_fields(schema)
+    tracing.trace_root_fields(schema)
+    tracing.trace_root_fields(schema)
+    with tracing.operation_span("query", None):
+        await graphql(schema, "{ viewer }")
+    assert names(spans) == ["graphql query", "resolve Query.viewer"]
+
+
+def test_a_wrapped_resolver_keeps_its_signature_and_marks(tracing: Tracing) -> None:
+    def locations(source: Any, info: GraphQLResolveInfo, *, first: int = 20) -> str:
+        return str(first)
+
+    locations.mark = "batched"  # type: ignore[attr-defined]
+    schema = a_schema(locations=locations)
+    tracing.trace_root_fields(schema)
+    assert schema.query_type
+    resolve: Any = schema.query_type.fields["locations"].resolve
+    assert inspect.signature(resolve) == inspect.signature(locations)
+    assert (resolve.__name__, resolve.mark) == ("locations", "batched")
+
+
+def test_the_trace_id_is_known_inside_of_a_trace_only(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    assert trace_id() is None
+    with tracing.operation_span("query", None):
+        inside = trace_id()
+    (span,) = spans.get_finished_spans()
+    assert span.context
+    assert inside == f"{span.context.trace_id:032x}"
+
+
+def test_without_a_collector_nothing_is_traced_and_it_costs_next_to_nothing() -> None:
+    tracing = start_tracing("1.2.3")
+    assert tracing.tracer is None
+    assert _handed_out(tracing) == [NOTHING] * 4
+    assert _best_microseconds(tracing) < 2
+
+
+def test_within_a_trace_that_is_not_sampled_it_costs_next_to_nothing(
+    monkeypatch: pytest.MonkeyPatch, spans: InMemorySpanExporter
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.0")
+    tracing = start_tracing("1.2.3", exporters=[spans])
+    with tracing.operation_span("query", "Rollout"):
+        assert _handed_out(tracing) == [NOTHING] * 4
+        assert _best_microseconds(tracing) < 2
+    tracing.shutdown()
+    assert names(spans) == []
+
+
+@pytest.mark.parametrize("variable", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_spans_are_posted_to_the_collector_of_the_environment(monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    with _collector() as collector:
+        suffix = "/v1/traces" if "TRACES" in variable else ""
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{collector.server_port}{suffix}")
+        monkeypatch.setenv("OTEL_SERVICE_NAME", "turnup-west")
+        tracing = start_tracing("1.2.3")
+        with tracing.operation_span("query", "Rollout"):
+            pass
+        tracing.shutdown()
+    ((path, body),) = collector.received
+    request = ExportTraceServiceRequest.FromString(body)
+    resource = {each.key: each.value.string_value for each in request.resource_spans[0].resource.attributes}
+    assert path == "/v1/traces"
+    assert (resource["service.name"], resource["service.version"]) == ("turnup-west", "1.2.3")
+    assert [span.name for span in request.resource_spans[0].scope_spans[0].spans] == ["graphql query Rollout"]
+
+
+@pytest.mark.parametrize(("variable", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")])
+def test_tracing_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv(variable, value)
+    assert start_tracing("1.2.3").tracer is None
+
+
+def test_shutdown_does_not_wait_for_a_collector_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering = threading.Event()
+    with _collector(before_answer=lambda: answering.wait(10)) as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
+        tracing = start_tracing("1.2.3")
+        with tracing.operation_span("query", "Rollout"):
+            pass
+        before = time.monotonic()
+        tracing.shutdown(seconds=0.3)
+        took = time.monotonic() - before
+        answering.set()
+        _join("tracing-shutdown")
+    assert took < 1
+    assert _handed_out(tracing) == [NOTHING] * 4
+
+
+def _handed_out(tracing: Tracing) -> list[Any]:
+    return [
+        tracing.observer("sql", "device", {}),
+        tracing.observer("batch", "device", {"batch.size": 3}),
+        tracing.field_observer("Location", "devices", ("locations", "devices"), 20),
+        tracing.operation_span("query", "Rollout"),
+    ]
+
+
+def _best_microseconds(tracing: Tracing) -> float:
+    """The dearer of the two hot calls, entering and leaving included, in the best of several runs."""
+    facts: dict[str, Any] = {}
+    path = ("locations", "nodes", "devices")
+
+    def statement() -> None:
+        with tracing.observer("sql", "device", facts):
+            pass
+
+    def resolver() -> None:
+        with tracing.field_observer("Location", "devices", path, 20):
+            pass
+
+    return max(min(timeit.repeat(each, number=5_000, repeat=10)) / 5_000 * 1e6 for each in (statement, resolver))
+
+
+class _Collector(ThreadingHTTPServer):
+    received: list[tuple[str, bytes]]
+    before_answer: Callable[[], object]
+
+
+class _Collects(BaseHTTPRequestHandler):
+    server: _Collector
+
+    def do_POST(self) -> None:
+        self.server.received.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+        self.server.before_answer()
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
+        """Keep the test's output clean."""
+
+
+@contextmanager
+def _collector(before_answer: Callable[[], object] = lambda: None) -> Iterator[_Collector]:
+    with _Collector(("127.0.0.1", 0), _Collects) as server:
+        server.received, server.before_answer = [], before_answer
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def _join(name: str) -> None:
+    for thread in threading.enumerate():
+        if thread.name == name:
+            thread.join(10)
