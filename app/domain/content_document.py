@@ -6,9 +6,8 @@ Rows with an id are members named by it, hours are listed by weekday and menu op
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import time
-from enum import Enum
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -94,22 +93,27 @@ def _grouped(rows: Iterable[_T], name: Callable[[_T], str]) -> Document:
 
 
 def _members(row: "DataclassInstance") -> Document:
-    return {_in_camel_case(field.name): _json(getattr(row, field.name)) for field in fields(row) if field.name != "id"}
+    return {member: _json(getattr(row, name)) for name, member in _member_names(type(row))}
+
+
+@cache
+def _member_names(kind: "type[DataclassInstance]") -> tuple[tuple[str, str], ...]:
+    """The fields of a kind of row with the names of their members; an id is the name of the whole row instead."""
+    return tuple((field.name, _in_camel_case(field.name)) for field in fields(kind) if field.name != "id")
+
+
+def _in_camel_case(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
 
 
 def _json(value: Any) -> Json:  # Any: a field holds any of a dozen types, told apart here
-    if isinstance(value, Enum):
-        return str(value.value)
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        return str(value)
     if isinstance(value, time):
         return value.strftime("%H:%M")
     if isinstance(value, tuple):
         return [_json(part) for part in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return _members(value)
-    return value  # type: ignore[no-any-return]
-
-
-@cache
-def _in_camel_case(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(map(str.capitalize, rest))
+    return _members(value)
