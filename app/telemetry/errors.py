@@ -6,12 +6,23 @@ import sentry_sdk
 from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.transport import Transport
-from sentry_sdk.types import Event, Hint
+from sentry_sdk.types import DataCollectionUserOptions, Event, Hint
 from structlog.contextvars import get_contextvars
 
 from app.telemetry.tracing import trace_id
 
 SHUTDOWN_SECONDS = 2.0
+
+COLLECT_NOTHING: DataCollectionUserOptions = {
+    "user_info": False,
+    "cookies": {"mode": "off"},
+    "http_headers": {"request": {"mode": "off"}},
+    "http_bodies": [],
+    "url_query_params": {"mode": "off"},
+    "graphql": {"document": False, "variables": False},
+    "database_query_data": False,
+    "stack_frame_variables": False,
+}
 
 KEPT = ("event_id", "timestamp", "level", "logger", "platform", "release", "environment", "sdk")
 KEPT_OF_EXCEPTION = ("type", "module")
@@ -37,7 +48,7 @@ def start_error_tracking(
         auto_enabling_integrations=False,
         integrations=[DedupeIntegration(), LoggingIntegration(level=None, sentry_logs_level=None)],
         include_local_variables=False,
-        send_default_pii=False,
+        data_collection=COLLECT_NOTHING,
         max_request_body_size="never",
         max_breadcrumbs=0,
         auto_session_tracking=False,

@@ -26,7 +26,7 @@ REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0
 HOUR, DAY = 3_600, 86_400
 APPROVAL_BUCKETS = (1, 60, 600, HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY)
 
-_LABEL = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_LABEL = re.compile(r"[A-Za-z_]\w{0,79}(\.\w{1,80})?", re.ASCII)
 
 
 def start_metrics(service_version: str) -> "Metrics":

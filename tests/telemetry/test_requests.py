@@ -1,0 +1,182 @@
+"""Over HTTP: the server span of a request, the trace it continues, and what it must not record."""
+
+import logging
+from collections.abc import AsyncIterator, Mapping
+from io import StringIO
+
+import httpx
+import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+from telemetry_builders import SECRETS, ancestry, names, the_span
+
+from app.telemetry.logging import start_logging
+from app.telemetry.requests import ObservedRequests
+from app.telemetry.tracing import Tracing, start_tracing
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+SAMPLED = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+NOT_SAMPLED = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-00"}
+
+
+async def test_the_server_span_is_the_root_of_operation_field_load_and_statement(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    await _ask(tracing, "POST", "/graphql")
+    assert ancestry(spans, "sql device") == [
+        "POST /graphql",
+        "graphql query Rollout",
+        "resolve Query.locations",
+        "load device",
+        "sql device",
+    ]
+    span = the_span(spans.get_finished_spans(), "POST /graphql")
+    assert span.kind is SpanKind.SERVER
+    assert dict(span.attributes or {}) == {
+        "http.request.method": "POST",
+        "http.response.status_code": 200,
+        "http.route": "/graphql",
+        "turnup.request_id": "request-1",
+        "url.scheme": "http",
+    }
+
+
+async def test_a_callers_trace_is_continued(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    await _ask(tracing, "POST", "/graphql", SAMPLED)
+    span = the_span(spans.get_finished_spans(), "POST /graphql")
+    assert span.context
+    assert f"{span.context.trace_id:032x}" == TRACE
+
+
+async def test_nothing_is_recorded_within_a_trace_that_its_caller_does_not_sample(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    await _ask(tracing, "POST", "/graphql", NOT_SAMPLED)
+    assert names(spans) == []
+
+
+async def test_nothing_is_recorded_within_a_request_that_is_not_sampled(
+    monkeypatch: pytest.MonkeyPatch, spans: InMemorySpanExporter
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_always_off")
+    tracing = start_tracing("1.2.3", exporters=[spans])
+    await _ask(tracing, "POST", "/graphql")
+    assert names(spans) == []
+
+
+async def test_neither_query_string_nor_headers_reach_a_span(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    headers = {"authorization": f"Bearer {SECRETS['token']}", "x-mail": SECRETS["email"]}
+    await _ask(tracing, "GET", f"/graphql?{SECRETS['query_string']}", headers)
+    recorded = "".join(span.to_json() for span in spans.get_finished_spans())
+    assert "GET /graphql" in recorded
+    assert not any(secret in recorded for secret in (*SECRETS.values(), "variables", "Harbour", "Bearer"))
+
+
+async def test_a_path_that_is_no_route_names_no_span(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    await _ask(tracing, "GET", f"/people/{SECRETS['email']}")
+    (span,) = spans.get_finished_spans()
+    assert span.name == "GET"
+    assert SECRETS["email"] not in span.to_json()
+
+
+async def test_an_unknown_method_is_not_recorded_as_sent(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    await _ask(tracing, "BREW", "/graphql")
+    assert [(span.attributes or {})["http.request.method"] for span in spans.get_finished_spans()] == ["_OTHER"]
+
+
+async def test_a_crashed_request_leaves_the_type_of_its_exception(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    with pytest.raises(LookupError):
+        await _ask(tracing, "GET", "/crash")
+    span = the_span(spans.get_finished_spans(), "GET /crash")
+    assert span.status.status_code is StatusCode.ERROR
+    assert (span.attributes or {})["error.type"] == "LookupError"
+    assert SECRETS["email"] not in span.to_json()
+
+
+async def test_an_answer_of_5xx_is_a_failed_span(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    await _ask(tracing, "GET", "/unavailable")
+    span = the_span(spans.get_finished_spans(), "GET /unavailable")
+    assert (span.status.status_code, (span.attributes or {})["error.type"]) == (StatusCode.ERROR, "503")
+
+
+@pytest.mark.usefixtures("_logging_restored")
+@pytest.mark.parametrize("traced", [True, False])
+async def test_lines_logged_within_a_request_carry_its_id(tracing: Tracing, traced: bool) -> None:
+    stream = StringIO()
+    start_logging(development=False, stream=stream)
+    await _ask(tracing if traced else start_tracing("1.2.3"), "POST", "/graphql", SAMPLED)
+    logging.getLogger("turnup").info("after")
+    within, after = [line for line in stream.getvalue().splitlines() if '"logger":"turnup"' in line]
+    assert '"request_id":"request-1"' in within
+    assert (f'"trace_id":"{TRACE}"' in within) is traced
+    assert "request_id" not in after
+
+
+async def test_what_is_not_http_passes_untouched(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    seen: list[str] = []
+
+    async def app(scope: Scope, _receive: Receive, _send: Send) -> None:
+        seen.append(scope["type"])
+
+    async def receive() -> dict[str, object]:
+        return {}
+
+    async def send(_message: object) -> None:
+        pass
+
+    await ObservedRequests(app, tracing)({"type": "lifespan"}, receive, send)
+    assert (seen, names(spans)) == (["lifespan"], [])
+
+
+async def _ask(tracing: Tracing, method: str, target: str, headers: Mapping[str, str] | None = None) -> None:
+    async for client in _client(tracing):
+        await client.request(method, target, headers=headers)
+
+
+async def _client(tracing: Tracing) -> AsyncIterator[httpx.AsyncClient]:
+    async def graphql(_request: Request) -> PlainTextResponse:
+        logging.getLogger("turnup").info("answering")
+        with (
+            tracing.operation_span("query", "Rollout"),
+            tracing.field_observer("Query", "locations", ("locations",), 1),
+            tracing.observer("batch", "device", {"batch.size": 2}),
+            tracing.observer("sql", "device", {}),
+        ):
+            return PlainTextResponse("{}")
+
+    async def crash(_request: Request) -> PlainTextResponse:
+        raise LookupError(SECRETS["email"])
+
+    async def unavailable(_request: Request) -> PlainTextResponse:
+        return PlainTextResponse("", 503)
+
+    app = Starlette(
+        routes=[
+            Route("/graphql", graphql, methods=["GET", "POST"]),
+            Route("/crash", crash),
+            Route("/unavailable", unavailable),
+        ],
+        middleware=[Middleware(_NumbersRequests), Middleware(ObservedRequests, tracing=tracing)],
+    )
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        yield client
+
+
+class _NumbersRequests:
+    """Gives the one request its id, as the product's own middleware does."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["request_id"] = "request-1"
+        await self._app(scope, receive, send)
