@@ -37,6 +37,8 @@ TELLING_ENDINGS = (
     "address", "apikey", "authorization", "cookie", "dsn", "email", "mac", "password", "phone", "secret", "token",
 )  # fmt: skip
 
+OWN_KEYS = frozenset({"exc_info", "level", "logger", "timestamp", "trace_id"})  # set here, so nobody's data
+
 _TELLING_TEXT = (
     (re.compile(r"://[^\s/@]{1,256}@"), f"://{MASK}@"),
     (re.compile(r"\?[^\s\"'?]{0,256}=[^\s\"']*"), f"?{MASK}"),
@@ -58,9 +60,10 @@ def start_logging(*, development: bool, level: str = "INFO", stream: TextIO | No
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        structlog.stdlib.ExtraAdder(),
+        # From here on the keys are OWN_KEYS, and replace a caller's.
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
-        structlog.stdlib.ExtraAdder(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _with_trace,
     ]
@@ -99,7 +102,7 @@ def start_logging(*, development: bool, level: str = "INFO", stream: TextIO | No
 
 def masked(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: mask what is telling, bound what is long, name by its type what is no plain value."""
-    return {key: value if key == "exc_info" else _plain(key, value, 0) for key, value in event.items()}
+    return {key: value if key in OWN_KEYS else _plain(key, value, 0) for key, value in event.items()}
 
 
 def stack_of(exc_info: ExcInfo) -> list[dict[str, Any]]:
@@ -137,6 +140,7 @@ def _json(event: Any, **_options: Any) -> str:
 
 
 def _with_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    event.pop("trace_id", None)
     trace = trace_id()
     if trace is not None:
         event["trace_id"] = trace

@@ -76,6 +76,14 @@ def test_secrets_are_masked_wherever_they_stand_in_a_text(stream: StringIO, secr
     assert written.count(MASK) >= 5
 
 
+def test_a_callers_value_under_a_key_of_the_lines_own_is_replaced(stream: StringIO) -> None:
+    own = dict.fromkeys(("level", "logger", "timestamp", "trace_id"), SECRETS["email"])
+    structlog.get_logger("turnup.test").info("seen", **own)
+    log.info("seen", extra=own)
+    assert len(_lines(stream)) == 2
+    assert SECRETS["email"] not in stream.getvalue()
+
+
 def test_a_database_address_keeps_its_host_and_loses_its_password(stream: StringIO) -> None:
     log.error("cannot reach postgresql://turnup:hunter2@db.internal/turnup")
     (line,) = _lines(stream)
