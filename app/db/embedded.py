@@ -300,7 +300,7 @@ def _launch(place: _Place) -> bool:
             "roles_version": hashlib.sha256(roles_sql(None, None).encode()).hexdigest(),
         }
         subprocess.run(  # noqa: S603 - our own script
-            [sys.executable, "-I", "-S", keeper.__file__],
+            [sys.executable, "-I", "-S", keeper.__file__, place.base],
             input=json.dumps(order).encode(),
             stdout=output,
             stderr=output,

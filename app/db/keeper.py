@@ -1,6 +1,6 @@
 """The keeper: the parent process of the embedded PostgreSQL, which runs it for as long as somebody uses it.
 
-    python -I -S keeper.py < order.json
+    python -I -S keeper.py [folder, for whoever lists processes] < order.json
 
 Runs as a script of its own and needs the standard library alone. Every user of the cluster holds a connection
 to the keeper's control socket, which the kernel closes however that user ends; when the last one has gone, the
@@ -98,8 +98,7 @@ def main() -> None:
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     os.chdir("/")
-    os.ftruncate(order.keeper_lock, 0)
-    os.pwrite(order.keeper_lock, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(order.keeper_lock, f"{os.getpid():<10}\n".encode(), 0)  # one width: a reader never sees a mixture
     signal.signal(signal.SIGTERM, _leave)
     keep(order, listener)
 

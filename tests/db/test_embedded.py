@@ -28,6 +28,7 @@ from app.db.roles import roles_sql
 
 pytestmark = pytest.mark.xdist_group("embedded")
 
+RECOVERY_LIMIT = 20.0  # seconds; one or two on an idle machine
 CHECKOUT = Path(__file__).parents[2]
 NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user; run once as root")
 
@@ -313,9 +314,9 @@ async def test_a_killed_postmaster_is_replaced_while_its_users_run(
         await execute(dsn, "CREATE TABLE survivor AS SELECT 42 AS number", "SELECT 1")
         killed = postmaster(data)
         os.kill(killed, signal.SIGKILL)
-        eventually(lambda: nothing_runs(data) or postmaster(data) != killed, within=5)
-        assert await execute_soon(dsn, "SELECT number FROM survivor", within=5) == 42
-        eventually(lambda: "is back" in caplog.text, within=5)
+        eventually(lambda: nothing_runs(data) or postmaster(data) != killed, within=RECOVERY_LIMIT)
+        assert await execute_soon(dsn, "SELECT number FROM survivor", within=RECOVERY_LIMIT) == 42
+        eventually(lambda: "is back" in caplog.text, within=RECOVERY_LIMIT)
         other.leave()
         assert await execute(dsn, "SELECT 1") == 1
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
@@ -327,8 +328,8 @@ async def test_a_killed_keeper_takes_postgres_along_and_both_are_replaced(old_ho
         dsn = handle.cluster.dsn("turnup_owner", "turnup")
         orphan, killed = postmaster(handle.cluster.data), keeper(handle.cluster.data)
         os.kill(killed, signal.SIGKILL)
-        eventually(lambda: keeper(handle.cluster.data) != killed, within=5)
-        assert await execute_soon(dsn, "SELECT 1", within=5) == 1
+        eventually(lambda: keeper(handle.cluster.data) != killed, within=RECOVERY_LIMIT)
+        assert await execute_soon(dsn, "SELECT 1", within=RECOVERY_LIMIT) == 1
         assert postmaster(handle.cluster.data) != orphan
     assert nothing_runs(handle.cluster.data)
 
@@ -339,9 +340,9 @@ async def test_a_busy_backend_that_outlives_its_postmaster_does_not_block_the_ne
         busy = await asyncpg.connect(dsn)
         killed = postmaster(handle.cluster.data)
         with pytest.raises(TimeoutError):
-            await busy.fetchval("SELECT count(*) FROM generate_series(1, 100000000) a WHERE a % 7 = 8", timeout=0.5)
+            await busy.execute("SET statement_timeout = '1min'; DO 'BEGIN LOOP END LOOP; END'", timeout=0.5)
         os.kill(killed, signal.SIGKILL)
-        assert await execute_soon(dsn, "SELECT 1", within=5) == 1
+        assert await execute_soon(dsn, "SELECT 1", within=RECOVERY_LIMIT) == 1
         busy.terminate()
 
 
@@ -480,7 +481,7 @@ def test_a_long_log_is_put_aside_so_that_there_are_never_more_than_two(old_home:
         for _ in range(2):
             with log.open("ab") as file:
                 file.write(b"x" * 5_000_000)
-            eventually(lambda: log.stat().st_size < 1_000_000, within=5)
+            eventually(lambda: log.stat().st_size < 1_000_000, within=RECOVERY_LIMIT)
     assert {path.name for path in log.parent.glob("postgres.log*")} == {"postgres.log", "postgres.log.1"}
 
 
