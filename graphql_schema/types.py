@@ -175,7 +175,7 @@ class WorkingHours(Node):
 
 @strawberry.type(description="Where a branch of a call flow leads.")
 class Target:
-    kind: CallTarget = strawberry.field(name="kind", description="What kind of place it is.")
+    target: CallTarget = strawberry.field(name="kind", description="What kind of place it is.")
     extension: Extension | None = one(
         tables.extension.c.id, "The extension; null unless the kind names one.", key="extension_id"
     )

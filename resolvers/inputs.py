@@ -1,6 +1,6 @@
 """The form of simple arguments, checked before anything is read."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from app.domain import ids
 from app.domain.refusals import InvalidInput
@@ -16,7 +16,10 @@ def identifier(value: str, field: str = "id") -> str:
 
 
 def moment(value: datetime, field: str) -> datetime:
-    """A time with its offset from UTC; raises InvalidInput naming the field."""
+    """A time given with its offset from UTC, in UTC; raises InvalidInput naming the field."""
     if value.tzinfo is None:
         raise InvalidInput(field=field, rule="a time needs its offset from UTC, such as Z", path=(field,))
-    return value
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(field=field, rule="it must lie in the years 1 to 9999 of UTC", path=(field,)) from None

@@ -20,6 +20,7 @@ TABLE_OF_TYPE: dict[str, Table] = {
     "Device": tables.device,
     "Person": tables.person,
     "Extension": tables.extension,
+    "WorkingHours": tables.working_hours,
     "Approval": tables.approval,
     "Override": tables.override,
     "ProvisioningPayload": tables.provisioning_payload,

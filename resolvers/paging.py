@@ -8,7 +8,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import blake2s
 from typing import Any
 
@@ -109,7 +109,7 @@ def read_cursor(cursor: str, order: Order, filters: Mapping[str, Any]) -> tuple[
         return tuple(
             _as_type(value, column.type.python_type) for value, column in zip(place.values, order.columns, strict=True)
         )
-    except (msgspec.ValidationError, ValueError) as error:
+    except (msgspec.ValidationError, ValueError, OverflowError) as error:
         raise _refused("it is not a cursor of this API") from error
 
 
@@ -125,7 +125,7 @@ def _decoded(cursor: str) -> PlaceInList | None:
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         return msgspec.json.decode(raw, type=PlaceInList)
-    except (binascii.Error, msgspec.DecodeError, ValueError):
+    except (binascii.Error, msgspec.DecodeError, ValueError, RecursionError):
         return None
 
 
@@ -133,8 +133,10 @@ def _as_type(value: Any, kind: type) -> Any:
     converted: Any = msgspec.convert(value, kind)
     if isinstance(converted, str) and "\0" in converted:
         raise ValueError
-    if isinstance(converted, datetime) and converted.tzinfo is None:
-        raise ValueError
+    if isinstance(converted, datetime):
+        if converted.tzinfo is None:
+            raise ValueError
+        return converted.astimezone(UTC)
     return converted
 
 

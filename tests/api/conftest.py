@@ -1,0 +1,117 @@
+"""Accounts with every kind of row in them, everybody who may or may not see those, and a client whose SQL is seen."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+from builders_db import (
+    a_grant,
+    a_location,
+    a_payload,
+    a_receipt,
+    a_user,
+    an_account,
+    an_approval,
+    an_entry,
+    an_override,
+    committed,
+    forget,
+)
+from harness import TestDatabase
+from serving import Wire, serving, statements_logged
+
+from app.domain.vocabulary import PayloadState, Role, UserStatus
+from app.settings import Settings
+
+
+@dataclass(frozen=True)
+class World:
+    """Two accounts. `here` and `beside` are locations of the first, `away` is one of the second; each has every
+    kind of row, and `ids` holds the id of one row of each type that has ids, by location.
+
+    The listed customer may see `here` alone; the others are named for what was granted to them.
+    """
+
+    account: str
+    away_account: str
+    here: str
+    beside: str
+    away: str
+    customer: str
+    listed: str
+    none_listed: str
+    ungranted: str
+    away_customer: str
+    partner: str
+    suspended: str
+    ids: dict[str, dict[str, str]]
+
+    def __repr__(self) -> str:
+        return "world"
+
+
+@pytest.fixture(scope="module")
+async def world(database: TestDatabase) -> AsyncIterator[World]:
+    """Rows of every kind, gone when the module's tests have run."""
+    async with committed(database) as connection:
+        account, away_account = await an_account(connection), await an_account(connection, name="Elm Florists")
+        here = await a_location(connection, account, name="Dune Opticians - Pier")
+        beside = await a_location(connection, account, name="Dune Opticians - Mall")
+        away = await a_location(connection, away_account, name="Elm Florists - Market")
+        people = {
+            "customer": (Role.CUSTOMER, account, None),
+            "listed": (Role.CUSTOMER, account, [here]),
+            "none_listed": (Role.CUSTOMER, account, []),
+            "away_customer": (Role.CUSTOMER, away_account, None),
+            "partner": (Role.PARTNER, account, None),
+        }
+        users: dict[str, str] = {}
+        for name, (role, granted, locations) in people.items():
+            users[name] = await a_user(connection, role, granted if role is Role.CUSTOMER else None)
+            await a_grant(connection, users[name], granted, locations)
+        users["ungranted"] = await a_user(connection, Role.CUSTOMER, account)
+        users["suspended"] = await a_user(connection, Role.IMPLEMENTATION_LEAD, status=UserStatus.SUSPENDED)
+        ids: dict[str, dict[str, str]] = {}
+        for location, user in ((here, "customer"), (beside, "listed"), (away, "away_customer")):
+            answered = await a_payload(connection, location, state=PayloadState.ACKNOWLEDGED, sequence=1)
+            override = await an_override(connection, location)
+            ids[location] = {
+                "Account": away_account if location == away else account,
+                "User": users[user],
+                "Location": location,
+                "OnboardingSession": f"session-{location}",
+                "Contact": f"contact-{location}",
+                "Device": f"device-{location}",
+                "Person": f"person-{location}",
+                "Extension": f"extension-{location}",
+                "WorkingHours": f"hours-{location}-1",
+                "Approval": await an_approval(connection, location),
+                "Override": override,
+                "Receipt": await a_receipt(connection, answered, users["partner"]),
+                "ProvisioningPayload": await a_payload(connection, location, sequence=2),
+                "AuditEntry": await an_entry(connection, location, override_id=override),
+                "DeviceModel": "model-yealink-t46s",
+            }
+            await connection.execute(
+                "UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", location, answered
+            )
+    yield World(account=account, away_account=away_account, here=here, beside=beside, away=away, ids=ids, **users)
+    await forget(database, [account, away_account], list(users.values()))
+
+
+@pytest.fixture(scope="session")
+async def wire(settings: Settings) -> AsyncIterator[Wire]:
+    """A client of the real app on this worker's database whose statements are written down."""
+    statements: list[str] = []
+    with statements_logged(statements):
+        async with serving(settings) as client:
+            yield Wire(client, statements)
+
+
+@pytest.fixture
+async def an_empty_account(database: TestDatabase) -> AsyncIterator[str]:
+    """An account of this test alone, for the locations it makes."""
+    async with committed(database) as connection:
+        account = await an_account(connection)
+    yield account
+    await forget(database, [account])

@@ -1,0 +1,239 @@
+"""Rows to test with, written as the definer role and committed; whoever makes an account forgets it again.
+
+Each builder writes one thing in good order, and a test names what differs. Times are fixed, ids are made from the
+location's, so that a test can write down the whole answer it expects.
+"""
+
+import json
+import secrets
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import asyncpg
+from harness import TestDatabase
+from sqlalchemy import Table
+
+from app.db import demo, tables
+from app.db.seed import location_rows
+from app.domain.content import LocationContent
+from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, ReceiptKind, Role, Section, UserStatus
+
+NOON = datetime(2024, 1, 10, 12, 0, tzinfo=UTC)
+LEAD_ID = "user-lead"
+
+
+@asynccontextmanager
+async def committed(database: TestDatabase) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A transaction of the definer role, which row-level security lets pass; committed when the block ends."""
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL ROLE turnup_definer")
+            await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def forget(database: TestDatabase, accounts: Collection[str], users: Collection[str] = ()) -> None:
+    """Delete accounts with everything in them, and users with their grants."""
+    async with committed(database) as connection:
+        await connection.execute(
+            "UPDATE turnup.location SET live_payload_id = NULL WHERE account_id = any($1)", accounts
+        )
+        await connection.execute('DELETE FROM turnup."grant" WHERE user_id = any($1)', users)
+        await connection.execute('DELETE FROM turnup."user" WHERE id = any($1)', users)
+        for table in reversed(tables.metadata.sorted_tables):
+            column = "id" if table is tables.account else "account_id"
+            if column in table.c and table is not tables.user:
+                await connection.execute(f'DELETE FROM turnup."{table.name}" WHERE {column} = any($1)', accounts)
+
+
+async def insert(connection: Any, table: Table, **row: Any) -> str:
+    """One row; returns its id, if it has one."""
+    names, places = ", ".join(row), ", ".join(f"${number}" for number in range(1, len(row) + 1))
+    statement = f'INSERT INTO turnup."{table.name}" ({names}) VALUES ({places})'
+    await connection.execute(statement, *row.values())
+    return str(row.get("id", ""))
+
+
+def fresh(prefix: str) -> str:
+    """An id that nothing has yet."""
+    return f"{prefix}-{secrets.token_hex(4)}"
+
+
+async def an_account(connection: Any, **row: Any) -> str:
+    return await insert(connection, tables.account, **{"id": fresh("account"), "name": "Dune Opticians", **row})
+
+
+async def a_user(
+    connection: Any, role: Role, account: str | None = None, status: UserStatus = UserStatus.ACTIVE, **row: Any
+) -> str:
+    """A user whose token's subject is the id."""
+    name = fresh("user")
+    own = {"subject": name, "name": "Uma Frost", "email": f"{name}@dune.example", "account_id": account}
+    return await insert(connection, tables.user, **{"id": name, **own, "role": role, "status": status, **row})
+
+
+async def a_grant(connection: Any, user: str, account: str, locations: Collection[str] | None = None) -> str:
+    """A grant for every location of an account, or for the listed ones."""
+    name = f"grant-{user}-{account}"[:64]
+    await insert(connection, tables.grant, id=name, user_id=user, account_id=account, all_locations=locations is None)
+    for location in locations or ():
+        await insert(connection, tables.grant_location, grant_id=name, account_id=account, location_id=location)
+    return name
+
+
+async def a_location(
+    connection: Any, account: str, *, status: LocationStatus = LocationStatus.PROVISIONING, **row: Any
+) -> str:
+    """A location with everything in it: the published example's content under ids of its own."""
+    name = row.pop("id", None) or fresh("location")
+    content = content_of(name, account)
+    met: Counter[str] = Counter()
+    for table, values in location_rows(content, status, LEAD_ID):
+        changes: dict[str, Any] = {}
+        if table in {tables.working_hours, tables.call_flow_option}:
+            met[table.name] += 1
+            prefix = "hours" if table is tables.working_hours else "option"
+            changes = {"id": f"{prefix}-{name}-{met[table.name]}"}
+        elif table is tables.onboarding_session:
+            submission = {"submitted_at": NOON} if values.get("submitted_at") else {}
+            changes = {"started_at": NOON, "last_saved_at": NOON, **submission}
+        elif table is tables.location:
+            changes = {"created_at": NOON, "updated_at": NOON, **row}
+        await insert(connection, table, **{**values, **changes})
+    return name
+
+
+def content_of(location: str, account: str) -> LocationContent:
+    """The published example's content, as another location."""
+    content = demo.example()
+    (contact,), (device,), (person,), (extension,) = (
+        content.contacts,
+        content.devices,
+        content.people,
+        content.extensions,
+    )
+    assert content.call_flow is not None
+    renamed = f"extension-{location}"
+
+    def retargeted(target: Any) -> Any:
+        return replace(target, extension_id=renamed) if target.extension_id else target
+
+    flow = content.call_flow
+    return replace(
+        content,
+        location_id=location,
+        account_id=account,
+        name="Dune Opticians - Pier",
+        contacts=(replace(contact, id=f"contact-{location}"),),
+        devices=(replace(device, id=f"device-{location}"),),
+        people=(replace(person, id=f"person-{location}"),),
+        extensions=(replace(extension, id=renamed, person_id=f"person-{location}", device_id=f"device-{location}"),),
+        call_flow=replace(
+            flow,
+            timeout_target=retargeted(flow.timeout_target),
+            options=tuple(replace(option, target=retargeted(option.target)) for option in flow.options),
+        ),
+    )
+
+
+async def _of(connection: Any, location: str) -> dict[str, str]:
+    account = await connection.fetchval("SELECT account_id FROM turnup.location WHERE id = $1", location)
+    return {"account_id": account, "location_id": location}
+
+
+async def an_approval(
+    connection: Any, location: str, *, status: ApprovalStatus = ApprovalStatus.APPROVED, **row: Any
+) -> str:
+    decision: dict[str, Any] = {}
+    if status is not ApprovalStatus.PENDING:
+        decision = {"decided_by": LEAD_ID, "decided_at": NOON + timedelta(hours=1), "comment": "All well."}
+    own = {"location_revision": 1, "digest": "a" * 64, "content": {"secret": 1}, "requested_by": LEAD_ID}
+    place = {"id": fresh("approval"), **await _of(connection, location), "requested_at": NOON}
+    return await insert(connection, tables.approval, **{**place, **own, "status": status, **decision, **row})
+
+
+async def an_override(connection: Any, location: str, **row: Any) -> str:
+    own = {
+        "opened_by": LEAD_ID,
+        "sections": [Section.DEVICES, Section.CONTACTS],
+        "reason": "The phones were swapped on site.",
+        "ticket": "OPS-7",
+        "opened_at": NOON,
+        "expires_at": NOON + timedelta(hours=1),
+        "ended_at": NOON + timedelta(minutes=30),
+    }
+    return await insert(
+        connection, tables.override, **{"id": fresh("override"), **await _of(connection, location), **own, **row}
+    )
+
+
+async def a_payload(
+    connection: Any, location: str, *, state: PayloadState = PayloadState.RELEASED, sequence: int = 1, **row: Any
+) -> str:
+    release: dict[str, Any] = {}
+    if state is not PayloadState.GENERATED:
+        release = {"released_by": LEAD_ID, "released_at": NOON + timedelta(hours=3)}
+    own = {
+        "version": "1.0.0",
+        "document": json.dumps({"locationId": location, "version": "1.0.0"}),
+        "document_digest": "d" * 64,
+        "content_digest": "c" * 64,
+        "location_revision": 1,
+        "generated_by": LEAD_ID,
+        "generated_at": NOON + timedelta(hours=2, minutes=sequence),
+    }
+    place = {"id": fresh("payload"), **await _of(connection, location), "sequence": sequence, "state": state}
+    return await insert(connection, tables.provisioning_payload, **{**place, **own, **release, **row})
+
+
+async def a_receipt(
+    connection: Any, payload: str, received_by: str, *, kind: ReceiptKind = ReceiptKind.ACKNOWLEDGED, **row: Any
+) -> str:
+    location = await connection.fetchval("SELECT location_id FROM turnup.provisioning_payload WHERE id = $1", payload)
+    reasons = [{"path": "/devices/0", "code": "UNKNOWN_MODEL", "message": "We do not know this model."}]
+    own = {
+        "payload_id": payload,
+        "kind": kind,
+        "document_digest": "d" * 64,
+        "received_by": received_by,
+        "received_at": NOON + timedelta(hours=4),
+        "reasons": reasons if kind is ReceiptKind.REJECTED else [],
+    }
+    return await insert(
+        connection, tables.receipt, **{"id": fresh("receipt"), **await _of(connection, location), **own, **row}
+    )
+
+
+async def an_entry(connection: Any, location: str, **row: Any) -> str:
+    """An audit entry with two changes."""
+    place = await _of(connection, location)
+    own = {
+        "chain": place["account_id"],
+        "action": "EDIT_DEVICE",
+        "outcome": "APPLIED",
+        "actor_id": LEAD_ID,
+        "actor_role": Role.IMPLEMENTATION_LEAD,
+        "request_id": f"request-{location}",
+        "reason": "The phones were swapped on site.",
+        "occurred_at": NOON + timedelta(hours=5),
+    }
+    entry = await insert(connection, tables.audit_entry, **{"id": fresh("entry"), **place, **own, **row})
+    for field, before, after in (("label", "Reception", "Front desk"), ("voicemail", None, True)):
+        await connection.execute(
+            "INSERT INTO turnup.field_change (entry_id, account_id, table_name, row_id, field, before, after) "
+            "VALUES ($1, $2, 'device', $3, $4, $5, $6)",
+            entry,
+            place["account_id"],
+            f"device-{location}",
+            field,
+            before,
+            after,
+        )
+    return entry
