@@ -35,8 +35,10 @@ async def seed_demo(owner_url: str, *, reset: bool = False) -> bool:
             await _empty(connection)
         elif await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
             return False
+        await connection.execute("SELECT set_config('turnup.system_action', 'SEED_DEMO', true)")
         for table, row in _demo_rows():
             await _insert(connection, table, row)
+        await connection.execute("SELECT turnup.audit_seal()")
     return True
 
 
@@ -44,6 +46,7 @@ async def seed_many(owner_url: str, locations: int) -> None:
     """Add an account with this many locations, each with 6 devices, people and extensions, 2 contacts and 7 hours."""
     async with _as_definer(owner_url) as connection:
         mark = secrets.token_hex(4)
+        await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         for statement in MANY:
             await connection.execute(statement.replace(":mark", f"'{mark}'").replace(":count", str(int(locations))))
     connection = await asyncpg.connect(owner_url)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -551,15 +552,32 @@ audit_entry = Table(
     _now("occurred_at"),
     Column("previous_hash", LargeBinary, nullable=True),
     Column("hash", LargeBinary, nullable=True),
+    Column("ordinal", BigInteger, Identity(always=True), nullable=False),
+    Column("reason_salt", LargeBinary, nullable=True),
+    Column("reason_hash", LargeBinary, nullable=True),
     PrimaryKeyConstraint("id"),
     _id_form(),
     UniqueConstraint("chain", "number"),
     CheckConstraint("outcome IN ('APPLIED', 'REFUSED')", name="outcome_known"),
     CheckConstraint("(number IS NULL) = (hash IS NULL)", name="sealed_whole"),
+    CheckConstraint(
+        "(reason IS NULL) = (reason_salt IS NULL) AND (reason IS NULL OR reason_hash IS NOT NULL)", name="reason_whole"
+    ),
+    Index("ix_audit_entry_open", "chain", "location_id", postgresql_where=text("number IS NULL")),
     Index("ix_audit_entry_location_id_occurred_at_id", "location_id", "occurred_at", "id"),
     Index("ix_audit_entry_account_id_occurred_at_id", "account_id", "occurred_at", "id"),
     Index("ix_audit_entry_occurred_at_id", "occurred_at", "id"),
 )
+
+_ERASED = "(before_hash IS NOT NULL AND before_salt IS NULL) OR (after_hash IS NOT NULL AND after_salt IS NULL)"
+
+
+def _side_whole(side: str) -> CheckConstraint:
+    return CheckConstraint(
+        f"({side} IS NULL OR {side}_salt IS NOT NULL) AND ({side}_salt IS NULL OR {side}_hash IS NOT NULL)",
+        name=f"{side}_whole",
+    )
+
 
 field_change = Table(
     "field_change",
@@ -572,9 +590,20 @@ field_change = Table(
     _text("field", default=None),
     Column("before", JSONB, nullable=True),
     Column("after", JSONB, nullable=True),
+    _ref("location_id", nullable=True),
+    Column("before_salt", LargeBinary, nullable=True),
+    Column("before_hash", LargeBinary, nullable=True),
+    Column("after_salt", LargeBinary, nullable=True),
+    Column("after_hash", LargeBinary, nullable=True),
+    # A side without hash is a row that was not there; a hash without salt is a value that was erased.
+    Column("erased", Boolean, Computed(_ERASED, persisted=True), nullable=False),
     PrimaryKeyConstraint("id"),
     _key("entry_id", to="audit_entry"),
+    _side_whole("before"),
+    _side_whole("after"),
+    CheckConstraint("before_hash IS NOT NULL OR after_hash IS NOT NULL", name="something_changed"),
     Index("ix_field_change_entry_id_id", "entry_id", "id"),
+    Index("ix_field_change_location_id_id", "location_id", "id"),
 )
 
 idempotency_key = Table(
