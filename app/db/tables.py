@@ -94,6 +94,11 @@ def _one_of(column: str, members: Iterable[StrEnum]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
 
 
+def _all_of(column: str, members: Iterable[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{member.value}'" for member in members)
+    return CheckConstraint(f"{column} <@ ARRAY[{listed}]", name=f"{column}_known")
+
+
 def _id_form() -> CheckConstraint:
     return CheckConstraint("id ~ '^[A-Za-z0-9_-]{1,64}$'", name="id_form")
 
@@ -452,6 +457,7 @@ override = Table(
     _location_key(),
     _key("opened_by", to="user"),
     CheckConstraint("cardinality(sections) > 0", name="sections_given"),
+    _all_of("sections", Section),
     CheckConstraint("expires_at > opened_at AND expires_at <= opened_at + interval '480 minutes'", name="expiry_range"),
     Index("uq_override_open", "location_id", unique=True, postgresql_where=text("ended_at IS NULL")),
     Index("ix_override_location_id_opened_at_id", "location_id", "opened_at", "id"),

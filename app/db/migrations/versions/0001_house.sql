@@ -326,6 +326,7 @@ CREATE TABLE turnup.override (
     CONSTRAINT fk_override_location_account_id FOREIGN KEY(account_id, location_id) REFERENCES turnup.location (account_id, id),
     CONSTRAINT fk_override_user_opened_by FOREIGN KEY(opened_by) REFERENCES turnup."user" (id) DEFERRABLE INITIALLY DEFERRED,
     CONSTRAINT ck_override_sections_given CHECK (cardinality(sections) > 0),
+    CONSTRAINT ck_override_sections_known CHECK (sections <@ ARRAY['LOCATION', 'CONTACTS', 'PHONE_SYSTEM', 'DEVICES', 'PEOPLE', 'EXTENSIONS', 'WORKING_HOURS', 'CALL_FLOW']),
     CONSTRAINT ck_override_expiry_range CHECK (expires_at > opened_at AND expires_at <= opened_at + interval '480 minutes')
 );
 

@@ -1,0 +1,132 @@
+"""The run's cluster (the controller owns it), this worker's database, and a client of the app on it.
+
+With TURNUP_TEST_APP_URL and TURNUP_TEST_OWNER_URL the databases are made on that server instead of the embedded
+one; the roles have to be there.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from harness import Client, TestDatabase, home_of, with_database
+from pydantic import SecretStr
+
+from app.auth.development import DevelopmentIssuer
+from app.db import embedded
+from app.db.migrate import migrate
+from app.db.seed import seed_demo
+from app.main import create_app
+from app.settings import Settings
+
+APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
+TEMPLATE = "turnup_template"
+
+
+class Cluster:
+    """The run's PostgreSQL: started once by whoever has no controller above it, gone when the run ends."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="turnup-tests-"))
+        self.postgres: embedded.EmbeddedPostgres | None = None
+        if OWNER_URL not in os.environ:
+            self.postgres = embedded.start(home_of(self.folder))
+            os.environ[OWNER_URL] = self.postgres.cluster.dsn("turnup_owner", "turnup")
+            os.environ[APP_URL] = self.postgres.cluster.dsn("turnup_app", "turnup")
+        asyncio.run(_make_template(os.environ[OWNER_URL]))
+
+    def close(self) -> None:
+        """Stop the cluster and delete its data."""
+        if self.postgres is not None:
+            self.postgres.stop()
+            embedded.erase(home_of(self.folder))
+            del os.environ[OWNER_URL], os.environ[APP_URL]
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.stash[_CLUSTER] = Cluster()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if _CLUSTER in config.stash:
+        config.stash[_CLUSTER].close()
+
+
+_CLUSTER = pytest.StashKey[Cluster]()
+
+
+async def _make_template(owner_url: str) -> None:
+    await _run(owner_url, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
+    template = with_database(owner_url, TEMPLATE)
+    await migrate(template)
+    await seed_demo(template)
+
+
+async def _run(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def database() -> AsyncIterator[TestDatabase]:
+    """This worker's database."""
+    name = f"turnup_test_{uuid4().hex[:12]}"
+    owner_url = os.environ[OWNER_URL]
+    await _run(
+        owner_url,
+        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}",
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
+    )
+    yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
+    await _run(owner_url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """A TURNUP_HOME of this worker."""
+    folder = Path(tempfile.mkdtemp(prefix="turnup-home-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def settings(database: TestDatabase, home: Path) -> Settings:
+    """The settings of the app under test."""
+    return Settings(database_url=SecretStr(database.app_url), home=home)
+
+
+@pytest.fixture(scope="session")
+async def client(settings: Settings) -> AsyncIterator[Client]:
+    """A client of the real app, on this worker's database."""
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
+    ):
+        yield Client(http, DevelopmentIssuer.load_or_create(settings.home))
+
+
+@pytest.fixture
+async def as_definer(database: TestDatabase) -> AsyncIterator["asyncpg.Connection"]:
+    """A connection that row-level security lets pass; what it does is rolled back."""
+    connection = await asyncpg.connect(database.owner_url)
+    transaction = connection.transaction()
+    await transaction.start()
+    await connection.execute("SET LOCAL ROLE turnup_definer")
+    yield connection
+    await transaction.rollback()
+    await connection.close()
