@@ -6,7 +6,7 @@ What is not in the table is a bug and says nothing but its request id; the excep
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import GraphQLError, ValueNode
 
 from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import InvalidInput, NotFound
@@ -56,8 +56,8 @@ def raised(error: BaseException) -> dict[str, Any]:
 
 
 def resolved(error: GraphQLError) -> dict[str, Any]:
-    """The error for a field that could not be resolved, or for variables that do not fit their types."""
-    if error.original_error is None and error.path is None:
+    """The error for a field that could not be resolved, or for values that do not fit their types."""
+    if _is_about_input(error):
         return refused("BAD_USER_INPUT", error)
     return {**_place(error), **raised(_cause(error))}
 
@@ -65,6 +65,15 @@ def resolved(error: GraphQLError) -> dict[str, Any]:
 def is_bug(formatted: Mapping[str, Any]) -> bool:
     """Whether an error of ours stands behind this; such are logged."""
     return bool(formatted["extensions"]["code"] == "INTERNAL")
+
+
+def _is_about_input(error: GraphQLError) -> bool:
+    """Whether graphql-core refused a value that was sent: a variable as a whole, or one that an argument used.
+
+    It stands those errors at no path or at the value; what goes wrong in a field of ours stands at the field.
+    """
+    at_value = error.path is None or any(isinstance(node, ValueNode) for node in error.nodes or ())
+    return at_value and isinstance(_cause(error), GraphQLError)
 
 
 def _cause(error: GraphQLError) -> BaseException:

@@ -15,6 +15,13 @@ def identifier(value: str, field: str = "id") -> str:
     return value
 
 
+def exact(value: str, field: str) -> str:
+    """Text that is compared to the letter; raises InvalidInput naming the field for what no stored text holds."""
+    if "\0" in value:
+        raise InvalidInput(field=field, rule="it contains a control character", path=(field,))
+    return value
+
+
 def moment(value: datetime, field: str) -> datetime:
     """A time given with its offset from UTC, in UTC; raises InvalidInput naming the field."""
     if value.tzinfo is None:

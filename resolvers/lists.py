@@ -5,12 +5,14 @@ from datetime import datetime
 from enum import StrEnum, unique
 from typing import Any
 
+from strawberry.utils.str_converters import to_camel_case
+
 from app.db import queries
 from app.domain.text import clean
 from app.domain.vocabulary import ApprovalStatus, DeviceBrand, LocationStatus, PayloadState
 from app.domain.waiting import Awaiting, statuses_awaiting
 from resolvers.context import Info
-from resolvers.inputs import identifier, moment
+from resolvers.inputs import exact, identifier, moment
 from resolvers.paging import Connection, connection
 
 
@@ -117,4 +119,5 @@ def _given(**filters: Any) -> dict[str, Any]:
 
 
 def _searchable(name: str, value: str) -> str:
-    return identifier(value, name) if name.endswith("_id") else clean("search.name", value, path=("filter", name)) or ""
+    field = to_camel_case(name)
+    return identifier(value, field) if name.endswith("_id") else exact(value, field)

@@ -24,15 +24,20 @@ from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, 
 
 NOON = datetime(2024, 1, 10, 12, 0, tzinfo=UTC)
 LEAD_ID = "user-lead"
+HASH = bytes(32)
 
 
 @asynccontextmanager
 async def committed(database: TestDatabase) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A transaction of the definer role, which row-level security lets pass; committed when the block ends."""
+    """A transaction of the definer role, which row-level security lets pass; committed when the block ends.
+
+    It leaves no trace in the audit trail, so that a test's own entries are the only ones.
+    """
     connection = await asyncpg.connect(database.owner_url)
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE turnup_definer")
+            await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
             await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
             yield connection
     finally:
@@ -212,28 +217,34 @@ async def a_receipt(
 
 
 async def an_entry(connection: Any, location: str, **row: Any) -> str:
-    """An audit entry with two changes."""
+    """A sealed audit entry with two changes; its hashes prove nothing."""
     place = await _of(connection, location)
+    last = await connection.fetchval(
+        "SELECT coalesce(max(number), 0) FROM turnup.audit_entry WHERE chain = $1", place["account_id"]
+    )
     own = {
         "chain": place["account_id"],
+        "number": last + 1,
+        "hash": HASH,
         "action": "EDIT_DEVICE",
         "outcome": "APPLIED",
         "actor_id": LEAD_ID,
         "actor_role": Role.IMPLEMENTATION_LEAD,
         "request_id": f"request-{location}",
         "reason": "The phones were swapped on site.",
+        "reason_salt": HASH,
+        "reason_hash": HASH,
         "occurred_at": NOON + timedelta(hours=5),
     }
     entry = await insert(connection, tables.audit_entry, **{"id": fresh("entry"), **place, **own, **row})
+    about = {
+        "entry_id": entry,
+        "account_id": place["account_id"],
+        "table_name": "device",
+        "row_id": f"device-{location}",
+    }
     for field, before, after in (("label", "Reception", "Front desk"), ("voicemail", None, True)):
-        await connection.execute(
-            "INSERT INTO turnup.field_change (entry_id, account_id, table_name, row_id, field, before, after) "
-            "VALUES ($1, $2, 'device', $3, $4, $5, $6)",
-            entry,
-            place["account_id"],
-            f"device-{location}",
-            field,
-            before,
-            after,
-        )
+        old = {} if before is None else {"before": before, "before_salt": HASH, "before_hash": HASH}
+        new = {"after": after, "after_salt": HASH, "after_hash": HASH}
+        await insert(connection, tables.field_change, **about, field=field, **old, **new)
     return entry

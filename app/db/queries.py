@@ -18,6 +18,7 @@ from sqlalchemy import (
     Text,
     any_,
     bindparam,
+    collate,
     func,
     literal_column,
     select,
@@ -61,8 +62,11 @@ def _at_least(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
 
 
 def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
-    """Case-insensitive; the parameter is a pattern made by `containing`."""
-    return lambda parameter: column.ilike(bindparam(parameter, type_=Text))
+    """Case-insensitive; the parameter is a pattern made by `containing`.
+
+    The database's own collation knows every script's letters; that of the column ("C") only ASCII's.
+    """
+    return lambda parameter: collate(column, "default").ilike(bindparam(parameter, type_=Text))
 
 
 # What a list can be filtered by; a filter's parameter has its name.

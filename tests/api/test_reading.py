@@ -345,7 +345,7 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
                 {
                     "id": ids["AuditEntry"],
                     "chain": world.account,
-                    "number": None,
+                    "number": 1,
                     "action": "EDIT_DEVICE",
                     "outcome": "APPLIED",
                     "code": None,

@@ -1,0 +1,346 @@
+"""Lists over HTTP: filters, orders, and keyset pages walked from end to end."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from builders_db import (
+    NOON,
+    a_location,
+    a_payload,
+    a_user,
+    an_account,
+    an_approval,
+    an_entry,
+    committed,
+    forget,
+    insert,
+)
+from harness import Client
+from harness import TestDatabase as WorkerDatabase
+
+from app.db import tables
+from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, Role
+
+PAGE = """
+query Page($first: Int!, $after: String, $filter: LocationFilter, $order: LocationOrder! = NAME) {
+  locations(first: $first, after: $after, filter: $filter, orderBy: $order) {
+    nodes { id }
+    edges { cursor node { id } }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
+    totalCount totalCountIsCapped
+  }
+}
+"""
+
+
+@pytest.fixture(scope="module")
+async def shelf(database: WorkerDatabase) -> AsyncIterator[str]:
+    """An account with 23 locations of three names and three times of change, so that ties are everywhere."""
+    async with committed(database) as connection:
+        account = await an_account(connection)
+        for number in range(23):
+            await insert(
+                connection,
+                tables.location,
+                id=f"location-{account}-{number * 7 % 23:02}",
+                account_id=account,
+                name=("Elm", "Ash", "Oak")[number % 3],
+                updated_at=NOON + timedelta(microseconds=number % 2),
+                status=list(LocationStatus)[number % 8],
+            )
+    yield account
+    await forget(database, [account])
+
+
+async def walked(client: Client, first: int, **variables: Any) -> list[dict[str, Any]]:
+    """Every page of a list, each taken behind the last row of the one before."""
+    pages: list[dict[str, Any]] = []
+    after = None
+    while after is not None or not pages:
+        page = (await client.ask(PAGE, first=first, after=after, **variables)).data["locations"]
+        pages.append(page)
+        after = page["pageInfo"]["endCursor"] if page["pageInfo"]["hasNextPage"] else None
+    return pages
+
+
+async def sorted_by_database(database: WorkerDatabase, account: str, order: str) -> list[str]:
+    async with committed(database) as connection:
+        rows = await connection.fetch(f"SELECT id FROM turnup.location WHERE account_id = $1 ORDER BY {order}", account)
+    return [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("first", [1, 2, 5, 22, 23, 24, 100])
+@pytest.mark.parametrize(
+    ("order", "sql"), [("NAME", "name, id"), ("RECENTLY_UPDATED", "updated_at DESC, id DESC")], ids=["name", "updated"]
+)
+async def test_pages_walked_to_the_end_hold_every_row_once_and_in_order(
+    client: Client, database: WorkerDatabase, shelf: str, first: int, order: str, sql: str
+) -> None:
+    pages = await walked(client, first, filter={"accountId": shelf}, order=order)
+    seen = [node["id"] for page in pages for node in page["nodes"]]
+    assert seen == await sorted_by_database(database, shelf, sql)
+
+
+async def test_each_page_says_where_it_stands(client: Client, shelf: str) -> None:
+    pages = await walked(client, 10, filter={"accountId": shelf})
+    said = [(len(page["nodes"]), page["pageInfo"], page["totalCount"], page["totalCountIsCapped"]) for page in pages]
+    assert said == [
+        (
+            size,
+            {
+                "hasNextPage": follows,
+                "hasPreviousPage": precedes,
+                "startCursor": page["edges"][0]["cursor"],
+                "endCursor": page["edges"][-1]["cursor"],
+            },
+            23,
+            False,
+        )
+        for page, size, precedes, follows in zip(
+            pages, (10, 10, 3), (False, True, True), (True, True, False), strict=True
+        )
+    ]
+
+
+async def test_edges_are_the_nodes(client: Client, shelf: str) -> None:
+    (page,) = await walked(client, 100, filter={"accountId": shelf})
+    assert [edge["node"] for edge in page["edges"]] == page["nodes"]
+
+
+async def test_every_cursor_of_a_page_continues_right_behind_its_row(client: Client, shelf: str) -> None:
+    (page,) = await walked(client, 100, filter={"accountId": shelf})
+    behind = [
+        await client.ask(PAGE, first=100, after=edge["cursor"], filter={"accountId": shelf}) for edge in page["edges"]
+    ]
+    assert [answer.data["locations"]["nodes"] for answer in behind] == [page["nodes"][n + 1 :] for n in range(23)]
+
+
+async def test_a_list_of_nothing_is_an_empty_page(client: Client) -> None:
+    answer = await client.ask(PAGE, first=20, filter={"accountId": "account-of-nobody"})
+    assert answer.data == {
+        "locations": {
+            "nodes": [],
+            "edges": [],
+            "pageInfo": {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None},
+            "totalCount": 0,
+            "totalCountIsCapped": False,
+        }
+    }
+
+
+async def test_a_row_written_behind_the_cursor_appears_and_one_before_it_does_not(
+    client: Client, database: WorkerDatabase, an_empty_account: str
+) -> None:
+    async with committed(database) as connection:
+        for name in ("B", "D"):
+            await a_location(connection, an_empty_account, name=name)
+    given = {"filter": {"accountId": an_empty_account}}
+    first = (await client.ask(PAGE, first=1, **given)).data["locations"]
+    async with committed(database) as connection:
+        for name in ("A", "C"):
+            await a_location(connection, an_empty_account, name=name, id=f"location-{name}-{an_empty_account}")
+    second = (await client.ask(PAGE, first=2, after=first["pageInfo"]["endCursor"], **given)).data["locations"]
+    assert second["nodes"][0] == {"id": f"location-C-{an_empty_account}"}
+
+
+@pytest.mark.parametrize(
+    ("fragment", "found"),
+    [
+        ("100%", "100% Pure"),
+        ("%", "100% Pure"),
+        ("_", "A_B"),
+        ("\\", "C\\D"),
+        ("\\D", "C\\D"),
+        ("'; DROP", "'; DROP TABLE x"),
+        ("école", "École"),
+        ("ÉCOLE", "École"),
+        ("E\u0301cole", "École"),
+        ("日本", "日本 🏥"),
+        ("🏥", "日本 🏥"),
+    ],
+)
+async def test_a_name_is_found_by_any_text_in_it_whatever_its_characters(
+    client: Client, database: WorkerDatabase, an_empty_account: str, fragment: str, found: str
+) -> None:
+    async with committed(database) as connection:
+        for name in ("100% Pure", "A_B", "C\\D", "'; DROP TABLE x", "École", "日本 🏥", "Plain"):
+            number = await connection.fetchval(
+                "SELECT count(*) FROM turnup.location WHERE account_id = $1", an_empty_account
+            )
+            key = f"location-{an_empty_account}-{number}"
+            await insert(connection, tables.location, id=key, account_id=an_empty_account, name=name)
+    answer = await client.ask(
+        "query($filter: LocationFilter) { locations(filter: $filter) { nodes { name } } }",
+        filter={"accountId": an_empty_account, "name": fragment},
+    )
+    assert answer.data == {"locations": {"nodes": [{"name": found}]}}
+
+
+@pytest.mark.parametrize(
+    ("since", "found"),
+    [
+        ("2024-01-10T12:00:00Z", True),
+        ("2024-01-10T12:00:00.000001Z", False),
+        ("2024-01-10T13:00:00+01:00", True),
+        ("2024-01-10T06:59:59.999999-05:00", True),
+    ],
+)
+async def test_updated_since_counts_instants_to_the_microsecond_whatever_the_offset(
+    client: Client, database: WorkerDatabase, an_empty_account: str, since: str, found: bool
+) -> None:
+    async with committed(database) as connection:
+        await a_location(connection, an_empty_account)
+    answer = await client.ask(PAGE, first=1, filter={"accountId": an_empty_account, "updatedSince": since})
+    assert answer.data["locations"]["totalCount"] == int(found)
+
+
+@pytest.fixture(scope="module")
+async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
+    """A location with 7 requests for approval, 6 payloads in all states, and 9 audit entries; and a partner of it."""
+    async with committed(database) as connection:
+        account = await an_account(connection)
+        location = await a_location(connection, account)
+        partner = await a_user(connection, Role.PARTNER)
+        await insert(
+            connection, tables.grant, id=f"grant-{partner}", user_id=partner, account_id=account, all_locations=True
+        )
+        statuses = [*(each for each in ApprovalStatus if each is not ApprovalStatus.PENDING), ApprovalStatus.PENDING]
+        for number, status in enumerate([*statuses, ApprovalStatus.VOIDED, ApprovalStatus.VOIDED]):
+            await an_approval(
+                connection,
+                location,
+                id=f"approval-{location}-{number}",
+                status=status,
+                requested_at=NOON + timedelta(minutes=number // 2),
+            )
+        for number, state in enumerate(PayloadState, 1):
+            await a_payload(
+                connection, location, id=f"payload-{location}-{number}", state=state, sequence=number, generated_at=NOON
+            )
+        for number in range(9):
+            await an_entry(
+                connection,
+                location,
+                id=f"entry-{location}-{number}",
+                action=("EDIT_DEVICE", "APPROVE", "SUBMIT")[number % 3],
+                request_id=f"request-{number}",
+                actor_id="user-lead" if number else None,
+                override_id="override-9" if number == 5 else None,
+                occurred_at=NOON + timedelta(seconds=number // 4),
+            )
+    yield location, partner
+    await forget(database, [account], [partner])
+
+
+LISTS = {
+    "approvals": ("ApprovalFilter", "approval", [6, 5, 4, 3, 2, 1, 0]),
+    "provisioningPayloads": ("ProvisioningPayloadFilter", "payload", [1, 2, 3, 4, 5, 6]),
+    "auditLog": ("AuditLogFilter", "entry", [8, 7, 6, 5, 4, 3, 2, 1, 0]),
+}
+
+
+@pytest.mark.parametrize("first", [1, 2, 4, 100])
+@pytest.mark.parametrize("field", LISTS)
+async def test_other_lists_too_hold_every_row_once_and_in_order(
+    client: Client, history: tuple[str, str], field: str, first: int
+) -> None:
+    kind, prefix, order = LISTS[field]
+    query = f"""query($first: Int!, $after: String, $filter: {kind}) {{
+      page: {field}(first: $first, after: $after, filter: $filter) {{
+        nodes {{ id }} totalCount pageInfo {{ endCursor hasNextPage hasPreviousPage }} }} }}"""
+    seen: list[str] = []
+    after, more = None, True
+    while more:
+        given = {"first": first, "after": after, "filter": {"locationId": history[0]}}
+        page = (await client.ask(query, **given)).data["page"]
+        assert (page["totalCount"], page["pageInfo"]["hasPreviousPage"]) == (len(order), after is not None)
+        seen += [node["id"] for node in page["nodes"]]
+        after, more = page["pageInfo"]["endCursor"], page["pageInfo"]["hasNextPage"]
+    assert seen == [f"{prefix}-{history[0]}-{number}" for number in order]
+
+
+@pytest.mark.parametrize(
+    ("field", "conditions", "numbers"),
+    [
+        ("approvals", {"status": ["PENDING"]}, [4]),
+        ("approvals", {"status": ["VOIDED", "WITHDRAWN", "VOIDED"]}, [6, 5, 3, 2]),
+        ("approvals", {"status": []}, []),
+        ("provisioningPayloads", {"awaitingReceipt": True}, [2]),
+        ("provisioningPayloads", {"awaitingReceipt": False}, [1, 3, 4, 5, 6]),
+        ("provisioningPayloads", {"awaitingReceipt": None}, [1, 2, 3, 4, 5, 6]),
+        ("provisioningPayloads", {"state": ["REJECTED", "GENERATED"]}, [1, 4]),
+        ("provisioningPayloads", {"state": ["REJECTED"], "awaitingReceipt": True}, []),
+        ("auditLog", {"action": "APPROVE"}, [7, 4, 1]),
+        ("auditLog", {"requestId": "request-3"}, [3]),
+        ("auditLog", {"actorId": "user-lead", "action": "EDIT_DEVICE"}, [6, 3]),
+        ("auditLog", {"overrideId": "override-9"}, [5]),
+        ("auditLog", {"accountId": "account-1"}, []),
+        ("auditLog", {"action": "approve"}, []),
+    ],
+    ids=str,
+)
+async def test_filters_of_the_other_lists(
+    client: Client, history: tuple[str, str], field: str, conditions: dict[str, Any], numbers: list[int]
+) -> None:
+    kind, prefix, _ = LISTS[field]
+    query = f"query($filter: {kind}) {{ page: {field}(filter: $filter) {{ nodes {{ id }} totalCount }} }}"
+    answer = await client.ask(query, filter={"locationId": history[0], **conditions})
+    nodes = [{"id": f"{prefix}-{history[0]}-{number}"} for number in numbers]
+    assert answer.data == {"page": {"nodes": nodes, "totalCount": len(nodes)}}
+
+
+async def test_a_partner_polls_for_released_payloads_and_never_meets_unreleased_ones(
+    client: Client, history: tuple[str, str]
+) -> None:
+    location, partner = history
+    answer = await client.ask(
+        """{ all: provisioningPayloads { nodes { id state } totalCount }
+        polled: provisioningPayloads(filter: {awaitingReceipt: true}) { nodes { id document } } }""",
+        partner,
+    )
+    released = [(number, state) for number, state in enumerate(PayloadState, 1) if state is not PayloadState.GENERATED]
+    assert answer.data == {
+        "all": {
+            "nodes": [{"id": f"payload-{location}-{number}", "state": state.value} for number, state in released],
+            "totalCount": 5,
+        },
+        "polled": {
+            "nodes": [{"id": f"payload-{location}-2", "document": {"locationId": location, "version": "1.0.0"}}]
+        },
+    }
+
+
+async def test_a_partner_does_not_learn_of_the_unreleased_payload_that_replaces_a_released_one(
+    client: Client, database: WorkerDatabase, history: tuple[str, str]
+) -> None:
+    location, partner = history
+    async with committed(database) as connection:
+        await connection.execute(
+            "UPDATE turnup.provisioning_payload SET superseded_by = $2 WHERE id = $1",
+            f"payload-{location}-5",
+            f"payload-{location}-1",
+        )
+    answer = await client.ask(
+        "query($id: ID!) { provisioningPayload(id: $id) { supersededBy { id } } }", partner, id=f"payload-{location}-5"
+    )
+    assert answer.data == {"provisioningPayload": {"supersededBy": None}}
+
+
+async def test_a_history_in_a_location_is_cut_to_its_newest_hundred(
+    client: Client, database: WorkerDatabase, an_empty_account: str
+) -> None:
+    async with committed(database) as connection:
+        location = await a_location(connection, an_empty_account)
+        for number in range(102):
+            await an_approval(
+                connection,
+                location,
+                id=f"approval-{location}-{number}",
+                status=ApprovalStatus.VOIDED,
+                requested_at=NOON + timedelta(seconds=number),
+            )
+    answer = await client.ask("query($id: ID!) { location(id: $id) { approvals { id } } }", id=location)
+    newest = [{"id": f"approval-{location}-{number}"} for number in range(101, 1, -1)]
+    assert answer.data == {"location": {"approvals": newest}}
