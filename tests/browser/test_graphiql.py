@@ -95,8 +95,10 @@ def test_in_production_a_pasted_token_serves_every_tab_and_is_stored_nowhere(ope
     one.page.keyboard.press("Alt+n")
     one.page.keyboard.press("Control+Enter")
     one.wait_for_request(LEAD, "WaitingForALead")
+    everything = "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])"
+    one.wait_until(lambda: "WaitingForALead" in one.page.evaluate("localStorage['graphiql:queries'] ?? ''"))
     one.page.wait_for_timeout(800)  # the tabs are stored half a second after a change
-    stored = one.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
+    stored = one.page.evaluate(everything)
     assert "MyLocations" in stored
     assert "lead-token" not in stored
 
