@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import harness
 import pytest
-from house import MOMENT, TABLES, change, good_rows, put, put_house
+from house import MOMENT, TABLES, change, good_rows, put, put_house, unaudited
 
 from app.db import queries, tables
 from app.db.paging import Order
@@ -80,6 +80,14 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("mac_claim", "mac_form", {"mac": "00-04-F2-00-00-01"}),
     ("audit_entry", "outcome_known", {"outcome": "MAYBE"}),
     ("audit_entry", "sealed_whole", {"hash": None}),
+    ("audit_entry", "reason_whole", {"reason": "Told without a salt", "reason_hash": b"h"}),
+    ("audit_entry", "reason_whole", {"reason": "Told without a hash", "reason_salt": b"s"}),
+    ("audit_entry", "reason_whole", {"reason_salt": b"s"}),
+    ("field_change", "before_whole", {"before": "1", "before_hash": b"h"}),
+    ("field_change", "before_whole", {"before": "1", "before_salt": b"s"}),
+    ("field_change", "after_whole", {"after_salt": None}),
+    ("field_change", "after_whole", {"after_hash": None, "before_hash": b"h"}),
+    ("field_change", "something_changed", {"after": None, "after_salt": None, "after_hash": None}),
     ("idempotency_key", "key_length", {"key": ""}),
     ("idempotency_key", "key_length", {"key": "k" * 256}),
     ("device_model", "brand_known", {"brand": "NOKIA"}),
@@ -151,7 +159,7 @@ MISSING = {
 CHILDREN = [
     table.name for table in tables.metadata.sorted_tables if {"account_id", "location_id"} <= set(table.c.keys())
 ]
-BARE_MENTIONS = {"audit_entry"}  # outlives what it tells of, so it refers to nothing
+BARE_MENTIONS = {"audit_entry", "field_change"}  # the trail outlives what it tells of, so it refers to nothing
 
 # References from one row of a location to another: they must not cross to another location.
 ACROSS_LOCATIONS = [
@@ -191,6 +199,7 @@ async def standing_house(database: harness.TestDatabase) -> AsyncIterator[asyncp
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("SET LOCAL ROLE turnup_definer")
+    await unaudited(connection)
     await put_house(connection)
     await put(connection, "user", {**good_rows()["user"], "id": "user-z", "subject": "z", "email": "z@house.example"})
     await put(connection, "location", {**good_rows()["location"], "id": "location-z"})
