@@ -26,7 +26,7 @@ from app.http.graphiql import graphiql_routes
 from app.http.graphql import Call, GraphQLEndpoint, TransportRefused
 from app.http.health import health_routes
 from app.http.request_id import RequestId
-from app.settings import Settings
+from app.settings import SelfApproval, Settings
 from graphql_schema.schema import schema
 from graphql_schema.service import Request, Service, Watch
 
@@ -103,6 +103,7 @@ class Live:
             limits=DocumentLimits(),
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,
+            self_approval_allowed=settings.self_approval is SelfApproval.ALLOW,
         )
 
     async def answer(self, call: Call) -> tuple[dict[str, Any], bool]:

@@ -281,3 +281,25 @@ described(
         "REJECTED_BY_PARTNER": "The partner rejected the last payload for this reason.",
     },
 )
+
+described(
+    vocabulary.LocationAction,
+    "What somebody who sees a location may want to do to it. Each is the mutation of its name.",
+    {
+        "EDIT": "Change any of its content.",
+        "OPEN_OVERRIDE": "Open it for editing although it is locked.",
+        "START": "Begin filling it in.",
+        "SUBMIT": "Hand it to a lead for approval.",
+        "WITHDRAW": "Take a submission back.",
+        "REQUEST_CHANGES": "Send a submission back with a comment.",
+        "APPROVE": "Approve the current content.",
+        "APPROVE_AGAIN": "Approve content that moved under an override; the mutation is `approve`.",
+        "GENERATE_PAYLOAD": "Make its provisioning payload.",
+        "TRIGGER_PROVISIONING": "Release the latest payload.",
+        "COMPLETE": "Complete it by hand.",
+        "BLOCK": "Note that something outside stands in the way.",
+        "UNBLOCK": "Go on after a block.",
+        "CANCEL": "Give it up.",
+        "REOPEN": "Take it up again.",
+    },
+)

@@ -23,7 +23,7 @@ class Problem:
     @classmethod
     def is_type_of(cls, value: Any, _info: GraphQLResolveInfo[Any]) -> bool:
         """Whether a refusal is of this kind."""
-        return type(value) is REFUSAL_OF_PROBLEM[cls.__name__]
+        return type(value.refusal) is REFUSAL_OF_PROBLEM[cls.__name__]
 
 
 @strawberry.type(description="The location is locked; editing it takes an override.")

@@ -8,6 +8,7 @@ from app.domain.vocabulary import DeviceBrand
 from graphql_schema.connections import Connection
 from graphql_schema.fields import After, First, Identifier, argument, computed
 from graphql_schema.inputs import ApprovalFilter, AuditLogFilter, LocationFilter, ProvisioningPayloadFilter
+from graphql_schema.problems import Issue
 from graphql_schema.types import (
     Account,
     Approval,
@@ -17,11 +18,12 @@ from graphql_schema.types import (
     Node,
     OnboardingSession,
     ProvisioningPayload,
+    Review,
     Viewer,
 )
 from permissions.guards import CanViewTypeOfId, can, guarded
 from permissions.matrix import Action
-from resolvers import lists, objects, paging
+from resolvers import judging, lists, objects
 from resolvers import viewer as viewer_resolvers
 from resolvers.context import Info
 from resolvers.lists import LocationOrder
@@ -52,7 +54,7 @@ class Query:
     async def accounts(
         self, info: Info, first: First = DEFAULT_PAGE, after: After = None
     ) -> Connection[Account] | None:
-        return page(await lists.accounts(info, first, after))
+        return found(await lists.accounts(info, first, after))
 
     @strawberry.field(
         description="An account. NOT_FOUND, and null, when it is missing or out of reach.", extensions=VIEW_ACCOUNTS
@@ -79,7 +81,7 @@ class Query:
         filter: Annotated[LocationFilter | None, argument("Which to list; null for all.")] = None,
         order_by: Annotated[LocationOrder, argument("In which order.")] = LocationOrder.NAME,
     ) -> Connection[Location] | None:
-        return page(await lists.locations(info, first, after, order_by, **conditions(filter)))
+        return found(await lists.locations(info, first, after, order_by, **conditions(filter)))
 
     @strawberry.field(
         description="An onboarding session. NOT_FOUND, and null, when it is missing or out of reach.",
@@ -89,6 +91,20 @@ class Query:
         row: OnboardingSession = await objects.by_type(info, "OnboardingSession", id)
         return row
 
+    @strawberry.field(
+        description="Every finding about a location's content, all at once; the submission asks the same rules.",
+        extensions=VIEW_LOCATIONS,
+    )
+    async def readiness(self, info: Info, location_id: Identifier) -> list[Issue] | None:
+        return found(await judging.readiness(info, location_id))
+
+    @strawberry.field(
+        description="What a lead approves: the current content's digest, and what is new since the last approval.",
+        extensions=VIEW_LOCATIONS,
+    )
+    async def review(self, info: Info, location_id: Identifier) -> Review | None:
+        return found(await judging.review(info, location_id))
+
     @strawberry.field(description="Requests for approval in reach, newest first.", extensions=VIEW_LOCATIONS)
     async def approvals(
         self,
@@ -97,7 +113,7 @@ class Query:
         after: After = None,
         filter: Annotated[ApprovalFilter | None, argument("Which to list; null for all.")] = None,
     ) -> Connection[Approval] | None:
-        return page(await lists.approvals(info, first, after, **conditions(filter)))
+        return found(await lists.approvals(info, first, after, **conditions(filter)))
 
     @strawberry.field(
         description="A provisioning payload. NOT_FOUND, and null, when it is missing or out of reach.",
@@ -119,7 +135,7 @@ class Query:
         after: After = None,
         filter: Annotated[ProvisioningPayloadFilter | None, argument("Which to list; null for all.")] = None,
     ) -> Connection[ProvisioningPayload] | None:
-        return page(await lists.payloads(info, first, after, **conditions(filter)))
+        return found(await lists.payloads(info, first, after, **conditions(filter)))
 
     @strawberry.field(description="The audit trail, newest first. Leads only.", extensions=VIEW_AUDIT)
     async def audit_log(
@@ -129,7 +145,7 @@ class Query:
         after: After = None,
         filter: Annotated[AuditLogFilter | None, argument("Which to list; null for all.")] = None,
     ) -> Connection[AuditEntry] | None:
-        return page(await lists.audit_entries(info, first, after, **conditions(filter)))
+        return found(await lists.audit_entries(info, first, after, **conditions(filter)))
 
     @strawberry.field(description="The device catalogue.", extensions=VIEW_CATALOGUE)
     async def device_models(
@@ -139,12 +155,12 @@ class Query:
         after: After = None,
         brand: Annotated[DeviceBrand | None, argument("Of this maker; null for all.")] = None,
     ) -> Connection[DeviceModel] | None:
-        return page(await lists.device_models(info, first, after, brand))
+        return found(await lists.device_models(info, first, after, brand))
 
 
-def page(connection: paging.Connection) -> Any:
-    """The resolver's page, which stands for a connection of whatever the field's annotation says."""
-    return connection
+def found(value: Any) -> Any:
+    """A row or value, which stands for whatever type the field's annotation says."""
+    return value
 
 
 def conditions(filter: Any) -> dict[str, Any]:

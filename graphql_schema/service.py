@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.db.reading import Reading
 from app.domain.viewer import Viewer
 from app.execution.limits import DocumentLimits, DocumentTooComplex
 from app.execution.price import PriceRules, check_price
+from app.operations.desk import Desk
 from graphql_schema import errors
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused
@@ -65,12 +67,15 @@ class Service:
         limits: DocumentLimits,
         prices: PriceRules,
         deadline_seconds: float,
+        self_approval_allowed: bool,
     ) -> None:
         self._schema = schema
         self._database = database
         self._watch = watch
         self._prices = prices
         self._deadline_seconds = deadline_seconds
+        self._timeout_ms = int(deadline_seconds * 1000)
+        self._self_approval_allowed = self_approval_allowed
         self._documents = Documents(schema, limits=limits, prices=prices)
 
     async def answer(self, request: Request) -> Answer:
@@ -95,27 +100,52 @@ class Service:
             raise RequestRefused([errors.refused("METHOD_NOT_ALLOWED", GraphQLError("GET runs queries only."))])
         price = self._checked_price(operation, request)
         with self._watch.observe("operation", operation.name or "", {"graphql.operation.type": operation.type.value}):
-            result = await self._execute(prepared, request)
+            result = await self._execute(prepared, operation, request)
         return self._formatted(result, request, price)
 
-    async def _execute(self, prepared: Prepared, request: Request) -> ExecutionResult:
-        milliseconds = int(self._deadline_seconds * 1000)
+    async def _execute(self, prepared: Prepared, operation: Operation, request: Request) -> ExecutionResult:
+        """Run the operation: a query on one snapshot, a mutation's fields each on one that follows its commit."""
+        async with AsyncExitStack() as stack:
+            reading = await self._open_reading(request, stack)
+            context = Context(
+                viewer=reading.viewer,
+                desk=self._desk(request),
+                open_reading=lambda: self._open_reading(request, stack),
+                current=reading,
+            )
+            if operation.type is OperationType.MUTATION:
+                await stack.aclose()
+                context.current = None
+            result = execute(
+                self._schema,
+                prepared.document,
+                context_value=context,
+                variable_values=dict(request.variables or {}),
+                operation_name=request.operation_name,
+            )
+            return result if isinstance(result, ExecutionResult) else await result
+
+    async def _open_reading(self, request: Request, stack: AsyncExitStack) -> Reading:
+        """A reading of a new snapshot, in place of the one before."""
+        await stack.aclose()
+        snapshot = self._database.snapshot(request.subject, timeout_ms=self._timeout_ms)
         try:
-            async with self._database.snapshot(request.subject, timeout_ms=milliseconds) as transaction:
-                self._check_identity(transaction.viewer, request)
-                reading = Reading(transaction, self._watch.observe)
-                result = execute(
-                    self._schema,
-                    prepared.document,
-                    context_value=Context(transaction.viewer, reading, request.request_id),
-                    variable_values=dict(request.variables or {}),
-                    operation_name=request.operation_name,
-                )
-                return result if isinstance(result, ExecutionResult) else await result
+            transaction = await stack.enter_async_context(snapshot)
         except UnknownUser as error:
-            kind = "suspended_user" if isinstance(error, SuspendedUser) else "unknown_user"
-            self._watch.security_event(kind, error.user_id if isinstance(error, SuspendedUser) else None)
+            suspended = error.user_id if isinstance(error, SuspendedUser) else None
+            self._watch.security_event("suspended_user" if suspended else "unknown_user", suspended)
             raise
+        self._check_identity(transaction.viewer, request)
+        return Reading(transaction, self._watch.observe)
+
+    def _desk(self, request: Request) -> Desk:
+        return Desk(
+            database=self._database,
+            subject=request.subject,
+            request_id=request.request_id,
+            timeout_ms=self._timeout_ms,
+            self_approval_allowed=self._self_approval_allowed,
+        )
 
     def _checked_price(self, operation: Operation, request: Request) -> int:
         price = operation.price.given(request.variables or {})

@@ -17,6 +17,7 @@ from app.domain.vocabulary import (
     CallTarget,
     ContactPurpose,
     DeviceBrand,
+    LocationAction,
     LocationStatus,
     PayloadState,
     ReceiptKind,
@@ -25,9 +26,10 @@ from app.domain.vocabulary import (
     UserStatus,
 )
 from graphql_schema.fields import column, computed
+from graphql_schema.problems import Issue
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers import parts
+from resolvers import judging, parts
 from resolvers import viewer as viewer_resolvers
 from resolvers.relations import many, one, part
 
@@ -331,6 +333,31 @@ class DeviceModel(Node):
     revision: int = column("Counts the entry's changes.")
 
 
+@strawberry.type(description="One field that differs between two contents.")
+class ContentChange:
+    path: str = column("JSON pointer (RFC 6901); rows are named by their ids.")
+    before: JSON | None = column("The last approved value; null when it was empty or there was none.")
+    after: JSON | None = column("The current value; null when it is empty or gone.")
+
+
+@strawberry.type(description="What a lead approves: the content by its digest, and what is new in it.")
+class Review:
+    revision: int = column("The location's revision that was read.")
+    digest: str = column("SHA-256, in hex, of the current content; sent back as `expectedDigest`.")
+    changes: list[ContentChange] = column("Every field that differs from the last approved content, by path.")
+    request: Approval | None = one(
+        tables.approval.c.id, "The open request for approval; null when there is none.", key="request_id"
+    )
+    location: "Location | None" = one(tables.location.c.id, "The location.", key="location_id")
+
+
+@strawberry.type(description="Whether the viewer may do something to a location, by the rules that guard the mutation.")
+class ViewerAction:
+    action: LocationAction = column("What to do.")
+    allowed: bool = column("Whether the mutation would be taken, given valid input.")
+    reason: str | None = column("FORBIDDEN or the code of the problem that it would meet; null when allowed.")
+
+
 @strawberry.type(description="A place whose telephones are being rolled out, with everything that takes.")
 class Location(Node):
     name: str = column("The location's name.")
@@ -358,6 +385,12 @@ class Location(Node):
     )
     session: OnboardingSession | None = one(
         tables.onboarding_session.c.location_id, "The open onboarding session; null when there is none.", key="id"
+    )
+    readiness: list[Issue] = computed(
+        judging.readiness_of, "Every finding about the content, all at once; the submission asks the same rules."
+    )
+    viewer_actions: list[ViewerAction] = computed(
+        judging.viewer_actions_of, "What the viewer may do to it at this moment, and why not."
     )
     approvals: list[Approval] = many(
         tables.approval.c.location_id, "The newest 100 requests for approval, newest first."

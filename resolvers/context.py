@@ -1,5 +1,6 @@
 """What every resolver is given beside its arguments."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,15 +8,30 @@ from strawberry.types import Info as StrawberryInfo
 
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
+from app.operations.desk import Desk
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Context:
-    """One request: who asks, what they read from, and the id that ties logs, spans and audit entries together."""
+    """One request: who asks, what they read from, where they write, and the id that ties logs and audit together.
+
+    The reading of a mutation is renewed after each root field's commit, so that no cache outlives a write.
+    """
 
     viewer: Viewer
-    reading: Reading
-    request_id: str
+    desk: Desk
+    open_reading: Callable[[], Awaitable[Reading]]
+    current: Reading | None = None
+
+    @property
+    def reading(self) -> Reading:
+        """The snapshot to read from."""
+        assert self.current is not None, "a mutation reads after it has written"  # noqa: S101 - see renew_reading
+        return self.current
+
+    async def renew_reading(self) -> None:
+        """Read from a new snapshot from here on."""
+        self.current = await self.open_reading()
 
 
 Info = StrawberryInfo[Context, Any]

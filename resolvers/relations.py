@@ -4,8 +4,9 @@ from operator import attrgetter
 from typing import Any
 
 import strawberry
-from sqlalchemy import Column
+from sqlalchemy import Column, Table
 
+from app.db import tables
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.context import Info
@@ -43,3 +44,17 @@ def part(description: str) -> Any:
 
 def _guards(needs: Action | None) -> list[Any]:
     return guarded(can(needs)) if needs else []
+
+
+def named(table: Table, description: str) -> Any:
+    """A field of a mutation's payload: the object that the mutation named by its table, or null."""
+    kind = _NAMES.get(table, table.name)
+
+    async def row(root: strawberry.Parent[Any], info: Info) -> Any:
+        wanted = root.ids.get(kind)
+        return None if wanted is None else await info.context.reading.one(table.c.id).load(wanted)
+
+    return strawberry.field(resolver=row, description=description)
+
+
+_NAMES = {tables.provisioning_payload: "payload"}

@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -82,16 +83,8 @@ async def _run(url: str, *statements: str) -> None:
 @pytest.fixture(scope="session")
 async def database() -> AsyncIterator[TestDatabase]:
     """This worker's database."""
-    name = f"turnup_test_{uuid4().hex[:12]}"
-    owner_url = os.environ[OWNER_URL]
-    await _run(
-        owner_url,
-        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}",
-        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
-        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
-    )
-    yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
-    await _run(owner_url, f"DROP DATABASE {name} WITH (FORCE)")
+    async with _own_database() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +102,7 @@ def settings(database: TestDatabase, home: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-async def client(settings: Settings) -> AsyncIterator[Client]:
+async def client(settings: Settings, database: TestDatabase) -> AsyncIterator[Client]:
     """A client of the real app, on this worker's database."""
     app = create_app(settings)
     transport = httpx.ASGITransport(app)
@@ -117,7 +110,36 @@ async def client(settings: Settings) -> AsyncIterator[Client]:
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
     ):
-        yield Client(http, DevelopmentIssuer.load_or_create(settings.home))
+        yield Client(http, DevelopmentIssuer.load_or_create(settings.home), database)
+
+
+@pytest.fixture
+async def own_client(home: Path) -> AsyncIterator[Client]:
+    """A client of the real app on a database that this test has for itself, with the demo data as it was."""
+    async with _own_database() as own:
+        app = create_app(Settings(database_url=SecretStr(own.app_url), home=home))
+        transport = httpx.ASGITransport(app)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
+        ):
+            yield Client(http, DevelopmentIssuer.load_or_create(home), own)
+
+
+@asynccontextmanager
+async def _own_database() -> AsyncIterator[TestDatabase]:
+    name = f"turnup_test_{uuid4().hex[:12]}"
+    owner_url = os.environ[OWNER_URL]
+    await _run(
+        owner_url,
+        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}",
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
+    )
+    try:
+        yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
+    finally:
+        await _run(owner_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def rows_of(content: LocationContent, new_id: Any) -> Iterable[TableRow]:
     """Every child row of a content; `new_id(type name)` makes ids for the rows that the content does not name."""
     key = {"account_id": content.account_id, "location_id": content.location_id}
     for position, contact in enumerate(content.contacts):
-        yield tables.contact, {**key, "position": position, **_fields(contact)}
+        yield tables.contact, {**key, **_fields(contact), "position": position}
     if content.phone_system is not None:
         yield tables.phone_system, {**key, **_fields(content.phone_system)}
     for device in content.devices:

@@ -87,6 +87,18 @@ class Transaction:
         build = statement.build
         return [build(*record) for record in records]
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the block wrote when it raises; the transaction goes on."""
+        await self._connection.execute("SAVEPOINT attempt")
+        try:
+            yield
+        except BaseException:
+            if not self._connection.is_closed():
+                await self._connection.execute("ROLLBACK TO SAVEPOINT attempt")
+            raise
+        await self._connection.execute("RELEASE SAVEPOINT attempt")
+
     async def fetch_one(self, statement: Statement, **values: Any) -> Any | None:
         """The first row of a statement, or None."""
         rows = await self.fetch(statement, **values)

@@ -1,7 +1,8 @@
 """A reading: connection, snapshot and loaders as one value, alive as long as one response is being gathered."""
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, TypeVar
 
 from sqlalchemy import Column
 
@@ -10,16 +11,19 @@ from app.db.loaders import ManyLoader, OneLoader
 from app.db.statements import Statement
 from app.domain.viewer import Scope, Viewer
 
+T = TypeVar("T")
+
 
 class Reading:
     """What resolvers read from. Statements run one after another, however many resolvers ask at once."""
 
-    __slots__ = ("_lock", "_many", "_observe", "_one", "_transaction")
+    __slots__ = ("_kept", "_lock", "_many", "_observe", "_one", "_transaction")
 
     def __init__(self, transaction: Transaction, observe: Observer) -> None:
         self._transaction = transaction
         self._observe = observe
         self._lock = asyncio.Lock()
+        self._kept: dict[Hashable, Any] = {}
         self._one: dict[Column[Any], OneLoader] = {}
         self._many: dict[Column[Any], ManyLoader] = {}
 
@@ -51,6 +55,14 @@ class Reading:
         if loader is None:
             loader = self._many[column] = ManyLoader(column, self._batch)
         return loader
+
+    async def once(self, key: Hashable, read: Callable[[Transaction], Awaitable[T]]) -> T:
+        """What `read` returns, read once for this key however many resolvers ask."""
+        async with self._lock:
+            if key not in self._kept:
+                self._kept[key] = await read(self._transaction)
+            found: T = self._kept[key]
+            return found
 
     async def _batch(self, statement: Statement, keys: list[str]) -> list[Any]:
         with self._observe("batch", statement.name, {"batch.size": len(keys)}):

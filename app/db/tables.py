@@ -612,6 +612,20 @@ field_change = Table(
     Index("ix_field_change_location_id_id", "location_id", "id"),
 )
 
+audit_incident = Table(
+    "audit_incident",
+    metadata,
+    _moment("minute"),
+    _text("action", default=None),
+    _text("code", default=None),
+    _ref("actor_id"),
+    _text("request_id", default=None),
+    _moment("first_at"),
+    Column("count", Integer, nullable=False, server_default="1"),
+    PrimaryKeyConstraint("minute", "action", "code", "actor_id"),
+    CheckConstraint("action IN ('ROLE_DENIED', 'SECURITY_EVENT')", name="action_known"),
+)
+
 idempotency_key = Table(
     "idempotency_key",
     metadata,

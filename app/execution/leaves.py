@@ -108,7 +108,7 @@ def names_of(table: Mapping[Any, str], nullable: bool) -> dict[Any, str | None]:
 
 
 class PlainClasses(dict[type, bool]):
-    """By class of a value: whether it is an ordinary value, not null, no exception and nothing to await."""
+    """By class of a value: whether it is an ordinary value: not null, no exception, nothing to await or to call."""
 
     def __missing__(self, class_: type) -> bool:
         if len(self) >= 4096:  # classes made at run time must not pile up
@@ -117,6 +117,7 @@ class PlainClasses(dict[type, bool]):
             issubclass(class_, BaseException | GeneratorType | type(None) | type(Undefined))
             or hasattr(class_, "__await__")
             or hasattr(class_, "__getattr__")
+            or any("__call__" in vars(base) for base in class_.__mro__)
         )
         return plain
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any
 
 from graphql import (
+    DefinitionNode,
     DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLField,
     GraphQLLeafType,
     GraphQLObjectType,
@@ -214,11 +217,19 @@ class _Facts:
         self.conditions: set[str] = set()
         self.directives: set[str] = set()
         self.fields: set[str] = set()
-        nodes: list[Any] = list(document.definitions)
+        self.spreads: dict[str, set[str]] = {}
+        for definition in document.definitions:
+            self._walk(definition)
+
+    def _walk(self, definition: DefinitionNode) -> None:
+        spreads = self.spreads.setdefault(getattr(getattr(definition, "name", None), "value", ""), set())
+        nodes: list[Any] = [definition]
         while nodes:
             node = nodes.pop()
             if isinstance(node, FieldNode):
                 self.fields.add(node.name.value)
+            elif isinstance(node, FragmentSpreadNode):
+                spreads.add(node.name.value)
             for directive in getattr(node, "directives", None) or ():
                 self._note(directive)
             if selected := getattr(node, "selection_set", None):
@@ -255,6 +266,16 @@ def _why_declined(
         "incremental delivery": bool(schema.get_directive("defer") or schema.get_directive("stream")),
         "directive": bool(facts.directives & _UNPLANNED),
         "introspection": bool(facts.fields & {"__schema", "__type"}),
+        "fragment cycle": _has_cycle(facts.spreads),
         "fragment variables": any(node.variable_definitions for node in fragments.values()),
     }
     return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _has_cycle(spreads: Mapping[str, set[str]]) -> bool:
+    """Validation refuses these; unvalidated, they would be followed as long as the data goes on."""
+    try:
+        TopologicalSorter(spreads).prepare()
+    except CycleError:
+        return True
+    return False

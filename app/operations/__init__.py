@@ -1,1 +1,1 @@
-"""Use cases, one verb a file; each owns one transaction."""
+"""Use cases, one verb a file. Each decides from a dossier what is to change; the frame locks, applies and commits."""

@@ -48,25 +48,25 @@ mutation Acknowledge($id: ID!, $digest: String!) {
 """
 
 
-async def test_from_a_customers_edit_to_a_partners_receipt(client: Client) -> None:
-    before = await client.ask('{ node(id: "phone-1") { ... on Device { revision } } }', CUSTOMER)
+async def test_from_a_customers_edit_to_a_partners_receipt(own_client: Client) -> None:
+    before = await own_client.ask('{ node(id: "phone-1") { ... on Device { revision } } }', CUSTOMER)
     revision = before.data["node"]["revision"]
-    edited = await client.ask(EDIT, CUSTOMER, device="phone-1", revision=revision, label="Front desk")
+    edited = await own_client.ask(EDIT, CUSTOMER, device="phone-1", revision=revision, label="Front desk")
     assert edited.data["editDevice"]["problems"] == []
     assert edited.data["editDevice"]["device"] == {"label": "Front desk", "revision": revision + 1}
 
-    submitted = (await client.ask(SUBMIT, CUSTOMER)).data["submitOnboarding"]
+    submitted = (await own_client.ask(SUBMIT, CUSTOMER)).data["submitOnboarding"]
     assert submitted["problems"] == []
     assert submitted["location"] == {
         "status": "PENDING_APPROVAL",
         "session": {"submittedBy": {"name": "Alice Johnson"}},
     }
 
-    review = (await client.ask(REVIEW, LEAD)).data["review"]
+    review = (await own_client.ask(REVIEW, LEAD)).data["review"]
     assert review["digest"] == submitted["approval"]["digest"]
     assert {"path": "/devices/phone-1/label", "after": "Front desk"} in review["changes"]
 
-    approved = (await client.ask(APPROVE, LEAD, digest=review["digest"])).data["approve"]
+    approved = (await own_client.ask(APPROVE, LEAD, digest=review["digest"])).data["approve"]
     assert approved == {
         "location": {"status": "APPROVED"},
         "approval": {
@@ -78,19 +78,19 @@ async def test_from_a_customers_edit_to_a_partners_receipt(client: Client) -> No
         "problems": [],
     }
 
-    generated = (await client.ask(GENERATE, LEAD)).data["generatePayload"]
+    generated = (await own_client.ask(GENERATE, LEAD)).data["generatePayload"]
     assert (generated["problems"], generated["payload"]["state"]) == ([], "GENERATED")
-    assert (await client.ask(POLL, PARTNER)).data["provisioningPayloads"]["nodes"] == []
-    again = (await client.ask(GENERATE, LEAD)).data["generatePayload"]
+    assert (await own_client.ask(POLL, PARTNER)).data["provisioningPayloads"]["nodes"] == []
+    again = (await own_client.ask(GENERATE, LEAD)).data["generatePayload"]
     assert again == {**generated, "replayed": True}
 
-    triggered = (await client.ask(TRIGGER, LEAD)).data["triggerProvisioning"]
+    triggered = (await own_client.ask(TRIGGER, LEAD)).data["triggerProvisioning"]
     assert triggered == {"location": {"status": "PROVISIONING"}, "payload": {"state": "RELEASED"}, "problems": []}
 
-    (payload,) = (await client.ask(POLL, PARTNER)).data["provisioningPayloads"]["nodes"]
+    (payload,) = (await own_client.ask(POLL, PARTNER)).data["provisioningPayloads"]["nodes"]
     digest = hashlib.sha256(as_rfc_8785(payload["document"])).hexdigest()
     assert digest == payload["documentDigest"]
-    acknowledged = await client.ask(ACKNOWLEDGE, PARTNER, id=payload["id"], digest=digest)
+    acknowledged = await own_client.ask(ACKNOWLEDGE, PARTNER, id=payload["id"], digest=digest)
     assert acknowledged.data["acknowledgePayload"] == {
         "payload": {
             "state": "ACKNOWLEDGED",
@@ -99,9 +99,9 @@ async def test_from_a_customers_edit_to_a_partners_receipt(client: Client) -> No
         "problems": [],
     }
 
-    done = await client.ask('{ location(id: "location-1") { status livePayload { id } } }', LEAD)
+    done = await own_client.ask('{ location(id: "location-1") { status livePayload { id } } }', LEAD)
     assert done.data["location"] == {"status": "COMPLETED", "livePayload": {"id": payload["id"]}}
-    late = await client.ask(EDIT, CUSTOMER, device="phone-1", revision=revision + 1, label="Too late")
+    late = await own_client.ask(EDIT, CUSTOMER, device="phone-1", revision=revision + 1, label="Too late")
     assert late.data["editDevice"] == {
         "device": None,
         "location": None,

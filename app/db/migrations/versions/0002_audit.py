@@ -49,6 +49,12 @@ FUNCTIONS = {
     "audit_write(text, text, text, text, text, jsonb, jsonb)": False,
     "audit_capture()": False,
     "audit_check()": False,
+    "audit_count(text, text, text, text)": True,
+    "audit_settle()": True,
+    "audit_baseline()": False,
+    "audit_blank(text, text, text, text, text[])": False,
+    "audit_erase(text, text, text)": False,
+    "audit_erase_reason(text, text)": False,
 }
 
 
@@ -63,11 +69,21 @@ def upgrade() -> None:
             f'CREATE TRIGGER audit_capture AFTER INSERT OR UPDATE OR DELETE ON turnup."{table}" '
             f"FOR EACH ROW WHEN ({WATCHED}) EXECUTE FUNCTION turnup.audit_capture({listed})"
         )
+    for statement in (
+        "ALTER TABLE turnup.audit_incident ENABLE ROW LEVEL SECURITY",
+        "ALTER TABLE turnup.audit_incident FORCE ROW LEVEL SECURITY",
+        "GRANT ALL ON turnup.audit_incident TO turnup_definer",
+        "CREATE POLICY definer ON turnup.audit_incident TO turnup_definer USING (true) WITH CHECK (true)",
+    ):
+        op.execute(statement)
     hand_over()
+    op.execute("SET LOCAL ROLE turnup_definer")
+    op.execute("SELECT turnup.audit_baseline()")
+    op.execute("RESET ROLE")
 
 
 def hand_over() -> None:
-    """Make the definer the functions' owner, and let the app's role call the two that it may."""
+    """Make the definer the functions' owner, and let the app's role call those that it may."""
     op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
     for function in FUNCTIONS:
         op.execute(f"ALTER FUNCTION turnup.{function} OWNER TO turnup_definer")

@@ -29,6 +29,19 @@ ALTER TABLE turnup.field_change
 
 CREATE INDEX ix_field_change_location_id_id ON turnup.field_change (location_id, id);
 
+-- Denials and security events of the running minute, counted until their minute is over and they are entered.
+CREATE TABLE turnup.audit_incident (
+    minute TIMESTAMP WITH TIME ZONE NOT NULL,
+    action TEXT NOT NULL,
+    code TEXT NOT NULL,
+    actor_id TEXT COLLATE "C" NOT NULL,
+    request_id TEXT NOT NULL,
+    first_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    count INTEGER DEFAULT '1' NOT NULL,
+    CONSTRAINT pk_audit_incident PRIMARY KEY (minute, action, code, actor_id),
+    CONSTRAINT ck_audit_incident_action_known CHECK (action IN ('ROLE_DENIED', 'SECURITY_EVENT'))
+);
+
 -- A value as it enters a hash: its presence, its length in four bytes, its bytes.
 CREATE FUNCTION turnup.audit_framed(value bytea) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -129,7 +142,7 @@ BEGIN
             WHERE e.number IS NULL AND e.chain = next_chain AND e.action <> 'UNCOVERED' ORDER BY e.ordinal
         LOOP
             IF entry.outcome = 'REFUSED' AND EXISTS (
-                SELECT FROM turnup.field_change c WHERE c.entry_id = entry.id
+                SELECT FROM turnup.field_change c WHERE c.entry_id = entry.id AND c.table_name <> 'incident'
             ) THEN
                 RAISE EXCEPTION 'entry % was refused but changed something', entry.id
                     USING ERRCODE = 'AU003', CONSTRAINT = 'audit_refused_changes_nothing';
@@ -296,3 +309,235 @@ $$;
 
 CREATE CONSTRAINT TRIGGER audit_sealed AFTER INSERT ON turnup.audit_entry
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION turnup.audit_check();
+
+-- Count a denial or a security event, and enter those whose minute is over.
+CREATE FUNCTION turnup.audit_count(
+    incident_action text, incident_code text, incident_actor text, incident_request text
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+    INSERT INTO turnup.audit_incident AS i (minute, action, code, actor_id, request_id, first_at)
+    VALUES (date_trunc('minute', clock_timestamp()), incident_action, incident_code, incident_actor, incident_request,
+            clock_timestamp())
+    ON CONFLICT (minute, action, code, actor_id) DO UPDATE SET count = i.count + 1;
+    PERFORM turnup.audit_settle();
+END
+$$;
+
+-- Enter every incident whose minute is over: one entry on the chain `system`, with the count.
+CREATE FUNCTION turnup.audit_settle() RETURNS integer
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    incident turnup.audit_incident;
+    entry text;
+    salt bytea;
+    settled integer := 0;
+BEGIN
+    FOR incident IN
+        SELECT * FROM turnup.audit_incident i WHERE i.minute < date_trunc('minute', clock_timestamp())
+        ORDER BY i.first_at FOR UPDATE SKIP LOCKED
+    LOOP
+        DELETE FROM turnup.audit_incident i
+        WHERE (i.minute, i.action, i.code, i.actor_id)
+            = (incident.minute, incident.action, incident.code, incident.actor_id);
+        entry := 'entry_' || replace(gen_random_uuid()::text, '-', '');
+        salt := uuid_send(gen_random_uuid());
+        INSERT INTO turnup.audit_entry (id, chain, action, outcome, code, actor_id, actor_role, request_id, occurred_at)
+        VALUES (entry, 'system', incident.action, 'REFUSED', incident.code, incident.actor_id,
+                (SELECT u.role FROM turnup."user" u WHERE u.id = incident.actor_id),
+                incident.request_id, incident.first_at);
+        INSERT INTO turnup.field_change (entry_id, table_name, row_id, field, after, after_salt, after_hash)
+        VALUES (entry, 'incident', entry, 'count', to_jsonb(incident.count), salt,
+                turnup.audit_salted(salt, to_jsonb(incident.count)::text));
+        settled := settled + 1;
+    END LOOP;
+    IF settled > 0 THEN
+        PERFORM turnup.audit_seal();
+    END IF;
+    RETURN settled;
+END
+$$;
+
+-- Enter every row of the tracked tables as it stands, where a trail begins on data that was there before it.
+CREATE FUNCTION turnup.audit_baseline() RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET enable_seqscan = off
+AS $$
+DECLARE
+    tracked record;
+    account text;
+BEGIN
+    PERFORM set_config('turnup.system_action', 'BASELINE', true);
+    FOR tracked IN
+        SELECT c.relname AS name, string_to_array(encode(t.tgargs, 'escape'), '\000') AS arguments
+        FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE t.tgname = 'audit_capture' AND n.nspname = 'turnup' ORDER BY c.relname
+    LOOP
+        account := CASE tracked.name WHEN 'account' THEN 'id' ELSE 'account_id' END;
+        EXECUTE format(
+            'SELECT turnup.audit_write($1, concat_ws(''/'', r ->> $4, r ->> $5), coalesce(r ->> $2, ''system''),'
+            ' r ->> $6, r ->> $3, NULL, r) FROM (SELECT to_jsonb(t) AS r FROM turnup.%I t) rows', tracked.name)
+        USING tracked.name, tracked.arguments[1], tracked.arguments[2], tracked.arguments[3],
+              nullif(tracked.arguments[4], ''), account;
+    END LOOP;
+    PERFORM turnup.audit_seal(), set_config('turnup.system_action', '', true);
+END
+$$;
+
+-- Blank what matching changes hold: values and salts go, hashes stay, and an open entry lists each of them.
+CREATE FUNCTION turnup.audit_blank(
+    blanked_chain text, blanked_location text, blanked_table text, blanked_row text, fields text[]
+) RETURNS integer
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    blanked integer;
+BEGIN
+    WITH matching AS (
+        SELECT c.id, c.entry_id, c.account_id, c.location_id, c.before_salt, c.before_hash, c.after_salt, c.after_hash,
+               e.number || '/' || (SELECT count(*) FROM turnup.field_change b
+                                   WHERE b.entry_id = c.entry_id AND b.id <= c.id) AS place
+        FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
+        WHERE c.table_name = blanked_table AND c.row_id = blanked_row AND c.field = ANY (fields)
+          AND (blanked_location IS NULL OR c.location_id = blanked_location)
+          AND e.chain = blanked_chain AND e.number IS NOT NULL AND coalesce(c.before_salt, c.after_salt) IS NOT NULL
+    ), emptied AS (
+        UPDATE turnup.field_change c
+        SET before = NULL, before_salt = NULL, after = NULL, after_salt = NULL FROM matching m WHERE m.id = c.id
+    )
+    INSERT INTO turnup.field_change (entry_id, account_id, location_id, table_name, row_id, field, before_hash)
+    SELECT turnup.audit_entry_for(blanked_chain, NULL), m.account_id, m.location_id, 'field_change', m.place,
+           side.name, side.hash
+    FROM matching m
+    CROSS JOIN LATERAL (VALUES ('before', m.before_salt, m.before_hash), ('after', m.after_salt, m.after_hash))
+         AS side (name, salt, hash)
+    WHERE side.salt IS NOT NULL ORDER BY m.id, side.name;
+    GET DIAGNOSTICS blanked = ROW_COUNT;
+    RETURN blanked;
+END
+$$;
+
+-- Erase a person from history: a person or contact that was removed from its location, or a user (who is suspended
+-- and keeps an empty name). Returns how many values went, how many documents, and the payloads that keep theirs.
+CREATE FUNCTION turnup.audit_erase(
+    subject_table text, subject_row text, erase_reason text,
+    OUT erased_values integer, OUT erased_documents integer, OUT kept_payloads text[]
+)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+AS $$
+DECLARE
+    fields text[] := CASE subject_table
+        WHEN 'person' THEN ARRAY['first_name', 'last_name', 'email', 'mobile', 'mobile_e164']
+        WHEN 'contact' THEN ARRAY['name', 'email', 'phone', 'e164']
+        WHEN 'user' THEN ARRAY['name', 'email', 'subject'] END;
+    member text := CASE subject_table WHEN 'person' THEN 'people' WHEN 'contact' THEN 'contacts' END;
+    still_there boolean;
+    subject_chain text;
+    subject_location text;
+    needles text[];
+    document record;
+BEGIN
+    erased_values := 0;
+    erased_documents := 0;
+    kept_payloads := '{}';
+    IF fields IS NULL THEN
+        RAISE EXCEPTION 'there is nobody to erase in the table %', subject_table USING ERRCODE = 'AU004';
+    END IF;
+    IF subject_table <> 'user' THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM turnup.%I WHERE id = $1)', subject_table)
+        INTO still_there USING subject_row;
+        IF still_there THEN
+            RAISE EXCEPTION '% is still there: remove it from its location first', subject_row USING ERRCODE = 'AU005';
+        END IF;
+    END IF;
+    SELECT e.chain, c.location_id INTO subject_chain, subject_location
+    FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
+    WHERE c.table_name = subject_table AND c.row_id = subject_row ORDER BY c.id DESC LIMIT 1;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the trail knows no % called %', subject_table, subject_row USING ERRCODE = 'AU004';
+    END IF;
+    PERFORM set_config('turnup.erasing', 'on', true),
+            turnup.audit_open('entry_' || replace(gen_random_uuid()::text, '-', ''), subject_chain, 'ERASE',
+                              NULL, '', erase_reason, NULL, 'APPLIED', NULL);
+    SELECT coalesce(array_agg(DISTINCT v.value::text), '{}') INTO needles
+    FROM turnup.field_change c CROSS JOIN LATERAL (VALUES (c.before), (c.after)) AS v (value)
+    WHERE c.table_name = subject_table AND c.row_id = subject_row AND c.field = ANY (fields)
+      AND jsonb_typeof(v.value) = 'string' AND length(v.value #>> '{}') > 3;
+    needles := needles || to_jsonb(subject_row)::text;
+    erased_values := turnup.audit_blank(subject_chain, subject_location, subject_table, subject_row, fields);
+    IF subject_table = 'user' THEN
+        UPDATE turnup."user" u
+        SET name = '', email = u.id || '@erased.invalid', subject = 'erased:' || u.id, status = 'SUSPENDED',
+            revision = u.revision + 1, updated_at = now()
+        WHERE u.id = subject_row;
+    END IF;
+    IF member IS NOT NULL THEN
+        -- What approvals remember of the person goes; that there was somebody stays.
+        FOR document IN
+            SELECT a.id, a.content #> ARRAY[member, subject_row] AS remembered FROM turnup.approval a
+            WHERE a.location_id = subject_location AND a.content #> ARRAY[member, subject_row] IS NOT NULL
+            ORDER BY a.id FOR UPDATE
+        LOOP
+            erased_values := erased_values
+                + turnup.audit_blank(subject_chain, subject_location, 'approval', document.id,
+                                     ARRAY['content']);
+            UPDATE turnup.approval a
+            SET content = jsonb_set(a.content, ARRAY[member, subject_row], (
+                SELECT jsonb_object_agg(k.key, CASE WHEN jsonb_typeof(k.value) = 'string' AND k.key <> 'purpose'
+                                                    THEN 'null'::jsonb ELSE k.value END)
+                FROM jsonb_each(document.remembered) k))
+            WHERE a.id = document.id;
+        END LOOP;
+        FOR document IN
+            SELECT p.id, p.state IN ('GENERATED', 'RELEASED') OR l.live_payload_id IS NOT DISTINCT FROM p.id AS kept
+            FROM turnup.provisioning_payload p JOIN turnup.location l ON l.id = p.location_id
+            WHERE p.location_id = subject_location AND p.document <> ''
+              AND EXISTS (SELECT FROM unnest(needles) n WHERE position(n IN p.document) > 0)
+            ORDER BY p.id FOR UPDATE OF p
+        LOOP
+            IF document.kept THEN
+                kept_payloads := kept_payloads || document.id;
+                CONTINUE;
+            END IF;
+            erased_values := erased_values
+                + turnup.audit_blank(subject_chain, subject_location, 'provisioning_payload',
+                                     document.id, ARRAY['document']);
+            UPDATE turnup.provisioning_payload p SET document = '' WHERE p.id = document.id;
+            erased_documents := erased_documents + 1;
+        END LOOP;
+    END IF;
+    PERFORM turnup.audit_seal(), set_config('turnup.erasing', '', true);
+END
+$$;
+
+-- Erase the reason that somebody wrote into an entry.
+CREATE FUNCTION turnup.audit_erase_reason(erased_entry text, erase_reason text) RETURNS void
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    entry turnup.audit_entry;
+BEGIN
+    SELECT * INTO entry FROM turnup.audit_entry e
+    WHERE e.id = erased_entry AND e.number IS NOT NULL AND e.reason IS NOT NULL FOR UPDATE;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION 'the entry % holds no reason', erased_entry USING ERRCODE = 'AU004';
+    END IF;
+    PERFORM turnup.audit_open('entry_' || replace(gen_random_uuid()::text, '-', ''), entry.chain, 'ERASE',
+                              NULL, '', erase_reason, NULL, 'APPLIED', NULL);
+    UPDATE turnup.audit_entry e SET reason = NULL, reason_salt = NULL WHERE e.id = erased_entry;
+    INSERT INTO turnup.field_change (entry_id, account_id, table_name, row_id, field, before_hash)
+    VALUES (turnup.audit_entry_for(entry.chain, NULL), entry.account_id, 'audit_entry', entry.number::text, 'reason',
+            entry.reason_hash);
+    PERFORM turnup.audit_seal();
+END
+$$;

@@ -1,0 +1,98 @@
+"""The bytes that hashes are taken of. `turnup.audit_encoded` in PostgreSQL writes the same ones.
+
+Every part is either of fixed length or framed (its presence, its length, its bytes), so that two different
+entries never have the same bytes. Values enter by their salted hashes, never themselves.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import NamedTuple
+
+VERSION = b"turnup.audit.1"
+GENESIS = bytes(32)
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+_MICROSECOND = timedelta(microseconds=1)
+_ABSENT = b"\x00"
+
+
+class Change(NamedTuple):
+    """One value before and after, each as PostgreSQL's text of its jsonb, with its salt and its hash."""
+
+    account_id: str | None
+    location_id: str | None
+    table_name: str
+    row_id: str
+    field: str
+    before: str | None
+    before_salt: bytes | None
+    before_hash: bytes | None
+    after: str | None
+    after_salt: bytes | None
+    after_hash: bytes | None
+
+
+class Entry(NamedTuple):
+    """One write or refused attempt, as it stands in a chain."""
+
+    id: str
+    chain: str
+    number: int
+    account_id: str | None
+    location_id: str | None
+    action: str
+    outcome: str
+    code: str | None
+    actor_id: str | None
+    actor_role: str | None
+    request_id: str
+    reason: str | None
+    reason_salt: bytes | None
+    reason_hash: bytes | None
+    override_id: str | None
+    occurred_at: datetime
+    previous_hash: bytes | None
+    hash: bytes
+
+
+def encoded(entry: Entry, changes: Sequence[Change]) -> bytes:
+    """The bytes of an entry with its changes in their order."""
+    micros = (entry.occurred_at - _EPOCH) // _MICROSECOND
+    parts = [
+        VERSION,
+        _text(entry.chain),
+        entry.number.to_bytes(8, "big", signed=True),
+        _framed(entry.previous_hash),
+        *map(_text, (entry.id, entry.account_id, entry.location_id, entry.action, entry.outcome, entry.code)),
+        *map(_text, (entry.actor_id, entry.actor_role, entry.request_id)),
+        _framed(entry.reason_hash),
+        _text(entry.override_id),
+        micros.to_bytes(8, "big", signed=True),
+        len(changes).to_bytes(8, "big", signed=True),
+    ]
+    parts.extend(_changes(changes))
+    return b"".join(parts)
+
+
+def salted(salt: bytes, value: str) -> bytes:
+    """The hash that stands for a value in the chain; salts are 16 bytes."""
+    return sha256(salt + value.encode()).digest()
+
+
+def _changes(changes: Iterable[Change]) -> Iterable[bytes]:
+    for change in changes:
+        yield _text(change.account_id)
+        yield _text(change.location_id)
+        yield _text(change.table_name)
+        yield _text(change.row_id)
+        yield _text(change.field)
+        yield _framed(change.before_hash)
+        yield _framed(change.after_hash)
+
+
+def _text(value: str | None) -> bytes:
+    return _ABSENT if value is None else _framed(value.encode())
+
+
+def _framed(value: bytes | None) -> bytes:
+    return _ABSENT if value is None else b"\x01" + len(value).to_bytes(4, "big") + value

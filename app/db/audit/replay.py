@@ -1,0 +1,164 @@
+"""Rebuild every tracked table from the trail in a scratch schema, and compare it with what stands there.
+
+Nothing is read but entries and their changes. Values that were erased, or never entered the trail, cannot be
+rebuilt: the first are counted and the rest of their row is compared, the second are compared by their hash.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Table
+
+from app.db import tables
+
+SCRATCH = "turnup_replay"
+UNAUDITED = "LOAD_UNAUDITED"
+# Why a table is not tracked.
+UNTRACKED = {
+    tables.audit_entry: "the trail itself",
+    tables.field_change: "the trail itself",
+    tables.chain_head: "the trail itself",
+    tables.audit_incident: "counts that are entered when their minute is over",
+    tables.idempotency_key: "a memory of answers for a day; what they answer for is tracked",
+}
+TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
+ON_SYSTEM = frozenset({tables.user, tables.grant, tables.grant_location, tables.device_model})
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that the trail and the table disagree about; `fields` are empty where one of them has no such row."""
+
+    table: str
+    row: str
+    why: str
+    fields: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """One line for people."""
+        return " ".join([f"{self.table} {self.row}: {self.why}", ", ".join(self.fields)]).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay found: rows rebuilt, erased values in them, accounts that were loaded unaudited and skipped."""
+
+    rows: int
+    erased: int
+    skipped: tuple[str, ...]
+    differences: tuple[Difference, ...]
+
+
+async def replay(owner_url: str, *, keep: bool = False, most: int = 20) -> Replayed:
+    """Rebuild and compare in one snapshot; at most `most` differences a table are named.
+
+    With `keep` the scratch schema stays. `owner_url` signs in as the owner, who may make a schema.
+    """
+    async with _scratch(owner_url, keep=keep) as connection:
+        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, UNAUDITED)]
+        await connection.execute(_LAST)
+        await connection.execute(_INDEX)
+        rows = 0
+        differences: list[Difference] = []
+        for table in TRACKED:
+            rows += await _rebuild(connection, table, skipped)
+            differences.extend(await _compared(connection, table, skipped, most))
+        erased = await connection.fetchval(_ERASED)
+    return Replayed(rows, erased, tuple(skipped), tuple(differences))
+
+
+@asynccontextmanager
+async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(owner_url, server_settings={"timezone": "UTC"})
+    transaction = connection.transaction(isolation="repeatable_read")
+    try:
+        await transaction.start()
+        await connection.execute(f"SET LOCAL client_min_messages = warning; DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
+        await connection.execute(f"CREATE SCHEMA {SCRATCH} AUTHORIZATION turnup_definer")
+        await connection.execute("SET LOCAL ROLE turnup_definer")
+        yield connection
+        if keep:
+            await transaction.commit()
+    finally:
+        await connection.close()  # without a commit nothing of the scratch schema was ever there
+
+
+async def _rebuild(connection: Any, table: Table, skipped: list[str]) -> int:
+    name = _quoted(table)
+    rebuilt = await connection.execute(
+        f"CREATE TABLE {SCRATCH}.{name} AS SELECT r.* FROM"  # noqa: S608 - names of ours
+        f" (SELECT chain, row_id, jsonb_object_agg(field, after) AS told FROM {SCRATCH}.last_value"
+        f" WHERE table_name = '{table.name}' AND chain <> ALL ({_array(skipped)}) GROUP BY chain, row_id) v,"
+        f" jsonb_populate_record(NULL::turnup.{name}, v.told) r"
+    )
+    return int(rebuilt.split()[-1])
+
+
+async def _compared(connection: Any, table: Table, skipped: list[str], most: int) -> list[Difference]:
+    key = "concat_ws('/', " + ", ".join(f"t.{column.name}" for column in table.primary_key) + ")"
+    account = "id" if table is tables.account else "account_id"
+    shown = "true" if table in ON_SYSTEM else f"t.{account} <> ALL ($2::text[])"
+    found = await connection.fetch(
+        _COMPARE.format(name=_quoted(table), key=key, shown=shown, scratch=SCRATCH), table.name, skipped, most
+    )
+    return [_difference(table, row) for row in found]
+
+
+def _difference(table: Table, row: Any) -> Difference:
+    if row["fields"] is not None:
+        return Difference(table.name, row["row_id"], "the trail tells otherwise of", tuple(row["fields"]))
+    why = "the trail does not know it" if row["is_there"] else "the trail knows it, but it is gone"
+    return Difference(table.name, row["row_id"], why)
+
+
+def _quoted(table: Table) -> str:
+    return f'"{table.name}"'
+
+
+def _array(values: list[str]) -> str:
+    """Ids as an SQL array; ids are letters, digits, `_` and `-`."""
+    return "ARRAY[" + ", ".join(f"'{value}'" for value in values) + "]::text[]"
+
+
+_SKIPPED = "SELECT DISTINCT chain FROM turnup.audit_entry WHERE action = $1 AND number IS NOT NULL ORDER BY chain"
+
+# The last value of every column of every row that was not deleted after it.
+_LAST = f"""
+CREATE TABLE {SCRATCH}.last_value AS
+WITH told AS (
+    SELECT e.chain, c.table_name, c.row_id, c.field, c.after, c.after_salt, c.after_hash,
+           row_number() OVER (PARTITION BY e.chain, c.table_name, c.row_id ORDER BY e.number, c.id) AS place
+    FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
+    WHERE e.number IS NOT NULL AND c.table_name IN ({", ".join(f"'{table.name}'" for table in TRACKED)})
+), gone AS (
+    SELECT chain, table_name, row_id, max(place) AS place FROM told WHERE after_hash IS NULL
+    GROUP BY chain, table_name, row_id
+)
+SELECT DISTINCT ON (t.chain, t.table_name, t.row_id, t.field)
+       t.chain, t.table_name, t.row_id, t.field, t.after, t.after_salt, t.after_hash
+FROM told t LEFT JOIN gone g USING (chain, table_name, row_id)
+WHERE g.place IS NULL OR t.place > g.place
+ORDER BY t.chain, t.table_name, t.row_id, t.field, t.place DESC
+"""  # noqa: S608 - names of ours
+_INDEX = f"CREATE INDEX ON {SCRATCH}.last_value (table_name, row_id); ANALYZE {SCRATCH}.last_value"
+_ERASED = f"SELECT count(*) FROM {SCRATCH}.last_value WHERE after IS NULL AND after_salt IS NULL"  # noqa: S608
+
+_COMPARE = """
+SELECT row_id, now IS NOT NULL AS is_there, CASE WHEN now IS NOT NULL AND told IS NOT NULL THEN fields END AS fields
+FROM (SELECT {key} AS row_id, to_jsonb(t) AS now FROM turnup.{name} t WHERE {shown}) a
+FULL JOIN (SELECT {key} AS row_id, to_jsonb(t) AS told FROM {scratch}.{name} t) b USING (row_id)
+LEFT JOIN (SELECT v.row_id, jsonb_object_agg(v.field, jsonb_build_array(v.after_salt, v.after_hash)) AS unknown
+           FROM {scratch}.last_value v WHERE v.table_name = $1 AND v.after IS NULL AND v.chain <> ALL ($2::text[])
+           GROUP BY v.row_id) u USING (row_id)
+CROSS JOIN LATERAL (
+    SELECT array_agg(f ORDER BY f) AS fields FROM jsonb_object_keys(coalesce(now, told)) f
+    WHERE CASE WHEN unknown ? f THEN
+              turnup.audit_salted((unknown -> f ->> 0)::bytea, (now -> f)::text) <> (unknown -> f ->> 1)::bytea
+          ELSE now -> f IS DISTINCT FROM told -> f END
+) d
+WHERE now IS NULL OR told IS NULL OR fields IS NOT NULL
+ORDER BY row_id LIMIT $3
+"""

@@ -1,0 +1,232 @@
+"""Walk the chains and name the first entry that is not as it was sealed.
+
+Entries and changes are read in pages, so that the size of a trail is no matter. The connection acts as the
+definer role in one snapshot; `snapshot` opens such a one.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from time import perf_counter
+from typing import Any
+
+import asyncpg
+
+from app.db.audit.encoding import GENESIS, Change, Entry, encoded, salted
+
+PAGE = 500
+ERASE = "ERASE"
+# Columns whose values never enter the trail; their salted hashes tell that they changed.
+WITHHELD = frozenset({("user", "subject")})
+_LISTS = frozenset({"field_change", "audit_entry"})  # the tables that an erasing entry names what it took from
+
+_ENTRIES = f"""
+SELECT {", ".join(Entry._fields)} FROM turnup.audit_entry
+WHERE (chain, number) > ($1, $2) AND number IS NOT NULL AND ($3::text IS NULL OR chain = $3)
+ORDER BY chain, number LIMIT {PAGE}
+"""  # noqa: S608 - composed of names of ours
+_CHANGES = """
+SELECT entry_id, account_id, location_id, table_name, row_id, field,
+       before::text, before_salt, before_hash, after::text, after_salt, after_hash
+FROM turnup.field_change WHERE entry_id = ANY ($1::text[]) ORDER BY id
+"""
+_HEADS = "SELECT chain, number, hash FROM turnup.chain_head WHERE $1::text IS NULL OR chain = $1 ORDER BY chain"
+_UNSEALED = """
+SELECT chain, id FROM turnup.audit_entry WHERE number IS NULL AND ($1::text IS NULL OR chain = $1)
+ORDER BY chain, ordinal LIMIT 1
+"""
+_ORPHAN = """
+SELECT c.entry_id FROM turnup.field_change c
+WHERE NOT EXISTS (SELECT FROM turnup.audit_entry e WHERE e.id = c.entry_id) LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a chain ends."""
+
+    number: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The first entry that is not as it was sealed; `number` is None where the fault is not an entry's own."""
+
+    chain: str
+    number: int | None
+    entry_id: str | None
+    why: str
+
+    def __str__(self) -> str:
+        """One line for people."""
+        entry = "" if self.number is None else f", entry {self.number}"
+        return f"chain {self.chain}{entry}{f' ({self.entry_id})' if self.entry_id else ''}: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a walk found. `erased` counts values that were taken out by an erasure that the chain itself holds."""
+
+    chains: int
+    entries: int
+    changes: int
+    erased: int
+    seconds: float
+    broken: Broken | None
+
+
+@asynccontextmanager
+async def snapshot(owner_url: str) -> AsyncIterator[Any]:
+    """A connection that sees the whole trail at one moment, read only, as the definer role."""
+    connection = await asyncpg.connect(owner_url, server_settings={"timezone": "UTC"})
+    try:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute("SET LOCAL ROLE turnup_definer")
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def verify(connection: Any, *, chain: str | None = None, signed: Mapping[str, Head] | None = None) -> Verdict:
+    """Walk every chain, or one; against `signed` heads too, which tell a cut tail and a trail computed anew."""
+    stored = {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, chain)}
+    expected = {name: head for name, head in (signed or {}).items() if chain in {None, name}}
+    walk = _Walk(stored, expected)
+    started = perf_counter()
+    broken: Broken | None = None
+    try:
+        async for entry, changes in _entries(connection, chain):
+            walk.step(entry, changes)
+        walk.end()
+        await _nothing_loose(connection, chain)
+    except _Break as found:
+        broken = found.broken
+    return Verdict(walk.chains, walk.entries, walk.changes, walk.erased, perf_counter() - started, broken)
+
+
+async def heads(connection: Any) -> dict[str, Head]:
+    """Where every chain ends."""
+    return {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, None)}
+
+
+async def _entries(connection: Any, chain: str | None) -> AsyncIterator[tuple[Entry, list[Change]]]:
+    after: tuple[str, int] = ("", 0) if chain is None else (chain, 0)
+    while True:
+        page = [Entry(*record) for record in await connection.fetch(_ENTRIES, *after, chain)]
+        changes: dict[str, list[Change]] = {entry.id: [] for entry in page}
+        for entry_id, *parts in await connection.fetch(_CHANGES, list(changes)):
+            changes[entry_id].append(Change(*parts))
+        for entry in page:
+            yield entry, changes[entry.id]
+        if len(page) < PAGE:
+            return
+        after = (page[-1].chain, page[-1].number)
+
+
+async def _nothing_loose(connection: Any, chain: str | None) -> None:
+    unsealed = await connection.fetchrow(_UNSEALED, chain)
+    if unsealed is not None:
+        raise _Break(Broken(unsealed["chain"], None, unsealed["id"], "the entry was never sealed"))
+    orphan = None if chain is not None else await connection.fetchval(_ORPHAN)
+    if orphan is not None:
+        raise _Break(Broken("?", None, orphan, "changes are there whose entry is gone"))
+
+
+class _Break(Exception):  # noqa: N818 - carries the finding to the top
+    def __init__(self, broken: Broken) -> None:
+        super().__init__(str(broken))
+        self.broken = broken
+
+
+class _Walk:
+    """The state of a walk: where the chain stands, which heads are left, and which values wait for their erasure."""
+
+    def __init__(self, stored: dict[str, Head], signed: dict[str, Head]) -> None:
+        self._stored = stored
+        self._signed = signed
+        self._last: Entry | None = None
+        self._waiting: dict[tuple[str, str], tuple[Entry, bytes]] = {}
+        self.chains = self.entries = self.changes = self.erased = 0
+
+    def step(self, entry: Entry, changes: list[Change]) -> None:
+        last = self._last
+        if last is not None and last.chain != entry.chain:
+            self._end_of(last)
+            last = None
+        self.chains += last is None
+        number, previous = (0, GENESIS) if last is None else (last.number, last.hash)
+        if entry.number != number + 1:
+            raise _broken(entry, f"it follows entry {number}: what was between is gone")
+        if entry.previous_hash != previous:
+            raise _broken(entry, "it does not continue the entry before it")
+        if sha256(encoded(entry, changes)).digest() != entry.hash:
+            raise _broken(entry, "it, or one of its changes, is not what was sealed")
+        signed = self._signed.get(entry.chain)
+        if signed is not None and signed.number == entry.number and signed.hash != entry.hash:
+            raise _broken(entry, "the signed head of this entry is another")
+        self._check_side(entry, str(entry.number), "reason", entry.reason, entry.reason_salt, entry.reason_hash)
+        for place, change in enumerate(changes, start=1):
+            self._check(entry, f"{entry.number}/{place}", change)
+        self._last = entry
+        self.entries += 1
+        self.changes += len(changes)
+
+    def end(self) -> None:
+        if self._last is not None:
+            self._end_of(self._last)
+        for chain in self._stored:
+            raise _Break(Broken(chain, None, None, "its head is there, its entries are gone"))
+        for chain, head in self._signed.items():
+            raise _Break(Broken(chain, head.number, None, "its head was signed, its entries are gone"))
+
+    def _check(self, entry: Entry, place: str, change: Change) -> None:
+        if change.after_hash is not None and change.after_salt is not None and change.after is None:
+            self._check_withheld(entry, change)
+        elif change.after_hash is not None:
+            self._check_side(entry, place, "after", change.after, change.after_salt, change.after_hash)
+        if change.before_hash is None:
+            return
+        if change.before_salt is not None:
+            if change.before is None:
+                self._check_withheld(entry, change)
+            else:
+                self._check_side(entry, place, "before", change.before, change.before_salt, change.before_hash)
+        elif entry.action != ERASE:
+            self._check_side(entry, place, "before", None, None, change.before_hash)
+        elif change.table_name in _LISTS:
+            waiting = self._waiting.pop((change.row_id, change.field), None)
+            if waiting is None or waiting[1] != change.before_hash:
+                raise _broken(entry, f"it says that {change.field} of {change.row_id} was erased, which is not so")
+
+    def _check_side(
+        self, entry: Entry, place: str, side: str, value: str | None, salt: bytes | None, digest: bytes | None
+    ) -> None:
+        if digest is None:
+            if value is not None:
+                raise _broken(entry, f"its {side} is not what was sealed")
+        elif salt is None:
+            self._waiting[place, side] = (entry, digest)
+            self.erased += 1
+        elif value is None or salted(salt, value) != digest:
+            raise _broken(entry, f"a value of it ({side}, at {place}) is not what was sealed")
+
+    @staticmethod
+    def _check_withheld(entry: Entry, change: Change) -> None:
+        if (change.table_name, change.field) not in WITHHELD:
+            raise _broken(entry, f"the value of {change.table_name}.{change.field} was taken out")
+
+    def _end_of(self, last: Entry) -> None:
+        for entry, _hash in self._waiting.values():
+            raise _broken(entry, "a value was taken out of it that no erasure lists")
+        head = self._stored.pop(last.chain, None)
+        if head != Head(last.number, last.hash):
+            raise _broken(last, "the chain's head is not this last entry: what followed is gone, or the head is wrong")
+        signed = self._signed.pop(last.chain, None)
+        if signed is not None and signed.number > last.number:
+            raise _broken(last, f"the chain ends here, but entry {signed.number} was signed")
+
+
+def _broken(entry: Entry, why: str) -> _Break:
+    return _Break(Broken(entry.chain, entry.number, entry.id, why))

@@ -1,0 +1,69 @@
+"""Idempotency keys: a call that was made before is answered by what it did, and a key stands for one input only."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from app.db.database import Transaction
+from app.db.statements import Statement
+from app.domain.canonical import canonical
+from app.domain.refusals import IdempotencyInProgress, IdempotencyKeyReused
+from app.domain.text import given
+from app.operations.desk import Call, Outcome
+
+RETRY_AFTER_MS = 500
+
+_TRY_LOCK = Statement(
+    "lock idempotency key",
+    "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || E'\\n' || $2, 0))",
+    ("user_id", "key"),
+    bool,
+)
+_FIND = Statement(
+    "find idempotency key",
+    "SELECT fingerprint, outcome FROM turnup.idempotency_key WHERE user_id = $1 AND key = $2"
+    " AND created_at > now() - interval '24 hours'",
+    ("user_id", "key"),
+    lambda fingerprint, outcome: (bytes(fingerprint), outcome),
+)
+_STORE = Statement(
+    "store idempotency key",
+    "INSERT INTO turnup.idempotency_key (user_id, key, mutation, fingerprint, outcome) VALUES ($1, $2, $3, $4, $5)"
+    " ON CONFLICT (user_id, key) DO UPDATE SET mutation = excluded.mutation, fingerprint = excluded.fingerprint,"
+    " outcome = excluded.outcome, created_at = now()",
+    ("user_id", "key", "mutation", "fingerprint", "outcome"),
+    str,
+)
+
+
+async def earlier_outcome(tx: Transaction, call: Call) -> Outcome | None:
+    """What this very call did before, or None when its key is new or absent; the key is locked until the end.
+
+    Raises IdempotencyInProgress while another call holds the key, IdempotencyKeyReused for another input.
+    """
+    if call.idempotency_key is None:
+        return None
+    key = given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
+    if not await tx.fetch_one(_TRY_LOCK, user_id=tx.viewer.id, key=key):
+        raise IdempotencyInProgress(retry_after_ms=RETRY_AFTER_MS)
+    found = await tx.fetch_one(_FIND, user_id=tx.viewer.id, key=key)
+    if found is None:
+        return None
+    fingerprint, outcome = found
+    if fingerprint != fingerprint_of(call):
+        raise IdempotencyKeyReused(path=("idempotencyKey",))
+    return Outcome(ids=outcome, replayed=True)
+
+
+async def keep(tx: Transaction, call: Call, ids: Mapping[str, str]) -> None:
+    """Store what a call did, with its effect."""
+    if call.idempotency_key is not None:
+        key = given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
+        stored = {"mutation": call.mutation, "fingerprint": fingerprint_of(call), "outcome": dict(ids)}
+        await tx.fetch(_STORE, user_id=tx.viewer.id, key=key, **stored)
+
+
+def fingerprint_of(call: Call) -> bytes:
+    """SHA-256 of the mutation and its coerced input in RFC 8785 form, without the key itself."""
+    wanted: dict[str, Any] = {"mutation": call.mutation, "input": call.input}
+    return hashlib.sha256(canonical(wanted)).digest()

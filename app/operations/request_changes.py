@@ -1,0 +1,15 @@
+"""Send a submission back with a comment."""
+
+from app.domain.reasons import reason_for
+from app.domain.status_machine import move
+from app.domain.vocabulary import Verb
+from app.operations.desk import Change, Input, UseCase, Work
+
+
+def decide(work: Work, given: Input) -> Change:
+    """Raises IllegalTransition, and InvalidInput without a comment."""
+    decision = move(work.status, Verb.REQUEST_CHANGES, work.viewer.role, work.facts)
+    return Change(move=decision, reason=reason_for(Verb.REQUEST_CHANGES, given["comment"], path=("comment",)))
+
+
+REQUEST_CHANGES = UseCase(mutation="requestChanges", decide=decide)

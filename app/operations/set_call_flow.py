@@ -1,0 +1,48 @@
+"""Replace a location's call flow."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from app.domain.content import CallFlow, CallFlowOption, Target
+from app.domain.limits import check_cap, check_range
+from app.domain.text import clean
+from app.domain.text import given as given_text
+from app.domain.vocabulary import Section
+from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.editing import country_of, edited, identifier, permitted, target_of
+
+
+def decide(work: Work, given: Input) -> Change:
+    """The call flow becomes what is given; a target that leads nowhere may be saved and is readiness."""
+    override_id = permitted(work, Section.CALL_FLOW)
+    work.check_section_revision(Section.CALL_FLOW, given["expected_revision"])
+    options, direct = given.get("options") or (), given.get("direct_targets") or ()
+    check_cap("options", options, path=("options",))
+    check_cap("directTargets", direct, path=("directTargets",))
+    for name, field in (("timeoutSeconds", "timeout_seconds"), ("retries", "retries")):
+        check_range(name, given.get(field), path=(name,))
+    flow = CallFlow(
+        kind=given["kind"],
+        greeting=clean("callFlow.greeting", given.get("greeting"), path=("greeting",)),
+        timeout_seconds=given.get("timeout_seconds"),
+        retries=given.get("retries"),
+        timeout_target=_target(work, given.get("timeout_target"), ("timeoutTarget",)),
+        invalid_target=_target(work, given.get("invalid_target"), ("invalidTarget",)),
+        options=tuple(_option(work, each, place) for place, each in enumerate(options)),
+        direct_targets=tuple(identifier(each, str(place), ("directTargets",)) for place, each in enumerate(direct)),
+    )
+    return edited(work, Section.CALL_FLOW, override_id, replace(work.content, call_flow=flow))
+
+
+def _option(work: Work, given: Mapping[str, Any], place: int) -> CallFlowOption:
+    path = ("options", str(place))
+    digit = given_text("callFlow.digit", given["digit"], path=(*path, "digit"))
+    return CallFlowOption(digit=digit, target=target_of(given["target"], country_of(work), (*path, "target")))
+
+
+def _target(work: Work, given: Mapping[str, Any] | None, path: tuple[str, ...]) -> Target | None:
+    return None if given is None else target_of(given, country_of(work), path)
+
+
+SET_CALL_FLOW = UseCase(mutation="setCallFlow", decide=decide)

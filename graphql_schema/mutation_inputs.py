@@ -1,0 +1,279 @@
+"""What mutations take. A patch tells a field left out (it stays) from one that is null (it is emptied)."""
+
+from datetime import time
+from typing import Any
+
+import strawberry
+from strawberry import ID, Maybe
+
+from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand, Section
+from graphql_schema.fields import column, optional
+
+EXPECTED = "The revision that was read; the mutation is refused with CONFLICT when it has moved on."
+KEY = "Any text of 1 to 255 characters; the same call with the same key is done once. Kept for 24 hours."
+
+
+def key() -> Any:
+    """An idempotency key that may be left out."""
+    return optional(KEY)
+
+
+def required_key() -> Any:
+    """An idempotency key that has to be given."""
+    return column(KEY)
+
+
+@strawberry.input(description="Names a location.")
+class LocationVerbInput:
+    location_id: ID = column("The location.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="Names a location, and why.")
+class ReasonedVerbInput:
+    location_id: ID = column("The location.")
+    reason: str = column("Why, in 1 to 1,000 characters.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="Which section the customer is working on.")
+class SetCurrentStepInput:
+    location_id: ID = column("The location.")
+    step: Section = column("The section.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The parts of an address to change.")
+class AddressInput:
+    line1: Maybe[str | None] = column("Street and number, at most 200 characters.")
+    line2: Maybe[str | None] = column("Suite, floor or building, at most 200 characters.")
+    city: Maybe[str | None] = column("City, at most 120 characters.")
+    state: Maybe[str | None] = column("State or region, at most 120 characters.")
+    zipcode: Maybe[str | None] = column("Postal code of any country, at most 20 characters.")
+    country: Maybe[str | None] = column("ISO 3166-1 alpha-2 code, such as US.")
+
+
+@strawberry.input(description="What to change of a location itself.")
+class UpdateLocationInput:
+    location_id: ID = column("The location.")
+    expected_revision: int = column(f"Of section LOCATION. {EXPECTED}")
+    name: Maybe[str | None] = column("The name, at most 120 characters.")
+    address: Maybe[AddressInput] = column("The parts of the address to change.")
+    timezone: Maybe[str | None] = column("IANA time zone, such as America/New_York.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="A contact as it shall be.")
+class ContactInput:
+    id: ID | None = optional("The id of a contact that is there already and stays; null for a new one.")
+    purpose: ContactPurpose = column("What the contact is for.")
+    name: str | None = optional("The person's name, at most 120 characters.")
+    email: str | None = optional("The address.")
+    phone: str | None = optional("The number, as people write it.")
+
+
+@strawberry.input(description="The whole list of contacts, in order.")
+class SetContactsInput:
+    location_id: ID = column("The location.")
+    expected_revision: int = column(f"Of section CONTACTS. {EXPECTED}")
+    contacts: list[ContactInput] = column("At most 8.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="What to change of the phone system.")
+class SetPhoneSystemInput:
+    location_id: ID = column("The location.")
+    expected_revision: int = column(f"Of section PHONE_SYSTEM. {EXPECTED}")
+    main_number: Maybe[str | None] = column("The number, as people write it.")
+    caller_id_name: Maybe[str | None] = column("The name that called parties see; networks show 15 characters.")
+    provider: Maybe[str | None] = column("The carrier or hosted PBX.")
+    outbound_prefix: Maybe[str | None] = column("Keys to press for an outside line: one to four of 0-9, * and #.")
+    voicemail: Maybe[bool] = column("Whether the location has a mailbox of its own.")
+    extension_length: Maybe[int | None] = column("Digits of an extension, 2 to 6; null when lengths differ.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="A new device.")
+class AddDeviceInput:
+    location_id: ID = column("The location.")
+    brand: DeviceBrand = column("The maker.")
+    model: str | None = optional("The model, as in the device catalogue.")
+    mac_address: str | None = optional("The MAC address in any usual spelling.")
+    serial_number: str | None = optional("The maker's serial number.")
+    label: str | None = optional("What people call it.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="What to change of a device.")
+class EditDeviceInput:
+    device_id: ID = column("The device.")
+    expected_revision: int = column(f"Of the device. {EXPECTED}")
+    brand: Maybe[DeviceBrand] = column("The maker.")
+    model: Maybe[str | None] = column("The model, as in the device catalogue.")
+    mac_address: Maybe[str | None] = column("The MAC address in any usual spelling.")
+    serial_number: Maybe[str | None] = column("The maker's serial number.")
+    label: Maybe[str | None] = column("What people call it.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The device to remove.")
+class RemoveDeviceInput:
+    device_id: ID = column("The device.")
+    expected_revision: int = column(f"Of the device. {EXPECTED}")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="A new person.")
+class AddPersonInput:
+    location_id: ID = column("The location.")
+    first_name: str | None = optional("Given name.")
+    last_name: str | None = optional("Family name.")
+    email: str | None = optional("The address.")
+    mobile: str | None = optional("The mobile number, as people write it.")
+    voicemail: bool | None = optional("Whether the person has a mailbox.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="What to change of a person.")
+class EditPersonInput:
+    person_id: ID = column("The person.")
+    expected_revision: int = column(f"Of the person. {EXPECTED}")
+    first_name: Maybe[str | None] = column("Given name.")
+    last_name: Maybe[str | None] = column("Family name.")
+    email: Maybe[str | None] = column("The address.")
+    mobile: Maybe[str | None] = column("The mobile number, as people write it.")
+    voicemail: Maybe[bool] = column("Whether the person has a mailbox.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The person to remove.")
+class RemovePersonInput:
+    person_id: ID = column("The person.")
+    expected_revision: int = column(f"Of the person. {EXPECTED}")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="An extension as it shall be.")
+class ExtensionInput:
+    id: ID | None = optional("The id of an extension that is there already and stays; null for a new one.")
+    number: str = column("The digits to dial inside the location.")
+    label: str | None = optional("What people call it.")
+    person_id: ID | None = optional("Who is rung.")
+    device_id: ID | None = optional("What is rung; a device has one extension at most.")
+
+
+@strawberry.input(description="The whole list of extensions.")
+class SetExtensionsInput:
+    location_id: ID = column("The location.")
+    expected_revision: int = column(f"Of section EXTENSIONS. {EXPECTED}")
+    extensions: list[ExtensionInput] = column("At most 250.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="An interval of opening, in local time.")
+class WorkingIntervalInput:
+    weekday: int = column("ISO 8601 weekday: Monday 1 to Sunday 7.")
+    opens: time = column("When it opens, in whole minutes.")
+    closes: time = column("When it closes, in whole minutes.")
+    passes_midnight: bool | None = optional("Whether it closes on the following day.")
+
+
+@strawberry.input(description="All working hours.")
+class SetWorkingHoursInput:
+    location_id: ID = column("The location.")
+    expected_revision: int = column(f"Of section WORKING_HOURS. {EXPECTED}")
+    intervals: list[WorkingIntervalInput] = column("At most 42; several a day are fine.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="Where a branch of a call flow leads.")
+class TargetInput:
+    kind: CallTarget = column("What kind of place it is.")
+    extension_id: ID | None = optional("The extension, for EXTENSION and for its VOICEMAIL.")
+    external_number: str | None = optional("The number, for EXTERNAL_NUMBER.")
+
+
+@strawberry.input(description="What a caller reaches by pressing a key.")
+class CallFlowOptionInput:
+    digit: str = column("One or two keys of 0-9, * and #.")
+    target: TargetInput = column("Where the key leads.")
+
+
+@strawberry.input(description="The whole call flow.")
+class SetCallFlowInput:
+    location_id: ID = column("The location.")
+    expected_revision: int = column(f"Of section CALL_FLOW. {EXPECTED}")
+    kind: CallFlowKind = column("Whether extensions ring at once or a menu is played.")
+    greeting: str | None = optional("What the menu says.")
+    timeout_seconds: int | None = optional("Seconds without a key before the call follows `timeoutTarget`, 1 to 300.")
+    retries: int | None = optional("How often a wrong key is forgiven, 0 to 10.")
+    options: list[CallFlowOptionInput] | None = optional("The menu's keys, at most 100.")
+    timeout_target: TargetInput | None = optional("Where a call without a key leads.")
+    invalid_target: TargetInput | None = optional("Where a call with wrong keys leads.")
+    direct_targets: list[ID] | None = optional("The extensions that ring at once, in ringing order.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The content to approve.")
+class ApproveInput:
+    location_id: ID = column("The location.")
+    expected_digest: str = column("The digest that `review` showed; other content is refused with STALE_REVIEW.")
+    comment: str | None = optional("A comment for the customer, at most 1,000 characters.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="What the customer has to change.")
+class RequestChangesInput:
+    location_id: ID = column("The location.")
+    comment: str = column("What to change, in 1 to 1,000 characters.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="What to open, why, and for how long.")
+class OpenOverrideInput:
+    location_id: ID = column("The location.")
+    sections: list[Section] = column("The sections to edit; at least one.")
+    reason: str = column("Why the lock has to be broken, at least 10 visible characters.")
+    ticket: str | None = optional("The reference in another system.")
+    expires_in_minutes: int = column("From 1 to 480.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The override to end.")
+class CloseOverrideInput:
+    override_id: ID = column("The override.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The location whose payload to generate or release.")
+class ProvisioningInput:
+    location_id: ID = column("The location.")
+    idempotency_key: str = required_key()
+
+
+@strawberry.input(description="The location to complete by hand, and why.")
+class CompleteProvisioningInput:
+    location_id: ID = column("The location.")
+    reason: str = column("Why, in 1 to 1,000 characters.")
+    idempotency_key: str = required_key()
+
+
+@strawberry.input(description="The payload that arrived.")
+class AcknowledgePayloadInput:
+    payload_id: ID = column("The payload.")
+    document_digest: str = column("SHA-256, in hex, of the RFC 8785 form of the document that arrived.")
+    idempotency_key: str = required_key()
+
+
+@strawberry.input(description="One thing that is wrong with a payload.")
+class RejectionReasonInput:
+    path: str = column("JSON pointer (RFC 6901) into the document.")
+    code: str = column("The partner's own code, 1 to 64 characters.")
+    message: str = column("What is wrong, for people, 1 to 1,000 characters.")
+
+
+@strawberry.input(description="The payload to refuse, and why.")
+class RejectPayloadInput:
+    payload_id: ID = column("The payload.")
+    reasons: list[RejectionReasonInput] = column("From 1 to 100.")
+    idempotency_key: str = required_key()

@@ -1,0 +1,94 @@
+"""What the tests stand on: one embedded cluster a run, one database a worker, tokens, and a client of the real app."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.auth.development import AUDIENCE, DevelopmentIssuer
+
+LEAD = "lead@turnup.example"
+LEAD_2 = "lead2@turnup.example"
+CUSTOMER = "customer@acme.example"
+LISTED_CUSTOMER = "north@acme.example"
+OTHER_CUSTOMER = "customer@birch.example"
+PARTNER = "partner@carrier.example"
+OTHER_PARTNER = "partner@pbx.example"
+
+
+@dataclass(frozen=True, slots=True)
+class TestDatabase:
+    """A database of this test worker, migrated and filled with the demo data."""
+
+    app_url: str
+    owner_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A GraphQL answer over HTTP."""
+
+    status: int
+    body: dict[str, Any]
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def data(self) -> Any:
+        """The data; fails the test when there are errors."""
+        assert "errors" not in self.body, self.body["errors"]
+        return self.body["data"]
+
+    @property
+    def codes(self) -> list[str]:
+        """The codes of all errors, in order."""
+        return [error["extensions"]["code"] for error in self.body.get("errors", [])]
+
+
+class Client:
+    """Asks the app as one of the demo people, with a real token."""
+
+    def __init__(self, http: httpx.AsyncClient, issuer: DevelopmentIssuer, database: TestDatabase) -> None:
+        self.http = http
+        self.database = database
+        self._issuer = issuer
+
+    def token(self, subject: str, lifetime_seconds: int = 600) -> str:
+        """A token of the development issuer."""
+        return self._issuer.issue(subject, lifetime_seconds=lifetime_seconds, now=time.time(), audience=AUDIENCE)
+
+    async def ask(
+        self, query: str, who: str | None = LEAD, /, *, headers: Mapping[str, str] | None = None, **variables: Any
+    ) -> Answer:
+        """POST a query as somebody; None asks without a token."""
+        sent = {} if who is None else {"authorization": f"Bearer {self.token(who)}"}
+        response = await self.http.post(
+            "/graphql", json={"query": query, "variables": variables}, headers={**sent, **(headers or {})}
+        )
+        return Answer(response.status_code, response.json(), response.headers, response.content)
+
+
+@contextmanager
+def counted(statements: list[str]) -> Iterator[list[str]]:
+    """The statements that are recorded while the block runs."""
+    start = len(statements)
+    seen: list[str] = []
+    yield seen
+    seen.extend(statements[start:])
+
+
+def with_database(url: str, name: str) -> str:
+    """A URL with another database's name, whatever its form."""
+    head, _, query = url.partition("?")
+    return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+def home_of(folder: Path) -> Path:
+    """The home of a test run's embedded cluster."""
+    return folder / "home"
