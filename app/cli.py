@@ -1,4 +1,4 @@
-"""The command line: serve | migrate | seed | token | schema | roles."""
+"""The command line: serve | migrate | seed | token | schema | roles | audit."""
 
 import argparse
 import asyncio
@@ -14,6 +14,7 @@ from pathlib import Path
 import uvicorn
 from pydantic import SecretStr, ValidationError
 
+from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import embedded
 from app.db.migrate import migrate
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     roles = commands.add_parser("roles", help="print the statements that make the database roles")
     roles.add_argument("--sql", action="store_true", required=True, help="as a script for psql")
     roles.set_defaults(run=print_roles)
+    cli_audit.add_commands(commands, owner_database)
     return root
 
 
@@ -85,7 +87,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
-            log_level="warning",
+            log_config=None,
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=10,
@@ -141,6 +143,13 @@ def databases(settings: Settings) -> Iterator[Databases]:
     with embedded.start(settings.home) as postgres:
         cluster = postgres.cluster
         yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE))
+
+
+@contextmanager
+def owner_database(settings: Settings) -> Iterator[str]:
+    """Where the database is for the owner of its tables."""
+    with databases(settings) as found:
+        yield _owner(found)
 
 
 def development_token(settings: Settings, email: str) -> str:

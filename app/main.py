@@ -1,5 +1,6 @@
 """The composition root: from settings to an ASGI app. Routes, middleware and what lives as long as the server."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from time import time
 from typing import Any
 
 import httpx
+import orjson
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -16,21 +18,29 @@ from app.auth import development
 from app.auth.claims import InvalidToken, KeysUnavailable, TokenFault
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
-from app.db.database import Database, DatabaseUnavailable, Overloaded, unobserved
+from app.db.database import Database, DatabaseUnavailable, Overloaded
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
+from app.domain.payload import VERSION as PAYLOAD_VERSION
+from app.domain.payload import json_schema
 from app.execution.limits import DocumentLimits
 from app.execution.price import PriceRules
 from app.http.body import BodyLimits
+from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
 from app.http.graphql import Call, GraphQLEndpoint, TransportRefused
 from app.http.health import health_routes
 from app.http.request_id import RequestId
 from app.settings import SelfApproval, Settings
+from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
+from app.telemetry.metrics import CONTENT_TYPE, Metrics
+from app.telemetry.requests import ObservedRequests
 from graphql_schema.schema import schema
 from graphql_schema.service import Request, Service, Watch
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
+VERSION = "0.1.0"
+PAYLOAD_SCHEMA_PATH = f"/schemas/provisioning-payload-{PAYLOAD_VERSION}.json"
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 
 # Whom the development server prints tokens for, and whom GraphiQL can sign in as.
@@ -42,12 +52,18 @@ DEMO_SIGN_INS = {
 }
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The app for these settings; `settings.database_url` is given. Connections open when the server starts."""
-    live = Live()
+def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
+    """The app for these settings; `settings.database_url` is given. Connections open when the server starts.
+
+    Without a `telemetry` one is made that leaves logging as it is and reports no errors elsewhere.
+    """
+    watching = telemetry or unwired_telemetry(VERSION)
+    live = Live(settings, watching)
     routes: list[BaseRoute] = [
         Route("/graphql", GraphQLEndpoint(live.answer, limits=BodyLimits(size=settings.limit_body_bytes))),
         *health_routes(live.checks),
+        document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
+        document_route(PAYLOAD_SCHEMA_PATH, payload_schema, "application/schema+json"),
     ]
     if settings.shows_graphiql:
         routes += graphiql_routes(GRAPHIQL_DIST, live.graphiql_config)
@@ -55,7 +71,7 @@ def create_app(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await live.start(settings, stack)
+            await live.start(stack)
             yield
 
     cors = Middleware(
@@ -66,28 +82,65 @@ def create_app(settings: Settings) -> Starlette:
         expose_headers=["X-Request-Id"],
         max_age=600,
     )
-    return Starlette(routes=routes, middleware=[Middleware(RequestId), cors], lifespan=lifespan)
+    observed = Middleware(ObservedRequests, tracing=watching.tracing)
+    return Starlette(routes=routes, middleware=[Middleware(RequestId), observed, cors], lifespan=lifespan)
 
 
 def from_environment() -> Starlette:
     """The app for the environment's settings, as uvicorn's worker processes make it."""
-    return create_app(Settings())
+    settings = Settings()
+    dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
+    return create_app(
+        settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn)
+    )
+
+
+def payload_schema() -> bytes:
+    """The JSON Schema that provisioning payloads are valid against."""
+    return orjson.dumps(json_schema())
+
+
+def _watch(telemetry: Telemetry) -> Watch:
+    metrics = telemetry.metrics
+    return Watch(
+        observe=telemetry.tracing.observer,
+        security_event=lambda kind, _user: metrics.security_event(kind),
+        answered=lambda operation, whole, seconds: metrics.request(operation, "ok" if whole else "error", seconds),
+        failed=metrics.error,
+        denied=metrics.permission_denied,
+        performed=lambda mutation, outcome: _count(metrics, mutation, outcome),
+    )
+
+
+def _count(metrics: Metrics, mutation: str, outcome: str) -> None:
+    """What operators watch of the path: submissions and overrides."""
+    if mutation == "submitOnboarding":
+        metrics.submission(outcome)
+    if mutation == "openOverride" and outcome == "APPLIED":
+        metrics.override_opened()
 
 
 class Live:
     """What lives as long as the server does, and the callables that the routes were given before it began."""
 
-    settings: Settings
     database: Database
     verifier: Verifier
     service: Service
     issuer: development.DevelopmentIssuer | None = None
 
-    async def start(self, settings: Settings, stack: AsyncExitStack) -> None:
-        """Open what the server needs; `stack` closes it again. Raises when the database is not fit to serve."""
-        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101
+    def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self.settings = settings
-        self.database = await Database.open(settings.database_url.get_secret_value(), size=settings.pool_size)
+        self.telemetry = telemetry
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Open what the server needs; `stack` closes it again. Raises when the database is not fit to serve."""
+        settings, telemetry = self.settings, self.telemetry
+        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101
+        stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
+        observe = telemetry.tracing.observer
+        url = settings.database_url.get_secret_value()
+        self.database = await Database.open(url, size=settings.pool_size, observe=observe)
+        telemetry.metrics.watch_pool(self.database.usage)
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
             await check_app_role(connection)
@@ -96,10 +149,11 @@ class Live:
             audience=settings.audience or development.AUDIENCE,
             keys=await self._keys(stack),
         )
+        telemetry.tracing.trace_root_fields(schema._schema)
         self.service = Service(
             schema._schema,
             self.database,
-            Watch(observe=unobserved, security_event=lambda _kind, _user: None),
+            _watch(telemetry),
             limits=DocumentLimits(),
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,

@@ -62,6 +62,12 @@ def resolved(error: GraphQLError) -> dict[str, Any]:
     return {**_place(error), **raised(_cause(error))}
 
 
+def denial_of(error: GraphQLError) -> str | None:
+    """What a role was refused, by the action it lacks, when that is what the error is about."""
+    cause = _cause(error)
+    return cause.action or "TYPE_OF_ID" if isinstance(cause, Forbidden) else None
+
+
 def is_bug(formatted: Mapping[str, Any]) -> bool:
     """Whether an error of ours stands behind this; such are logged."""
     return bool(formatted["extensions"]["code"] == "INTERNAL")

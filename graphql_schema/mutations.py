@@ -188,7 +188,7 @@ class Mutation:
         return await run(info, WITHDRAW_SUBMISSION, input)
 
     @strawberry.mutation(
-        description="Approve exactly the content that was reviewed; the location locks. Leads only, not their own work.",
+        description="Approve exactly the content that was reviewed; the location locks. Leads only; not own work.",
         extensions=guarded(can(Action.APPROVE)),
     )
     async def approve(self, info: Info, input: Annotated[inputs.ApproveInput, INPUT]) -> ApprovalPayload | None:

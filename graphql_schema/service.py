@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute
@@ -53,6 +54,14 @@ class Watch:
     observe: Observer
     security_event: Callable[[str, str | None], None]
     """Told the kind of event and the id of the user, when known."""
+    answered: Callable[[str | None, bool, float], None]
+    """Told the operation (None for who is not signed in), whether it was executed without errors, and the seconds."""
+    failed: Callable[[str | None, str], None]
+    """Told the operation and the code of each of its errors."""
+    denied: Callable[[str], None]
+    """Told the action that a role was refused."""
+    performed: Callable[[str, str], None]
+    """Told each mutation's field and its outcome: APPLIED, REPLAYED or a problem's code."""
 
 
 class Service:
@@ -80,6 +89,16 @@ class Service:
 
     async def answer(self, request: Request) -> Answer:
         """Run the request to its end, within the deadline; every exception becomes an error of the API."""
+        began = perf_counter()
+        answer = await self._safely(request)
+        operation = request.operation_name if answer.executed else None
+        codes = [error["extensions"]["code"] for error in answer.body.get("errors", ())]
+        for code in codes:
+            self._watch.failed(operation, code)
+        self._watch.answered(operation, not codes, perf_counter() - began)
+        return answer
+
+    async def _safely(self, request: Request) -> Answer:
         try:
             async with asyncio.timeout(self._deadline_seconds):
                 return await self._answer(request)
@@ -145,6 +164,7 @@ class Service:
             request_id=request.request_id,
             timeout_ms=self._timeout_ms,
             self_approval_allowed=self._self_approval_allowed,
+            performed=self._watch.performed,
         )
 
     def _checked_price(self, operation: Operation, request: Request) -> int:
@@ -174,6 +194,9 @@ class Service:
 
     def _resolved(self, error: GraphQLError) -> dict[str, Any]:
         formatted = errors.resolved(error)
+        denial = errors.denial_of(error)
+        if denial is not None:
+            self._watch.denied(denial)
         if errors.is_bug(formatted):
             log.error("resolver failed", exc_info=error.original_error or error, extra={"path": str(error.path)})
         return formatted

@@ -31,6 +31,8 @@ class Desk:
     request_id: str
     timeout_ms: int
     self_approval_allowed: bool
+    performed: Callable[[str, str], None]
+    """Told each use case's name and outcome: APPLIED, REPLAYED or a problem's code."""
 
 
 Input = Mapping[str, Any]

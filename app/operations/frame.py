@@ -40,10 +40,16 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
     """
     for attempt in range(1, MOST_TRIES + 1):
         try:
-            return await _once(desk, use_case, call)
+            outcome = await _once(desk, use_case, call)
+        except Refusal as refusal:
+            desk.performed(use_case.mutation, refusal.code)
+            raise
         except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             if attempt == MOST_TRIES:
                 raise
+        else:
+            desk.performed(use_case.mutation, "REPLAYED" if outcome.replayed else "APPLIED")
+            return outcome
     raise AssertionError("the last try returns or raises")
 
 

@@ -35,3 +35,12 @@ def start_telemetry(
         metrics=start_metrics(service_version),
         errors=start_error_tracking(sentry_dsn, service_version=service_version, environment=environment),
     )
+
+
+def unwired_telemetry(service_version: str) -> Telemetry:
+    """Telemetry that leaves logging as it is and reports no errors elsewhere."""
+    return Telemetry(
+        tracing=start_tracing(service_version),
+        metrics=start_metrics(service_version),
+        errors=start_error_tracking(None, service_version=service_version, environment="development"),
+    )
