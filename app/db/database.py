@@ -5,7 +5,7 @@ Each transaction signs its user in first, so that row-level security knows who a
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
 from typing import Any
 
 import asyncpg
@@ -94,8 +94,7 @@ class Transaction:
         try:
             yield
         except BaseException:
-            if not self._connection.is_closed():
-                await self._connection.execute("ROLLBACK TO SAVEPOINT attempt")
+            await _undone(self._connection, "ROLLBACK TO SAVEPOINT attempt")
             raise
         await self._connection.execute("RELEASE SAVEPOINT attempt")
 
@@ -112,7 +111,6 @@ class Database:
         self._pool = pool
         self._wait_seconds = wait_seconds
         self._observe = observe
-        self._waiting = 0
 
     @classmethod
     async def open(
@@ -133,11 +131,6 @@ class Database:
         )
         return cls(pool, wait_seconds=wait_seconds, observe=observe)
 
-    def usage(self) -> tuple[int, int]:
-        """How many connections are in use, and how many callers wait for one."""
-        in_use = self._pool.get_size() - self._pool.get_idle_size()
-        return in_use, self._waiting
-
     async def close(self) -> None:
         """Close every connection; those in use get a few seconds to finish."""
         await self._pool.close()
@@ -146,13 +139,10 @@ class Database:
     async def connection(self) -> AsyncIterator[Any]:
         """A bare connection, for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
         with translated():
-            self._waiting += 1
             try:
                 connection = await self._pool.acquire(timeout=self._wait_seconds)
             except TimeoutError as error:
                 raise Overloaded from error
-            finally:
-                self._waiting -= 1
         try:
             yield connection
         finally:
@@ -181,9 +171,7 @@ class Database:
             try:
                 yield Transaction(connection, await self._sign_in(connection, subject, timeout_ms), self._observe)
             except BaseException:
-                # A connection that was cancelled in mid-statement is closed by the pool; do not hide the cause.
-                if not connection.is_closed():
-                    await connection.execute("ROLLBACK")
+                await _undone(connection, "ROLLBACK")
                 raise
             with translated():
                 await connection.execute("COMMIT")
@@ -199,6 +187,15 @@ class Database:
         listed = record["locations"]
         scope = scope_of(role, frozenset(record["accounts"]), None if listed is None else frozenset(listed))
         return Viewer(record["id"], record["name"], record["email"], role, scope)
+
+
+async def _undone(connection: Any, statement: str) -> None:
+    """Roll back because of an exception, and never hide it.
+
+    On a connection that is gone nothing is left to roll back; one that cannot be used is reset or ended by the pool.
+    """
+    with suppress(OSError, asyncpg.InterfaceError, *_GONE):
+        await connection.execute(statement)
 
 
 async def _prepare(connection: Any) -> None:

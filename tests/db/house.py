@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
+from zlib import crc32
 
 import asyncpg
 
@@ -35,6 +36,7 @@ TABLES = (
     "chain_head",
     "audit_entry",
     "field_change",
+    "audit_incident",
     "idempotency_key",
     "device_model",
 )
@@ -121,7 +123,7 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "document_digest": "e" * 64,
             "received_by": user,
         },
-        "mac_claim": {"mac": f"0004f2{sum(mark.encode()):06x}", **key},
+        "mac_claim": {"mac": f"0004f2{crc32(mark.encode()) % 0x1000000:06x}", **key},
         "grant": {"id": f"grant-{mark}", "user_id": user, "account_id": account, "all_locations": False},
         "grant_location": {"grant_id": f"grant-{mark}", **key},
         "chain_head": {"chain": f"chain-{mark}", "number": 1, "hash": b"\0" * 32},
@@ -143,6 +145,14 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "after": '"Reception"',
             "after_salt": b"\0" * 16,
             "after_hash": b"\0" * 32,
+        },
+        "audit_incident": {
+            "minute": MOMENT,
+            "action": "ROLE_DENIED",
+            "code": "Query.auditLog",
+            "actor_id": user,
+            "request_id": "request-1",
+            "first_at": MOMENT,
         },
         "idempotency_key": {
             "user_id": user,

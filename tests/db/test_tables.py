@@ -88,6 +88,7 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("field_change", "after_whole", {"after_salt": None}),
     ("field_change", "after_whole", {"after_hash": None, "before_hash": b"h"}),
     ("field_change", "something_changed", {"after": None, "after_salt": None, "after_hash": None}),
+    ("audit_incident", "action_known", {"action": "SOMETHING_ELSE"}),
     ("idempotency_key", "key_length", {"key": ""}),
     ("idempotency_key", "key_length", {"key": "k" * 256}),
     ("device_model", "brand_known", {"brand": "NOKIA"}),
@@ -121,6 +122,7 @@ APART: dict[str, dict[str, Any]] = {
     "chain_head": {"chain": "chain-y"},
     "audit_entry": {"id": "entry-y", "number": 2},
     "field_change": {},
+    "audit_incident": {"actor_id": "user-y"},
     "idempotency_key": {"key": "key-2"},
     "device_model": {"id": "model-y", "model": "VVX y"},
 }
@@ -187,7 +189,7 @@ CLOSED_SETS: dict[tuple[str, str], type[StrEnum]] = {
     ("user", "role"): Role,
     ("user", "status"): UserStatus,
 }
-OWN_SETS = {("audit_entry", "outcome")}  # the chain's own two words, known to nobody else
+OWN_SETS = {("audit_entry", "outcome"), ("audit_incident", "action")}  # the trail's own words, known to nobody else
 
 ORDERS = [value for value in vars(queries).values() if isinstance(value, Order)]
 

@@ -42,7 +42,10 @@ POLICIES = {
         ("ALL", LEAD),
     ],
     "user": [
-        ("SELECT", f"{LEAD} OR id = {OWN_USER} OR role = 'IMPLEMENTATION_LEAD' OR account_id = {OWN_ACCOUNT}"),
+        (
+            "SELECT",
+            f"{LEAD} OR id = {OWN_USER} OR account_id = {OWN_ACCOUNT} OR role = 'IMPLEMENTATION_LEAD' AND {SIGNED_IN}",
+        ),
         ("ALL", LEAD),
     ],
     "grant": [("ALL", LEAD)],

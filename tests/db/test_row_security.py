@@ -1,0 +1,369 @@
+"""Row-level security holds on every table for every kind of user, and the app's role can neither pass nor undo it."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import harness
+import pytest
+from house import good_rows, key_of, name_of, put, put_house, unaudited
+
+from app.db import tables
+
+ALL_TABLES = sorted(table.name for table in tables.metadata.sorted_tables)
+
+# What the app's role may do with each table's rows, as far as policies let it; every other table is open for all four.
+READ_AND_WRITE = {"SELECT", "INSERT", "UPDATE", "DELETE"}
+RESTRICTED: dict[str, set[str]] = {
+    "audit_entry": {"SELECT"},
+    "field_change": {"SELECT"},
+    "chain_head": set(),
+    "audit_incident": set(),
+}
+
+# The functions that the app's role may call.
+CALLABLE = {
+    "sign_in",
+    "audit_open",
+    "audit_seal",
+    "audit_count",
+    "audit_settle",
+    "audit_is_system",  # tells about the caller alone; the triggers' conditions ask it
+    "claimed_elsewhere",
+}
+
+# Three houses: two locations of one account, one of another. Who signs in sees the rows of which.
+HOUSES = {"a1": "account-a", "a2": "account-a", "b1": "account-b"}
+EVERYONE = {"lead", "customer", "listed", "partner", "suspended", "ungranted", "stranger"}
+EVERY_HOUSE, OF_ACCOUNT, LISTED, NONE = {"a1", "a2", "b1"}, {"a1", "a2"}, {"a1"}, set[str]()
+
+CONTENT = {"lead": EVERY_HOUSE, "customer": OF_ACCOUNT, "listed": LISTED}
+STORY = {**CONTENT, "partner": OF_ACCOUNT}
+HANDED_OFF = {"lead": EVERY_HOUSE, "partner": OF_ACCOUNT}
+LEADS_ONLY = {"lead": EVERY_HOUSE}
+VISIBLE: dict[str, dict[str, set[str]]] = {
+    "location": STORY,
+    "section": CONTENT,
+    "onboarding_session": STORY,
+    "contact": CONTENT,
+    "phone_system": CONTENT,
+    "device": CONTENT,
+    "person": CONTENT,
+    "extension": CONTENT,
+    "working_hours": CONTENT,
+    "call_flow": CONTENT,
+    "call_flow_option": CONTENT,
+    "approval": STORY,
+    "override": HANDED_OFF,
+    "provisioning_payload": HANDED_OFF,
+    "receipt": HANDED_OFF,
+    "mac_claim": STORY,
+    "grant": LEADS_ONLY,
+    "grant_location": LEADS_ONLY,
+    "audit_entry": LEADS_ONLY,
+    "field_change": LEADS_ONLY,
+    "idempotency_key": {},
+    "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger"}, EVERY_HOUSE),
+}
+ELSEWHERE = {"account", "user"}  # have tests of their own below
+CLOSED = {"chain_head", "audit_incident"}  # the definer's own
+
+FORBIDDEN = [
+    "SET ROLE turnup_owner",
+    "SET ROLE turnup_definer",
+    "SET SESSION AUTHORIZATION turnup_owner",
+    "ALTER TABLE turnup.device DISABLE ROW LEVEL SECURITY",
+    "ALTER TABLE turnup.device NO FORCE ROW LEVEL SECURITY",
+    "ALTER TABLE turnup.device OWNER TO turnup_app",
+    "ALTER TABLE turnup.device DISABLE TRIGGER ALL",
+    "CREATE POLICY mine ON turnup.device USING (true)",
+    "DROP POLICY app_all ON turnup.device",
+    "GRANT turnup_definer TO turnup_app",
+    "ALTER ROLE turnup_app BYPASSRLS",
+    "CREATE TABLE turnup.mine (id int)",
+    "CREATE TABLE public.mine (id int)",
+    "CREATE TEMPORARY TABLE mine (id int)",
+    "CREATE SCHEMA mine",
+    "CREATE FUNCTION turnup.mine() RETURNS int LANGUAGE sql RETURN 1",
+    "CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql RETURN 1",
+    "CREATE INDEX ON turnup.device (label)",
+    "DROP TABLE turnup.device",
+    "TRUNCATE turnup.device",
+    "COPY turnup.device TO PROGRAM 'cat'",
+    "SET session_replication_role = replica",
+    "SELECT * FROM turnup.chain_head",
+    "SELECT * FROM turnup.chain_head FOR UPDATE",
+    "UPDATE turnup.chain_head SET number = 0",
+    "INSERT INTO turnup.audit_entry (id, chain, action, outcome) VALUES ('entry-mine', 'system', 'x', 'APPLIED')",
+    "UPDATE turnup.audit_entry SET action = 'nothing'",
+    "DELETE FROM turnup.audit_entry",
+    "TRUNCATE turnup.audit_entry CASCADE",
+    "INSERT INTO turnup.field_change (entry_id, table_name, row_id, field) VALUES ('entry-a1', 'device', 'x', 'y')",
+    "UPDATE turnup.field_change SET field = 'nothing'",
+    "DELETE FROM turnup.field_change",
+    "SELECT turnup.audit_write('device', 'x', 'system', NULL, NULL, NULL, '{}')",
+    "SELECT turnup.audit_entry_for('system', NULL)",
+    "SELECT * FROM turnup.audit_incident",
+    "DELETE FROM turnup.audit_incident",
+    "UPDATE turnup.alembic_version SET version_num = '9999'",
+]
+
+
+@pytest.fixture(scope="module")
+async def houses(empty_database: harness.TestDatabase) -> harness.TestDatabase:
+    """Three houses and somebody of each kind who signs in."""
+    owner = await asyncpg.connect(empty_database.owner_url)
+    async with owner.transaction():
+        await owner.execute("SET LOCAL ROLE turnup_definer")
+        await unaudited(owner)
+        for mark, account in HOUSES.items():
+            await put_house(owner, mark, account)
+        for name, role, account in (
+            ("lead", "IMPLEMENTATION_LEAD", None),
+            ("customer", "CUSTOMER", "account-a"),
+            ("listed", "CUSTOMER", "account-a"),
+            ("partner", "PARTNER", None),
+            ("ungranted", "CUSTOMER", "account-a"),
+            ("suspended", "IMPLEMENTATION_LEAD", None),
+        ):
+            status = "SUSPENDED" if name == "suspended" else "ACTIVE"
+            about = {"subject": name, "name": name, "email": f"{name}@house.example", "role": role, "status": status}
+            await put(owner, "user", {"id": f"user-{name}", **about, "account_id": account})
+        for name in ("customer", "listed", "partner"):
+            grant = {"id": f"grant-{name}", "user_id": f"user-{name}", "account_id": "account-a"}
+            await put(owner, "grant", {**grant, "all_locations": name != "listed"})
+        listed = {"grant_id": "grant-listed", "account_id": "account-a", "location_id": "location-a1"}
+        await put(owner, "grant_location", listed)
+    await owner.close()
+    return empty_database
+
+
+@pytest.fixture(scope="module")
+async def app_connection(houses: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the app's role."""
+    connection = await asyncpg.connect(houses.app_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def app(app_connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction of the app's role in which nobody has signed in yet; what it does is rolled back."""
+    transaction = app_connection.transaction()
+    await transaction.start()
+    yield app_connection
+    await transaction.rollback()
+
+
+@pytest.fixture(scope="module")
+async def owner(houses: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of the role that owns the tables."""
+    connection = await asyncpg.connect(houses.owner_url)
+    yield connection
+    await connection.close()
+
+
+async def sign_in(app: asyncpg.Connection, subject: str) -> None:
+    await app.execute("SELECT turnup.sign_in($1, 5000)", subject)
+
+
+async def seen(app: asyncpg.Connection, table: str) -> set[str]:
+    """The houses whose row of a table can be seen."""
+    keys = key_of(table)
+    rows = {tuple(row) for row in await app.fetch(f"SELECT {', '.join(keys)} FROM {name_of(table)}")}
+    return {mark for mark, account in HOUSES.items() if tuple(good_rows(mark, account)[table][k] for k in keys) in rows}
+
+
+async def test_row_level_security_is_enabled_and_forced_on_every_table(owner: asyncpg.Connection) -> None:
+    found = await owner.fetch("""
+        SELECT relname, relrowsecurity, relforcerowsecurity FROM pg_class
+        WHERE relnamespace = 'turnup'::regnamespace AND relkind IN ('r', 'p') AND relname <> 'alembic_version'""")
+    assert sorted(tuple(each) for each in found) == [(table, True, True) for table in ALL_TABLES]
+
+
+async def test_the_definer_passes_on_every_table(owner: asyncpg.Connection) -> None:
+    found = await owner.fetch("""
+        SELECT tablename, cmd, permissive, qual, with_check FROM pg_policies
+        WHERE schemaname = 'turnup' AND roles = '{turnup_definer}'""")
+    assert sorted(tuple(each) for each in found) == [(each, "ALL", "PERMISSIVE", "true", "true") for each in ALL_TABLES]
+
+
+async def test_policies_are_for_the_app_and_the_definer_alone(owner: asyncpg.Connection) -> None:
+    found = await owner.fetch("SELECT DISTINCT unnest(roles)::text AS name FROM pg_policies")
+    assert {each["name"] for each in found} == {"turnup_app", "turnup_definer"}
+
+
+@pytest.mark.parametrize("table", [*ALL_TABLES, "alembic_version"])
+async def test_the_app_may_do_with_a_table_what_it_needs_and_no_more(owner: asyncpg.Connection, table: str) -> None:
+    found = await owner.fetch(
+        """SELECT a.privilege_type FROM pg_class c, aclexplode(c.relacl) a
+           WHERE c.oid = $1::text::regclass AND a.grantee IN (0, 'turnup_app'::regrole)""",
+        name_of(table),
+    )
+    expected = {"SELECT"} if table == "alembic_version" else RESTRICTED.get(table, READ_AND_WRITE)
+    assert {each["privilege_type"] for each in found} == expected
+
+
+async def test_nothing_is_granted_on_columns_or_sequences(owner: asyncpg.Connection) -> None:
+    found = await owner.fetch("""
+        SELECT attrelid::regclass::text AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+        WHERE c.relnamespace = 'turnup'::regnamespace AND a.attacl IS NOT NULL
+        UNION ALL SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a
+        WHERE c.relnamespace = 'turnup'::regnamespace AND c.relkind = 'S'
+          AND a.grantee IN (0, 'turnup_app'::regrole)""")
+    assert [each["name"] for each in found] == []
+
+
+async def test_functions_that_run_as_the_definer_are_its_own_and_pin_their_search_path(
+    owner: asyncpg.Connection,
+) -> None:
+    found = await owner.fetch("""
+        SELECT p.oid::regprocedure::text AS name, p.proowner::regrole::text AS owner, p.proconfig AS settings
+        FROM pg_proc p WHERE p.pronamespace = 'turnup'::regnamespace AND p.prosecdef""")
+    assert {"turnup.sign_in(text,integer)"} <= {each["name"] for each in found}
+    for function in found:
+        assert function["owner"] == "turnup_definer", function["name"]
+        assert "search_path=pg_catalog, pg_temp" in (function["settings"] or []), function["name"]
+
+
+async def test_functions_that_run_as_the_definer_are_called_by_the_app_alone(owner: asyncpg.Connection) -> None:
+    found = await owner.fetch("""
+        SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'everybody' ELSE a.grantee::regrole::text END AS name
+        FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+        WHERE p.pronamespace = 'turnup'::regnamespace AND p.prosecdef""")
+    assert {each["name"] for each in found} == {"turnup_app", "turnup_definer"}
+
+
+async def test_the_app_calls_no_other_function(owner: asyncpg.Connection) -> None:
+    found = await owner.fetch("""
+        SELECT DISTINCT proname FROM pg_proc
+        WHERE pronamespace = 'turnup'::regnamespace AND has_function_privilege('turnup_app', oid, 'EXECUTE')""")
+    assert {each["proname"] for each in found} == CALLABLE
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+async def test_the_app_is_refused(app: asyncpg.Connection, statement: str) -> None:
+    await sign_in(app, "lead")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await app.execute(statement)
+
+
+async def test_row_level_security_cannot_be_switched_off_for_a_session(app: asyncpg.Connection) -> None:
+    await app.execute("SET LOCAL row_security = off")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await app.fetch("SELECT * FROM turnup.device")
+
+
+def test_every_table_says_who_sees_its_rows() -> None:
+    assert sorted({*VISIBLE, *ELSEWHERE, *CLOSED}) == ALL_TABLES
+
+
+@pytest.mark.parametrize("who", sorted(EVERYONE))
+@pytest.mark.parametrize("table", VISIBLE)
+async def test_a_user_sees_the_rows_that_are_theirs(app: asyncpg.Connection, table: str, who: str) -> None:
+    await sign_in(app, who)
+    assert await seen(app, table) == VISIBLE[table].get(who, NONE)
+
+
+@pytest.mark.parametrize("table", sorted(set(ALL_TABLES) - CLOSED))
+async def test_nobody_sees_anything_before_signing_in(app: asyncpg.Connection, table: str) -> None:
+    assert await app.fetch(f"SELECT * FROM {name_of(table)}") == []
+
+
+@pytest.mark.parametrize("table", ALL_TABLES)
+async def test_the_owner_of_the_tables_sees_nothing(owner: asyncpg.Connection, table: str) -> None:
+    assert await owner.fetch(f"SELECT * FROM {name_of(table)}") == []
+
+
+@pytest.mark.parametrize(
+    ("who", "accounts"),
+    [
+        ("lead", {"account-a", "account-b"}),
+        ("customer", {"account-a"}),
+        ("listed", {"account-a"}),
+        ("partner", {"account-a"}),
+        ("ungranted", set()),
+        ("suspended", set()),
+        ("stranger", set()),
+    ],
+)
+async def test_a_user_sees_the_accounts_that_were_granted(
+    app: asyncpg.Connection, who: str, accounts: set[str]
+) -> None:
+    await sign_in(app, who)
+    assert {row["id"] for row in await app.fetch("SELECT id FROM turnup.account")} == accounts
+
+
+LEADS = {"user-lead", "user-suspended"}  # a suspended lead's name still stands under old approvals
+
+
+@pytest.mark.parametrize(
+    ("who", "users"),
+    [
+        ("customer", {"user-customer", "user-listed", "user-ungranted", *LEADS}),
+        ("partner", {"user-partner", *LEADS}),
+        ("ungranted", {"user-ungranted", *LEADS}),
+        ("suspended", set()),
+        ("stranger", set()),
+    ],
+)
+async def test_a_user_sees_colleagues_and_leads(app: asyncpg.Connection, who: str, users: set[str]) -> None:
+    await sign_in(app, who)
+    assert {row["id"] for row in await app.fetch('SELECT id FROM turnup."user"')} == users
+
+
+async def test_an_idempotency_key_is_seen_by_its_user_alone(app: asyncpg.Connection) -> None:
+    await sign_in(app, "subject-a1")
+    assert await seen(app, "idempotency_key") == {"a1"}
+
+
+async def test_a_partner_does_not_see_a_payload_before_its_release(
+    app: asyncpg.Connection,
+) -> None:
+    await sign_in(app, "lead")
+    await app.execute(
+        "UPDATE turnup.provisioning_payload SET state = 'GENERATED', released_at = NULL, released_by = NULL"
+    )
+    await sign_in(app, "partner")
+    assert await seen(app, "provisioning_payload") == NONE
+
+
+@pytest.mark.parametrize("table", [each for each, visible in VISIBLE.items() if visible is CONTENT or visible is STORY])
+async def test_a_customer_can_neither_change_nor_delete_what_is_out_of_scope(
+    app: asyncpg.Connection, table: str
+) -> None:
+    await sign_in(app, "listed")
+    column = "account_id"
+    changed = await app.fetch(f"UPDATE {name_of(table)} SET {column} = {column} RETURNING *")
+    assert len(changed) == 1
+    await app.execute("SET CONSTRAINTS ALL DEFERRED")
+    assert await app.execute(f"DELETE FROM {name_of(table)} WHERE account_id = 'account-b'") == "DELETE 0"
+
+
+@pytest.mark.parametrize(
+    ("who", "table"),
+    [
+        *(("customer", table) for table in sorted(VISIBLE) if VISIBLE[table] in (CONTENT, STORY, HANDED_OFF)),
+        ("partner", "device"),
+        ("customer", "grant"),
+        ("customer", "device_model"),
+        ("partner", "grant_location"),
+        ("lead", "idempotency_key"),
+    ],
+)
+async def test_a_row_out_of_scope_cannot_be_written(app: asyncpg.Connection, who: str, table: str) -> None:
+    await sign_in(app, who)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await put(app, table, good_rows("new", "account-b")[table])
+
+
+async def test_a_customer_cannot_take_a_row_out_of_the_account(app: asyncpg.Connection) -> None:
+    await sign_in(app, "customer")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await app.execute("UPDATE turnup.device SET account_id = 'account-b', location_id = 'location-b1'")
+
+
+async def test_a_customer_with_an_empty_list_sees_no_location(app: asyncpg.Connection) -> None:
+    await sign_in(app, "lead")
+    await app.execute("DELETE FROM turnup.grant_location WHERE grant_id = 'grant-listed'")
+    await sign_in(app, "listed")
+    assert await seen(app, "location") == NONE

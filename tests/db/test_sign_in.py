@@ -1,0 +1,220 @@
+"""Signing in tells a transaction who asks; when it ends, its pooled connection knows nobody any more."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+import harness
+import pytest
+from house import unaudited
+
+from app.db.database import (
+    Database,
+    DatabaseUnavailable,
+    Overloaded,
+    StatementTimeout,
+    SuspendedUser,
+    Transaction,
+    UnknownUser,
+)
+from app.db.statements import Statement
+
+SETTINGS = Statement(
+    "settings",
+    """SELECT current_setting('turnup.user_id', true), current_setting('turnup.role', true),
+              current_setting('turnup.account', true), current_setting('turnup.accounts', true),
+              current_setting('turnup.locations', true)""",
+    (),
+    lambda *values: values,
+)
+BACKEND = Statement("backend", "SELECT pg_backend_pid()", (), int)
+SLEEP = Statement("sleep", "SELECT 1 FROM pg_sleep(30)", (), int)
+LOCATIONS = Statement("locations", "SELECT id FROM turnup.location", (), str)
+RENAME = Statement("rename", "UPDATE turnup.location SET name = $1 RETURNING id", ("name",), str)
+
+NOBODY = (None, "")  # never set, or set by a transaction that has ended
+WHO = {
+    harness.LEAD: ("user-lead", "IMPLEMENTATION_LEAD", "", "", ""),
+    harness.CUSTOMER: ("user-acme", "CUSTOMER", "account-1", "", ""),
+    harness.LISTED_CUSTOMER: ("user-acme-north", "CUSTOMER", "account-1", "", '{"location-2": 1, "location-3": 1}'),
+    harness.PARTNER: ("user-carrier", "PARTNER", "", '{"account-1": 1, "account-2": 1}', ""),
+}
+
+
+@pytest.fixture
+async def one_connection(database: harness.TestDatabase) -> AsyncIterator[Database]:
+    """A pool of a single connection, so that each transaction inherits what the last one left."""
+    pool = await Database.open(database.app_url, size=1, wait_seconds=0.3)
+    yield pool
+    await pool.close()
+
+
+@asynccontextmanager
+async def committed(database: harness.TestDatabase, statement: str, value: str, back: str) -> AsyncIterator[None]:
+    """Somebody else's committed change, taken back at the end."""
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        for new in (value, back):
+            async with connection.transaction():
+                await connection.execute("SET LOCAL ROLE turnup_definer")
+                await unaudited(connection)
+                await connection.execute(statement, new)
+            if new == value:
+                yield
+    finally:
+        await connection.close()
+
+
+async def settings_of(transaction: Transaction) -> tuple[str, ...]:
+    return tuple(await transaction.fetch_one(SETTINGS))
+
+
+async def left_behind(pool: Database) -> tuple[tuple[Any, ...], int]:
+    """What the pooled connection knows outside of any transaction, and how many locations it sees."""
+    async with pool.connection() as connection:
+        settings = tuple(await connection.fetchrow(SETTINGS.sql))
+        return settings, await connection.fetchval("SELECT count(*) FROM turnup.location")
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_signing_in_sets_who_asks(one_connection: Database, who: str) -> None:
+    async with one_connection.snapshot(who, timeout_ms=5000) as transaction:
+        assert await settings_of(transaction) == WHO[who]
+
+
+@pytest.mark.parametrize("who", WHO)
+async def test_a_transaction_leaves_nobody_signed_in(one_connection: Database, who: str) -> None:
+    async with one_connection.snapshot(who, timeout_ms=5000):
+        pass
+    settings, locations = await left_behind(one_connection)
+    assert set(settings) <= set(NOBODY)
+    assert locations == 0
+
+
+async def test_the_next_user_of_a_connection_is_not_the_last_one(one_connection: Database) -> None:
+    backends, settings, seen = [], [], []
+    for who in (harness.LISTED_CUSTOMER, harness.PARTNER, harness.OTHER_CUSTOMER, harness.LISTED_CUSTOMER):
+        async with one_connection.snapshot(who, timeout_ms=5000) as transaction:
+            backends.append(await transaction.fetch_one(BACKEND))
+            settings.append(await settings_of(transaction))
+            seen.append({*await transaction.fetch(LOCATIONS)})
+    assert len(set(backends)) == 1
+    assert settings[1:3] == [WHO[harness.PARTNER], ("user-birch", "CUSTOMER", "account-2", "", "")]
+    assert seen[0] == seen[3] == {"location-2", "location-3"}
+    assert seen[2] == {"location-6", "location-7", "location-8", "location-9"}
+
+
+async def test_signing_in_again_within_a_transaction_forgets_the_first_user(as_definer: asyncpg.Connection) -> None:
+    for who in (harness.PARTNER, harness.LISTED_CUSTOMER):
+        await as_definer.fetchrow("SELECT turnup.sign_in($1, 5000)", who)
+    assert tuple(await as_definer.fetchrow(SETTINGS.sql)) == WHO[harness.LISTED_CUSTOMER]
+
+
+async def test_a_refused_sign_in_forgets_the_user_before(as_definer: asyncpg.Connection) -> None:
+    await as_definer.fetchrow("SELECT turnup.sign_in($1, 5000)", harness.LEAD)
+    assert await as_definer.fetch("SELECT turnup.sign_in('nobody', 5000)") == []
+    assert set(await as_definer.fetchrow(SETTINGS.sql)) == {""}
+
+
+async def test_a_failed_transaction_leaves_nobody_signed_in(one_connection: Database) -> None:
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with one_connection.writing(harness.LEAD, timeout_ms=5000) as transaction:
+            await transaction.fetch(Statement("wrong", "SELECT 1 FROM turnup.missing", (), int))
+    settings, locations = await left_behind(one_connection)
+    assert set(settings) <= set(NOBODY)
+    assert locations == 0
+
+
+async def test_a_cancelled_transaction_leaves_nobody_signed_in(one_connection: Database) -> None:
+    with pytest.raises(TimeoutError):
+        async with (
+            asyncio.timeout(0.3),
+            one_connection.writing(harness.LEAD, timeout_ms=30_000) as transaction,
+        ):
+            await transaction.fetch(SLEEP)
+    settings, locations = await left_behind(one_connection)
+    assert set(settings) <= set(NOBODY)
+    assert locations == 0
+
+
+async def test_a_cancelled_statement_is_cancelled_in_the_database_too(
+    one_connection: Database, as_definer: asyncpg.Connection
+) -> None:
+    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+        backend = await transaction.fetch_one(BACKEND)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3), one_connection.snapshot(harness.LEAD, timeout_ms=30_000) as transaction:
+            await transaction.fetch(SLEEP)
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND query LIKE '%pg_sleep(30)%' AND state = 'active'"
+    assert await as_definer.fetchval(busy, backend) == 0
+
+
+async def test_nobody_signs_in_without_a_user(one_connection: Database) -> None:
+    with pytest.raises(UnknownUser):
+        async with one_connection.snapshot("nobody@turnup.example", timeout_ms=5000):
+            pass
+
+
+async def test_a_suspended_user_does_not_sign_in(database: harness.TestDatabase, one_connection: Database) -> None:
+    async with committed(
+        database, "UPDATE turnup.\"user\" SET status = $1 WHERE id = 'user-pbx'", "SUSPENDED", "ACTIVE"
+    ):
+        with pytest.raises(SuspendedUser):
+            async with one_connection.snapshot(harness.OTHER_PARTNER, timeout_ms=5000):
+                pass
+
+
+async def test_a_statement_ends_at_its_timeout(one_connection: Database) -> None:
+    with pytest.raises(StatementTimeout):
+        async with one_connection.snapshot(harness.LEAD, timeout_ms=100) as transaction:
+            await transaction.fetch(SLEEP)
+
+
+async def test_the_timeout_does_not_outlive_its_transaction(one_connection: Database) -> None:
+    async with one_connection.snapshot(harness.LEAD, timeout_ms=123):
+        pass
+    async with one_connection.connection() as connection:
+        assert await connection.fetchval("SHOW statement_timeout") == "0"
+
+
+async def test_who_finds_every_connection_in_use_is_told_so_in_time(one_connection: Database) -> None:
+    async with one_connection.connection():
+        with pytest.raises(Overloaded):
+            async with one_connection.snapshot(harness.LEAD, timeout_ms=5000):
+                pass
+
+
+async def test_a_connection_that_was_ended_is_replaced(one_connection: Database) -> None:
+    with pytest.raises(DatabaseUnavailable):
+        async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+            await transaction.fetch(Statement("end", "SELECT 1 WHERE pg_terminate_backend(pg_backend_pid())", (), int))
+    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+        assert transaction.viewer.id == "user-lead"
+
+
+async def test_a_snapshot_cannot_write(one_connection: Database) -> None:
+    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+        async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+            await transaction.fetch(RENAME, name="Written")
+
+
+async def test_a_snapshot_does_not_see_what_others_commit_meanwhile(
+    database: harness.TestDatabase, one_connection: Database
+) -> None:
+    names = Statement("names", "SELECT name FROM turnup.account WHERE id = 'account-3'", (), str)
+    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+        before = await transaction.fetch(names)
+        async with committed(database, "UPDATE turnup.account SET name = $1 WHERE id = 'account-3'", "New", *before):
+            assert await transaction.fetch(names) == before
+
+
+async def test_what_a_failed_block_wrote_is_gone(one_connection: Database) -> None:
+    with suppress(ZeroDivisionError):
+        async with one_connection.writing(harness.LEAD, timeout_ms=5000) as transaction:
+            assert len(await transaction.fetch(RENAME, name="Written")) == 12
+            raise ZeroDivisionError
+    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+        names = await transaction.fetch(Statement("names", "SELECT name FROM turnup.location", (), str))
+    assert "Written" not in names
