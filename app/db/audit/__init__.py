@@ -30,7 +30,7 @@ _OPEN_MANY = Statement(
     "audit open many",
     f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)})
         FROM unnest({", ".join(f"${place}::text[]" for place in range(1, len(_PARTS) + 1))})
-             WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",  # noqa: S608 - names of ours
+             WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",
     _PARTS,
     _nothing,
 )

@@ -89,7 +89,7 @@ async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
 async def _rebuild(connection: Any, table: Table, skipped: list[str]) -> int:
     name = _quoted(table)
     rebuilt = await connection.execute(
-        f"CREATE TABLE {SCRATCH}.{name} AS SELECT r.* FROM"  # noqa: S608 - names of ours
+        f"CREATE TABLE {SCRATCH}.{name} AS SELECT r.* FROM"
         f" (SELECT chain, row_id, jsonb_object_agg(field, after) AS told FROM {SCRATCH}.last_value"
         f" WHERE table_name = '{table.name}' AND chain <> ALL ({_array(skipped)}) GROUP BY chain, row_id) v,"
         f" jsonb_populate_record(NULL::turnup.{name}, v.told) r"
@@ -142,9 +142,9 @@ SELECT DISTINCT ON (t.chain, t.table_name, t.row_id, t.field)
 FROM told t LEFT JOIN gone g USING (chain, table_name, row_id)
 WHERE g.place IS NULL OR t.place > g.place
 ORDER BY t.chain, t.table_name, t.row_id, t.field, t.place DESC
-"""  # noqa: S608 - names of ours
+"""
 _INDEX = f"CREATE INDEX ON {SCRATCH}.last_value (table_name, row_id); ANALYZE {SCRATCH}.last_value"
-_ERASED = f"SELECT count(*) FROM {SCRATCH}.last_value WHERE after IS NULL AND after_salt IS NULL"  # noqa: S608
+_ERASED = f"SELECT count(*) FROM {SCRATCH}.last_value WHERE after IS NULL AND after_salt IS NULL"
 
 _COMPARE = """
 SELECT row_id, now IS NOT NULL AS is_there, CASE WHEN now IS NOT NULL AND told IS NOT NULL THEN fields END AS fields

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
@@ -25,7 +25,7 @@ _ENTRIES = f"""
 SELECT {", ".join(Entry._fields)} FROM turnup.audit_entry
 WHERE (chain, number) > ($1, $2) AND number IS NOT NULL AND ($3::text IS NULL OR chain = $3)
 ORDER BY chain, number LIMIT {PAGE}
-"""  # noqa: S608 - composed of names of ours
+"""
 _CHANGES = """
 SELECT entry_id, account_id, location_id, table_name, row_id, field,
        before::text, before_salt, before_hash, after::text, after_salt, after_hash
@@ -134,6 +134,15 @@ async def _nothing_loose(connection: Any, chain: str | None) -> None:
         raise _Break(Broken("?", None, orphan, "changes are there whose entry is gone"))
 
 
+class Side(NamedTuple):
+    """A value with what vouches for it."""
+
+    name: str
+    value: str | None
+    salt: bytes | None
+    hash: bytes | None
+
+
 class _Break(Exception):  # noqa: N818 - carries the finding to the top
     def __init__(self, broken: Broken) -> None:
         super().__init__(str(broken))
@@ -166,7 +175,8 @@ class _Walk:
         signed = self._signed.get(entry.chain)
         if signed is not None and signed.number == entry.number and signed.hash != entry.hash:
             raise _broken(entry, "the signed head of this entry is another")
-        self._check_side(entry, str(entry.number), "reason", entry.reason, entry.reason_salt, entry.reason_hash)
+        reason = Side("reason", entry.reason, entry.reason_salt, entry.reason_hash)
+        self._check_side(entry, str(entry.number), None, reason)
         for place, change in enumerate(changes, start=1):
             self._check(entry, f"{entry.number}/{place}", change)
         self._last = entry
@@ -182,40 +192,27 @@ class _Walk:
             raise _Break(Broken(chain, head.number, None, "its head was signed, its entries are gone"))
 
     def _check(self, entry: Entry, place: str, change: Change) -> None:
-        if change.after_hash is not None and change.after_salt is not None and change.after is None:
-            self._check_withheld(entry, change)
-        elif change.after_hash is not None:
-            self._check_side(entry, place, "after", change.after, change.after_salt, change.after_hash)
-        if change.before_hash is None:
-            return
-        if change.before_salt is not None:
-            if change.before is None:
-                self._check_withheld(entry, change)
-            else:
-                self._check_side(entry, place, "before", change.before, change.before_salt, change.before_hash)
-        elif entry.action != ERASE:
-            self._check_side(entry, place, "before", None, None, change.before_hash)
+        self._check_side(entry, place, change, Side("after", change.after, change.after_salt, change.after_hash))
+        before = Side("before", change.before, change.before_salt, change.before_hash)
+        if entry.action != ERASE or before.hash is None or before.salt is not None:
+            self._check_side(entry, place, change, before)
         elif change.table_name in _LISTS:
-            waiting = self._waiting.pop((change.row_id, change.field), None)
-            if waiting is None or waiting[1] != change.before_hash:
+            _entry, digest = self._waiting.pop((change.row_id, change.field), (entry, None))
+            if digest != before.hash:
                 raise _broken(entry, f"it says that {change.field} of {change.row_id} was erased, which is not so")
 
-    def _check_side(
-        self, entry: Entry, place: str, side: str, value: str | None, salt: bytes | None, digest: bytes | None
-    ) -> None:
-        if digest is None:
-            if value is not None:
-                raise _broken(entry, f"its {side} is not what was sealed")
-        elif salt is None:
-            self._waiting[place, side] = (entry, digest)
+    def _check_side(self, entry: Entry, place: str, change: Change | None, side: Side) -> None:
+        if side.hash is None:
+            if side.value is not None:
+                raise _broken(entry, f"{place} has a {side.name} that was not sealed")
+        elif side.salt is None:
+            self._waiting[place, side.name] = (entry, side.hash)
             self.erased += 1
-        elif value is None or salted(salt, value) != digest:
-            raise _broken(entry, f"a value of it ({side}, at {place}) is not what was sealed")
-
-    @staticmethod
-    def _check_withheld(entry: Entry, change: Change) -> None:
-        if (change.table_name, change.field) not in WITHHELD:
-            raise _broken(entry, f"the value of {change.table_name}.{change.field} was taken out")
+        elif side.value is None:
+            if change is None or (change.table_name, change.field) not in WITHHELD:
+                raise _broken(entry, f"{side.name} of {place} was taken out")
+        elif salted(side.salt, side.value) != side.hash:
+            raise _broken(entry, f"{side.name} of {place} is not what was sealed")
 
     def _end_of(self, last: Entry) -> None:
         for entry, _hash in self._waiting.values():

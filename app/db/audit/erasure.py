@@ -1,0 +1,61 @@
+"""Erase a person from history. The chain stays whole: it is made of salted hashes, and those stay.
+
+The location's rules decide when somebody may be removed from it; erasure takes out of the past what such a
+removal leaves there. It is the definer's alone: the app's role cannot call it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from app.domain import ids
+
+TABLE_OF_TYPE = {"Person": "person", "Contact": "contact", "User": "user"}
+_REFUSALS = ("AU004", "AU005")
+
+
+class NotErased(Exception):  # noqa: N818 - says what happened
+    """Nothing was erased, for the reason given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """How many values and payload documents went; `kept` are payloads in use that still hold theirs."""
+
+    values: int
+    documents: int
+    kept: tuple[str, ...]
+
+
+async def erase_person(owner_url: str, identifier: str, *, reason: str) -> Erased:
+    """Erase a removed person or contact, or a user, who ends suspended and nameless. Raises NotErased."""
+    table = TABLE_OF_TYPE.get(ids.type_of(identifier) or "")
+    if table is None:
+        raise NotErased(f"{identifier} is the id of no person, contact or user")
+    async with _as_definer(owner_url) as connection:
+        found = await connection.fetchrow("SELECT * FROM turnup.audit_erase($1, $2, $3)", table, identifier, reason)
+    return Erased(found["erased_values"], found["erased_documents"], tuple(found["kept_payloads"]))
+
+
+async def erase_reason(owner_url: str, entry_id: str, *, reason: str) -> None:
+    """Erase the reason that somebody wrote into an entry. Raises NotErased."""
+    async with _as_definer(owner_url) as connection:
+        await connection.execute("SELECT turnup.audit_erase_reason($1, $2)", entry_id, reason)
+
+
+@asynccontextmanager
+async def _as_definer(owner_url: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(owner_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL ROLE turnup_definer")
+            yield connection
+    except asyncpg.PostgresError as error:
+        if error.sqlstate in _REFUSALS:
+            raise NotErased(str(error)) from error
+        raise
+    finally:
+        await connection.close()

@@ -1,0 +1,35 @@
+"""A pool of the app's role on this worker's database, and an empty database of the owner's."""
+
+import os
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from harness import TestDatabase as Databases
+from harness import with_database
+
+from app.db.database import Database
+from app.db.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+async def pool(database: Databases) -> AsyncIterator[Database]:
+    """The app's connections."""
+    opened = await Database.open(database.app_url, size=12)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture(scope="module")
+async def empty() -> AsyncIterator[Databases]:
+    """A migrated database without any data, of this module alone."""
+    name = f"turnup_audit_{uuid4().hex[:12]}"
+    owner_url = os.environ["TURNUP_TEST_OWNER_URL"]
+    server = await asyncpg.connect(owner_url)
+    await server.execute(f"CREATE DATABASE {name}")
+    found = Databases(with_database(os.environ["TURNUP_TEST_APP_URL"], name), with_database(owner_url, name))
+    await migrate(found.owner_url)
+    yield found
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
