@@ -116,6 +116,14 @@ class EditDeviceInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The device to move, and where to.")
+class MoveDeviceInput:
+    device_id: ID = column("The device.")
+    expected_revision: int = column(f"Of the device. {EXPECTED}")
+    to_location_id: ID = column("Another location of the same account.")
+    idempotency_key: str | None = key()
+
+
 @strawberry.input(description="The device to remove.")
 class RemoveDeviceInput:
     device_id: ID = column("The device.")

@@ -13,6 +13,7 @@ from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
+from app.operations.move_device import MOVE_DEVICE
 from app.operations.moves import BLOCK, CANCEL, REOPEN, UNBLOCK, WITHDRAW_SUBMISSION
 from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.remove_device import REMOVE_DEVICE
@@ -109,6 +110,13 @@ class Mutation:
     )
     async def edit_device(self, info: Info, input: Annotated[inputs.EditDeviceInput, INPUT]) -> DevicePayload | None:
         return await run(info, EDIT_DEVICE, input)
+
+    @strawberry.mutation(
+        description="Move a device to another location of the same account; both have to be open for it.",
+        extensions=guarded(can(Action.EDIT_ONBOARDING)),
+    )
+    async def move_device(self, info: Info, input: Annotated[inputs.MoveDeviceInput, INPUT]) -> DevicePayload | None:
+        return await run(info, MOVE_DEVICE, input)
 
     @strawberry.mutation(
         description="Remove a device; an extension that rang it stays.",

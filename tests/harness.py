@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 
@@ -25,6 +25,8 @@ OTHER_PARTNER = "partner@pbx.example"
 @dataclass(frozen=True, slots=True)
 class TestDatabase:
     """A database of this test worker, migrated and filled with the demo data."""
+
+    __test__: ClassVar[bool] = False
 
     app_url: str
     owner_url: str

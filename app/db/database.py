@@ -111,6 +111,7 @@ class Database:
         self._pool = pool
         self._wait_seconds = wait_seconds
         self._observe = observe
+        self._waiting = 0
 
     @classmethod
     async def open(
@@ -131,6 +132,10 @@ class Database:
         )
         return cls(pool, wait_seconds=wait_seconds, observe=observe)
 
+    def usage(self) -> tuple[int, int]:
+        """How many connections are in use, and how many callers wait for one."""
+        return self._pool.get_size() - self._pool.get_idle_size(), self._waiting
+
     async def close(self) -> None:
         """Close every connection; those in use get a few seconds to finish."""
         await self._pool.close()
@@ -139,10 +144,13 @@ class Database:
     async def connection(self) -> AsyncIterator[Any]:
         """A bare connection, for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
         with translated():
+            self._waiting += 1
             try:
                 connection = await self._pool.acquire(timeout=self._wait_seconds)
             except TimeoutError as error:
                 raise Overloaded from error
+            finally:
+                self._waiting -= 1
         try:
             yield connection
         finally:

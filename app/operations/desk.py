@@ -173,10 +173,12 @@ class Work:
 class UseCase:
     """One mutation: its name, the row that its input names by `key`, and the decision.
 
-    The row is a location, or anything of a location; `decide` sees the location locked.
+    The row is a location, or anything of a location. `decide` is given the location, locked, and the input, and
+    returns its change; with `other_key`, which names a second location, both of them, and returns a change of each.
     """
 
     mutation: str
-    decide: Callable[[Work, Input], Change]
+    decide: Callable[..., Change | tuple[Change, ...]]
     table: Table = tables.location
     key: str = "location_id"
+    other_key: str | None = None

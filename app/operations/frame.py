@@ -8,7 +8,7 @@ from time import time_ns
 
 import asyncpg
 
-from app.db import audit, writing
+from app.db import audit, tables, writing
 from app.db.database import Transaction
 from app.db.dossiers import Dossier
 from app.domain import ids
@@ -59,43 +59,60 @@ async def _once(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
         outcome = await keys.earlier_outcome(tx, call)
         if outcome is not None:
             return outcome
-        location_id = await writing.location_of(tx, use_case.table, call.input[use_case.key])
-        if location_id is None or not await writing.lock_location(tx, location_id):
-            raise NotFound
-        dossier = await writing.dossier_of(tx, location_id)
-        work = await _work(desk, tx, dossier, call)
+        works = await _locked(tx, desk, use_case, call)
         try:
             async with tx.savepoint():
-                change = use_case.decide(work, call.input)
-                if not change.is_nothing:
-                    await _enter(tx, desk, call, work, change)
-                    await apply(tx, work, change)
-                outcome = Outcome(ids={"location": location_id, **change.ids})
-                await keys.keep(tx, call, outcome.ids)
-                await audit.seal(tx)
+                outcome = await _carry_out(tx, desk, use_case, call, works)
         except Refusal as error:
             refusal = error
-            if _is_entered(error, dossier, call):
-                await _enter(tx, desk, call, work, error)
-                await audit.seal(tx)
+            for work in works:
+                if _is_entered(error, work.dossier, call):
+                    await _enter(tx, desk, call, work, error)
+            await audit.seal(tx)
     if refusal is not None:
         raise refusal
     assert outcome is not None  # noqa: S101 - either refused or done
     return outcome
 
 
-async def _work(desk: Desk, tx: Transaction, dossier: Dossier, call: Call) -> Work:
-    editors: frozenset[str] = frozenset()
+async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -> list[Work]:
+    """The locations concerned, locked in the order of their ids, as the use case names them."""
+    wanted = [await writing.location_of(tx, use_case.table, call.input[use_case.key])]
+    if use_case.other_key is not None:
+        wanted.append(await writing.location_of(tx, tables.location, call.input[use_case.other_key]))
+    for location_id in sorted({each for each in wanted if each is not None}):
+        if not await writing.lock_location(tx, location_id):
+            raise NotFound
+    return [await _work(desk, tx, location_id, call) for location_id in wanted]
+
+
+async def _work(desk: Desk, tx: Transaction, location_id: str | None, call: Call) -> Work:
+    if location_id is None:
+        raise NotFound
+    editors: set[str] = set()
     if call.mutation == "approve":
-        found = await writing.editors_since(tx, dossier.location.id, edits=EDITS, marks=SUBMIT_OR_APPROVE)
-        editors = frozenset(found)
+        editors = await writing.editors_since(tx, location_id, edits=EDITS, marks=SUBMIT_OR_APPROVE)
     return Work(
         viewer=tx.viewer,
-        dossier=dossier,
+        dossier=await writing.dossier_of(tx, location_id),
         new_id=new_id,
         self_approval_allowed=desk.self_approval_allowed,
-        editors=editors,
+        editors=frozenset(editors),
     )
+
+
+async def _carry_out(tx: Transaction, desk: Desk, use_case: UseCase, call: Call, works: list[Work]) -> Outcome:
+    decided = use_case.decide(*works, call.input)
+    changes = decided if isinstance(decided, tuple) else (decided,)
+    ids = {"location": works[0].dossier.location.id}
+    for work, change in zip(works, changes, strict=True):
+        ids |= change.ids
+        if not change.is_nothing:
+            await _enter(tx, desk, call, work, change)
+            await apply(tx, work, change)
+    await keys.keep(tx, call, ids)
+    await audit.seal(tx)
+    return Outcome(ids=ids)
 
 
 def new_id(type_name: str) -> str:

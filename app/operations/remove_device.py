@@ -1,8 +1,9 @@
-"""Remove a device; the extensions that rang it stay and ring it no more."""
+"""Remove a device; the extension that rang it stays and rings it no more."""
 
 from dataclasses import replace
 
 from app.db import tables
+from app.domain.content import LocationContent
 from app.domain.vocabulary import Section
 from app.operations.desk import Change, Input, UseCase, Work
 from app.operations.editing import edited, permitted, without
@@ -10,19 +11,23 @@ from app.operations.editing import edited, permitted, without
 
 def decide(work: Work, given: Input) -> Change:
     """Raises Locked, Conflict."""
-    row_id = given["device_id"]
-    override_id = permitted(work, Section.DEVICES, *_sections_of_extensions(work, row_id))
-    work.check_row_revision(row_id, given["expected_revision"])
+    device_id = given["device_id"]
+    override_id = permitted(work, Section.DEVICES, *sections_of_extensions(work, device_id))
+    work.check_row_revision(device_id, given["expected_revision"])
+    return edited(work, Section.DEVICES, override_id, without_device(work.content, device_id))
+
+
+def without_device(content: LocationContent, device_id: str) -> LocationContent:
+    """The content without a device."""
     extensions = tuple(
-        replace(each, device_id=None) if each.device_id == row_id else each for each in work.content.extensions
+        replace(each, device_id=None) if each.device_id == device_id else each for each in content.extensions
     )
-    content = replace(work.content, devices=without(work.content.devices, row_id), extensions=extensions)
-    return edited(work, Section.DEVICES, override_id, content)
+    return replace(content, devices=without(content.devices, device_id), extensions=extensions)
 
 
-def _sections_of_extensions(work: Work, row_id: str) -> tuple[Section, ...]:
+def sections_of_extensions(work: Work, device_id: str) -> tuple[Section, ...]:
     """An extension that loses its device changes too."""
-    holds = any(each.device_id == row_id for each in work.content.extensions)
+    holds = any(each.device_id == device_id for each in work.content.extensions)
     return (Section.EXTENSIONS,) if holds else ()
 
 

@@ -1,0 +1,44 @@
+"""Move a device to another location of the same account."""
+
+from dataclasses import replace
+
+from app.db import tables
+from app.domain.limits import check_cap
+from app.domain.refusals import InvalidInput
+from app.domain.vocabulary import Section
+from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.editing import edited, found, permitted
+from app.operations.remove_device import sections_of_extensions, without_device
+
+
+def decide(source: Work, target: Work, given: Input) -> tuple[Change, Change]:
+    """It leaves one location and joins the other; both have to be open for it. The extension that rang it stays.
+
+    Raises Locked, Conflict, LimitReached, and InvalidInput for the location where it is and for another account's.
+    """
+    device_id = given["device_id"]
+    leaving = permitted(source, Section.DEVICES, *sections_of_extensions(source, device_id))
+    joining = permitted(target, Section.DEVICES)
+    source.check_row_revision(device_id, given["expected_revision"])
+    device = found(source.content.devices, device_id)
+    _check_target(source, target)
+    check_cap("devices", len(target.content.devices) + 1)
+    left = edited(source, Section.DEVICES, leaving, without_device(source.content, device_id))
+    content = replace(target.content, devices=(*target.content.devices, device))
+    revision = (tables.device, {"id": device_id}, {"revision": given["expected_revision"] + 1})
+    joined = replace(edited(target, Section.DEVICES, joining, content), updates=(revision,))
+    target_id = target.dossier.location.id
+    return left, replace(joined, ids={"device": device_id, "location": target_id})
+
+
+def _check_target(source: Work, target: Work) -> None:
+    here, there = source.dossier.location, target.dossier.location
+    if here.id == there.id:
+        raise InvalidInput(field="toLocationId", rule="the device is there already", path=("toLocationId",))
+    if here.account_id != there.account_id:
+        raise InvalidInput(field="toLocationId", rule="it belongs to another account", path=("toLocationId",))
+
+
+MOVE_DEVICE = UseCase(
+    mutation="moveDevice", decide=decide, table=tables.device, key="device_id", other_key="to_location_id"
+)
