@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date
 from enum import Enum
+from inspect import iscoroutine
 from random import Random
 from typing import Any
 
@@ -245,7 +246,7 @@ def _deal(random: Random, type_: str, name: str, field: GraphQLField) -> None:
     async def later(thing: Any, info: Any, **arguments: Any) -> Any:
         await asyncio.sleep(0)
         value = call(thing, info, **arguments)
-        return await value if asyncio.iscoroutine(value) else value
+        return await value if iscoroutine(value) else value
 
     def batch(things: list[Any], info: Any, **arguments: Any) -> list[Any]:
         return [_caught(lambda thing=thing: info.context.give(thing, type_, name, field, True)) for thing in things]
@@ -301,7 +302,7 @@ def _scalar(random: Random, name: str, place: str) -> Any:
 
 def _generated(items: list[Any], fails_at: int | None, place: str) -> Iterator[Any]:
     for index, item in enumerate(items):
-        if index == fails_at and not any(map(asyncio.iscoroutine, items)):
+        if index == fails_at and not any(map(iscoroutine, items)):
             raise OSError(f"generator failed at {place}")
         yield item
 
@@ -309,7 +310,7 @@ def _generated(items: list[Any], fails_at: int | None, place: str) -> Iterator[A
 async def _generated_later(items: list[Any], fails_at: int | None, place: str) -> AsyncIterator[Any]:
     for index, item in enumerate(items):
         await asyncio.sleep(0)
-        if index == fails_at and not any(map(asyncio.iscoroutine, items)):
+        if index == fails_at and not any(map(iscoroutine, items)):
             raise OSError(f"stream failed at {place}")
         yield item
 
