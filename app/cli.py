@@ -19,8 +19,9 @@ from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import embedded
 from app.db.migrate import migrate
 from app.db.roles import roles_sql
-from app.db.seed import seed_demo, seed_many
+from app.db.seed import seed_many
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST
+from app.operations.demo import load_demo
 from app.settings import Settings
 from graphql_schema.schema import printed
 
@@ -108,7 +109,7 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
     with databases(settings) as found:
         owner = _owner(found)
         asyncio.run(migrate(owner))
-        loaded = asyncio.run(seed_demo(owner, reset=options.reset))
+        loaded = asyncio.run(load_demo(owner, _app(found), reset=options.reset))
         if options.locations:
             asyncio.run(seed_many(owner, options.locations))
         print("The demo data is loaded." if loaded else "The database has data already; --reset replaces it.")
@@ -164,14 +165,12 @@ async def _prepare(settings: Settings, found: Databases) -> None:
         return
     await migrate(found.owner)
     if not settings.in_production:
-        await seed_demo(found.owner)
+        await load_demo(found.owner, _app(found))
 
 
 def _hand_down(found: Databases) -> None:
     """uvicorn's processes read their settings from the environment; the owner's credentials stay behind."""
-    if found.app is None:
-        sys.exit("turnup: DATABASE_URL is missing beside TURNUP_OWNER_DATABASE_URL")
-    os.environ["DATABASE_URL"] = found.app
+    os.environ["DATABASE_URL"] = _app(found)
     os.environ.pop("TURNUP_OWNER_DATABASE_URL", None)
 
 
@@ -198,6 +197,12 @@ def _owner(found: Databases) -> str:
     if found.owner is None:
         sys.exit("turnup: this needs TURNUP_OWNER_DATABASE_URL, the role that owns the tables")
     return found.owner
+
+
+def _app(found: Databases) -> str:
+    if found.app is None:
+        sys.exit("turnup: DATABASE_URL is missing beside TURNUP_OWNER_DATABASE_URL")
+    return found.app
 
 
 def _plain(url: SecretStr | None) -> str | None:

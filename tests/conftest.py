@@ -22,8 +22,8 @@ from pydantic import SecretStr
 from app.auth.development import DevelopmentIssuer
 from app.db import embedded
 from app.db.migrate import migrate
-from app.db.seed import seed_demo
 from app.main import create_app
+from app.operations.demo import load_demo
 from app.settings import Settings
 
 APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
@@ -68,7 +68,7 @@ async def _make_template(owner_url: str) -> None:
     await _run(owner_url, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
     template = with_database(owner_url, TEMPLATE)
     await migrate(template)
-    await seed_demo(template)
+    await load_demo(template, with_database(os.environ[APP_URL], TEMPLATE))
 
 
 async def _run(url: str, *statements: str) -> None:

@@ -26,7 +26,7 @@ _CLOSED = frozenset({S.COMPLETED, S.CANCELLED})
 
 
 async def seed_demo(owner_url: str, *, reset: bool = False) -> bool:
-    """Load the demo data into an empty database, or after `reset` in place of whatever is there.
+    """Load the demo data's accounts, people and contents into an empty database, or after `reset` into any.
 
     Returns whether anything was loaded. `owner_url` signs in as the owner, who may become the definer.
     """
@@ -106,7 +106,8 @@ def _demo_rows() -> Iterable[TableRow]:
         yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines}
     yield from location_rows(demo.example(), demo.EXAMPLE_STATUS, "user-acme")
     for branch in demo.BRANCHES:
-        yield from location_rows(demo.content_of(branch), branch.status, _clerk_of(branch.account_id))
+        status = S.IN_PROGRESS if branch.desks else S.NOT_STARTED
+        yield from location_rows(demo.content_of(branch), status, _clerk_of(branch.account_id))
     for user in demo.USERS:
         yield from _grants(user)
 

@@ -1,0 +1,86 @@
+"""The demo data, walked along the path: every location comes to its status by the mutations that people would make."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.db import demo
+from app.db.database import Database
+from app.db.seed import seed_demo
+from app.domain.vocabulary import LocationStatus as S
+from app.operations import standing
+from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD
+from app.operations.approve import APPROVE
+from app.operations.desk import Call, Desk, UseCase
+from app.operations.frame import perform
+from app.operations.generate_payload import GENERATE_PAYLOAD
+from app.operations.moves import BLOCK, CANCEL
+from app.operations.submit_onboarding import SUBMIT_ONBOARDING
+from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
+
+LEAD, REVIEWER = "lead@turnup.example", "lead2@turnup.example"
+TIMEOUT_MS = 15_000
+
+# From IN_PROGRESS, or NOT_STARTED, to a status: who does what. A lead's email, else a role of the account.
+CLERK, PARTNER = "clerk", "partner"
+_SUBMITTED = ((CLERK, SUBMIT_ONBOARDING),)
+_APPROVED = (*_SUBMITTED, (REVIEWER, APPROVE))
+_RELEASED = (*_APPROVED, (LEAD, GENERATE_PAYLOAD), (LEAD, TRIGGER_PROVISIONING))
+WAY_TO: Mapping[S, tuple[tuple[str, UseCase], ...]] = {
+    S.NOT_STARTED: (),
+    S.IN_PROGRESS: (),
+    S.PENDING_APPROVAL: _SUBMITTED,
+    S.APPROVED: _APPROVED,
+    S.PROVISIONING: _RELEASED,
+    S.COMPLETED: (*_RELEASED, (PARTNER, ACKNOWLEDGE_PAYLOAD)),
+    S.BLOCKED: ((LEAD, BLOCK),),
+    S.CANCELLED: ((LEAD, CANCEL),),
+}
+
+
+async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> bool:
+    """Load the demo data into an empty database, or after `reset` in place of whatever is there.
+
+    Returns whether anything was loaded.
+    """
+    if not await seed_demo(owner_url, reset=reset):
+        return False
+    database = await Database.open(app_url, size=1)
+    try:
+        for branch in demo.BRANCHES:
+            for actor, use_case in WAY_TO[branch.status]:
+                await _step(database, branch, _email(actor, branch.account_id), use_case)
+    finally:
+        await database.close()
+    return True
+
+
+async def _step(database: Database, branch: demo.Branch, email: str, use_case: UseCase) -> None:
+    desk = Desk(
+        database=database,
+        subject=email,
+        request_id="demo",
+        timeout_ms=TIMEOUT_MS,
+        self_approval_allowed=False,
+        performed=lambda _mutation, _outcome: None,
+    )
+    given: dict[str, Any] = {
+        "location_id": f"location-{branch.number}",
+        "reason": "Waiting for the cabling contractor.",
+    }
+    async with database.snapshot(email, timeout_ms=TIMEOUT_MS) as transaction:
+        work = await standing.standing(transaction, given["location_id"], self_approval_allowed=False)
+    if use_case is APPROVE:
+        given["expected_digest"] = work.digest
+    if use_case is ACKNOWLEDGE_PAYLOAD:
+        payload = work.dossier.payloads[0]
+        given |= {"payload_id": payload.id, "document_digest": payload.document_digest}
+    await perform(desk, use_case, Call(mutation=use_case.mutation, input=given))
+
+
+def _email(actor: str, account_id: str) -> str:
+    """The demo user's email: of a clerk or a partner of the account, else the actor itself."""
+    if actor not in {CLERK, PARTNER}:
+        return actor
+    role = "CUSTOMER" if actor == CLERK else "PARTNER"
+    found = [each.email for each in demo.USERS if each.role == role and account_id in each.accounts]
+    return found[0] if found else LEAD
