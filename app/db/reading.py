@@ -1,12 +1,13 @@
 """A reading: connection, snapshot and loaders as one value, alive as long as one response is being gathered."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from sqlalchemy import Column
 
-from app.db.database import Observer, Transaction
+from app.db.database import DatabaseUnavailable, Observer, StatementTimeout, Transaction
 from app.db.loaders import ManyLoader, OneLoader
 from app.db.statements import Statement
 from app.domain.viewer import Scope, Viewer
@@ -17,12 +18,13 @@ T = TypeVar("T")
 class Reading:
     """What resolvers read from. Statements run one after another, however many resolvers ask at once."""
 
-    __slots__ = ("_kept", "_lock", "_many", "_observe", "_one", "_transaction")
+    __slots__ = ("_failure", "_kept", "_lock", "_many", "_observe", "_one", "_transaction")
 
     def __init__(self, transaction: Transaction, observe: Observer) -> None:
         self._transaction = transaction
         self._observe = observe
         self._lock = asyncio.Lock()
+        self._failure: StatementTimeout | DatabaseUnavailable | None = None
         self._kept: dict[Hashable, Any] = {}
         self._one: dict[Column[Any], OneLoader] = {}
         self._many: dict[Column[Any], ManyLoader] = {}
@@ -39,8 +41,8 @@ class Reading:
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
         """Every row of a statement."""
-        async with self._lock:
-            return await self._transaction.fetch(statement, **values)
+        async with self._turn() as transaction:
+            return await transaction.fetch(statement, **values)
 
     def one(self, column: Column[Any]) -> OneLoader:
         """This reading's loader of the row whose column has a key."""
@@ -58,11 +60,23 @@ class Reading:
 
     async def once(self, key: Hashable, read: Callable[[Transaction], Awaitable[T]]) -> T:
         """What `read` returns, read once for this key however many resolvers ask."""
-        async with self._lock:
+        async with self._turn() as transaction:
             if key not in self._kept:
-                self._kept[key] = await read(self._transaction)
+                self._kept[key] = await read(transaction)
             found: T = self._kept[key]
             return found
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[Transaction]:
+        """The transaction, for one reader after the other; once it has failed, it fails everyone the same."""
+        async with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                yield self._transaction
+            except (StatementTimeout, DatabaseUnavailable) as error:
+                self._failure = error
+                raise
 
     async def _batch(self, statement: Statement, keys: list[str]) -> list[Any]:
         with self._observe("batch", statement.name, {"batch.size": len(keys)}):

@@ -100,11 +100,11 @@ async def world(database: TestDatabase) -> AsyncIterator[World]:
 
 
 @pytest.fixture(scope="session")
-async def wire(settings: Settings) -> AsyncIterator[Wire]:
-    """A client of the real app on this worker's database whose statements are written down."""
+async def wire(settings: Settings, database: TestDatabase) -> AsyncIterator[Wire]:
+    """A client whose app's statements are written down, and for whom no operation is too costly."""
     statements: list[str] = []
     with statements_logged(statements):
-        async with serving(settings) as client:
+        async with serving(settings, database, limit_price=10_000_000) as client:
             yield Wire(client, statements)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from harness import Client
+from harness import Client, TestDatabase
 
 from app.auth.development import DevelopmentIssuer
 from app.db import database as pools
@@ -16,14 +16,14 @@ from app.settings import Settings
 
 
 @asynccontextmanager
-async def serving(settings: Settings, **changes: Any) -> AsyncIterator[Client]:
+async def serving(settings: Settings, database: TestDatabase, **changes: Any) -> AsyncIterator[Client]:
     """A client of the real app with these settings, as long as the block runs."""
     app = create_app(settings.model_copy(update=changes))
     async with (
         app.router.lifespan_context(app),
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as http,
     ):
-        yield Client(http, DevelopmentIssuer.load_or_create(settings.home))
+        yield Client(http, DevelopmentIssuer.load_or_create(settings.home), database)
 
 
 @dataclass
