@@ -1,0 +1,191 @@
+"""Behind the policies PostgreSQL still goes by its indexes, for leads and for customers, on any page of a list."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import harness
+import pytest
+from house import put, unaudited
+from sqlalchemy import Column
+
+from app.db import tables
+from app.db.database import Database, Transaction
+from app.db.loaders import many_statement
+from app.db.paging import Page
+from app.db.queries import LOCATIONS_BY_NAME, LOCATIONS_BY_UPDATED, page_of
+from app.db.reading import Reading
+from app.db.seed import seed_many
+from app.db.statements import Statement
+
+LOCATIONS = 1_000
+PAGE = 20
+WHO = ["lead", "customer", "customer-of-10", "customer-of-1000"]
+CHILDREN = [
+    tables.section.c.location_id,
+    tables.contact.c.location_id,
+    tables.device.c.location_id,
+    tables.person.c.location_id,
+    tables.extension.c.location_id,
+    tables.working_hours.c.location_id,
+    tables.extension.c.device_id,
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How PostgreSQL ran a statement."""
+
+    nodes: list[dict[str, Any]]
+
+    @property
+    def kinds(self) -> set[str]:
+        return {node["Node Type"] for node in self.nodes}
+
+    @property
+    def indexes(self) -> set[str]:
+        return {node["Index Name"] for node in self.nodes if "Index Name" in node}
+
+    @property
+    def rows_read(self) -> int:
+        """The rows that scans looked at, those included that a filter took away."""
+        scans = [node for node in self.nodes if "Scan" in node["Node Type"] and "Relation Name" in node]
+        return sum(int(n["Actual Rows"] * n["Actual Loops"]) + n.get("Rows Removed by Filter", 0) for n in scans)
+
+
+class Explaining(Transaction):
+    """A transaction that keeps the plan of each statement instead of running it."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        super().__init__(transaction._connection, transaction.viewer, transaction._observe)
+        self.plans: list[Plan] = []
+
+    async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
+        # Only a statement that SQL itself prepared is planned for any values when told so.
+        asked = ", ".join(literal(value) for value in statement.arguments(values))
+        await self._connection.execute(f"PREPARE asked AS {statement.sql}")
+        [root] = await self._connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({asked})")
+        await self._connection.execute("DEALLOCATE asked")
+        self.plans.append(Plan(list(nodes_of(root["Plan"]))))
+        return []
+
+
+def literal(value: Any) -> str:
+    """A value as SQL reads it; the values of these tests hold no quotes."""
+    if isinstance(value, list):
+        return f"ARRAY[{', '.join(map(literal, value))}]::text[]"
+    return str(value) if isinstance(value, int) else f"'{value}'"
+
+
+def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("Plans", []):
+        yield from nodes_of(child)
+
+
+@pytest.fixture(scope="module")
+async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
+    """A database of 1,000 locations of one account and as many of another, a lead, and customers of the first."""
+    await seed_many(empty_database.owner_url, LOCATIONS)
+    await seed_many(empty_database.owner_url, LOCATIONS)
+    owner = await asyncpg.connect(empty_database.owner_url)
+    async with owner.transaction():
+        await owner.execute("SET LOCAL ROLE turnup_definer")
+        await unaudited(owner)
+        account = await owner.fetchval("SELECT min(id) FROM turnup.account")
+        await put(owner, "user", a_user("lead", "IMPLEMENTATION_LEAD", None))
+        for who, listed in (("customer", 0), ("customer-of-10", 10), ("customer-of-1000", 1000)):
+            await put(owner, "user", a_user(who, "CUSTOMER", account))
+            grant = {"id": who, "user_id": who, "account_id": account, "all_locations": not listed}
+            await put(owner, "grant", grant)
+            await owner.execute(
+                """INSERT INTO turnup.grant_location (grant_id, account_id, location_id)
+                   SELECT $1, account_id, id FROM turnup.location WHERE account_id = $2 ORDER BY name LIMIT $3""",
+                who,
+                account,
+                listed,
+            )
+    await owner.execute("ANALYZE")
+    await owner.close()
+    database = await Database.open(empty_database.app_url, size=1)
+    yield database
+    await database.close()
+
+
+def a_user(name: str, role: str, account: str | None) -> dict[str, Any]:
+    return {
+        "id": name,
+        "subject": name,
+        "name": name,
+        "email": f"{name}@x.example",
+        "role": role,
+        "account_id": account,
+    }
+
+
+@pytest.fixture(params=["custom", "generic"])
+def plans(request: pytest.FixtureRequest) -> str:
+    """PostgreSQL plans a prepared statement for its values a few times, then perhaps for any values; both must do."""
+    return f"force_{request.param}_plan"
+
+
+async def plan_of(pool: Database, who: str, mode: str, ask: Any) -> Plan:
+    async with pool.snapshot(who, timeout_ms=10_000) as transaction:
+        await transaction._connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
+        explaining = Explaining(transaction)
+        await ask(Reading(explaining, transaction._observe))
+    return explaining.plans[-1]
+
+
+async def visible(pool: Database, who: str) -> list[Any]:
+    async with pool.snapshot(who, timeout_ms=10_000) as transaction:
+        reading = Reading(transaction, transaction._observe)
+        slices = [await page_of(reading, LOCATIONS_BY_NAME, Page(LOCATIONS), {})]
+    return slices[0].rows
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("column", CHILDREN, ids=str)
+async def test_children_of_a_page_come_by_an_index(pool: Database, plans: str, column: Column[Any], who: str) -> None:
+    ids = [location.id for location in (await visible(pool, who))[:50]]
+    keys = ids if column.name == "location_id" else [id_.replace("location", "device") + "-1" for id_ in ids]
+    plan = await plan_of(pool, who, plans, lambda reading: reading.fetch(many_statement(column), keys=keys))
+    assert "Seq Scan" not in plan.kinds
+    assert plan.rows_read >= len(ids)
+
+
+@pytest.mark.parametrize("who", ["lead", "customer", "customer-of-1000"])
+@pytest.mark.parametrize("place", ["first", "middle"])
+async def test_a_page_of_locations_is_read_in_the_order_of_an_index(
+    pool: Database, plans: str, who: str, place: str
+) -> None:
+    row = (await visible(pool, who))[LOCATIONS // 2]
+    page = Page(PAGE, None if place == "first" else (row.name, row.id))
+    plan = await plan_of(pool, who, plans, lambda reading: page_of(reading, LOCATIONS_BY_NAME, page, {}))
+    assert "ix_location_name_id" in plan.indexes
+    assert not plan.kinds & {"Seq Scan", "Sort", "Incremental Sort"}
+    assert plan.rows_read <= PAGE + 1
+
+
+@pytest.mark.parametrize("place", ["first", "middle"])
+async def test_the_latest_locations_are_read_in_the_order_of_an_index(pool: Database, plans: str, place: str) -> None:
+    row = (await visible(pool, "lead"))[LOCATIONS // 2]
+    page = Page(PAGE, None if place == "first" else (row.updated_at, row.id))
+    plan = await plan_of(pool, "lead", plans, lambda reading: page_of(reading, LOCATIONS_BY_UPDATED, page, {}))
+    assert "ix_location_updated_at_id" in plan.indexes
+    assert not plan.kinds & {"Seq Scan", "Sort"}
+    assert plan.rows_read <= PAGE + 1
+
+
+async def test_ten_listed_locations_are_read_without_the_other_thousands(pool: Database, plans: str) -> None:
+    ask = lambda reading: page_of(reading, LOCATIONS_BY_NAME, Page(PAGE), {})  # noqa: E731 - as above
+    plan = await plan_of(pool, "customer-of-10", plans, ask)
+    assert "Seq Scan" not in plan.kinds
+    assert plan.rows_read == 10
+
+
+def test_a_plan_tells_a_sequential_scan() -> None:
+    root = json.loads('{"Node Type": "Limit", "Plans": [{"Node Type": "Seq Scan", "Relation Name": "location"}]}')
+    assert Plan(list(nodes_of(root))).kinds == {"Limit", "Seq Scan"}
