@@ -1,0 +1,84 @@
+"""Every path through the schema meets a guard, and no guard lets a role further than the matrix does."""
+
+from pathlib import Path
+
+import pytest
+import strawberry
+from graphql import GraphQLObjectType
+from walk import walked
+
+from app.domain.vocabulary import Role
+from graphql_schema.schema import schema
+from graphql_schema.types import AuditEntry, Device, Node, ProvisioningPayload
+from permissions.guards import CanViewTypeOfId, can, guarded
+from permissions.matrix import AUDIENCE, Action
+
+OPEN_FIELDS = {
+    line for line in (Path(__file__).parent / "open_fields.txt").read_text().splitlines() if not line.startswith("#")
+}
+LEADS_ONLY = {"User.email", "User.status"}
+BUILT = schema._schema
+
+# Guards that repeat what the way to them already asked, in case another way is made.
+REPEATED = {"ProvisioningPayload.account"}
+
+
+def test_only_the_listed_fields_are_reached_without_a_guard() -> None:
+    assert walked(BUILT).open_fields == OPEN_FIELDS
+
+
+def test_no_role_arrives_at_a_type_that_the_matrix_keeps_from_it() -> None:
+    assert walked(BUILT).trespasses() == set()
+
+
+def test_users_addresses_and_standing_are_for_leads_alone() -> None:
+    reached = walked(BUILT).roles_at_field
+    assert {place: reached[place] for place in LEADS_ONLY} == {key: {Role.IMPLEMENTATION_LEAD} for key in LEADS_ONLY}
+
+
+def test_every_node_type_has_an_audience() -> None:
+    nodes = BUILT.get_possible_types(BUILT.type_map["Node"])  # type: ignore[arg-type]
+    assert {each.name for each in nodes} <= set(AUDIENCE)
+
+
+def test_every_type_with_an_audience_that_is_in_the_schema_is_reached_by_somebody() -> None:
+    objects = {name for name, each in BUILT.type_map.items() if isinstance(each, GraphQLObjectType)}
+    assert {name for name in AUDIENCE if name in objects and not walked(BUILT).roles_at_type[name]} == set()
+
+
+@pytest.mark.parametrize("place", sorted(walked(BUILT).guarded_fields - REPEATED))
+def test_a_guard_that_goes_missing_is_noticed(place: str) -> None:
+    walk = walked(BUILT, without={place})
+    leaked = {each for each in LEADS_ONLY if walk.roles_at_field[each] != {Role.IMPLEMENTATION_LEAD}}
+    assert walk.open_fields - OPEN_FIELDS or walk.trespasses() or leaked
+
+
+@strawberry.type
+class Leaky:
+    """A root whose fields are guarded badly, each in its own way."""
+
+    unguarded: ProvisioningPayload | None = None
+    guarded_weakly: list[AuditEntry] | None = strawberry.field(
+        resolver=lambda: None, extensions=guarded(can(Action.VIEW_LOCATIONS))
+    )
+    guarded_well: list[Device] | None = strawberry.field(
+        resolver=lambda: None, extensions=guarded(can(Action.VIEW_LOCATIONS))
+    )
+    node: Node | None = strawberry.field(resolver=lambda: None, extensions=guarded(CanViewTypeOfId))
+
+
+LEAKY = strawberry.Schema(query=Leaky)._schema
+
+
+def test_the_walk_notices_a_root_field_without_a_guard() -> None:
+    opened = {place for place in walked(LEAKY).open_fields if place.startswith("Leaky.")}
+    assert opened == {"Leaky.unguarded"}
+
+
+def test_the_walk_notices_a_guard_that_is_too_weak() -> None:
+    assert ("AuditEntry", Role.CUSTOMER) in walked(LEAKY).trespasses()
+
+
+def test_the_walk_follows_what_an_unguarded_field_leads_to() -> None:
+    assert "Location.devices" not in walked(LEAKY).open_fields
+    assert {"ProvisioningPayload.document", "Receipt.reasons"} <= walked(LEAKY).open_fields
