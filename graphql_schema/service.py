@@ -77,7 +77,9 @@ class Service:
         prices: PriceRules,
         deadline_seconds: float,
         self_approval_allowed: bool,
+        suggestions: bool = False,
     ) -> None:
+        """With `suggestions`, errors name the schema's similar fields and values; for development."""
         self._schema = schema
         self._database = database
         self._watch = watch
@@ -85,7 +87,8 @@ class Service:
         self._deadline_seconds = deadline_seconds
         self._timeout_ms = int(deadline_seconds * 1000)
         self._self_approval_allowed = self_approval_allowed
-        self._documents = Documents(schema, limits=limits, prices=prices)
+        self._suggestions = suggestions
+        self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
     async def answer(self, request: Request) -> Answer:
         """Run the request to its end, within the deadline; every exception becomes an error of the API."""
@@ -141,6 +144,7 @@ class Service:
                 context_value=context,
                 variable_values=dict(request.variables or {}),
                 operation_name=request.operation_name,
+                hide_suggestions=not self._suggestions,
             )
             return result if isinstance(result, ExecutionResult) else await result
 
