@@ -36,7 +36,7 @@ async def migrate(owner_url: str) -> None:
 async def is_current(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
     """Whether the database stands at the newest revision this code knows; the app's role may ask."""
     try:
-        found = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.alembic_version")  # noqa: S608 - a constant
+        found = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.alembic_version")
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
         return False
     return bool(found == newest_revision())

@@ -11,7 +11,7 @@ SELECT current_user AS name, rolsuper AS superuser, rolbypassrls AS bypasses,
                WHERE n.nspname = '{SCHEMA}' AND c.relkind = 'r' AND pg_has_role(current_user, c.relowner, 'MEMBER'))
        AS owner
 FROM pg_roles WHERE rolname = current_user
-"""  # noqa: S608 - the schema's name is a constant
+"""
 
 
 class UnsafeRole(Exception):  # noqa: N818 - says what was found
