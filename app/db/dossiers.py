@@ -1,4 +1,5 @@
-"""A location's dossier: everything a decision about it may depend on, read in one statement behind its lock."""
+"""A location's dossier: everything a decision about it may depend on, read in one statement, one
+location or a hundred."""
 
 from datetime import datetime
 from typing import Any
@@ -148,6 +149,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     override: Override | None
     request: StoredApproval | None
     approval: StoredApproval | None
+    approvals_in_force: tuple[str, ...]
     payloads: tuple[StoredPayload, ...]
     rejection: StoredRejection | None
     claims: tuple[str, ...]
@@ -247,6 +249,8 @@ SELECT jsonb_build_object(
     'override', {_row("override", "r.ended_at IS NULL")},
     'request', {_row("approval", "r.status = 'PENDING'")},
     'approval', {_row("approval", "r.status = 'APPROVED'", "r.decided_at DESC, r.id DESC")},
+    'approvals_in_force', (SELECT coalesce(jsonb_agg(id ORDER BY id), '[]') FROM turnup.approval
+                           WHERE location_id = l.id AND status = 'APPROVED'),
     'payloads', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'document' ORDER BY p.sequence DESC), '[]')
                  FROM (SELECT * FROM turnup.provisioning_payload r WHERE r.location_id = l.id
                        ORDER BY r.sequence DESC LIMIT 100) p),
@@ -259,9 +263,9 @@ SELECT jsonb_build_object(
     'models', (SELECT coalesce(jsonb_agg(jsonb_build_object('brand', brand, 'model', model)), '[]')
                FROM turnup.device_model)
 )::text
-FROM turnup.location l WHERE l.id = $1
-"""  # noqa: S608 - composed of constants
+FROM turnup.location l WHERE l.id = ANY ($1::text[]) ORDER BY l.id
+"""
 
 _DECODER = msgspec.json.Decoder(Dossier)
 
-DOSSIER = Statement("dossier", SQL, ("id",), _DECODER.decode)
+DOSSIERS = Statement("dossiers", SQL, ("ids",), _DECODER.decode)

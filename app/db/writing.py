@@ -3,24 +3,53 @@
 Every statement is composed of names from app.db.tables; values travel as parameters.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
-from sqlalchemy import Table, bindparam, delete, insert, select, update
+from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select
 
 from app.db import tables
 from app.db.database import Transaction
-from app.db.dossiers import DOSSIER, Dossier
+from app.db.dossiers import DOSSIERS, Dossier
 from app.db.scoping import Shape, scope_values, shape_of, within
 from app.db.statements import Statement, compiled
 
 
-async def lock_location(tx: Transaction, location_id: str) -> bool:
-    """Take the row lock of a location in scope; False when there is none in reach."""
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """A row to add."""
+
+    table: Table
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Columns to change of the row with this key."""
+
+    table: Table
+    key: Mapping[str, Any]
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """The rows with this key, to be removed."""
+
+    table: Table
+    key: Mapping[str, Any]
+
+
+Write = Insert | Update | Delete
+
+
+async def lock_locations(tx: Transaction, location_ids: Iterable[str]) -> set[str]:
+    """Take the row locks of the locations in scope, in the order of their ids; returns those within reach."""
     scope = tx.viewer.scope
-    found = await tx.fetch(_lock(shape_of(scope)), id=location_id, **scope_values(scope))
-    return bool(found)
+    return set(await tx.fetch(_lock(shape_of(scope)), ids=sorted(location_ids), **scope_values(scope)))
 
 
 async def location_of(tx: Transaction, table: Table, identifier: str) -> str | None:
@@ -31,76 +60,97 @@ async def location_of(tx: Transaction, table: Table, identifier: str) -> str | N
     return found
 
 
-async def dossier_of(tx: Transaction, location_id: str) -> Dossier:
-    """The dossier of a location that was locked, or is read in a snapshot."""
-    (found,) = await tx.fetch(DOSSIER, id=location_id)
-    return cast(Dossier, found)
+async def dossiers_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str, Dossier]:
+    """The dossiers of locations that were locked, or are read in a snapshot, by their ids."""
+    found: list[Dossier] = await tx.fetch(DOSSIERS, ids=sorted(location_ids))
+    return {dossier.location.id: dossier for dossier in found}
 
 
-async def insert_row(tx: Transaction, table: Table, row: Mapping[str, Any]) -> None:
-    """Add a row."""
-    await tx.fetch(_insert(table, tuple(row)), **row)
+async def write(tx: Transaction, writes: Iterable[Write]) -> None:
+    """Make the writes. Those of one kind, table and columns travel in one statement, in the order of the first."""
+    groups: dict[tuple[Any, ...], list[Any]] = {}
+    for each in writes:
+        match each:
+            case Insert(table, row):
+                groups.setdefault((_insert, table, tuple(row)), []).append(row)
+            case Update(table, key, values):
+                groups.setdefault((_update, table, tuple(key), tuple(values)), []).append({"k": key, "v": values})
+            case Delete(table, key):
+                groups.setdefault((_delete, table, tuple(key)), []).append(key)
+    for (statement, *shape), rows in groups.items():
+        await tx.fetch(statement(*shape), rows=rows)
 
 
-async def update_row(tx: Transaction, table: Table, key: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Change columns of the row with this key; its revision, where it has one, counts up."""
-    statement = _update(table, tuple(key), tuple(values))
-    await tx.fetch(statement, **{f"key_{name}": value for name, value in key.items()}, **values)
+async def claim_macs(tx: Transaction, wanted: Iterable[tuple[str, str, str]]) -> set[tuple[str, str]]:
+    """Claim hardware addresses, in their order. Each is (mac, account id, location id).
+
+    Returns the (mac, location id) that another location holds or was given first.
+    """
+    claims = sorted(wanted)
+    if not claims:
+        return set()
+    macs, accounts, locations = (list(column) for column in zip(*claims, strict=True))
+    got = set(await tx.fetch(_CLAIM, macs=macs, accounts=accounts, locations=locations))
+    return {(mac, location) for mac, _, location in claims} - got
 
 
-async def delete_row(tx: Transaction, table: Table, key: Mapping[str, Any]) -> None:
-    """Remove the rows with this key."""
-    await tx.fetch(_delete(table, tuple(key)), **{f"key_{name}": value for name, value in key.items()})
+async def release_macs(tx: Transaction, given_up: Iterable[tuple[str, str]]) -> None:
+    """Give up claims. Each is (mac, location id)."""
+    claims = sorted(given_up)
+    if claims:
+        macs, locations = (list(column) for column in zip(*claims, strict=True))
+        await tx.fetch(_RELEASE, macs=macs, locations=locations)
 
 
-async def claim_macs(tx: Transaction, location: Mapping[str, str], macs: Iterable[str]) -> list[str]:
-    """Claim hardware addresses for a location, in their order; returns those that another location holds."""
-    wanted = sorted(macs)
-    if not wanted:
-        return []
-    got = await tx.fetch(_CLAIM, macs=wanted, **location)
-    return sorted(set(wanted) - set(got))
+async def editors_since(
+    tx: Transaction, location_ids: Iterable[str], *, edits: Sequence[str], marks: Sequence[str]
+) -> dict[str, frozenset[str]]:
+    """Who edited each location since its last entry with one of the actions `marks`, by the account's numbering."""
+    pairs = await tx.fetch(_EDITORS, ids=sorted(location_ids), edits=list(edits), marks=list(marks))
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for location_id, actor_id in pairs:
+        found[location_id].add(actor_id)
+    return {location_id: frozenset(actors) for location_id, actors in found.items()}
 
 
-async def release_macs(tx: Transaction, location_id: str, macs: Iterable[str]) -> None:
-    """Give up claims of a location."""
-    await tx.fetch(_RELEASE, location_id=location_id, macs=sorted(macs))
-
-
-async def editors_since(tx: Transaction, location_id: str, *, edits: Sequence[str], marks: Sequence[str]) -> set[str]:
-    """Who edited a location since the last entry with one of the actions `marks`, by the account's own numbering."""
-    return set(await tx.fetch(_EDITORS, location_id=location_id, edits=list(edits), marks=list(marks)))
+def _pair(first: str, second: str) -> tuple[str, str]:
+    return first, second
 
 
 _CLAIM = Statement(
     "claim macs",
-    "INSERT INTO turnup.mac_claim (mac, account_id, location_id) SELECT m, $2, $3 FROM unnest($1::text[]) m ORDER BY m"
-    " ON CONFLICT DO NOTHING RETURNING mac",
-    ("macs", "account_id", "location_id"),
-    str,
+    "INSERT INTO turnup.mac_claim (mac, account_id, location_id)"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS c (m, a, l) ORDER BY m, l"
+    " ON CONFLICT DO NOTHING RETURNING mac, location_id",
+    ("macs", "accounts", "locations"),
+    _pair,
 )
 _RELEASE = Statement(
     "release macs",
-    "DELETE FROM turnup.mac_claim WHERE location_id = $1 AND mac = ANY ($2::text[])",
-    ("location_id", "macs"),
+    "DELETE FROM turnup.mac_claim c USING unnest($1::text[], $2::text[]) AS g (m, l)"
+    " WHERE c.mac = g.m AND c.location_id = g.l",
+    ("macs", "locations"),
     str,
 )
 _EDITORS = Statement(
     "editors since",
-    """SELECT DISTINCT actor_id FROM turnup.audit_entry
-       WHERE location_id = $1 AND outcome = 'APPLIED' AND actor_id IS NOT NULL AND action = ANY ($2::text[])
-         AND number > coalesce((SELECT max(number) FROM turnup.audit_entry
-                                WHERE location_id = $1 AND outcome = 'APPLIED' AND action = ANY ($3::text[])), 0)""",
-    ("location_id", "edits", "marks"),
-    str,
+    """SELECT DISTINCT e.location_id, e.actor_id FROM turnup.audit_entry e
+       WHERE e.location_id = ANY ($1::text[]) AND e.outcome = 'APPLIED' AND e.actor_id IS NOT NULL
+         AND e.action = ANY ($2::text[])
+         AND e.number > coalesce((SELECT max(m.number) FROM turnup.audit_entry m
+                                  WHERE m.location_id = e.location_id AND m.outcome = 'APPLIED'
+                                    AND m.action = ANY ($3::text[])), 0)""",
+    ("ids", "edits", "marks"),
+    _pair,
 )
 
 
 @lru_cache(maxsize=16)
 def _lock(shape: Shape) -> Statement:
     table = tables.location
-    statement = select(table.c.id).where(table.c.id == bindparam("id", type_=table.c.id.type), within(shape, table))
-    return compiled("lock location", statement.with_for_update(), str)
+    wanted = table.c.id == any_(bindparam("ids", type_=ARRAY(Text)))
+    statement = select(table.c.id).where(wanted, within(shape, table)).order_by(table.c.id)
+    return compiled("lock locations", statement.with_for_update(), str)
 
 
 @lru_cache(maxsize=64)
@@ -112,22 +162,32 @@ def _location_of(table: Table, shape: Shape) -> Statement:
 
 @lru_cache(maxsize=256)
 def _insert(table: Table, names: tuple[str, ...]) -> Statement:
-    values = {name: bindparam(name, type_=table.c[name].type) for name in names}
-    return compiled(f"insert {table.name}", insert(table).values(values), str)
+    columns = ", ".join(names)
+    target = _named(table)
+    sql = f"INSERT INTO {target} ({columns}) SELECT {columns} FROM jsonb_populate_recordset(NULL::{target}, $1)"
+    return Statement(f"insert {table.name}", sql, ("rows",), str)
 
 
 @lru_cache(maxsize=512)
 def _update(table: Table, key: tuple[str, ...], names: tuple[str, ...]) -> Statement:
-    values: dict[str, Any] = {name: bindparam(name, type_=table.c[name].type) for name in names}
-    statement = update(table).values(values)
-    for name in key:
-        statement = statement.where(table.c[name] == bindparam(f"key_{name}", type_=table.c[name].type))
-    return compiled(f"update {table.name}", statement, str)
+    target = _named(table)
+    values = ", ".join(f"{name} = v.{name}" for name in names)
+    matches = " AND ".join(f"t.{name} = k.{name}" for name in key)
+    sql = (
+        f"UPDATE {target} t SET {values} FROM jsonb_array_elements($1) e,"
+        f" jsonb_populate_record(NULL::{target}, e -> 'k') k, jsonb_populate_record(NULL::{target}, e -> 'v') v"
+        f" WHERE {matches}"
+    )
+    return Statement(f"update {table.name}", sql, ("rows",), str)
 
 
 @lru_cache(maxsize=128)
 def _delete(table: Table, key: tuple[str, ...]) -> Statement:
-    statement = delete(table)
-    for name in key:
-        statement = statement.where(table.c[name] == bindparam(f"key_{name}", type_=table.c[name].type))
-    return compiled(f"delete {table.name}", statement, str)
+    target = _named(table)
+    matches = " AND ".join(f"t.{name} = k.{name}" for name in key)
+    sql = f"DELETE FROM {target} t USING jsonb_populate_recordset(NULL::{target}, $1) k WHERE {matches}"
+    return Statement(f"delete {table.name}", sql, ("rows",), str)
+
+
+def _named(table: Table) -> str:
+    return f'{tables.SCHEMA}."{table.name}"'

@@ -1,19 +1,19 @@
-"""Carry a decided change out: the rows that differ, the digest, and everything that follows from a move."""
+"""What a decided change writes: the rows that differ, the digest, and everything that follows from a move. Pure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Table
 
-from app.db import tables, writing
+from app.db import tables
 from app.db.contents import rows_of
-from app.db.database import Transaction
+from app.db.writing import Delete, Insert, Update, Write
 from app.domain.content import LocationContent
 from app.domain.digest import content_digest
-from app.domain.mac_address import show_mac
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
-from app.domain.refusals import MacInUse
 from app.domain.status_machine import Consequences, Fact, holds_macs
 from app.domain.vocabulary import (
     ApprovalStatus,
@@ -41,64 +41,91 @@ _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 _PLACE = ("name", "line1", "line2", "city", "state", "zipcode", "country", "timezone")
 
 
-async def apply(tx: Transaction, work: Work, change: Change) -> None:
-    """Write a change. Raises MacInUse when another location holds an address that this one needs."""
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """The hardware addresses that a change has to claim for a location, and those it gives up."""
+
+    take: frozenset[str]
+    release: frozenset[str]
+
+
+def writes_of(work: Work, change: Change) -> Iterator[Write]:
+    """Every row that a change adds, changes or removes, in an order in which they can be written."""
     place: dict[str, Any] = {}
-    sections = change.sections
     if change.content is not None:
-        sections = sections | await _write_content(tx, work, change.content)
+        touched: set[Section] = set(change.sections)
+        yield from _content(work, change.content, touched)
         place |= _place_of(change.content) | {"content_digest": content_digest(change.content)}
-        await _write_sections(tx, work, change.content, sections)
-        await _touch_session(tx, work, {})
+        yield from _sections(work, change.content, touched)
+        yield from _session_touched(work, {})
         if change.override_id is not None:
-            await _supersede(tx, work)
+            yield from _superseded(work)
     if change.current_step is not None:
-        await _touch_session(tx, work, {"current_step": change.current_step})
+        yield from _session_touched(work, {"current_step": change.current_step})
     for table, row in change.rows:
-        await writing.insert_row(tx, table, row)
+        yield Insert(table, row)
     for table, key, values in change.updates:
-        await writing.update_row(tx, table, key, values)
+        yield Update(table, key, values)
     if change.move is not None:
-        place |= {"status": change.move.to} | await _follow(tx, work, change.move.consequences, change)
-    await _hold_macs(tx, work, change)
+        place["status"] = change.move.to
+        yield from _entailed(work, change, change.move.consequences)
+        if change.move.consequences.payload is PayloadState.ACKNOWLEDGED and change.payload_id is not None:
+            place["live_payload_id"] = change.payload_id
     place |= {"revision": work.dossier.location.revision + 1, "updated_at": work.now}
-    await writing.update_row(tx, tables.location, {"id": work.dossier.location.id}, place)
+    yield Update(tables.location, {"id": work.dossier.location.id}, place)
 
 
-async def _write_content(tx: Transaction, work: Work, content: LocationContent) -> frozenset[Section]:
-    """Write the rows that differ; returns the sections they belong to."""
+def claims_of(work: Work, change: Change) -> Claims:
+    """What brings the claims in line with the content and the status that the change leads to.
+
+    A move that keeps them is left alone: a partner who makes it does not see the devices.
+    """
+    follows = change.move.consequences.mac_claims if change.move else ClaimChange.KEEP
+    if change.content is None and follows is ClaimChange.KEEP:
+        return Claims(frozenset(), frozenset())
+    status = change.move.to if change.move else work.status
+    content = change.content or work.content
+    holds = holds_macs(status, has_live_payload=Fact.ACKNOWLEDGED_BEFORE in work.facts)
+    wanted = frozenset(each.mac_address for each in content.devices if holds and each.mac_address is not None)
+    held = frozenset(work.dossier.claims)
+    return Claims(take=wanted - held, release=held - wanted)
+
+
+def _content(work: Work, content: LocationContent, touched: set[Section]) -> Iterator[Write]:
+    """The content rows that differ; adds the sections they belong to."""
     before, after = _by_table(work.content, work), _by_table(content, work)
-    touched: set[Section] = set()
+    rewritten = {table for table in _REPLACED if _bare(before[table]) != _bare(after[table])}
+    touched |= {SECTION_OF_TABLE[table] for table in rewritten}
     for table in reversed(list(SECTION_OF_TABLE)):
-        gone = before[table].keys() - after[table].keys()
-        if table in _REPLACED:
-            if _bare(before[table]) != _bare(after[table]):
-                await writing.delete_row(tx, table, {"location_id": content.location_id})
+        if table in rewritten:
+            yield Delete(table, {"location_id": content.location_id})
+        elif table not in _REPLACED:
+            for key in sorted(before[table].keys() - after[table].keys()):
                 touched.add(SECTION_OF_TABLE[table])
-            continue
-        for key in sorted(gone):
-            await writing.delete_row(tx, table, _key(table, key))
-            touched.add(SECTION_OF_TABLE[table])
+                yield Delete(table, _key(table, key))
     for table, section in SECTION_OF_TABLE.items():
-        rows = after[table]
-        if table in _REPLACED:
-            if _bare(before[table]) != _bare(rows):
-                for row in rows.values():
-                    await writing.insert_row(tx, table, row)
-            continue
-        for key, row in rows.items():
-            old = before[table].get(key)
-            if old is None:
-                await writing.insert_row(tx, table, row)
+        if table in rewritten:
+            yield from (Insert(table, row) for row in after[table].values())
+        elif table not in _REPLACED:
+            for write in _differing(work, table, before[table], after[table]):
                 touched.add(section)
-            elif old != row:
-                differing = {name: value for name, value in row.items() if old[name] != value}
-                revision = work.dossier.row_revisions.get(key, work.dossier.section_revisions[section])
-                await writing.update_row(tx, table, _key(table, key), differing | {"revision": revision + 1})
-                touched.add(section)
+                yield write
     if _place_of(work.content) != _place_of(content):
         touched.add(Section.LOCATION)
-    return frozenset(touched)
+
+
+def _differing(
+    work: Work, table: Table, before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]
+) -> Iterator[Write]:
+    for key, row in after.items():
+        old = before.get(key)
+        if old is None:
+            yield Insert(table, row)
+        elif old != row:
+            values = {name: value for name, value in row.items() if old[name] != value}
+            section = work.dossier.section_revisions[SECTION_OF_TABLE[table]]
+            revision = work.dossier.row_revisions.get(key, section)
+            yield Update(table, _key(table, key), values | {"revision": revision + 1})
 
 
 def _by_table(content: LocationContent, work: Work) -> dict[Table, dict[str, dict[str, Any]]]:
@@ -121,67 +148,55 @@ def _place_of(content: LocationContent) -> dict[str, Any]:
     return {"name": content.name, **address, "timezone": content.timezone}
 
 
-async def _write_sections(tx: Transaction, work: Work, content: LocationContent, sections: Iterable[Section]) -> None:
+def _sections(work: Work, content: LocationContent, edited: AbstractSet[Section]) -> Iterator[Write]:
     """Count the edited sections up and note which sections are complete now; an edit may complete another one."""
-    edited = frozenset(sections)
     was = completeness(work.issues)
     now = completeness(readiness(content, work.outside))
     for section in Section:
-        values: dict[str, Any] = {}
+        key = {"location_id": content.location_id, "section": section}
         if section in edited:
-            values["revision"] = work.dossier.section_revisions[section] + 1
-        if was[section] != now[section] or section in edited:
-            values["complete"] = now[section]
-        if values:
-            key = {"location_id": content.location_id, "section": section}
-            await writing.update_row(tx, tables.section, key, values)
+            revision = work.dossier.section_revisions[section] + 1
+            yield Update(tables.section, key, {"revision": revision, "complete": now[section]})
+        elif was[section] != now[section]:
+            yield Update(tables.section, key, {"complete": now[section]})
 
 
-async def _touch_session(tx: Transaction, work: Work, more: Mapping[str, Any]) -> None:
+def _session_touched(work: Work, more: Mapping[str, Any]) -> Iterator[Write]:
     session = work.dossier.session
     if session is not None and work.status is not LocationStatus.CANCELLED:
         values = {"last_saved_at": work.now, "revision": session.revision + 1, **more}
-        await writing.update_row(tx, tables.onboarding_session, {"id": session.id}, values)
+        yield Update(tables.onboarding_session, {"id": session.id}, values)
 
 
-async def _supersede(tx: Transaction, work: Work) -> None:
+def _superseded(work: Work) -> Iterator[Write]:
     """Content moved under an override: what was not acknowledged yet must not be any more."""
     for payload in work.dossier.payloads:
         if payload.state in _UNANSWERED:
-            values = {"state": PayloadState.SUPERSEDED}
-            await writing.update_row(tx, tables.provisioning_payload, {"id": payload.id}, values)
+            yield Update(tables.provisioning_payload, {"id": payload.id}, {"state": PayloadState.SUPERSEDED})
 
 
-async def _follow(tx: Transaction, work: Work, follows: Consequences, change: Change) -> dict[str, Any]:
-    """Everything a move entails beside the status; returns columns of the location."""
+def _entailed(work: Work, change: Change, follows: Consequences) -> Iterator[Write]:
+    """Everything that a move entails beside the status."""
     dossier = work.dossier
-    await _follow_session(tx, work, follows.session, change.current_step)
-    decided = {"decided_by": work.viewer.id, "decided_at": work.now, "comment": change.reason}
+    yield from _session_moved(work, follows.session, change.current_step)
     if follows.request is not None and dossier.request is not None:
-        by_lead = follows.request in {ApprovalStatus.APPROVED, ApprovalStatus.CHANGES_REQUESTED}
-        values = {"status": follows.request, **(decided if by_lead else {})}
-        await writing.update_row(tx, tables.approval, {"id": dossier.request.id}, values)
+        yield _request_moved(work, dossier.request.id, follows.request, change.reason)
     if follows.approval is not None:
-        key = {"location_id": dossier.location.id, "status": ApprovalStatus.APPROVED}
-        await writing.update_row(tx, tables.approval, key, {"status": follows.approval})
+        for approval_id in dossier.approvals_in_force:
+            yield Update(tables.approval, {"id": approval_id}, {"status": follows.approval})
     if follows.ends_override and dossier.override is not None:
-        await writing.update_row(tx, tables.override, {"id": dossier.override.id}, {"ended_at": work.now})
-    place: dict[str, Any] = {}
+        yield Update(tables.override, {"id": dossier.override.id}, {"ended_at": work.now})
     if follows.payload is not None and change.payload_id is not None:
-        await _move_payload(tx, work, change.payload_id, follows.payload)
-        if follows.payload is PayloadState.ACKNOWLEDGED:
-            place["live_payload_id"] = change.payload_id
+        yield _payload_moved(work, change.payload_id, follows.payload)
     if follows.withdraws_payloads:
+        withdrawn = {"state": PayloadState.WITHDRAWN, "withdrawn_reason": change.reason or "rejected"}
         for payload in dossier.payloads:
             if payload.state in _UNANSWERED and payload.id != change.payload_id:
-                values = {"state": PayloadState.WITHDRAWN, "withdrawn_reason": change.reason or "rejected"}
-                await writing.update_row(tx, tables.provisioning_payload, {"id": payload.id}, values)
-    return place
+                yield Update(tables.provisioning_payload, {"id": payload.id}, withdrawn)
 
 
-async def _follow_session(tx: Transaction, work: Work, session: SessionChange, step: Section | None) -> None:
-    found = work.dossier.session
-    location = work.dossier.location
+def _session_moved(work: Work, session: SessionChange, step: Section | None) -> Iterator[Write]:
+    found, location = work.dossier.session, work.dossier.location
     if session is SessionChange.OPEN_IF_MISSING and found is None:
         row = {
             "id": work.new_id("OnboardingSession"),
@@ -191,38 +206,21 @@ async def _follow_session(tx: Transaction, work: Work, session: SessionChange, s
             "last_saved_at": work.now,
             "current_step": step or Section.LOCATION,
         }
-        await writing.insert_row(tx, tables.onboarding_session, row)
+        yield Insert(tables.onboarding_session, row)
     elif session is SessionChange.CLOSE and found is not None:
         values = {"closed_at": work.now, "revision": found.revision + 1}
-        await writing.update_row(tx, tables.onboarding_session, {"id": found.id}, values)
+        yield Update(tables.onboarding_session, {"id": found.id}, values)
 
 
-async def _move_payload(tx: Transaction, work: Work, payload_id: str, state: PayloadState) -> None:
+def _request_moved(work: Work, request_id: str, status: ApprovalStatus, comment: str | None) -> Write:
+    values: dict[str, Any] = {"status": status}
+    if status in {ApprovalStatus.APPROVED, ApprovalStatus.CHANGES_REQUESTED}:
+        values |= {"decided_by": work.viewer.id, "decided_at": work.now, "comment": comment}
+    return Update(tables.approval, {"id": request_id}, values)
+
+
+def _payload_moved(work: Work, payload_id: str, state: PayloadState) -> Write:
     values: dict[str, Any] = {"state": state}
     if state is PayloadState.RELEASED:
         values |= {"released_by": work.viewer.id, "released_at": work.now}
-    await writing.update_row(tx, tables.provisioning_payload, {"id": payload_id}, values)
-
-
-async def _hold_macs(tx: Transaction, work: Work, change: Change) -> None:
-    """Bring the claims in line with the content and the status that the change leads to.
-
-    A move that keeps them is left alone: a partner who makes it does not see the devices.
-    """
-    dossier = work.dossier
-    follows = change.move.consequences.mac_claims if change.move else ClaimChange.KEEP
-    if change.content is None and follows is ClaimChange.KEEP:
-        return
-    status = change.move.to if change.move else work.status
-    content = change.content or work.content
-    live = Fact.ACKNOWLEDGED_BEFORE in work.facts
-    wanted = {device.mac_address for device in content.devices if device.mac_address is not None}
-    if not holds_macs(status, has_live_payload=live):
-        wanted = set()
-    held = set(dossier.claims)
-    if held - wanted:
-        await writing.release_macs(tx, dossier.location.id, held - wanted)
-    key = {"account_id": dossier.location.account_id, "location_id": dossier.location.id}
-    missed = await writing.claim_macs(tx, key, wanted - held)
-    if missed:
-        raise MacInUse(mac_addresses=tuple(show_mac(mac) for mac in missed))
+    return Update(tables.provisioning_payload, {"id": payload_id}, values)

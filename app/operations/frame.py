@@ -4,6 +4,7 @@ What a refusal wrote is rolled back to the savepoint; whether the refusal itself
 """
 
 import secrets
+from collections.abc import Iterable, Sequence
 from time import time_ns
 
 import asyncpg
@@ -12,10 +13,11 @@ from app.db import audit, tables, writing
 from app.db.database import Transaction
 from app.db.dossiers import Dossier
 from app.domain import ids
-from app.domain.refusals import NotFound, Refusal
+from app.domain.mac_address import show_mac
+from app.domain.refusals import MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
 from app.operations import keys
-from app.operations.applying import apply
+from app.operations.applying import claims_of, writes_of
 from app.operations.desk import Call, Change, Desk, Outcome, UseCase, Work
 
 MOST_TRIES = 3
@@ -80,39 +82,56 @@ async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) ->
     wanted = [await writing.location_of(tx, use_case.table, call.input[use_case.key])]
     if use_case.other_key is not None:
         wanted.append(await writing.location_of(tx, tables.location, call.input[use_case.other_key]))
-    for location_id in sorted({each for each in wanted if each is not None}):
-        if not await writing.lock_location(tx, location_id):
-            raise NotFound
-    return [await _work(desk, tx, location_id, call) for location_id in wanted]
-
-
-async def _work(desk: Desk, tx: Transaction, location_id: str | None, call: Call) -> Work:
-    if location_id is None:
+    named = [each for each in wanted if each is not None]
+    if len(named) < len(wanted) or await writing.lock_locations(tx, named) < set(named):
         raise NotFound
-    editors: set[str] = set()
-    if call.mutation == "approve":
-        editors = await writing.editors_since(tx, location_id, edits=EDITS, marks=SUBMIT_OR_APPROVE)
-    return Work(
-        viewer=tx.viewer,
-        dossier=await writing.dossier_of(tx, location_id),
-        new_id=new_id,
-        self_approval_allowed=desk.self_approval_allowed,
-        editors=frozenset(editors),
-    )
+    works = await works_of(tx, desk, named, approving=use_case.mutation == "approve")
+    return [works[location_id] for location_id in named]
+
+
+async def works_of(tx: Transaction, desk: Desk, location_ids: Sequence[str], *, approving: bool) -> dict[str, Work]:
+    """What decisions are handed, by location; who edited what is asked only where something is to be approved."""
+    dossiers = await writing.dossiers_of(tx, location_ids)
+    editors: dict[str, frozenset[str]] = {}
+    if approving:
+        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMIT_OR_APPROVE)
+    return {
+        location_id: Work(
+            viewer=tx.viewer,
+            dossier=dossier,
+            new_id=new_id,
+            self_approval_allowed=desk.self_approval_allowed,
+            editors=editors.get(location_id, frozenset()),
+        )
+        for location_id, dossier in dossiers.items()
+    }
 
 
 async def _carry_out(tx: Transaction, desk: Desk, use_case: UseCase, call: Call, works: list[Work]) -> Outcome:
     decided = use_case.decide(*works, call.input)
     changes = decided if isinstance(decided, tuple) else (decided,)
     ids = {"location": works[0].dossier.location.id}
-    for work, change in zip(works, changes, strict=True):
+    for change in changes:
         ids |= change.ids
-        if not change.is_nothing:
-            await _enter(tx, desk, call, work, change)
-            await apply(tx, work, change)
+    doing = [pair for pair in zip(works, changes, strict=True) if not pair[1].is_nothing]
+    for work, change in doing:
+        await _enter(tx, desk, call, work, change)
+    missed = await claim(tx, doing)
+    if missed:
+        raise MacInUse(mac_addresses=tuple(show_mac(mac) for mac, _ in sorted(missed)))
+    await writing.write(tx, (write for work, change in doing for write in writes_of(work, change)))
     await keys.keep(tx, call, ids)
     await audit.seal(tx)
     return Outcome(ids=ids)
+
+
+async def claim(tx: Transaction, doing: Iterable[tuple[Work, Change]]) -> set[tuple[str, str]]:
+    """Bring the claims in line with the changes; returns the (mac, location id) that others hold."""
+    claims = [(work.dossier.location, claims_of(work, change)) for work, change in doing]
+    await writing.release_macs(tx, ((mac, place.id) for place, each in claims for mac in each.release))
+    return await writing.claim_macs(
+        tx, ((mac, place.account_id, place.id) for place, each in claims for mac in each.take)
+    )
 
 
 def new_id(type_name: str) -> str:

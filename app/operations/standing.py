@@ -11,15 +11,16 @@ from app.operations.frame import EDITS, SUBMIT_OR_APPROVE, new_id
 
 async def standing(tx: Transaction, location_id: str, *, self_approval_allowed: bool) -> Work:
     """The location as a use case would find it, in this transaction's snapshot; the location is in reach."""
-    editors: set[str] = set()
+    editors: dict[str, frozenset[str]] = {}
     if tx.viewer.role is Role.IMPLEMENTATION_LEAD:
-        editors = await writing.editors_since(tx, location_id, edits=EDITS, marks=SUBMIT_OR_APPROVE)
+        editors = await writing.editors_since(tx, [location_id], edits=EDITS, marks=SUBMIT_OR_APPROVE)
+    dossiers = await writing.dossiers_of(tx, [location_id])
     return Work(
         viewer=tx.viewer,
-        dossier=await writing.dossier_of(tx, location_id),
+        dossier=dossiers[location_id],
         new_id=new_id,
         self_approval_allowed=self_approval_allowed,
-        editors=frozenset(editors),
+        editors=editors.get(location_id, frozenset()),
     )
 
 
