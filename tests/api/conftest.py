@@ -89,6 +89,7 @@ async def world(database: TestDatabase) -> AsyncIterator[World]:
                 "Override": override,
                 "Receipt": await a_receipt(connection, answered, users["partner"]),
                 "ProvisioningPayload": await a_payload(connection, location, sequence=2),
+                "AnsweredPayload": answered,
                 "AuditEntry": await an_entry(connection, location, override_id=override),
                 "DeviceModel": "model-yealink-t46s",
             }

@@ -1,0 +1,294 @@
+"""Who may see what, asked of every root field by everybody; and that what is hidden cannot be told from missing."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import pytest
+from builders_db import committed
+from conftest import World
+from harness import LEAD, LEAD_2, Answer, Client
+from harness import TestDatabase as WorkerDatabase
+from sqlalchemy import true
+
+from app.db import queries, tables
+from app.db.scoping import Shape
+
+ROOTS = {
+    "account": "Account",
+    "location": "Location",
+    "onboardingSession": "OnboardingSession",
+    "provisioningPayload": "ProvisioningPayload",
+}
+ASKERS = (
+    "lead",
+    "lead2",
+    "customer",
+    "listed",
+    "none_listed",
+    "ungranted",
+    "away_customer",
+    "partner",
+    "suspended",
+    "unknown",
+    "anonymous",
+)
+
+# What each asker is told of an object here, beside it in the same account, and away in another account:
+# s(een), n(ot found), f(orbidden); u: not even signed in. The listed customer was granted the location here alone.
+BY_ID = """
+                             lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner
+account                      sss   sss    ssn       ssn     ssn          nnn        nns            ssn
+location                     sss   sss    ssn       snn     nnn          nnn        nns            fff
+onboardingSession            sss   sss    ssn       snn     nnn          nnn        nns            fff
+provisioningPayload          sss   sss    fff       fff     fff          fff        fff            ssn
+readiness                    sss   sss    ssn       snn     nnn          nnn        nns            fff
+review                       sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:Account                 sss   sss    ssn       ssn     ssn          nnn        nns            ssn
+node:User                    sss   sss    ssn       ssn     ssn          nnn        nns            nnn
+node:Location                sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:OnboardingSession       sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:Contact                 sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:Device                  sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:Person                  sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:Extension               sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:WorkingHours            sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:Approval                sss   sss    ssn       snn     nnn          nnn        nns            fff
+node:Override                sss   sss    fff       fff     fff          fff        fff            fff
+node:ProvisioningPayload     sss   sss    fff       fff     fff          fff        fff            ssn
+node:Receipt                 sss   sss    fff       fff     fff          fff        fff            ssn
+node:AuditEntry              sss   sss    fff       fff     fff          fff        fff            fff
+node:DeviceModel             sss   sss    sss       sss     sss          sss        sss            fff
+"""
+# The locations whose rows a list holds: h(ere), b(eside), a(way).
+LISTS = """
+                             lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner
+locations                    hba   hba    hb        h       -            -          a              f
+approvals                    hba   hba    hb        h       -            -          a              f
+provisioningPayloads         hba   hba    f         f       f            f          f              hb
+auditLog                     hba   hba    f         f       f            f          f              f
+"""
+CODES = {"n": "NOT_FOUND", "f": "FORBIDDEN"}
+
+
+def cells(table: str) -> list[tuple[str, str, str]]:
+    """Row, asker and what the table says of them."""
+    head, *rows = [line.split() for line in table.strip().splitlines()]
+    return [(row[0], asker, said) for row in rows for asker, said in zip(head, row[1:], strict=True)]
+
+
+def subject(world: World, asker: str) -> str | None:
+    """The subject of an asker's token; None asks without one."""
+    others: dict[str, str | None] = {"lead": LEAD, "lead2": LEAD_2, "unknown": "nobody@else.example", "anonymous": None}
+    found: str | None = others[asker] if asker in others else getattr(world, asker)
+    return found
+
+
+def by_id(path: str) -> str:
+    """The query that asks for one object by its id."""
+    if path.startswith("node:"):
+        return "query($id: ID!) { found: node(id: $id) { __typename } }"
+    argument = "locationId" if path in {"readiness", "review"} else "id"
+    return f"query($id: ID!) {{ found: {path}({argument}: $id) {{ __typename }} }}"
+
+
+def type_of(path: str) -> str:
+    return path.removeprefix("node:") if path.startswith("node:") else ROOTS.get(path, "Location")
+
+
+async def answered(client: Client, world: World, asker: str, query: str, **variables: Any) -> Answer:
+    return await client.ask(query, subject(world, asker), headers={"x-request-id": "pinned"}, **variables)
+
+
+@pytest.mark.parametrize(("path", "asker", "told"), cells(BY_ID))
+async def test_by_id_everybody_is_told_what_the_table_says(
+    client: Client, world: World, path: str, asker: str, told: str
+) -> None:
+    heard = ""
+    for place in (world.here, world.beside, world.away):
+        answer = await answered(client, world, asker, by_id(path), id=world.ids[place][type_of(path)])
+        codes = {"": "s", "NOT_FOUND": "n", "FORBIDDEN": "f"}
+        (code,) = answer.codes or [""]
+        assert (answer.body["data"]["found"] is None) == bool(code)
+        heard += codes[code]
+    assert heard == told
+
+
+def hidden() -> Iterator[tuple[str, str, int]]:
+    for path, asker, told in cells(BY_ID):
+        for place, letter in enumerate(told):
+            if letter == "n":
+                yield path, asker, place
+
+
+@pytest.mark.parametrize(("path", "asker", "place"), list(hidden()))
+async def test_a_hidden_object_cannot_be_told_from_a_missing_one(
+    client: Client, world: World, path: str, asker: str, place: int
+) -> None:
+    there = world.ids[(world.here, world.beside, world.away)[place]][type_of(path)]
+    missing = there[:-6] + "zzzzzz"
+    answers = [await answered(client, world, asker, by_id(path), id=wanted) for wanted in (there, missing)]
+    first, second = ((answer.status, answer.raw, dict(answer.headers)) for answer in answers)
+    assert first == second
+
+
+@pytest.mark.parametrize(("field", "asker", "told"), cells(LISTS))
+async def test_a_list_holds_what_is_in_reach_and_counts_nothing_else(
+    client: Client, world: World, field: str, asker: str, told: str
+) -> None:
+    places = {"h": world.here, "b": world.beside, "a": world.away}
+    mine = {world.ids[place][name]: letter for letter, place in places.items() for name in world.ids[place]}
+    answer = await answered(client, world, asker, f"{{ list: {field}(first: 100) {{ nodes {{ id }} totalCount }} }}")
+    if told == "f":
+        assert (answer.body["data"], answer.codes) == ({"list": None}, ["FORBIDDEN"])
+        return
+    found = answer.data["list"]
+    seen = {mine[node["id"]] for node in found["nodes"] if node["id"] in mine}
+    assert (seen, found["totalCount"]) == (set(told.replace("-", "")), len(found["nodes"]))
+    if not asker.startswith("lead"):
+        assert [node for node in found["nodes"] if node["id"] not in mine] == []
+
+
+@pytest.mark.parametrize("asker", ["suspended", "unknown", "anonymous"])
+@pytest.mark.parametrize(
+    "query", ["{ viewer { id } }", "{ locations { totalCount } }", '{ node(id: "account-1") { id } }']
+)
+async def test_who_is_not_signed_in_is_told_nothing(client: Client, world: World, asker: str, query: str) -> None:
+    answer = await answered(client, world, asker, query)
+    assert (answer.status, answer.codes, "data" in answer.body) == (401, ["UNAUTHENTICATED"], False)
+
+
+async def test_a_suspended_user_cannot_be_told_from_an_unknown_one(client: Client, world: World) -> None:
+    suspended, unknown = [
+        await answered(client, world, asker, "{ viewer { id } }") for asker in ("suspended", "unknown")
+    ]
+    assert suspended.raw == unknown.raw
+
+
+async def test_a_user_suspended_between_two_requests_is_refused_at_once(
+    client: Client, world: World, database: WorkerDatabase
+) -> None:
+    statuses = []
+    for status in ("ACTIVE", "SUSPENDED", "ACTIVE"):
+        async with committed(database) as connection:
+            await connection.execute('UPDATE turnup."user" SET status = $2 WHERE id = $1', world.customer, status)
+        statuses.append((await answered(client, world, "customer", "{ viewer { id } }")).status)
+    assert statuses == [200, 401, 200]
+
+
+FILTERS = {
+    "locations": ("LocationFilter", "accountId", "Account"),
+    "approvals": ("ApprovalFilter", "locationId", "Location"),
+    "provisioningPayloads": ("ProvisioningPayloadFilter", "locationId", "Location"),
+}
+
+
+@pytest.mark.parametrize("field", FILTERS)
+async def test_filtering_by_what_is_hidden_is_filtering_by_what_is_missing(
+    client: Client, world: World, field: str
+) -> None:
+    kind, condition, type_name = FILTERS[field]
+    query = f"query($filter: {kind}) {{ list: {field}(filter: $filter) {{ nodes {{ id }} totalCount }} }}"
+    there = world.ids[world.away][type_name]
+    asker = "partner" if field == "provisioningPayloads" else "customer"
+    answers = [
+        await answered(client, world, asker, query, filter={condition: wanted})
+        for wanted in (there, there[:-6] + "zzzzzz")
+    ]
+    assert answers[0].raw == answers[1].raw
+    assert answers[0].data == {"list": {"nodes": [], "totalCount": 0}}
+
+
+async def test_an_ungranted_customer_has_no_account_yet(client: Client, world: World) -> None:
+    answer = await answered(client, world, "ungranted", "{ viewer { account { id } } accounts { totalCount } }")
+    assert answer.data == {"viewer": {"account": None}, "accounts": {"totalCount": 0}}
+
+
+async def test_a_listed_customer_reaches_nothing_more_through_relations(client: Client, world: World) -> None:
+    answer = await answered(
+        client,
+        world,
+        "listed",
+        """{ viewer { account { id } } locations(first: 100) { nodes { id account { id }
+        devices { location { id } extension { location { id } person { location { id } extensions { id } } } }
+        session { location { id } } approvals { location { id } } contacts { location { id } } } } }""",
+    )
+    assert world.beside not in answer.raw.decode()
+    assert [node["id"] for node in answer.data["locations"]["nodes"]] == [world.here]
+
+
+async def test_a_partner_sees_who_handed_over_and_no_location(client: Client, world: World) -> None:
+    answer = await answered(
+        client,
+        world,
+        "partner",
+        """query($id: ID!) {
+        provisioningPayload(id: $id) { account { name } location { id } generatedBy { name email } } }""",
+        id=world.ids[world.here]["ProvisioningPayload"],
+    )
+    assert answer.body["data"] == {
+        "provisioningPayload": {
+            "account": {"name": "Dune Opticians"},
+            "location": None,
+            "generatedBy": {"name": "Lena Ortiz", "email": None},
+        }
+    }
+    assert answer.codes == ["FORBIDDEN", "FORBIDDEN"]
+
+
+async def test_a_receipt_by_another_partner_names_nobody(
+    client: Client, world: World, database: WorkerDatabase
+) -> None:
+    receipt = world.ids[world.here]["Receipt"]
+    query = "query($id: ID!) { node(id: $id) { ... on Receipt { receivedBy { id } } } }"
+    own = await answered(client, world, "partner", query, id=receipt)
+    async with committed(database) as connection:
+        await connection.execute("UPDATE turnup.receipt SET received_by = 'user-pbx' WHERE id = $1", receipt)
+    others = await answered(client, world, "partner", query, id=receipt)
+    async with committed(database) as connection:
+        await connection.execute("UPDATE turnup.receipt SET received_by = $2 WHERE id = $1", receipt, world.partner)
+    assert (own.data, others.data) == (
+        {"node": {"receivedBy": {"id": world.partner}}},
+        {"node": {"receivedBy": None}},
+    )
+
+
+@pytest.fixture
+def no_predicates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every statement forgets its scope, so that row-level security stands alone."""
+    kept = (queries._page, queries._count, queries._find)
+    for cache in kept:
+        cache.cache_clear()
+    monkeypatch.setattr(queries, "within", lambda _shape, _table: true())
+    assert "scope_accounts" not in queries._find(tables.location, Shape.ACCOUNTS).parameters
+    yield
+    for cache in kept:
+        cache.cache_clear()
+
+
+@pytest.mark.parametrize("asker", ["customer", "listed", "none_listed", "ungranted", "away_customer", "partner"])
+async def test_statements_that_forget_the_scope_still_return_no_foreign_row(
+    client: Client, world: World, no_predicates: None, asker: str
+) -> None:
+    told = [(path, said) for path, who, said in cells(BY_ID) if who == asker and path not in {"readiness", "review"}]
+    for path, said in told:
+        for letter, place in zip(said, (world.here, world.beside, world.away), strict=True):
+            answer = await answered(client, world, asker, by_id(path), id=world.ids[place][type_of(path)])
+            assert answer.codes == ([] if letter == "s" else [CODES[letter]]), (path, place)
+    for field, who, said in cells(LISTS):
+        if who == asker and said != "f":
+            await test_a_list_holds_what_is_in_reach_and_counts_nothing_else(client, world, field, asker, said)
+
+
+@pytest.mark.parametrize("table", sorted(table.name for table in tables.metadata.sorted_tables))
+async def test_the_apps_role_sees_nothing_before_somebody_signs_in(
+    world: World, database: WorkerDatabase, table: str
+) -> None:
+    connection = await asyncpg.connect(database.app_url)
+    try:
+        seen = await connection.fetch(f'SELECT * FROM turnup."{table}" LIMIT 1')
+    except asyncpg.InsufficientPrivilegeError:
+        seen = []
+    finally:
+        await connection.close()
+    assert seen == []
