@@ -3,14 +3,18 @@
 import argparse
 import asyncio
 import os
+import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from errno import EADDRNOTAVAIL
 from pathlib import Path
 
+import asyncpg
 import uvicorn
 from pydantic import SecretStr, ValidationError
 
@@ -19,6 +23,7 @@ from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import embedded
 from app.db.migrate import migrate
 from app.db.roles import roles_sql
+from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST
 from app.operations.demo import load_demo
@@ -28,6 +33,8 @@ from graphql_schema.schema import printed
 ROOT = Path(__file__).parent.parent
 SCHEMA_FILE = ROOT / "schema.graphql"
 DATABASE = "turnup"
+CONNECT_SECONDS = 10.0
+MOST_LOCATIONS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +51,10 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        sys.exit("\n".join(f"turnup: {_setting_of(each['loc'])}{each['msg']}" for each in error.errors()))
+        sys.exit("\n".join(f"turnup: {_setting_of(each['loc'])}{_sentence(each['msg'])}" for each in error.errors()))
     try:
         options.run(settings, options)
-    except embedded.EmbeddedPostgresError as error:
+    except (embedded.EmbeddedPostgresError, UnsafeRole) as error:
         sys.exit(f"turnup: {error}")
 
 
@@ -59,7 +66,7 @@ def parser() -> argparse.ArgumentParser:
     commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
-    seed.add_argument("--locations", type=int, metavar="N", help="add N plain locations for load tests")
+    seed.add_argument("--locations", type=_count, default=0, metavar="N", help="add N plain locations for load tests")
     seed.set_defaults(run=run_seed)
     token = commands.add_parser("token", help="print a development token")
     token.add_argument("email", help="whom the token is for, such as lead@turnup.example")
@@ -76,6 +83,9 @@ def parser() -> argparse.ArgumentParser:
 
 def serve(settings: Settings, _options: argparse.Namespace) -> None:
     """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens."""
+    _check_address(settings)
+    # uvicorn ends its process by the signal that stopped it; the database is to be left in order before that.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with databases(settings) as found:
         asyncio.run(_prepare(settings, found))
         _hand_down(found)
@@ -110,9 +120,13 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
         owner = _owner(found)
         asyncio.run(migrate(owner))
         loaded = asyncio.run(load_demo(owner, _app(found), reset=options.reset))
+        if loaded:
+            print("The demo data is loaded.")
+        elif not options.locations:
+            print("The database has data already; --reset replaces it.")
         if options.locations:
             asyncio.run(seed_many(owner, options.locations))
-        print("The demo data is loaded." if loaded else "The database has data already; --reset replaces it.")
+            print(f"Plain locations were added: {options.locations}.")
 
 
 def print_token(settings: Settings, options: argparse.Namespace) -> None:
@@ -139,7 +153,11 @@ def print_roles(_settings: Settings, _options: argparse.Namespace) -> None:
 def databases(settings: Settings) -> Iterator[Databases]:
     """Where the database is: as the settings say, or the embedded one, which runs until the block ends."""
     if settings.database_url is not None or settings.owner_database_url is not None:
-        yield Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
+        found = Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
+        for variable, url in (("DATABASE_URL", found.app), ("TURNUP_OWNER_DATABASE_URL", found.owner)):
+            if url is not None:
+                asyncio.run(_check_database(variable, url))
+        yield found
         return
     with embedded.start(settings.home) as postgres:
         cluster = postgres.cluster
@@ -160,12 +178,42 @@ def development_token(settings: Settings, email: str) -> str:
     return issuer.issue(email, lifetime_seconds=DEVELOPMENT_TOKEN_SECONDS, now=time.time(), audience=audience)
 
 
+def _check_address(settings: Settings) -> None:
+    """End with one line when the address cannot be listened on, before anything is started."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            variable = "HOST" if isinstance(error, socket.gaierror) or error.errno == EADDRNOTAVAIL else "PORT"
+            sys.exit(f"turnup: {variable}: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+
+
+async def _check_database(variable: str, url: str) -> None:
+    """End with one line when a database that a variable names cannot be reached; a URL's text stays secret."""
+    try:
+        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    except ValueError:
+        sys.exit(f"turnup: {variable}: not a URL such as postgresql://role:password@host/database")
+    except TimeoutError:
+        sys.exit(f"turnup: {variable}: the database did not answer within {CONNECT_SECONDS:.0f} s")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        sys.exit(f"turnup: {variable}: {_sentence(str(error))}")
+    await connection.close()
+
+
 async def _prepare(settings: Settings, found: Databases) -> None:
-    if found.owner is None:
-        return
-    await migrate(found.owner)
-    if not settings.in_production:
-        await load_demo(found.owner, _app(found))
+    """Migrate and load the demo data where that is ours to do, and see that the app's role is held by policies."""
+    app = _app(found)
+    if found.owner is not None:
+        await migrate(found.owner)
+    connection = await asyncpg.connect(app)
+    try:
+        await check_app_role(connection)
+    finally:
+        await connection.close()
+    if found.owner is not None and not settings.in_production:
+        await load_demo(found.owner, app)
 
 
 def _hand_down(found: Databases) -> None:
@@ -189,7 +237,11 @@ def _build_graphiql() -> None:
     """Build the page beside the server; it says itself when it is not there yet, or why it will not be."""
     if not (GRAPHIQL_DIST / "index.html").exists():
         subprocess.Popen(  # noqa: S603 - our own script with our own interpreter
-            [sys.executable, str(ROOT / "deploy" / "graphiql.py")], stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+            [sys.executable, str(ROOT / "deploy" / "graphiql.py")],
+            stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL,
+            # npm and what it runs have no business with the database.
+            env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         )
 
 
@@ -207,6 +259,19 @@ def _app(found: Databases) -> str:
 
 def _plain(url: SecretStr | None) -> str | None:
     return None if url is None else url.get_secret_value()
+
+
+def _count(text: str) -> int:
+    """A number of rows to add."""
+    count = int(text)
+    if not 1 <= count <= MOST_LOCATIONS:
+        raise argparse.ArgumentTypeError(f"{count} is not between 1 and {MOST_LOCATIONS}")
+    return count
+
+
+def _sentence(message: str) -> str:
+    """A library's message as the end of one line."""
+    return " ".join(message.removeprefix("Value error, ").split())
 
 
 def _setting_of(location: tuple[int | str, ...]) -> str:

@@ -4,9 +4,13 @@ from typing import Any
 
 from app.db.tables import SCHEMA
 
+# A role may become every role that it is a member of; with CREATEROLE it may make itself a member, up to PostgreSQL 15.
 ROLE = f"""
-SELECT current_user AS name, rolsuper AS superuser, rolbypassrls AS bypasses,
-       pg_has_role(current_user, 'turnup_definer', 'MEMBER') AS definer,
+SELECT current_user AS name, rolsuper AS superuser, rolcreaterole AS creates_roles,
+       EXISTS (SELECT FROM pg_roles b WHERE b.rolbypassrls AND pg_has_role(current_user, b.oid, 'MEMBER')) AS bypasses,
+       EXISTS (SELECT FROM pg_roles s WHERE s.rolsuper AND pg_has_role(current_user, s.oid, 'MEMBER')) AS may_become,
+       EXISTS (SELECT FROM pg_roles d WHERE d.rolname = 'turnup_definer' AND pg_has_role(current_user, d.oid, 'MEMBER'))
+       AS definer,
        EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                WHERE n.nspname = '{SCHEMA}' AND c.relkind = 'r' AND pg_has_role(current_user, c.relowner, 'MEMBER'))
        AS owner
@@ -19,10 +23,12 @@ class UnsafeRole(Exception):  # noqa: N818 - says what was found
 
 
 async def check_app_role(connection: Any) -> None:
-    """Raises UnsafeRole for a superuser, a role that bypasses row-level security, and an owner of the tables."""
+    """Raises UnsafeRole for a role that policies would not hold, by itself or as another role that it may become."""
     role = await connection.fetchrow(ROLE)
     faults = {
         "is a superuser": role["superuser"],
+        "may become a superuser": role["may_become"] and not role["superuser"],
+        "may create roles": role["creates_roles"] and not role["superuser"],
         "bypasses row-level security": role["bypasses"],
         "is a member of turnup_definer": role["definer"] and not role["superuser"],
         "owns the tables": role["owner"] and not role["superuser"],
