@@ -6,10 +6,10 @@ from typing import Any
 from app.db import tables
 from app.domain.handoff import decide_answer
 from app.domain.limits import check_cap
-from app.domain.refusals import InvalidInput, NotFound
-from app.domain.status_machine import move
+from app.domain.refusals import IllegalTransition, InvalidInput, NotFound
+from app.domain.status_machine import allowed, move
 from app.domain.text import given as given_text
-from app.domain.vocabulary import ReceiptKind, Verb
+from app.domain.vocabulary import PayloadState, ReceiptKind, Verb
 from app.operations.desk import Change, Input, UseCase, Work
 
 
@@ -36,7 +36,11 @@ def _answer(work: Work, given: Input, kind: ReceiptKind, reasons: list[dict[str,
         raise NotFound
     if not decide_answer(found.standing, kind, given.get("document_digest")):
         return Change(ids={"payload": found.id})
-    answer = move(work.status, _VERBS[kind], work.viewer.role, work.facts)
+    verb = _VERBS[kind]
+    answer = move(work.status, verb, work.viewer.role, work.facts)
+    if found.state is not PayloadState.RELEASED:  # it had the other answer, and the location is out with a later one
+        taken = tuple(each for each in allowed(work.status, work.viewer.role, work.facts) if each not in _ANSWERS)
+        raise IllegalTransition(from_status=work.status, verb=verb, allowed=taken)
     receipt = {
         "id": work.new_id("Receipt"),
         "account_id": work.dossier.location.account_id,
@@ -52,6 +56,7 @@ def _answer(work: Work, given: Input, kind: ReceiptKind, reasons: list[dict[str,
 
 
 _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb.REJECT}
+_ANSWERS = frozenset(_VERBS.values())
 
 
 def _reason(given: Mapping[str, Any], place: int) -> dict[str, str]:

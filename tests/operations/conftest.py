@@ -1,0 +1,83 @@
+"""A database of these tests' own, so that no other test's locations stand in the way, and the house in it."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import httpx
+import pytest
+from harness import Client, TestDatabase, with_database
+from pydantic import SecretStr
+
+from app.auth.development import DevelopmentIssuer
+from app.domain.vocabulary import LocationStatus
+from app.main import create_app
+from app.settings import SelfApproval, Settings
+
+from .house import House, Rollout, as_definer
+
+APP_URL, OWNER_URL, TEMPLATE = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL", "turnup_template"
+
+
+@asynccontextmanager
+async def served(database: TestDatabase, home: Path, **changes: object) -> AsyncIterator[Client]:
+    """A client of the real app on a database, with settings that differ."""
+    settings = Settings(database_url=SecretStr(database.app_url), home=home).model_copy(update=changes)
+    app = create_app(settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as http,
+    ):
+        yield Client(http, DevelopmentIssuer.load_or_create(home), database)
+
+
+@pytest.fixture(scope="session")
+async def own_database() -> AsyncIterator[TestDatabase]:
+    """A copy of the template for this package."""
+    name = f"turnup_writes_{uuid4().hex[:12]}"
+    owner = await asyncpg.connect(os.environ[OWNER_URL])
+    for statement in (
+        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}",
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
+    ):
+        await owner.execute(statement)
+    yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(os.environ[OWNER_URL], name))
+    await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await owner.close()
+
+
+@pytest.fixture(scope="session")
+async def house(own_database: TestDatabase, home: Path) -> AsyncIterator[House]:
+    """The house, with nobody's location in it yet."""
+    connection = await as_definer(own_database.owner_url)
+    async with served(own_database, home) as client:
+        made = House(client, connection)
+        await made.open()
+        yield made
+    await connection.close()
+
+
+@pytest.fixture(scope="session")
+async def lenient_house(house: House, own_database: TestDatabase, home: Path) -> AsyncIterator[House]:
+    """The same house, served where leads may approve their own work."""
+    async with served(own_database, home, self_approval=SelfApproval.ALLOW) as client:
+        lenient = House(client, house.connection)
+        lenient.__dict__.update({**house.__dict__, "client": client})
+        yield lenient
+
+
+@pytest.fixture(autouse=True)
+async def invariants(house: House) -> AsyncIterator[None]:
+    """After every test: each location of the house holds the hardware addresses that it should, and no other."""
+    yield
+    await house.check_invariants()
+
+
+@pytest.fixture(scope="package")
+async def rest(house: House) -> dict[LocationStatus, Rollout]:
+    """A location in every status, to be refused and left as it is."""
+    return {status: await house.a_location(status) for status in LocationStatus}

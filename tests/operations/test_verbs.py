@@ -1,0 +1,283 @@
+"""Every verb from every status by every kind of principal, over the API: the move with all that follows from it, or
+ILLEGAL_TRANSITION with what is allowed, or FORBIDDEN, or NOT_FOUND."""
+
+from dataclasses import replace
+from itertools import product
+from typing import Any
+
+import pytest
+
+from app.domain.status_machine import TABLE
+from app.domain.vocabulary import LocationStatus, Role, Verb
+from permissions.matrix import Action, allows
+
+from .house import CLOSED, LOCKED, House, Rollout, Sent, Standing, a_key, takes_key_only_if_wanted
+
+S, V = LocationStatus, Verb
+
+MUTATION = {
+    V.START: "startOnboarding",
+    V.SUBMIT: "submitOnboarding",
+    V.WITHDRAW: "withdrawSubmission",
+    V.REQUEST_CHANGES: "requestChanges",
+    V.APPROVE: "approve",
+    V.APPROVE_AGAIN: "approve",
+    V.GENERATE_PAYLOAD: "generatePayload",
+    V.TRIGGER_PROVISIONING: "triggerProvisioning",
+    V.ACKNOWLEDGE: "acknowledgePayload",
+    V.COMPLETE: "completeProvisioning",
+    V.REJECT: "rejectPayload",
+    V.BLOCK: "block",
+    V.UNBLOCK: "unblock",
+    V.CANCEL: "cancel",
+    V.REOPEN: "reopen",
+}
+ANSWERS = frozenset({V.ACKNOWLEDGE, V.REJECT})
+ACTION = {
+    V.START: Action.EDIT_ONBOARDING,
+    V.APPROVE_AGAIN: Action.APPROVE,
+    **{verb: Action(verb.value) for verb in Verb if verb not in {V.START, V.APPROVE_AGAIN}},
+}
+REASON = "The landlord changed the locks."
+
+
+def given(verb: Verb, location: Rollout) -> dict[str, Any]:
+    """A good input for a verb."""
+    if verb in ANSWERS:
+        sent: dict[str, Any] = {"payloadId": location.payload or "payload-of-nobody"}
+        if verb is V.ACKNOWLEDGE:
+            sent["documentDigest"] = location.payload_digest
+        else:
+            sent["reasons"] = [{"path": "/devices/0/model", "code": "UNKNOWN_MODEL", "message": "Not ours."}]
+    else:
+        sent = {"locationId": location.id}
+    if verb in {V.COMPLETE, V.BLOCK, V.CANCEL, V.REOPEN}:
+        sent["reason"] = REASON
+    if verb is V.REQUEST_CHANGES:
+        sent["comment"] = REASON
+    if verb in {V.APPROVE, V.APPROVE_AGAIN}:
+        sent["expectedDigest"] = location.digest
+    if not takes_key_only_if_wanted(MUTATION[verb]):
+        sent["idempotencyKey"] = a_key()
+    return sent
+
+
+async def do(house: House, who: str, verb: Verb, location: Rollout) -> Sent:
+    return await house.send(who, MUTATION[verb], **given(verb, location))
+
+
+def takes(status: LocationStatus, verb: Verb, *, moved: bool = False, unanswered: bool = False) -> bool:
+    """Whether the table lists it, with what else must be so."""
+    if verb is V.APPROVE_AGAIN:
+        return moved and status in LOCKED
+    if verb is V.ACKNOWLEDGE and status is S.COMPLETED:
+        return unanswered
+    return status in TABLE[verb].sources
+
+
+def conditions(status: LocationStatus, verb: Verb) -> dict[str, bool]:
+    """What a location needs beside its status for the verb to be legal."""
+    if verb is V.APPROVE_AGAIN:
+        return {"moved": status in LOCKED}
+    return {"unanswered": verb is V.ACKNOWLEDGE and status is S.COMPLETED}
+
+
+def expected(before: Standing, location: Rollout, verb: Verb) -> Standing:
+    """What the page on statuses promises of a legal move, in words of its own rather than the table's."""
+    status, to = S(before.status), TABLE[verb].to or S(before.status)
+    session = 1 if verb in {V.START, V.UNBLOCK, V.REOPEN} else 0 if to in CLOSED else before.open_sessions
+    approvals, payloads, receipts, live = dict(before.approvals), dict(before.payloads), dict(before.receipts), None
+    if location.request:
+        settled = {V.WITHDRAW: "WITHDRAWN", V.REQUEST_CHANGES: "CHANGES_REQUESTED", V.APPROVE: "APPROVED"}
+        approvals[location.request] = settled.get(verb, "WITHDRAWN")
+    left = status in LOCKED and to is not status and to not in {S.PROVISIONING, S.COMPLETED}
+    if left and location.approval:
+        approvals[location.approval] = "VOIDED"
+    unanswered = [each for each, state in payloads.items() if state in {"GENERATED", "RELEASED"}]
+    if left:
+        payloads |= dict.fromkeys(unanswered, "WITHDRAWN")
+    if location.payload and verb in {V.TRIGGER_PROVISIONING, V.ACKNOWLEDGE, V.REJECT}:
+        became = {V.TRIGGER_PROVISIONING: "RELEASED", V.ACKNOWLEDGE: "ACKNOWLEDGED", V.REJECT: "REJECTED"}[verb]
+        payloads[location.payload] = became
+        if verb in ANSWERS:
+            receipts[location.payload] = became
+    if verb in {V.ACKNOWLEDGE, V.COMPLETE}:
+        live = location.payload
+    held = to in {S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED}
+    lives = (live or before.live) is not None and to is not S.CANCELLED
+    nothing = verb is V.GENERATE_PAYLOAD or (verb is V.TRIGGER_PROVISIONING and status is S.PROVISIONING)
+    return replace(
+        before,
+        status=to.value,
+        revision=before.revision + (0 if nothing else 1),
+        open_sessions=session,
+        submitted_by=before.submitted_by,
+        approvals=approvals,
+        payloads=payloads,
+        receipts=receipts,
+        live=live or before.live,
+        open_overrides=before.open_overrides if to is status else 0,
+        claims=(location.mac,) if held or lives else (),
+        entries=before.entries + (0 if nothing else 1),
+    )
+
+
+@pytest.mark.parametrize(("verb", "status"), [(v, s) for v, s in product(Verb, S) if s in TABLE[v].sources])
+async def test_a_legal_verb_moves_the_location_with_exactly_what_follows(
+    house: House, verb: Verb, status: LocationStatus
+) -> None:
+    for role in sorted(TABLE[verb].who):
+        who = {Role.CUSTOMER: house.customer, Role.IMPLEMENTATION_LEAD: house.lead, Role.PARTNER: house.partner}[role]
+        opener = house.lead_2 if status in LOCKED else None
+        location = await house.a_location(status, override_of=opener, **conditions(status, verb))
+        before = await house.standing(location.id)
+        sent = await do(house, who, verb, location)
+        assert (sent.outcome, sent.problem) == ("DONE", {})
+        after = await house.standing(location.id)
+        promised = expected(before, location, verb)
+        if verb is V.SUBMIT:
+            made = dict.fromkeys(after.approvals.keys() - before.approvals.keys(), "PENDING")
+            assert len(made) == 1
+            promised = replace(promised, approvals=made, submitted_by=who)
+        if verb is V.APPROVE_AGAIN:
+            made = dict.fromkeys(after.approvals.keys() - before.approvals.keys(), "APPROVED")
+            assert len(made) == 1
+            promised = replace(promised, approvals={**promised.approvals, **made})
+        if verb is V.REOPEN and status is not S.APPROVED:
+            assert after.submitted_by is None, "a session that was opened anew was not submitted"
+            promised = replace(promised, submitted_by=None)
+        if promised.open_sessions == 0:
+            promised = replace(promised, submitted_by=None)
+        assert after == promised
+
+
+# What a partner's verbs come to depends on the payload that they name: the next table.
+ILLEGAL = [
+    (verb, status)
+    for verb, status in product(Verb, S)
+    if verb not in ANSWERS
+    and not takes(status, verb)
+    and (verb, status) != (V.APPROVE_AGAIN, S.PENDING_APPROVAL)  # there it is an approval like any other
+]
+
+
+@pytest.mark.parametrize(("verb", "status"), ILLEGAL)
+async def test_a_verb_that_the_status_does_not_take_is_refused_with_what_it_takes(
+    house: House, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
+) -> None:
+    location = rest[status]
+    for role in sorted(TABLE[verb].who):
+        who = house.customer if role is Role.CUSTOMER else house.lead
+        before = await house.standing(location.id)
+        sent = await do(house, who, verb, location)
+        asked = V.APPROVE_AGAIN if verb is V.APPROVE else verb
+        taken = [each for each in TABLE if takes(status, each) and role in TABLE[each].who]
+        assert sent.outcome == "ILLEGAL_TRANSITION"
+        facts = (sent.problem["from"], sent.problem["verb"], sent.problem["allowed"], sent.problem["path"])
+        assert facts == (status, asked, taken, [])
+        entered = verb in {V.APPROVE, V.APPROVE_AGAIN} or status in LOCKED
+        assert await house.standing(location.id) == replace(before, entries=before.entries + entered)
+
+
+ANSWERED = {
+    ("ACKNOWLEDGED", V.ACKNOWLEDGE): "DONE",
+    ("ACKNOWLEDGED", V.REJECT): "ILLEGAL_TRANSITION",
+    ("REJECTED", V.ACKNOWLEDGE): "ILLEGAL_TRANSITION",
+    ("REJECTED", V.REJECT): "DONE",
+    ("SUPERSEDED", V.ACKNOWLEDGE): "PAYLOAD_SUPERSEDED",
+    ("SUPERSEDED", V.REJECT): "PAYLOAD_SUPERSEDED",
+    ("WITHDRAWN", V.ACKNOWLEDGE): "PAYLOAD_WITHDRAWN",
+    ("WITHDRAWN", V.REJECT): "PAYLOAD_WITHDRAWN",
+}
+
+
+@pytest.mark.parametrize(
+    ("state", "verb", "status"), [(state, verb, status) for (state, verb), status in product(ANSWERED, S)]
+)
+async def test_a_payload_that_had_its_answer_or_lost_its_force_takes_no_other_answer_wherever_the_location_is(
+    house: House, state: str, verb: Verb, status: LocationStatus
+) -> None:
+    location = await house.a_location(status)
+    old, digest = await house.an_earlier_payload(location, state)
+    before = await house.standing(location.id)
+    sent = await do(house, house.partner, verb, replace(location, payload=old, payload_digest=digest))
+    assert sent.outcome == ANSWERED[state, verb]
+    entered = sent.outcome != "DONE" and status in LOCKED
+    assert await house.standing(location.id) == replace(before, entries=before.entries + entered)
+
+
+@pytest.mark.parametrize(("verb", "status"), list(product(Verb, S)))
+async def test_a_role_without_the_verb_is_forbidden_and_a_location_out_of_reach_is_not_found(
+    house: House, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
+) -> None:
+    location = rest[status]
+    before = await house.standing(location.id)
+    people = {
+        house.customer: Role.CUSTOMER,
+        house.listed: Role.CUSTOMER,
+        house.away_customer: Role.CUSTOMER,
+        house.lead: Role.IMPLEMENTATION_LEAD,
+        house.partner: Role.PARTNER,
+        house.away_partner: Role.PARTNER,
+    }
+    for who, role in people.items():
+        if role not in TABLE[verb].who:
+            assert (await do(house, who, verb, location)).outcome == "FORBIDDEN"
+        elif who in {house.listed, house.away_customer, house.away_partner}:
+            hidden = await do(house, who, verb, location)
+            missing = await do(house, who, verb, replace(location, id="location-of-nobody", payload=None))
+            assert hidden.outcome == "NOT_FOUND"
+            assert (hidden.problem, hidden.payload) == (missing.problem, missing.payload)
+    assert await house.standing(location.id) == before
+
+
+@pytest.mark.parametrize(
+    ("verb", "status"), list(product(sorted(ANSWERS), sorted(set(S) - {S.PROVISIONING, S.COMPLETED})))
+)
+async def test_a_partner_does_not_find_a_payload_that_was_not_released(
+    house: House, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
+) -> None:
+    assert (await do(house, house.partner, verb, rest[status])).outcome == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(("verb", "role"), list(product(Verb, Role)))
+def test_the_permission_matrix_agrees_with_the_status_table(verb: Verb, role: Role) -> None:
+    assert allows(role, ACTION[verb]) == (role in TABLE[verb].who)
+
+
+@pytest.mark.parametrize("mutation", ["block", "cancel", "reopen", "completeProvisioning", "requestChanges"])
+async def test_a_verb_that_has_to_be_explained_is_refused_without_a_visible_reason(house: House, mutation: str) -> None:
+    verb = next(each for each in Verb if MUTATION[each] == mutation)
+    status = sorted(TABLE[verb].sources)[0]
+    location = await house.a_location(status)
+    before = await house.standing(location.id)
+    name = "comment" if mutation == "requestChanges" else "reason"
+    for text in ("", "  \n ", "\u200b\u200b"):
+        sent = await house.send(house.lead, mutation, **{**given(verb, location), name: text})
+        assert (sent.outcome, sent.problem["path"], sent.problem["field"]) == ("INVALID_INPUT", [name], "reason")
+    assert await house.standing(location.id) == before
+
+
+@pytest.mark.parametrize("edit", ["setCurrentStep", "setWorkingHours"])
+async def test_the_first_edit_starts_the_onboarding(house: House, edit: str) -> None:
+    location = await house.a_location(S.NOT_STARTED)
+    more = {
+        "setCurrentStep": {"step": "DEVICES"},
+        "setWorkingHours": {"expectedRevision": 1, "intervals": []},
+    }[edit]
+    sent = await house.send(
+        house.customer, edit, "location { status session { currentStep } }", locationId=location.id, **more
+    )
+    step = "DEVICES" if edit == "setCurrentStep" else "LOCATION"
+    assert sent.payload["location"] == {"status": "IN_PROGRESS", "session": {"currentStep": step}}
+    assert (await house.standing(location.id)).open_sessions == 1
+
+
+async def test_an_edit_of_a_cancelled_location_belongs_to_no_session_and_starts_nothing(house: House) -> None:
+    location = await house.a_location(S.CANCELLED)
+    sent = await house.send(
+        house.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="Kept for the record"
+    )
+    assert sent.outcome == "DONE"
+    after = await house.standing(location.id)
+    assert (after.status, after.open_sessions, after.claims) == ("CANCELLED", 0, ())
