@@ -53,13 +53,16 @@ def operate(run: Run, shape: Shape) -> Steps[ExecutionResult]:
     """Run an operation: a query's fields together, a mutation's one after the other until one takes the data away."""
     data: dict[str, Any] = {}
     errors: list[GraphQLError] = []
-    for selection in shape.selections:
-        part, failures = yield from _select(run, selection)
-        if part is None:
-            return ExecutionResult(None, failures)
-        data.update(part)
-        errors += failures
-    return ExecutionResult(data, errors or None)
+    try:
+        for selection in shape.selections:
+            part, failures = yield from _select(run, selection)
+            if part is None:
+                return ExecutionResult(None, failures)
+            data.update(part)
+            errors += failures
+        return ExecutionResult(data, errors or None)
+    finally:
+        del run.executor.async_helpers  # they refer to the executor: context and rows would wait for the collector
 
 
 def _select(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any] | None, list[GraphQLError]]]:

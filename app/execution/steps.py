@@ -72,7 +72,10 @@ class InTurn:
             awaitable.close()
 
     async def _go(self) -> list[Any]:
-        return [await awaitable for awaitable in self._awaitables]
+        try:
+            return [await awaitable for awaitable in self._awaitables]
+        finally:
+            self.close()
 
 
 async def _go_on(steps: Steps[Result], together: Together) -> Result:

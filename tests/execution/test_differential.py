@@ -27,7 +27,10 @@ MANY = {"deadline": None, "suppress_health_check": list(HealthCheck), "database"
 
 
 # graphql-core drops what it was waiting for when a value it cannot use stops it
-pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,255 @@
+"""Plans: kept for the documents that come again, bounded against those that do not, declined where unsupported."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import strawberry
+from graphql import (
+    ExecutionHooks,
+    ExecutionResult,
+    Executor,
+    GraphQLDeferDirective,
+    build_schema,
+    execute,
+    get_introspection_query,
+    parse,
+    specified_directives,
+)
+from graphql.pyutils import AbortController
+from hypothesis import given
+from hypothesis import strategies as st
+from strawberry.extensions import MaskErrors, SchemaExtension
+from strawberry.schema.config import StrawberryConfig
+
+from app.execution import BreadthFirst, BreadthFirstSchema
+from app.execution.cache import FloodProofCache
+
+SCHEMA = build_schema("""
+    type Query { x: Int q: Query list: [Query] }
+    type Mutation { x: Int }
+    type Subscription { x: Int }
+""")
+
+
+def test_a_document_is_planned_once() -> None:
+    engine = BreadthFirst()
+    document = parse("query A { x } query B { x }")
+    assert engine.plan(SCHEMA, document, "A") is engine.plan(SCHEMA, document, "A")
+    assert engine.plan(SCHEMA, document, "A") is not engine.plan(SCHEMA, document, "B")
+    assert engine.plan(SCHEMA, document, "A") is not engine.plan(SCHEMA, parse("query A { x }"), "A")
+
+
+def test_a_plan_runs_any_number_of_times_with_values_of_its_own() -> None:
+    engine = BreadthFirst()
+    plan = engine.plan(SCHEMA, parse("query ($c: Boolean!) { x q @include(if: $c) { x } }"))
+    for number in range(40):
+        expected = {"x": number, "q": {"x": -number}} if number % 2 else {"x": number}
+        result = engine.run(plan, {"x": number, "q": {"x": -number}}, None, {"c": bool(number % 2)})
+        assert result == ExecutionResult(expected, None)
+
+
+def test_a_flood_of_documents_leaves_the_plans_in_use() -> None:
+    engine = BreadthFirst(plans=32)
+    used = [parse(f"{{ x{number}: x }}") for number in range(10)]
+    plans = [engine.plan(SCHEMA, document) for document in used for _ in range(2)][::2]
+    for number in range(1_000):
+        engine.plan(SCHEMA, parse(f"{{ flood{number}: x }}"))
+    assert [engine.plan(SCHEMA, document) for document in used] == plans
+    assert len(engine._plans) <= 32
+
+
+def test_the_shapes_of_one_document_are_bounded() -> None:
+    names = [f"c{number}" for number in range(9)]
+    variables = " ".join(f"${name}: Boolean!" for name in names)
+    fields = " ".join(f"{name}: x @skip(if: ${name})" for name in names)
+    engine = BreadthFirst()
+    plan = engine.plan(SCHEMA, parse(f"query ({variables}) {{ {fields} }}"))
+    for number in range(2 ** len(names)):
+        values = {name: bool(number >> place & 1) for place, name in enumerate(names)}
+        result = engine.run(plan, {"x": 1}, None, values)
+        assert list(result.data) == [name for name in names if not values[name]]  # type: ignore[union-attr, arg-type]
+    assert len(plan._shapes) <= 16
+
+
+@given(st.lists(st.integers(0, 40)), st.integers(1, 20))
+def test_the_cache_never_outgrows_its_size_nor_gives_another_value(keys: list[int], size: int) -> None:
+    cache: FloodProofCache[int, str] = FloodProofCache(size)
+    for key in keys:
+        value = cache.get(key)
+        assert value in {None, str(key)}
+        if value is None:
+            cache.put(key, str(key))
+        assert len(cache) <= max(size, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("subscription { x }", "subscription"),
+        ("{ __schema { queryType { name } } x }", "introspection"),
+        ('{ x ...F } fragment F on Query { __type(name: "Query") { name } }', "introspection"),
+        ("{ x ... @defer { x } }", "directive"),
+        ("{ list @stream { x } }", "directive"),
+        ("query @experimental_disableErrorPropagation { x }", "directive"),
+        ("{ ...F } fragment F on Query { q { ...F } }", "fragment cycle"),
+        ("fragment F on Query { x }", "no operation"),
+        ("query A { x } query B { x }", "no operation"),
+    ],
+)
+def test_what_is_not_supported_is_declined_as_a_whole(text: str, reason: str) -> None:
+    assert BreadthFirst().plan(SCHEMA, parse(text)).declined == reason
+
+
+def test_introspection_is_answered_by_graphql_core() -> None:
+    document = parse(get_introspection_query())
+    assert BreadthFirst().execute(SCHEMA, document) == execute(SCHEMA, document)
+
+
+def test_a_schema_with_incremental_delivery_is_left_to_graphql_core() -> None:
+    schema = build_schema("type Query { x: Int }")
+    schema.directives = (*specified_directives, GraphQLDeferDirective)
+    given: list[Any] = []
+    engine = BreadthFirst()
+    engine.execute(schema, parse("{ x }"), {"x": 1}, fallback=lambda *args, **options: given.append((args, options)))
+    assert len(given) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"field_resolver": lambda *_: 1},
+        {"type_resolver": lambda *_: "Query"},
+        {"middleware": [lambda next_, *args: next_(*args)]},
+        {"executor_class": type("Mine", (Executor,), {})},
+        {"abort_signal": AbortController().signal},
+        {"hooks": ExecutionHooks()},
+        {"is_awaitable": lambda _value: False},
+    ],
+)
+def test_options_that_reach_into_execution_are_left_to_graphql_core(options: dict[str, Any]) -> None:
+    given: list[Any] = []
+
+    def fallback(*args: Any, **options: Any) -> None:
+        given.append((args, options))
+
+    document = parse("{ x }")
+    BreadthFirst().execute(SCHEMA, document, "root", "context", {"v": 1}, "Name", fallback=fallback, **options)
+    resolvers = (options.pop("field_resolver", None), options.pop("type_resolver", None))
+    assert given == [((SCHEMA, document, "root", "context", {"v": 1}, "Name", *resolvers), options)]
+
+
+def test_names_of_the_document_cannot_reach_the_generated_code() -> None:
+    schema = build_schema("type Query { class: Int None: Int append: Int rows: Int careful: Int v0: Int parent: Int }")
+    names = ["class", "None", "append", "rows", "careful", "v0", "parent"]
+    text = "{ " + " ".join(f"{name} {name}{name}: {name}" for name in names) + " __import__: v0 }"
+    root = {name: number for number, name in enumerate(names)}
+    expected = execute(schema, parse(text), root)
+    assert BreadthFirst().execute(schema, parse(text), root) == expected
+    assert BreadthFirst().execute(schema, parse(text), type("Root", (), root)()) == expected
+
+
+def test_a_deep_document_does_not_deepen_the_stack() -> None:
+    root: dict[str, Any] = {"x": 1}
+    root["q"] = root
+    depth = 150
+    result = BreadthFirst().execute(SCHEMA, parse("{ q " * depth + "{ x }" + " }" * depth), root)
+    assert result.errors is None
+
+
+@strawberry.type
+class Item:
+    name: str
+    other: "Item | None"
+
+
+@strawberry.type
+class Query:
+    @strawberry.field
+    def text(self, info: strawberry.Info) -> str:
+        return f"{info.context} {info.root_value} {info.variable_values} {info.operation.name.value}"  # type: ignore[union-attr]
+
+    @strawberry.field
+    async def later(self) -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    @strawberry.field
+    def broken(self) -> int | None:
+        raise ValueError("secret")
+
+    @strawberry.field
+    def extension(self, info: strawberry.Info) -> str:
+        return str(info.input_extensions)
+
+
+@strawberry.type
+class Subscription:
+    @strawberry.subscription
+    async def ticks(self) -> AsyncIterator[int]:
+        for number in range(3):
+            yield number
+
+
+def schema(**options: Any) -> BreadthFirstSchema:
+    """A small schema under this executor."""
+    return BreadthFirstSchema(Query, subscription=Subscription, breadth_first=BreadthFirst(), **options)
+
+
+async def test_strawberry_passes_its_context_through() -> None:
+    text = "query Q($v: Boolean!) { text ... @include(if: $v) { later } extension }"
+    result = await schema().execute(
+        text, {"v": True}, context_value="context", root_value="root", operation_extensions={"e": 1}
+    )
+    assert result.errors is None
+    assert result.data == {"text": "context root {'v': True} Q", "later": 1, "extension": "{'e': 1}"}
+
+
+def test_strawberry_executes_at_once_what_waits_for_nothing() -> None:
+    result = schema().execute_sync("query Q { text }", context_value=1, root_value=2)
+    assert result.data == {"text": "1 2 {} Q"}
+
+
+async def test_strawberry_says_so_when_it_cannot_execute_at_once() -> None:
+    result = schema().execute_sync("{ later }")
+    await asyncio.sleep(0)  # lets the request it cancelled end
+    assert "failed to complete synchronously" in str(result.errors)
+
+
+async def test_strawberrys_extensions_see_the_result() -> None:
+    result = await schema(extensions=[MaskErrors]).execute("{ broken later }")
+    assert result.data == {"broken": None, "later": 1}
+    assert [error.message for error in result.errors or ()] == ["Unexpected error."]
+
+
+async def test_an_extension_that_resolves_fields_is_obeyed() -> None:
+    class Doubling(SchemaExtension):
+        def resolve(self, next_: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+            value = next_(root, info, *args, **kwargs)
+            return f"{value}{value}" if info.field_name == "extension" else value
+
+    result = await schema(extensions=[Doubling]).execute("{ extension }")
+    assert result.data == {"extension": "NoneNone"}
+
+
+async def test_subscriptions_are_strawberrys() -> None:
+    stream: Any = await schema().subscribe("subscription { ticks }")
+    assert [result.data["ticks"] async for result in stream] == [0, 1, 2]
+
+
+async def test_a_default_resolver_of_ones_own_reads_every_plain_field() -> None:
+    @strawberry.type
+    class Root:
+        @strawberry.field
+        def item(self) -> Item:
+            return {"name": "a", "other": {"name": "b", "other": None}}  # type: ignore[return-value]
+
+    config = StrawberryConfig(default_resolver=lambda source, name: source[name])
+    made = BreadthFirstSchema(Root, breadth_first=BreadthFirst(), config=config)
+    result = await made.execute("{ item { name other { name } } }")
+    assert result.data == {"item": {"name": "a", "other": {"name": "b"}}}
+
+
+async def test_without_an_executor_the_schema_is_strawberrys_own() -> None:
+    assert BreadthFirstSchema(Query)._get_execute_function() is execute
