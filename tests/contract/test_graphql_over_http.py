@@ -1,0 +1,49 @@
+"""GraphQL over HTTP as others judge it: graphql-http's audits of the real server."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from harness import LEAD
+
+from .served import Served, served
+
+LANE = Path(__file__).parent
+AUDITS = 61
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("audits")]
+
+
+def test_all_audits_of_graphql_http_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("NOT AUDITED: graphql-http's audits need node and npm, and this machine lacks them")
+    installed = subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--loglevel=error"], cwd=LANE, capture_output=True, text=True, check=False
+    )
+    assert installed.returncode == 0, installed.stderr
+    with served() as server:
+        results = audited(server)
+    passed = [each for each in results if each["status"] == "ok"]
+    with capsys.disabled():
+        print(f"\ngraphql-http: {len(passed)} of {len(results)} audits pass")  # noqa: T201 - the tally is asked for
+    assert [each for each in results if each not in passed] == []
+    assert len(passed) == AUDITS
+
+
+def audited(server: Served) -> list[dict[str, str]]:
+    """What each audit says: id, name, status (ok, notice, warn, error) and reason."""
+    ended = subprocess.run(
+        ["node", "audit.mjs", f"{server.origin}/graphql"],
+        cwd=LANE,
+        env={**os.environ, "TURNUP_TOKEN": server.token(LEAD)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    results: list[dict[str, str]] = json.loads(ended.stdout)
+    return results
