@@ -18,6 +18,7 @@ from app.auth import development
 from app.auth.claims import InvalidToken, KeysUnavailable, TokenFault
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
+from app.db import demo
 from app.db.database import Database, DatabaseUnavailable, Overloaded
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
@@ -50,6 +51,12 @@ DEMO_SIGN_INS = {
     "customer": "customer@acme.example",
     "partner": "partner@carrier.example",
 }
+
+# Values for GraphiQL's examples: demo locations in the status that each example is about.
+GRAPHIQL_TABS = (
+    {"example": "lead-approval", "variables": {"locationId": "location-3"}},
+    {"example": "lead-override", "variables": {"locationId": "location-4", "deviceId": "phone-4-1"}},
+)
 
 
 def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
@@ -197,11 +204,12 @@ class Live:
         """In development the page signs in as any of the demo people; in production it waits for a token."""
         if self.issuer is None:
             return {"mode": "production"}
+        users = {user.email: user for user in demo.USERS}
         people = [
-            {"role": role, "name": role, "email": email, "token": self._development_token(email)}
-            for role, email in DEMO_SIGN_INS.items()
+            {"role": user.role, "name": user.name, "email": user.email, "token": self._development_token(user.email)}
+            for user in map(users.__getitem__, DEMO_SIGN_INS.values())
         ]
-        return {"mode": "development", "people": people}
+        return {"mode": "development", "people": people, "tabs": GRAPHIQL_TABS}
 
     def _development_token(self, email: str) -> str:
         assert self.issuer is not None  # noqa: S101 - asked only in development
