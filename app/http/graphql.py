@@ -154,7 +154,10 @@ def encoded(
 ) -> Response:
     """The response with its status: 200 for a GraphQL result, by code for a refused request."""
     status = 200 if executed else _status(body["errors"][0]["extensions"]["code"], media_type)
-    extra = {"Cache-Control": "no-store", "Vary": "Accept, Authorization, Origin", **(headers or {})}
+    extra = {"Cache-Control": "no-store", "Vary": "Accept, Authorization", **(headers or {})}
+    if status == 401:
+        # RFC 9110 wants a challenge with every 401, one for a user who is gone or suspended included.
+        extra.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
     if status == 405:
         extra.setdefault("Allow", "POST")
     content = orjson.dumps(body)

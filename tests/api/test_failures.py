@@ -1,0 +1,218 @@
+"""What is said when something of ours fails: a bug, a slow statement, a database that is gone, a pool that is empty."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from builders_db import committed
+from harness import LEAD, Answer, Client, with_database
+from harness import TestDatabase as WorkerDatabase
+from pydantic import SecretStr
+from serving import serving
+
+from app.db import queries
+from app.db.database import Database
+from app.settings import Settings
+from graphql_schema.errors import INTERNAL_MESSAGE
+
+LOCATIONS = "{ locations { totalCount } }"
+SECRET = "password=hunter2"
+
+
+async def raises_a_secret(*_arguments: Any, **_named: Any) -> Any:
+    raise RuntimeError(SECRET)
+
+
+@asynccontextmanager
+async def held(database: WorkerDatabase, asked: Any) -> AsyncIterator["asyncio.Task[Answer]"]:
+    """A request that waits for a lock on the locations while the block runs."""
+    async with committed(database) as connection:
+        await connection.execute("LOCK TABLE turnup.location IN ACCESS EXCLUSIVE MODE")
+        task = asyncio.ensure_future(asked)
+        async with asyncio.timeout(5):
+            while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                assert not task.done(), "nothing was waited for"
+                await asyncio.sleep(0.01)
+        yield task
+
+
+async def test_a_bug_in_a_field_says_a_constant_sentence_and_the_other_fields_go_on(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "page_of", raises_a_secret)
+    answer = await client.ask("{ locations { totalCount } viewer { id } }", LEAD, headers={"x-request-id": "r"})
+    assert (answer.status, answer.body["data"], answer.body["errors"]) == (
+        200,
+        {"locations": None, "viewer": {"id": "user-lead"}},
+        [
+            {
+                "locations": [{"line": 1, "column": 3}],
+                "path": ["locations"],
+                "message": INTERNAL_MESSAGE,
+                "extensions": {"code": "INTERNAL", "requestId": "r"},
+            }
+        ],
+    )
+
+
+async def test_a_bug_before_the_fields_says_the_same_sentence(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Database, "_sign_in", raises_a_secret)
+    answer = await client.ask(LOCATIONS, LEAD, headers={"x-request-id": "r"})
+    errors = [{"message": INTERNAL_MESSAGE, "extensions": {"code": "INTERNAL", "requestId": "r"}}]
+    assert (answer.status, answer.body) == (500, {"errors": errors})
+
+
+async def test_a_bug_leaves_a_connection_that_others_can_use(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(queries, "page_of", raises_a_secret)
+        for _ in range(12):
+            await client.ask(LOCATIONS)
+    assert (await client.ask(LOCATIONS)).data == {"locations": {"totalCount": 12}}
+
+
+async def test_a_request_beyond_its_deadline_ends_with_timeout(settings: Settings, database: WorkerDatabase) -> None:
+    async with (
+        serving(settings, database, limit_deadline_seconds=0.3) as client,
+        held(database, client.ask(LOCATIONS)) as asked,
+    ):
+        answer = await asked
+    assert (answer.status, answer.codes) == (504, ["TIMEOUT"])
+
+
+async def test_a_statement_that_is_cancelled_for_its_time_is_a_timeout_for_all_that_still_had_to_be_read(
+    client: Client, database: WorkerDatabase
+) -> None:
+    readiness = 'readiness(locationId: "location-1") { code }'
+    query = f"{{ viewer {{ id }} locations {{ totalCount }} accounts {{ totalCount }} {readiness} }}"
+    async with held(database, client.ask(query)) as asked:
+        app = await asyncpg.connect(database.app_url)
+        await app.execute("SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
+        await app.close()
+        answer = await asked
+    nothing = {"locations": None, "accounts": None, "readiness": None}
+    assert (answer.body["data"], answer.codes) == ({"viewer": {"id": "user-lead"}, **nothing}, ["TIMEOUT"] * 3)
+
+
+async def test_when_every_connection_is_in_use_for_too_long_the_next_request_is_refused(
+    settings: Settings, database: WorkerDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 0.2)  # type: ignore[attr-defined]
+    async with serving(settings, database, pool_size=1) as client:
+        async with held(database, client.ask(LOCATIONS)) as asked:
+            refused = await client.ask("{ viewer { id } }")
+        first = await asked
+    assert (refused.status, refused.codes, first.status) == (503, ["OVERLOADED"], 200)
+
+
+class Cable:
+    """A socket that leads to the real PostgreSQL and can be cut."""
+
+    def __init__(self, url: str) -> None:
+        query = parse_qs(urlsplit(url).query)
+        self._host = query.get("host", [urlsplit(url).hostname or ""])[0]
+        self._port = int(query.get("port", [str(urlsplit(url).port or 5432)])[0])
+        self._folder = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+        self._writers: list[asyncio.StreamWriter] = []
+        self._pumps: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        parts = urlsplit(url)
+        user = parts.netloc.rpartition("@")[0]
+        self.url = f"postgresql://{user}@{parts.path}?host={self._folder}&port=5432"
+
+    async def connect(self) -> None:
+        self._server = await asyncio.start_unix_server(self._passed_on, self._folder / ".s.PGSQL.5432")
+
+    async def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+        (self._folder / ".s.PGSQL.5432").unlink(missing_ok=True)
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def put_away(self) -> None:
+        await self.cut()
+        shutil.rmtree(self._folder)
+
+    async def _passed_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._host.startswith("/"):
+            there = await asyncio.open_unix_connection(f"{self._host}/.s.PGSQL.{self._port}")
+        else:
+            there = await asyncio.open_connection(self._host, self._port)
+        self._writers += [writer, there[1]]
+        for source, target in ((reader, there[1]), (there[0], writer)):
+            task = asyncio.ensure_future(self._pump(source, target))
+            self._pumps.add(task)
+            task.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(65536):
+                target.write(data)
+                await target.drain()
+        except OSError:
+            pass
+        finally:
+            target.close()
+
+
+@pytest.fixture
+async def cable(database: WorkerDatabase) -> AsyncIterator[Cable]:
+    made = Cable(database.app_url)
+    await made.connect()
+    yield made
+    await made.put_away()
+
+
+async def test_without_its_database_the_server_says_unavailable_until_it_is_back(
+    settings: Settings, database: WorkerDatabase, cable: Cable
+) -> None:
+    heard = []
+    async with serving(settings, database, database_url=SecretStr(cable.url)) as client:
+        for change in (None, cable.cut, cable.connect):
+            if change is not None:
+                await change()
+            answer = await client.ask(LOCATIONS)
+            ready, alive = await client.http.get("/readyz"), await client.http.get("/healthz")
+            heard.append((answer.status, answer.codes, ready.status_code, ready.json(), alive.status_code))
+    up = (200, list[str](), 200, {"status": "ready", "database": True, "migrations": True}, 200)
+    down = {"status": "not ready", "database": False, "migrations": False}
+    assert heard == [up, (503, ["UNAVAILABLE"], 503, down, 200), up]
+
+
+async def test_a_database_that_goes_away_in_the_middle_of_a_statement_is_unavailable(
+    settings: Settings, database: WorkerDatabase, cable: Cable
+) -> None:
+    async with (
+        serving(settings, database, database_url=SecretStr(cable.url)) as client,
+        held(database, client.ask("{ locations { totalCount } accounts { totalCount } }")) as asked,
+    ):
+        await cable.cut()
+        answer = await asked
+    assert set(answer.codes) == {"UNAVAILABLE"}
+
+
+async def test_a_database_without_migrations_is_alive_and_not_ready(
+    settings: Settings, database: WorkerDatabase
+) -> None:
+    name = f"turnup_test_{uuid4().hex[:12]}"
+    owner = await asyncpg.connect(database.owner_url)
+    await owner.execute(f"CREATE DATABASE {name}")
+    try:
+        async with serving(settings, database, database_url=SecretStr(with_database(database.app_url, name))) as client:
+            ready, alive = await client.http.get("/readyz"), await client.http.get("/healthz")
+    finally:
+        await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await owner.close()
+    not_ready = {"status": "not ready", "database": True, "migrations": False}
+    assert (ready.status_code, ready.json()) == (503, not_ready)
+    assert (alive.status_code, alive.json()) == (200, {"status": "alive"})

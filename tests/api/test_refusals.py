@@ -1,0 +1,472 @@
+"""What is refused, with which code and status, naming the field; and what a failure of ours says: nothing."""
+
+import base64
+import json
+import time
+from typing import Any
+from urllib.parse import urlencode
+
+import httpx
+import pytest
+from conftest import World
+from harness import CUSTOMER, LEAD, PARTNER, Answer, Client
+
+from app.auth.development import DevelopmentIssuer
+from app.settings import Settings
+
+JSON = {"content-type": "application/json"}
+
+
+async def posted(client: Client, body: Any, *, who: str | None = LEAD, **headers: str) -> Answer:
+    """The answer to a body as it is, or as JSON when it is no bytes."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    sent = {"authorization": f"Bearer {client.token(who)}"} if who else {}
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    response = await client.http.post("/graphql", content=content, headers={**JSON, **sent, **given})
+    return Answer(response.status_code, response.json(), response.headers, response.content)
+
+
+async def got(client: Client, who: str = LEAD, **parameters: str) -> Answer:
+    response = await client.http.get(
+        f"/graphql?{urlencode(parameters)}", headers={"authorization": f"Bearer {client.token(who)}"}
+    )
+    return Answer(response.status_code, response.json(), response.headers, response.content)
+
+
+def said(answer: Answer) -> tuple[int, list[str]]:
+    """Status and codes; every error has to carry the response's request id."""
+    ids = {error["extensions"]["requestId"] for error in answer.body.get("errors", [])}
+    assert ids <= {answer.headers["x-request-id"]}
+    return answer.status, answer.codes
+
+
+MALFORMED_IDS = {
+    "too long": "location-" + "x" * 56,
+    "slash": "location/1",
+    "empty": "",
+    "NUL": "location-1\0",
+    "line break": "location-1\n",
+    "space": " location-1",
+    "unicode": "lοcation-1",
+    "emoji": "location-\U0001f3e5",
+    "full-width": "location-１",
+}
+
+
+@pytest.mark.parametrize("wanted", MALFORMED_IDS.values(), ids=MALFORMED_IDS)
+@pytest.mark.parametrize("field", ["node", "account", "location", "onboardingSession", "provisioningPayload"])
+async def test_a_malformed_id_is_refused_by_name(client: Client, field: str, wanted: str) -> None:
+    answer = await client.ask(f"query($id: ID!) {{ {field}(id: $id) {{ __typename }} }}", id=wanted)
+    assert (said(answer), answer.body["data"]) == ((200, ["BAD_USER_INPUT"]), {field: None})
+    assert answer.body["errors"][0]["extensions"]["field"] == "id"
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ('{ locations(filter: {accountId: "a/b"}) { totalCount } }', "accountId"),
+        ('{ locations(filter: {name: "a\\u0000b"}) { totalCount } }', "name"),
+        ('{ locations(filter: {name: "a\\u202eb"}) { totalCount } }', "name"),
+        (f'{{ locations(filter: {{name: "{"n" * 121}"}}) {{ totalCount }} }}', "name"),
+        ('{ locations(filter: {updatedSince: "2024-01-01T00:00:00"}) { totalCount } }', "updatedSince"),
+        ('{ locations(filter: {updatedSince: "0001-01-01T00:00:00+14:00"}) { totalCount } }', "updatedSince"),
+        ('{ locations(filter: {updatedSince: "9999-12-31T23:59:59-14:00"}) { totalCount } }', "updatedSince"),
+        ('{ approvals(filter: {locationId: ""}) { totalCount } }', "locationId"),
+        ('{ provisioningPayloads(filter: {locationId: "é"}) { totalCount } }', "locationId"),
+        ('{ auditLog(filter: {accountId: "a b"}) { totalCount } }', "accountId"),
+        ('{ auditLog(filter: {locationId: "a b"}) { totalCount } }', "locationId"),
+        ('{ auditLog(filter: {actorId: "a b"}) { totalCount } }', "actorId"),
+        ('{ auditLog(filter: {requestId: "a b"}) { totalCount } }', "requestId"),
+        ('{ auditLog(filter: {overrideId: "a b"}) { totalCount } }', "overrideId"),
+        ('{ auditLog(filter: {action: "a\\u0000"}) { totalCount } }', "action"),
+        ('{ readiness(locationId: "a b") { code } }', "locationId"),
+        ('{ review(locationId: "a b") { digest } }', "locationId"),
+        ("{ locations(first: 0) { totalCount } }", "first"),
+        ("{ locations(first: -1) { totalCount } }", "first"),
+        ("{ locations(first: 101) { totalCount } }", "first"),
+        ("{ accounts(first: 2147483647) { totalCount } }", "first"),
+        ("{ deviceModels(first: -2147483648) { totalCount } }", "first"),
+        ('{ auditLog(after: "?") { totalCount } }', "after"),
+    ],
+)
+async def test_a_value_that_cannot_be_read_is_refused_by_name(client: Client, query: str, field: str) -> None:
+    answer = await client.ask(query)
+    assert said(answer) == (200, ["BAD_USER_INPUT"])
+    assert answer.body["errors"][0]["extensions"]["field"] == field
+
+
+LOCATIONS = """
+query($after: String, $order: LocationOrder! = NAME, $filter: LocationFilter) {
+  locations(first: 3, after: $after, orderBy: $order, filter: $filter) { nodes { id } pageInfo { endCursor } } }
+"""
+
+
+def a_cursor(*place: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).rstrip(b"=").decode()
+
+
+CURSORS = {
+    "empty": "",
+    "garbage": "garbage",
+    "not ASCII": "ключ",
+    "not base64": "%%%%",
+    "no JSON": base64.urlsafe_b64encode(b"{not json").decode(),
+    "a number": a_cursor(),
+    "another list": a_cursor("account.name", "", ["Acme", "account-1"]),
+    "another order": a_cursor("location.updated", "", ["2024-01-01T00:00:00Z", "location-1"]),
+    "other filters": a_cursor("location.name", "0011223344556677", ["Acme", "location-1"]),
+    "too few values": a_cursor("location.name", "", ["Acme"]),
+    "too many values": a_cursor("location.name", "", ["Acme", "location-1", "x"]),
+    "wrong types": a_cursor("location.name", "", [1, 2]),
+    "nulls": a_cursor("location.name", "", [None, None]),
+    "NUL": a_cursor("location.name", "", ["a\0", "location-1"]),
+    "half a character": base64.urlsafe_b64encode(b'["location.name","",["\\ud800","location-1"]]').decode(),
+    "deep": base64.urlsafe_b64encode(b"[" * 1500).decode(),
+    "deep values": base64.urlsafe_b64encode(b'["location.name","",' + b"[" * 1200).decode(),
+    "long": "A" * 5000,
+    "more members": a_cursor("location.name", "", ["Acme", "location-1"], "more"),
+}
+
+
+@pytest.mark.parametrize("cursor", CURSORS.values(), ids=CURSORS)
+async def test_a_cursor_that_is_not_of_this_list_is_refused(client: Client, cursor: str) -> None:
+    answer = await client.ask(LOCATIONS, after=cursor)
+    assert (said(answer), answer.body["errors"][0]["extensions"]["field"]) == ((200, ["BAD_USER_INPUT"]), "after")
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2024-01-01T00:00:00", "yesterday", 5, None, "infinity"],
+)
+async def test_a_cursor_with_a_moment_that_is_none_is_refused(client: Client, moment: Any) -> None:
+    answer = await client.ask(
+        LOCATIONS, after=a_cursor("location.updated", "", [moment, "a"]), order="RECENTLY_UPDATED"
+    )
+    assert (said(answer), answer.body["errors"][0]["extensions"]["field"]) == ((200, ["BAD_USER_INPUT"]), "after")
+
+
+async def test_a_cursor_of_one_order_or_filter_is_refused_under_another(client: Client) -> None:
+    cursor = (await client.ask(LOCATIONS)).data["locations"]["pageInfo"]["endCursor"]
+    changed: list[dict[str, Any]] = [
+        {"order": "RECENTLY_UPDATED"},
+        {"filter": {"status": ["APPROVED"]}},
+        {"filter": {"name": "a"}},
+        {"filter": {"accountId": "account-1"}},
+    ]
+    assert [said(await client.ask(LOCATIONS, after=cursor, **each)) for each in changed] == [
+        (200, ["BAD_USER_INPUT"])
+    ] * 4
+
+
+async def test_the_same_filters_written_otherwise_take_the_same_cursor(client: Client) -> None:
+    one = {"status": ["APPROVED", "PROVISIONING", "COMPLETED", "BLOCKED"], "updatedSince": "2020-01-01T00:00:00Z"}
+    other = {"updatedSince": "2020-01-01T01:00:00+01:00", "status": [*reversed(one["status"]), "BLOCKED"], "name": " "}
+    first = (await client.ask(LOCATIONS, filter=one)).data["locations"]
+    second = await client.ask(LOCATIONS, filter=other, after=first["pageInfo"]["endCursor"])
+    assert len(first["nodes"]) + len(second.data["locations"]["nodes"]) == 5
+
+
+VARIABLES: list[tuple[str, dict[str, Any]]] = [
+    ("query($id: ID!) { location(id: $id) { id } }", {}),
+    ("query($id: ID!) { location(id: $id) { id } }", {"id": None}),
+    ("query($id: ID!) { location(id: $id) { id } }", {"id": ["location-1"]}),
+    ("query($id: ID!) { location(id: $id) { id } }", {"id": {"x": 1}}),
+    ("query($n: Int!) { locations(first: $n) { totalCount } }", {"n": "20"}),
+    ("query($n: Int!) { locations(first: $n) { totalCount } }", {"n": 1.5}),
+    ("query($n: Int!) { locations(first: $n) { totalCount } }", {"n": 2**31}),
+    ("query($n: Int = 5) { locations(first: $n) { totalCount } }", {"n": None}),
+    ("query($o: LocationOrder = NAME) { locations(orderBy: $o) { totalCount } }", {"o": None}),
+    ("query($f: LocationFilter) { locations(filter: $f) { totalCount } }", {"f": {"status": ["LOST"]}}),
+    ("query($f: LocationFilter) { locations(filter: $f) { totalCount } }", {"f": {"status": [None]}}),
+    ("query($f: LocationFilter) { locations(filter: $f) { totalCount } }", {"f": {"unknown": 1}}),
+    ("query($f: LocationFilter) { locations(filter: $f) { totalCount } }", {"f": {"updatedSince": "yesterday"}}),
+    ("query($f: LocationFilter) { locations(filter: $f) { totalCount } }", {"f": {"updatedSince": 5}}),
+    ("query($f: LocationFilter) { locations(filter: $f) { totalCount } }", {"f": "all"}),
+    ("query($b: DeviceBrand) { deviceModels(brand: $b) { totalCount } }", {"b": "yealink"}),
+]
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"), VARIABLES, ids=[str(each[1])[:40] + str(n) for n, each in enumerate(VARIABLES)]
+)
+async def test_a_variable_that_does_not_fit_its_type_is_the_clients_mistake(
+    client: Client, query: str, variables: dict[str, Any]
+) -> None:
+    answer = await client.ask(query, **variables)
+    assert (answer.status, set(answer.codes)) == (200, {"BAD_USER_INPUT"})
+
+
+DOCUMENTS = [
+    ("{ locations(filter: {status: [LOST]}) { totalCount } }", "GRAPHQL_VALIDATION_FAILED"),
+    ("{ locations(orderBy: SIZE) { totalCount } }", "GRAPHQL_VALIDATION_FAILED"),
+    ("{ locations(first: null) { totalCount } }", "GRAPHQL_VALIDATION_FAILED"),
+    ("{ locations(first: 3000000000) { totalCount } }", "GRAPHQL_VALIDATION_FAILED"),
+    ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+    ("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }", "GRAPHQL_VALIDATION_FAILED"),
+    ("{ viewer { id ", "GRAPHQL_PARSE_FAILED"),
+    ("", "GRAPHQL_PARSE_FAILED"),
+    ('query { node(id: "\\uD800") { id } }', "GRAPHQL_PARSE_FAILED"),
+    ("fragment A on Query { viewer { id } }", "GRAPHQL_VALIDATION_FAILED"),
+    ("subscription { __typename }", "GRAPHQL_VALIDATION_FAILED"),
+    ("query A { viewer { id } } query B { viewer { id } }", "BAD_REQUEST"),
+    ("{ " + "".join(f"a{n}: viewer {{ id }} " for n in range(31)) + "}", "QUERY_TOO_COMPLEX"),
+    ("{ " + "viewer { id } " * 21 + "}", "QUERY_TOO_COMPLEX"),
+    ("{ locations { nodes { " + "devices { location { " * 5 + "id" + " } }" * 5 + " } } }", "QUERY_TOO_COMPLEX"),
+    (
+        "{ locations(first: 100) { nodes { devices { location { devices { location { devices { id } } } } } } } }",
+        "QUERY_TOO_COMPLEX",
+    ),
+    ("{ viewer { " + "id " * 1000 + "} }", "QUERY_TOO_COMPLEX"),
+    ("#" * 15_001, "QUERY_TOO_COMPLEX"),
+    (
+        "{ ...F0 } "
+        + " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(40))
+        + " fragment F40 on Query { viewer { id } }",
+        "QUERY_TOO_COMPLEX",
+    ),
+]
+
+
+@pytest.mark.parametrize(("document", "code"), DOCUMENTS, ids=[f"{code}-{n}" for n, (_, code) in enumerate(DOCUMENTS)])
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+async def test_a_document_that_cannot_be_run_is_refused_as_a_whole(
+    client: Client, document: str, code: str, accept: str
+) -> None:
+    began = time.perf_counter()
+    answer = await posted(client, {"query": document}, accept=accept)
+    assert (set(answer.codes), "data" in answer.body) == ({code}, False)
+    assert answer.status == (200 if accept == "application/json" and code != "BAD_REQUEST" else 400)
+    assert time.perf_counter() - began < 1
+
+
+async def test_at_most_five_mistakes_of_a_document_are_listed(client: Client) -> None:
+    answer = await client.ask("{ a b c d e f g }")
+    assert answer.codes == ["GRAPHQL_VALIDATION_FAILED"] * 5
+
+
+BODIES = {
+    "batch": (b'[{"query": "{ viewer { id } }"}]', 400, "BAD_REQUEST"),
+    "no JSON": (b"query { viewer }", 400, "BAD_REQUEST"),
+    "nothing": (b"", 400, "BAD_REQUEST"),
+    "no query": (b"{}", 400, "BAD_REQUEST"),
+    "query is a number": (b'{"query": 5}', 400, "BAD_REQUEST"),
+    "variables are a list": (b'{"query": "{ viewer { id } }", "variables": []}', 400, "BAD_REQUEST"),
+    "variables are a text": (b'{"query": "{ viewer { id } }", "variables": "{}"}', 400, "BAD_REQUEST"),
+    "the name is a number": (b'{"query": "{ viewer { id } }", "operationName": 1}', 400, "BAD_REQUEST"),
+    "the name is unknown": (b'{"query": "query A { viewer { id } }", "operationName": "B"}', 400, "BAD_REQUEST"),
+    "a key twice": (b'{"query": "{ a }", "query": "{ viewer { id } }"}', 400, "BAD_REQUEST"),
+    "half a character": (b'{"query": "{ viewer { id } }", "variables": {"id": "\\ud800"}}', 400, "BAD_REQUEST"),
+    "not UTF-8": (b'{"query": "\xff"}', 400, "BAD_REQUEST"),
+    "NaN": (b'{"query": "{ viewer { id } }", "variables": {"n": NaN}}', 400, "BAD_REQUEST"),
+    "deep": (b'{"query": "{ a }", "variables": ' + b'{"a":' * 70 + b"1" + b"}" * 71, 400, "BAD_REQUEST"),
+    "a megabyte and a byte": (b'{"query": "{ viewer { id } }"}' + b" " * 1024 * 1024, 413, "PAYLOAD_TOO_LARGE"),
+}
+
+
+@pytest.mark.parametrize(("body", "status", "code"), BODIES.values(), ids=BODIES)
+async def test_a_body_that_is_no_request_is_refused(client: Client, body: bytes, status: int, code: str) -> None:
+    assert said(await posted(client, body)) == (status, [code])
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "",
+        "application/json; charset=latin-1",
+        "application/graphql",
+    ],
+)
+async def test_only_json_bodies_are_read(client: Client, kind: str) -> None:
+    answer = await posted(client, {"query": "{ viewer { id } }"}, content_type=kind)
+    assert said(answer) == (415, ["UNSUPPORTED_MEDIA_TYPE"])
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/graphql-response+json", "application/graphql-response+json"),
+        ("application/graphql-response+json, application/json", "application/graphql-response+json"),
+        ("application/graphql-response+json;q=0.5, application/json;q=0.9", "application/json"),
+        ("application/json;q=0.5, application/graphql-response+json;q=0.9", "application/graphql-response+json"),
+        ("application/json;q=0, application/*", "application/graphql-response+json"),
+        ("text/html, application/*;q=0.1", "application/json"),
+        ("APPLICATION/JSON; Q=0.3", "application/json"),
+    ],
+)
+async def test_the_answers_type_is_what_the_client_accepts_best(client: Client, accept: str, kind: str) -> None:
+    answer = await posted(client, {"query": "{ viewer { id } }"}, accept=accept)
+    assert (answer.status, answer.headers["content-type"]) == (200, f"{kind}; charset=utf-8")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json;q=0", "*/*;q=0", "image/*"])
+async def test_who_accepts_no_json_gets_no_answer(client: Client, accept: str) -> None:
+    assert said(await posted(client, {"query": "{ viewer { id } }"}, accept=accept)) == (406, ["NOT_ACCEPTABLE"])
+
+
+async def test_get_answers_queries(client: Client) -> None:
+    answer = await got(
+        client,
+        CUSTOMER,
+        query="query A($id: ID!) { location(id: $id) { name } } query B { viewer { id } }",
+        operationName="A",
+        variables='{"id": "location-2"}',
+    )
+    assert answer.data == {"location": {"name": "Acme Medical - North Clinic"}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "status", "code"),
+    [
+        ({"query": "mutation { __typename }"}, 405, "METHOD_NOT_ALLOWED"),
+        (
+            {"query": "query A { viewer { id } } mutation B { __typename }", "operationName": "B"},
+            405,
+            "METHOD_NOT_ALLOWED",
+        ),
+        ({}, 400, "BAD_REQUEST"),
+        ({"query": "{ viewer { id } }", "variables": "{"}, 400, "BAD_REQUEST"),
+        ({"query": "{ viewer { id } }", "variables": "[]"}, 400, "BAD_REQUEST"),
+        ({"query": "{ viewer { id } }", "variables": '{"a": "\\ud800"}'}, 400, "BAD_REQUEST"),
+    ],
+)
+async def test_get_never_writes_and_reads_strictly(
+    client: Client, parameters: dict[str, str], status: int, code: str
+) -> None:
+    assert said(await got(client, **parameters)) == (status, [code])
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_other_methods_are_not_allowed(client: Client, method: str) -> None:
+    response = await client.http.request(method, "/graphql")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_tokens_that_prove_nothing_are_refused_with_a_challenge(client: Client, settings: Settings) -> None:
+    issuer, now = DevelopmentIssuer.load_or_create(settings.home), time.time()
+    tokens = [
+        None,
+        "Bearer garbage",
+        "Basic dXNlcjpwYXNz",
+        f"Bearer {issuer.issue(LEAD, lifetime_seconds=60, now=now - 3600)}",
+        f"Bearer {issuer.issue(LEAD, lifetime_seconds=60, now=now, audience='another')}",
+        f"Bearer {issuer.issue(LEAD, lifetime_seconds=60, now=now + 3600)}",
+        f"Bearer {client.token(LEAD)[:-3]}AAA",
+        f"Bearer {client.token('nobody@else.example')}",
+    ]
+    heard = []
+    for token in tokens:
+        headers = {**JSON, **({"authorization": token} if token else {})}
+        response = await client.http.post("/graphql", json={"query": "{ viewer { id } }"}, headers=headers)
+        code = response.json()["errors"][0]["extensions"]["code"]
+        heard.append((response.status_code, code, response.headers["www-authenticate"].split()[0]))
+    assert heard == [(401, "UNAUTHENTICATED", "Bearer")] * len(tokens)
+
+
+@pytest.mark.parametrize(
+    ("headers", "said_status"),
+    [
+        ({"x-user-id": "user-acme"}, 200),
+        ({"x-user-role": "CUSTOMER"}, 200),
+        ({"x-user-id": "user-acme", "x-user-role": "CUSTOMER"}, 200),
+        ({"x-user-id": "user-lead"}, 403),
+        ({"x-user-role": "IMPLEMENTATION_LEAD"}, 403),
+        ({"x-user-id": "user-acme", "x-user-role": "IMPLEMENTATION_LEAD"}, 403),
+        ({"x-user-id": ""}, 403),
+        ({"x-user-role": "customer"}, 403),
+    ],
+)
+async def test_identity_headers_of_an_older_front_end_must_agree_with_the_token(
+    client: Client, headers: dict[str, str], said_status: int
+) -> None:
+    answer = await client.ask("{ viewer { id } }", CUSTOMER, headers=headers)
+    assert said(answer) == (said_status, [] if said_status == 200 else ["FORBIDDEN"])
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"), [("req-1_A", True), ("x" * 64, True), ("x" * 65, False), ("a b", False), ("é", False)]
+)
+async def test_a_request_id_of_the_right_form_is_the_clients_own(client: Client, sent: str, kept: bool) -> None:
+    answer = await client.ask("{ nothing }", headers={"x-request-id": sent.encode()})  # type: ignore[dict-item]
+    (error,) = answer.body["errors"]
+    assert error["extensions"]["requestId"] == answer.headers["x-request-id"]
+    assert (answer.headers["x-request-id"] == sent) is kept
+
+
+async def test_every_answer_has_a_request_id_of_its_own(client: Client) -> None:
+    paths = ("/graphql", "/healthz", "/readyz", "/nowhere", "/graphiql")
+    ids = {(await client.http.get(path)).headers["x-request-id"] for path in paths}
+    assert len(ids) == len(paths)
+
+
+async def test_answers_are_kept_by_no_cache_and_vary_with_who_asks(client: Client) -> None:
+    answer = await client.ask("{ viewer { id } }")
+    assert (answer.headers["cache-control"], answer.headers["vary"]) == ("no-store", "Accept, Authorization, Origin")
+
+
+async def test_a_refused_role_is_told_at_the_field_and_the_others_go_on(client: Client) -> None:
+    answer = await client.ask(
+        "{ mine: locations { totalCount } log: auditLog { totalCount } viewer { role } }",
+        PARTNER,
+        headers={"x-request-id": "r"},
+    )
+    refused = {"message": "Your role does not include this.", "extensions": {"code": "FORBIDDEN", "requestId": "r"}}
+    assert (answer.status, answer.body["data"], answer.body["errors"]) == (
+        200,
+        {"mine": None, "log": None, "viewer": {"role": "PARTNER"}},
+        [
+            {"locations": [{"line": 1, "column": 3}], "path": ["mine"], **refused},
+            {"locations": [{"line": 1, "column": 34}], "path": ["log"], **refused},
+        ],
+    )
+
+
+async def preflight(client: Client, origin: str, **headers: str) -> httpx.Response:
+    asked = {"origin": origin, "access-control-request-method": "POST", **headers}
+    return await client.http.options("/graphql", headers=asked)
+
+
+async def test_a_listed_origin_may_call_with_token_and_json(client: Client) -> None:
+    response = await preflight(
+        client, "http://localhost:3000", **{"access-control-request-headers": "authorization,content-type,x-request-id"}
+    )
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, "http://localhost:3000")
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "http://localhost:3001", "http://localhost:3000.evil.example", "null"]
+)
+async def test_a_foreign_origin_may_not_call(client: Client, origin: str) -> None:
+    response = await preflight(client, origin)
+    assert (response.status_code, "access-control-allow-origin" in response.headers) == (400, False)
+
+
+async def test_a_foreign_origin_cannot_read_an_answer(client: Client) -> None:
+    foreign, listed = [
+        (await client.ask("{ viewer { id } }", headers={"origin": origin})).headers.get("access-control-allow-origin")
+        for origin in ("https://evil.example", "http://localhost:3000")
+    ]
+    assert (foreign, listed) == (None, "http://localhost:3000")
+
+
+async def test_a_listed_origin_can_read_the_request_id(client: Client) -> None:
+    answer = await client.ask("{ viewer { id } }", headers={"origin": "http://localhost:3000"})
+    assert answer.headers["access-control-expose-headers"] == "X-Request-Id"
+
+
+async def test_a_deep_walk_around_a_location_stays_where_it_began(client: Client, world: World) -> None:
+    answer = await client.ask(
+        """query($id: ID!) { location(id: $id) {
+        devices { location { people { location { extensions { location { contacts { location { id } } } } } } } } }
+        }""",
+        world.listed,
+        id=world.here,
+    )
+    end = {"contacts": [{"location": {"id": world.here}}]}
+    assert answer.data == {
+        "location": {"devices": [{"location": {"people": [{"location": {"extensions": [{"location": end}]}}]}}]}
+    }
