@@ -9,6 +9,7 @@ from enum import Enum
 import strawberry
 
 from app.domain import vocabulary, waiting
+from app.operations import bulk
 from resolvers import lists
 
 
@@ -301,5 +302,21 @@ described(
         "UNBLOCK": "Go on after a block.",
         "CANCEL": "Give it up.",
         "REOPEN": "Take it up again.",
+    },
+)
+
+described(
+    bulk.BulkPolicy,
+    "What a refused item of a bulk mutation means for the others.",
+    {"PER_ITEM": "The others are done.", "ALL_OR_NOTHING": "Nothing is done."},
+)
+
+described(
+    bulk.BulkOutcome,
+    "What became of an item of a bulk mutation.",
+    {
+        "APPLIED": "It was done.",
+        "UNCHANGED": "It was done already, or left because another item was refused.",
+        "FAILED": "It was refused.",
     },
 )

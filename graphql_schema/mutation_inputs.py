@@ -6,7 +6,8 @@ from typing import Any
 import strawberry
 from strawberry import ID, Maybe
 
-from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand, Section
+from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand, LocationStatus, Section
+from app.operations.bulk import BulkPolicy
 from graphql_schema.fields import column, optional
 
 EXPECTED = "The revision that was read; the mutation is refused with CONFLICT when it has moved on."
@@ -284,4 +285,41 @@ class RejectionReasonInput:
 class RejectPayloadInput:
     payload_id: ID = column("The payload.")
     reasons: list[RejectionReasonInput] = column("From 1 to 100.")
+    idempotency_key: str = required_key()
+
+
+POLICY = "Whether a refused item leaves the others as they are, or nothing at all is done."
+DRY_RUN = "Whether only to tell what would be done; nothing is written, and the key stays free."
+
+
+@strawberry.input(description="The locations to bring to a status.")
+class BulkUpdateStatusInput:
+    location_ids: list[ID] = column("From 1 to 100, each once.")
+    status: LocationStatus = column("IN_PROGRESS, PENDING_APPROVAL, PROVISIONING, BLOCKED or CANCELLED.")
+    reason: str | None = optional("Why; needed for BLOCKED, CANCELLED and for reopening.")
+    policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
+    dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
+    idempotency_key: str = required_key()
+
+
+@strawberry.input(description="A location and the content to approve of it.")
+class BulkApproveItemInput:
+    location_id: ID = column("The location.")
+    expected_digest: str = column("The digest that `review` showed.")
+
+
+@strawberry.input(description="The contents to approve.")
+class BulkApproveInput:
+    items: list[BulkApproveItemInput] = column("From 1 to 100, each location once.")
+    comment: str | None = optional("One comment for all, at most 1,000 characters.")
+    policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
+    dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
+    idempotency_key: str = required_key()
+
+
+@strawberry.input(description="The locations to make payloads of.")
+class BulkGeneratePayloadsInput:
+    location_ids: list[ID] = column("From 1 to 50, each once.")
+    policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
+    dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()

@@ -3,10 +3,11 @@
 import strawberry
 
 from app.db import tables
+from app.operations.bulk import BulkOutcome
 from graphql_schema.fields import column
 from graphql_schema.problems import Problem
 from graphql_schema.types import Approval, Device, Location, Override, Person, ProvisioningPayload
-from resolvers.relations import named
+from resolvers.relations import named, one
 
 
 @strawberry.type(description="What a mutation of a location came to.")
@@ -48,3 +49,35 @@ class ProvisioningPayloadPayload:
 @strawberry.type(description="What a lead's mutation of a provisioning payload came to.")
 class LeadProvisioningPayload(ProvisioningPayloadPayload):
     location: Location | None = named(tables.location, "The location after the change; null when refused.")
+
+
+@strawberry.type(description="What became of one item of a bulk mutation.")
+class BulkItemResult:
+    index: int = column("The item's place in the input, from 0.")
+    id: strawberry.ID = column("The location's id as it was sent.")
+    outcome: BulkOutcome = column("Whether it was done, was done already, or was refused.")
+    problem: Problem | None = column("Why it was refused; null otherwise.")
+    location: Location | None = one(
+        tables.location.c.id, "The location after the change; null when it is out of reach.", key="id"
+    )
+    payload: ProvisioningPayload | None = one(
+        tables.provisioning_payload.c.id,
+        "The payload that was made or released; null for other mutations and when refused.",
+        key="payload_id",
+    )
+
+
+@strawberry.type(description="How many items came to what.")
+class BulkSummary:
+    applied: int = column("Items that were done.")
+    unchanged: int = column("Items that were done already, or left because another one was refused.")
+    failed: int = column("Items that were refused.")
+
+
+@strawberry.type(description="What a bulk mutation came to.")
+class BulkPayload:
+    results: list[BulkItemResult] = column("One for each item, in the order of the input; empty when refused whole.")
+    summary: BulkSummary = column("How many items came to what.")
+    dry_run: bool = column("Whether it only told what would be done.")
+    replayed: bool = column("Whether an earlier call with the same idempotency key had done it.")
+    problems: list[Problem] = column("Why the call as a whole was refused; empty otherwise.")

@@ -8,6 +8,7 @@ from app.operations.add_device import ADD_DEVICE
 from app.operations.add_person import ADD_PERSON
 from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD, REJECT_PAYLOAD
 from app.operations.approve import APPROVE
+from app.operations.bulk import BULK_APPROVE, BULK_GENERATE_PAYLOADS, BULK_UPDATE_STATUS
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.edit_device import EDIT_DEVICE
@@ -33,6 +34,7 @@ from graphql_schema import mutation_inputs as inputs
 from graphql_schema.fields import argument
 from graphql_schema.mutation_payloads import (
     ApprovalPayload,
+    BulkPayload,
     DevicePayload,
     LeadProvisioningPayload,
     LocationPayload,
@@ -43,7 +45,7 @@ from graphql_schema.mutation_payloads import (
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.context import Info
-from resolvers.mutations import run
+from resolvers.mutations import run, run_bulk
 
 INPUT = argument("What to do, and to what.")
 
@@ -301,3 +303,28 @@ class Mutation:
         self, info: Info, input: Annotated[inputs.RejectPayloadInput, INPUT]
     ) -> ProvisioningPayloadPayload | None:
         return await run(info, REJECT_PAYLOAD, input)
+
+    @strawberry.mutation(
+        description="Bring many locations to a status, each by the verb that leads there. Leads only.",
+        extensions=guarded(can(Action.RUN_BULK)),
+    )
+    async def bulk_update_status(
+        self, info: Info, input: Annotated[inputs.BulkUpdateStatusInput, INPUT]
+    ) -> BulkPayload | None:
+        return await run_bulk(info, BULK_UPDATE_STATUS, input)
+
+    @strawberry.mutation(
+        description="Approve the contents of many locations, each exactly as reviewed. Leads only.",
+        extensions=guarded(can(Action.RUN_BULK)),
+    )
+    async def bulk_approve(self, info: Info, input: Annotated[inputs.BulkApproveInput, INPUT]) -> BulkPayload | None:
+        return await run_bulk(info, BULK_APPROVE, input)
+
+    @strawberry.mutation(
+        description="Make the payloads of many locations. Leads only.",
+        extensions=guarded(can(Action.RUN_BULK)),
+    )
+    async def bulk_generate_payloads(
+        self, info: Info, input: Annotated[inputs.BulkGeneratePayloadsInput, INPUT]
+    ) -> BulkPayload | None:
+        return await run_bulk(info, BULK_GENERATE_PAYLOADS, input)

@@ -1,5 +1,6 @@
 """From a mutation to a use case, and from its outcome, or its refusal, to the payload that the client selected from."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -9,6 +10,7 @@ from strawberry import Some
 from strawberry.types.base import StrawberryMaybe, get_object_definition
 
 from app.domain.refusals import Refusal
+from app.operations.bulk import BulkCase, BulkOutcome, ItemResult, perform_bulk
 from app.operations.desk import Call, UseCase
 from app.operations.frame import perform
 from resolvers.context import Info
@@ -46,6 +48,63 @@ async def run(info: Info, use_case: UseCase, given: Any) -> Any:
         return Result(problems=(Refused(refusal),))
     await info.context.renew_reading()
     return Result(ids=outcome.ids, replayed=outcome.replayed)
+
+
+@dataclass(frozen=True, slots=True)
+class BulkItem:
+    """An item's result as the payload shows it."""
+
+    index: int
+    id: str
+    outcome: BulkOutcome
+    problem: Refused | None
+    payload_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """How many items came to what."""
+
+    applied: int = 0
+    unchanged: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bulk:
+    """What a bulk mutation's payload is made of."""
+
+    results: tuple[BulkItem, ...] = ()
+    summary: Summary = Summary()
+    dry_run: bool = False
+    replayed: bool = False
+    problems: tuple[Refused, ...] = ()
+
+
+async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
+    """Perform a bulk use case, as `run`."""
+    values = plain(given)
+    key = values.pop(KEY)
+    if "location_ids" in values:
+        values["items"] = [{"location_id": each} for each in values.pop("location_ids")]
+    call = Call(mutation=case.mutation, input=values, idempotency_key=key)
+    try:
+        result = await perform_bulk(info.context.desk, case, call)
+    except Refusal as refusal:
+        return Bulk(dry_run=values["dry_run"], problems=(Refused(refusal),))
+    await info.context.renew_reading()
+    counts = Counter(item.outcome for item in result.items)
+    return Bulk(
+        results=tuple(_shown(item) for item in result.items),
+        summary=Summary(counts[BulkOutcome.APPLIED], counts[BulkOutcome.UNCHANGED], counts[BulkOutcome.FAILED]),
+        dry_run=values["dry_run"],
+        replayed=result.replayed,
+    )
+
+
+def _shown(item: ItemResult) -> BulkItem:
+    problem = Refused(item.refusal) if item.refusal else None
+    return BulkItem(item.index, item.id, item.outcome, problem, item.payload_id)
 
 
 def plain(value: Any) -> Any:

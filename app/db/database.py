@@ -98,6 +98,15 @@ class Transaction:
             raise
         await self._connection.execute("RELEASE SAVEPOINT attempt")
 
+    @asynccontextmanager
+    async def undone(self) -> AsyncIterator[None]:
+        """Undo what the block wrote, however it ends."""
+        await self._connection.execute("SAVEPOINT trial")
+        try:
+            yield
+        finally:
+            await _undone(self._connection, "ROLLBACK TO SAVEPOINT trial")
+
     async def fetch_one(self, statement: Statement, **values: Any) -> Any | None:
         """The first row of a statement, or None."""
         rows = await self.fetch(statement, **values)

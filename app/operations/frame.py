@@ -4,8 +4,10 @@ What a refusal wrote is rolled back to the savepoint; whether the refusal itself
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from time import time_ns
+from typing import TypeVar
 
 import asyncpg
 
@@ -20,8 +22,11 @@ from app.operations import keys
 from app.operations.applying import claims_of, writes_of
 from app.operations.desk import Call, Change, Desk, Outcome, UseCase, Work
 
+T = TypeVar("T")
+
 MOST_TRIES = 3
-SUBMIT_OR_APPROVE = ("submitOnboarding", "approve")
+APPROVE = "approve"
+SUBMIT_OR_APPROVE = ("submitOnboarding", "bulkUpdateStatus", APPROVE, "bulkApprove")
 _ONLY_LOGGED = frozenset(
     {
         ProblemCode.NOT_FOUND,
@@ -40,37 +45,41 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
     Raises what it refuses, NotFound for a location out of reach, and the idempotency refusals. A deadlock or
     a serialisation failure before COMMIT was sent is tried again, at most three times in all.
     """
-    for attempt in range(1, MOST_TRIES + 1):
-        try:
-            outcome = await _once(desk, use_case, call)
-        except Refusal as refusal:
-            desk.performed(use_case.mutation, refusal.code)
-            raise
-        except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
-            if attempt == MOST_TRIES:
-                raise
-        else:
-            desk.performed(use_case.mutation, "REPLAYED" if outcome.replayed else "APPLIED")
-            return outcome
-    raise AssertionError("the last try returns or raises")
+    try:
+        outcome = await retried(lambda: _once(desk, use_case, call))
+    except Refusal as refusal:
+        desk.performed(use_case.mutation, refusal.code)
+        raise
+    desk.performed(use_case.mutation, "REPLAYED" if outcome.replayed else "APPLIED")
+    return outcome
+
+
+async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
+    """The result of an attempt that is made again after a deadlock or a serialisation failure, three times at most."""
+    for _ in range(MOST_TRIES - 1):
+        with suppress(asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+            return await attempt()
+    return await attempt()
 
 
 async def _once(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
     refusal: Refusal | None = None
+    outcome: Outcome | None = None
     async with desk.database.writing(desk.subject, timeout_ms=desk.timeout_ms) as tx:
-        outcome = await keys.earlier_outcome(tx, call)
-        if outcome is not None:
-            return outcome
+        kept = await keys.earlier(tx, call)
+        if kept is not None:
+            return Outcome(ids=kept, replayed=True)
         works = await _locked(tx, desk, use_case, call)
         try:
             async with tx.savepoint():
                 outcome = await _carry_out(tx, desk, use_case, call, works)
         except Refusal as error:
             refusal = error
-            for work in works:
-                if _is_entered(error, work.dossier, call):
-                    await _enter(tx, desk, call, work, error)
-            await audit.seal(tx)
+            approving = use_case.mutation == APPROVE
+            entered = [each for each in works if is_entered(error, each.dossier, approving=approving)]
+            if entered:
+                await audit.open_entries(tx, [opening(desk, use_case.mutation, each, error) for each in entered])
+                await audit.seal(tx)
     if refusal is not None:
         raise refusal
     assert outcome is not None  # noqa: S101 - either refused or done
@@ -85,7 +94,7 @@ async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) ->
     named = [each for each in wanted if each is not None]
     if len(named) < len(wanted) or await writing.lock_locations(tx, named) < set(named):
         raise NotFound
-    works = await works_of(tx, desk, named, approving=use_case.mutation == "approve")
+    works = await works_of(tx, desk, named, approving=use_case.mutation == APPROVE)
     return [works[location_id] for location_id in named]
 
 
@@ -114,8 +123,8 @@ async def _carry_out(tx: Transaction, desk: Desk, use_case: UseCase, call: Call,
     for change in changes:
         ids |= change.ids
     doing = [pair for pair in zip(works, changes, strict=True) if not pair[1].is_nothing]
-    for work, change in doing:
-        await _enter(tx, desk, call, work, change)
+    if doing:
+        await audit.open_entries(tx, [opening(desk, use_case.mutation, *each) for each in doing])
     missed = await claim(tx, doing)
     if missed:
         raise MacInUse(mac_addresses=tuple(show_mac(mac) for mac, _ in sorted(missed)))
@@ -139,26 +148,27 @@ def new_id(type_name: str) -> str:
     return ids.new_id(type_name, milliseconds=time_ns() // 1_000_000, randomness=secrets.token_bytes(10))
 
 
-async def _enter(tx: Transaction, desk: Desk, call: Call, work: Work, entered: Change | Refusal) -> None:
-    await audit.open_entry(
-        tx,
+def opening(desk: Desk, mutation: str, work: Work, entered: Change | Refusal) -> audit.Opening:
+    """The audit entry of a change, or of a refused attempt at one."""
+    applied = isinstance(entered, Change)
+    return audit.Opening(
         entry_id=new_id("AuditEntry"),
         chain=work.dossier.location.account_id,
-        action=call.mutation,
+        action=mutation,
         location_id=work.dossier.location.id,
         request_id=desk.request_id,
         reason=entered.reason if isinstance(entered, Change) else None,
         override_id=entered.override_id if isinstance(entered, Change) else None,
-        outcome="APPLIED" if isinstance(entered, Change) else "REFUSED",
+        outcome="APPLIED" if applied else "REFUSED",
         code=None if isinstance(entered, Change) else entered.code,
     )
 
 
-def _is_entered(refusal: Refusal, dossier: Dossier, call: Call) -> bool:
+def is_entered(refusal: Refusal, dossier: Dossier, *, approving: bool) -> bool:
     """Whether the audit trail keeps a refused attempt: on a locked location, and of any approval."""
     if refusal.code in _ONLY_LOGGED:
         return False
-    return dossier.location.status in LOCKED_STATUSES or call.mutation == "approve"
+    return dossier.location.status in LOCKED_STATUSES or approving
 
 
 # The mutations that change content; whoever made one since the submission does not approve it.

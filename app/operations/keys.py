@@ -2,14 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
+
+import orjson
 
 from app.db.database import Transaction
 from app.db.statements import Statement
 from app.domain.canonical import canonical
-from app.domain.refusals import IdempotencyInProgress, IdempotencyKeyReused
+from app.domain.issue import Issue
+from app.domain.refusals import IdempotencyInProgress, IdempotencyKeyReused, Refusal
 from app.domain.text import given
-from app.operations.desk import Call, Outcome
+from app.operations.desk import Call
 
 RETRY_AFTER_MS = 500
 
@@ -36,8 +40,8 @@ _STORE = Statement(
 )
 
 
-async def earlier_outcome(tx: Transaction, call: Call) -> Outcome | None:
-    """What this very call did before, or None when its key is new or absent; the key is locked until the end.
+async def earlier(tx: Transaction, call: Call) -> Mapping[str, Any] | None:
+    """What was kept of this very call, or None when its key is new or absent; the key is locked until the end.
 
     Raises IdempotencyInProgress while another call holds the key, IdempotencyKeyReused for another input.
     """
@@ -52,18 +56,44 @@ async def earlier_outcome(tx: Transaction, call: Call) -> Outcome | None:
     fingerprint, outcome = found
     if fingerprint != fingerprint_of(call):
         raise IdempotencyKeyReused(path=("idempotencyKey",))
-    return Outcome(ids=outcome, replayed=True)
+    kept: Mapping[str, Any] = outcome
+    return kept
 
 
-async def keep(tx: Transaction, call: Call, ids: Mapping[str, str]) -> None:
+async def keep(tx: Transaction, call: Call, outcome: Mapping[str, Any]) -> None:
     """Store what a call did, with its effect."""
     if call.idempotency_key is not None:
         key = given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
-        stored = {"mutation": call.mutation, "fingerprint": fingerprint_of(call), "outcome": dict(ids)}
+        stored = {"mutation": call.mutation, "fingerprint": fingerprint_of(call), "outcome": dict(outcome)}
         await tx.fetch(_STORE, user_id=tx.viewer.id, key=key, **stored)
 
 
 def fingerprint_of(call: Call) -> bytes:
     """SHA-256 of the mutation and its coerced input in RFC 8785 form, without the key itself."""
-    wanted: dict[str, Any] = {"mutation": call.mutation, "input": call.input}
-    return hashlib.sha256(canonical(wanted)).digest()
+    wanted = orjson.dumps({"mutation": call.mutation, "input": call.input})
+    return hashlib.sha256(canonical(orjson.loads(wanted))).digest()
+
+
+def refusal_to_json(refusal: Refusal) -> dict[str, Any]:
+    """A refusal as plain values."""
+    facts = {field.name: _listed(getattr(refusal, field.name)) for field in fields(refusal)}
+    return {"kind": type(refusal).__name__, "facts": facts}
+
+
+def refusal_from_json(kept: Mapping[str, Any]) -> Refusal:
+    """The refusal behind plain values; its facts read as they did, enumerations as their text."""
+    facts = {name: _restored(name, value) for name, value in kept["facts"].items()}
+    return _REFUSALS[kept["kind"]](**facts)
+
+
+_REFUSALS = {refusal.__name__: refusal for refusal in Refusal.__subclasses__()}
+
+
+def _listed(value: Any) -> Any:
+    return sorted(value) if isinstance(value, frozenset) else value
+
+
+def _restored(name: str, value: Any) -> Any:
+    if name == "issues":
+        return tuple(Issue(**{**each, "blocks": frozenset(each["blocks"])}) for each in value)
+    return tuple(value) if isinstance(value, list) else value

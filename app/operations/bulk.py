@@ -1,0 +1,239 @@
+"""Many locations in one transaction: each item is decided by the same function as the single mutation.
+
+The number of statements does not grow with the items: locks, dossiers, claims, entries and writes each travel in
+one, or one a kind of row. A refused item leaves the others as they are, or none of them when all or nothing is asked.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum, unique
+from typing import Any
+
+from app.db import audit, writing
+from app.db.database import Transaction
+from app.domain.bulk import check_items, verb_towards
+from app.domain.mac_address import show_mac
+from app.domain.refusals import MacInUse, NotFound, Refusal
+from app.domain.vocabulary import LocationStatus, Verb
+from app.operations import frame, keys
+from app.operations.applying import writes_of
+from app.operations.approve import APPROVE
+from app.operations.desk import Call, Change, Desk, Input, UseCase, Work
+from app.operations.generate_payload import GENERATE_PAYLOAD
+from app.operations.moves import BLOCK, CANCEL, REOPEN, UNBLOCK
+from app.operations.submit_onboarding import SUBMIT_ONBOARDING
+from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
+
+
+@unique
+class BulkPolicy(StrEnum):
+    """What a refused item means for the others."""
+
+    PER_ITEM = "PER_ITEM"
+    ALL_OR_NOTHING = "ALL_OR_NOTHING"
+
+
+@unique
+class BulkOutcome(StrEnum):
+    """What became of an item."""
+
+    APPLIED = "APPLIED"
+    UNCHANGED = "UNCHANGED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """What became of one item, at its place in the input."""
+
+    index: int
+    id: str
+    outcome: BulkOutcome
+    refusal: Refusal | None = None
+    payload_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BulkResult:
+    """What became of a bulk call."""
+
+    items: tuple[ItemResult, ...]
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BulkCase:
+    """One bulk mutation: its name, and the single use case, with its input, that an item stands for.
+
+    `single` returns None when the item is there already.
+    """
+
+    mutation: str
+    single: Callable[[Work, Input, Input], tuple[UseCase, Input] | None]
+    approves: bool = False
+
+
+def _towards(work: Work, given: Input, item: Input) -> tuple[UseCase, Input] | None:
+    verb = verb_towards(given["status"], work.status)
+    if verb is None:
+        return None
+    return _SINGLE_OF_VERB[verb], {"location_id": item["location_id"], "reason": given.get("reason")}
+
+
+def _approved(_work: Work, given: Input, item: Input) -> tuple[UseCase, Input]:
+    return APPROVE, {**item, "comment": given.get("comment")}
+
+
+def _generated(_work: Work, _given: Input, item: Input) -> tuple[UseCase, Input]:
+    return GENERATE_PAYLOAD, item
+
+
+_SINGLE_OF_VERB: Mapping[Verb, UseCase] = {
+    Verb.SUBMIT: SUBMIT_ONBOARDING,
+    Verb.TRIGGER_PROVISIONING: TRIGGER_PROVISIONING,
+    Verb.BLOCK: BLOCK,
+    Verb.UNBLOCK: UNBLOCK,
+    Verb.CANCEL: CANCEL,
+    Verb.REOPEN: REOPEN,
+}
+
+BULK_UPDATE_STATUS = BulkCase("bulkUpdateStatus", _towards)
+BULK_APPROVE = BulkCase("bulkApprove", _approved, approves=True)
+BULK_GENERATE_PAYLOADS = BulkCase("bulkGeneratePayloads", _generated)
+
+
+async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
+    """Run a bulk call. `call.input` has items, each with a location_id, a policy and dry_run.
+
+    Raises LimitReached or InvalidInput for the call as a whole before anything is written, and the idempotency
+    refusals. A dry run predicts what the real one would do, and leaves no trace: no row, number, entry or key.
+    """
+    items: Sequence[Input] = call.input["items"]
+    check_items(case.mutation, [each["location_id"] for each in items], path=("items",))
+    if case is BULK_UPDATE_STATUS:
+        verb_towards(call.input["status"], LocationStatus.NOT_STARTED)
+    result = await frame.retried(lambda: _once(desk, case, call, items))
+    if not call.input["dry_run"]:
+        for item in result.items:
+            desk.performed(case.mutation, item.refusal.code if item.refusal else item.outcome)
+    return result
+
+
+async def _once(desk: Desk, case: BulkCase, call: Call, items: Sequence[Input]) -> BulkResult:
+    async with desk.database.writing(desk.subject, timeout_ms=desk.timeout_ms) as tx:
+        if call.input["dry_run"]:
+            async with tx.undone():
+                return await _carry_out(tx, desk, case, call, items)
+        kept = await keys.earlier(tx, call)
+        if kept is not None:
+            return BulkResult(tuple(_from_json(each) for each in kept["items"]), replayed=True)
+        result = await _carry_out(tx, desk, case, call, items)
+        await keys.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
+        await audit.seal(tx)
+        return result
+
+
+async def _carry_out(tx: Transaction, desk: Desk, case: BulkCase, call: Call, items: Sequence[Input]) -> BulkResult:
+    """Decide every item, claim, enter and write what is to be done."""
+    wanted = [each["location_id"] for each in items]
+    reached = await writing.lock_locations(tx, wanted)
+    works = await frame.works_of(tx, desk, sorted(reached), approving=case.approves)
+    decided = [_decided(case, works.get(each["location_id"]), call.input, each) for each in items]
+    while True:
+        decided = _all_or_nothing(decided, call)
+        doing = _doing(works, wanted, decided)
+        missed = await _missed(tx, doing)
+        if not missed:
+            break
+        decided = [missed.get(location, each) for location, each in zip(wanted, decided, strict=True)]
+    if not call.input["dry_run"]:
+        await audit.open_entries(tx, list(_openings(desk, case, works, wanted, decided)))
+        await writing.write(tx, (write for work, change in doing for write in writes_of(work, change)))
+    return BulkResult(tuple(_result(*each) for each in zip(range(len(wanted)), wanted, decided, strict=True)))
+
+
+Decided = Change | Refusal
+
+
+def _decided(case: BulkCase, work: Work | None, given: Input, item: Input) -> Decided:
+    if work is None:
+        return NotFound()
+    try:
+        single = case.single(work, given, item)
+        if single is None:
+            return Change()
+        use_case, values = single
+        change = use_case.decide(work, values)
+    except Refusal as refusal:
+        return refusal
+    assert isinstance(change, Change)  # noqa: S101 - single use cases on one location return one change
+    return change
+
+
+def _all_or_nothing(decided: list[Decided], call: Call) -> list[Decided]:
+    """With that policy one refusal leaves every other item unchanged."""
+    refused = any(isinstance(each, Refusal) for each in decided)
+    if call.input["policy"] is BulkPolicy.PER_ITEM or not refused:
+        return decided
+    return [each if isinstance(each, Refusal) else Change() for each in decided]
+
+
+def _doing(works: Mapping[str, Work], wanted: Sequence[str], decided: Sequence[Decided]) -> list[tuple[Work, Change]]:
+    return [
+        (works[location_id], each)
+        for location_id, each in zip(wanted, decided, strict=True)
+        if isinstance(each, Change) and not each.is_nothing
+    ]
+
+
+class _MissedError(Exception):
+    """Some items did not get what they had to claim."""
+
+
+async def _missed(tx: Transaction, doing: Sequence[tuple[Work, Change]]) -> dict[str, MacInUse]:
+    """Claim for all, or for none when some item misses an address; returns the refusals of those, by location."""
+    missed: set[tuple[str, str]] = set()
+    with suppress(_MissedError):
+        async with tx.savepoint():
+            missed = await frame.claim(tx, doing)
+            if missed:
+                raise _MissedError
+    macs: defaultdict[str, list[str]] = defaultdict(list)
+    for mac, location_id in sorted(missed):
+        macs[location_id].append(show_mac(mac))
+    return {location_id: MacInUse(mac_addresses=tuple(each)) for location_id, each in macs.items()}
+
+
+def _openings(
+    desk: Desk, case: BulkCase, works: Mapping[str, Work], wanted: Sequence[str], decided: Sequence[Decided]
+) -> list[audit.Opening]:
+    return [
+        frame.opening(desk, case.mutation, works[location_id], each)
+        for location_id, each in zip(wanted, decided, strict=True)
+        if location_id in works and _is_entered(case, works[location_id], each)
+    ]
+
+
+def _is_entered(case: BulkCase, work: Work, decided: Decided) -> bool:
+    if isinstance(decided, Change):
+        return not decided.is_nothing
+    return frame.is_entered(decided, work.dossier, approving=case.approves)
+
+
+def _result(index: int, location_id: str, decided: Decided) -> ItemResult:
+    if isinstance(decided, Refusal):
+        return ItemResult(index, location_id, BulkOutcome.FAILED, decided)
+    outcome = BulkOutcome.UNCHANGED if decided.is_nothing else BulkOutcome.APPLIED
+    return ItemResult(index, location_id, outcome, payload_id=decided.ids.get("payload"))
+
+
+def _to_json(item: ItemResult) -> dict[str, Any]:
+    kept = {"index": item.index, "id": item.id, "outcome": item.outcome, "payload_id": item.payload_id}
+    return kept | {"refusal": keys.refusal_to_json(item.refusal) if item.refusal else None}
+
+
+def _from_json(kept: Mapping[str, Any]) -> ItemResult:
+    refusal = keys.refusal_from_json(kept["refusal"]) if kept["refusal"] else None
+    return ItemResult(kept["index"], kept["id"], BulkOutcome(kept["outcome"]), refusal, kept["payload_id"])

@@ -1,0 +1,189 @@
+"""Bulk mutations: the same rules as the single ones, many locations in one transaction, repeated safely."""
+
+import asyncio
+
+import pytest
+from harness import CUSTOMER, LEAD, LEAD_2, Client
+from pydantic import SecretStr
+from serving import Wire, serving, statements_logged
+
+from app.db.seed import seed_many
+from app.settings import Settings
+
+RESULTS = """
+  results { index id outcome problem { code } location { status } payload { state } }
+  summary { applied unchanged failed } dryRun replayed problems { code message path }
+"""
+UPDATE = f"""
+mutation Update($ids: [ID!]!, $status: LocationStatus!, $key: String!, $reason: String,
+                $policy: BulkPolicy! = PER_ITEM, $dry: Boolean! = false) {{
+  bulkUpdateStatus(input: {{locationIds: $ids, status: $status, reason: $reason, idempotencyKey: $key,
+                            policy: $policy, dryRun: $dry}}) {{ {RESULTS} }}
+}}
+"""
+APPROVE = f"""
+mutation Approve($items: [BulkApproveItemInput!]!, $key: String!) {{
+  bulkApprove(input: {{items: $items, idempotencyKey: $key}}) {{ {RESULTS} }}
+}}
+"""
+GENERATE = f"""
+mutation Generate($ids: [ID!]!, $key: String!) {{
+  bulkGeneratePayloads(input: {{locationIds: $ids, idempotencyKey: $key}}) {{ {RESULTS} }}
+}}
+"""
+STATUSES = "{ locations(first: 100) { nodes { id status revision } } }"
+ENTRIES = "{ auditLog(first: 100) { totalCount } }"
+
+
+async def state_of(client: Client) -> tuple[object, object]:
+    """Every location's status and revision, and the number of audit entries."""
+    places, entries = await client.ask(STATUSES), await client.ask(ENTRIES)
+    return places.data["locations"]["nodes"], entries.data["auditLog"]
+
+
+async def block(client: Client, ids: list[str], key: str, **more: object) -> dict:
+    answer = await client.ask(UPDATE, LEAD, ids=ids, status="BLOCKED", reason="No cabling yet", key=key, **more)
+    return answer.data["bulkUpdateStatus"]
+
+
+async def test_each_item_is_judged_by_the_rules_of_the_single_mutation_in_the_order_of_the_input(
+    own_client: Client,
+) -> None:
+    done = await block(own_client, ["location-7", "location-6", "location-99", "location-8", "location-1"], "mixed")
+    seen = [
+        (item["index"], item["id"], item["outcome"], (item["problem"] or {}).get("code")) for item in done["results"]
+    ]
+    assert seen == [
+        (0, "location-7", "APPLIED", None),
+        (1, "location-6", "FAILED", "ILLEGAL_TRANSITION"),
+        (2, "location-99", "FAILED", "NOT_FOUND"),
+        (3, "location-8", "UNCHANGED", None),
+        (4, "location-1", "APPLIED", None),
+    ]
+    assert done["summary"] == {"applied": 2, "unchanged": 1, "failed": 2}
+    assert [item["location"] and item["location"]["status"] for item in done["results"]] == [
+        "BLOCKED",
+        "COMPLETED",
+        None,
+        "BLOCKED",
+        "BLOCKED",
+    ]
+
+
+async def test_all_or_nothing_does_nothing_when_one_item_is_refused(own_client: Client) -> None:
+    before, _ = await state_of(own_client)
+    done = await block(own_client, ["location-7", "location-6"], "whole", policy="ALL_OR_NOTHING")
+    assert [item["outcome"] for item in done["results"]] == ["UNCHANGED", "FAILED"]
+    after, _ = await state_of(own_client)
+    assert after == before
+
+
+async def test_a_dry_run_tells_exactly_what_the_real_one_then_does_and_leaves_no_trace(own_client: Client) -> None:
+    ids = ["location-7", "location-6", "location-2"]
+    before = await state_of(own_client)
+    predicted = await block(own_client, ids, "rehearsed", dry=True)
+    assert await state_of(own_client) == before
+    real = await block(own_client, ids, "rehearsed")
+    outcomes = [(item["id"], item["outcome"], item["problem"]) for item in real["results"]]
+    assert outcomes == [(item["id"], item["outcome"], item["problem"]) for item in predicted["results"]]
+    assert (real["replayed"], predicted["dryRun"], real["dryRun"]) == (False, True, False)
+
+
+async def test_the_same_key_again_tells_what_was_done_and_does_nothing(own_client: Client) -> None:
+    ids = ["location-7", "location-6"]
+    first = await block(own_client, ids, "again")
+    before = await state_of(own_client)
+    again = await block(own_client, ids, "again")
+    assert again == {**first, "replayed": True}
+    assert await state_of(own_client) == before
+
+
+async def test_a_customer_runs_nothing_in_bulk(own_client: Client) -> None:
+    answer = await own_client.ask(UPDATE, CUSTOMER, ids=["location-1"], status="CANCELLED", reason="x", key="k")
+    assert (answer.body["data"], answer.codes) == ({"bulkUpdateStatus": None}, ["FORBIDDEN"])
+
+
+@pytest.mark.parametrize(
+    ("ids", "code"),
+    [([], "INVALID_INPUT"), (["location-1", "location-1"], "INVALID_INPUT"), (["x"] * 101, "LIMIT_REACHED")],
+)
+async def test_too_many_items_none_or_one_twice_are_refused_whole(client: Client, ids: list[str], code: str) -> None:
+    done = await block(client, ids, "whole-call")
+    assert (done["results"], [each["code"] for each in done["problems"]]) == ([], [code])
+
+
+async def test_a_status_that_no_bulk_leads_to_is_refused_whole(client: Client) -> None:
+    answer = await client.ask(UPDATE, LEAD, ids=["location-1"], status="COMPLETED", key="no-way")
+    assert [each["code"] for each in answer.data["bulkUpdateStatus"]["problems"]] == ["INVALID_INPUT"]
+
+
+async def test_contents_are_approved_as_reviewed_and_handed_on_in_bulk(own_client: Client) -> None:
+    digests = {}
+    for location in ("location-3", "location-11"):
+        review = await own_client.ask("query R($id: ID!) { review(locationId: $id) { digest } }", LEAD_2, id=location)
+        digests[location] = review.data["review"]["digest"]
+    items = [
+        {"locationId": "location-3", "expectedDigest": digests["location-3"]},
+        {"locationId": "location-11", "expectedDigest": "0" * 64},
+    ]
+    approved = (await own_client.ask(APPROVE, LEAD_2, items=items, key="approve")).data["bulkApprove"]
+    codes = [item["problem"] and item["problem"]["code"] for item in approved["results"]]
+    assert codes == [None, "STALE_REVIEW"]
+    generated = await own_client.ask(GENERATE, LEAD, ids=["location-3", "location-4", "location-11"], key="make")
+    results = generated.data["bulkGeneratePayloads"]["results"]
+    assert [(item["outcome"], item["payload"]) for item in results] == [
+        ("APPLIED", {"state": "GENERATED"}),
+        ("APPLIED", {"state": "GENERATED"}),
+        ("FAILED", None),
+    ]
+    released = await own_client.ask(UPDATE, LEAD, ids=["location-3", "location-4"], status="PROVISIONING", key="go")
+    assert released.data["bulkUpdateStatus"]["summary"] == {"applied": 2, "unchanged": 0, "failed": 0}
+
+
+async def test_two_locations_with_one_mac_do_not_both_get_it(own_client: Client) -> None:
+    edit = """
+    mutation Edit($id: ID!, $mac: String) {
+      editDevice(input: {deviceId: $id, expectedRevision: 1, macAddress: $mac}) { problems { code } }
+    }
+    """
+    for device in ("phone-1", "phone-7-1"):
+        await own_client.ask(edit, LEAD, id=device, mac="80:5E:C0:AA:BB:CC")
+    submit = await own_client.ask(UPDATE, LEAD, ids=["location-7", "location-1"], status="PENDING_APPROVAL", key="both")
+    results = submit.data["bulkUpdateStatus"]["results"]
+    assert [(item["outcome"], item["problem"]) for item in results] == [
+        ("FAILED", {"code": "MAC_IN_USE"}),
+        ("APPLIED", None),
+    ]
+
+
+async def test_the_number_of_statements_does_not_grow_with_the_items(settings: Settings, own_client: Client) -> None:
+    await seed_many(own_client.database.owner_url, 111)
+    rows = (await own_client.ask('{ locations(first: 100, filter: {name: "Load test"}) { nodes { id } } }')).data
+    ids = [node["id"] for node in rows["locations"]["nodes"]]
+    seen: list[str] = []
+    with statements_logged(seen):
+        async with serving(settings, own_client.database, database_url=_url(own_client)) as client:
+            wire = Wire(client, seen)
+            counts = []
+            for number, batch in enumerate((ids[:1], ids[1:11], ids[11:100])):
+                async with wire.recorded() as statements:
+                    done = await block(client, batch, f"grow-{number}")
+                assert done["summary"]["applied"] == len(batch)
+                counts.append(len(statements))
+    assert counts[0] == counts[1] == counts[2]
+
+
+def _url(client: Client) -> SecretStr:
+    return SecretStr(client.database.app_url)
+
+
+async def test_bulk_against_bulk_with_reversed_lists_never_surfaces_a_deadlock(own_client: Client) -> None:
+    ids = ["location-1", "location-2", "location-7", "location-12"]
+    for number in range(20):
+        status, back = ("BLOCKED", "IN_PROGRESS") if number % 2 == 0 else ("IN_PROGRESS", "BLOCKED")
+        asked = [
+            own_client.ask(UPDATE, LEAD, ids=ids, status=status, reason="Race", key=f"forth-{number}"),
+            own_client.ask(UPDATE, LEAD_2, ids=ids[::-1], status=back, reason="Race", key=f"back-{number}"),
+        ]
+        for answer in await asyncio.gather(*asked):
+            assert "errors" not in answer.body, answer.body
