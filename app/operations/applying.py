@@ -62,10 +62,11 @@ def writes_of(work: Work, change: Change) -> Iterator[Write]:
             yield from _superseded(work)
     if change.current_step is not None:
         yield from _session_touched(work, {"current_step": change.current_step})
-    for table, row in change.rows:
-        yield Insert(table, row)
+    # What is updated makes room for what is added: an expired override is ended before the next one is opened.
     for table, key, values in change.updates:
         yield Update(table, key, values)
+    for table, row in change.rows:
+        yield Insert(table, row)
     if change.move is not None:
         place["status"] = change.move.to
         yield from _entailed(work, change, change.move.consequences)
@@ -185,7 +186,8 @@ def _entailed(work: Work, change: Change, follows: Consequences) -> Iterator[Wri
         for approval_id in dossier.approvals_in_force:
             yield Update(tables.approval, {"id": approval_id}, {"status": follows.approval})
     if follows.ends_override and dossier.override is not None:
-        yield Update(tables.override, {"id": dossier.override.id}, {"ended_at": work.now})
+        ended = min(work.now, dossier.override.expires_at)
+        yield Update(tables.override, {"id": dossier.override.id}, {"ended_at": ended})
     if follows.payload is not None and change.payload_id is not None:
         yield _payload_moved(work, change.payload_id, follows.payload)
     if follows.withdraws_payloads:

@@ -342,6 +342,10 @@ class House:
         found: Dossier = DOSSIERS.build(*record)
         return found
 
+    async def digest_of_rows(self, location: str) -> str:
+        """The digest of the content that the location's rows make up, whatever the location says it is."""
+        return content_digest((await self.dossier(location)).content)
+
     async def entries(self, location: str) -> list[dict[str, Any]]:
         """The sealed audit entries about a location, in their order."""
         records = await self.connection.fetch(
