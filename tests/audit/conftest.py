@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from uuid import uuid4
 
 import asyncpg
@@ -24,12 +25,24 @@ async def pool(database: Databases) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def empty() -> AsyncIterator[Databases]:
     """A migrated database without any data, of this module alone."""
+    async with _made("template0") as found:
+        await migrate(found.owner_url)
+        yield found
+
+
+@pytest.fixture
+async def copy() -> AsyncIterator[Databases]:
+    """A database with the demo data, of this test alone."""
+    async with _made("turnup_template") as found:
+        yield found
+
+
+@asynccontextmanager
+async def _made(template: str) -> AsyncIterator[Databases]:
     name = f"turnup_audit_{uuid4().hex[:12]}"
     owner_url = os.environ["TURNUP_TEST_OWNER_URL"]
     server = await asyncpg.connect(owner_url)
-    await server.execute(f"CREATE DATABASE {name}")
-    found = Databases(with_database(os.environ["TURNUP_TEST_APP_URL"], name), with_database(owner_url, name))
-    await migrate(found.owner_url)
-    yield found
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield Databases(with_database(os.environ["TURNUP_TEST_APP_URL"], name), with_database(owner_url, name))
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await server.close()

@@ -76,9 +76,7 @@ async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
     transaction = connection.transaction(isolation="repeatable_read")
     try:
         await transaction.start()
-        await connection.execute(f"SET LOCAL client_min_messages = warning; DROP SCHEMA IF EXISTS {SCRATCH} CASCADE")
-        await connection.execute(f"CREATE SCHEMA {SCRATCH} AUTHORIZATION turnup_definer")
-        await connection.execute("SET LOCAL ROLE turnup_definer")
+        await connection.execute(_ANEW)
         yield connection
         if keep:
             await transaction.commit()
@@ -123,6 +121,14 @@ def _array(values: list[str]) -> str:
     return "ARRAY[" + ", ".join(f"'{value}'" for value in values) + "]::text[]"
 
 
+_ANEW = f"""
+SET LOCAL client_min_messages = warning;
+SET LOCAL ROLE turnup_definer;
+DROP SCHEMA IF EXISTS {SCRATCH} CASCADE;
+RESET ROLE;
+CREATE SCHEMA {SCRATCH} AUTHORIZATION turnup_definer;
+SET LOCAL ROLE turnup_definer
+"""
 _SKIPPED = "SELECT DISTINCT chain FROM turnup.audit_entry WHERE action = $1 AND number IS NOT NULL ORDER BY chain"
 
 # The last value of every column of every row that was not deleted after it.

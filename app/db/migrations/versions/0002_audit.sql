@@ -484,7 +484,9 @@ BEGIN
         -- What approvals remember of the person goes; that there was somebody stays.
         FOR document IN
             SELECT a.id, a.content #> ARRAY[member, subject_row] AS remembered FROM turnup.approval a
-            WHERE a.location_id = subject_location AND a.content #> ARRAY[member, subject_row] IS NOT NULL
+            WHERE a.location_id = subject_location AND EXISTS (
+                SELECT FROM jsonb_each(a.content #> ARRAY[member, subject_row]) k
+                WHERE jsonb_typeof(k.value) = 'string' AND k.key <> 'purpose')
             ORDER BY a.id FOR UPDATE
         LOOP
             erased_values := erased_values

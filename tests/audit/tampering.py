@@ -1,0 +1,379 @@
+"""What somebody with the definer's rights might do to a trail, each as one act at random.
+
+Acts of SEEN break a chain. Those of UNSEEN leave chains whole: only a head that was signed before tells.
+"""
+
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+from uuid import uuid4
+
+Act = Callable[[Any, Random], Awaitable[None]]
+
+ENTRY_TEXTS = ("action", "code", "actor_id", "actor_role", "request_id", "override_id", "location_id", "account_id")
+CHANGE_TEXTS = ("account_id", "location_id", "table_name", "row_id", "field")
+CONTENT_COLUMNS = (*CHANGE_TEXTS, "before", "before_salt", "before_hash", "after", "after_salt", "after_hash")
+CONTENT = ", ".join(CONTENT_COLUMNS)
+
+
+async def an_entry(connection: Any, random: Random, where: str = "true") -> Any:
+    """Any sealed entry."""
+    entries = await connection.fetch(
+        f"SELECT * FROM turnup.audit_entry e WHERE number IS NOT NULL AND {where} ORDER BY chain, number"
+    )
+    return random.choice(entries)
+
+
+async def a_change(connection: Any, random: Random, where: str = "true") -> Any:
+    """Any change."""
+    return random.choice(await connection.fetch(f"SELECT * FROM turnup.field_change WHERE {where} ORDER BY id"))
+
+
+async def edit_a_word_of_an_entry(connection: Any, random: Random) -> None:
+    entry, column = await an_entry(connection, random), random.choice(ENTRY_TEXTS)
+    value = (
+        random.choice([None, "", f"{entry[column]} ", uuid4().hex]) if column not in {"action", "request_id"} else "x"
+    )
+    value = "y" if value == entry[column] else value
+    await connection.execute(f"UPDATE turnup.audit_entry SET {column} = $2 WHERE id = $1", entry["id"], value)
+
+
+async def turn_an_outcome(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    await connection.execute(
+        """UPDATE turnup.audit_entry SET outcome = CASE outcome WHEN 'APPLIED' THEN 'REFUSED' ELSE 'APPLIED' END
+           WHERE id = $1""",
+        entry["id"],
+    )
+
+
+async def shift_a_time(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    await connection.execute(
+        "UPDATE turnup.audit_entry SET occurred_at = occurred_at + interval '1 microsecond' WHERE id = $1", entry["id"]
+    )
+
+
+async def rename_an_entry(connection: Any, random: Random) -> None:
+    entry, name = await an_entry(connection, random), f"entry_{uuid4().hex}"
+    await connection.execute("UPDATE turnup.audit_entry SET id = $2 WHERE id = $1", entry["id"], name)
+    await connection.execute("UPDATE turnup.field_change SET entry_id = $2 WHERE entry_id = $1", entry["id"], name)
+
+
+async def rewrite_a_reason(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random, "reason IS NOT NULL")
+    await connection.execute("UPDATE turnup.audit_entry SET reason = 'Because' WHERE id = $1", entry["id"])
+
+
+async def edit_a_value(connection: Any, random: Random) -> None:
+    side = random.choice(["before", "after"])
+    change = await a_change(connection, random, f"{side} IS NOT NULL")
+    await connection.execute(
+        f"UPDATE turnup.field_change SET {side} = $2::text::jsonb WHERE id = $1", change["id"], f'"{uuid4().hex}"'
+    )
+
+
+async def edit_a_value_with_its_hash(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random, "after IS NOT NULL")
+    await connection.execute(
+        """UPDATE turnup.field_change SET after = '"forged"', after_hash = turnup.audit_salted(after_salt, '"forged"')
+           WHERE id = $1""",
+        change["id"],
+    )
+
+
+async def edit_a_salt(connection: Any, random: Random) -> None:
+    side = random.choice(["before", "after"])
+    change = await a_change(connection, random, f"{side} IS NOT NULL")
+    await connection.execute(
+        f"UPDATE turnup.field_change SET {side}_salt = uuid_send(gen_random_uuid()) WHERE id = $1", change["id"]
+    )
+
+
+async def edit_a_hash(connection: Any, random: Random) -> None:
+    entry, column = await an_entry(connection, random), random.choice(["hash", "previous_hash"])
+    await connection.execute(
+        f"UPDATE turnup.audit_entry SET {column} = sha256($2) WHERE id = $1", entry["id"], random.randbytes(8)
+    )
+
+
+async def edit_a_word_of_a_change(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random)
+    column = random.choice(CHANGE_TEXTS)
+    await connection.execute(
+        f"UPDATE turnup.field_change SET {column} = coalesce({column}, '') || 'x' WHERE id = $1", change["id"]
+    )
+
+
+async def blank_a_value_as_if_erased(connection: Any, random: Random) -> None:
+    side = random.choice(["before", "after"])
+    change = await a_change(connection, random, f"{side} IS NOT NULL")
+    await connection.execute(
+        f"UPDATE turnup.field_change SET {side} = NULL, {side}_salt = NULL WHERE id = $1", change["id"]
+    )
+
+
+async def blank_a_reason_as_if_erased(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random, "reason IS NOT NULL")
+    await connection.execute(
+        "UPDATE turnup.audit_entry SET reason = NULL, reason_salt = NULL WHERE id = $1", entry["id"]
+    )
+
+
+async def withhold_a_value(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random, "after IS NOT NULL")
+    await connection.execute("UPDATE turnup.field_change SET after = NULL WHERE id = $1", change["id"])
+
+
+async def delete_a_change(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random)
+    await connection.execute("DELETE FROM turnup.field_change WHERE id = $1", change["id"])
+
+
+async def delete_an_entry(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    if random.random() < 0.7:
+        await connection.execute("DELETE FROM turnup.field_change WHERE entry_id = $1", entry["id"])
+    await connection.execute("DELETE FROM turnup.audit_entry WHERE id = $1", entry["id"])
+
+
+async def delete_an_entry_and_close_the_gap(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    await connection.execute("DELETE FROM turnup.field_change WHERE entry_id = $1", entry["id"])
+    await connection.execute("DELETE FROM turnup.audit_entry WHERE id = $1", entry["id"])
+    await connection.execute(
+        "UPDATE turnup.audit_entry SET number = 1 - number WHERE chain = $1 AND number > $2",
+        entry["chain"],
+        entry["number"],
+    )
+    await connection.execute("UPDATE turnup.audit_entry SET number = - number WHERE number < 0")
+
+
+async def insert_a_change(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random)
+    await connection.execute(
+        f"""INSERT INTO turnup.field_change (entry_id, {CONTENT})
+            SELECT entry_id, {CONTENT} FROM turnup.field_change WHERE id = $1""",
+        change["id"],
+    )
+
+
+async def insert_an_entry(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    number = random.choice(
+        [0, -1, 1 + await connection.fetchval("SELECT number FROM turnup.chain_head WHERE chain = $1", entry["chain"])]
+    )
+    await connection.execute(
+        """INSERT INTO turnup.audit_entry (id, chain, number, account_id, action, outcome, previous_hash, hash)
+           SELECT $2, chain, $3, account_id, action, outcome, hash, sha256('forged') FROM turnup.audit_entry
+           WHERE id = $1""",
+        entry["id"],
+        f"entry_{uuid4().hex}",
+        number,
+    )
+
+
+async def insert_an_unsealed_entry(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    await connection.execute(
+        """INSERT INTO turnup.audit_entry (id, chain, account_id, action, outcome)
+           SELECT $2, chain, account_id, action, outcome FROM turnup.audit_entry WHERE id = $1""",
+        entry["id"],
+        f"entry_{uuid4().hex}",
+    )
+
+
+async def insert_a_change_of_no_entry(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random)
+    await connection.execute(
+        f"""INSERT INTO turnup.field_change (entry_id, {CONTENT})
+            SELECT 'entry_nobody', {CONTENT} FROM turnup.field_change WHERE id = $1""",
+        change["id"],
+    )
+
+
+async def reorder_two_entries(connection: Any, random: Random) -> None:
+    first = await an_entry(connection, random)
+    second = await an_entry(connection, random, f"chain = '{first['chain']}' AND id <> '{first['id']}'")
+    await _numbers(connection, {first["id"]: -1})
+    await _numbers(connection, {second["id"]: first["number"]})
+    await _numbers(connection, {first["id"]: second["number"]})
+
+
+async def reorder_two_changes(connection: Any, random: Random) -> None:
+    first = await a_change(
+        connection, random, "entry_id IN (SELECT entry_id FROM turnup.field_change GROUP BY 1 HAVING count(*) > 1)"
+    )
+    second = await a_change(connection, random, f"entry_id = '{first['entry_id']}' AND id <> {first['id']}")
+    for change, content in ((first, second), (second, first)):
+        values = [content[name] for name in CONTENT_COLUMNS]
+        places = ", ".join(f"${n}" for n in range(2, len(values) + 2))
+        await connection.execute(
+            f"UPDATE turnup.field_change SET ({CONTENT}) = ROW({places}) WHERE id = $1", change["id"], *values
+        )
+
+
+async def move_a_change_to_another_entry(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random)
+    other = await an_entry(connection, random, f"id <> '{change['entry_id']}'")
+    await connection.execute("UPDATE turnup.field_change SET entry_id = $2 WHERE id = $1", change["id"], other["id"])
+
+
+async def swap_two_entries_between_accounts(connection: Any, random: Random) -> None:
+    first = await an_entry(connection, random)
+    second = await an_entry(
+        connection,
+        random,
+        f"chain <> '{first['chain']}'",
+    )
+    await _numbers(connection, {first["id"]: -1})
+    for entry, place in ((second, first), (first, second)):
+        await connection.execute(
+            "UPDATE turnup.audit_entry SET chain = $2, account_id = $3, number = $4 WHERE id = $1",
+            entry["id"],
+            place["chain"],
+            place["account_id"],
+            place["number"],
+        )
+
+
+async def move_a_value_between_accounts(connection: Any, random: Random) -> None:
+    first = await a_change(connection, random, "after IS NOT NULL AND account_id IS NOT NULL")
+    second = await a_change(connection, random, f"after IS NOT NULL AND account_id <> '{first['account_id']}'")
+    await connection.execute(
+        """UPDATE turnup.field_change SET after = $2, after_salt = $3, after_hash = $4 WHERE id = $1""",
+        first["id"],
+        second["after"],
+        second["after_salt"],
+        second["after_hash"],
+    )
+
+
+async def give_a_chain_to_another_account(connection: Any, random: Random) -> None:
+    entry, name = await an_entry(connection, random), f"account-{uuid4().hex[:8]}"
+    for table in ("audit_entry", "chain_head"):
+        await connection.execute(f"UPDATE turnup.{table} SET chain = $2 WHERE chain = $1", entry["chain"], name)
+
+
+async def open_a_gap(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    await connection.execute(
+        "UPDATE turnup.audit_entry SET number = - number - 1 WHERE chain = $1 AND number >= $2",
+        entry["chain"],
+        entry["number"],
+    )
+    await connection.execute("UPDATE turnup.audit_entry SET number = - number WHERE number < 0")
+    await _fix_head(connection, entry["chain"])
+
+
+async def edit_a_head(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    change = random.choice(["number = number + 1", "number = number - 1", "hash = sha256(hash)"])
+    await connection.execute(f"UPDATE turnup.chain_head SET {change} WHERE chain = $1", entry["chain"])
+
+
+async def delete_a_head(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    await connection.execute("DELETE FROM turnup.chain_head WHERE chain = $1", entry["chain"])
+
+
+async def cut_a_tail_but_not_the_head(connection: Any, random: Random) -> None:
+    await _cut(connection, await an_entry(connection, random))
+
+
+async def cut_a_tail_and_the_head(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random, "chain <> 'account-a'")
+    await _cut(connection, entry)
+    await _fix_head(connection, entry["chain"])
+
+
+async def delete_a_whole_chain(connection: Any, random: Random) -> None:
+    first = await an_entry(connection, random, "number = 1")
+    await _cut(connection, first)
+    await _fix_head(connection, first["chain"])
+
+
+async def compute_a_chain_anew(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random, "after IS NOT NULL")
+    entry = await connection.fetchrow("SELECT * FROM turnup.audit_entry WHERE id = $1", change["entry_id"])
+    await connection.execute(
+        """UPDATE turnup.field_change SET after = '"forged"', after_hash = turnup.audit_salted(after_salt, '"forged"')
+           WHERE id = $1""",
+        change["id"],
+    )
+    following = await connection.fetch(
+        "SELECT id FROM turnup.audit_entry WHERE chain = $1 AND number >= $2 ORDER BY number",
+        entry["chain"],
+        entry["number"],
+    )
+    for row in following:
+        await connection.execute(
+            """UPDATE turnup.audit_entry e SET previous_hash = f.hash FROM turnup.audit_entry f
+               WHERE e.id = $1 AND f.chain = e.chain AND f.number = e.number - 1""",
+            row["id"],
+        )
+        await connection.execute(
+            "UPDATE turnup.audit_entry e SET hash = sha256(turnup.audit_encoded(e)) WHERE e.id = $1", row["id"]
+        )
+    await _fix_head(connection, entry["chain"])
+
+
+SEEN: tuple[Act, ...] = (
+    edit_a_word_of_an_entry,
+    turn_an_outcome,
+    shift_a_time,
+    rename_an_entry,
+    rewrite_a_reason,
+    edit_a_value,
+    edit_a_value_with_its_hash,
+    edit_a_salt,
+    edit_a_hash,
+    edit_a_word_of_a_change,
+    blank_a_value_as_if_erased,
+    blank_a_reason_as_if_erased,
+    withhold_a_value,
+    delete_a_change,
+    delete_an_entry,
+    delete_an_entry_and_close_the_gap,
+    insert_a_change,
+    insert_an_entry,
+    insert_an_unsealed_entry,
+    insert_a_change_of_no_entry,
+    reorder_two_entries,
+    reorder_two_changes,
+    move_a_change_to_another_entry,
+    swap_two_entries_between_accounts,
+    move_a_value_between_accounts,
+    give_a_chain_to_another_account,
+    open_a_gap,
+    edit_a_head,
+    delete_a_head,
+    cut_a_tail_but_not_the_head,
+)
+UNSEEN: tuple[Act, ...] = (cut_a_tail_and_the_head, delete_a_whole_chain, compute_a_chain_anew)
+
+
+async def _numbers(connection: Any, numbers: dict[str, int]) -> None:
+    for entry_id, number in numbers.items():
+        await connection.execute("UPDATE turnup.audit_entry SET number = $2 WHERE id = $1", entry_id, number)
+
+
+async def _cut(connection: Any, entry: Any) -> None:
+    await connection.execute(
+        """DELETE FROM turnup.field_change WHERE entry_id IN
+           (SELECT id FROM turnup.audit_entry WHERE chain = $1 AND number >= $2)""",
+        entry["chain"],
+        entry["number"],
+    )
+    await connection.execute(
+        "DELETE FROM turnup.audit_entry WHERE chain = $1 AND number >= $2", entry["chain"], entry["number"]
+    )
+
+
+async def _fix_head(connection: Any, chain: str) -> None:
+    await connection.execute("DELETE FROM turnup.chain_head WHERE chain = $1", chain)
+    await connection.execute(
+        """INSERT INTO turnup.chain_head (chain, number, hash)
+           SELECT chain, number, hash FROM turnup.audit_entry WHERE chain = $1 ORDER BY number DESC LIMIT 1""",
+        chain,
+    )

@@ -1,0 +1,276 @@
+"""Entries are numbered without gaps and chained by their hashes; what anyone does to them afterwards is found."""
+
+import itertools
+import json
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from random import Random
+from typing import Any
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from harness import TestDatabase as Databases
+from hypothesis import given
+from hypothesis import strategies as st
+from tampering import SEEN, UNSEEN
+from trail import an_id, definer
+
+from app.db.audit.encoding import GENESIS, VERSION, Change, Entry, encoded
+from app.db.audit.heads import UntrustedHeads, signed_heads, trusted_heads
+from app.db.audit.verify import heads, snapshot, verify
+
+TAMPERINGS = 1_000
+ACCOUNTS = ("account-a", "account-b", "account-c")
+
+
+@pytest.fixture(scope="module")
+async def trail(empty: Databases) -> Databases:
+    """Three accounts with a dozen entries each: edits, removals, reasons, refusals and an erasure."""
+    async with definer(empty.owner_url, system="SEED_DEMO") as connection:
+        await connection.execute(
+            """INSERT INTO turnup."user" (id, subject, name, email, role)
+               VALUES ('user-x', 'x', 'Xenia', 'x@x.example', 'IMPLEMENTATION_LEAD')"""
+        )
+        for account in ACCOUNTS:
+            await connection.execute("INSERT INTO turnup.account (id, name) VALUES ($1, $1)", account)
+            await connection.execute(
+                "INSERT INTO turnup.location (id, account_id, name) VALUES ('location-' || $1, $1, $1)", account
+            )
+            await connection.execute(
+                """INSERT INTO turnup.person (id, account_id, location_id, first_name, email)
+                   VALUES ('person-' || $1, $1, 'location-' || $1, 'Ada', 'ada@x.example')""",
+                account,
+            )
+    for number, account in itertools.product(range(8), (*ACCOUNTS, "system")):
+        async with definer(empty.owner_url) as connection:
+            outcome = "REFUSED" if number == 3 else "APPLIED"
+            await connection.execute(
+                "SELECT turnup.audit_open($1, $2, 'edit', 'location-' || $2, 'r', $3, NULL, $4, NULL)",
+                an_id(),
+                account,
+                f"Reason {number}" if number % 2 else None,
+                outcome,
+            )
+            if outcome == "APPLIED" and account == "system":
+                await connection.execute("""UPDATE turnup."user" SET name = name || '!'""")
+            elif outcome == "APPLIED":
+                await connection.execute(
+                    "UPDATE turnup.person SET last_name = $2, revision = revision + 1 WHERE account_id = $1",
+                    account,
+                    f"Name {number}",
+                )
+            await connection.execute("SELECT turnup.audit_seal()")
+    async with definer(empty.owner_url, system="CLEAN_UP") as connection:
+        await connection.execute("DELETE FROM turnup.person WHERE account_id = 'account-a'")
+    async with definer(empty.owner_url) as connection:
+        await connection.execute("SELECT turnup.audit_erase('person', 'person-account-a', 'Asked for')")
+    return empty
+
+
+@pytest.fixture
+async def connection(trail: Databases) -> AsyncIterator[asyncpg.Connection]:
+    """The definer role on the trail; what it does is rolled back."""
+    async with definer(trail.owner_url, commit=False) as opened:
+        yield opened
+
+
+async def test_numbers_have_no_gaps_and_the_chain_is_whole(connection: asyncpg.Connection) -> None:
+    verdict = await verify(connection)
+    assert verdict.broken is None
+    assert (verdict.chains, verdict.entries, verdict.erased) == (4, 4 * 9 + 2, 19)
+
+
+async def test_one_account_can_be_verified_alone(connection: asyncpg.Connection) -> None:
+    await connection.execute("DELETE FROM turnup.audit_entry WHERE chain = 'account-a'")
+    assert (await verify(connection, chain="account-b")).broken is None
+    assert (await verify(connection, chain="account-a")).broken is not None
+
+
+async def test_the_first_broken_entry_is_named(connection: asyncpg.Connection) -> None:
+    ids = [
+        await connection.fetchval(
+            "UPDATE turnup.audit_entry SET action = 'x' WHERE chain = 'account-b' AND number = $1 RETURNING id", number
+        )
+        for number in (7, 5)
+    ]
+    broken = (await verify(connection)).broken
+    assert broken is not None
+    assert (broken.chain, broken.number, broken.entry_id) == ("account-b", 5, ids[1])
+    assert str(broken).startswith(f"chain account-b, entry 5 ({ids[1]}): ")
+
+
+async def test_a_thousand_tamperings_are_all_found(connection: asyncpg.Connection) -> None:
+    random, signed = Random(5), await heads(connection)
+    by_chain: Counter[str] = Counter()
+    by_heads: Counter[str] = Counter()
+    acts = list(itertools.islice(itertools.cycle((*SEEN, *UNSEEN)), TAMPERINGS))
+    missed = []
+    for act in acts:
+        undone = connection.transaction()
+        await undone.start()
+        await act(connection, random)
+        alone = (await verify(connection)).broken
+        if alone is not None:
+            by_chain[act.__name__] += 1
+        elif act in UNSEEN and (await verify(connection, signed=signed)).broken is not None:
+            by_heads[act.__name__] += 1
+        else:
+            missed.append(act.__name__)
+        await undone.rollback()
+    assert missed == []
+    assert set(by_heads) == {act.__name__ for act in UNSEEN}
+    assert set(by_chain) == {act.__name__ for act in SEEN}
+    assert by_chain.total() + by_heads.total() == TAMPERINGS
+
+
+async def test_heads_that_were_signed_are_believed_and_altered_ones_are_not(connection: asyncpg.Connection) -> None:
+    key = Ed25519PrivateKey.generate()
+    found = await heads(connection)
+    text = signed_heads(found, key, at=datetime.now(UTC))
+    assert trusted_heads(text, key.public_key()) == found
+    altered = json.loads(text)
+    altered["heads"][0]["number"] += 1
+    for wrong in (json.dumps(altered), "{}", "[]", "heads", text.replace("account-a", "account-z")):
+        with pytest.raises(UntrustedHeads):
+            trusted_heads(wrong, key.public_key())
+    with pytest.raises(UntrustedHeads):
+        trusted_heads(text, Ed25519PrivateKey.generate().public_key())
+
+
+async def test_a_chain_that_went_on_still_fits_an_earlier_head(trail: Databases) -> None:
+    async with snapshot(trail.owner_url) as reading:
+        signed = await heads(reading)
+    async with definer(trail.owner_url, system="MORE", commit=False) as connection:
+        await connection.execute("UPDATE turnup.account SET name = name || '!'")
+        await connection.execute("SELECT turnup.audit_seal()")
+        assert (await verify(connection, signed=signed)).broken is None
+
+
+# Text that would collide if parts were joined without their lengths.
+AWKWARD = ["", "a", "ab", "b", "N", "null", ",", "|", "/", "\n", "\x01", "é", "e\u0301", "名", "🜁", "a\u2028b"]
+texts = st.one_of(
+    st.sampled_from(AWKWARD), st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))
+)
+maybe = st.none() | texts
+hashes = st.none() | st.binary(min_size=32, max_size=32)
+moments = st.integers(-(10**15), 10**16).map(lambda n: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=n))
+changes = st.builds(Change, maybe, maybe, texts, texts, texts, maybe, st.none(), hashes, maybe, st.none(), hashes)
+entries = st.builds(
+    Entry, texts, texts, st.integers(1, 2**62), maybe, maybe, texts, texts, maybe, maybe, maybe, texts,
+    maybe, st.none(), hashes, maybe, moments, st.binary(min_size=32, max_size=32), st.just(b""),
+)  # fmt: skip
+
+
+@given(entries, st.lists(changes, max_size=4))
+def test_the_bytes_of_an_entry_read_back_to_what_they_were_made_of(entry: Entry, listed: list[Change]) -> None:
+    # What can be read back was told apart: two different entries never have the same bytes.
+    assert decoded(encoded(entry, listed)) == (hashed_part(entry), [hashed_change(change) for change in listed])
+
+
+def hashed_part(entry: Entry) -> tuple[Any, ...]:
+    return (
+        entry.chain, entry.number, entry.previous_hash, entry.id, entry.account_id, entry.location_id, entry.action,
+        entry.outcome, entry.code, entry.actor_id, entry.actor_role, entry.request_id, entry.reason_hash,
+        entry.override_id, entry.occurred_at,
+    )  # fmt: skip
+
+
+def hashed_change(change: Change) -> tuple[Any, ...]:
+    return (*change[:5], change.before_hash, change.after_hash)
+
+
+def decoded(data: bytes) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
+    """Read an entry's bytes, by their lengths alone."""
+    position = len(VERSION)
+    assert data[:position] == VERSION
+
+    def number() -> int:
+        nonlocal position
+        position += 8
+        return int.from_bytes(data[position - 8 : position], "big", signed=True)
+
+    def framed() -> bytes | None:
+        nonlocal position
+        position += 1
+        if data[position - 1] == 0:
+            return None
+        length = int.from_bytes(data[position : position + 4], "big")
+        position += 4 + length
+        return data[position - length : position]
+
+    def text() -> str | None:
+        found = framed()
+        return None if found is None else found.decode()
+
+    head: list[Any] = [text(), number(), framed(), *(text() for _ in range(9)), framed(), text()]
+    head.append(datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=number()))
+    listed = [(*(text() for _ in range(5)), framed(), framed()) for _ in range(number())]
+    assert position == len(data)
+    return tuple(head), listed
+
+
+async def test_postgresql_writes_the_same_bytes(connection: asyncpg.Connection) -> None:
+    random = Random(7)
+
+    def some(*, null: bool = True) -> Any:
+        return random.choice([*AWKWARD, *([None] if null else [])])
+
+    for number in range(100):
+        entry = Entry(
+            an_id(), some(null=False), number + 1, some(), some(), some(null=False), "APPLIED", some(), some(), some(),
+            some(null=False), None, None, random.choice([None, random.randbytes(32)]), some(),
+            datetime.now(UTC) + timedelta(microseconds=random.randrange(10**12)), GENESIS, GENESIS,
+        )  # fmt: skip
+        listed = [
+            Change(some(), some(), some(null=False), some(null=False), some(null=False),
+                   None, None, random.choice([None, random.randbytes(32)]), None, None, random.randbytes(32))
+            for _ in range(random.randrange(4))
+        ]  # fmt: skip
+        for change in listed:
+            await connection.execute(
+                """INSERT INTO turnup.field_change (entry_id, account_id, location_id, table_name, row_id, field,
+                                                    before_hash, after_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)""",
+                entry.id,
+                *hashed_change(change),
+            )
+        names = ", ".join(Entry._fields)
+        places = ", ".join(f"${n}" for n in range(1, len(entry) + 1))
+        await connection.execute(f"INSERT INTO turnup.audit_entry ({names}) VALUES ({places})", *entry)
+        found = await connection.fetchval(
+            "SELECT turnup.audit_encoded(e) FROM turnup.audit_entry e WHERE id = $1", entry.id
+        )
+        assert found == encoded(entry, listed)
+
+
+VALUES = [
+    None, "", "null", 0, "0", -1, 0.5, False, True, "false", [], [[]], {}, [None], [""], ["", ""], ["a", "b"], ["a,b"],
+    'a","b', {"": ""}, {"a": None}, {"a": {"b": 1}}, {"a": "b:1"}, {"a": 1, "b": 2}, {"a": 1, "bb": 2},
+    "é", "e\u0301", "E\u0301", "\u2028", "\\u0041", "A", "\t", "\\t", "\x7f", "🜁", "\\", '"', "'", 10**30, 1e-7,
+]  # fmt: skip
+
+
+async def test_different_values_have_different_texts_and_the_order_of_keys_is_none(
+    connection: asyncpg.Connection,
+) -> None:
+    texts = [
+        await connection.fetchval("SELECT $1::text::jsonb::text", json.dumps(value, ensure_ascii=False))
+        for value in VALUES
+    ]
+    distinct = len({json.dumps(value, sort_keys=True, ensure_ascii=False) for value in VALUES})
+    assert len(set(texts)) == distinct
+    swapped = await connection.fetchval("""SELECT '{"b": 2, "a": 1}'::jsonb::text""")
+    assert swapped == texts[VALUES.index({"a": 1, "b": 2})]
+
+
+async def test_a_value_cannot_be_guessed_from_its_hash(connection: asyncpg.Connection) -> None:
+    same = await connection.fetch(
+        """SELECT after_salt, after_hash FROM turnup.field_change WHERE field = 'first_name' AND after = '"Ada"'"""
+    )
+    assert len(same) == 2
+    assert len({row["after_hash"] for row in same}) == len(same)
+    for row in same:
+        assert len(row["after_salt"]) == 16
+        assert row["after_hash"] == sha256(row["after_salt"] + b'"Ada"').digest()
