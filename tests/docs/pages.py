@@ -41,6 +41,6 @@ def _first_table(lines: list[str]) -> Iterator[list[str]]:
     for line in lines:
         if line.startswith("|"):
             begun = True
-            yield [cell.strip().strip("`") for cell in line.strip("|").split(" | ")]
+            yield [cell.strip().strip("`") for cell in line.strip("|").split("|")]
         elif begun:
             return

@@ -1,0 +1,123 @@
+"""The tables of the pages say what the code says."""
+
+from dataclasses import asdict
+from enum import Enum
+
+import pytest
+from pages import page, table
+
+from app.db.demo import USERS
+from app.domain import vocabulary, waiting
+from app.domain.limits import CAPS, RANGES
+from app.domain.refusals import Refusal
+from app.execution.limits import DocumentLimits
+from app.execution.price import PriceRules
+from app.http.body import BodyLimits
+from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
+from app.settings import Environment, Settings, production_problems
+from graphql_schema.errors import TABLE
+from graphql_schema.problems import PROBLEMS, REFUSAL_OF_PROBLEM
+from graphql_schema.schema import schema
+from permissions.matrix import AUDIENCE, CUSTOMER, LEAD, PARTNER, Action, allows
+from resolvers.lists import LocationOrder
+
+ENUMS = [
+    each
+    for module in (vocabulary, waiting)
+    for each in vars(module).values()
+    if isinstance(each, type) and issubclass(each, Enum) and each.__module__ == module.__name__
+] + [LocationOrder]
+
+
+def test_the_permissions_page_has_the_matrix() -> None:
+    said = {action: tuple(cells) for action, *cells in table(page("docs/permissions.md"), "Actions")}
+    assert said == {
+        action.value: tuple("yes" if allows(role, action) else "no" for role in (CUSTOMER, LEAD, PARTNER))
+        for action in Action
+    }
+
+
+def test_the_permissions_page_has_the_audience_of_every_type() -> None:
+    said = {name: action for name, action in table(page("docs/permissions.md"), "Types")}
+    assert said == {name: action.value for name, action in AUDIENCE.items()}
+
+
+def test_the_readme_has_every_setting_with_its_default() -> None:
+    said = {name: default for name, default, *_ in table(page("README.md"), "Configuration")}
+    assert said == {_variable(name): _default(field.default) for name, field in Settings.model_fields.items()}
+
+
+def test_the_readme_says_what_production_requires() -> None:
+    said = {name for name, _, production, _ in table(page("README.md"), "Configuration") if production == "required"}
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    bare = Settings.model_construct(**{**defaults, "env": Environment.PRODUCTION})
+    assert said == {
+        name
+        for name, separator, _ in (each.partition(" is missing") for each in production_problems(bare))
+        if separator
+    }
+
+
+def test_the_readme_lists_the_demo_people() -> None:
+    said = [email for email, *_ in table(page("README.md"), "GraphiQL and the demo people")]
+    assert sorted(said) == sorted(user.email for user in USERS)
+
+
+def test_the_errors_page_has_every_code_with_its_status() -> None:
+    said = {code: status for code, status, *_ in table(page("docs/errors.md"), "Errors")}
+    refused = {code: str(status) for code, status in TRANSPORT_STATUS.items()}
+    by_media_type = {code: f"{status} or 200" for code, status in GRAPHQL_STATUS.items()}
+    in_fields = {code: "200" for code, _, _ in TABLE.values() if code not in refused | by_media_type}
+    assert said == refused | by_media_type | in_fields
+
+
+def test_the_errors_page_has_every_problem_with_its_facts() -> None:
+    said = {code: (name, facts) for code, name, facts, _ in table(page("docs/errors.md"), "Problems")}
+    types = schema._schema.type_map
+    common = set(types["Problem"].fields)  # type: ignore[attr-defined]
+    assert said == {
+        REFUSAL_OF_PROBLEM[problem.__name__].code.value: (
+            problem.__name__,
+            ", ".join(name for name in types[problem.__name__].fields if name not in common) or "none",  # type: ignore[attr-defined]
+        )
+        for problem in PROBLEMS
+    }
+    assert len(said) == len(Refusal.__subclasses__())
+
+
+def test_the_errors_page_has_every_limit() -> None:
+    text = page("docs/errors.md")
+    body = BodyLimits()
+    documents = {name: str(value) for name, value in asdict(DocumentLimits()).items()}
+    bodies = {"body size": str(body.size), "body depth": str(body.depth), "body values": str(body.values)}
+    said = {name: maximum for name, maximum, _ in table(text, "Limits of a request")}
+    assert said == documents | {"price": str(PriceRules().maximum)} | bodies
+    assert {name: most for name, most, _ in table(text, "Limits of the content")} == {
+        name: str(most) for name, most in CAPS.items()
+    }
+    assert {name: (least, most) for name, least, most, _ in table(text, "Ranges")} == {
+        name: (str(least), str(most)) for name, (least, most) in RANGES.items()
+    }
+
+
+@pytest.mark.parametrize("enum", ENUMS, ids=lambda each: each.__name__)
+def test_the_glossary_explains_every_member(enum: type[Enum]) -> None:
+    rows = table(page("docs/glossary.md"), enum.__name__)
+    assert [name for name, _ in rows] == [member.value for member in enum]
+    assert all(sentence for _, sentence in rows)
+
+
+def test_the_glossary_has_every_type_of_the_audience() -> None:
+    terms = {term for term, *_ in table(page("docs/glossary.md"), "Terms")}
+    assert set(AUDIENCE) <= {"".join(word.capitalize() for word in term.split()) for term in terms}
+
+
+def _variable(field: str) -> str:
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias) if alias else f"TURNUP_{field.upper()}"
+
+
+def _default(value: object) -> str:
+    if value is None:
+        return "not set"
+    return str(value.value if isinstance(value, Enum) else value)
