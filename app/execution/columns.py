@@ -148,7 +148,7 @@ def _descend(  # noqa: PLR0917  one call names all
         indices = range(len(objects))
     try:
         selection = place.field.selection(type_, run.variables)
-    except GraphQLError as error:
+    except (GraphQLError, RecursionError) as error:
         column.failures.update((index, run.failure(place.field, error)) for index in indices)
         return
     level = Level(selection, objects, place)

@@ -11,10 +11,12 @@ from graphql import (
     Executor,
     GraphQLError,
     GraphQLSchema,
+    assert_valid_schema,
     default_field_resolver,
     default_type_resolver,
 )
 from graphql import execute as execute_depth_first
+from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.pyutils.is_awaitable import is_awaitable as default_is_awaitable
 from strawberry.execution import optimized_is_awaitable
@@ -105,7 +107,7 @@ class BreadthFirst:
     ) -> Plan:
         """The plan of an operation, from the cache if this very document was planned before.
 
-        Check `declined` before running it.
+        Check `declined` before running it. Raises TypeError if the schema is invalid.
         """
         key = (
             id(schema),
@@ -115,6 +117,7 @@ class BreadthFirst:
         )  # the plan keeps both, so the ids stay theirs
         plan = self._plans.get(key)
         if plan is None:
+            assert_valid_schema(schema)
             plan = Plan(schema, document, operation_name, hide_suggestions, self._habits)
             self._plans.put(key, plan)
         return plan
@@ -171,6 +174,8 @@ class BreadthFirst:
             shape = plan.shape(variables)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
+        except RecursionError:
+            return ExecutionResult(None, [GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)])
         return begin(operate(Run(executor, self._habits.plain, self._observer, self._in_turn), shape))
 
 

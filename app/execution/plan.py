@@ -34,8 +34,9 @@ from graphql.type.introspection import TypeNameMetaFieldDef
 
 from .arguments import Arguments
 from .cache import FloodProofCache
+from .fields import attribute_of, is_batched, source_of
 from .leaves import Leaf, PlainClasses, column_converter, converter, leaf_of
-from .sources import Attribute, Source, attribute_of, is_batched, source_of
+from .sources import Attribute, Source
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -122,7 +122,7 @@ def _resolve(run: Run, place: Place, observed: AbstractContextManager[Any] | Non
     source = place.field.source
     assert source is not None  # noqa: S101  a column has a source
     try:
-        with observed or nullcontext():
+        with nullcontext() if observed is None else observed:
             values = yield from source(run, place)
     except Exception as error:  # noqa: BLE001  the error of every parent
         values = [error] * len(place.level.objects)

@@ -1,0 +1,35 @@
+"""How a field of the schema is resolved: read off its definition, once for a plan."""
+
+from __future__ import annotations
+
+from graphql import GraphQLField, GraphQLSchema, default_field_resolver
+
+from .markers import BATCH_RESOLVER
+from .sources import Attribute, Source, batch, each, read
+from .strawberry_fields import strawberry_attribute, strawberry_field, strawberry_source
+
+
+def attribute_of(definition: GraphQLField, name: str) -> Attribute | None:
+    """The attribute a field reads, None if it has arguments or a resolver of its own."""
+    if definition.args or is_batched(definition):
+        return None
+    if definition.resolve is None or definition.resolve is default_field_resolver:
+        return Attribute(name, default=True)
+    field = strawberry_field(definition)
+    return None if field is None else strawberry_attribute(definition, field)
+
+
+def is_batched(definition: GraphQLField) -> bool:
+    """Whether a field carries a batch resolver."""
+    field = strawberry_field(definition)
+    return BATCH_RESOLVER in (definition.extensions if field is None else field.metadata)
+
+
+def source_of(schema: GraphQLSchema, definition: GraphQLField, attribute: Attribute | None) -> Source:
+    """How to get the values of a field."""
+    field = strawberry_field(definition)
+    if field is not None:
+        return strawberry_source(schema, definition, field, attribute)
+    if BATCH_RESOLVER in definition.extensions:
+        return batch(definition.extensions[BATCH_RESOLVER])
+    return read(attribute) if attribute is not None else each(definition.resolve or default_field_resolver)

@@ -1,0 +1,148 @@
+"""A Strawberry field taken apart into its guard, its arguments and its resolver, each used as seldom as it allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from graphql import GraphQLField, GraphQLSchema
+from strawberry.extensions import FieldExtension
+from strawberry.schema.schema_converter import GraphQLCoreConverter, get_arguments
+from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
+
+from .guards import Refused, guard_of
+from .locations import Place, infos
+from .markers import BATCH_RESOLVER
+from .sources import Attribute, Source, answers, each, outcome, read
+from .steps import Steps
+
+if TYPE_CHECKING:
+    from strawberry.types import Info
+
+    from .run import Run
+
+
+def strawberry_field(definition: GraphQLField) -> StrawberryField | None:
+    """The Strawberry field behind a field, if it resolves as Strawberry's own fields do."""
+    field = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+    known = isinstance(field, StrawberryField) and type(field).get_result is StrawberryField.get_result
+    return field if known and getattr(definition.resolve, "__module__", "") == GraphQLCoreConverter.__module__ else None
+
+
+def strawberry_attribute(definition: GraphQLField, field: StrawberryField) -> Attribute | None:
+    """The attribute a Strawberry field reads, None if anything stands between the two."""
+    is_plain = field.is_basic_field and getattr(definition.resolve, "_is_default", False)
+    return Attribute(field.python_name, default=False, get=field.default_resolver) if is_plain else None
+
+
+def strawberry_source(
+    schema: GraphQLSchema, definition: GraphQLField, field: StrawberryField, attribute: Attribute | None
+) -> Source:
+    """How to get the values of a Strawberry field."""
+    parts = _Parts(schema, field)
+    if parts.guard is not None:
+        if BATCH_RESOLVER in field.metadata:
+            return parts.batch(field.metadata[BATCH_RESOLVER])
+        if attribute is None and parts.guard.viewer_only:
+            return parts.each
+    return each(definition.resolve) if attribute is None and definition.resolve else read(cast("Attribute", attribute))
+
+
+class _Parts:
+    def __init__(self, schema: GraphQLSchema, field: StrawberryField) -> None:
+        converter = cast("Any", schema)._strawberry_schema.schema_converter
+        self._field = field
+        self._config = converter.config
+        self._scalars = converter.scalar_registry
+        handled = converter._get_field_exception_handlers(field)
+        self.guard = None if handled else guard_of(field)
+        """None if other things take part in resolving the field, so that it must stay whole."""
+        resolver = field.base_resolver
+        parents = (resolver.parent_parameter, resolver.root_parameter) if resolver else ()
+        info = resolver.info_parameter if resolver else None
+        self._takes_self = resolver is not None and resolver.self_parameter is not None
+        self._parent_names = [parameter.name for parameter in parents if parameter]
+        self._info_name = info.name if info else None
+        self._converts = bool(
+            field.arguments
+            or (resolver is not None and type(resolver) is not StrawberryResolver)
+            or any(type(part).map_arguments is not FieldExtension.map_arguments for part in field.extensions)
+        )
+
+    def batch(self, resolver: Callable[..., Any]) -> Source:
+        """The field by its batch resolver, called with the parents that the guard lets through."""
+
+        def call_once(run: Run, place: Place) -> Steps[Sequence[Any]]:
+            info = self._info(run.info(place))
+            arguments = self._level_arguments(run, place, info)
+            objects = place.level.objects
+            refused = yield from self._ask(run, place, info, arguments)
+            if not refused:
+                return (yield from answers(resolver, objects, info, arguments))
+            parents = [parent for index, parent in enumerate(objects) if index not in refused]
+            given = iter((yield from answers(resolver, parents, info, arguments)) if parents else ())
+            return [refused[index] if index in refused else next(given) for index in range(len(objects))]
+
+        return call_once
+
+    def each(self, run: Run, place: Place) -> Steps[Sequence[Any]]:
+        """The field by its ordinary resolver or attribute, behind a guard that is asked once."""
+        refused: Refused = {}
+        if self.guard:
+            info = self._info(run.info(place))
+            refused = yield from self._ask(run, place, info, self._level_arguments(run, place, info))
+        raw = infos(run.info(place), place)
+        given = place.field.arguments.for_each(run.variables)
+        return [
+            refused[index] if index in refused else outcome(self._resolve, parent, raw, index, values)
+            for index, (parent, values) in enumerate(zip(place.level.objects, given, strict=False))
+        ]
+
+    def _ask(self, run: Run, place: Place, info: Info, arguments: dict[str, Any]) -> Steps[Refused]:
+        if not self.guard:
+            return {}
+        objects = place.level.objects
+        raw = infos(run.info(place), place)
+        return (
+            yield from self.guard.ask(
+                objects,
+                lambda index: self._info(raw(index)),
+                info,
+                lambda index: {**arguments, **dict.fromkeys(self._parent_names, objects[index])},
+                arguments,
+            )
+        )
+
+    def _resolve(self, parent: Any, raw: Callable[[int], Any], index: int, given: dict[str, Any]) -> Any:
+        if self._converts:
+            info = self._info(raw(index))
+            positional, named = self._arguments(parent, info, given)
+        else:
+            positional = [parent] if self._takes_self else []
+            named = dict.fromkeys(self._parent_names, parent)
+            if self._info_name is not None:
+                named[self._info_name] = self._info(raw(index))
+        return self._field.get_result(parent, info=None, args=positional, kwargs=named)
+
+    def _info(self, raw: Any) -> Info:
+        info: Info = self._config.info_class(_raw_info=raw, _field=self._field)
+        return info
+
+    def _level_arguments(self, run: Run, place: Place, info: Info) -> dict[str, Any]:
+        """The arguments as Strawberry converts them, without those it fills in from parent and info."""
+        if not self._converts:
+            return {}
+        _, named = self._arguments(None, info, place.field.arguments.values(run.variables))
+        filled_in = {*self._parent_names, self._info_name}
+        return {name: value for name, value in named.items() if name not in filled_in}
+
+    def _arguments(self, parent: Any, info: Info, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        return get_arguments(
+            field=self._field,
+            source=parent,
+            info=info,
+            kwargs=given,
+            config=self._config,
+            scalar_registry=self._scalars,
+        )
