@@ -2,30 +2,36 @@
 
 import argparse
 import asyncio
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import asyncpg
+import httpx
 import uvicorn
 from pydantic import SecretStr, ValidationError
+from starlette.applications import Starlette
 
 from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
+from app.auth.keys import RemoteKeySet
 from app.db import embedded
 from app.db.migrate import migrate
 from app.db.roles import roles_sql
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
-from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST
+from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
 from app.operations.demo import load_demo
 from app.settings import Settings
 from graphql_schema.schema import printed
@@ -84,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
 def serve(settings: Settings, _options: argparse.Namespace) -> None:
     """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens."""
     _check_address(settings)
+    _check_key_set(settings)
     # uvicorn ends its process by the signal that stopped it; the database is to be left in order before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with databases(settings) as found:
@@ -93,7 +100,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
             _build_graphiql()
         _greet(settings)
         uvicorn.run(
-            "app.main:from_environment",
+            "app.cli:app_of_worker",
             factory=True,
             host=settings.host,
             port=settings.port,
@@ -104,6 +111,19 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
             timeout_graceful_shutdown=10,
             limit_concurrency=1_000,
         )
+
+
+def app_of_worker() -> Starlette:
+    """The app of a serving process; a worker ends in order when the server that started it is gone, however it went."""
+    server = multiprocessing.parent_process()
+    if server is not None:
+        threading.Thread(target=_end_after, args=(server,), daemon=True).start()
+    return from_environment()
+
+
+def _end_after(server: BaseProcess) -> None:
+    server.join()
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def run_migrations(settings: Settings, _options: argparse.Namespace) -> None:
@@ -187,6 +207,15 @@ def _check_address(settings: Settings) -> None:
         except OSError as error:
             variable = "HOST" if isinstance(error, socket.gaierror) or error.errno == EADDRNOTAVAIL else "PORT"
             sys.exit(f"turnup: {variable}: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+
+
+def _check_key_set(settings: Settings) -> None:
+    """End with one line when the issuer's keys would come over an open line."""
+    if settings.jwks_url is not None:
+        try:
+            RemoteKeySet(settings.jwks_url, httpx.AsyncClient(trust_env=False))
+        except ValueError as error:
+            sys.exit(f"turnup: TURNUP_JWKS_URL: {error}")
 
 
 async def _check_database(variable: str, url: str) -> None:

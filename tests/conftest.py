@@ -27,6 +27,7 @@ from app.operations.demo import load_demo
 from app.settings import Settings
 
 APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
+SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
 TEMPLATE = "turnup_template"
 
 
@@ -40,6 +41,7 @@ class Cluster:
             self.postgres = embedded.start(home_of(self.folder))
             os.environ[OWNER_URL] = self.postgres.cluster.dsn("turnup_owner", "turnup")
             os.environ[APP_URL] = self.postgres.cluster.dsn("turnup_app", "turnup")
+            os.environ[SUPERUSER_URL] = self.postgres.cluster.dsn("postgres", "turnup")
         asyncio.run(_make_template(os.environ[OWNER_URL]))
 
     def close(self) -> None:
@@ -47,7 +49,7 @@ class Cluster:
         if self.postgres is not None:
             self.postgres.stop()
             embedded.erase(home_of(self.folder))
-            del os.environ[OWNER_URL], os.environ[APP_URL]
+            del os.environ[OWNER_URL], os.environ[APP_URL], os.environ[SUPERUSER_URL]
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

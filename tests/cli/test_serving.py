@@ -1,0 +1,171 @@
+"""`turnup serve` as a new user starts it: from nothing to answers, and to an end that leaves nothing behind."""
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
+
+from app.db import embedded
+
+pytestmark = [
+    pytest.mark.xdist_group("serving"),
+    pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="tells the processes apart by Linux's /proc"),
+]
+
+LOCATIONS = "{ locations(first: 100) { nodes { id name } } }"
+START = 'mutation { startOnboarding(input: {locationId: "location-12"}) { location { status } } }'
+STATUS = '{ location(id: "location-12") { status } }'
+
+
+@pytest.fixture(scope="module")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A TURNUP_HOME that is not there yet."""
+    home = tmp_path_factory.mktemp("new-user") / "home"
+    yield home
+    eventually(lambda: not postgres_of(home), within=15)
+    embedded.erase(home)
+
+
+@pytest.fixture(scope="module")
+def home(fresh_home: Path) -> Path:
+    """A TURNUP_HOME that a server has used before."""
+    if not fresh_home.exists():
+        with serving(fresh_home) as server:
+            server.end(signal.SIGTERM, within=10)
+    return fresh_home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[Server]:
+    """A server that only answers, for all tests that only ask."""
+    with serving(home) as server:
+        yield server
+        server.end(signal.SIGTERM, within=10)
+
+
+def test_the_first_start_in_an_empty_place_ends_in_answers(fresh_home: Path) -> None:
+    assert not fresh_home.exists()
+    with serving(fresh_home) as server:
+        nodes = server.ask(LOCATIONS)["locations"]["nodes"]
+        server.end(signal.SIGTERM, within=10)
+    assert len(nodes) == 12
+
+
+def test_a_server_that_is_told_to_stop_leaves_in_order_and_takes_postgres_along(home: Path) -> None:
+    with serving(home) as server:
+        assert postgres_of(home)
+        assert server.end(signal.SIGTERM, within=10) == 0
+        assert not postgres_of(home)
+        assert "Traceback" not in server.printed
+
+
+@pytest.mark.slow
+def test_an_interrupt_at_the_keyboard_ends_a_server_in_order(home: Path) -> None:
+    with serving(home) as server:
+        server.end(signal.SIGINT, within=10)
+        assert not postgres_of(home)
+        assert "Traceback" not in server.printed
+
+
+def test_a_killed_server_leaves_no_postgres_and_loses_no_data(home: Path) -> None:
+    with serving(home) as server:
+        assert server.ask(START) == {"startOnboarding": {"location": {"status": "IN_PROGRESS"}}}
+        server.end(signal.SIGKILL, within=5)
+    eventually(lambda: not postgres_of(home), within=5)
+    with serving(home) as server:
+        assert server.ask(STATUS) == {"location": {"status": "IN_PROGRESS"}}
+        server.end(signal.SIGTERM, within=10)
+
+
+@pytest.mark.slow
+def test_two_servers_share_a_home_and_the_second_outlives_the_first(home: Path) -> None:
+    with serving(home) as first, serving(home) as second:
+        before = postgres_of(home)
+        assert len([pid for pid in before if " -D " in command_line(pid)]) == 1
+        first.end(signal.SIGTERM, within=10)
+        assert len(second.ask(LOCATIONS)["locations"]["nodes"]) == 12
+        second.end(signal.SIGTERM, within=10)
+
+
+@pytest.mark.slow
+def test_several_workers_answer_and_end_together(home: Path) -> None:
+    with serving(home, TURNUP_WORKERS="2") as server:
+        everyone = descendants(server.process.pid)
+        for _ in range(6):
+            assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
+        assert server.end(signal.SIGTERM, within=15) == 0
+    assert not [command_line(pid) for pid in everyone if command_line(pid)]
+    assert not postgres_of(home)
+
+
+@pytest.mark.slow
+def test_a_killed_server_leaves_no_workers(home: Path) -> None:
+    with serving(home, TURNUP_WORKERS="2") as server:
+        everyone = descendants(server.process.pid)
+        server.end(signal.SIGKILL, within=5)
+    eventually(lambda: not [pid for pid in everyone if command_line(pid)], within=5)
+    eventually(lambda: not postgres_of(home), within=5)
+
+
+def test_no_secret_is_printed_or_put_into_a_command_line(home: Path, server: Server) -> None:
+    shown = [server.printed, *map(command_line, descendants(server.process.pid) | postgres_of(home))]
+    assert any("postgres" in line for line in shown)
+    assert not [secret for secret in secrets_of(home) if any(secret in line for line in shown)]
+
+
+def test_the_greeting_names_the_address(server: Server) -> None:
+    assert f"GraphQL  http://127.0.0.1:{server.port}/graphql" in server.printed.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("label", "role"),
+    [
+        ("lead", "IMPLEMENTATION_LEAD"),
+        ("lead2", "IMPLEMENTATION_LEAD"),
+        ("customer", "CUSTOMER"),
+        ("partner", "PARTNER"),
+    ],
+)
+def test_the_greeting_holds_a_token_for_each_role(server: Server, label: str, role: str) -> None:
+    assert server.ask("{ viewer { role } }", label) == {"viewer": {"role": role}}
+
+
+def test_a_token_from_the_command_line_is_believed_by_the_server(home: Path, server: Server) -> None:
+    token = run("token", "lead2@turnup.example", TURNUP_HOME=str(home)).stdout.strip()
+    answer = httpx.post(
+        f"http://127.0.0.1:{server.port}/graphql",
+        json={"query": "{ viewer { email } }"},
+        headers={"Authorization": f"Bearer {token}"},
+        trust_env=False,
+    )
+    assert answer.json()["data"] == {"viewer": {"email": "lead2@turnup.example"}}
+
+
+@pytest.mark.slow
+def test_the_demo_data_is_brought_back_beside_a_running_server(home: Path, server: Server) -> None:
+    server.ask(START)
+    assert run("seed", "--reset", TURNUP_HOME=str(home)).stdout == "The demo data is loaded.\n"
+    assert server.ask(STATUS) == {"location": {"status": "NOT_STARTED"}}
+
+
+def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        found = run("serve", PORT=str(port), TURNUP_HOME=str(tmp_path / "home"))
+    assert (found.returncode, found.stdout) == (1, "")
+    assert found.stderr == f"turnup: PORT: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.slow
+def test_an_address_of_another_machine_is_told_in_one_line(tmp_path: Path) -> None:
+    found = run("serve", HOST="192.0.2.1", PORT=str(free_port()), TURNUP_HOME=str(tmp_path / "home"))
+    assert found.returncode == 1
+    assert found.stderr.startswith("turnup: HOST: cannot listen on 192.0.2.1:")
+    assert found.stderr.count("\n") == 1
