@@ -38,7 +38,7 @@ def test_the_permissions_page_has_the_matrix() -> None:
 
 
 def test_the_permissions_page_has_the_audience_of_every_type() -> None:
-    said = {name: action for name, action in table(page("docs/permissions.md"), "Types")}
+    said = dict(table(page("docs/permissions.md"), "Types"))
     assert said == {name: action.value for name, action in AUDIENCE.items()}
 
 
@@ -95,7 +95,7 @@ def test_the_errors_page_has_every_limit() -> None:
     assert {name: most for name, most, _ in table(text, "Limits of the content")} == {
         name: str(most) for name, most in CAPS.items()
     }
-    assert {name: (least, most) for name, least, most, _ in table(text, "Ranges")} == {
+    assert {name: (least, most) for name, least, most in table(text, "Ranges")} == {
         name: (str(least), str(most)) for name, (least, most) in RANGES.items()
     }
 
