@@ -17,9 +17,11 @@ from harness import LEAD, Answer, Client, with_database
 from harness import TestDatabase as WorkerDatabase
 from pydantic import SecretStr
 from serving import serving
+from starlette.types import Message
 
 from app.db import queries
 from app.db.database import Database
+from app.main import create_app
 from app.settings import Settings
 from graphql_schema.errors import INTERNAL_MESSAGE
 
@@ -216,3 +218,23 @@ async def test_a_database_without_migrations_is_alive_and_not_ready(
     not_ready = {"status": "not ready", "database": True, "migrations": False}
     assert (ready.status_code, ready.json()) == (503, not_ready)
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+
+
+async def test_a_client_that_leaves_before_its_request_is_whole_is_no_failure_of_ours(settings: Settings) -> None:
+    app, sent = create_app(settings), list[Message]()
+    arriving: list[Message] = [
+        {"type": "http.request", "body": b'{"query": ', "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+
+    async def receive() -> Message:
+        return arriving.pop(0)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "root_path": ""}
+    headers = [(b"content-type", b"application/json")]
+    async with app.router.lifespan_context(app):
+        await app({**scope, "headers": headers}, receive, send)
+    assert sent == []

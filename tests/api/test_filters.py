@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from builders_db import committed
-from harness import CUSTOMER, Client
+from harness import CUSTOMER, LEAD, Client
 from harness import TestDatabase as WorkerDatabase
 
 from app.domain.vocabulary import LocationStatus
@@ -110,3 +110,33 @@ async def test_counting_stops_beyond_ten_thousand_and_says_so(
         )
     answer = await client.ask(COUNTED)
     assert answer.data == {"deviceModels": {"totalCount": 10_000, "totalCountIsCapped": True}}
+
+
+NESTED = """
+query Nested($first: Int!) {
+  locations(first: $first) {
+    nodes {
+      id name status address { city } timezone
+      account { name }
+      contacts { purpose name email phone }
+      devices { id brand model macAddress extension { number person { firstName } } }
+      workingHours { weekday opens closes }
+    }
+  }
+}
+"""
+
+
+async def test_a_lead_reads_every_location_with_everything_in_it(client: Client) -> None:
+    answer = await client.ask(NESTED, LEAD, first=100)
+    nodes = {node["id"]: node for node in answer.data["locations"]["nodes"]}
+    assert len(nodes) == 12
+    assert nodes["location-1"]["devices"] == [
+        {
+            "id": "phone-1",
+            "brand": "YEALINK",
+            "model": "T46S",
+            "macAddress": "00:15:5D:01:01:01",
+            "extension": {"number": "1001", "person": {"firstName": "Dana"}},
+        }
+    ]

@@ -4,20 +4,6 @@ import pytest
 from conftest import World
 from harness import CUSTOMER, LEAD, PARTNER, Client
 
-NESTED = """
-query Nested($first: Int!) {
-  locations(first: $first) {
-    nodes {
-      id name status address { city } timezone
-      account { name }
-      contacts { purpose name email phone }
-      devices { id brand model macAddress extension { number person { firstName } } }
-      workingHours { weekday opens closes }
-    }
-  }
-}
-"""
-
 
 async def test_the_viewer_is_who_the_token_says(client: Client) -> None:
     answer = await client.ask("{ viewer { id name email role account { name } } }", CUSTOMER)
@@ -36,21 +22,6 @@ async def test_the_viewer_is_who_the_token_says(client: Client) -> None:
 async def test_only_a_customer_works_for_an_account(client: Client, who: str) -> None:
     answer = await client.ask("{ viewer { email account { name } } }", who)
     assert answer.data == {"viewer": {"email": who, "account": None}}
-
-
-async def test_a_lead_reads_every_location_with_everything_in_it(client: Client) -> None:
-    answer = await client.ask(NESTED, LEAD, first=100)
-    nodes = {node["id"]: node for node in answer.data["locations"]["nodes"]}
-    assert len(nodes) == 12
-    assert nodes["location-1"]["devices"] == [
-        {
-            "id": "phone-1",
-            "brand": "YEALINK",
-            "model": "T46S",
-            "macAddress": "00:15:5D:01:01:01",
-            "extension": {"number": "1001", "person": {"firstName": "Dana"}},
-        }
-    ]
 
 
 CONTENT = """
