@@ -20,6 +20,7 @@ from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
 from app.db.database import Database, DatabaseUnavailable, Overloaded
+from app.db.housekeeping import keep_house
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
 from app.domain.payload import VERSION as PAYLOAD_VERSION
@@ -107,6 +108,11 @@ def payload_schema() -> bytes:
     return orjson.dumps(json_schema())
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
 def _watch(telemetry: Telemetry) -> Watch:
     metrics = telemetry.metrics
     return Watch(
@@ -151,6 +157,8 @@ class Live:
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
             await check_app_role(connection)
+        housekeeping = asyncio.create_task(keep_house(self.database))
+        stack.push_async_callback(_ended, housekeeping)
         self.verifier = Verifier(
             issuer=settings.issuer or development.ISSUER,
             audience=settings.audience or development.AUDIENCE,

@@ -6,7 +6,7 @@ What is not in the table is a bug and says nothing but its request id; the excep
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from graphql import GraphQLError, ValueNode
+from graphql import FieldNode, GraphQLError, ValueNode
 
 from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import InvalidInput, NotFound
@@ -62,10 +62,12 @@ def resolved(error: GraphQLError) -> dict[str, Any]:
     return {**_place(error), **raised(_cause(error))}
 
 
-def denial_of(error: GraphQLError) -> str | None:
-    """What a role was refused, by the action it lacks, when that is what the error is about."""
-    cause = _cause(error)
-    return cause.action or "TYPE_OF_ID" if isinstance(cause, Forbidden) else None
+def denied_field(error: GraphQLError) -> str | None:
+    """The name of the field that a role was refused, when that is what the error is about."""
+    if not isinstance(_cause(error), Forbidden) or not error.nodes:
+        return None
+    node = error.nodes[0]
+    return node.name.value if isinstance(node, FieldNode) else None
 
 
 def is_bug(formatted: Mapping[str, Any]) -> bool:

@@ -2,14 +2,15 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute
 
+from app.db import audit
 from app.db.database import Database, Observer, SuspendedUser, UnknownUser
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
@@ -22,6 +23,15 @@ from graphql_schema.errors import RequestRefused
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """What the audit trail counts of a user: a field that the role was refused, or a security event."""
+
+    user_id: str
+    field: str | None = None
+    event: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +47,8 @@ class Request:
     variables: Mapping[str, Any] | None
     read_only: bool
     """Whether the transport allows queries only, as GET does."""
+    incidents: list[Incident] = field(default_factory=list)
+    """What has come up so far that the audit trail counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +71,7 @@ class Watch:
     failed: Callable[[str | None, str], None]
     """Told the operation and the code of each of its errors."""
     denied: Callable[[str], None]
-    """Told the action that a role was refused."""
+    """Told the name of the field that a role was refused."""
     performed: Callable[[str, str], None]
     """Told each mutation's field and its outcome: APPLIED, REPLAYED or a problem's code."""
 
@@ -94,6 +106,7 @@ class Service:
         """Run the request to its end, within the deadline; every exception becomes an error of the API."""
         began = perf_counter()
         answer = await self._safely(request)
+        await self._enter(set(request.incidents), request)
         operation = request.operation_name if answer.executed else None
         codes = [error["extensions"]["code"] for error in answer.body.get("errors", ())]
         for code in codes:
@@ -146,7 +159,9 @@ class Service:
                 operation_name=request.operation_name,
                 hide_suggestions=not self._suggestions,
             )
-            return result if isinstance(result, ExecutionResult) else await result
+            result = result if isinstance(result, ExecutionResult) else await result
+            self._note_denials(result, context.viewer, request)
+            return result
 
     async def _open_reading(self, request: Request, stack: AsyncExitStack) -> Reading:
         """A reading of a new snapshot, in place of the one before."""
@@ -157,6 +172,8 @@ class Service:
         except UnknownUser as error:
             suspended = error.user_id if isinstance(error, SuspendedUser) else None
             self._watch.security_event("suspended_user" if suspended else "unknown_user", suspended)
+            if suspended is not None:
+                request.incidents.append(Incident(suspended, event="suspended_user"))
             raise
         self._check_identity(transaction.viewer, request)
         return Reading(transaction, self._watch.observe)
@@ -184,8 +201,28 @@ class Service:
         agrees = request.claimed_user_id in {None, viewer.id} and request.claimed_role in {None, viewer.role.value}
         if not agrees:
             self._watch.security_event("forged_identity_headers", viewer.id)
+            request.incidents.append(Incident(viewer.id, event="forged_identity_headers"))
             sentence = "The x-user-id and x-user-role headers do not agree with the token's user."
             raise RequestRefused([errors.refused("FORBIDDEN", GraphQLError(sentence))])
+
+    def _note_denials(self, result: ExecutionResult, viewer: Viewer, request: Request) -> None:
+        for error in result.errors or ():
+            denied = errors.denied_field(error)
+            if denied is not None:
+                self._watch.denied(denied)
+                request.incidents.append(Incident(viewer.id, field=denied))
+
+    async def _enter(self, incidents: Iterable[Incident], request: Request) -> None:
+        """Have the audit trail count what came up, each in a transaction of its own; the answer stands either way."""
+        for each in incidents:
+            about = {"user_id": each.user_id, "request_id": request.request_id}
+            try:
+                if each.field is not None:
+                    await audit.record_denial(self._database, field=each.field, **about)
+                if each.event is not None:
+                    await audit.record_security_event(self._database, kind=each.event, **about)
+            except Exception:
+                log.exception("the audit trail could not count an incident")
 
     def _formatted(self, result: ExecutionResult, request: Request, price: int) -> Answer:
         if result.data is None and result.errors and all(error.path is None for error in result.errors):
@@ -198,9 +235,6 @@ class Service:
 
     def _resolved(self, error: GraphQLError) -> dict[str, Any]:
         formatted = errors.resolved(error)
-        denial = errors.denial_of(error)
-        if denial is not None:
-            self._watch.denied(denial)
         if errors.is_bug(formatted):
             log.error("resolver failed", exc_info=error.original_error or error, extra={"path": str(error.path)})
         return formatted

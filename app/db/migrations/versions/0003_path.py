@@ -1,4 +1,4 @@
-"""The path: which hardware addresses other locations hold, told without telling whose they are."""
+"""The path: which hardware addresses other locations hold, told without telling whose; old keys forgotten."""
 
 from alembic import op
 
@@ -21,16 +21,36 @@ $$
 """
 
 
+FORGET_OLD_KEYS = """
+CREATE FUNCTION turnup.forget_old_keys(most integer) RETURNS bigint
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    WITH old AS (
+        SELECT user_id, key FROM turnup.idempotency_key WHERE created_at < now() - interval '24 hours'
+        ORDER BY created_at LIMIT least(most, 10000) FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM turnup.idempotency_key k USING old WHERE k.user_id = old.user_id AND k.key = old.key RETURNING 1
+    )
+    SELECT count(*) FROM gone
+$$
+"""
+
+
 def upgrade() -> None:
-    """Add the function, owned by the definer role and callable by the app's role alone."""
-    op.execute(CLAIMED_ELSEWHERE)
+    """Add the functions, owned by the definer role and callable by the app's role alone."""
     op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
-    op.execute("ALTER FUNCTION turnup.claimed_elsewhere(text) OWNER TO turnup_definer")
+    for statement, signature in (
+        (CLAIMED_ELSEWHERE, "claimed_elsewhere(text)"),
+        (FORGET_OLD_KEYS, "forget_old_keys(integer)"),
+    ):
+        op.execute(statement)
+        op.execute(f"ALTER FUNCTION turnup.{signature} OWNER TO turnup_definer")
+        # The owner gave the function away; only its new owner may say who calls it.
+        op.execute("SET LOCAL ROLE turnup_definer")
+        op.execute(f"REVOKE ALL ON FUNCTION turnup.{signature} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION turnup.{signature} TO turnup_app")
+        op.execute("RESET ROLE")
     op.execute("REVOKE CREATE ON SCHEMA turnup FROM turnup_definer")
-    op.execute("SET LOCAL ROLE turnup_definer")
-    op.execute("REVOKE ALL ON FUNCTION turnup.claimed_elsewhere(text) FROM PUBLIC")
-    op.execute("GRANT EXECUTE ON FUNCTION turnup.claimed_elsewhere(text) TO turnup_app")
-    op.execute("RESET ROLE")
 
 
 def downgrade() -> None:

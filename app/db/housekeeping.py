@@ -1,0 +1,30 @@
+"""What a running server does now and then: enter what the audit trail counted, and forget old idempotency keys."""
+
+import asyncio
+import logging
+
+from app.db import audit
+from app.db.database import Database, translated
+
+EVERY_SECONDS = 30.0
+MOST_KEYS = 1_000
+
+log = logging.getLogger("turnup.housekeeping")
+
+
+async def keep_house(database: Database) -> None:
+    """Go round every half minute until cancelled; a round that fails is logged and the next one tries again."""
+    while True:
+        await asyncio.sleep(EVERY_SECONDS)
+        try:
+            await audit.settle(database)
+            await forget_old_keys(database)
+        except Exception:
+            log.exception("housekeeping failed")
+
+
+async def forget_old_keys(database: Database) -> int:
+    """Delete idempotency keys older than a day, at most MOST_KEYS of them; returns how many went."""
+    async with database.connection() as connection:
+        with translated():
+            return int(await connection.fetchval("SELECT turnup.forget_old_keys($1)", MOST_KEYS))

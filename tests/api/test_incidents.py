@@ -1,0 +1,67 @@
+"""What the audit trail counts beside writes: fields that a role was refused, forged identity headers, suspended users."""
+
+from datetime import timedelta
+
+import asyncpg
+import pytest
+from harness import CUSTOMER, LEAD, Client
+
+from app.db import housekeeping
+from app.db.database import Database
+
+LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'
+
+
+async def settled(client: Client) -> None:
+    """A minute later: what was counted is entered."""
+    connection = await asyncpg.connect(client.database.owner_url)
+    try:
+        await connection.execute("SET ROLE turnup_definer")
+        await connection.execute("UPDATE turnup.audit_incident SET minute = minute - $1::interval", timedelta(minutes=2))
+    finally:
+        await connection.close()
+    database = await Database.open(client.database.app_url, size=1)
+    try:
+        await housekeeping.audit.settle(database)
+    finally:
+        await database.close()
+
+
+async def test_a_refused_field_is_entered_once_a_minute_with_its_count(own_client: Client) -> None:
+    for _ in range(3):
+        await own_client.ask('{ location(id: "location-1") { overrides { id } } }', CUSTOMER)
+    await settled(own_client)
+    entries = (await own_client.ask(LOG % "ROLE_DENIED", LEAD)).data["auditLog"]["nodes"]
+    assert [(entry["code"], entry["chain"], entry["actor"]["id"]) for entry in entries] == [
+        ("overrides", "system", "user-acme")
+    ]
+    assert {change["field"]: change["after"] for change in entries[0]["changes"]}["count"] == 3
+
+
+@pytest.mark.parametrize("headers", [{"x-user-id": "user-lead"}, {"x-user-role": "IMPLEMENTATION_LEAD"}])
+async def test_forged_identity_headers_are_a_security_event(own_client: Client, headers: dict[str, str]) -> None:
+    answer = await own_client.ask("{ viewer { id } }", CUSTOMER, headers=headers)
+    assert (answer.status, answer.codes) == (403, ["FORBIDDEN"])
+    await settled(own_client)
+    entries = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
+    assert [(entry["code"], entry["actor"]["id"]) for entry in entries] == [("forged_identity_headers", "user-acme")]
+
+
+async def test_keys_older_than_a_day_go_and_younger_ones_stay(own_client: Client) -> None:
+    start = 'mutation { startOnboarding(input: {locationId: "%s", idempotencyKey: "%s"}) { problems { code } } }'
+    for location, key in (("location-2", "old"), ("location-12", "young")):
+        await own_client.ask(start % (location, key), LEAD)
+    connection = await asyncpg.connect(own_client.database.owner_url)
+    try:
+        await connection.execute("SET ROLE turnup_definer")
+        await connection.execute(
+            "UPDATE turnup.idempotency_key SET created_at = now() - interval '25 hours' WHERE key = 'old'"
+        )
+        database = await Database.open(own_client.database.app_url, size=1)
+        try:
+            assert await housekeeping.forget_old_keys(database) == 1
+        finally:
+            await database.close()
+        assert await connection.fetch("SELECT key FROM turnup.idempotency_key") == [("young",)]
+    finally:
+        await connection.close()
