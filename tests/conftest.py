@@ -89,6 +89,20 @@ async def database() -> AsyncIterator[TestDatabase]:
         yield made
 
 
+@pytest.fixture(scope="module")
+async def bare_database() -> AsyncIterator[TestDatabase]:
+    """A database of one module of tests with nothing in it, not even the schema."""
+    async with _own_database("template1") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+async def empty_database(bare_database: TestDatabase) -> TestDatabase:
+    """A database of one module of tests, migrated and without rows."""
+    await migrate(bare_database.owner_url)
+    return bare_database
+
+
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
     """A TURNUP_HOME of this worker."""
@@ -129,12 +143,12 @@ async def own_client(home: Path) -> AsyncIterator[Client]:
 
 
 @asynccontextmanager
-async def _own_database() -> AsyncIterator[TestDatabase]:
+async def _own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]:
     name = f"turnup_test_{uuid4().hex[:12]}"
     owner_url = os.environ[OWNER_URL]
     await _run(
         owner_url,
-        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}",
+        f"CREATE DATABASE {name} TEMPLATE {template}",
         f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
         f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
     )
