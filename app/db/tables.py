@@ -604,7 +604,6 @@ field_change = Table(
     # A side without hash is a row that was not there; a hash without salt is a value that was erased.
     Column("erased", Boolean, Computed(_ERASED, persisted=True), nullable=False),
     PrimaryKeyConstraint("id"),
-    _key("entry_id", to="audit_entry"),
     _side_whole("before"),
     _side_whole("after"),
     CheckConstraint("before_hash IS NOT NULL OR after_hash IS NOT NULL", name="something_changed"),

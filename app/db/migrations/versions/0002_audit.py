@@ -42,6 +42,7 @@ FUNCTIONS = {
     "audit_framed(bytea)": False,
     "audit_framed(text)": False,
     "audit_salted(bytea, text)": False,
+    "audit_salt(bytea, text)": False,
     "audit_encoded(turnup.audit_entry)": False,
     "audit_open(text, text, text, text, text, text, text, text, text)": True,
     "audit_seal()": True,
