@@ -74,7 +74,9 @@ def test_no_type_takes_what_is_anothers(interface: GraphQLInterfaceType) -> None
 
 
 @pytest.mark.parametrize("interface", [NODES, PROBLEM], ids=str)
-@pytest.mark.parametrize("value", [object(), {"id": "location-1"}, "location-1", ValueError("x")], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), {"id": "location-1"}, "location-1", 5], ids=["object", "mapping", "text", "number"]
+)
 def test_what_is_neither_row_nor_refusal_is_no_type_at_all(interface: GraphQLInterfaceType, value: Any) -> None:
     found, complaints = resolved(interface, [value])
     assert (found, len(complaints)) == ([None], 1)
