@@ -14,7 +14,9 @@ from app.execution.limits import DocumentLimits
 from app.execution.price import PriceRules
 from app.http.body import BodyLimits
 from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
+from app.operations import bulk
 from app.settings import Environment, Settings, production_problems
+from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
 from graphql_schema.problems import PROBLEMS, REFUSAL_OF_PROBLEM
 from graphql_schema.schema import schema
@@ -23,7 +25,7 @@ from resolvers.lists import LocationOrder
 
 ENUMS = [
     each
-    for module in (vocabulary, waiting)
+    for module in (vocabulary, waiting, bulk)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Enum) and each.__module__ == module.__name__
 ] + [LocationOrder]
@@ -89,9 +91,10 @@ def test_the_errors_page_has_every_limit() -> None:
     text = page("docs/errors.md")
     body = BodyLimits()
     documents = {name: str(value) for name, value in asdict(DocumentLimits()).items()}
+    validation = {"comparisons": str(MOST_COMPARISONS)}
     bodies = {"body size": str(body.size), "body depth": str(body.depth), "body values": str(body.values)}
     said = {name: maximum for name, maximum, _ in table(text, "Limits of a request")}
-    assert said == documents | {"price": str(PriceRules().maximum)} | bodies
+    assert said == documents | validation | {"price": str(PriceRules().maximum)} | bodies
     assert {name: most for name, most, _ in table(text, "Limits of the content")} == {
         name: str(most) for name, most in CAPS.items()
     }
