@@ -123,16 +123,17 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
 
 async def _once(desk: Desk, case: BulkCase, call: Call, items: Sequence[Input]) -> BulkResult:
     async with desk.database.writing(desk.subject, timeout_ms=desk.timeout_ms) as tx:
-        if call.input["dry_run"]:
-            async with tx.undone():
-                return await _carry_out(tx, desk, case, call, items)
-        kept = await keys.earlier(tx, call)
-        if kept is not None:
-            return BulkResult(tuple(_from_json(each) for each in kept["items"]), replayed=True)
-        result = await _carry_out(tx, desk, case, call, items)
-        await keys.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
-        await audit.seal(tx)
-        return result
+        with frame.before_commit():
+            if call.input["dry_run"]:
+                async with tx.undone():
+                    return await _carry_out(tx, desk, case, call, items)
+            kept = await keys.earlier(tx, call)
+            if kept is not None:
+                return BulkResult(tuple(_from_json(each) for each in kept["items"]), replayed=True)
+            result = await _carry_out(tx, desk, case, call, items)
+            await keys.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
+            await audit.seal(tx)
+            return result
 
 
 async def _carry_out(tx: Transaction, desk: Desk, case: BulkCase, call: Call, items: Sequence[Input]) -> BulkResult:

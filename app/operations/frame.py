@@ -4,15 +4,15 @@ What a refusal wrote is rolled back to the savepoint; whether the refusal itself
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import time_ns
 from typing import TypeVar
 
 import asyncpg
 
 from app.db import audit, tables, writing
-from app.db.database import Transaction
+from app.db.database import Overloaded, Transaction
 from app.db.dossiers import Dossier
 from app.domain import ids
 from app.domain.mac_address import show_mac
@@ -20,6 +20,7 @@ from app.domain.refusals import MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
 from app.operations import keys
 from app.operations.applying import claims_of, writes_of
+from app.operations.constraints import constraints_named
 from app.operations.desk import Call, Change, Desk, Outcome, UseCase, Work
 
 T = TypeVar("T")
@@ -55,35 +56,58 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
 
 
 async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of an attempt that is made again after a deadlock or a serialisation failure, three times at most."""
-    for _ in range(MOST_TRIES - 1):
-        with suppress(asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
+    """The result of an attempt that is made again when PostgreSQL gave it up before its COMMIT, three times at most.
+
+    Raises Overloaded after the third.
+    """
+    for tries in range(1, MOST_TRIES + 1):
+        try:
             return await attempt()
-    return await attempt()
+        except _GivenUp as error:
+            if tries == MOST_TRIES:
+                raise Overloaded from error
+    raise AssertionError("the last try returns or raises")
+
+
+class _GivenUp(Exception):  # noqa: N818 - reads as what happened
+    """PostgreSQL gave a transaction up for the sake of others; nothing of it is left."""
+
+
+@contextmanager
+def before_commit() -> Iterator[None]:
+    """Everything that a transaction does before its COMMIT is sent; what goes wrong from then on is never repeated."""
+    try:
+        yield
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        raise _GivenUp from error
 
 
 async def _once(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
-    refusal: Refusal | None = None
-    outcome: Outcome | None = None
     async with desk.database.writing(desk.subject, timeout_ms=desk.timeout_ms) as tx:
-        kept = await keys.earlier(tx, call)
-        if kept is not None:
-            return Outcome(ids=kept, replayed=True)
-        works = await _locked(tx, desk, use_case, call)
-        try:
-            async with tx.savepoint():
-                outcome = await _carry_out(tx, desk, use_case, call, works)
-        except Refusal as error:
-            refusal = error
-            approving = use_case.mutation == APPROVE
-            entered = [each for each in works if is_entered(error, each.dossier, approving=approving)]
-            if entered:
-                await audit.open_entries(tx, [opening(desk, use_case.mutation, each, error) for each in entered])
-                await audit.seal(tx)
-    if refusal is not None:
-        raise refusal
-    assert outcome is not None  # noqa: S101 - either refused or done
-    return outcome
+        with before_commit():
+            done = await _attempt(tx, desk, use_case, call)
+    if isinstance(done, Refusal):
+        raise done
+    return done
+
+
+async def _attempt(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -> Outcome | Refusal:
+    """What was done, or why not; either is to be committed."""
+    kept = await keys.earlier(tx, call)
+    if kept is not None:
+        return Outcome(ids=kept, replayed=True)
+    works = await _locked(tx, desk, use_case, call)
+    try:
+        async with tx.savepoint():
+            with constraints_named(works[0]):
+                return await _carry_out(tx, desk, use_case, call, works)
+    except Refusal as refusal:
+        approving = use_case.mutation == APPROVE
+        entered = [each for each in works if is_entered(refusal, each.dossier, approving=approving)]
+        if entered:
+            await audit.open_entries(tx, [opening(desk, use_case.mutation, each, refusal) for each in entered])
+            await audit.seal(tx)
+        return refusal
 
 
 async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -> list[Work]:

@@ -1,0 +1,41 @@
+"""What the database refuses by a constraint, as a refusal: a rule that a decision could not see, told by its name.
+
+Behind the location's lock none of these is expected; they keep true what a writer beside the frame could break.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import asyncpg
+
+from app.domain.refusals import Conflict, OverrideScope, Refusal
+from app.operations.desk import Work
+
+
+@contextmanager
+def constraints_named(work: Work) -> Iterator[None]:
+    """Raise the refusal that a violated constraint stands for; one that only a bug of ours can violate passes."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as error:
+        known = _BY_NAME.get(error.constraint_name or "")
+        if known is None:
+            raise
+        raise known(work) from error
+
+
+def _moved_on(work: Work) -> Refusal:
+    return Conflict(current_revision=work.dossier.location.revision)
+
+
+def _override_open(_work: Work) -> Refusal:
+    return OverrideScope(sections=frozenset())
+
+
+_BY_NAME: Mapping[str, Callable[[Work], Refusal]] = {
+    "uq_approval_pending": _moved_on,
+    "uq_onboarding_session_open": _moved_on,
+    "uq_provisioning_payload_location_id_sequence": _moved_on,
+    "uq_receipt_payload_id": _moved_on,
+    "uq_override_open": _override_open,
+}
