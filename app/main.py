@@ -1,7 +1,7 @@
 """The composition root: from settings to an ASGI app. Routes, middleware and what lives as long as the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from time import time
@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import orjson
+from graphql import execute as reference_execute
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -25,6 +26,7 @@ from app.db.migrate import is_current
 from app.db.safety import check_app_role
 from app.domain.payload import VERSION as PAYLOAD_VERSION
 from app.domain.payload import json_schema
+from app.execution import BreadthFirst
 from app.execution.limits import DocumentLimits
 from app.execution.price import PriceRules
 from app.http.body import BodyLimits
@@ -33,10 +35,11 @@ from app.http.graphiql import graphiql_routes
 from app.http.graphql import Call, GraphQLEndpoint, TransportRefused
 from app.http.health import health_routes
 from app.http.request_id import RequestId
-from app.settings import SelfApproval, Settings
+from app.settings import Executor, SelfApproval, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
+from app.telemetry.tracing import NOTHING
 from graphql_schema.schema import schema
 from graphql_schema.service import Request, Service, Watch
 
@@ -113,6 +116,20 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
+def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
+    """The breadth-first executor, or graphql-core's as the reference; each with a span a resolved field."""
+    if settings.executor is Executor.REFERENCE:
+        telemetry.tracing.trace_root_fields(schema._schema)
+        return reference_execute
+    tracing = telemetry.tracing
+
+    def observed(path: tuple[str, ...], parent_type: str, field_name: str, count: int) -> Any:
+        span = tracing.field_observer(parent_type, field_name, path, count)
+        return None if span is NOTHING else span
+
+    return BreadthFirst(observer=observed, batches_in_turn=True).execute
+
+
 def _watch(telemetry: Telemetry) -> Watch:
     metrics = telemetry.metrics
     return Watch(
@@ -173,6 +190,7 @@ class Live:
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,
             self_approval_allowed=settings.self_approval is SelfApproval.ALLOW,
+            execute=_executor(settings, telemetry),
         )
 
     async def answer(self, call: Call) -> tuple[dict[str, Any], bool]:

@@ -48,7 +48,7 @@ class Settings(BaseSettings):
     workers: int = Field(1, ge=1, le=64)
     pool_size: int = Field(10, ge=1, le=200)
     self_approval: SelfApproval = SelfApproval.REFUSE
-    executor: Executor = Executor.REFERENCE
+    executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     graphiql: bool | None = None
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType, execute
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
+from graphql import execute as reference_execute
 
 from app.db import audit
 from app.db.database import Database, Observer, SuspendedUser, UnknownUser
@@ -89,6 +90,7 @@ class Service:
         prices: PriceRules,
         deadline_seconds: float,
         self_approval_allowed: bool,
+        execute: Callable[..., Any] = reference_execute,
         suggestions: bool = False,
     ) -> None:
         """With `suggestions`, errors name the schema's similar fields and values; for development."""
@@ -99,6 +101,7 @@ class Service:
         self._deadline_seconds = deadline_seconds
         self._timeout_ms = int(deadline_seconds * 1000)
         self._self_approval_allowed = self_approval_allowed
+        self._execute_document = execute
         self._suggestions = suggestions
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
@@ -151,7 +154,7 @@ class Service:
             if operation.type is OperationType.MUTATION:
                 await stack.aclose()
                 context.current = None
-            result = execute(
+            result = self._execute_document(
                 self._schema,
                 prepared.document,
                 context_value=context,

@@ -25,6 +25,7 @@ from app.domain.vocabulary import (
     Section,
     UserStatus,
 )
+from app.execution import by_class
 from graphql_schema.fields import column, computed
 from graphql_schema.problems import Issue
 from permissions.guards import can, guarded
@@ -41,6 +42,7 @@ class Node:
     id: strawberry.ID = column("Opaque and permanent; compared to the letter.")
 
     @classmethod
+    @by_class
     def is_type_of(cls, value: Any, _info: GraphQLResolveInfo[Any]) -> bool:
         """Whether a row is of this type."""
         return type(value) is ROW_OF_TYPE[cls.__name__]

@@ -27,7 +27,7 @@ class Can(BasePermission):
     """Lets a field be resolved when the viewer's role includes `action`."""
 
     action: ClassVar[Action]
-    depends_on_viewer_only: ClassVar[bool] = True
+    viewer_only: ClassVar[bool] = True
 
     def has_permission(self, source: Any, info: Info[Any, Any], **_arguments: Any) -> bool:  # noqa: ARG002 - the signature is Strawberry's
         """Ask the matrix."""
@@ -43,6 +43,8 @@ class CanViewTypeOfId(BasePermission):
 
     An id of no known type passes: it will be missing.
     """
+
+    viewer_only: ClassVar[bool] = True
 
     def has_permission(self, source: Any, info: Info[Any, Any], **arguments: Any) -> bool:  # noqa: ARG002 - the signature is Strawberry's
         """Ask the matrix about the type's audience."""

@@ -1,4 +1,7 @@
-"""Relations between types, one line each: `devices: list[Device] = many(tables.device.c.location_id, "...")`."""
+"""Relations between types, one line each: `devices: list[Device] = many(tables.device.c.location_id, "...")`.
+
+Each carries two resolvers through one loader: for all objects of a level at once, and for one object.
+"""
 
 from operator import attrgetter
 from typing import Any
@@ -7,6 +10,7 @@ import strawberry
 from sqlalchemy import Column, Table
 
 from app.db import tables
+from app.execution import BATCH_RESOLVER
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.context import Info
@@ -19,7 +23,11 @@ def many(column: Column[Any], description: str, *, key: str = "id", needs: Actio
     async def rows(root: strawberry.Parent[Any], info: Info) -> Any:
         return await info.context.reading.many(column).load(key_of(root))
 
-    return strawberry.field(resolver=rows, description=description, extensions=_guards(needs))
+    async def of_all(parents: list[Any], info: Info) -> list[Any]:
+        return await info.context.reading.many(column).each([key_of(parent) for parent in parents])
+
+    batch = {BATCH_RESOLVER: of_all}
+    return strawberry.field(resolver=rows, description=description, extensions=_guards(needs), metadata=batch)
 
 
 def one(column: Column[Any], description: str, *, key: str, needs: Action | None = None) -> Any:
@@ -30,7 +38,11 @@ def one(column: Column[Any], description: str, *, key: str, needs: Action | None
         wanted = key_of(root)
         return None if wanted is None else await info.context.reading.one(column).load(wanted)
 
-    return strawberry.field(resolver=row, description=description, extensions=_guards(needs))
+    async def of_all(parents: list[Any], info: Info) -> list[Any]:
+        return await info.context.reading.one(column).each([key_of(parent) for parent in parents])
+
+    batch = {BATCH_RESOLVER: of_all}
+    return strawberry.field(resolver=row, description=description, extensions=_guards(needs), metadata=batch)
 
 
 def part(description: str) -> Any:

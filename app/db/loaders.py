@@ -5,9 +5,9 @@ location are capped when they are written; a history that only grows (approvals,
 cut to its newest rows here, for each key apart.
 """
 
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 from aiodataloader import DataLoader
@@ -48,42 +48,54 @@ _KEYS = bindparam("keys", type_=ARRAY(Text))
 
 
 class OneLoader(DataLoader[str, Any]):
-    """Loads the row whose `column` has the key, or None."""
+    """Loads the row whose `column` has the key, or None: for many keys by `each`, for one at a time by `load`."""
 
     def __init__(self, column: Column[Any], fetch: Fetch) -> None:
         super().__init__()
         self._statement = one_statement(column)
-        self._key = column.key
+        self._key = attrgetter(column.key)
         self._fetch = fetch
+        self._found: dict[str, Any] = {}
+
+    async def each(self, keys: Sequence[str | None]) -> list[Any]:
+        """The row of each key, in one statement for those that were not asked for before; None has no row."""
+        found = self._found
+        missing = [key for key in dict.fromkeys(keys) if key is not None and key not in found]
+        if missing:
+            rows = await self._fetch(self._statement, missing)
+            found |= dict.fromkeys(missing)
+            found |= zip(map(self._key, rows), rows, strict=True)
+        return [None if key is None else found[key] for key in keys]
 
     async def batch_load_fn(self, keys: list[str]) -> list[Any]:
-        """One statement for all keys; the answers in the order of the keys."""
-        key = self._key
-        found = {getattr(row, key): row for row in await self._fetch(self._statement, keys)}
-        return [found.get(wanted) for wanted in keys]
+        """What was asked for one at a time."""
+        return await self.each(keys)
 
 
 class ManyLoader(DataLoader[str, list[Any]]):
-    """Loads the rows whose `column` has the key, in the table's defined order."""
+    """Loads the rows whose `column` has the key, in the table's defined order: by `each` or, one at a time, `load`."""
 
     def __init__(self, column: Column[Any], fetch: Fetch) -> None:
         super().__init__()
         self._statement = many_statement(column)
-        self._key = column.key
+        self._key = attrgetter(column.key)
         self._fetch = fetch
+        self._found: dict[str, list[Any]] = {}
+
+    async def each(self, keys: Sequence[str]) -> list[list[Any]]:
+        """The rows of each key, in one statement for those that were not asked for before."""
+        found, key_of = self._found, self._key
+        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        if missing:
+            rows = await self._fetch(self._statement, missing)
+            found |= {key: [] for key in missing}
+            for row in rows:
+                found[key_of(row)].append(row)
+        return [found[key] for key in keys]
 
     async def batch_load_fn(self, keys: list[str]) -> list[list[Any]]:
-        """One statement for all keys; the answers in the order of the keys."""
-        found = grouped(await self._fetch(self._statement, keys), self._key)
-        return [found.get(wanted, []) for wanted in keys]
-
-
-def grouped(rows: Iterable[Any], key: str) -> dict[str, list[Any]]:
-    """Rows by the value of one of their fields, each group in the order of arrival."""
-    groups: defaultdict[str, list[Any]] = defaultdict(list)
-    for row in rows:
-        groups[getattr(row, key)].append(row)
-    return groups
+        """What was asked for one at a time."""
+        return await self.each(keys)
 
 
 @cache

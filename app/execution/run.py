@@ -121,9 +121,17 @@ def _resolve(run: Run, place: Place, observed: AbstractContextManager[Any] | Non
     """Get the values of one field for a level and complete them."""
     source = place.field.source
     assert source is not None  # noqa: S101  a column has a source
+    raised: Exception | None = None
     try:
         with nullcontext() if observed is None else observed:
-            values = yield from source(run, place)
-    except Exception as error:  # noqa: BLE001  the error of every parent
-        values = [error] * len(place.level.objects)
-    place.level.columns[place.field] = yield from complete(run, place, place.field.type, values)
+            try:
+                values = yield from source(run, place)
+            except Exception as error:  # noqa: BLE001  the error of every parent
+                raised, values = error, [error] * len(place.level.objects)
+            # Under observation too: here the awaitables of ordinary resolvers are awaited.
+            place.level.columns[place.field] = yield from complete(run, place, place.field.type, values)
+            if raised is not None:
+                raise raised  # noqa: TRY301  for the observer to see
+    except Exception as error:
+        if error is not raised:
+            raise

@@ -1,4 +1,4 @@
-"""What the audit trail counts beside writes: fields that a role was refused, forged identity headers, suspended users."""
+"""What the audit trail counts beside writes: fields that a role was refused, and forged identity headers."""
 
 from datetime import timedelta
 
@@ -17,7 +17,8 @@ async def settled(client: Client) -> None:
     connection = await asyncpg.connect(client.database.owner_url)
     try:
         await connection.execute("SET ROLE turnup_definer")
-        await connection.execute("UPDATE turnup.audit_incident SET minute = minute - $1::interval", timedelta(minutes=2))
+        earlier = "UPDATE turnup.audit_incident SET minute = minute - $1::interval"
+        await connection.execute(earlier, timedelta(minutes=2))
     finally:
         await connection.close()
     database = await Database.open(client.database.app_url, size=1)

@@ -46,7 +46,7 @@ def tree(spans: InMemorySpanExporter) -> list[tuple[str, str | None]]:
     return [(span.name, names.get(span.parent.span_id) if span.parent else None) for span in found]
 
 
-async def test_a_query_is_traced_by_root_resolver_loader_batch_and_statement(
+async def test_a_query_is_traced_by_resolved_field_loader_batch_and_statement(
     traced: Client, spans: InMemorySpanExporter
 ) -> None:
     (await traced.ask(QUERY, LEAD)).data  # noqa: B018 - fails on errors
@@ -55,9 +55,11 @@ async def test_a_query_is_traced_by_root_resolver_loader_batch_and_statement(
         ("sql page location", "resolve Query.locations"),
         ("resolve Query.locations", "graphql query Devices"),
         ("sql many device by location_id", "load many device by location_id"),
-        ("load many device by location_id", "graphql query Devices"),
+        ("load many device by location_id", "resolve Location.devices"),
+        ("resolve Location.devices", "graphql query Devices"),
         ("sql one extension by device_id", "load one extension by device_id"),
-        ("load one extension by device_id", "graphql query Devices"),
+        ("load one extension by device_id", "resolve Device.extension"),
+        ("resolve Device.extension", "graphql query Devices"),
         ("graphql query Devices", "POST /graphql"),
         ("POST /graphql", None),
     ]

@@ -123,7 +123,8 @@ async def test_a_refused_field_is_never_read_and_its_siblings_are(wire: Wire) ->
             ]
         },
     }
-    assert (answer.codes, tables_of(seen), len(seen)) == (["FORBIDDEN"] * 11, ["location"], 4)
+    read = [each for each in seen if "audit_count" not in each]
+    assert (answer.codes, tables_of(read), len(read)) == (["FORBIDDEN"] * 11, ["location"], 4)
 
 
 @pytest.mark.parametrize(
