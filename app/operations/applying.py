@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Table
@@ -76,6 +76,21 @@ def writes_of(work: Work, change: Change) -> Iterator[Write]:
     yield Update(tables.location, {"id": work.dossier.location.id}, place)
 
 
+def brings_addresses(work: Work, change: Change) -> bool:
+    """Whether an edit brings hardware addresses in, which others may hold."""
+    return change.content is not None and bool(_addresses(change.content) - _addresses(work.content))
+
+
+def sections_of_claimed(work: Work, content: LocationContent, claimed: Mapping[str, str | None]) -> Iterator[Write]:
+    """Which sections are incomplete after all, now that it is known which of the new addresses others hold."""
+    supposed = completeness(readiness(content, work.outside))
+    now = completeness(readiness(content, replace(work.outside, claimed_elsewhere=claimed)))
+    for section in Section:
+        if supposed[section] != now[section]:
+            key = {"location_id": content.location_id, "section": section}
+            yield Update(tables.section, key, {"complete": now[section]})
+
+
 def claims_of(work: Work, change: Change) -> Claims:
     """What brings the claims in line with the content and the status that the change leads to.
 
@@ -87,9 +102,13 @@ def claims_of(work: Work, change: Change) -> Claims:
     status = change.move.to if change.move else work.status
     content = change.content or work.content
     holds = holds_macs(status, has_live_payload=Fact.ACKNOWLEDGED_BEFORE in work.facts)
-    wanted = frozenset(each.mac_address for each in content.devices if holds and each.mac_address is not None)
+    wanted = _addresses(content) if holds else frozenset()
     held = frozenset(work.dossier.claims)
     return Claims(take=wanted - held, release=held - wanted)
+
+
+def _addresses(content: LocationContent) -> frozenset[str]:
+    return frozenset(each.mac_address for each in content.devices if each.mac_address is not None)
 
 
 def _content(work: Work, content: LocationContent, touched: set[Section]) -> Iterator[Write]:

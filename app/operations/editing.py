@@ -1,6 +1,7 @@
 """What every content edit shares: the lock, the first edit that starts a session, values as they are kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -137,6 +138,18 @@ def identifier(value: str, name: str, path: Path) -> str:
     if not ids.is_well_formed(value):
         raise InvalidInput(field=name, rule="it is not an id", path=(*path, name))
     return value
+
+
+def check_known(wanted: str | None, known: AbstractSet[str], path: Path) -> None:
+    """Raises NotFound for an id in a list that no row of the location has."""
+    if wanted is not None and wanted not in known:
+        raise NotFound(path=path)
+
+
+def check_once(field: str, values: Sequence[str], path: Path) -> None:
+    """Raises InvalidInput when a list names something twice."""
+    if len(set(values)) < len(values):
+        raise InvalidInput(field=field, rule="each may be named once", path=path)
 
 
 def country_of(work: Work) -> str | None:

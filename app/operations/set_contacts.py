@@ -8,7 +8,7 @@ from app.domain.content import Contact
 from app.domain.limits import check_cap
 from app.domain.vocabulary import Section
 from app.operations.desk import Change, Input, UseCase, Work
-from app.operations.editing import contact_fields, country_of, edited, found, permitted
+from app.operations.editing import check_known, check_once, contact_fields, country_of, edited, permitted
 
 
 def decide(work: Work, given: Input) -> Change:
@@ -17,14 +17,16 @@ def decide(work: Work, given: Input) -> Change:
     work.check_section_revision(Section.CONTACTS, given["expected_revision"])
     check_cap("contacts", given["contacts"], path=("contacts",))
     contacts = tuple(_contact(work, each, place) for place, each in enumerate(given["contacts"]))
+    check_once("id", [each.id for each in contacts], path=("contacts",))
     return edited(work, Section.CONTACTS, override_id, replace(work.content, contacts=contacts))
 
 
 def _contact(work: Work, given: Mapping[str, Any], place: int) -> Contact:
+    path = ("contacts", str(place))
     known = given.get("id")
-    row_id = work.new_id("Contact") if known is None else found(work.content.contacts, known).id
-    fields = contact_fields(given, country_of(work), ("contacts", str(place)))
-    return Contact(id=row_id, position=place, **fields)
+    check_known(known, {each.id for each in work.content.contacts}, (*path, "id"))
+    fields = contact_fields(given, country_of(work), path)
+    return Contact(id=known or work.new_id("Contact"), position=place, **fields)
 
 
 SET_CONTACTS = UseCase(mutation="setContacts", decide=decide)

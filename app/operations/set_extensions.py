@@ -1,18 +1,16 @@
 """Replace a location's list of extensions."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from app.domain.content import Extension
 from app.domain.limits import check_cap
-from app.domain.refusals import InvalidInput, NotFound
 from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Section
 from app.operations.desk import Change, Input, UseCase, Work
-from app.operations.editing import edited, permitted
+from app.operations.editing import check_known, check_once, edited, permitted
 
 
 def decide(work: Work, given: Input) -> Change:
@@ -21,8 +19,9 @@ def decide(work: Work, given: Input) -> Change:
     work.check_section_revision(Section.EXTENSIONS, given["expected_revision"])
     check_cap("extensions", given["extensions"], path=("extensions",))
     extensions = tuple(_extension(work, each, place) for place, each in enumerate(given["extensions"]))
-    _check_once("id", [each.id for each in extensions])
-    _check_once("deviceId", [each.device_id for each in extensions if each.device_id is not None])
+    check_once("id", [each.id for each in extensions], path=("extensions",))
+    rung = [each.device_id for each in extensions if each.device_id is not None]
+    check_once("deviceId", rung, path=("extensions",))
     return edited(work, Section.EXTENSIONS, override_id, replace(work.content, extensions=extensions))
 
 
@@ -30,9 +29,9 @@ def _extension(work: Work, given: Mapping[str, Any], place: int) -> Extension:
     path = ("extensions", str(place))
     content = work.content
     known = given.get("id")
-    _check_known(known, {each.id for each in content.extensions}, (*path, "id"))
-    _check_known(given.get("person_id"), {each.id for each in content.people}, (*path, "personId"))
-    _check_known(given.get("device_id"), {each.id for each in content.devices}, (*path, "deviceId"))
+    check_known(known, {each.id for each in content.extensions}, (*path, "id"))
+    check_known(given.get("person_id"), {each.id for each in content.people}, (*path, "personId"))
+    check_known(given.get("device_id"), {each.id for each in content.devices}, (*path, "deviceId"))
     return Extension(
         id=known or work.new_id("Extension"),
         number=given_text("extension.number", given["number"], path=(*path, "number")),
@@ -40,16 +39,6 @@ def _extension(work: Work, given: Mapping[str, Any], place: int) -> Extension:
         person_id=given.get("person_id"),
         device_id=given.get("device_id"),
     )
-
-
-def _check_known(wanted: str | None, known: set[str], path: tuple[str, ...]) -> None:
-    if wanted is not None and wanted not in known:
-        raise NotFound(path=path)
-
-
-def _check_once(field: str, values: list[str]) -> None:
-    if any(count > 1 for count in Counter(values).values()):
-        raise InvalidInput(field=field, rule="each may be named once", path=("extensions",))
 
 
 SET_EXTENSIONS = UseCase(mutation="setExtensions", decide=decide)

@@ -327,6 +327,12 @@ class House:
             "UPDATE turnup.override SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1", override
         )
 
+    async def retire(self, location: Rollout) -> None:
+        """Cancel a location from outside, so that its hardware addresses are free for the next test."""
+        async with self.connection.transaction():
+            await self.connection.execute("UPDATE turnup.location SET status = 'CANCELLED' WHERE id = $1", location.id)
+            await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
+
     async def standing(self, location: str) -> Standing:
         """What the database holds of a location now."""
         record = await self.connection.fetchrow(_STANDING, location)

@@ -1,0 +1,192 @@
+"""What readiness shows beforehand is what submitting, approving and generating then say."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from builders_db import fresh
+from domain.builders import a_location as in_good_order
+from domain.defects import CHANGES, a_location_with_every_defect
+
+from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
+from app.domain.vocabulary import Gate, LocationStatus
+
+from .house import House, Rollout, Sent, a_key, a_mac
+
+S = LocationStatus
+FACTS = "code severity path message blocks"
+NAMES = sorted(CHANGES)
+ORDINARY_MAC = "805ec0010101"
+
+
+def as_another(content: LocationContent, location: str, account: str) -> LocationContent:
+    """The same content as another location, under ids and with an address of its own."""
+
+    def renamed(identifier: str | None) -> str | None:
+        return None if identifier is None else f"{identifier}-{location}"
+
+    def led(target: Target | None) -> Target | None:
+        return None if target is None else replace(target, extension_id=renamed(target.extension_id))
+
+    def routed(flow: CallFlow) -> CallFlow:
+        return replace(
+            flow,
+            timeout_target=led(flow.timeout_target),
+            invalid_target=led(flow.invalid_target),
+            options=tuple(
+                CallFlowOption(digit=each.digit, target=led(each.target) or each.target) for each in flow.options
+            ),
+            direct_targets=tuple(f"{each}-{location}" for each in flow.direct_targets),
+        )
+
+    mac = a_mac()
+    there = {each.id for each in (*content.devices, *content.people)}
+    return replace(
+        content,
+        location_id=location,
+        account_id=account,
+        contacts=tuple(
+            replace(each, id=f"{each.id}-{location}", position=place) for place, each in enumerate(content.contacts)
+        ),
+        devices=tuple(
+            replace(
+                each,
+                id=f"{each.id}-{location}",
+                mac_address=mac if each.mac_address == ORDINARY_MAC else each.mac_address,
+            )
+            for each in content.devices
+        ),
+        people=tuple(replace(each, id=f"{each.id}-{location}") for each in content.people),
+        extensions=tuple(
+            replace(
+                each,
+                id=f"{each.id}-{location}",
+                person_id=renamed(each.person_id) if each.person_id in there else None,
+                device_id=renamed(each.device_id) if each.device_id in there else None,
+            )
+            for each in content.extensions
+        ),
+        call_flow=None if content.call_flow is None else routed(content.call_flow),
+    )
+
+
+async def with_content(house: House, status: LocationStatus, content: LocationContent) -> Rollout:
+    name = fresh("location")
+    own = as_another(content, name, house.account)
+    return await house.a_location(status, content=own, name=name, payload=False)
+
+
+async def previewed(house: House, who: str, location: Rollout) -> list[dict[str, Any]]:
+    """Both previews, which have to be one."""
+    query = f"""{{ readiness(locationId: "{location.id}") {{ {FACTS} }}
+                   location(id: "{location.id}") {{ readiness {{ {FACTS} }} }} }}"""
+    data = (await house.client.ask(query, who)).data
+    assert data["readiness"] == data["location"]["readiness"]
+    found: list[dict[str, Any]] = data["readiness"]
+    return found
+
+
+def must_agree(sent: Sent, preview: list[dict[str, Any]], gate: Gate) -> None:
+    """Done exactly when nothing blocks the gate; refused with every issue that the preview shows."""
+    if any(gate in issue["blocks"] for issue in preview):
+        assert sent.outcome == "NOT_READY"
+        assert sent.problem["issues"] == preview
+    else:
+        assert (sent.outcome, sent.problem) == ("DONE", {})
+
+
+async def try_every_gate(house: House, content: LocationContent) -> None:
+    draft = await with_content(house, S.IN_PROGRESS, content)
+    preview = await previewed(house, house.customer, draft)
+    sent = await house.send(house.customer, "submitOnboarding", locationId=draft.id)
+    must_agree(sent, preview, Gate.SUBMIT)
+    await house.retire(draft)
+    pending = await with_content(house, S.PENDING_APPROVAL, content)
+    preview = await previewed(house, house.lead, pending)
+    sent = await house.send(house.lead, "approve", locationId=pending.id, expectedDigest=pending.digest)
+    must_agree(sent, preview, Gate.APPROVE)
+    await house.retire(pending)
+    approved = await with_content(house, S.APPROVED, content)
+    preview = await previewed(house, house.lead, approved)
+    sent = await house.send(house.lead, "generatePayload", locationId=approved.id, idempotencyKey=a_key())
+    must_agree(sent, preview, Gate.PROVISION)
+    await house.retire(approved)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_location_with_one_defect_passes_exactly_the_gates_that_the_defect_does_not_block(
+    house: House, name: str
+) -> None:
+    await try_every_gate(house, in_good_order(**CHANGES[name]))
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_location_with_several_defects_passes_exactly_the_gates_that_none_of_them_blocks(
+    house: House, seed: int
+) -> None:
+    chosen = random.Random(seed).sample(NAMES, 1 + seed % 4)
+    await try_every_gate(house, in_good_order(**{k: v for name in chosen for k, v in CHANGES[name].items()}))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 500))
+async def test_any_mixture_of_defects_passes_exactly_the_gates_that_none_of_them_blocks(
+    house: House, seed: int
+) -> None:
+    chosen = random.Random(seed).sample(NAMES, 1 + seed % 6)
+    await try_every_gate(house, in_good_order(**{k: v for name in chosen for k, v in CHANGES[name].items()}))
+
+
+async def test_submitting_the_worst_location_tells_every_defect_at_once(house: House) -> None:
+    location = await with_content(house, S.IN_PROGRESS, a_location_with_every_defect())
+    preview = await previewed(house, house.customer, location)
+    sent = await house.send(house.customer, "submitOnboarding", locationId=location.id)
+    assert sent.problem["issues"] == preview
+    assert len({issue["code"] for issue in preview}) >= 25
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "lead",
+        pytest.param(
+            "customer",
+            marks=pytest.mark.xfail(
+                strict=True, reason="the policy of receipts hides a rejection's reasons from the customer's readiness"
+            ),
+        ),
+    ],
+)
+async def test_a_partners_reasons_are_read_until_the_content_moves(house: House, reader: str) -> None:
+    who = getattr(house, reader)
+    location = await house.a_location(S.PROVISIONING)
+    path = f"/devices/{location.device}/model"
+    reasons = [{"path": path, "code": "UNKNOWN_MODEL", "message": "We do not stock it."}]
+    answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
+    assert (await house.send(house.partner, "rejectPayload", **answer)).outcome == "DONE"
+    told = [(each["code"], each["path"], each["blocks"]) for each in await previewed(house, who, location)]
+    assert ("REJECTED_BY_PARTNER", path, []) in told
+    await house.send(house.lead, "unblock", locationId=location.id)
+    await house.send(house.customer, "editDevice", deviceId=location.device, expectedRevision=1, model="T54W")
+    assert "REJECTED_BY_PARTNER" not in {each["code"] for each in await previewed(house, who, location)}
+
+
+async def test_a_section_is_complete_exactly_when_nothing_in_it_blocks_submission(house: House) -> None:
+    taken = await house.a_location(S.APPROVED, account=house.away)
+    draft = await house.a_location(S.IN_PROGRESS)
+    states = f'{{ location(id: "{draft.id}") {{ sections {{ section complete }} readiness {{ path blocks }} }} }}'
+
+    async def complete() -> dict[str, bool]:
+        seen = (await house.client.ask(states, house.customer)).data["location"]
+        blocked = {each["path"].split("/")[1] for each in seen["readiness"] if "SUBMIT" in each["blocks"]}
+        found = {each["section"]: each["complete"] for each in seen["sections"]}
+        assert found["DEVICES"] == ("devices" not in blocked)
+        return found
+
+    assert all((await complete()).values())
+    edit = {"deviceId": draft.device}
+    await house.send(house.customer, "editDevice", **edit, expectedRevision=1, macAddress=taken.mac)
+    assert not (await complete())["DEVICES"]
+    await house.send(house.customer, "editDevice", **edit, expectedRevision=2, macAddress=a_mac())
+    assert all((await complete()).values())
