@@ -29,6 +29,7 @@ CALLABLE = {
     "audit_settle",
     "audit_is_system",  # tells about the caller alone; the triggers' conditions ask it
     "claimed_elsewhere",
+    "forget_old_keys",
 }
 
 # Three houses: two locations of one account, one of another. Who signs in sees the rows of which.
