@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 from strawberry import ID, Maybe
 
-from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand, LocationStatus, Section
+from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand, LocationStatus, Role, Section
 from app.operations.bulk import BulkPolicy
 from graphql_schema.fields import column, optional
 
@@ -323,3 +323,78 @@ class BulkGeneratePayloadsInput:
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()
+
+
+@strawberry.input(description="A new account.")
+class CreateAccountInput:
+    name: str = column("The name, 1 to 120 characters.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="An account's new name.")
+class UpdateAccountInput:
+    account_id: ID = column("The account.")
+    expected_revision: int = column(f"Of the account. {EXPECTED}")
+    name: str = column("The name, 1 to 120 characters.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="A new location.")
+class CreateLocationInput:
+    account_id: ID = column("The account it belongs to.")
+    name: str = column("The name, 1 to 120 characters.")
+    address: AddressInput | None = optional("As much of the address as is known.")
+    timezone: str | None = optional("IANA time zone, such as America/New_York.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="A new user.")
+class CreateUserInput:
+    name: str = column("The name as others see it, 1 to 120 characters.")
+    email: str = column("The address; no two users share one.")
+    role: Role = column("What kind of principal the user is.")
+    account_id: ID | None = optional("The account that a customer works for; null for everybody else.")
+    subject: str | None = optional("The `sub` of the user's tokens; the email when left out.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="What to change of a user.")
+class EditUserInput:
+    user_id: ID = column("The user.")
+    expected_revision: int = column(f"Of the user. {EXPECTED}")
+    name: Maybe[str] = column("The name as others see it.")
+    email: Maybe[str] = column("The address.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="Names a user.")
+class UserInput:
+    user_id: ID = column("The user.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="What is granted of one account.")
+class GrantInput:
+    account_id: ID = column("The account; for a customer the own one.")
+    location_ids: list[ID] | None = optional("The locations, at most 1,000; null for all of them. For customers only.")
+
+
+@strawberry.input(description="Everything that is granted to a user.")
+class SetGrantsInput:
+    user_id: ID = column("The user.")
+    expected_revision: int = column(f"Of the user. {EXPECTED}")
+    grants: list[GrantInput] = column("One for each account, at most 100; empty to withdraw everything.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="A model of the device catalogue.")
+class DeviceModelInput:
+    brand: DeviceBrand = column("The maker.")
+    model: str = column("The model's name, as devices give it, 1 to 60 characters.")
+    lines: int = column("How many lines (SIP accounts) it can hold, 1 to 100.")
+
+
+@strawberry.input(description="The whole device catalogue.")
+class SetDeviceModelsInput:
+    models: list[DeviceModelInput] = column("At most 500, each once.")
+    idempotency_key: str | None = key()

@@ -6,7 +6,16 @@ from app.db import tables
 from app.operations.bulk import BulkOutcome
 from graphql_schema.fields import column
 from graphql_schema.problems import Problem
-from graphql_schema.types import Approval, Device, Location, Override, Person, ProvisioningPayload
+from graphql_schema.types import (
+    Account,
+    Approval,
+    Device,
+    Location,
+    Override,
+    Person,
+    ProvisioningPayload,
+    User,
+)
 from resolvers.relations import named, one
 
 
@@ -81,3 +90,23 @@ class BulkPayload:
     dry_run: bool = column("Whether it only told what would be done.")
     replayed: bool = column("Whether an earlier call with the same idempotency key had done it.")
     problems: list[Problem] = column("Why the call as a whole was refused; empty otherwise.")
+
+
+@strawberry.type(description="What a mutation of an account came to.")
+class AccountPayload:
+    account: Account | None = named(tables.account, "The account after the change; null when refused.")
+    replayed: bool = column("Whether an earlier call with the same idempotency key had done it.")
+    problems: list[Problem] = column("Why it was refused; empty when it was done.")
+
+
+@strawberry.type(description="What a mutation of a user came to.")
+class UserPayload:
+    user: User | None = named(tables.user, "The user after the change; null when refused.")
+    replayed: bool = column("Whether an earlier call with the same idempotency key had done it.")
+    problems: list[Problem] = column("Why it was refused; empty when it was done.")
+
+
+@strawberry.type(description="What a change of the device catalogue came to; `deviceModels` lists it.")
+class CataloguePayload:
+    replayed: bool = column("Whether an earlier call with the same idempotency key had done it.")
+    problems: list[Problem] = column("Why it was refused; empty when it was done.")

@@ -14,6 +14,9 @@ from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
+from app.operations.manage_accounts import CREATE_ACCOUNT, CREATE_LOCATION, UPDATE_ACCOUNT
+from app.operations.manage_catalogue import SET_DEVICE_MODELS
+from app.operations.manage_users import CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.moves import BLOCK, CANCEL, REOPEN, UNBLOCK, WITHDRAW_SUBMISSION
 from app.operations.open_override import OPEN_OVERRIDE
@@ -33,19 +36,22 @@ from app.operations.update_location import UPDATE_LOCATION
 from graphql_schema import mutation_inputs as inputs
 from graphql_schema.fields import argument
 from graphql_schema.mutation_payloads import (
+    AccountPayload,
     ApprovalPayload,
     BulkPayload,
+    CataloguePayload,
     DevicePayload,
     LeadProvisioningPayload,
     LocationPayload,
     OverridePayload,
     PersonPayload,
     ProvisioningPayloadPayload,
+    UserPayload,
 )
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.context import Info
-from resolvers.mutations import run, run_bulk
+from resolvers.mutations import run, run_administration, run_bulk
 
 INPUT = argument("What to do, and to what.")
 
@@ -328,3 +334,74 @@ class Mutation:
         self, info: Info, input: Annotated[inputs.BulkGeneratePayloadsInput, INPUT]
     ) -> BulkPayload | None:
         return await run_bulk(info, BULK_GENERATE_PAYLOADS, input)
+
+    @strawberry.mutation(
+        description="Add an account. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def create_account(
+        self, info: Info, input: Annotated[inputs.CreateAccountInput, INPUT]
+    ) -> AccountPayload | None:
+        return await run_administration(info, CREATE_ACCOUNT, input)
+
+    @strawberry.mutation(
+        description="Rename an account. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def update_account(
+        self, info: Info, input: Annotated[inputs.UpdateAccountInput, INPUT]
+    ) -> AccountPayload | None:
+        return await run_administration(info, UPDATE_ACCOUNT, input)
+
+    @strawberry.mutation(
+        description="Add a location to an account, NOT_STARTED. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def create_location(
+        self, info: Info, input: Annotated[inputs.CreateLocationInput, INPUT]
+    ) -> LocationPayload | None:
+        return await run_administration(info, CREATE_LOCATION, input)
+
+    @strawberry.mutation(
+        description="Add a user, to whom nothing is granted yet. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def create_user(self, info: Info, input: Annotated[inputs.CreateUserInput, INPUT]) -> UserPayload | None:
+        return await run_administration(info, CREATE_USER, input)
+
+    @strawberry.mutation(
+        description="Change a user's name or email. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def edit_user(self, info: Info, input: Annotated[inputs.EditUserInput, INPUT]) -> UserPayload | None:
+        return await run_administration(info, EDIT_USER, input)
+
+    @strawberry.mutation(
+        description="Replace what is granted to a user; it counts from the next request on. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def set_grants(self, info: Info, input: Annotated[inputs.SetGrantsInput, INPUT]) -> UserPayload | None:
+        return await run_administration(info, SET_GRANTS, input)
+
+    @strawberry.mutation(
+        description="Refuse a user from the next request on, even with a valid token. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def suspend_user(self, info: Info, input: Annotated[inputs.UserInput, INPUT]) -> UserPayload | None:
+        return await run_administration(info, SUSPEND_USER, input)
+
+    @strawberry.mutation(
+        description="Let a suspended user act again. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def reinstate_user(self, info: Info, input: Annotated[inputs.UserInput, INPUT]) -> UserPayload | None:
+        return await run_administration(info, REINSTATE_USER, input)
+
+    @strawberry.mutation(
+        description="Replace the device catalogue. Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    async def set_device_models(
+        self, info: Info, input: Annotated[inputs.SetDeviceModelsInput, INPUT]
+    ) -> CataloguePayload | None:
+        return await run_administration(info, SET_DEVICE_MODELS, input)

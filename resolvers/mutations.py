@@ -1,17 +1,19 @@
 """From a mutation to a use case, and from its outcome, or its refusal, to the payload that the client selected from."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import Any
 
 from strawberry import Some
 from strawberry.types.base import StrawberryMaybe, get_object_definition
 
 from app.domain.refusals import Refusal
+from app.operations.administration import AdminCase, administer
 from app.operations.bulk import BulkCase, BulkOutcome, ItemResult, perform_bulk
-from app.operations.desk import Call, UseCase
+from app.operations.desk import Call, Outcome, UseCase
 from app.operations.frame import perform
 from resolvers.context import Info
 
@@ -40,10 +42,19 @@ class Result:
 
 async def run(info: Info, use_case: UseCase, given: Any) -> Any:
     """Perform a use case; what the payload's selection reads afterwards is a fresh snapshot."""
+    return await _answered(info, use_case.mutation, given, partial(perform, info.context.desk, use_case))
+
+
+async def run_administration(info: Info, case: AdminCase, given: Any) -> Any:
+    """Perform an administrative use case, as `run`."""
+    return await _answered(info, case.mutation, given, partial(administer, info.context.desk, case))
+
+
+async def _answered(info: Info, mutation: str, given: Any, act: Callable[[Call], Awaitable[Outcome]]) -> Result:
     values = plain(given)
-    call = Call(mutation=use_case.mutation, input=values, idempotency_key=values.pop(KEY, None))
+    call = Call(mutation=mutation, input=values, idempotency_key=values.pop(KEY, None))
     try:
-        outcome = await perform(info.context.desk, use_case, call)
+        outcome = await act(call)
     except Refusal as refusal:
         return Result(problems=(Refused(refusal),))
     await info.context.renew_reading()

@@ -6,14 +6,16 @@ Every statement is composed of names from app.db.tables; values travel as parame
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select
+from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
 
 from app.db import tables
 from app.db.database import Transaction
 from app.db.dossiers import DOSSIERS, Dossier
+from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_values, shape_of, within
 from app.db.statements import Statement, compiled
 
@@ -58,6 +60,24 @@ async def location_of(tx: Transaction, table: Table, identifier: str) -> str | N
     values = scope_values(scope)
     found: str | None = await tx.fetch_one(_location_of(table, shape_of(scope)), id=identifier, **values)
     return found
+
+
+async def locked_row(tx: Transaction, table: Table, row_id: str) -> Any | None:
+    """The row in scope with this id, locked until the end, or None when it is out of reach."""
+    scope = tx.viewer.scope
+    return await tx.fetch_one(_locked_row(table, shape_of(scope)), id=row_id, **scope_values(scope))
+
+
+async def catalogue(tx: Transaction) -> list[Any]:
+    """Every device model; one who writes the catalogue waits for the other."""
+    await tx.fetch(_LOCK_CATALOGUE)
+    return await tx.fetch(_CATALOGUE)
+
+
+async def clock(tx: Transaction) -> datetime:
+    """The database's clock at this moment."""
+    (now,) = await tx.fetch(_CLOCK)
+    return cast(datetime, now)
 
 
 async def dossiers_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str, Dossier]:
@@ -151,6 +171,24 @@ _EDITORS = Statement(
     ("ids", "edits", "marks"),
     _pair,
 )
+
+
+_LOCK_CATALOGUE = Statement(
+    "lock catalogue", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.device_model', 0))", (), str
+)
+_CATALOGUE = compiled(
+    "catalogue",
+    select(*columns_of(tables.device_model)).order_by(tables.device_model.c.id),
+    ROW_OF_TABLE[tables.device_model],
+)
+_CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
+
+
+@lru_cache(maxsize=64)
+def _locked_row(table: Table, shape: Shape) -> Statement:
+    inside = true() if table is tables.user else within(shape, table)
+    statement = select(*columns_of(table)).where(table.c.id == bindparam("id", type_=table.c.id.type), inside)
+    return compiled(f"lock {table.name}", statement.with_for_update(), ROW_OF_TABLE[table])
 
 
 @lru_cache(maxsize=16)

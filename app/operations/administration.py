@@ -1,0 +1,108 @@
+"""The frame of administration: what leads change outside any one location, entered and committed like every write."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+from sqlalchemy import Table
+
+from app.db import audit, writing
+from app.db.database import Transaction
+from app.domain.refusals import Conflict, InvalidInput, NotFound, Refusal
+from app.domain.viewer import Viewer
+from app.operations import keys
+from app.operations.desk import Call, Desk, Input, Outcome
+from app.operations.frame import before_commit, new_id, retried
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """What an administrative decision is given: who decides, when, and rows to look at, locked as they are read."""
+
+    viewer: Viewer
+    now: datetime
+    transaction: Transaction
+    new_id: Callable[[str], str] = new_id
+
+    async def found(self, table: Table, row_id: str) -> Any:
+        """The row with this id, locked; raises NotFound."""
+        row = await writing.locked_row(self.transaction, table, row_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def at_revision(self, table: Table, row_id: str, expected: int) -> Any:
+        """As `found`; raises Conflict when the row has changed since it was read."""
+        row = await self.found(table, row_id)
+        if row.revision != expected:
+            raise Conflict(current_revision=row.revision, path=("expectedRevision",))
+        return row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to write, on which audit chain, and the ids of the objects concerned."""
+
+    writes: tuple[writing.Write, ...] = ()
+    chain: str = audit.SYSTEM
+    location_id: str | None = None
+    reason: str | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminCase:
+    """One administrative mutation: its name and its decision."""
+
+    mutation: str
+    decide: Callable[[Office, Input], Awaitable[Decision]]
+
+
+async def administer(desk: Desk, case: AdminCase, call: Call) -> Outcome:
+    """Run one administrative use case in a transaction of its own. Raises what it refuses."""
+    try:
+        outcome = await retried(lambda: _once(desk, case, call))
+    except Refusal as refusal:
+        desk.performed(case.mutation, refusal.code)
+        raise
+    desk.performed(case.mutation, "REPLAYED" if outcome.replayed else "APPLIED")
+    return outcome
+
+
+async def _once(desk: Desk, case: AdminCase, call: Call) -> Outcome:
+    async with desk.database.writing(desk.subject, timeout_ms=desk.timeout_ms) as tx:
+        with before_commit():
+            kept = await keys.earlier(tx, call)
+            if kept is not None:
+                return Outcome(ids=kept, replayed=True)
+            decision = await case.decide(Office(tx.viewer, await writing.clock(tx), tx), call.input)
+            if decision.writes:
+                await _carry_out(tx, desk, case, decision)
+            await keys.keep(tx, call, decision.ids)
+            return Outcome(ids=decision.ids)
+
+
+async def _carry_out(tx: Transaction, desk: Desk, case: AdminCase, decision: Decision) -> None:
+    await audit.open_entry(
+        tx,
+        entry_id=new_id("AuditEntry"),
+        chain=decision.chain,
+        action=case.mutation,
+        location_id=decision.location_id,
+        request_id=desk.request_id,
+        reason=decision.reason,
+    )
+    try:
+        await writing.write(tx, decision.writes)
+    except asyncpg.UniqueViolationError as error:
+        taken = _TAKEN.get(error.constraint_name or "")
+        if taken is None:
+            raise
+        raise InvalidInput(field=taken, rule="it is taken", path=(taken,)) from error
+    await audit.seal(tx)
+
+
+# What a unique constraint says to whoever wanted the value.
+_TAKEN = {"uq_user_email": "email", "uq_user_subject": "subject"}

@@ -1,0 +1,140 @@
+"""Users and what is granted to them. A suspension or a withdrawn grant counts from the next request on."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from app.db import tables
+from app.db.writing import Delete, Insert, Update, Write
+from app.domain.email_address import is_email
+from app.domain.refusals import InvalidInput, NotFound
+from app.domain.text import clean
+from app.domain.text import given as given_text
+from app.domain.vocabulary import Role, UserStatus
+from app.operations.administration import AdminCase, Decision, Office
+from app.operations.desk import Input
+
+MOST_GRANTS = 100
+MOST_LOCATIONS = 1_000
+
+
+async def create_user(office: Office, given: Input) -> Decision:
+    """Add a user. A customer works for one account; nothing is granted yet. The subject is the email unless given."""
+    role: Role = given["role"]
+    account_id = given.get("account_id")
+    if (role is Role.CUSTOMER) != (account_id is not None):
+        rule = "customers have one, leads and partners have none"
+        raise InvalidInput(field="accountId", rule=rule, path=("accountId",))
+    if account_id is not None:
+        await office.found(tables.account, account_id)
+    email = _email(given["email"])
+    row = {
+        "id": office.new_id("User"),
+        "subject": clean("user.subject", given["subject"], path=("subject",)) if given.get("subject") else email,
+        "name": given_text("user.name", given["name"], path=("name",)),
+        "email": email,
+        "role": role,
+        "status": UserStatus.ACTIVE,
+        "account_id": account_id,
+        "revision": 1,
+        "created_at": office.now,
+        "updated_at": office.now,
+    }
+    return Decision(writes=(Insert(tables.user, row),), ids={"user": str(row["id"])})
+
+
+async def edit_user(office: Office, given: Input) -> Decision:
+    """Change a user's name or email; the token's subject stays."""
+    user = await office.at_revision(tables.user, given["user_id"], given["expected_revision"])
+    values: dict[str, Any] = {}
+    if "name" in given:
+        values["name"] = given_text("user.name", given["name"], path=("name",))
+    if "email" in given:
+        values["email"] = _email(given["email"])
+    return _changed(office, user, values)
+
+
+async def suspend_user(office: Office, given: Input) -> Decision:
+    """Refuse the user from the next request on; nobody suspends themselves."""
+    if given["user_id"] == office.viewer.id:
+        raise InvalidInput(field="userId", rule="nobody suspends themselves", path=("userId",))
+    user = await office.found(tables.user, given["user_id"])
+    return _to_status(office, user, UserStatus.SUSPENDED)
+
+
+async def reinstate_user(office: Office, given: Input) -> Decision:
+    """Let a suspended user act again."""
+    user = await office.found(tables.user, given["user_id"])
+    return _to_status(office, user, UserStatus.ACTIVE)
+
+
+async def set_grants(office: Office, given: Input) -> Decision:
+    """What a user may see becomes what is given: accounts, whole or by listed locations. Leads need no grants."""
+    user = await office.at_revision(tables.user, given["user_id"], given["expected_revision"])
+    grants = given["grants"]
+    if len(grants) > MOST_GRANTS or len({each["account_id"] for each in grants}) < len(grants):
+        rule = f"there may be at most {MOST_GRANTS}, one for an account"
+        raise InvalidInput(field="grants", rule=rule, path=("grants",))
+    for place, each in enumerate(grants):
+        await _check_grant(office, user, each, ("grants", str(place)))
+    writes = (
+        Delete(tables.grant, {"user_id": user.id}),
+        *(write for each in grants for write in _grant(office, user.id, each)),
+        Update(tables.user, {"id": user.id}, {"revision": user.revision + 1, "updated_at": office.now}),
+    )
+    return Decision(writes=writes, ids={"user": user.id})
+
+
+async def _check_grant(office: Office, user: Any, grant: Mapping[str, Any], path: tuple[str, ...]) -> None:
+    if user.role == Role.IMPLEMENTATION_LEAD:
+        raise InvalidInput(field="grants", rule="leads see every account without a grant", path=path)
+    if user.role == Role.CUSTOMER and grant["account_id"] != user.account_id:
+        raise InvalidInput(field="accountId", rule="a customer sees the own account only", path=(*path, "accountId"))
+    locations = grant.get("location_ids")
+    if locations is not None and (user.role == Role.PARTNER or len(locations) > MOST_LOCATIONS):
+        rule = f"it is for customers, and at most {MOST_LOCATIONS}"
+        raise InvalidInput(field="locationIds", rule=rule, path=(*path, "locationIds"))
+    await office.found(tables.account, grant["account_id"])
+    for place, location_id in enumerate(locations or ()):
+        location = await office.found(tables.location, location_id)
+        if location.account_id != grant["account_id"]:
+            raise NotFound(path=(*path, "locationIds", str(place)))
+
+
+def _grant(office: Office, user_id: str, grant: Mapping[str, Any]) -> Iterator[Write]:
+    grant_id, locations = office.new_id("Grant"), grant.get("location_ids")
+    row = {
+        "id": grant_id,
+        "user_id": user_id,
+        "account_id": grant["account_id"],
+        "all_locations": locations is None,
+        "created_at": office.now,
+    }
+    yield Insert(tables.grant, row)
+    for location_id in dict.fromkeys(locations or ()):
+        listed = {"grant_id": grant_id, "account_id": grant["account_id"], "location_id": location_id}
+        yield Insert(tables.grant_location, listed)
+
+
+def _to_status(office: Office, user: Any, status: UserStatus) -> Decision:
+    return _changed(office, user, {} if user.status == status else {"status": status})
+
+
+def _changed(office: Office, user: Any, values: dict[str, Any]) -> Decision:
+    if not values:
+        return Decision(ids={"user": user.id})
+    changed = values | {"revision": user.revision + 1, "updated_at": office.now}
+    return Decision(writes=(Update(tables.user, {"id": user.id}, changed),), ids={"user": user.id})
+
+
+def _email(text: str) -> str:
+    email = given_text("user.email", text, path=("email",))
+    if not is_email(email):
+        raise InvalidInput(field="email", rule="it is not an email address", path=("email",))
+    return email
+
+
+CREATE_USER = AdminCase(mutation="createUser", decide=create_user)
+EDIT_USER = AdminCase(mutation="editUser", decide=edit_user)
+SET_GRANTS = AdminCase(mutation="setGrants", decide=set_grants)
+SUSPEND_USER = AdminCase(mutation="suspendUser", decide=suspend_user)
+REINSTATE_USER = AdminCase(mutation="reinstateUser", decide=reinstate_user)

@@ -1,0 +1,159 @@
+"""Accounts, locations, users, grants and the device catalogue, as leads administer them."""
+
+import pytest
+from harness import CUSTOMER, LEAD, LISTED_CUSTOMER, PARTNER, Client
+
+PROBLEMS = "problems { code message path }"
+CREATE_USER = f"mutation C($input: CreateUserInput!) {{ createUser(input: $input) {{ user {{ id name email role status }} {PROBLEMS} }} }}"  # noqa: E501 - one line reads best
+LOCATIONS = "{ locations(first: 100) { nodes { id } } }"
+
+
+async def ids_seen(client: Client, who: str) -> list[str]:
+    answer = await client.ask(LOCATIONS, who)
+    return [node["id"] for node in answer.data["locations"]["nodes"]]
+
+
+async def user_of(client: Client, user_id: str) -> dict:
+    answer = await client.ask(f'{{ node(id: "{user_id}") {{ ... on User {{ id name email status }} }} }}', LEAD)
+    return answer.data["node"]
+
+
+async def test_an_account_a_location_and_a_customer_who_sees_it(own_client: Client) -> None:
+    made = await own_client.ask(
+        """mutation { createAccount(input: {name: "Dogwood Eye Care"}) {
+           account { id name revision } problems { code } } }"""
+    )
+    account = made.data["createAccount"]["account"]
+    assert (account["name"], account["revision"]) == ("Dogwood Eye Care", 1)
+    place = await own_client.ask(
+        """mutation M($account: ID!) { createLocation(input: {accountId: $account, name: "Dogwood - Main",
+           address: {city: "Salem", country: "US"}, timezone: "America/New_York"}) {
+             location { id name status address { city country } account { name } sections { revision } }
+             problems { code } } }""",
+        account=account["id"],
+    )
+    location = place.data["createLocation"]["location"]
+    assert (location["status"], location["address"], len(location["sections"])) == (
+        "NOT_STARTED",
+        {"city": "Salem", "country": "US"},
+        8,
+    )
+    user = {"name": "Dora", "email": "dora@dogwood.example", "role": "CUSTOMER", "accountId": account["id"]}
+    created = (await own_client.ask(CREATE_USER, input=user)).data["createUser"]["user"]
+    assert created["status"] == "ACTIVE"
+    assert await ids_seen(own_client, "dora@dogwood.example") == []
+    granted = await own_client.ask(
+        """mutation G($user: ID!, $account: ID!) { setGrants(input: {userId: $user, expectedRevision: 1,
+           grants: [{accountId: $account}]}) { user { id } problems { code } } }""",
+        user=created["id"],
+        account=account["id"],
+    )
+    assert granted.data["setGrants"]["problems"] == []
+    assert await ids_seen(own_client, "dora@dogwood.example") == [location["id"]]
+
+
+async def test_listed_grants_are_replaced_and_count_at_once(own_client: Client) -> None:
+    assert await ids_seen(own_client, LISTED_CUSTOMER) == ["location-3", "location-2"]
+    answer = await own_client.ask(
+        """mutation { setGrants(input: {userId: "user-acme-north", expectedRevision: 1,
+           grants: [{accountId: "account-1", locationIds: ["location-1"]}]}) { problems { code } } }"""
+    )
+    assert answer.data["setGrants"]["problems"] == []
+    assert await ids_seen(own_client, LISTED_CUSTOMER) == ["location-1"]
+
+
+async def test_a_suspended_user_is_refused_at_the_next_request_and_let_in_again(own_client: Client) -> None:
+    change = 'mutation { %s(input: {userId: "user-acme"}) { user { status } problems { code } } }'
+    await own_client.ask(change % "suspendUser")
+    refused = await own_client.ask("{ viewer { id } }", CUSTOMER)
+    assert (refused.status, refused.codes) == (401, ["UNAUTHENTICATED"])
+    await own_client.ask(change % "reinstateUser")
+    assert (await own_client.ask("{ viewer { id } }", CUSTOMER)).data == {"viewer": {"id": "user-acme"}}
+
+
+async def test_nobody_suspends_themselves(client: Client) -> None:
+    answer = await client.ask('mutation { suspendUser(input: {userId: "user-lead"}) { problems { code path } } }')
+    assert answer.data["suspendUser"]["problems"] == [{"code": "INVALID_INPUT", "path": ["userId"]}]
+
+
+@pytest.mark.parametrize(
+    ("user", "path"),
+    [
+        ({"name": "X", "email": "no address", "role": "PARTNER"}, ["email"]),
+        ({"name": "", "email": "x@x.example", "role": "PARTNER"}, ["name"]),
+        ({"name": "X", "email": "x@x.example", "role": "CUSTOMER"}, ["accountId"]),
+        ({"name": "X", "email": "x@x.example", "role": "PARTNER", "accountId": "account-1"}, ["accountId"]),
+        ({"name": "X", "email": "LEAD@turnup.example", "role": "PARTNER"}, ["email"]),
+        ({"name": "X", "email": "y@x.example", "role": "PARTNER", "subject": "lead@turnup.example"}, ["subject"]),
+    ],
+)
+async def test_a_user_that_cannot_be_is_refused_by_the_field(client: Client, user: dict, path: list[str]) -> None:
+    answer = await client.ask(CREATE_USER, input=user)
+    problems = answer.data["createUser"]["problems"]
+    assert [(problem["code"], problem["path"]) for problem in problems] == [("INVALID_INPUT", path)]
+
+
+@pytest.mark.parametrize(
+    ("user", "grants", "path"),
+    [
+        ("user-acme", [{"accountId": "account-2"}], ["grants", "0", "accountId"]),
+        ("user-acme", [{"accountId": "account-1", "locationIds": ["location-6"]}], ["grants", "0", "locationIds", "0"]),
+        ("user-carrier", [{"accountId": "account-1", "locationIds": ["location-1"]}], ["grants", "0", "locationIds"]),
+        ("user-lead", [{"accountId": "account-1"}], ["grants", "0"]),
+        ("user-acme", [{"accountId": "account-1"}, {"accountId": "account-1"}], ["grants"]),
+    ],
+)
+async def test_a_grant_that_cannot_be_is_refused_by_its_place(
+    client: Client, user: str, grants: list[dict], path: list[str]
+) -> None:
+    answer = await client.ask(
+        """mutation G($user: ID!, $grants: [GrantInput!]!) { setGrants(input: {userId: $user, expectedRevision: 1,
+           grants: $grants}) { problems { path } } }""",
+        user=user,
+        grants=grants,
+    )
+    assert answer.data["setGrants"]["problems"] == [{"path": path}]
+
+
+async def test_two_leads_who_edit_one_user_do_not_overwrite_each_other(own_client: Client) -> None:
+    edit = 'mutation E($name: String!) { editUser(input: {userId: "user-acme", expectedRevision: 1, name: $name}) { user { name } problems { code } } }'  # noqa: E501
+    first = (await own_client.ask(edit, name="Alice J.")).data["editUser"]
+    second = (await own_client.ask(edit, name="A. Johnson")).data["editUser"]
+    assert (first["user"], second["problems"]) == ({"name": "Alice J."}, [{"code": "CONFLICT"}])
+
+
+async def test_the_catalogue_becomes_what_is_given_and_models_that_stay_keep_their_ids(own_client: Client) -> None:
+    models = "{ deviceModels(first: 100) { nodes { id brand model lines } } }"
+    before = {node["model"]: node for node in (await own_client.ask(models)).data["deviceModels"]["nodes"]}
+    answer = await own_client.ask(
+        """mutation { setDeviceModels(input: {models: [{brand: YEALINK, model: "T46S", lines: 12},
+           {brand: OTHER, model: "Z1", lines: 2}]}) { problems { code } } }"""
+    )
+    assert answer.data["setDeviceModels"]["problems"] == []
+    after = {node["model"]: node for node in (await own_client.ask(models)).data["deviceModels"]["nodes"]}
+    assert set(after) == {"T46S", "Z1"}
+    assert after["T46S"] == {**before["T46S"], "lines": 12}
+
+
+@pytest.mark.parametrize("who", [CUSTOMER, PARTNER])
+async def test_nobody_but_leads_administers(client: Client, who: str) -> None:
+    answer = await client.ask('mutation { createAccount(input: {name: "Mine"}) { account { id } } }', who)
+    assert (answer.body["data"], answer.codes) == ({"createAccount": None}, ["FORBIDDEN"])
+
+
+async def test_every_administrative_write_leaves_an_entry(own_client: Client) -> None:
+    await own_client.ask(
+        """mutation { updateAccount(input: {accountId: "account-1", expectedRevision: 1, name: "Acme"}) {
+           problems { code } } }"""
+    )
+    log = await own_client.ask(
+        """{ auditLog(filter: {action: "updateAccount"}) {
+           nodes { chain actor { id } changes { table field before after } } } }"""
+    )
+    (entry,) = log.data["auditLog"]["nodes"]
+    names = [change for change in entry["changes"] if change["field"] == "name"]
+    assert (entry["chain"], entry["actor"], names) == (
+        "account-1",
+        {"id": "user-lead"},
+        [{"table": "account", "field": "name", "before": "Acme Medical Group", "after": "Acme"}],
+    )
