@@ -14,7 +14,7 @@ import sys
 import venv
 from pathlib import Path
 
-OLDEST = (3, 11)
+OLDEST = (3, 11)  # an older Python has to read this file to its end and say so: annotations that it lacks are quoted
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 HOME_STAMP = VENV / ".home"
@@ -25,7 +25,7 @@ exec "{python}" -m app.cli "$@"
 """
 
 
-def main(locks: list[str]) -> None:
+def main(locks: "list[str]") -> None:
     """Create the environment if it is missing or was made elsewhere, then install every lock file."""
     if sys.version_info < OLDEST:
         sys.exit(
@@ -59,7 +59,7 @@ def create() -> None:
     HOME_STAMP.write_text(str(ROOT))
 
 
-def install(locks: list[str]) -> None:
+def install(locks: "list[str]") -> None:
     """Install the lock files, by uv when it can be had, else by pip; both check every hash."""
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     wanted = [argument for lock in locks for argument in ("-r", lock)]
