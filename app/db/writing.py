@@ -18,6 +18,7 @@ from app.db.dossiers import DOSSIERS, Dossier
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_values, shape_of, within
 from app.db.statements import Statement, compiled
+from app.domain.ids import is_well_formed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +52,14 @@ Write = Insert | Update | Delete
 async def lock_locations(tx: Transaction, location_ids: Iterable[str]) -> set[str]:
     """Take the row locks of the locations in scope, in the order of their ids; returns those within reach."""
     scope = tx.viewer.scope
-    return set(await tx.fetch(_lock(shape_of(scope)), ids=sorted(location_ids), **scope_values(scope)))
+    possible = sorted(each for each in location_ids if is_well_formed(each))
+    return set(await tx.fetch(_lock(shape_of(scope)), ids=possible, **scope_values(scope)))
 
 
 async def location_of(tx: Transaction, table: Table, identifier: str) -> str | None:
     """The location that a row in scope belongs to, or None when there is none in reach."""
+    if not is_well_formed(identifier):
+        return None
     scope = tx.viewer.scope
     values = scope_values(scope)
     found: str | None = await tx.fetch_one(_location_of(table, shape_of(scope)), id=identifier, **values)

@@ -1,0 +1,245 @@
+"""What clients may send that nobody should: the right problem at the right place, nothing written, and no bug."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from builders_db import insert
+
+from app.db import tables
+from app.domain.vocabulary import LocationStatus
+
+from .edits import EDITS
+from .house import MUTATIONS, House, a_key, input_fields
+
+S = LocationStatus
+NUL, BIDI, HALF = "a\0b", "a\u202eb", "a\u0007b"
+CONTACT = {"purpose": "PRIMARY", "name": "Ida"}
+EXTENSION = {"number": "1002"}
+HOURS = {"weekday": 1, "opens": "09:00:00", "closes": "12:00:00"}
+OPTION = {"digit": "1", "target": {"kind": "HANG_UP"}}
+OTHER = "an id of another location"
+
+# mutation, what differs from a good input, the problem, and the place it is at
+BAD: list[tuple[str, dict[str, Any], str, list[str]]] = [
+    *(
+        ("editDevice", {field: text}, "INVALID_INPUT", [field])
+        for text in (NUL, BIDI, HALF, "x" * 61, "a\nb")
+        for field in ("label", "model", "serialNumber")
+    ),
+    *(("editDevice", {"macAddress": mac}, "INVALID_INPUT", ["macAddress"]) for mac in ("zz", "80:5e", NUL, "1" * 41)),
+    ("updateLocation", {"name": NUL}, "INVALID_INPUT", ["name"]),
+    ("updateLocation", {"name": "x" * 121}, "INVALID_INPUT", ["name"]),
+    ("updateLocation", {"timezone": BIDI}, "INVALID_INPUT", ["timezone"]),
+    ("updateLocation", {"timezone": "x" * 65}, "INVALID_INPUT", ["timezone"]),
+    ("updateLocation", {"address": {"city": NUL}}, "INVALID_INPUT", ["address", "city"]),
+    ("updateLocation", {"address": {"country": "USA"}}, "INVALID_INPUT", ["address", "country"]),
+    ("updateLocation", {"address": {"country": "us"}}, "INVALID_INPUT", ["address", "country"]),
+    ("setPhoneSystem", {"mainNumber": NUL}, "INVALID_INPUT", ["mainNumber"]),
+    ("setPhoneSystem", {"outboundPrefix": "12345"}, "INVALID_INPUT", ["outboundPrefix"]),
+    ("setPhoneSystem", {"extensionLength": 7}, "INVALID_INPUT", ["extensionLength"]),
+    ("setPhoneSystem", {"extensionLength": 1}, "INVALID_INPUT", ["extensionLength"]),
+    ("setContacts", {"contacts": [CONTACT, {**CONTACT, "email": NUL}]}, "INVALID_INPUT", ["contacts", "1", "email"]),
+    ("setContacts", {"contacts": [{**CONTACT, "phone": "1" * 41}]}, "INVALID_INPUT", ["contacts", "0", "phone"]),
+    ("setContacts", {"contacts": [CONTACT] * 9}, "LIMIT_REACHED", ["contacts"]),
+    ("setContacts", {"contacts": [CONTACT, {**CONTACT, "id": OTHER}]}, "NOT_FOUND", ["contacts", "1", "id"]),
+    ("setContacts", {"contacts": [{**CONTACT, "id": "contact-of-nobody"}]}, "NOT_FOUND", ["contacts", "0", "id"]),
+    ("setContacts", {"contacts": [{**CONTACT, "id": NUL}]}, "NOT_FOUND", ["contacts", "0", "id"]),
+    ("addPerson", {"firstName": NUL}, "INVALID_INPUT", ["firstName"]),
+    ("addPerson", {"email": "x" * 255}, "INVALID_INPUT", ["email"]),
+    ("editPerson", {"mobile": BIDI}, "INVALID_INPUT", ["mobile"]),
+    ("addDevice", {"macAddress": "not one"}, "INVALID_INPUT", ["macAddress"]),
+    ("setExtensions", {"extensions": [EXTENSION] * 251}, "LIMIT_REACHED", ["extensions"]),
+    ("setExtensions", {"extensions": [{"number": ""}]}, "INVALID_INPUT", ["extensions", "0", "number"]),
+    ("setExtensions", {"extensions": [{"number": NUL}]}, "INVALID_INPUT", ["extensions", "0", "number"]),
+    (
+        "setExtensions",
+        {"extensions": [EXTENSION, {"number": "1" * 17}]},
+        "INVALID_INPUT",
+        ["extensions", "1", "number"],
+    ),
+    *(
+        (
+            "setExtensions",
+            {"extensions": [EXTENSION, {**EXTENSION, name: given}]},
+            "NOT_FOUND",
+            ["extensions", "1", name],
+        )
+        for name in ("id", "personId", "deviceId")
+        for given in (OTHER, "extension-of-nobody", "", NUL)
+    ),
+    ("setWorkingHours", {"intervals": [HOURS] * 43}, "LIMIT_REACHED", ["intervals"]),
+    ("setWorkingHours", {"intervals": [{**HOURS, "weekday": 0}]}, "INVALID_INPUT", ["intervals", "0", "weekday"]),
+    ("setWorkingHours", {"intervals": [{**HOURS, "opens": "09:00:30"}]}, "INVALID_INPUT", ["intervals", "0", "opens"]),
+    (
+        "setWorkingHours",
+        {"intervals": [HOURS, {**HOURS, "closes": "12:00:00+02:00"}]},
+        "INVALID_INPUT",
+        ["intervals", "1", "closes"],
+    ),
+    ("setCallFlow", {"options": [OPTION] * 101}, "LIMIT_REACHED", ["options"]),
+    ("setCallFlow", {"options": [{**OPTION, "digit": "123"}]}, "INVALID_INPUT", ["options", "0", "digit"]),
+    ("setCallFlow", {"greeting": NUL}, "INVALID_INPUT", ["greeting"]),
+    ("setCallFlow", {"greeting": "x" * 2001}, "INVALID_INPUT", ["greeting"]),
+    ("setCallFlow", {"timeoutSeconds": 0}, "INVALID_INPUT", ["timeoutSeconds"]),
+    ("setCallFlow", {"retries": 11}, "INVALID_INPUT", ["retries"]),
+    ("setCallFlow", {"directTargets": ["x"] * 101}, "LIMIT_REACHED", ["directTargets"]),
+    ("setCallFlow", {"directTargets": ["extension-1", NUL]}, "INVALID_INPUT", ["directTargets", "1"]),
+    (
+        "setCallFlow",
+        {"options": [{"digit": "1", "target": {"kind": "EXTENSION", "extensionId": NUL}}]},
+        "INVALID_INPUT",
+        ["options", "0", "target", "extensionId"],
+    ),
+    (
+        "setCallFlow",
+        {"timeoutTarget": {"kind": "EXTERNAL_NUMBER", "externalNumber": BIDI}},
+        "INVALID_INPUT",
+        ["timeoutTarget", "externalNumber"],
+    ),
+    ("editDevice", {"idempotencyKey": NUL}, "INVALID_INPUT", ["idempotencyKey"]),
+    ("editDevice", {"idempotencyKey": ""}, "INVALID_INPUT", ["idempotencyKey"]),
+    ("editDevice", {"idempotencyKey": "k" * 256}, "INVALID_INPUT", ["idempotencyKey"]),
+]
+
+
+def named(case: tuple[str, dict[str, Any], str, list[str]]) -> str:
+    return f"{case[0]}-{'.'.join(case[3])}-{case[2]}"
+
+
+def with_ids_of(value: Any, other: dict[str, str], name: str = "") -> Any:
+    """The input with the ids of another location where the table says so."""
+    if isinstance(value, dict):
+        return {key: with_ids_of(each, other, key) for key, each in value.items()}
+    if isinstance(value, list):
+        return [with_ids_of(each, other, name) for each in value]
+    return other[name] if value == OTHER else value
+
+
+@pytest.mark.parametrize("case", BAD, ids=named)
+async def test_a_value_that_cannot_be_is_refused_at_its_place_and_nothing_is_written(
+    house: House, case: tuple[str, dict[str, Any], str, list[str]]
+) -> None:
+    mutation, changes, code, path = case
+    location = await house.a_location(S.IN_PROGRESS)
+    for account in (house.account, house.away):
+        other = await house.a_location(S.IN_PROGRESS, account=account)
+        ids = {
+            "id": other.contact if mutation == "setContacts" else other.extension,
+            "personId": other.person,
+            "deviceId": other.device,
+        }
+        before = await house.standing(location.id)
+        sent = await house.send(house.customer, mutation, **{**EDITS[mutation](location), **with_ids_of(changes, ids)})
+        assert (sent.outcome, sent.problem.get("path")) == (code, path)
+        assert await house.standing(location.id) == before
+
+
+IDS = ("locationId", "deviceId", "personId", "payloadId", "overrideId")
+NAMING_ONE = sorted(name for name in MUTATIONS if set(IDS) & set(input_fields(name)))
+
+
+@pytest.mark.parametrize("mutation", NAMING_ONE)
+async def test_what_cannot_be_an_id_is_nobodys(house: House, mutation: str) -> None:
+    fields = input_fields(mutation)
+    (name,) = [each for each in IDS if each in fields]
+    given = {each: _something(field) for each, field in fields.items() if _is_required(field)}
+    who = house.partner if name == "payloadId" else house.lead
+    for bad in ("a\0b", "", "x" * 65, "location 1", "\u0661", "'; DROP TABLE turnup.location; --"):
+        sent = await house.send(who, mutation, **{**given, name: bad})
+        assert (sent.outcome, sent.problem["path"]) == ("NOT_FOUND", [])
+
+
+async def test_what_cannot_be_an_id_is_nobodys_in_a_bulk_either(house: House) -> None:
+    query = """mutation($input: BulkUpdateStatusInput!) { bulkUpdateStatus(input: $input) {
+      results { outcome location { id } problem { code } } } }"""
+    given = {"status": "BLOCKED", "reason": "A flood", "locationIds": ["a\0b", "x" * 65]}
+    more = {"policy": "PER_ITEM", "idempotencyKey": a_key()}
+    answer = await house.client.ask(query, house.lead, input={**given, **more})
+    missing = {"outcome": "FAILED", "location": None, "problem": {"code": "NOT_FOUND"}}
+    assert answer.data["bulkUpdateStatus"]["results"] == [missing, missing]
+
+
+def _is_required(field: Any) -> bool:
+    return str(field.type).endswith("!")
+
+
+def _something(field: Any) -> Any:
+    return {
+        "ID!": "location-of-nobody",
+        "String!": "Something that is long enough",
+        "Int!": 1,
+        "Section!": "DEVICES",
+        "DeviceBrand!": "YEALINK",
+        "CallFlowKind!": "IVR",
+        "LocationStatus!": "BLOCKED",
+    }.get(str(field.type), [])
+
+
+@pytest.mark.parametrize(
+    ("mutation", "changes"),
+    [
+        ("editDevice", {"brand": "NOKIA"}),
+        ("editDevice", {"expectedRevision": 2**31}),
+        ("editDevice", {"expectedRevision": "1"}),
+        ("editDevice", {"nobodyKnows": 1}),
+        ("editDevice", {"label": {"a": 1}}),
+        ("setWorkingHours", {"intervals": [{**HOURS, "opens": "25:00"}]}),
+        ("setWorkingHours", {"intervals": None}),
+        ("setContacts", {"contacts": [None]}),
+        ("setCurrentStep", {"step": "NOWHERE"}),
+    ],
+)
+async def test_a_value_of_the_wrong_type_is_bad_user_input(
+    house: House, mutation: str, changes: dict[str, Any]
+) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    sent = await house.send(house.customer, mutation, **{**EDITS[mutation](location), **changes})
+    assert sent.outcome == "BAD_USER_INPUT"
+    assert (await house.standing(location.id)).revision == 1
+
+
+@pytest.mark.parametrize(("mutation", "table"), [("addDevice", tables.device), ("addPerson", tables.person)])
+async def test_the_two_hundred_and_fifty_first_is_one_too_many(house: House, mutation: str, table: Any) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    brand = {"brand": "YEALINK"} if mutation == "addDevice" else {}
+    for place in range(248):
+        row = {"id": f"{table.name}-{location.id}-n{place}", "account_id": house.account, "location_id": location.id}
+        await insert(house.connection, table, **row, **brand)
+    given = EDITS[mutation](location)
+    assert (await house.send(house.customer, mutation, **given)).outcome == "DONE"
+    sent = await house.send(house.customer, mutation, **given)
+    assert (sent.outcome, sent.problem["limit"]) == ("LIMIT_REACHED", 250)
+
+
+async def test_nothing_is_locked_for_a_caller_out_of_whose_reach_it_is(house: House) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    async with house.connection.transaction():
+        await house.connection.fetch("SELECT id FROM turnup.location WHERE id = $1 FOR UPDATE", location.id)
+        for who in (house.away_customer, house.listed):
+            sent = await asyncio.wait_for(house.send(who, "editDevice", **EDITS["editDevice"](location)), 3)
+            assert sent.outcome == "NOT_FOUND"
+
+
+async def test_a_contact_named_twice_is_refused(house: House) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    twice = [{**CONTACT, "id": location.contact}] * 2
+    sent = await house.send(house.customer, "setContacts", locationId=location.id, expectedRevision=1, contacts=twice)
+    assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["contacts"])
+
+
+async def test_a_partners_reasons_have_to_be_readable(house: House) -> None:
+    location = await house.a_location(S.PROVISIONING)
+    good = {"path": "/devices", "code": "X", "message": "Not ours."}
+    bad: list[tuple[Any, str, list[str]]] = [
+        ([], "INVALID_INPUT", ["reasons"]),
+        ([good] * 101, "LIMIT_REACHED", ["reasons"]),
+        ([good, {**good, "path": "devices"}], "INVALID_INPUT", ["reasons", "1", "path"]),
+        ([{**good, "code": "x" * 65}], "INVALID_INPUT", ["reasons", "0", "code"]),
+        ([{**good, "message": NUL}], "INVALID_INPUT", ["reasons", "0", "message"]),
+    ]
+    for reasons, code, path in bad:
+        answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
+        sent = await house.send(house.partner, "rejectPayload", **answer)
+        assert (sent.outcome, sent.problem["path"]) == (code, path)
+    assert (await house.standing(location.id)).status == S.PROVISIONING
