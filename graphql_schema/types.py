@@ -51,9 +51,16 @@ class Node:
 @strawberry.type(description="A customer of the turn-up service, with the locations it rolls out.")
 class Account(Node):
     name: str = column("The account's name.")
-    revision: int = column("Counts the changes of the account itself.")
-    created_at: datetime = column("When it was made.")
-    updated_at: datetime = column("When it last changed.")
+    revision: int | None = strawberry.field(
+        description="Counts the changes of the account itself; not for partners.",
+        extensions=guarded(can(Action.VIEW_LOCATIONS)),
+    )
+    created_at: datetime | None = strawberry.field(
+        description="When it was made; not for partners.", extensions=guarded(can(Action.VIEW_LOCATIONS))
+    )
+    updated_at: datetime | None = strawberry.field(
+        description="When it last changed; not for partners.", extensions=guarded(can(Action.VIEW_LOCATIONS))
+    )
 
 
 @strawberry.type(

@@ -1,6 +1,7 @@
 """What the rules say of a location at this moment: readiness, review, and what the viewer may do to it."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from strawberry import Parent
@@ -10,7 +11,7 @@ from app.domain.diff import Change, diff
 from app.domain.issue import Issue
 from app.domain.viewer_actions import ViewerAction
 from app.operations.desk import Work
-from app.operations.standing import actions_of, standing
+from app.operations.standing import actions_of, standings
 from resolvers import objects
 from resolvers.context import Info
 from resolvers.inputs import identifier
@@ -62,8 +63,8 @@ async def _work(info: Info, location_id: str) -> Work:
 
 
 async def _standing(info: Info, location_id: str) -> Work:
-    desk = info.context.desk
-    return await info.context.reading.once(
-        ("standing", location_id),
-        lambda transaction: standing(transaction, location_id, self_approval_allowed=desk.self_approval_allowed),
-    )
+    """Where a location stands, read in one go with all others that are asked for at this level."""
+    allowed = info.context.desk.self_approval_allowed
+    loader = info.context.reading.loader("standing", partial(standings, self_approval_allowed=allowed))
+    work: Work = await loader.load(location_id)
+    return work

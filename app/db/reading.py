@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
+from aiodataloader import DataLoader
 from sqlalchemy import Column
 
 from app.db.database import DatabaseUnavailable, Observer, StatementTimeout, Transaction
@@ -12,20 +13,18 @@ from app.db.loaders import ManyLoader, OneLoader
 from app.db.statements import Statement
 from app.domain.viewer import Scope, Viewer
 
-T = TypeVar("T")
-
 
 class Reading:
     """What resolvers read from. Statements run one after another, however many resolvers ask at once."""
 
-    __slots__ = ("_failure", "_kept", "_lock", "_many", "_observe", "_one", "_transaction")
+    __slots__ = ("_failure", "_lock", "_many", "_observe", "_one", "_others", "_transaction")
 
     def __init__(self, transaction: Transaction, observe: Observer) -> None:
         self._transaction = transaction
         self._observe = observe
         self._lock = asyncio.Lock()
         self._failure: StatementTimeout | DatabaseUnavailable | None = None
-        self._kept: dict[Hashable, Any] = {}
+        self._others: dict[Hashable, DataLoader[str, Any]] = {}
         self._one: dict[Column[Any], OneLoader] = {}
         self._many: dict[Column[Any], ManyLoader] = {}
 
@@ -58,13 +57,16 @@ class Reading:
             loader = self._many[column] = ManyLoader(column, self._batch)
         return loader
 
-    async def once(self, key: Hashable, read: Callable[[Transaction], Awaitable[T]]) -> T:
-        """What `read` returns, read once for this key however many resolvers ask."""
-        async with self._turn() as transaction:
-            if key not in self._kept:
-                self._kept[key] = await read(transaction)
-            found: T = self._kept[key]
-            return found
+    def loader(self, name: Hashable, read: Callable[[Transaction, list[str]], Awaitable[list[Any]]]) -> Any:
+        """This reading's loader of that name: `read` gets the keys of a whole level and answers in their order."""
+
+        async def gathered(keys: list[str]) -> list[Any]:
+            async with self._turn() as transaction:
+                return await read(transaction, keys)
+
+        if name not in self._others:
+            self._others[name] = DataLoader(gathered)
+        return self._others[name]
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[Transaction]:

@@ -569,7 +569,6 @@ audit_entry = Table(
     CheckConstraint(
         "(reason IS NULL) = (reason_salt IS NULL) AND (reason IS NULL OR reason_hash IS NOT NULL)", name="reason_whole"
     ),
-    Index("ix_audit_entry_open", "chain", "location_id", postgresql_where=text("number IS NULL")),
     Index("ix_audit_entry_location_id_occurred_at_id", "location_id", "occurred_at", "id"),
     Index("ix_audit_entry_account_id_occurred_at_id", "account_id", "occurred_at", "id"),
     Index("ix_audit_entry_occurred_at_id", "occurred_at", "id"),

@@ -68,7 +68,7 @@ async def _step(database: Database, branch: demo.Branch, email: str, use_case: U
         "reason": "Waiting for the cabling contractor.",
     }
     async with database.snapshot(email, timeout_ms=TIMEOUT_MS) as transaction:
-        work = await standing.standing(transaction, given["location_id"], self_approval_allowed=False)
+        (work,) = await standing.standings(transaction, [given["location_id"]], self_approval_allowed=False)
     if use_case is APPROVE:
         given["expected_digest"] = work.digest
     if use_case is ACKNOWLEDGE_PAYLOAD:

@@ -9,19 +9,22 @@ from app.operations.desk import Work
 from app.operations.frame import EDITS, SUBMIT_OR_APPROVE, new_id
 
 
-async def standing(tx: Transaction, location_id: str, *, self_approval_allowed: bool) -> Work:
-    """The location as a use case would find it, in this transaction's snapshot; the location is in reach."""
+async def standings(tx: Transaction, location_ids: list[str], *, self_approval_allowed: bool) -> list[Work]:
+    """The locations as a use case would find them, in this transaction's snapshot; all of them are in reach."""
     editors: dict[str, frozenset[str]] = {}
     if tx.viewer.role is Role.IMPLEMENTATION_LEAD:
-        editors = await writing.editors_since(tx, [location_id], edits=EDITS, marks=SUBMIT_OR_APPROVE)
-    dossiers = await writing.dossiers_of(tx, [location_id])
-    return Work(
-        viewer=tx.viewer,
-        dossier=dossiers[location_id],
-        new_id=new_id,
-        self_approval_allowed=self_approval_allowed,
-        editors=editors.get(location_id, frozenset()),
-    )
+        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMIT_OR_APPROVE)
+    dossiers = await writing.dossiers_of(tx, location_ids)
+    return [
+        Work(
+            viewer=tx.viewer,
+            dossier=dossiers[location_id],
+            new_id=new_id,
+            self_approval_allowed=self_approval_allowed,
+            editors=editors.get(location_id, frozenset()),
+        )
+        for location_id in location_ids
+    ]
 
 
 def actions_of(work: Work) -> tuple[ViewerAction, ...]:

@@ -191,3 +191,15 @@ async def test_thirty_readers_at_once_are_all_answered_over_ten_connections(clie
     seen = [(answer.data["viewer"]["email"], answer.data["locations"]["totalCount"]) for answer in answers]
     assert [who for who, _ in seen] == [who for who, _ in people]
     assert {count for who, count in seen if who == CUSTOMER} == {5}
+
+
+@pytest.mark.parametrize("who", [LEAD, CUSTOMER])
+async def test_judging_a_page_takes_as_many_statements_as_judging_one_location(wire: Wire, who: str) -> None:
+    query = """query Judged($first: Int!) {
+      locations(first: $first) { nodes { readiness { code } viewerActions { action allowed } } } }"""
+    counts = []
+    for first in (1, 3):
+        async with wire.recorded() as seen:
+            (await wire.client.ask(query, who, first=first)).data  # noqa: B018 - fails on errors
+        counts.append(len(seen))
+    assert counts[0] == counts[1]

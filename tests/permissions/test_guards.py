@@ -16,7 +16,15 @@ from permissions.matrix import AUDIENCE, Action
 OPEN_FIELDS = {
     line for line in (Path(__file__).parent / "open_fields.txt").read_text().splitlines() if not line.startswith("#")
 }
-LEADS_ONLY = {"User.email", "User.status"}
+# Fields that fewer roles see than see the object.
+LEADS, NOT_PARTNERS = {Role.IMPLEMENTATION_LEAD}, {Role.IMPLEMENTATION_LEAD, Role.CUSTOMER}
+WHO_SEES = {
+    "User.email": LEADS,
+    "User.status": LEADS,
+    "Account.revision": NOT_PARTNERS,
+    "Account.createdAt": NOT_PARTNERS,
+    "Account.updatedAt": NOT_PARTNERS,
+}
 BUILT = schema._schema
 
 # Guards that repeat what the way to them already asked, in case another way is made.
@@ -31,9 +39,9 @@ def test_no_role_arrives_at_a_type_that_the_matrix_keeps_from_it() -> None:
     assert walked(BUILT).trespasses() == set()
 
 
-def test_users_addresses_and_standing_are_for_leads_alone() -> None:
+def test_users_addresses_are_for_leads_alone_and_partners_know_an_account_by_id_and_name() -> None:
     reached = walked(BUILT).roles_at_field
-    assert {place: reached[place] for place in LEADS_ONLY} == {key: {Role.IMPLEMENTATION_LEAD} for key in LEADS_ONLY}
+    assert {place: reached[place] for place in WHO_SEES} == WHO_SEES
 
 
 def test_every_node_type_has_an_audience() -> None:
@@ -49,7 +57,7 @@ def test_every_type_with_an_audience_that_is_in_the_schema_is_reached_by_somebod
 @pytest.mark.parametrize("place", sorted(walked(BUILT).guarded_fields - REPEATED))
 def test_a_guard_that_goes_missing_is_noticed(place: str) -> None:
     walk = walked(BUILT, without={place})
-    leaked = {each for each in LEADS_ONLY if walk.roles_at_field[each] != {Role.IMPLEMENTATION_LEAD}}
+    leaked = {each for each, roles in WHO_SEES.items() if walk.roles_at_field[each] != roles}
     assert walk.open_fields - OPEN_FIELDS or walk.trespasses() or leaked
 
 

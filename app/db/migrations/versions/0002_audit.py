@@ -44,6 +44,7 @@ FUNCTIONS = {
     "audit_salted(bytea, text)": False,
     "audit_salt(bytea, text)": False,
     "audit_encoded(turnup.audit_entry)": False,
+    "audit_remember(text, text, text)": False,
     "audit_open(text, text, text, text, text, text, text, text, text)": True,
     "audit_seal()": True,
     "audit_entry_for(text, text)": False,

@@ -8,8 +8,6 @@ ALTER TABLE turnup.audit_entry
         (reason IS NULL) = (reason_salt IS NULL) AND (reason IS NULL OR reason_hash IS NOT NULL)
     );
 
-CREATE INDEX ix_audit_entry_open ON turnup.audit_entry (chain, location_id) WHERE number IS NULL;
-
 -- No foreign key to the entry: it cost 4 to 8 microseconds a change, only the definer's functions write changes, and
 -- verification finds one without an entry.
 ALTER TABLE turnup.field_change
@@ -70,7 +68,6 @@ RETURN pg_catalog.substring(pg_catalog.sha256(origin || pg_catalog.convert_to(pu
 -- What an entry's hash is taken of; app/db/audit/encoding.py writes the same bytes.
 CREATE FUNCTION turnup.audit_encoded(entry turnup.audit_entry) RETURNS bytea
 LANGUAGE sql STABLE
-SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT convert_to('turnup.audit.1', 'UTF8')
         || turnup.audit_framed(entry.chain) || int8send(entry.number) || turnup.audit_framed(entry.previous_hash)
@@ -94,12 +91,37 @@ CREATE FUNCTION turnup.audit_is_system() RETURNS boolean
 LANGUAGE sql STABLE
 RETURN pg_catalog.pg_has_role(SESSION_USER, 'turnup_definer', 'MEMBER');
 
+-- The entries that this transaction opened stand in the setting turnup.audit_open, for an index of the unsealed ones
+-- would fill with the dead while anybody reads for long: `all` of them, and by place (a chain, or a chain and a
+-- location) the one that changes belong to. The app's role can spoil the setting, and gains nothing by it: an entry is
+-- believed when it is unsealed, so of this transaction, and of the chain; one that is forgotten cannot be committed.
+CREATE FUNCTION turnup.audit_remember(entry text, entry_chain text, entry_location text) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    opened jsonb := coalesce(nullif(current_setting('turnup.audit_open', true), ''), '{"all": [], "at": {}}');
+    places jsonb := '{}';
+BEGIN
+    IF entry_location IS NOT NULL THEN
+        places := jsonb_build_object(entry_chain || '/' || entry_location, entry);
+    END IF;
+    IF entry_location IS NULL OR NOT opened -> 'at' ? entry_chain THEN
+        places := places || jsonb_build_object(entry_chain, entry);
+    END IF;
+    PERFORM set_config('turnup.audit_open', jsonb_build_object(
+        'all', (opened -> 'all') || to_jsonb(entry), 'at', (opened -> 'at') || places)::text, true);
+END
+$$;
+
+-- Open an entry. These functions run small statements again and again: a plan is made once a session (planning anew
+-- took twice as long as sealing), and never reads a growing table from end to end, whatever it held at that time.
 CREATE FUNCTION turnup.audit_open(
     entry_id text, entry_chain text, entry_action text, entry_location_id text, entry_request_id text,
     entry_reason text, entry_override_id text, entry_outcome text, entry_code text
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -116,12 +138,14 @@ BEGIN
             nullif(current_setting('turnup.role', true), ''), entry_request_id,
             entry_reason, salt, turnup.audit_salted(salt, entry_reason), entry_override_id);
     -- Changes of this transaction that came before their entry move to it.
-    SELECT e.id INTO uncovered FROM turnup.audit_entry e
-    WHERE e.number IS NULL AND e.chain = entry_chain AND e.action = 'UNCOVERED';
+    uncovered := coalesce(nullif(current_setting('turnup.audit_open', true), ''), '{}')::jsonb -> 'at' ->> entry_chain;
+    DELETE FROM turnup.audit_entry e
+    WHERE e.id = uncovered AND e.number IS NULL AND e.chain = entry_chain AND e.action = 'UNCOVERED';
     IF FOUND THEN
         UPDATE turnup.field_change c SET entry_id = audit_open.entry_id WHERE c.entry_id = uncovered;
-        DELETE FROM turnup.audit_entry e WHERE e.id = uncovered;
+        PERFORM turnup.audit_remember(entry_id, entry_chain, NULL);
     END IF;
+    PERFORM turnup.audit_remember(entry_id, entry_chain, entry_location_id);
 END
 $$;
 
@@ -130,16 +154,20 @@ $$;
 CREATE FUNCTION turnup.audit_seal() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
     next_chain text;
     head turnup.chain_head;
     entry turnup.audit_entry;
+    opened text[] := ARRAY(SELECT jsonb_array_elements_text(
+        coalesce(nullif(current_setting('turnup.audit_open', true), ''), '{"all": []}')::jsonb -> 'all'));
 BEGIN
+    PERFORM set_config('turnup.audit_open', '', true);
     FOR next_chain IN
         SELECT DISTINCT e.chain FROM turnup.audit_entry e
-        WHERE e.number IS NULL AND e.action <> 'UNCOVERED' ORDER BY e.chain
+        WHERE e.id = ANY (opened) AND e.number IS NULL AND e.action <> 'UNCOVERED' ORDER BY e.chain
     LOOP
         LOOP
             SELECT * INTO head FROM turnup.chain_head h WHERE h.chain = next_chain FOR UPDATE;
@@ -149,7 +177,8 @@ BEGIN
         END LOOP;
         FOR entry IN
             SELECT * FROM turnup.audit_entry e
-            WHERE e.number IS NULL AND e.chain = next_chain AND e.action <> 'UNCOVERED' ORDER BY e.ordinal
+            WHERE e.id = ANY (opened) AND e.number IS NULL AND e.chain = next_chain AND e.action <> 'UNCOVERED'
+            ORDER BY e.ordinal
         LOOP
             IF entry.outcome = 'REFUSED' AND EXISTS (
                 SELECT FROM turnup.field_change c WHERE c.entry_id = entry.id AND c.table_name <> 'incident'
@@ -175,20 +204,11 @@ CREATE FUNCTION turnup.audit_entry_for(row_chain text, row_location text) RETURN
 LANGUAGE plpgsql
 AS $$
 DECLARE
-    found_id text;
+    places jsonb := coalesce(nullif(current_setting('turnup.audit_open', true), ''), '{}')::jsonb -> 'at';
+    found_id text := coalesce(places ->> (row_chain || '/' || row_location), places ->> row_chain);
     system_action text;
 BEGIN
-    IF row_location IS NOT NULL THEN
-        SELECT e.id INTO found_id FROM turnup.audit_entry e
-        WHERE e.number IS NULL AND e.chain = row_chain AND e.location_id = row_location
-        ORDER BY e.ordinal DESC LIMIT 1;
-        IF FOUND THEN
-            RETURN found_id;
-        END IF;
-    END IF;
-    SELECT e.id INTO found_id FROM turnup.audit_entry e
-    WHERE e.number IS NULL AND e.chain = row_chain
-    ORDER BY e.action = 'UNCOVERED', e.location_id IS NOT NULL, e.ordinal DESC LIMIT 1;
+    PERFORM FROM turnup.audit_entry e WHERE e.id = found_id AND e.number IS NULL AND e.chain = row_chain;
     IF FOUND THEN
         RETURN found_id;
     END IF;
@@ -199,6 +219,7 @@ BEGIN
     END IF;
     INSERT INTO turnup.audit_entry (id, chain, account_id, action, outcome)
     VALUES (found_id, row_chain, nullif(row_chain, 'system'), system_action, 'APPLIED');
+    PERFORM turnup.audit_remember(found_id, row_chain, NULL);
     RETURN found_id;
 END
 $$;
@@ -244,6 +265,7 @@ CREATE FUNCTION turnup.audit_capture() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -303,6 +325,8 @@ $$;
 CREATE FUNCTION turnup.audit_check() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
 AS $$
 DECLARE
     entry turnup.audit_entry;
@@ -363,6 +387,7 @@ BEGIN
         VALUES (entry, 'system', incident.action, 'REFUSED', incident.code, incident.actor_id,
                 (SELECT u.role FROM turnup."user" u WHERE u.id = incident.actor_id),
                 incident.request_id, incident.first_at);
+        PERFORM turnup.audit_remember(entry, 'system', NULL);
         INSERT INTO turnup.field_change (entry_id, table_name, row_id, field, after, after_salt, after_hash)
         VALUES (entry, 'incident', entry, 'count', to_jsonb(incident.count), salt,
                 turnup.audit_salted(salt, to_jsonb(incident.count)::text));
@@ -380,6 +405,7 @@ CREATE FUNCTION turnup.audit_baseline() RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
 SET timezone = 'UTC'
+SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 AS $$
 DECLARE
