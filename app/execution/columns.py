@@ -104,7 +104,7 @@ def leaf(run: Run, field: PlanField, nullable: bool, value: Any) -> Any:
 
 def _leaves(run: Run, field: PlanField, nullable: bool, values: Sequence[Any]) -> list[Any]:
     try:
-        return field.leaf_columns[nullable](values)
+        return field.leaf_column(nullable)(values)
     except Exception:  # noqa: BLE001  found again, at its place, below
         return [leaf(run, field, nullable, value) for value in values]
 

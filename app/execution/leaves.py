@@ -3,7 +3,8 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from types import GeneratorType
+from functools import cache
+from types import CodeType, GeneratorType
 from typing import Any
 
 from graphql import (
@@ -97,7 +98,7 @@ def column_converter(leaf: Leaf, nullable: bool, convert: Callable[[Any], Any]) 
         return lambda values: [convert(v) for v in values]
     source = f"lambda values: [v if {leaf.test.format(v='v', native='native')} else convert(v) for v in values]"
     function: Callable[[Sequence[Any]], list[Any]] = eval(  # noqa: S307  the source is made of the tests above
-        source, {"convert": convert, "native": leaf.native}
+        _compiled(source), {"convert": convert, "native": leaf.native}
     )
     return function
 
@@ -116,7 +117,6 @@ class PlainClasses(dict[type, bool]):
         self[class_] = plain = not (
             issubclass(class_, BaseException | GeneratorType | type(None) | type(Undefined))
             or hasattr(class_, "__await__")
-            or hasattr(class_, "__getattr__")
             or any("__call__" in vars(base) for base in class_.__mro__)
         )
         return plain
@@ -124,6 +124,11 @@ class PlainClasses(dict[type, bool]):
     def all(self, values: Sequence[Any]) -> bool:
         """Whether all values are plain."""
         return all(map(self.__getitem__, set(map(type, values))))
+
+
+@cache
+def _compiled(source: str) -> CodeType:
+    return compile(source, "<column>", "eval")
 
 
 def _enum_table(type_: GraphQLEnumType) -> dict[Any, str] | None:

@@ -178,14 +178,6 @@ class PlanField:
         named = get_named_type(definition.type)
         self.leaf: Leaf | None = plan.habits.leaf(named) if is_leaf_type(named) else None
         self.nullable = not is_non_null_type(definition.type)
-        self.converters: Sequence[Callable[[Any], Any]] = ()
-        self.leaf_columns: Sequence[Callable[[Sequence[Any]], list[Any]]] = ()
-        if self.leaf:
-            self.converters = [converter(self.leaf, nullable, plan.habits.plain) for nullable in (False, True)]
-            self.leaf_columns = [
-                column_converter(self.leaf, nullable, self.converters[nullable]) for nullable in (False, True)
-            ]
-
         self.arguments = Arguments(definition, self.nodes[0], plan.hide_suggestions)
         self.attribute: Attribute | None = attribute_of(definition, self.name)
         is_row_value = self.is_typename or (self.attribute is not None and is_leaf_type(_nullable(definition.type)))
@@ -193,6 +185,20 @@ class PlanField:
         self.is_resolved = self.source is not None and self.attribute is None
         self.is_batched = is_batched(definition)
         self._selections: dict[str, Selection] = {}
+        self._leaf_columns: dict[bool, Callable[[Sequence[Any]], list[Any]]] = {}
+
+    def convert(self, nullable: bool) -> Callable[[Any], Any]:
+        """A function coercing one value of the field's scalar or enum that is not as the type's test expects."""
+        assert self.leaf is not None  # noqa: S101  only leaf fields are asked
+        return converter(self.leaf, nullable, self.shape.plan.habits.plain)
+
+    def leaf_column(self, nullable: bool) -> Callable[[Sequence[Any]], list[Any]]:
+        """A function coercing values of the field's scalar or enum."""
+        column = self._leaf_columns.get(nullable)
+        if column is None:
+            assert self.leaf is not None  # noqa: S101  only leaf fields are asked
+            column = self._leaf_columns[nullable] = column_converter(self.leaf, nullable, self.convert(nullable))
+        return column
 
     def selection(self, type_: GraphQLObjectType, variables: VariableValues) -> Selection:
         """What is selected below this field on one object type; raises GraphQLError for a condition without a value."""

@@ -91,7 +91,7 @@ def _generate(selection: Selection, by_key: bool) -> Builder:
                 names[f"names{number}"] = names_of(field.leaf.table, field.nullable)
                 later.append(f"{variable} = names{number}[{variable}]")
                 continue
-            names[f"convert{number}"] = field.converters[field.nullable]
+            names[f"convert{number}"] = field.convert(field.nullable)
             conversion = f"{variable} = convert{number}({variable})"
             if field.leaf.test is None:
                 later.append(conversion)

@@ -1,5 +1,7 @@
 """Batch resolvers: one call for all parents of a level, whatever becomes of each of them."""
 
+# ruff: noqa: ARG002  permissions and extensions have the signatures Strawberry gives them
+
 import asyncio
 from typing import Any
 
@@ -233,6 +235,75 @@ async def test_a_batch_is_called_with_the_parents_the_permissions_let_through() 
 
 def _sources(log: list[Any]) -> list[Any]:
     return [entry[2]["root"] for entry in log if entry[0] == "asked"]
+
+
+class Answering(BasePermission):
+    """Answers for each parent with what the context holds under its number."""
+
+    message = "refused"
+
+    def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> Any:
+        answer = info.context[source.number]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class AnsweringLater(Answering):
+    async def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> Any:
+        await asyncio.sleep(0)
+        return Answering.has_permission(self, source, info)
+
+
+class AnsweringForAll(Answering):
+    viewer_only = True
+
+    def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> Any:
+        assert source is None
+        return Answering.has_permission(self, Row(0), info)
+
+
+async def plain(parents: list[Row], info: strawberry.Info, wish: Wish | None = None) -> list[str]:
+    return [str(parent.number) for parent in parents]
+
+
+@pytest.mark.parametrize("permission", [Answering, AnsweringLater])
+async def test_only_a_true_answer_of_a_permission_lets_a_parent_through(permission: Any) -> None:
+    schema = schema_of(field(plain, permission_classes=[permission]))
+    result = await schema.execute("{ items { value } }", context_value=[ValueError("cannot tell"), "yes", True, False])
+    assert result.data == {"items": [{"value": None}, {"value": None}, {"value": "2"}, {"value": None}]}
+    messages = {tuple(error.path or ()): error.message for error in result.errors or ()}
+    assert [path[1] for path in messages] == [0, 1, 3]
+    assert messages["items", 0, "value"] == "cannot tell"
+    assert "instead of a boolean" in messages["items", 1, "value"] or "bool" in messages["items", 1, "value"]
+    assert messages["items", 3, "value"] == "refused"
+
+
+@pytest.mark.parametrize("answer", [ValueError("cannot tell"), "yes", 1, None, False])
+async def test_only_a_true_answer_for_the_viewer_lets_the_level_through(answer: Any) -> None:
+    schema = schema_of(field(plain, permission_classes=[AnsweringForAll]))
+    result = await schema.execute("{ items { value } }", context_value=[answer])
+    assert result.data == {"items": [{"value": None}] * 4}
+    assert len(result.errors or ()) == 4
+
+
+@pytest.mark.parametrize("for_all", [False, True])
+async def test_an_awaitable_where_a_permission_must_answer_at_once_lets_nobody_through(for_all: bool) -> None:
+    async def yes() -> bool:
+        return True
+
+    class Promising(BasePermission):
+        viewer_only = for_all
+
+        def has_permission(self, source: Any, info: strawberry.Info, **_: Any) -> Any:
+            return yes()
+
+    def one(root: strawberry.Parent[Any]) -> str | None:
+        return pytest.fail(f"called for {root}")
+
+    value = strawberry.field(resolver=one, metadata={BATCH_RESOLVER: plain}, permission_classes=[Promising])
+    result = await schema_of(value).execute("{ items { value } }")
+    assert result.data == {"items": [{"value": None}] * 4}
 
 
 async def test_a_batch_refused_to_the_viewer_is_never_called() -> None:

@@ -399,3 +399,85 @@ async def test_infos_are_those_of_graphql_core(executor: Any) -> None:
     assert (first.schema, first.operation.name.value) == (schema, "Q")
     assert first.is_awaitable(later) is False
     assert await first.async_helpers.gather([asyncio.sleep(0, 1), asyncio.sleep(0, 2)]) == [1, 2]
+
+
+@both
+async def test_a_resolver_is_told_its_place_in_lists_within_lists(executor: Any) -> None:
+    schema = build_schema("type Query { grid: [[Cell]] one: Cell } type Cell { place: String cells: [Cell] }")
+    cell: Any = schema.type_map["Cell"]
+    cell.fields["place"].resolve = lambda _source, info: ".".join(map(str, info.path.as_list()))
+    grid = [[{"cells": [{}]}, None, {"cells": []}], None, [], [{"cells": [{}, ValueError("bad"), {}]}]]
+    result = await answer(
+        executor, schema, "{ grid { p: place cells { place } } one { place } }", {"grid": grid, "one": {}}
+    )
+    assert result.data == {
+        "grid": [
+            [
+                {"p": "grid.0.0.p", "cells": [{"place": "grid.0.0.cells.0.place"}]},
+                None,
+                {"p": "grid.0.2.p", "cells": []},
+            ],
+            None,
+            [],
+            [
+                {
+                    "p": "grid.3.0.p",
+                    "cells": [{"place": "grid.3.0.cells.0.place"}, None, {"place": "grid.3.0.cells.2.place"}],
+                }
+            ],
+        ],
+        "one": {"place": "one.place"},
+    }
+    assert [error.path for error in result.errors or ()] == [["grid", 3, 0, "cells", 1]]
+
+
+@both
+async def test_what_a_resolver_does_to_its_arguments_no_other_sees(executor: Any) -> None:
+    schema = build_schema("""
+        input In { tags: [String!]! = ["default"] }
+        type Query { items: [Item!]! } type Item { use(in: In!, list: [Int!] = [1]): String }
+    """)
+
+    def use(_source: Any, _info: Any, **given: Any) -> str:
+        given["list"].append(9)
+        given["in"]["tags"].append("spoiled")
+        return f"{len(given['in']['tags'])}"
+
+    item: Any = schema.type_map["Item"]
+    item.fields["use"].resolve = use
+    text = '{ items { a: use(in: {tags: ["x"]}, list: [2]) } items { b: use(in: {tags: []}, list: []) } }'
+    for _ in range(2):
+        result = await answer(executor, schema, text, {"items": [{}, {}]})
+        assert result.data == {"items": [{"a": "2", "b": "1"}] * 2}
+
+
+@both
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 10**400])
+@pytest.mark.parametrize("type_", ["Float", "[Float]"])
+async def test_a_number_that_json_cannot_write_is_an_error(executor: Any, value: float, type_: str) -> None:
+    schema = build_schema(f"type Query {{ x: {type_} y: Float }}")
+    many = type_ != "Float"
+    result = await answer(executor, schema, "{ x y }", {"x": [value] if many else value, "y": 1e300})
+    assert result.data == {"x": [None] if many else None, "y": 1e300}
+    assert [error.path for error in result.errors or ()] == [["x", 0] if many else ["x"]]
+
+
+@both
+async def test_what_an_iterable_gave_before_it_failed_is_still_awaited(executor: Any) -> None:
+    ended: list[int] = []
+
+    async def item(number: int) -> int:
+        ended.append(number)
+        return number
+
+    def failing() -> Any:
+        yield item(1)
+        yield item(2)
+        raise ValueError("bad")
+
+    schema = build_schema("type Query { list: [Int] other: Int }")
+    result = await answer(executor, schema, "{ list other }", {"list": lambda _info: failing(), "other": later(3)})
+    assert formatted(result) == ({"list": None, "other": 3}, [("bad", ["list"])])
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert sorted(ended) == [1, 2]
