@@ -8,7 +8,7 @@ from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, definer, enter, 
 
 from app.db import audit, tables
 from app.db.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
-from app.db.database import Database
+from app.db.database import Database, Transaction
 
 RENAME = "UPDATE turnup.device SET label = $2, revision = revision + 1 WHERE id = $1"
 
@@ -172,6 +172,52 @@ async def test_a_refused_attempt_is_entered_and_cannot_change_anything(pool: Dat
         async with operation(pool, outcome="REFUSED", code="LOCKED") as (tx, entry):
             await run(tx, RENAME, DEVICE, "Sneaked in")
     assert (refused.value.sqlstate, refused.value.constraint_name) == ("AU003", "audit_refused_changes_nothing")
+
+
+async def test_what_a_savepoint_takes_back_leaves_no_entry_and_no_change(pool: Database) -> None:
+    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        with pytest.raises(asyncpg.DivisionByZeroError):
+            await _attempt(tx)
+        refused = await enter(tx, outcome="REFUSED", code="LOCKED")
+        await audit.seal(tx)
+    assert (await entry_of(pool, refused))["outcome"] == "REFUSED"
+    assert await changes_of(pool, refused) == []
+
+
+async def _attempt(tx: Transaction) -> None:
+    async with tx.savepoint():
+        await enter(tx)
+        await run(tx, RENAME, DEVICE, "Taken back")
+        await run(tx, "SELECT 1 / 0")
+
+
+@pytest.mark.parametrize("forged", ["", "{}", "[", '{"all": [], "at": {}}', '{"all": ["x"], "at": {"account-1": "x"}}'])
+async def test_a_spoiled_memory_of_open_entries_only_keeps_the_commit_away(pool: Database, forged: str) -> None:
+    async def write() -> None:
+        async with operation(pool) as (tx, _entry):
+            await run(tx, "SELECT set_config('turnup.audit_open', $1, true)", forged)
+            await run(tx, RENAME, DEVICE, "Unseen")
+
+    with pytest.raises(asyncpg.PostgresError):
+        await write()
+
+
+async def test_changes_cannot_be_slipped_into_an_entry_that_was_sealed_before(pool: Database) -> None:
+    async with operation(pool) as (tx, sealed):
+        await run(tx, RENAME, DEVICE, an_id("label"))
+    before = await changes_of(pool, sealed)
+
+    async def write() -> None:
+        async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+            memory = f'{{"all": ["{sealed}"], "at": {{"{ACCOUNT}": "{sealed}"}}}}'
+            await run(tx, "SELECT set_config('turnup.audit_open', $1, true)", memory)
+            await run(tx, RENAME, DEVICE, "Slipped in")
+            await audit.seal(tx)
+
+    with pytest.raises(asyncpg.PostgresError) as refused:
+        await write()
+    assert refused.value.sqlstate == "AU001"
+    assert await changes_of(pool, sealed) == before
 
 
 async def test_the_owner_too_needs_an_entry(database: Databases) -> None:
