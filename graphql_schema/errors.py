@@ -8,10 +8,14 @@ from typing import Any
 
 from graphql import FieldNode, GraphQLError, ValueNode
 
-from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
+from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import InvalidInput, NotFound
 from app.execution.limits import DocumentTooComplex
 from permissions.guards import Forbidden
+from resolvers.mutations import ReadingLost
+
+# Failures outside, after which a writer has to know what became of the write.
+OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED"})
 
 INTERNAL_MESSAGE = "Something went wrong on our side. The request id tells our operators what."
 
@@ -32,6 +36,7 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     StatementTimeout: ("TIMEOUT", "Reading took longer than a request may take.", _none),
     TimeoutError: ("TIMEOUT", "The request took longer than a request may take.", _none),
     DatabaseUnavailable: ("UNAVAILABLE", "The database cannot be reached right now.", _none),
+    ReadingLost: ("UNAVAILABLE", "It was done, but the answer could not be read.", _none),
     Overloaded: ("OVERLOADED", "Too many requests are under way; try again in a moment.", _none),
 }
 
@@ -60,6 +65,20 @@ def resolved(error: GraphQLError) -> dict[str, Any]:
     if _is_about_input(error):
         return refused("BAD_USER_INPUT", error)
     return {**_place(error), **raised(_cause(error))}
+
+
+def with_outcome(formatted: dict[str, Any], outcome: str) -> dict[str, Any]:
+    """The error of a write, with what became of it where a failure outside leaves that open: NONE, APPLIED, UNKNOWN."""
+    if formatted["extensions"]["code"] not in OUTCOME_CODES:
+        return formatted
+    return {**formatted, "extensions": {**formatted["extensions"], "outcome": outcome}}
+
+
+def outcome_of(error: GraphQLError) -> str:
+    """What became of the write whose field failed: below the root field it had been committed."""
+    if len(error.path or ()) > 1 or isinstance(_cause(error), ReadingLost):
+        return "APPLIED"
+    return "UNKNOWN" if isinstance(_cause(error), CommitUnknown) else "NONE"
 
 
 def denied_field(error: GraphQLError) -> str | None:

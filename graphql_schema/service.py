@@ -35,7 +35,7 @@ class Incident:
     event: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
     """What a client sent: who by the token, who the client says it is, and what it wants."""
 
@@ -48,6 +48,8 @@ class Request:
     variables: Mapping[str, Any] | None
     read_only: bool
     """Whether the transport allows queries only, as GET does."""
+    writing: bool = False
+    """Whether a mutation has begun: from then on a request that is cut off may have written."""
     incidents: list[Incident] = field(default_factory=list)
     """What has come up so far that the audit trail counts."""
 
@@ -125,6 +127,8 @@ class Service:
             return self._refused(refusal.errors, request)
         except Exception as error:
             formatted = errors.raised(error)
+            if request.writing:
+                formatted = errors.with_outcome(formatted, "UNKNOWN")
             if errors.is_bug(formatted):
                 log.exception("request failed")
             return self._refused([formatted], request)
@@ -154,6 +158,7 @@ class Service:
             if operation.type is OperationType.MUTATION:
                 await stack.aclose()
                 context.current = None
+                request.writing = True
             result = self._execute_document(
                 self._schema,
                 prepared.document,
@@ -232,12 +237,14 @@ class Service:
             return self._refused([errors.resolved(error) for error in result.errors], request)
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
-            body["errors"] = [self._named(self._resolved(error), request) for error in result.errors]
+            body["errors"] = [self._named(self._resolved(error, request), request) for error in result.errors]
         body["extensions"] = {"cost": {"price": price, "maximum": self._prices.maximum}}
         return Answer(body, executed=True)
 
-    def _resolved(self, error: GraphQLError) -> dict[str, Any]:
+    def _resolved(self, error: GraphQLError, request: Request) -> dict[str, Any]:
         formatted = errors.resolved(error)
+        if request.writing:
+            formatted = errors.with_outcome(formatted, errors.outcome_of(error))
         if errors.is_bug(formatted):
             log.error("resolver failed", exc_info=error.original_error or error, extra={"path": str(error.path)})
         return formatted

@@ -10,6 +10,7 @@ from typing import Any
 from strawberry import Some
 from strawberry.types.base import StrawberryMaybe, get_object_definition
 
+from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout
 from app.domain.refusals import Refusal
 from app.operations.administration import AdminCase, administer
 from app.operations.bulk import BulkCase, BulkOutcome, ItemResult, perform_bulk
@@ -18,6 +19,10 @@ from app.operations.frame import perform
 from resolvers.context import Info
 
 KEY = "idempotency_key"
+
+
+class ReadingLost(Exception):  # noqa: N818 - reads as what happened
+    """The write was committed, and nothing could be read afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ async def _answered(info: Info, mutation: str, given: Any, act: Callable[[Call],
         outcome = await act(call)
     except Refusal as refusal:
         return Result(problems=(Refused(refusal),))
-    await info.context.renew_reading()
+    await _read_anew(info)
     return Result(ids=outcome.ids, replayed=outcome.replayed)
 
 
@@ -103,7 +108,7 @@ async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
         result = await perform_bulk(info.context.desk, case, call)
     except Refusal as refusal:
         return Bulk(dry_run=values["dry_run"], problems=(Refused(refusal),))
-    await info.context.renew_reading()
+    await _read_anew(info)
     counts = Counter(item.outcome for item in result.items)
     return Bulk(
         results=tuple(_shown(item) for item in result.items),
@@ -111,6 +116,13 @@ async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
         dry_run=values["dry_run"],
         replayed=result.replayed,
     )
+
+
+async def _read_anew(info: Info) -> None:
+    try:
+        await info.context.renew_reading()
+    except (DatabaseUnavailable, Overloaded, StatementTimeout) as error:
+        raise ReadingLost from error
 
 
 def _shown(item: ItemResult) -> BulkItem:

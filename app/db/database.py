@@ -44,6 +44,10 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - the code's own name
     """The server cannot be reached, or went away."""
 
 
+class CommitUnknown(DatabaseUnavailable):
+    """The connection was lost after COMMIT was sent and before it was answered."""
+
+
 class Overloaded(Exception):  # noqa: N818 - the code's own name
     """Every connection was in use for longer than a caller may wait."""
 
@@ -190,8 +194,11 @@ class Database:
             except BaseException:
                 await _undone(connection, "ROLLBACK")
                 raise
-            with translated():
-                await connection.execute("COMMIT")
+            try:
+                with translated():
+                    await connection.execute("COMMIT")
+            except (DatabaseUnavailable, StatementTimeout) as error:
+                raise CommitUnknown from error
 
     async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():

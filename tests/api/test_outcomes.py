@@ -1,0 +1,79 @@
+"""After a failure outside, a writer is told what became of the write: nothing, done, or nobody knows."""
+
+import asyncpg
+import pytest
+from harness import LEAD, Client
+
+from app.db import writing
+from app.db.database import DatabaseUnavailable
+from graphql_schema.service import Service
+from resolvers.context import Context
+
+START = 'mutation { startOnboarding(input: {locationId: "location-12"}) { location { status } problems { code } } }'
+STATUS = '{ location(id: "location-12") { status } }'
+
+
+def outcomes(answer: object) -> list[tuple[str, str | None]]:
+    return [(each["extensions"]["code"], each["extensions"].get("outcome")) for each in answer.body["errors"]]
+
+
+async def status_of(client: Client) -> str:
+    return (await client.ask(STATUS, LEAD)).data["location"]["status"]
+
+
+async def test_a_database_lost_before_the_commit_leaves_nothing(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_arguments: object) -> None:
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(writing, "write", lost)
+        answer = await own_client.ask(START, LEAD)
+    assert outcomes(answer) == [("UNAVAILABLE", "NONE")]
+    assert await status_of(own_client) == "NOT_STARTED"
+
+
+async def test_a_connection_lost_in_the_commit_leaves_it_unknown(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, execute = writing.write, asyncpg.Connection.execute
+    written: list[bool] = []
+
+    async def write_noted(*arguments: object) -> None:
+        await write(*arguments)
+        written.append(True)
+
+    async def execute_and_lose(connection: asyncpg.Connection, query: str, *arguments: object, **more: object) -> str:
+        done = await execute(connection, query, *arguments, **more)
+        if query == "COMMIT" and written:
+            raise ConnectionResetError
+        return done
+
+    with monkeypatch.context() as broken:
+        broken.setattr(writing, "write", write_noted)
+        broken.setattr(asyncpg.Connection, "execute", execute_and_lose)
+        answer = await own_client.ask(START, LEAD)
+    assert outcomes(answer) == [("UNAVAILABLE", "UNKNOWN")]
+    assert await status_of(own_client) == "IN_PROGRESS"
+
+
+async def test_an_answer_that_cannot_be_read_after_the_commit_says_that_it_was_done(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(_self: Context) -> None:
+        raise DatabaseUnavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Context, "renew_reading", lost)
+        answer = await own_client.ask(START, LEAD)
+    assert outcomes(answer) == [("UNAVAILABLE", "APPLIED")]
+    assert await status_of(own_client) == "IN_PROGRESS"
+
+
+async def test_a_query_has_no_outcome(own_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost(*_arguments: object) -> None:
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(Service, "_open_reading", lost)
+    assert outcomes(await own_client.ask(STATUS, LEAD)) == [("UNAVAILABLE", None)]
