@@ -14,8 +14,9 @@ from typing import Any
 from app.db import audit, writing
 from app.db.database import Transaction
 from app.domain.bulk import check_items, verb_towards
+from app.domain.ids import is_well_formed
 from app.domain.mac_address import show_mac
-from app.domain.refusals import MacInUse, NotFound, Refusal
+from app.domain.refusals import InvalidInput, MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LocationStatus, Verb
 from app.operations import frame, keys
 from app.operations.applying import writes_of
@@ -112,6 +113,8 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
     """
     items: Sequence[Input] = call.input["items"]
     check_items(case.mutation, [each["location_id"] for each in items], path=("items",))
+    if not all(is_well_formed(each["location_id"]) for each in items):
+        raise InvalidInput(field="items", rule="one of them is not an id", path=("items",))
     if case is BULK_UPDATE_STATUS:
         verb_towards(call.input["status"], LocationStatus.NOT_STARTED)
     result = await frame.retried(lambda: _once(desk, case, call, items))

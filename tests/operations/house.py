@@ -327,6 +327,16 @@ class House:
             "UPDATE turnup.override SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1", override
         )
 
+    async def without_hours(self, location: Rollout) -> Rollout:
+        """The location with no working hours, from outside: content that is not ready for anything."""
+        content = replace(location.content, working_hours=())
+        async with self.connection.transaction():
+            await self.connection.execute("DELETE FROM turnup.working_hours WHERE location_id = $1", location.id)
+            await self.connection.execute(
+                "UPDATE turnup.location SET content_digest = $2 WHERE id = $1", location.id, content_digest(content)
+            )
+        return replace(location, content=content, digest=content_digest(content))
+
     async def retire(self, location: Rollout) -> None:
         """Cancel a location from outside, so that its hardware addresses are free for the next test."""
         async with self.connection.transaction():
