@@ -5,11 +5,15 @@ from typing import Generic, TypeVar
 import strawberry
 
 from app.db.queries import COUNT_CAP
+from app.execution.price import PRICE
 from graphql_schema.fields import column
 from resolvers import paging
 from resolvers.context import Info
 
 T = TypeVar("T")
+
+# What counting a whole list costs, in objects: it may read thousands of rows to return a number.
+COUNT_PRICE = 100
 
 
 @strawberry.type(description="Where a page stands in its list.")
@@ -32,12 +36,16 @@ class Connection(Generic[T]):
     edges: list[Edge[T]] = column("The same rows, each with its cursor.")
     page_info: PageInfo = column("Where the page stands.")
 
-    @strawberry.field(description=f"How many rows the whole list has, counted up to {COUNT_CAP:,}.")
+    @strawberry.field(
+        description=f"How many rows the whole list has, counted up to {COUNT_CAP:,}.", metadata={PRICE: COUNT_PRICE}
+    )
     @staticmethod
     async def total_count(root: strawberry.Parent[paging.Connection], info: Info) -> int:
         return min(await paging.total(info.context.reading, root), COUNT_CAP)
 
-    @strawberry.field(description="Whether the list has more rows than `totalCount` counts to.")
+    @strawberry.field(
+        description="Whether the list has more rows than `totalCount` counts to.", metadata={PRICE: COUNT_PRICE}
+    )
     @staticmethod
     async def total_count_is_capped(root: strawberry.Parent[paging.Connection], info: Info) -> bool:
         return await paging.total(info.context.reading, root) > COUNT_CAP

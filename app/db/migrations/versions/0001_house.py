@@ -14,8 +14,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-# A boolean sub-select: the planner takes it for likely, where it takes an equality for rare and gives up the order of an
-# index for a scan and a sort.
+# A boolean sub-select: the planner takes it for likely, where it takes an equality for rare and gives up the order of
+# an index for a scan and a sort.
 LEAD = "(select current_setting('turnup.role', true) = 'IMPLEMENTATION_LEAD')"
 SIGNED_IN = "(select nullif(current_setting('turnup.user_id', true), '')) IS NOT NULL"
 OWN_USER = "(select nullif(current_setting('turnup.user_id', true), ''))"
