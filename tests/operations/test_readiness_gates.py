@@ -17,7 +17,8 @@ from .house import House, Rollout, Sent, a_key, a_mac
 S = LocationStatus
 FACTS = "code severity path message blocks"
 NAMES = sorted(CHANGES)
-ORDINARY_MAC = "805ec0010101"
+# Addresses that another location may hold for good; each location gets one of its own by the same maker.
+ORDINARY_MACS = ("805ec0010101", "00155d010101")
 
 
 def as_another(content: LocationContent, location: str, account: str) -> LocationContent:
@@ -40,7 +41,7 @@ def as_another(content: LocationContent, location: str, account: str) -> Locatio
             direct_targets=tuple(f"{each}-{location}" for each in flow.direct_targets),
         )
 
-    mac = a_mac()
+    macs = {each: a_mac(each[:6]) for each in ORDINARY_MACS}
     there = {each.id for each in (*content.devices, *content.people)}
     return replace(
         content,
@@ -53,7 +54,7 @@ def as_another(content: LocationContent, location: str, account: str) -> Locatio
             replace(
                 each,
                 id=f"{each.id}-{location}",
-                mac_address=mac if each.mac_address == ORDINARY_MAC else each.mac_address,
+                mac_address=macs.get(each.mac_address or "", each.mac_address),
             )
             for each in content.devices
         ),
