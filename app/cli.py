@@ -109,6 +109,9 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=10,
+            # A worker answers once it has imported everything; on a busy machine that takes longer than uvicorn's 5 s,
+            # after which it would be replaced by one that takes as long.
+            timeout_worker_healthcheck=60,
             limit_concurrency=1_000,
         )
 

@@ -98,7 +98,7 @@ def test_several_workers_answer_and_end_together(home: Path) -> None:
         for _ in range(6):
             assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
         assert server.end(signal.SIGTERM, within=15) == 0
-    assert not [command_line(pid) for pid in everyone if command_line(pid)]
+    eventually(lambda: not [pid for pid in everyone if command_line(pid)], within=5)
     assert not postgres_of(home)
 
 
