@@ -11,7 +11,7 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow check format schema reset lock clean
+.PHONY: help serve test test-slow bench check format schema reset lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,6 +32,9 @@ test: $(VENV)/.dev ## Run the tests, from nothing
 
 test-slow: $(VENV)/.dev ## Run the long lanes too: storms, long fuzz, browser, real parties
 	@$(BIN)/pytest -m slow
+
+bench: $(VENV)/.dev ## Measure requests beside the reference and bare Python; ARGS="--workers 2", "--help"
+	@$(BIN)/python -m bench.requests $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, types, import contracts, schema drift
 	@$(BIN)/ruff format --check --quiet .

@@ -1,0 +1,133 @@
+"""What bench.requests measures with: CPU of other processes, a lean HTTP client, a process that is a server."""
+
+import asyncio
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+def cpu_seconds(processes: Iterable[int]) -> float:
+    """CPU time that these processes used so far, to the nanosecond as Linux counts it."""
+    total = 0.0
+    for process in processes:
+        with suppress(OSError):  # it has ended
+            total += time.clock_gettime((~process << 3) | 2)
+    return total
+
+
+def with_descendants(process: int) -> list[int]:
+    """A process and all that it started."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with suppress(OSError):
+                parent = int((entry / "stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found, waiting = [], [process]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += children.get(found[-1], [])
+    return found
+
+
+class HttpConnection:
+    """One kept-alive connection; as little work a request as can be, since the client shares the machine."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    @classmethod
+    async def open(cls, port: int) -> "HttpConnection":
+        """Connect to this machine."""
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=4 * 1024 * 1024))
+
+    async def ask(self, request: bytes) -> bytes:
+        """Send a whole request; gives the body of a 200, exits for anything else."""
+        self._writer.write(request)
+        head = await self._reader.readuntil(b"\r\n\r\n")
+        length = _LENGTH.search(head)
+        body = await self._reader.readexactly(int(length[1]) if length else 0)
+        if not head.startswith(b"HTTP/1.1 200"):
+            sys.exit(f"{head.decode()}{body[:2000].decode()}")
+        return body
+
+    def close(self) -> None:
+        """Hang up."""
+        self._writer.close()
+
+
+def post(body: bytes, token: str) -> bytes:
+    """A request to /graphql as bytes."""
+    head = (
+        "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+class Server:
+    """A server of bench.peers in processes of its own, until it is stopped."""
+
+    def __init__(self, name: str, kind: str, port: int, *, roots: list[Path], workers: int, env: Mapping[str, str]):
+        self.name = name
+        self.port = port
+        log = Path(env["TURNUP_HOME"]) / f"{port}.log"
+        self._log = log
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "bench.peers", kind, str(port), str(workers)],
+                cwd=env["TURNUP_HOME"],
+                env={**env, "PYTHONPATH": ":".join(map(str, roots))},
+                stdout=output,
+                stderr=output,
+            )
+        self._processes: list[int] = []
+
+    async def ready(self) -> None:
+        """Wait until it listens; exits with its log when it does not."""
+        for _ in range(600):
+            if self._process.poll() is not None:
+                break
+            try:
+                (await HttpConnection.open(self.port)).close()
+            except OSError:
+                await asyncio.sleep(0.1)
+            else:
+                self._processes = with_descendants(self._process.pid)
+                return
+        sys.exit(f"{self.name} did not start:\n{self._log.read_text(encoding='utf-8')}")
+
+    def cpu(self) -> float:
+        """CPU seconds so far, workers included."""
+        return cpu_seconds(self._processes)
+
+    def stop(self) -> None:
+        """End it."""
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+
+
+async def sink(port: int) -> Any:
+    """A collector of traces that takes everything and keeps nothing."""
+
+    async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = _LENGTH.search(head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    return await asyncio.start_server(take, "127.0.0.1", port, limit=4 * 1024 * 1024)
