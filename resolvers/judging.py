@@ -42,7 +42,7 @@ async def review(info: Info, location_id: str) -> Review:
     """The content of a location in reach, to be read before it is approved. Raises NotFound."""
     work = await _work(info, location_id)
     dossier = work.dossier
-    approved = dossier.approval.content if dossier.approval else None
+    approved = dossier.last_approved.content if dossier.last_approved else None
     return Review(
         location_id=location_id,
         revision=dossier.location.revision,

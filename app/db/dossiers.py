@@ -149,6 +149,8 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     override: Override | None
     request: StoredApproval | None
     approval: StoredApproval | None
+    last_approved: StoredApproval | None
+    """The newest approval that was given, also when it was voided since: what a review is compared with."""
     approvals_in_force: tuple[str, ...]
     payloads: tuple[StoredPayload, ...]
     rejection: StoredRejection | None
@@ -249,6 +251,7 @@ SELECT jsonb_build_object(
     'override', {_row("override", "r.ended_at IS NULL")},
     'request', {_row("approval", "r.status = 'PENDING'")},
     'approval', {_row("approval", "r.status = 'APPROVED'", "r.decided_at DESC, r.id DESC")},
+    'last_approved', {_row("approval", "r.status IN ('APPROVED', 'VOIDED')", "r.decided_at DESC, r.id DESC")},
     'approvals_in_force', (SELECT coalesce(jsonb_agg(id ORDER BY id), '[]') FROM turnup.approval
                            WHERE location_id = l.id AND status = 'APPROVED'),
     'payloads', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'document' ORDER BY p.sequence DESC), '[]')

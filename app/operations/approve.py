@@ -73,7 +73,7 @@ def _reviewed(work: Work, digest: str) -> dict[str, Any] | None:
     for known in (dossier.request, dossier.approval):
         if known is not None and known.digest == digest:
             return known.content
-    return dossier.approval.content if dossier.approval else None
+    return dossier.last_approved.content if dossier.last_approved else None
 
 
 APPROVE = UseCase(mutation="approve", decide=decide)
