@@ -1,0 +1,86 @@
+"""The house that writes are cut off in: an audited one, with an image of every row and what a write left behind."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from operations.house import House, Rollout, Sent
+
+from app.db import tables
+from app.domain.vocabulary import LocationStatus
+
+from .cases import Sending
+
+IMAGE = " UNION ALL ".join(
+    f"SELECT '{table.name}', count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text)))"
+    f' FROM turnup."{table.name}" t'
+    for table in tables.metadata.sorted_tables
+)
+ENTRIES = """
+SELECT location_id, count(*) FROM turnup.audit_entry
+WHERE location_id = ANY ($1) AND action = $2 AND outcome = 'APPLIED' AND number IS NOT NULL GROUP BY 1
+"""
+Image = dict[str, tuple[int, str | None]]
+
+
+class Ground(House):
+    """A house whose locations are entered in the audit trail when they are set up, so that a replay knows them."""
+
+    async def open(self) -> None:
+        async with self._entered():
+            await super().open()
+
+    async def a_location(self, status: LocationStatus, **more: Any) -> Rollout:
+        async with self._entered():
+            return await super().a_location(status, **more)
+
+    @asynccontextmanager
+    async def _entered(self) -> AsyncIterator[None]:
+        async with self.connection.transaction():
+            await self.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
+            yield
+            await self.connection.execute("SELECT turnup.audit_seal()")
+
+    async def image(self) -> Image:
+        """How many rows every table has, and their hash."""
+        return {name: (count, digest) for name, count, digest in await self.connection.fetch(IMAGE)}
+
+    async def is_kept(self, sending: Sending) -> bool:
+        """Whether the database remembers the call by its key."""
+        key = sending.given["idempotencyKey"]
+        return bool(await self.connection.fetchval("SELECT count(*) FROM turnup.idempotency_key WHERE key = $1", key))
+
+    async def entries_made(self, sending: Sending) -> dict[str, int]:
+        """The number of sealed entries that say the mutation was applied, by location."""
+        return dict(await self.connection.fetch(ENTRIES, list(sending.touched), sending.mutation))
+
+    async def left(self, sending: Sending) -> list[dict[str, Any]]:
+        """What the database holds of every location concerned, without the ids that differ from one run to another."""
+        return [await self._without_ids(location) for location in sending.concerned]
+
+    async def _without_ids(self, location: str) -> dict[str, Any]:
+        standing = await self.standing(location)
+        held = {name: getattr(standing, name) for name in standing.__slots__ if name != "digest"}
+        for name in ("approvals", "payloads", "receipts"):
+            held[name] = sorted(held[name].values())
+        devices = await self.connection.fetchval("SELECT count(*) FROM turnup.device WHERE location_id = $1", location)
+        revisions = sorted(
+            await self.connection.fetch("SELECT section, revision FROM turnup.section WHERE location_id = $1", location)
+        )
+        held |= {"claims": len(standing.claims), "live": standing.live is not None, "devices": devices}
+        return held | {"sections": [tuple(row) for row in revisions]}
+
+    async def send_it(self, sending: Sending) -> Sent:
+        """Send the call, or send it again."""
+        return await self.send(sending.who, sending.mutation, sending.select, **sending.given)
+
+    async def gone(self, pid: int) -> None:
+        """Wait until PostgreSQL has ended the session of a client that died."""
+        while await self.connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid):
+            await self.connection.execute("SELECT pg_sleep(0.002)")
+
+
+def connection_lost(sent: Sent) -> str:
+    """What a caller whose connection was lost was told became of the write."""
+    assert sent.outcome == "UNAVAILABLE", sent
+    return str(sent.error["extensions"]["outcome"])

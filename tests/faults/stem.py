@@ -1,0 +1,32 @@
+"""Starts servers quickly, to be killed: a process that has everything imported and becomes `turnup serve` by a fork.
+
+Reads a port a line, and writes the process id of the server that was started there; ends its servers when it ends.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+
+from app.cli import main
+
+PR_SET_PDEATHSIG = 1
+
+
+def serve(port: str) -> None:
+    """Become a server; never returns."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.dup2(2, 1)
+    os.environ["PORT"] = port
+    main(["serve"])
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            serve(line.strip())
+        sys.stdout.write(f"{child}\n")
+        sys.stdout.flush()

@@ -1,0 +1,201 @@
+"""The server is killed at random moments of mutations and started again: the same key sent again leaves one effect.
+
+PostgreSQL stays up; the process that a caller talks to is killed by SIGKILL, so that it can tidy nothing up. A caller
+does what the API's documentation says: sends the same key again until it is told that it is done.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cli.turnup import environment, free_port
+from harness import Client
+from operations.house import Sent
+
+from app.auth.development import DevelopmentIssuer
+from app.db.audit.replay import replay
+from app.db.audit.verify import snapshot, verify
+
+from .cases import CASES, Sending
+from .ground import Ground
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="servers are forked, and end with who started them")
+
+ITEMS = 10
+READY_SECONDS = 30.0
+# Where nothing was measured yet: about as long as a single mutation and a bulk one take.
+GUESS = {False: 0.06, True: 0.3}
+KILLED = ("before it took effect", "after it took effect, unanswered", "after it was answered")
+
+
+@dataclass
+class Tally:
+    """What the kills met, by mutation, and how long calls take that are left alone."""
+
+    kills: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    seconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def moment(self, case: str) -> float:
+        """A random moment of a call, in seconds, up to just after its end; every other one late, around its commit."""
+        known = self.seconds[case][-9:]
+        usual = statistics.median(known) if known else GUESS[case.startswith("bulk")]
+        return random.uniform(0 if random.random() < 0.5 else 0.5 * usual, 1.15 * usual)
+
+    def __str__(self) -> str:
+        head = f"| mutation | kills | {' | '.join(KILLED)} |\n|---|{'---|' * (len(KILLED) + 1)}"
+        rows = [*self.kills.items(), ("all", sum(self.kills.values(), Counter()))]
+        lines = (f"| {case} | {met.total()} | {' | '.join(str(met[how]) for how in KILLED)} |" for case, met in rows)
+        return "\n".join([head, *lines])
+
+
+class Servers:
+    """Starts servers one after another, and kills them."""
+
+    def __init__(self, stem: "subprocess.Popen[str]", ground: Ground, home: Path) -> None:
+        self._stem = stem
+        self._ground = ground
+        self._issuer = DevelopmentIssuer.load_or_create(home)
+        self._pid = 0
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        """The ground's people talk to a server of their own until the block ends, which kills it if nobody did."""
+        assert self._stem.stdin is not None
+        assert self._stem.stdout is not None
+        port = free_port()
+        self._stem.stdin.write(f"{port}\n")
+        self._stem.stdin.flush()
+        self._pid = int(self._stem.stdout.readline())
+        before = self._ground.client
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as http:
+            self._ground.client = Client(http, self._issuer, before.database)
+            try:
+                await self._ready(http)
+                yield
+            finally:
+                self._ground.client = before
+                await self.kill()
+
+    async def _ready(self, http: httpx.AsyncClient) -> None:
+        async with asyncio.timeout(READY_SECONDS):
+            while True:
+                with suppress(httpx.TransportError):
+                    if (await http.get("/readyz")).status_code == 200:
+                        return
+                await asyncio.sleep(0.02)
+
+    async def kill(self) -> None:
+        """Kill the server, and wait until it is gone."""
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)
+            while True:
+                os.kill(self._pid, 0)
+                await asyncio.sleep(0.002)
+
+
+@contextmanager
+def stem_of(ground: Ground, home: Path) -> Iterator[Servers]:
+    """What starts servers on the ground's database."""
+    variables = environment(DATABASE_URL=ground.client.database.app_url, TURNUP_HOME=str(home))
+    with (home / "servers.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("stem.py"))],
+            env=variables,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        with process:
+            yield Servers(process, ground, home)
+
+
+async def applied(ground: Ground, sending: Sending) -> Sent:
+    """The answer to a call that is sent until it is done; an earlier one with its key may still be ending."""
+    async with asyncio.timeout(20):
+        while (sent := await ground.send_it(sending)).outcome == "IDEMPOTENCY_IN_PROGRESS":
+            await asyncio.sleep(sent.problem["retryAfterMs"] / 1000)
+    return sent
+
+
+async def killed_while(ground: Ground, servers: Servers, sending: Sending, moment: float) -> Sent | None:
+    """The answer to a call during which the server was killed, or None when there was none."""
+    call = asyncio.create_task(ground.send_it(sending))
+    await asyncio.sleep(moment)
+    await servers.kill()
+    with suppress(httpx.TransportError):
+        return await call
+    return None
+
+
+async def storm(ground: Ground, home: Path, kills: int) -> Tally:
+    """Kill servers as often, and see after each that its call, sent again, is done once; then that the trail is whole.
+
+    Each server that follows a killed one repeats that one's call, and is killed during the next.
+    """
+    tally = Tally()
+    normal: dict[str, list[dict[str, Any]]] = {}
+    loop = asyncio.get_running_loop()
+    cut: tuple[str, Sending, Sent | None] | None = None
+    with stem_of(ground, home) as servers:
+        for number in range(kills + 1):
+            async with servers.serving():
+                if cut is not None:
+                    case, sending, answer = cut
+                    found = bool(await ground.entries_made(sending))
+                    began = loop.time()
+                    first = await applied(ground, sending)
+                    if not first.replayed:
+                        tally.seconds[case].append(loop.time() - began)
+                    again = await ground.send_it(sending)
+                    assert (first.outcome, again.outcome, again.replayed) == ("DONE", "DONE", True), (first, again)
+                    assert again.payload == {**first.payload, "replayed": True}
+                    assert first.replayed or not (answer or found), "what was done is told, not done again"
+                    assert answer is None or {**answer.payload, "replayed": True} == first.payload
+                    assert await ground.entries_made(sending) == dict.fromkeys(sending.touched, 1)
+                    assert await ground.left(sending) == normal.setdefault(case, await ground.left(sending))
+                    tally.kills[case][KILLED[2 if answer else 1 if first.replayed else 0]] += 1
+                if number < kills:
+                    case = list(CASES)[number % len(CASES)]
+                    sending = await CASES[case](ground, ITEMS)
+                    cut = case, sending, await killed_while(ground, servers, sending, tally.moment(case))
+    await is_whole(ground)
+    sys.stdout.write(f"\n{tally}\n")
+    return tally
+
+
+async def is_whole(ground: Ground) -> None:
+    """The chains hold, the trail rebuilds every table, and each location has the addresses that it should."""
+    owner_url = ground.client.database.owner_url
+    async with snapshot(owner_url) as connection:
+        assert (await verify(connection)).broken is None
+    assert (await replay(owner_url)).differences == ()
+    await ground.check_invariants()
+
+
+async def test_a_call_whose_server_was_killed_is_done_once_when_it_is_sent_again(
+    ground: Ground, tmp_path: Path
+) -> None:
+    tally = await storm(ground, tmp_path, kills=20)
+    assert sum(met.total() for met in tally.kills.values()) == 20
+
+
+@pytest.mark.slow
+async def test_three_hundred_kills_leave_each_call_done_once(ground: Ground, tmp_path: Path) -> None:
+    tally = await storm(ground, tmp_path, kills=300)
+    met = sum(tally.kills.values(), Counter())
+    assert met.total() == 300
+    assert min(met[KILLED[0]], met[KILLED[1]] + met[KILLED[2]]) > 30, "kills fell on both sides of the commit"
