@@ -15,6 +15,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,9 @@ def stem_of(ground: Ground, home: Path) -> Iterator[Servers]:
 async def applied(ground: Ground, sending: Sending) -> Sent:
     """The answer to a call that is sent until it is done; an earlier one with its key may still be ending."""
     async with asyncio.timeout(20):
-        while (sent := await ground.send_it(sending)).outcome == "IDEMPOTENCY_IN_PROGRESS":
+        while (  # noqa: ASYNC110 - what is waited for happens in another process
+            sent := await ground.send_it(sending)
+        ).outcome == "IDEMPOTENCY_IN_PROGRESS":
             await asyncio.sleep(sent.problem["retryAfterMs"] / 1000)
     return sent
 
@@ -141,14 +144,15 @@ async def killed_while(ground: Ground, servers: Servers, sending: Sending, momen
     return None
 
 
-async def storm(ground: Ground, home: Path, kills: int) -> Tally:
-    """Kill servers as often, and see after each that its call, sent again, is done once; then that the trail is whole.
+async def storm(ground: Ground, home: Path, *, kills: int, seconds: float = inf) -> Tally:
+    """Kill servers as often, or for as long; each call, sent again, is done once, and at the end the trail is whole.
 
     Each server that follows a killed one repeats that one's call, and is killed during the next.
     """
     tally = Tally()
     normal: dict[str, list[dict[str, Any]]] = {}
     loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
     cut: tuple[str, Sending, Sent | None] | None = None
     with stem_of(ground, home) as servers:
         for number in range(kills + 1):
@@ -168,10 +172,11 @@ async def storm(ground: Ground, home: Path, kills: int) -> Tally:
                     assert await ground.entries_made(sending) == dict.fromkeys(sending.touched, 1)
                     assert await ground.left(sending) == normal.setdefault(case, await ground.left(sending))
                     tally.kills[case][KILLED[2 if answer else 1 if first.replayed else 0]] += 1
-                if number < kills:
-                    case = list(CASES)[number % len(CASES)]
-                    sending = await CASES[case](ground, ITEMS)
-                    cut = case, sending, await killed_while(ground, servers, sending, tally.moment(case))
+                if number == kills or loop.time() > until:
+                    break
+                case = list(CASES)[number % len(CASES)]
+                sending = await CASES[case](ground, ITEMS)
+                cut = case, sending, await killed_while(ground, servers, sending, tally.moment(case))
     await is_whole(ground)
     sys.stdout.write(f"\n{tally}\n")
     return tally
@@ -194,8 +199,11 @@ async def test_a_call_whose_server_was_killed_is_done_once_when_it_is_sent_again
 
 
 @pytest.mark.slow
-async def test_three_hundred_kills_leave_each_call_done_once(ground: Ground, tmp_path: Path) -> None:
-    tally = await storm(ground, tmp_path, kills=300)
+async def test_three_hundred_kills_or_twelve_minutes_of_them_leave_each_call_done_once(
+    ground: Ground, tmp_path: Path
+) -> None:
+    tally = await storm(ground, tmp_path, kills=300, seconds=720)
     met = sum(tally.kills.values(), Counter())
-    assert met.total() == 300
-    assert min(met[KILLED[0]], met[KILLED[1]] + met[KILLED[2]]) > 30, "kills fell on both sides of the commit"
+    assert met.total() >= 100, "a machine this slow shows too little"
+    before, unanswered, answered = (met[how] for how in KILLED)
+    assert min(before, unanswered + answered) > met.total() / 10, "kills fell on both sides of the commit"
