@@ -35,6 +35,8 @@ from app.http.graphiql import graphiql_routes
 from app.http.graphql import Call, GraphQLEndpoint, TransportRefused
 from app.http.health import health_routes
 from app.http.request_id import RequestId
+from app.limiting.limiter import Limiter
+from app.limiting.stores import store_at
 from app.settings import Executor, SelfApproval, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -42,6 +44,7 @@ from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from graphql_schema.schema import schema
 from graphql_schema.service import Request, Service, Watch
+from resolvers.budgets import Budget
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
 VERSION = "0.1.0"
@@ -90,7 +93,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         allow_origins=settings.origins,
         allow_methods=["GET", "POST"],
         allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["X-Request-Id"],
+        expose_headers=["X-Request-Id", "Retry-After"],
         max_age=600,
     )
     observed = Middleware(ObservedRequests, tracing=watching.tracing)
@@ -142,6 +145,13 @@ def _watch(telemetry: Telemetry) -> Watch:
     )
 
 
+def _limiter(settings: Settings, metrics: Metrics) -> Limiter:
+    """The budgets as the settings say, each under its own name."""
+    limits = {budget.value: getattr(settings, f"limit_{budget.lower()}") for budget in Budget}
+    url = settings.redis_url.get_secret_value() if settings.redis_url else None
+    return Limiter(limits, store_at(url), failed=metrics.limiter_failed)
+
+
 def _count(metrics: Metrics, mutation: str, outcome: str) -> None:
     """What operators watch of the path: submissions and overrides."""
     if mutation == "submitOnboarding":
@@ -182,10 +192,13 @@ class Live:
             keys=await self._keys(stack),
         )
         telemetry.tracing.trace_root_fields(schema._schema)
+        limiter = _limiter(settings, telemetry.metrics)
+        stack.push_async_callback(limiter.close)
         self.service = Service(
             schema._schema,
             self.database,
             _watch(telemetry),
+            limiter,
             limits=DocumentLimits(),
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,

@@ -54,6 +54,14 @@ class Settings(BaseSettings):
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     limit_price: int = Field(50_000, ge=1)
+    # Budgets a user and minute.
+    limit_objects: int = Field(500_000, ge=1)
+    limit_edits: int = Field(240, ge=1)
+    limit_submits: int = Field(30, ge=1)
+    limit_approvals: int = Field(120, ge=1)
+    limit_payloads: int = Field(120, ge=1)
+    limit_bulk_calls: int = Field(10, ge=1)
+    limit_bulk_items: int = Field(500, ge=100)  # the largest bulk call has to fit
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -67,6 +75,19 @@ class Settings(BaseSettings):
             if scheme not in {"http", "https"} or not host or "/" in host or "*" in host:
                 raise ValueError(f"{origin} is not an origin such as https://app.example.com")
         return origins
+
+    @field_validator("redis_url")
+    @classmethod
+    def _of_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
+            raise ValueError(f"it has to begin with one of {', '.join(REDIS_SCHEMES)}")
+        return value
+
+    @model_validator(mode="after")
+    def _reserves_the_highest_price(self) -> "Settings":
+        if self.limit_objects < self.limit_price:
+            raise ValueError("TURNUP_LIMIT_OBJECTS is below TURNUP_LIMIT_PRICE: such a query would never be answered")
+        return self
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> "Settings":
@@ -92,6 +113,7 @@ class Settings(BaseSettings):
         return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
 
 
+REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 LOCAL_PORTS = (3000, 5173, 8000)
 

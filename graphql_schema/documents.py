@@ -19,6 +19,7 @@ from graphql.validation.validate import ValidationAbortedError
 from app.execution.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.execution.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused
+from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
 
@@ -31,11 +32,12 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARISONS
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document, with its price."""
+    """One operation of a document, with its price, and what counts the objects of its answers."""
 
     name: str | None
     type: OperationType
     price: Price
+    returned: Returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ class Documents:
 
     def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
         price = price_of(self._schema, document, node, self._prices)
-        return Operation(node.name.value if node.name else None, node.operation, price)
+        return Operation(node.name.value if node.name else None, node.operation, price, Returned(document, node))
 
 
 def _too_many_comparisons() -> dict[str, Any]:

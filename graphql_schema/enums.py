@@ -10,7 +10,7 @@ import strawberry
 
 from app.domain import vocabulary, waiting
 from app.operations import bulk
-from resolvers import lists
+from resolvers import budgets, lists
 
 
 def described(enum: type[Enum], description: str, values: Mapping[str, str], *, name: str | None = None) -> None:
@@ -318,5 +318,19 @@ described(
         "APPLIED": "It was done.",
         "UNCHANGED": "It was done already, or left because another item was refused.",
         "FAILED": "It was refused.",
+    },
+)
+
+described(
+    budgets.Budget,
+    "What is counted a user and minute of the clock. A call counts whatever becomes of it, a repeated one too.",
+    {
+        "OBJECTS": "Objects that queries return. A query reserves its price, then counts what it returned.",
+        "EDITS": "Mutations of content, and every other that no budget of its own counts.",
+        "SUBMITS": "Submissions, and taking one back.",
+        "APPROVALS": "Approvals and requests for changes.",
+        "PAYLOADS": "Payloads generated, released, answered, or completed by hand.",
+        "BULK_CALLS": "Calls of bulk mutations; dry runs apart.",
+        "BULK_ITEMS": "Items of bulk mutations; dry runs apart.",
     },
 )

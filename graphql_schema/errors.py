@@ -12,6 +12,7 @@ from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, Stat
 from app.domain.refusals import InvalidInput, NotFound
 from app.execution.limits import DocumentTooComplex
 from permissions.guards import Forbidden
+from resolvers.budgets import BudgetsUnavailable, RateLimited, WritesClosed
 from resolvers.mutations import ReadingLost
 
 # Failures outside, after which a writer has to know what became of the write.
@@ -37,6 +38,13 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     TimeoutError: ("TIMEOUT", "The request took longer than a request may take.", _none),
     DatabaseUnavailable: ("UNAVAILABLE", "The database cannot be reached right now.", _none),
     ReadingLost: ("UNAVAILABLE", "It was done, but the answer could not be read.", _none),
+    RateLimited: (
+        "RATE_LIMITED",
+        None,
+        lambda error: {"budget": error.budget, "limit": error.limit, "retryAfterMs": error.retry_after_ms},
+    ),
+    BudgetsUnavailable: ("UNAVAILABLE", None, _none),
+    WritesClosed: ("UNAVAILABLE", None, _none),
     Overloaded: ("OVERLOADED", "Too many requests are under way; try again in a moment.", _none),
 }
 

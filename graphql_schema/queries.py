@@ -18,6 +18,7 @@ from graphql_schema.types import (
     Node,
     OnboardingSession,
     ProvisioningPayload,
+    RateLimit,
     Review,
     Viewer,
 )
@@ -41,6 +42,10 @@ VIEW_CATALOGUE = guarded(can(Action.VIEW_CATALOGUE))
 )
 class Query:
     viewer: Viewer = computed(viewer_resolvers.me, "Who is signed in.")
+    rate_limits: list[RateLimit] | None = computed(
+        viewer_resolvers.rate_limits,
+        "The viewer's budgets. UNAVAILABLE, and null, while they cannot be counted; then writes are refused.",
+    )
 
     @strawberry.field(
         description="Any object by its id. NOT_FOUND, and null, when it is missing or out of reach.",

@@ -21,6 +21,7 @@ from app.operations.desk import Desk
 from graphql_schema import errors
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused
+from resolvers.budgets import Budgets, Limiter
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
@@ -87,6 +88,7 @@ class Service:
         schema: GraphQLSchema,
         database: Database,
         watch: Watch,
+        limiter: Limiter,
         *,
         limits: DocumentLimits,
         prices: PriceRules,
@@ -99,6 +101,7 @@ class Service:
         self._schema = schema
         self._database = database
         self._watch = watch
+        self._limiter = limiter
         self._prices = prices
         self._deadline_seconds = deadline_seconds
         self._timeout_ms = int(deadline_seconds * 1000)
@@ -142,15 +145,25 @@ class Service:
             raise RequestRefused([errors.refused("METHOD_NOT_ALLOWED", GraphQLError("GET runs queries only."))])
         price = self._checked_price(operation, request)
         with self._watch.observe("operation", operation.name or "", {"graphql.operation.type": operation.type.value}):
-            result = await self._execute(prepared, operation, request)
-        return self._formatted(result, request, price)
+            result, returned = await self._execute(prepared, operation, request, price)
+        return self._formatted(result, request, {"price": price, "returned": returned})
 
-    async def _execute(self, prepared: Prepared, operation: Operation, request: Request) -> ExecutionResult:
-        """Run the operation: a query on one snapshot, a mutation's fields each on one that follows its commit."""
+    async def _execute(
+        self, prepared: Prepared, operation: Operation, request: Request, price: int
+    ) -> tuple[ExecutionResult, int]:
+        """Run the operation: a query on one snapshot, a mutation's fields each on one that follows its commit.
+
+        Returns the number of the objects returned, too. A query reserves its price, and settles for that number; one
+        that ends without a result keeps what it reserved, for it was worked on.
+        """
         async with AsyncExitStack() as stack:
             reading = await self._open_reading(request, stack)
+            budgets = Budgets(self._limiter, reading.viewer.id)
+            if operation.type is OperationType.QUERY:
+                await budgets.reserve(price)
             context = Context(
                 viewer=reading.viewer,
+                budgets=budgets,
                 desk=self._desk(request),
                 open_reading=lambda: self._open_reading(request, stack),
                 current=reading,
@@ -169,7 +182,9 @@ class Service:
             )
             result = result if isinstance(result, ExecutionResult) else await result
             self._note_denials(result, context.viewer, request)
-            return result
+        returned = operation.returned.count(result.data)
+        await budgets.settle(returned)
+        return result, returned
 
     async def _open_reading(self, request: Request, stack: AsyncExitStack) -> Reading:
         """A reading of a new snapshot, in place of the one before."""
@@ -232,13 +247,13 @@ class Service:
             except Exception:
                 log.exception("the audit trail could not count an incident")
 
-    def _formatted(self, result: ExecutionResult, request: Request, price: int) -> Answer:
+    def _formatted(self, result: ExecutionResult, request: Request, cost: dict[str, int]) -> Answer:
         if result.data is None and result.errors and all(error.path is None for error in result.errors):
             return self._refused([errors.resolved(error) for error in result.errors], request)
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
             body["errors"] = [self._named(self._resolved(error, request), request) for error in result.errors]
-        body["extensions"] = {"cost": {"price": price, "maximum": self._prices.maximum}}
+        body["extensions"] = {"cost": {**cost, "maximum": self._prices.maximum}}
         return Answer(body, executed=True)
 
     def _resolved(self, error: GraphQLError, request: Request) -> dict[str, Any]:

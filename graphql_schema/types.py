@@ -32,6 +32,7 @@ from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers import judging, parts
 from resolvers import viewer as viewer_resolvers
+from resolvers.budgets import Budget
 from resolvers.relations import many, one, part
 
 ROW_OF_TYPE: dict[str, type[rows.Row]] = {row.__name__: row for row in rows.ROW_OF_TABLE.values()}
@@ -88,6 +89,14 @@ class Viewer:
         "The account that a customer works for; null for everybody else, and before anything was granted.",
         needs=Action.VIEW_ACCOUNTS,
     )
+
+
+@strawberry.type(description="What the viewer may use in a minute of the clock, and what is left of it.")
+class RateLimit:
+    name: Budget = column("What is counted.")
+    limit: int = column("How much there is in each minute.")
+    remaining: int = column("What is left in this minute; OBJECTS without what this very query reserves by its price.")
+    resets_at: datetime = column("When the minute ends, and the whole limit is there again.")
 
 
 @strawberry.type(description="Where a location stands.")

@@ -9,17 +9,19 @@ from strawberry.types import Info as StrawberryInfo
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
 from app.operations.desk import Desk
+from resolvers.budgets import Budgets
 
 
 @dataclass(slots=True)
 class Context:
-    """One request: who asks, what they read from, where they write, and the id that ties logs and audit together.
+    """One request: who asks, what they read from, where they write, what they may still use.
 
     The reading of a mutation is renewed after each root field's commit, so that no cache outlives a write.
     """
 
     viewer: Viewer
     desk: Desk
+    budgets: Budgets
     open_reading: Callable[[], Awaitable[Reading]]
     current: Reading | None = None
 

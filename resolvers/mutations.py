@@ -46,7 +46,7 @@ class Result:
 
 
 async def run(info: Info, use_case: UseCase, given: Any) -> Any:
-    """Perform a use case; what the payload's selection reads afterwards is a fresh snapshot."""
+    """Perform a use case, once its budget allows; what the payload's selection reads afterwards is a fresh snapshot."""
     return await _answered(info, use_case.mutation, given, partial(perform, info.context.desk, use_case))
 
 
@@ -56,6 +56,7 @@ async def run_administration(info: Info, case: AdminCase, given: Any) -> Any:
 
 
 async def _answered(info: Info, mutation: str, given: Any, act: Callable[[Call], Awaitable[Outcome]]) -> Result:
+    await info.context.budgets.spend(mutation)
     values = plain(given)
     call = Call(mutation=mutation, input=values, idempotency_key=values.pop(KEY, None))
     try:
@@ -98,11 +99,13 @@ class Bulk:
 
 
 async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
-    """Perform a bulk use case, as `run`."""
+    """Perform a bulk use case, as `run`. A dry run takes no budget."""
     values = plain(given)
     key = values.pop(KEY)
     if "location_ids" in values:
         values["items"] = [{"location_id": each} for each in values.pop("location_ids")]
+    if not values["dry_run"]:
+        await info.context.budgets.spend(case.mutation, items=len(values["items"]))
     call = Call(mutation=case.mutation, input=values, idempotency_key=key)
     try:
         result = await perform_bulk(info.context.desk, case, call)

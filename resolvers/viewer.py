@@ -1,8 +1,11 @@
-"""Who is signed in."""
+"""Who is signed in, and what they may still use."""
+
+from collections.abc import Sequence
 
 from app.db import rows, tables
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import Role
+from resolvers.budgets import Standing
 from resolvers.context import Info
 
 
@@ -19,3 +22,8 @@ async def account_of_customer(info: Info) -> rows.Account | None:
     (account,) = viewer.scope.accounts
     row: rows.Account | None = await info.context.reading.one(tables.account.c.id).load(account)
     return row
+
+
+async def rate_limits(info: Info) -> Sequence[Standing]:
+    """Where the viewer's budgets stand."""
+    return await info.context.budgets.standings()

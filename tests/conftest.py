@@ -30,6 +30,10 @@ APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
 SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
 TEMPLATE = "turnup_template"
 
+# Tests write more in a minute than people do; those about budgets set their own.
+for budget in ("OBJECTS", "EDITS", "SUBMITS", "APPROVALS", "PAYLOADS", "BULK_CALLS", "BULK_ITEMS"):
+    os.environ.setdefault(f"TURNUP_LIMIT_{budget}", "1000000000")
+
 
 class Cluster:
     """The run's PostgreSQL: started once by whoever has no controller above it, gone when the run ends."""

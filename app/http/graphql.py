@@ -7,6 +7,7 @@ Follows the GraphQL-over-HTTP specification: POST with a JSON body, GET for quer
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import orjson
@@ -161,6 +162,9 @@ def encoded(
     if status == 401:
         # RFC 9110 wants a challenge with every 401, one for a user who is gone or suspended included.
         extra.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
+    if status == 429:
+        milliseconds = body["errors"][0]["extensions"]["retryAfterMs"]
+        extra.setdefault("Retry-After", str(ceil(milliseconds / 1000)))  # RFC 9110 counts whole seconds
     if status == 405:
         extra.setdefault("Allow", "POST")
     content = orjson.dumps(body)

@@ -21,6 +21,7 @@ from graphql_schema.errors import TABLE
 from graphql_schema.problems import PROBLEMS, REFUSAL_OF_PROBLEM
 from graphql_schema.schema import schema
 from permissions.matrix import AUDIENCE, CUSTOMER, LEAD, PARTNER, Action, allows
+from resolvers.budgets import Budget
 from resolvers.lists import LocationOrder
 
 ENUMS = [
@@ -28,7 +29,7 @@ ENUMS = [
     for module in (vocabulary, waiting, bulk)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Enum) and each.__module__ == module.__name__
-] + [LocationOrder]
+] + [LocationOrder, Budget]
 
 
 def test_the_permissions_page_has_the_matrix() -> None:
@@ -97,6 +98,10 @@ def test_the_errors_page_has_every_limit() -> None:
     assert said == documents | validation | {"price": str(PriceRules().maximum)} | bodies
     assert {name: most for name, most, _ in table(text, "Limits of the content")} == {
         name: str(most) for name, most in CAPS.items()
+    }
+    assert {name: (variable, most) for name, variable, most, _ in table(text, "Budgets")} == {
+        name.value: (_variable(f"limit_{name.lower()}"), str(Settings.model_fields[f"limit_{name.lower()}"].default))
+        for name in Budget
     }
     assert {name: (least, most) for name, least, most in table(text, "Ranges")} == {
         name: (str(least), str(most)) for name, (least, most) in RANGES.items()

@@ -1,0 +1,143 @@
+"""Where counts are kept: in this process, or in a Redis that several share. Both take all portions or none, at once."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from limits.aio.storage import MemoryStorage, RedisStorage
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+PREFIX = "turnup"
+# A command takes less than a millisecond. What takes a second is gone; and a crowd queues for a few connections, for
+# two hundred that open at once would all be late.
+COMMAND_SECONDS = 1.0
+QUEUE_SECONDS = 3.0
+MOST_CONNECTIONS = 16
+
+# limits' own counting adds first and compares afterwards, so that a refused call is counted for a moment, in which
+# a smaller one that fits would be refused too. KEYS are counts; ARGV the seconds to keep them, then cost and limit of
+# each. Returns the number of the first that lacks, else 0 after taking all.
+TAKE = """
+for i, key in ipairs(KEYS) do
+    if tonumber(redis.call('get', key) or '0') + tonumber(ARGV[2 * i]) > tonumber(ARGV[2 * i + 1]) then
+        return i
+    end
+end
+for i, key in ipairs(KEYS) do
+    redis.call('incrby', key, ARGV[2 * i])
+    redis.call('expire', key, ARGV[1])
+end
+return 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """So much of one count, if it stays within the limit."""
+
+    key: str
+    cost: int
+    limit: int
+
+
+class Store(Protocol):
+    """Counts by key."""
+
+    failures: tuple[type[Exception], ...]
+    """What is raised when the store cannot be reached."""
+
+    async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
+        """Take all portions or none; the place of the first that lacks, or None when they were taken."""
+
+    async def add(self, key: str, amount: int, seconds: int) -> None:
+        """Count more, or less, whatever the limit."""
+
+    async def used(self, keys: Sequence[str]) -> list[int]:
+        """The counts as they stand."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class MemoryStore:
+    """Counts of this process alone."""
+
+    failures: tuple[type[Exception], ...] = ()
+
+    def __init__(self) -> None:
+        self._storage = MemoryStorage()
+        self._lock = asyncio.Lock()
+
+    async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
+        """Compare and take behind a lock, for every step of the storage may let others run."""
+        async with self._lock:
+            for place, each in enumerate(portions):
+                if await self._storage.get(each.key) + each.cost > each.limit:
+                    return place
+            for each in portions:
+                await self._storage.incr(each.key, seconds, each.cost)
+        return None
+
+    async def add(self, key: str, amount: int, seconds: int) -> None:
+        """Count more, or less."""
+        async with self._lock:
+            await self._storage.incr(key, seconds, amount)
+
+    async def used(self, keys: Sequence[str]) -> list[int]:
+        """The counts as they stand."""
+        return [await self._storage.get(key) for key in keys]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class RedisStore:
+    """Counts in Redis; the server compares and takes in one step."""
+
+    failures: tuple[type[Exception], ...] = (RedisError, OSError)
+
+    def __init__(self, url: str) -> None:
+        """For `redis://`, `rediss://` or `unix://`. Connects when first asked."""
+        pool = BlockingConnectionPool.from_url(
+            url,
+            max_connections=MOST_CONNECTIONS,
+            timeout=QUEUE_SECONDS,
+            socket_timeout=COMMAND_SECONDS,
+            socket_connect_timeout=COMMAND_SECONDS,
+            # A pooled connection that Redis has closed meanwhile is no failure; waiting twice for an answer would be.
+            retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
+        )
+        self._client = Redis.from_pool(pool)
+        options: dict[str, Any] = {"connection_pool": pool}
+        self._storage = RedisStorage("redis://", implementation="redispy", key_prefix=PREFIX, **options)
+        self._take = self._client.register_script(TAKE)
+
+    async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
+        """Have the server compare and take."""
+        keys = [f"{PREFIX}:{each.key}" for each in portions]
+        lacking = await self._take(
+            keys, [seconds, *(number for each in portions for number in (each.cost, each.limit))]
+        )
+        return int(lacking) - 1 if lacking else None
+
+    async def add(self, key: str, amount: int, seconds: int) -> None:
+        """Count more, or less."""
+        await self._storage.incr(key, seconds, amount)
+
+    async def used(self, keys: Sequence[str]) -> list[int]:
+        """The counts as they stand."""
+        return [await self._storage.get(key) for key in keys]
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def store_at(redis_url: str | None) -> Store:
+    """The store behind this URL; the process's memory for none."""
+    return MemoryStore() if redis_url is None else RedisStore(redis_url)
