@@ -177,13 +177,19 @@ def _url(client: Client) -> SecretStr:
     return SecretStr(client.database.app_url)
 
 
-async def test_bulk_against_bulk_with_reversed_lists_never_surfaces_a_deadlock(own_client: Client) -> None:
+@pytest.mark.parametrize("rounds", [20, pytest.param(100, marks=pytest.mark.slow)])
+async def test_bulk_against_bulk_with_reversed_lists_never_surfaces_a_deadlock(
+    settings: Settings, own_client: Client, rounds: int
+) -> None:
     ids = ["location-1", "location-2", "location-7", "location-12"]
-    for number in range(20):
-        status, back = ("BLOCKED", "IN_PROGRESS") if number % 2 == 0 else ("IN_PROGRESS", "BLOCKED")
-        asked = [
-            own_client.ask(UPDATE, LEAD, ids=ids, status=status, reason="Race", key=f"forth-{number}"),
-            own_client.ask(UPDATE, LEAD_2, ids=ids[::-1], status=back, reason="Race", key=f"back-{number}"),
-        ]
-        for answer in await asyncio.gather(*asked):
-            assert "errors" not in answer.body, answer.body
+    limits = {"limit_bulk_calls": 1_000, "limit_bulk_items": 10_000}
+    async with serving(settings, own_client.database, database_url=_url(own_client), **limits) as client:
+        for number in range(rounds):
+            status, back = ("BLOCKED", "IN_PROGRESS") if number % 2 == 0 else ("IN_PROGRESS", "BLOCKED")
+            asked = [
+                client.ask(UPDATE, LEAD, ids=ids, status=status, reason="Race", key=f"forth-{number}"),
+                client.ask(UPDATE, LEAD_2, ids=ids[::-1], status=back, reason="Race", key=f"back-{number}"),
+            ]
+            for answer in await asyncio.gather(*asked):
+                assert "errors" not in answer.body, answer.body
+                assert answer.data["bulkUpdateStatus"]["problems"] == []

@@ -92,7 +92,7 @@ async def test_a_removed_person_is_gone_from_everything_but_payloads_in_use(copy
             "SELECT document, document_digest FROM turnup.provisioning_payload WHERE location_id = $1 ORDER BY id",
             LOCATION,
         )
-        assert [row["document"] == "" for row in found] == [True, True, False, False]
+        assert [row["document"] == '{"erased": true}' for row in found] == [True, True, False, False]
         assert {row["document_digest"] for row in found} == {"digest"}
         # Once the last payloads that hold the person are out of use, they can go too.
         await connection.execute("UPDATE turnup.location SET live_payload_id = NULL WHERE id = $1", LOCATION)
