@@ -77,7 +77,7 @@ def asks(server: str, case: Case) -> bool:
 async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluster) -> None:
     """Fill the databases, then measure and print."""
     owner, app = cluster.dsn("turnup_owner", "turnup"), cluster.dsn("turnup_app", "turnup")
-    os.environ |= {"TURNUP_HOME": str(home), "DATABASE_URL": app}
+    os.environ |= {"TURNUP_HOME": str(home), "DATABASE_URL": app, "TURNUP_LIMIT_OBJECTS": "1000000000"}
     sizes = [1_000, 1_000_000] if options.million else [1_000]
     await migrate(owner)
     for size in sizes:

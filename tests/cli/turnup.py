@@ -22,8 +22,12 @@ START_LIMIT = 120.0  # seconds; a few on an idle machine
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """What a new user's shell has, and these variables. The page's build is left out: it takes npm and minutes."""
+    """What a new user's shell has, the tests' wide budgets, and these variables.
+
+    The page's build is left out: it takes npm and minutes.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept |= {name: value for name, value in os.environ.items() if name.startswith("TURNUP_LIMIT_")}
     return {**kept, "PYTHONPATH": str(CHECKOUT), "TURNUP_GRAPHIQL": "false", **variables}
 
 
