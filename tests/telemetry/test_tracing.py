@@ -273,7 +273,8 @@ def _best_microseconds(tracing: Tracing) -> float:
         with tracing.field_observer("Location", "devices", path, 20):
             pass
 
-    return max(min(timeit.repeat(each, timer=time.process_time, number=5_000, repeat=10)) / 5_000 * 1e6 for each in (statement, resolver))
+    runs = (timeit.repeat(each, timer=time.process_time, number=5_000, repeat=10) for each in (statement, resolver))
+    return max(min(run) / 5_000 * 1e6 for run in runs)
 
 
 class _Collector(ThreadingHTTPServer):
