@@ -9,7 +9,7 @@ import pytest
 from harness import TestDatabase
 from operations.conftest import own_database, served
 
-from .ground import Ground
+from .ground import BUDGETS, Ground
 
 __all__ = ["own_database"]
 
@@ -20,7 +20,7 @@ async def ground(own_database: TestDatabase, home: Path) -> AsyncIterator[Ground
     connection = await asyncpg.connect(own_database.owner_url)
     await connection.execute("SET ROLE turnup_definer")
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
-    async with served(own_database, home) as client:
+    async with served(own_database, home, **BUDGETS) as client:
         made = Ground(client, connection)
         await made.open()
         yield made

@@ -20,6 +20,19 @@ ENTRIES = """
 SELECT location_id, count(*) FROM turnup.audit_entry
 WHERE location_id = ANY ($1) AND action = $2 AND outcome = 'APPLIED' AND number IS NOT NULL GROUP BY 1
 """
+# Whoever sends a call again and again until it is done here is not to be told to wait.
+BUDGETS = dict.fromkeys(
+    (
+        "limit_objects",
+        "limit_edits",
+        "limit_submits",
+        "limit_approvals",
+        "limit_payloads",
+        "limit_bulk_calls",
+        "limit_bulk_items",
+    ),
+    1_000_000_000,
+)
 Image = dict[str, tuple[int, str | None]]
 
 
