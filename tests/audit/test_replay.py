@@ -5,8 +5,13 @@ from random import Random
 from typing import Any
 
 import asyncpg
+from alembic import command
+from alembic.config import Config
 from harness import LEAD
 from harness import TestDatabase as Databases
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 from trail import ACCOUNT, DEVICE, LOCATION, an_id, definer, enter, run
 
 from app.db import audit, demo, seed
@@ -15,6 +20,7 @@ from app.db.audit.replay import replay
 from app.db.audit.verify import snapshot, verify
 from app.db.contents import rows_of
 from app.db.database import Database, Transaction
+from app.db.migrate import MIGRATIONS, migrate
 from app.domain.content import CallFlow, Contact, Device, Extension, LocationContent, Person, Target, WorkingHours
 from app.domain.digest import content_digest
 from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand
@@ -74,6 +80,34 @@ async def test_data_that_was_there_before_the_trail_gets_a_baseline(empty: Datab
         (chain, "BASELINE", 1) for chain in ("account-1", "account-2", "account-3", "system")
     ]
     assert (await replay(empty.owner_url)).differences == ()
+
+
+async def test_a_database_from_before_the_trail_is_migrated_with_its_data(bare: Databases) -> None:
+    await _migrated_to(bare.owner_url, "0001")
+    async with definer(bare.owner_url) as connection:
+        await connection.execute("INSERT INTO turnup.account (id, name) VALUES ('account-old', 'Old')")
+        await connection.execute(
+            "INSERT INTO turnup.location (id, account_id, name) VALUES ('location-old', 'account-old', 'Old')"
+        )
+    await migrate(bare.owner_url)
+    found = await replay(bare.owner_url)
+    assert (found.rows, found.differences) == (2, ())
+    async with snapshot(bare.owner_url) as connection:
+        assert (await verify(connection)).broken is None
+
+
+async def _migrated_to(owner_url: str, revision: str) -> None:
+    def upgrade(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
+    async with engine.begin() as connection:
+        await connection.execute(text("CREATE SCHEMA turnup"))
+        await connection.run_sync(upgrade)
+    await engine.dispose()
 
 
 async def test_bulk_test_data_is_named_and_skipped(empty: Databases) -> None:

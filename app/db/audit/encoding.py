@@ -6,6 +6,7 @@ entries never have the same bytes. Values enter by their salted hashes, never th
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -90,6 +91,7 @@ def _changes(changes: Iterable[Change]) -> Iterable[bytes]:
         yield _framed(change.after_hash)
 
 
+@lru_cache(maxsize=8192)  # the same tables, fields, rows and locations come again and again
 def _text(value: str | None) -> bytes:
     return _ABSENT if value is None else _framed(value.encode())
 

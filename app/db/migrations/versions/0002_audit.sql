@@ -541,7 +541,7 @@ BEGIN
         FOR document IN
             SELECT p.id, p.state IN ('GENERATED', 'RELEASED') OR l.live_payload_id IS NOT DISTINCT FROM p.id AS kept
             FROM turnup.provisioning_payload p JOIN turnup.location l ON l.id = p.location_id
-            WHERE p.location_id = subject_location AND p.document <> ''
+            WHERE p.location_id = subject_location
               AND EXISTS (SELECT FROM unnest(needles) n WHERE position(n IN p.document) > 0)
             ORDER BY p.id FOR UPDATE OF p
         LOOP
@@ -552,7 +552,7 @@ BEGIN
             erased_values := erased_values
                 + turnup.audit_blank(subject_chain, subject_location, 'provisioning_payload',
                                      document.id, ARRAY['document']);
-            UPDATE turnup.provisioning_payload p SET document = '' WHERE p.id = document.id;
+            UPDATE turnup.provisioning_payload p SET document = '{"erased": true}' WHERE p.id = document.id;
             erased_documents := erased_documents + 1;
         END LOOP;
     END IF;
