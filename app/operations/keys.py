@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import orjson
@@ -90,7 +90,14 @@ _REFUSALS = {refusal.__name__: refusal for refusal in Refusal.__subclasses__()}
 
 
 def _listed(value: Any) -> Any:
-    return sorted(value) if isinstance(value, frozenset) else value
+    """A fact as plain values; the issues of a location that is not ready hold sets of their own."""
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, tuple):
+        return [_listed(asdict(each)) if isinstance(each, Issue) else each for each in value]
+    if isinstance(value, dict):
+        return {name: _listed(each) for name, each in value.items()}
+    return value
 
 
 def _restored(name: str, value: Any) -> Any:

@@ -98,6 +98,23 @@ async def test_the_same_key_again_tells_what_was_done_and_does_nothing(own_clien
     assert await state_of(own_client) == before
 
 
+async def test_an_item_that_is_not_ready_is_told_with_its_issues_the_first_time_and_when_the_call_is_repeated(
+    own_client: Client,
+) -> None:
+    issues = "problem { code ... on NotReady { issues { code severity path message fix blocks } } }"
+    query = UPDATE.replace("problem { code }", issues)
+    await own_client.ask('mutation { startOnboarding(input: {locationId: "location-2"}) { problems { code } } }', LEAD)
+    sent = {"ids": ["location-2", "location-7"], "status": "PENDING_APPROVAL", "key": "unready"}
+    first = (await own_client.ask(query, LEAD, **sent)).data["bulkUpdateStatus"]
+    again = (await own_client.ask(query, LEAD, **sent)).data["bulkUpdateStatus"]
+    assert [item["outcome"] for item in first["results"]] == ["FAILED", "APPLIED"]
+    assert any("SUBMIT" in issue["blocks"] for issue in first["results"][0]["problem"]["issues"])
+    for done in (first, again):
+        for issue in done["results"][0]["problem"]["issues"]:
+            issue["blocks"].sort()  # a set of gates
+    assert again == {**first, "replayed": True}
+
+
 async def test_a_customer_runs_nothing_in_bulk(own_client: Client) -> None:
     answer = await own_client.ask(UPDATE, CUSTOMER, ids=["location-1"], status="CANCELLED", reason="x", key="k")
     assert (answer.body["data"], answer.codes) == ({"bulkUpdateStatus": None}, ["FORBIDDEN"])
