@@ -94,18 +94,21 @@ class Transaction:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """Undo what the block wrote when it raises; the transaction goes on."""
-        await self._connection.execute("SAVEPOINT attempt")
+        with translated():
+            await self._connection.execute("SAVEPOINT attempt")
         try:
             yield
         except BaseException:
             await _undone(self._connection, "ROLLBACK TO SAVEPOINT attempt")
             raise
-        await self._connection.execute("RELEASE SAVEPOINT attempt")
+        with translated():
+            await self._connection.execute("RELEASE SAVEPOINT attempt")
 
     @asynccontextmanager
     async def undone(self) -> AsyncIterator[None]:
         """Undo what the block wrote, however it ends."""
-        await self._connection.execute("SAVEPOINT trial")
+        with translated():
+            await self._connection.execute("SAVEPOINT trial")
         try:
             yield
         finally:

@@ -257,9 +257,7 @@ SELECT jsonb_build_object(
     'payloads', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'document' ORDER BY p.sequence DESC), '[]')
                  FROM (SELECT * FROM turnup.provisioning_payload r WHERE r.location_id = l.id
                        ORDER BY r.sequence DESC LIMIT 100) p),
-    'rejection', (SELECT jsonb_build_object('content_digest', p.content_digest, 'reasons', r.reasons)
-                  FROM turnup.receipt r JOIN turnup.provisioning_payload p ON p.id = r.payload_id
-                  WHERE r.location_id = l.id AND r.kind = 'REJECTED' ORDER BY r.received_at DESC, r.id DESC LIMIT 1),
+    'rejection', turnup.last_rejection(l.id),
     'claims', (SELECT coalesce(jsonb_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
     'claimed_elsewhere', (SELECT coalesce(jsonb_object_agg(c.mac, c.holder), '{{}}')
                           FROM turnup.claimed_elsewhere(l.id) c),

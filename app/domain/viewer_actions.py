@@ -9,8 +9,8 @@ from types import MappingProxyType
 from app.domain.approving import check_ready, decide_approval
 from app.domain.handoff import PayloadStanding, decide_generation, decide_release
 from app.domain.issue import Issue
-from app.domain.locks import Override, check_overridable, decide_edit
-from app.domain.refusals import Refusal
+from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
+from app.domain.refusals import OverrideScope, Refusal
 from app.domain.status_machine import NO_FACTS, TABLE, Fact, move
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import Gate, LocationAction, LocationStatus, Role, Verb
@@ -89,6 +89,8 @@ def _editable(situation: Situation) -> None:
 
 def _overridable(situation: Situation) -> None:
     check_overridable(situation.status)
+    if situation.override is not None and is_in_force(situation.override, situation.now):
+        raise OverrideScope(sections=situation.override.sections)
 
 
 def _submittable(situation: Situation) -> None:

@@ -29,6 +29,7 @@ CALLABLE = {
     "audit_settle",
     "audit_is_system",  # tells about the caller alone; the triggers' conditions ask it
     "claimed_elsewhere",
+    "last_rejection",
     "forget_old_keys",
 }
 

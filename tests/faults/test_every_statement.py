@@ -205,7 +205,6 @@ async def test_a_connection_that_dies_after_its_commit_was_answered_takes_nothin
     await is_done_once(ground, sending, normal)
 
 
-@pytest.mark.xfail(strict=True, reason="a savepoint on a lost connection is answered as a bug of ours")
 @pytest.mark.parametrize("death", Death)
 async def test_a_connection_that_is_lost_at_a_savepoint_is_told_like_any_other(ground: Ground, death: Death) -> None:
     normal = await undisturbed(ground, "submitOnboarding")

@@ -147,18 +147,7 @@ async def test_submitting_the_worst_location_tells_every_defect_at_once(house: H
     assert len({issue["code"] for issue in preview}) >= 25
 
 
-@pytest.mark.parametrize(
-    "reader",
-    [
-        "lead",
-        pytest.param(
-            "customer",
-            marks=pytest.mark.xfail(
-                strict=True, reason="the policy of receipts hides a rejection's reasons from the customer's readiness"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("reader", ["lead", "customer"])
 async def test_a_partners_reasons_are_read_until_the_content_moves(house: House, reader: str) -> None:
     who = getattr(house, reader)
     location = await house.a_location(S.PROVISIONING)

@@ -105,7 +105,6 @@ async def test_an_override_is_opened_where_it_is_offered(house: House, override:
     assert (await house.send(house.lead, mutation, **given)).outcome == "DONE"
 
 
-@pytest.mark.xfail(strict=True, reason="viewerActions offers a second override while one is in force")
 @pytest.mark.parametrize("override", ["own", "other"])
 async def test_an_override_is_not_offered_where_one_is_in_force(house: House, override: str) -> None:
     location = await made(house, house.lead, S.APPROVED, override)

@@ -1,4 +1,4 @@
-"""The path: which hardware addresses other locations hold, told without telling whose; old keys forgotten."""
+"""The path: addresses that others hold, told without telling whose; why a partner refused; old keys forgotten."""
 
 from alembic import op
 
@@ -21,6 +21,17 @@ $$
 """
 
 
+# Customers see no receipts, but have to learn why a partner sent their location back.
+LAST_REJECTION = """
+CREATE FUNCTION turnup.last_rejection(asking text) RETURNS jsonb
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT jsonb_build_object('content_digest', p.content_digest, 'reasons', r.reasons)
+    FROM turnup.receipt r JOIN turnup.provisioning_payload p ON p.id = r.payload_id
+    WHERE r.location_id = asking AND r.kind = 'REJECTED' ORDER BY r.received_at DESC, r.id DESC LIMIT 1
+$$
+"""
+
 FORGET_OLD_KEYS = """
 CREATE FUNCTION turnup.forget_old_keys(most integer) RETURNS bigint
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -35,14 +46,17 @@ AS $$
 $$
 """
 
+FUNCTIONS = (
+    (CLAIMED_ELSEWHERE, "claimed_elsewhere(text)"),
+    (LAST_REJECTION, "last_rejection(text)"),
+    (FORGET_OLD_KEYS, "forget_old_keys(integer)"),
+)
+
 
 def upgrade() -> None:
     """Add the functions, owned by the definer role and callable by the app's role alone."""
     op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
-    for statement, signature in (
-        (CLAIMED_ELSEWHERE, "claimed_elsewhere(text)"),
-        (FORGET_OLD_KEYS, "forget_old_keys(integer)"),
-    ):
+    for statement, signature in FUNCTIONS:
         op.execute(statement)
         op.execute(f"ALTER FUNCTION turnup.{signature} OWNER TO turnup_definer")
         # The owner gave the function away; only its new owner may say who calls it.
