@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
+from datetime import time as time_of_day
 from pathlib import Path
 from time import time
 from typing import Any
@@ -130,7 +132,8 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         span = tracing.field_observer(parent_type, field_name, path, count)
         return None if span is NOTHING else span
 
-    return BreadthFirst(observer=observed, batches_in_turn=True).execute
+    native = {"DateTime": {datetime}, "Time": {time_of_day}}  # orjson writes them as Strawberry's scalars do
+    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, batches_in_turn=True).execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:

@@ -4,8 +4,10 @@ A reading is one REPEATABLE READ, READ ONLY transaction: everything a query retu
 Each transaction signs its user in first, so that row-level security knows who asks before anything is read.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from itertools import starmap
+from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -61,17 +63,33 @@ def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractCon
     return nullcontext()
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class _Translated:
+    """One for all: a context of contextlib's own would be made anew around each of a request's statements."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        if isinstance(error, asyncpg.QueryCanceledError):
+            raise StatementTimeout from error
+        if isinstance(error, asyncpg.exceptions.DataError):
+            return  # a value of the wrong type is a bug of ours, though the driver counts it as misuse of a connection
+        if isinstance(error, (OSError, asyncpg.InterfaceError, *_GONE)):
+            raise DatabaseUnavailable from error
+
+
+_TRANSLATED = _Translated()
+
+
+def translated() -> AbstractContextManager[None]:
     """Turn the driver's exceptions about time and connections into ours; the others pass."""
-    try:
-        yield
-    except asyncpg.QueryCanceledError as error:
-        raise StatementTimeout from error
-    except asyncpg.exceptions.DataError:
-        raise  # an argument of the wrong type is a bug of ours, though the driver counts it as misuse of a connection
-    except (OSError, asyncpg.InterfaceError, *_GONE) as error:
-        raise DatabaseUnavailable from error
+    return _TRANSLATED
 
 
 class Transaction:
@@ -88,8 +106,7 @@ class Transaction:
         """Every row of a statement, as its structs."""
         with self._observe("sql", statement.name, {}), translated():
             records = await self._connection.fetch(statement.sql, *statement.arguments(values))
-        build = statement.build
-        return [build(*record) for record in records]
+        return list(starmap(statement.build, records))
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

@@ -47,13 +47,36 @@ _NEWEST_FIRST: dict[Table, tuple[Column[Any], ...]] = {
 _KEYS = bindparam("keys", type_=ARRAY(Text))
 
 
-class OneLoader(DataLoader[str, Any]):
+class _Loader:
+    """Loads for one key at a time what `each` loads for many: keys that are asked for together go together."""
+
+    _gathering: DataLoader[str, Any] | None = None
+
+    def load(self, key: str) -> Awaitable[Any]:
+        """What the key has."""
+        return self._gathered().load(key)
+
+    def load_many(self, keys: list[str]) -> Awaitable[list[Any]]:
+        """What each key has."""
+        return self._gathered().load_many(keys)
+
+    async def each(self, keys: Sequence[Any]) -> list[Any]:
+        """What each key has."""
+        raise NotImplementedError
+
+    def _gathered(self) -> DataLoader[str, Any]:
+        """Made when first needed: whole levels never need it, and it costs as much as a small statement."""
+        if self._gathering is None:
+            self._gathering = DataLoader(self.each)
+        return self._gathering
+
+
+class OneLoader(_Loader):
     """Loads the row whose `column` has the key, or None: for many keys by `each`, for one at a time by `load`."""
 
     def __init__(self, column: Column[Any], fetch: Fetch) -> None:
-        super().__init__()
         self._statement = one_statement(column)
-        self._key = attrgetter(column.key)
+        self._key = _key_of(column)
         self._fetch = fetch
         self._found: dict[str, Any] = {}
 
@@ -67,18 +90,13 @@ class OneLoader(DataLoader[str, Any]):
             found |= zip(map(self._key, rows), rows, strict=True)
         return [None if key is None else found[key] for key in keys]
 
-    async def batch_load_fn(self, keys: list[str]) -> list[Any]:
-        """What was asked for one at a time."""
-        return await self.each(keys)
 
-
-class ManyLoader(DataLoader[str, list[Any]]):
+class ManyLoader(_Loader):
     """Loads the rows whose `column` has the key, in the table's defined order: by `each` or, one at a time, `load`."""
 
     def __init__(self, column: Column[Any], fetch: Fetch) -> None:
-        super().__init__()
         self._statement = many_statement(column)
-        self._key = attrgetter(column.key)
+        self._key = _key_of(column)
         self._fetch = fetch
         self._found: dict[str, list[Any]] = {}
 
@@ -89,13 +107,14 @@ class ManyLoader(DataLoader[str, list[Any]]):
         if missing:
             rows = await self._fetch(self._statement, missing)
             found |= {key: [] for key in missing}
-            for row in rows:
-                found[key_of(row)].append(row)
+            for key, row in zip(map(key_of, rows), rows, strict=True):
+                found[key].append(row)
         return [found[key] for key in keys]
 
-    async def batch_load_fn(self, keys: list[str]) -> list[list[Any]]:
-        """What was asked for one at a time."""
-        return await self.each(keys)
+
+@cache
+def _key_of(column: Column[Any]) -> Callable[[Any], str]:
+    return attrgetter(column.key)
 
 
 @cache

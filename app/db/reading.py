@@ -40,8 +40,14 @@ class Reading:
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
         """Every row of a statement."""
-        async with self._turn() as transaction:
-            return await transaction.fetch(statement, **values)
+        async with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            try:
+                return await self._transaction.fetch(statement, **values)
+            except (StatementTimeout, DatabaseUnavailable) as error:
+                self._failure = error
+                raise
 
     def one(self, column: Column[Any]) -> OneLoader:
         """This reading's loader of the row whose column has a key."""
