@@ -132,7 +132,10 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         span = tracing.field_observer(parent_type, field_name, path, count)
         return None if span is NOTHING else span
 
-    native = {"DateTime": {datetime}, "Time": {time_of_day}}  # orjson writes them as Strawberry's scalars do
+    native: dict[str, set[type]] = {
+        "DateTime": {datetime},
+        "Time": {time_of_day},
+    }  # orjson writes them as Strawberry's scalars do
     return BreadthFirst(observer=observed if tracing.tracer else None, native=native, batches_in_turn=True).execute
 
 

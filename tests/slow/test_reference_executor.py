@@ -1,0 +1,32 @@
+"""The API suite under graphql-core's own executor: what clients see does not depend on which executor answers."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+COMMAND = [sys.executable, "-m", "pytest", "tests/api", "-n", "0", "-m", "not slow", "-p", "no:cacheprovider"]
+
+# Spans a field and level are what the breadth-first executor adds; the reference has one a root field.
+BREADTH_FIRST_ONLY = ("tests/api/test_spans.py",)
+
+
+@pytest.mark.slow
+def test_the_api_suite_passes_under_the_reference_executor() -> None:
+    ran = subprocess.run(
+        [*COMMAND, *(f"--deselect={each}" for each in BREADTH_FIRST_ONLY)],
+        cwd=ROOT,
+        env={**os.environ, "TURNUP_EXECUTOR": "reference"},
+        capture_output=True,
+        text=True,
+        timeout=1_200,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout[-5_000:] + ran.stderr[-2_000:]
+    passed = re.search(r"(\d+) passed", ran.stdout)
+    assert passed is not None, ran.stdout[-2_000:]
+    assert int(passed[1]) > 500, passed[0]
