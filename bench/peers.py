@@ -1,4 +1,4 @@
-"""The servers that bench.requests compares, each an ASGI app behind the same uvicorn: `python -m bench.peers KIND PORT`.
+"""The servers that bench.requests compares, each an ASGI app behind the same uvicorn.
 
 The bare ones are what hand-written Python, or PostgreSQL alone, could do for the same answers: the same role and
 policies, the same sign-in and the same REPEATABLE READ transaction, and no GraphQL, token or limit of any kind.

@@ -91,8 +91,8 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
     version = await connection.fetchval("SHOW server_version")
     await connection.close()
     print(
-        f"{options.locations:,} locations, PostgreSQL {version}, Python {sys.version.split()[0]}, {os.cpu_count()} cores,"
-        f" {options.workers} worker(s) a server, {options.rounds} rounds in turns\n"
+        f"{options.locations:,} locations, PostgreSQL {version}, Python {sys.version.split()[0]}, {os.cpu_count()} cores"
+        f", {options.workers} worker(s) a server, {options.rounds} rounds in turns\n"
     )
     issuer = DevelopmentIssuer.load_or_create(home)
     token = issuer.issue(peers.SUBJECT, lifetime_seconds=43_200, now=time.time(), audience=AUDIENCE)
@@ -103,7 +103,7 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
     requests = {case: post(body, token) for case, body in bodies.items()}
     counted = {kind: await statements_of(kind, bodies, token) for kind in ("app", "bare", "built")}
     postmaster = int((cluster.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-    async with servers(options, home) as running:
+    async with servers(options) as running:
         sizes_seen = await same_answers(running, requests)
         cpu = await cpu_of(running, requests, postmaster, options.rounds)
         print_cpu(cpu, counted, sizes_seen)
@@ -123,7 +123,7 @@ def body_of(case: Case, account: str) -> bytes:
 
 
 @asynccontextmanager
-async def servers(options: argparse.Namespace, home: Path) -> AsyncIterator[list[Server]]:
+async def servers(options: argparse.Namespace) -> AsyncIterator[list[Server]]:
     """All servers, warm, as long as the block runs."""
     first = options.port
     tracing = {
@@ -146,8 +146,8 @@ async def servers(options: argparse.Namespace, home: Path) -> AsyncIterator[list
     try:
         for port, (name, (kind, root, env)) in enumerate(kinds.items(), first + 1):
             roots = [ROOT] if root == ROOT else [root, ROOT]
-            env = {**os.environ, **env}
-            running.append(Server(name, kind, port, roots=roots, workers=options.workers, env=env))
+            whole = {**os.environ, **env}
+            running.append(Server(name, kind, port, roots=roots, workers=options.workers, env=whole))
         for server in running:
             await server.ready()
         yield running
@@ -382,7 +382,7 @@ async def profiled(file: Path, account: str, token: str) -> None:
             folded = file.with_name(f"{file.name}.{case.operation}-{case.first}.folded")
             folded.write_text("".join(f"{stack} {count}\n" for stack, count in stacks.items()), encoding="utf-8")
             print(f"{case.name}: {each:.2f} ms CPU a request in process; stacks in {folded}")
-    file.write_text(text.getvalue(), encoding="utf-8")
+    await asyncio.to_thread(file.write_text, text.getvalue(), encoding="utf-8")
     print(f"The profile is in {file}.")
 
 
