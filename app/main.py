@@ -210,7 +210,6 @@ class Live:
             deadline_seconds=settings.limit_deadline_seconds,
             self_approval_allowed=settings.self_approval is SelfApproval.ALLOW,
             execute=_executor(settings, telemetry),
-            suggestions=not settings.in_production,
         )
 
     async def answer(self, call: Call) -> tuple[dict[str, Any], bool]:

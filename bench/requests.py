@@ -91,8 +91,8 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
     version = await connection.fetchval("SHOW server_version")
     await connection.close()
     print(
-        f"{options.locations:,} locations, PostgreSQL {version}, Python {sys.version.split()[0]}, {os.cpu_count()} cores"
-        f", {options.workers} worker(s) a server, {options.rounds} rounds in turns\n"
+        f"{options.locations:,} locations, PostgreSQL {version}, Python {sys.version.split()[0]},"
+        f" {os.cpu_count()} cores, {options.workers} worker(s) a server, {options.rounds} rounds in turns\n"
     )
     issuer = DevelopmentIssuer.load_or_create(home)
     token = issuer.issue(peers.SUBJECT, lifetime_seconds=43_200, now=time.time(), audience=AUDIENCE)

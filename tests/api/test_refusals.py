@@ -455,7 +455,7 @@ async def test_a_foreign_origin_cannot_read_an_answer(client: Client) -> None:
 
 async def test_a_listed_origin_can_read_the_request_id(client: Client) -> None:
     answer = await client.ask("{ viewer { id } }", headers={"origin": "http://localhost:3000"})
-    assert answer.headers["access-control-expose-headers"] == "X-Request-Id"
+    assert answer.headers["access-control-expose-headers"] == "X-Request-Id, Retry-After"
 
 
 async def test_a_deep_walk_around_a_location_stays_where_it_began(client: Client, world: World) -> None:

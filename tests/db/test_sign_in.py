@@ -213,7 +213,7 @@ async def test_a_snapshot_does_not_see_what_others_commit_meanwhile(
 async def test_what_a_failed_block_wrote_is_gone(one_connection: Database) -> None:
     with suppress(ZeroDivisionError):
         async with one_connection.writing(harness.LEAD, timeout_ms=5000) as transaction:
-            assert len(await transaction.fetch(RENAME, name="Written")) == 12
+            assert len(await transaction.fetch(RENAME, name="Written")) >= 12
             raise ZeroDivisionError
     async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
         names = await transaction.fetch(Statement("names", "SELECT name FROM turnup.location", (), str))
