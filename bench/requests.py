@@ -80,9 +80,6 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
     os.environ |= {"TURNUP_HOME": str(home), "DATABASE_URL": app, "TURNUP_LIMIT_OBJECTS": "1000000000"}
     sizes = [1_000, 1_000_000] if options.million else [1_000]
     await migrate(owner)
-    for size in sizes:
-        embedded.drop_database(cluster, f"pages_{size}")
-        embedded.create_database(cluster, f"pages_{size}")
     if await load_demo(owner, app):
         await seed_many(owner, options.locations)
     connection = await asyncpg.connect(owner)
@@ -410,6 +407,9 @@ def sampled() -> Iterator[Counter[str]]:
 async def print_pages(cluster: embedded.Cluster, size: int) -> None:
     """What the first page and one in the middle read."""
     name = f"pages_{size}"
+    embedded.drop_database(cluster, name)
+    embedded.create_database(cluster, name, "template1")
+    await migrate(cluster.dsn("turnup_owner", name))
     owner = await asyncpg.connect(cluster.dsn("turnup_owner", name))
     async with owner.transaction():
         await owner.execute("SET LOCAL ROLE turnup_definer")
