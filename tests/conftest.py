@@ -16,7 +16,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from harness import Client, TestDatabase, home_of, with_database
+from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
@@ -159,7 +159,7 @@ async def _own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]
     try:
         yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
     finally:
-        await _run(owner_url, f"DROP DATABASE {name} WITH (FORCE)")
+        await drop_database(owner_url, name)
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import asyncpg
 import httpx
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
@@ -94,3 +96,20 @@ def with_database(url: str, name: str) -> str:
 def home_of(folder: Path) -> Path:
     """The home of a test run's embedded cluster."""
     return folder / "home"
+
+
+async def drop_database(owner_url: str, name: str) -> None:
+    """Drop a database and whoever is connected to it.
+
+    PostgreSQL's own cleaner may be at work there, which its owner may not end: it is waited for, a few seconds at most.
+    """
+    connection = await asyncpg.connect(owner_url)
+    try:
+        for _ in range(50):
+            with suppress(asyncpg.InsufficientPrivilegeError, asyncpg.ObjectInUseError):
+                await connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+                return
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"{name} is still in use")
+    finally:
+        await connection.close()

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from harness import TestDatabase as Databases
-from harness import with_database
+from harness import drop_database, with_database
 
 from app.db.database import Database
 from app.db.migrate import migrate
@@ -51,5 +51,5 @@ async def _made(template: str) -> AsyncIterator[Databases]:
     server = await asyncpg.connect(owner_url)
     await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
     yield Databases(with_database(os.environ["TURNUP_TEST_APP_URL"], name), with_database(owner_url, name))
-    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await server.close()
+    await drop_database(owner_url, name)

@@ -13,7 +13,7 @@ from harness import LEAD, Client
 from .bombs import BOMBS, LOCATION
 
 QUICK = 0.05  # seconds that this process works, which is client and server in one
-ATTEMPTS = 10  # the first one that is quick ends it; a busy machine slows some down
+ATTEMPTS = 40  # the first one that is quick ends it; a busy machine slows some down
 
 
 async def post(client: Client, body: Any, who: str = LEAD, **headers: str) -> httpx.Response:

@@ -71,8 +71,8 @@ async def test_migrations_make_what_the_tables_say(owner: asyncpg.Connection, fr
     ("change", "what"),
     [
         ("ALTER TABLE turnup.device ADD COLUMN colour text", "device.colour"),
-        ("ALTER TABLE turnup.override ALTER COLUMN ticket SET NOT NULL", "override.ticket"),
-        ("ALTER TABLE turnup.device ALTER COLUMN label TYPE varchar(9)", "device.label"),
+        ("ALTER TABLE turnup.account ALTER COLUMN name DROP NOT NULL", "account.name"),
+        ("ALTER TABLE turnup.device ALTER COLUMN label TYPE varchar(9999)", "device.label"),
         ("ALTER TABLE turnup.device ALTER COLUMN revision SET DEFAULT 2", "device.revision"),
         ('ALTER TABLE turnup.account ALTER COLUMN name TYPE text COLLATE "POSIX"', "account.name"),
         ("ALTER TABLE turnup.device DROP CONSTRAINT ck_device_brand_known", "device ck_device_brand_known"),

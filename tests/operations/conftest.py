@@ -9,7 +9,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from harness import Client, TestDatabase, with_database
+from harness import Client, TestDatabase, drop_database, with_database
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
@@ -46,8 +46,8 @@ async def own_database() -> AsyncIterator[TestDatabase]:
     ):
         await owner.execute(statement)
     yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(os.environ[OWNER_URL], name))
-    await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await owner.close()
+    await drop_database(os.environ[OWNER_URL], name)
 
 
 @pytest.fixture(scope="session")
