@@ -89,11 +89,10 @@ class Server:
                 stdout=output,
                 stderr=output,
             )
-        self._processes: list[int] = []
 
     async def ready(self) -> None:
         """Wait until it listens; exits with its log when it does not."""
-        for _ in range(600):
+        for _ in range(1_800):
             if self._process.poll() is not None:
                 break
             try:
@@ -101,13 +100,12 @@ class Server:
             except OSError:
                 await asyncio.sleep(0.1)
             else:
-                self._processes = with_descendants(self._process.pid)
                 return
         sys.exit(f"{self.name} did not start:\n{self._log.read_text(encoding='utf-8')}")
 
     def cpu(self) -> float:
         """CPU seconds so far, workers included."""
-        return cpu_seconds(self._processes)
+        return cpu_seconds(with_descendants(self._process.pid))
 
     def stop(self) -> None:
         """End it."""

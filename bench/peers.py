@@ -99,7 +99,7 @@ class _Bare:
         self._pool = await asyncpg.create_pool(
             environ["DATABASE_URL"],
             min_size=1,
-            max_size=10,
+            max_size=int(environ.get("TURNUP_POOL_SIZE", "10")),
             statement_cache_size=512,
             max_cached_statement_lifetime=0,
             init=lambda connection: database._prepare(connection),  # noqa: PLW0108 - bench.requests puts a logger there

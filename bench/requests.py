@@ -143,7 +143,8 @@ async def servers(options: argparse.Namespace) -> AsyncIterator[list[Server]]:
     try:
         for port, (name, (kind, root, env)) in enumerate(kinds.items(), first + 1):
             roots = [ROOT] if root == ROOT else [root, ROOT]
-            whole = {**os.environ, **env}
+            # All pools together stay below what the cluster takes.
+            whole = {**os.environ, **env, "TURNUP_POOL_SIZE": str(10 // options.workers)}
             running.append(Server(name, kind, port, roots=roots, workers=options.workers, env=whole))
         for server in running:
             await server.ready()
