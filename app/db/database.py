@@ -78,6 +78,8 @@ class _Translated:
             return
         if isinstance(error, asyncpg.QueryCanceledError):
             raise StatementTimeout from error
+        if isinstance(error, asyncpg.TooManyConnectionsError):
+            raise Overloaded from error
         if isinstance(error, asyncpg.exceptions.DataError):
             return  # a value of the wrong type is a bug of ours, though the driver counts it as misuse of a connection
         if isinstance(error, (OSError, asyncpg.InterfaceError, *_GONE)):

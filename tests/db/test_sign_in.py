@@ -18,6 +18,7 @@ from app.db.database import (
     SuspendedUser,
     Transaction,
     UnknownUser,
+    translated,
 )
 from app.db.statements import Statement
 
@@ -218,3 +219,8 @@ async def test_what_a_failed_block_wrote_is_gone(one_connection: Database) -> No
     async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
         names = await transaction.fetch(Statement("names", "SELECT name FROM turnup.location", (), str))
     assert "Written" not in names
+
+
+def test_a_server_without_a_connection_to_spare_is_overloaded() -> None:
+    with pytest.raises(Overloaded), translated():
+        raise asyncpg.TooManyConnectionsError
