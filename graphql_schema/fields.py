@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from app.execution import BATCH_RESOLVER
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.paging import LARGEST_PAGE
@@ -27,6 +28,15 @@ def computed(resolver: Callable[..., Any], description: str, *, needs: Action | 
     """A field whose value a resolver makes from the type's row."""
     guards = guarded(can(needs)) if needs else []
     return strawberry.field(resolver=resolver, description=description, extensions=guards)
+
+
+def derived(function: Callable[[Any], Any], description: str) -> Any:
+    """A field whose value is a function of the type's row alone, one that does not raise."""
+
+    def of_all(rows: list[Any], _info: Any) -> list[Any]:
+        return [function(row) for row in rows]
+
+    return strawberry.field(resolver=function, description=description, metadata={BATCH_RESOLVER: of_all})
 
 
 def optional(description: str) -> Any:

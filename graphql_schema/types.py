@@ -26,7 +26,7 @@ from app.domain.vocabulary import (
     UserStatus,
 )
 from app.execution import by_class
-from graphql_schema.fields import column, computed
+from graphql_schema.fields import column, computed, derived
 from graphql_schema.problems import Issue
 from permissions.guards import can, guarded
 from permissions.matrix import Action
@@ -145,7 +145,7 @@ class PhoneSystem:
 class Device(Node):
     brand: DeviceBrand = column("The maker.")
     model: str | None = column("The model as in the device catalogue; null until filled in.")
-    mac_address: str | None = computed(
+    mac_address: str | None = derived(
         parts.mac_address,
         "The MAC address (IEEE 802 EUI-48), upper-case hex with colons; null until filled in.",
     )
@@ -284,7 +284,7 @@ class ProvisioningPayload(Node):
     sequence: int = column("Counts the location's payloads from 1.")
     version: str = column("The version of the document's JSON Schema.")
     state: PayloadState = column("Where it stands on its way to the partner.")
-    document: JSON = computed(parts.document, "The document, valid against its JSON Schema.")
+    document: JSON = derived(parts.document, "The document, valid against its JSON Schema.")
     document_digest: str = column("SHA-256, in hex, of the document's RFC 8785 form; sent back to acknowledge it.")
     content_digest: str = column("SHA-256, in hex, of the approved content that it was made from.")
     location_revision: int = column("The location's revision that it was made from.")

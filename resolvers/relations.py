@@ -51,7 +51,10 @@ def part(description: str) -> Any:
     def same(root: strawberry.Parent[Any]) -> Any:
         return root
 
-    return strawberry.field(resolver=same, description=description)
+    def of_all(parents: list[Any], _info: Info) -> list[Any]:
+        return parents
+
+    return strawberry.field(resolver=same, description=description, metadata={BATCH_RESOLVER: of_all})
 
 
 def _guards(needs: Action | None) -> list[Any]:

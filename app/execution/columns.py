@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from inspect import isawaitable
+from collections.abc import Callable, Sequence
+from inspect import isawaitable, iscoroutine
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
-from graphql import (
-    GraphQLError,
-    GraphQLList,
-    GraphQLObjectType,
-    GraphQLOutputType,
-    is_leaf_type,
-    is_list_type,
-    is_non_null_type,
-)
+from graphql import GraphQLError, GraphQLObjectType
 from graphql.pyutils import Undefined, is_iterable
 
 from .failures import Failure, null_error
-from .leaves import coerce
-from .locations import Items, Level, Picked, Place
-from .runtime_types import CompositeType, runtime_types
+from .leaves import Grade, coerce
+from .locations import Items, Level, Picked, Place, infos
+from .runtime_types import runtime_types
 from .steps import Steps, Together
+from .wrapping import Wrapped
 
 if TYPE_CHECKING:
     from .plan import PlanField
@@ -73,18 +66,16 @@ def assemble(column: Any) -> list[Any]:
     return column if isinstance(column, list) else column.assemble()
 
 
-def complete(run: Run, place: Place, type_: GraphQLOutputType, values: Sequence[Any]) -> Steps[Any]:
+def complete(run: Run, place: Place, type_: Wrapped, values: Sequence[Any]) -> Steps[Any]:
     """Complete values of a type; new levels are noted on the run. Gives the column."""
-    if not run.plain.all(values):
+    grade = run.grades.least(values)
+    if grade is Grade.UNKNOWN:
         values = yield from _arrived(run, values)
-    nullable = True
-    if is_non_null_type(type_):
-        nullable, type_ = False, type_.of_type
-    if is_leaf_type(type_):
-        return _leaves(run, place.field, nullable, values)
-    if is_list_type(type_):
-        return (yield from _lists(run, place, type_, nullable, values))
-    return (yield from _objects(run, place, cast("CompositeType", type_), nullable, values))
+    if type_.is_leaf:
+        return _leaves(run, place.field, type_.nullable, values)
+    if type_.items is not None:
+        return (yield from _lists(run, place, type_, type_.items, values, grade))
+    return (yield from _objects(run, place, type_, values, grade))
 
 
 def leaf(run: Run, field: PlanField, nullable: bool, value: Any) -> Any:
@@ -109,17 +100,17 @@ def _leaves(run: Run, field: PlanField, nullable: bool, values: Sequence[Any]) -
         return [leaf(run, field, nullable, value) for value in values]
 
 
-def _objects(run: Run, place: Place, type_: CompositeType, nullable: bool, values: Sequence[Any]) -> Steps[Objects]:
-    gaps, positions, objects = _sift(run, place.field, nullable, values)
+def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grade: Grade) -> Steps[Objects]:
+    gaps, positions, objects = _sift(run, place.field, type_.nullable, values, grade)
     if positions is not None:
         place = place.below(Picked(positions))
     column = Objects(gaps, len(objects))
     if not objects:
         return column
-    if isinstance(type_, GraphQLObjectType) and type_.is_type_of is None:
-        _descend(run, place, type_, column, objects)
+    if type_.is_certain or (type_.is_type_of is not None and _all_are(run, place, type_.is_type_of, objects)):
+        _descend(run, place, cast("GraphQLObjectType", type_.composite), column, objects)
         return column
-    types = yield from runtime_types(run, place, type_, objects)
+    types = yield from runtime_types(run, place, type_.composite, objects)
     groups: dict[GraphQLObjectType, list[int]] = {}
     for index, found in enumerate(types):
         if isinstance(found, GraphQLObjectType):
@@ -133,6 +124,20 @@ def _objects(run: Run, place: Place, type_: CompositeType, nullable: bool, value
             some = [objects[index] for index in indices]
             _descend(run, place.below(Picked(indices)), found, column, some, indices)
     return column
+
+
+def _all_are(run: Run, place: Place, is_type_of: Callable[..., Any], objects: Sequence[Any]) -> bool:
+    """Whether a type that judges by class says a plain yes to every class; what else it says is heard elsewhere."""
+    classes = set(map(type, objects))
+    if len(classes) > 1:
+        return False
+    try:
+        answer = is_type_of(objects[0], infos(run.info(place), place)(0))
+    except Exception:  # noqa: BLE001  raised again where it is an object's error
+        return False
+    if iscoroutine(answer):
+        answer.close()
+    return answer is True
 
 
 def _descend(  # noqa: PLR0917  one call names all
@@ -156,16 +161,22 @@ def _descend(  # noqa: PLR0917  one call names all
     run.next_wave.append(level)
 
 
-def _lists(run: Run, place: Place, type_: GraphQLList[Any], nullable: bool, values: Sequence[Any]) -> Steps[Lists]:
-    if not {list, tuple}.issuperset(map(type, values)):
+def _lists(  # noqa: PLR0917  one call names all
+    run: Run, place: Place, type_: Wrapped, inner: Wrapped, values: Sequence[Any], grade: Grade
+) -> Steps[Lists]:
+    if not _SEQUENCES.issuperset(map(type, values)):
         values = yield from _listed(run, place.field, values)
-    gaps, positions, lists = _sift(run, place.field, nullable, values)
+        grade = run.grades.least(values)
+    gaps, positions, lists = _sift(run, place.field, type_.nullable, values, grade)
     if positions is not None:
         place = place.below(Picked(positions))
     lengths = list(map(len, lists))
     items = list(chain.from_iterable(lists))
-    column = yield from complete(run, place.below(Items(lengths)), type_.of_type, items)
+    column = yield from complete(run, place.below(Items(lengths)), inner, items)
     return Lists(gaps, lengths, column)
+
+
+_SEQUENCES = {list, tuple}
 
 
 def _listed(run: Run, field: PlanField, values: Sequence[Any]) -> Steps[Sequence[Any]]:
@@ -221,10 +232,10 @@ def _arrived(run: Run, values: Sequence[Any]) -> Steps[Sequence[Any]]:
 
 
 def _sift(
-    run: Run, field: PlanField, nullable: bool, values: Sequence[Any]
+    run: Run, field: PlanField, nullable: bool, values: Sequence[Any], grade: Grade
 ) -> tuple[list[Any] | None, list[int] | None, Sequence[Any]]:
     """Keep what can be completed. Gives what stands in the gaps, the positions of what is kept, and that itself."""
-    if run.plain.all(values):
+    if grade is Grade.PLAIN:
         return None, None, values
     gaps: list[Any] = list(values)
     positions: list[int] = []

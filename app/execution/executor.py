@@ -176,7 +176,7 @@ class BreadthFirst:
             return ExecutionResult(None, [error])
         except RecursionError:
             return ExecutionResult(None, [GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)])
-        return begin(operate(Run(executor, self._habits.plain, self._observer, self._in_turn), shape))
+        return begin(operate(Run(executor, self._habits.grades, self._observer, self._in_turn), shape))
 
 
 _NO_VARIABLES = VariableValues({}, {})

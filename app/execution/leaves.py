@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, IntEnum
 from functools import cache
 from types import CodeType, GeneratorType
 from typing import Any
@@ -64,7 +64,7 @@ def leaf_of(type_: GraphQLLeafType, native: Mapping[str, Collection[type]]) -> L
     return Leaf(type_, test, None, classes)
 
 
-def converter(leaf: Leaf, nullable: bool, plain: "PlainClasses") -> Callable[[Any], Any]:
+def converter(leaf: Leaf, nullable: bool, grades: "Grades") -> Callable[[Any], Any]:
     """A function of one value that fails the test: coerces it, or raises Unusual or what graphql-core raises."""
     type_ = leaf.definition
     native = leaf.native
@@ -73,7 +73,7 @@ def converter(leaf: Leaf, nullable: bool, plain: "PlainClasses") -> Callable[[An
         class_ = type(value)
         if class_ in native:
             return value
-        if plain[class_]:
+        if grades[class_] is Grade.PLAIN:
             return coerce(type_, value)
         if value is None and nullable:
             return None
@@ -108,22 +108,40 @@ def names_of(table: Mapping[Any, str], nullable: bool) -> dict[Any, str | None]:
     return {**table, None: None} if nullable else dict(table)
 
 
-class PlainClasses(dict[type, bool]):
-    """By class of a value: whether it is an ordinary value: not null, no exception, nothing to await or to call."""
+class Grade(IntEnum):
+    """How much care a value needs, by its class."""
 
-    def __missing__(self, class_: type) -> bool:
+    UNKNOWN = 0
+    """It may have to be awaited, or be something to call."""
+    ARRIVED = 1
+    """Null or an exception."""
+    PLAIN = 2
+    """An ordinary value."""
+
+
+class Grades(dict[type, Grade]):
+    """The grade of values by their class."""
+
+    def __missing__(self, class_: type) -> Grade:
         if len(self) >= 4096:  # classes made at run time must not pile up
             self.clear()
-        self[class_] = plain = not (
-            issubclass(class_, BaseException | GeneratorType | type(None) | type(Undefined))
-            or hasattr(class_, "__await__")
-            or any("__call__" in vars(base) for base in class_.__mro__)
-        )
-        return plain
+        self[class_] = grade = _grade(class_)
+        return grade
 
-    def all(self, values: Sequence[Any]) -> bool:
-        """Whether all values are plain."""
-        return all(map(self.__getitem__, set(map(type, values))))
+    def least(self, values: Sequence[Any]) -> Grade:
+        """The grade of the value that needs the most care."""
+        return min(map(self.__getitem__, set(map(type, values))), default=Grade.PLAIN)
+
+
+def _grade(class_: type) -> Grade:
+    if (
+        issubclass(class_, GeneratorType)
+        or hasattr(class_, "__await__")
+        or any("__call__" in vars(base) for base in class_.__mro__)
+    ):
+        return Grade.UNKNOWN
+    is_nothing = issubclass(class_, BaseException | type(None) | type(Undefined))
+    return Grade.ARRIVED if is_nothing else Grade.PLAIN
 
 
 @cache

@@ -23,7 +23,6 @@ from graphql import (
     OperationType,
     get_named_type,
     is_leaf_type,
-    is_non_null_type,
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
 from graphql.execution.values import VariableValues
@@ -35,8 +34,9 @@ from graphql.type.introspection import TypeNameMetaFieldDef
 from .arguments import Arguments
 from .cache import FloodProofCache
 from .fields import attribute_of, is_batched, source_of
-from .leaves import Leaf, PlainClasses, column_converter, converter, leaf_of
+from .leaves import Grades, Leaf, column_converter, converter, leaf_of
 from .sources import Attribute, Source
+from .wrapping import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -52,7 +52,7 @@ class Habits:
     """What all plans of one executor have in common."""
 
     native: Mapping[str, Collection[type]]
-    plain: PlainClasses = field(default_factory=PlainClasses)
+    grades: Grades = field(default_factory=Grades)
     leaves: dict[GraphQLLeafType, Leaf] = field(default_factory=dict)
 
     def leaf(self, type_: GraphQLLeafType) -> Leaf:
@@ -170,6 +170,7 @@ class PlanField:
         self.name = self.nodes[0].name.value
         self.definition = definition
         self.type: GraphQLOutputType = definition.type
+        self.wrapped = wrapped(definition.type)
         self.above = above
         self.path: tuple[str, ...] = (*above.path, key) if above else (key,)
         self.info_path: Path = Path(above.info_path if above else None, key, parent_type.name)
@@ -177,10 +178,10 @@ class PlanField:
 
         named = get_named_type(definition.type)
         self.leaf: Leaf | None = plan.habits.leaf(named) if is_leaf_type(named) else None
-        self.nullable = not is_non_null_type(definition.type)
+        self.nullable = self.wrapped.nullable
         self.arguments = Arguments(definition, self.nodes[0], plan.hide_suggestions)
         self.attribute: Attribute | None = attribute_of(definition, self.name)
-        is_row_value = self.is_typename or (self.attribute is not None and is_leaf_type(_nullable(definition.type)))
+        is_row_value = self.is_typename or (self.attribute is not None and self.wrapped.is_leaf)
         self.source: Source | None = None if is_row_value else source_of(plan.schema, definition, self.attribute)
         self.is_resolved = self.source is not None and self.attribute is None
         self.is_batched = is_batched(definition)
@@ -190,7 +191,7 @@ class PlanField:
     def convert(self, nullable: bool) -> Callable[[Any], Any]:
         """A function coercing one value of the field's scalar or enum that is not as the type's test expects."""
         assert self.leaf is not None  # noqa: S101  only leaf fields are asked
-        return converter(self.leaf, nullable, self.shape.plan.habits.plain)
+        return converter(self.leaf, nullable, self.shape.plan.habits.grades)
 
     def leaf_column(self, nullable: bool) -> Callable[[Sequence[Any]], list[Any]]:
         """A function coercing values of the field's scalar or enum."""
@@ -211,10 +212,6 @@ class PlanField:
             ).grouped_field_set
             selection = self._selections[type_.name] = Selection(self.shape, type_, grouped, self)
         return selection
-
-
-def _nullable(type_: GraphQLOutputType) -> GraphQLOutputType:
-    return type_.of_type if is_non_null_type(type_) else type_
 
 
 class _Facts:

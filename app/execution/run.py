@@ -11,7 +11,7 @@ from graphql import ExecutionResult, Executor, GraphQLError
 
 from .columns import complete, leaf
 from .failures import Failure, place_nulls
-from .leaves import PlainClasses
+from .leaves import Grades
 from .locations import Level, Place
 from .plan import PlanField, Selection, Shape
 from .rows import build
@@ -25,10 +25,10 @@ field's name and the number of parents; the field is resolved inside what it ret
 class Run:
     """What all fields of one run share."""
 
-    def __init__(self, executor: Executor[Any], plain: PlainClasses, observer: Observer | None, in_turn: bool) -> None:
+    def __init__(self, executor: Executor[Any], grades: Grades, observer: Observer | None, in_turn: bool) -> None:
         self.executor = executor
         self.variables = executor.variable_values
-        self.plain = plain
+        self.grades = grades
         self.observer = observer
         self.in_turn = in_turn
         self.failed: set[PlanField] = set()
@@ -129,7 +129,7 @@ def _resolve(run: Run, place: Place, observed: AbstractContextManager[Any] | Non
             except Exception as error:  # noqa: BLE001  the error of every parent
                 raised, values = error, [error] * len(place.level.objects)
             # Under observation too: here the awaitables of ordinary resolvers are awaited.
-            place.level.columns[place.field] = yield from complete(run, place, place.field.type, values)
+            place.level.columns[place.field] = yield from complete(run, place, place.field.wrapped, values)
             if raised is not None:
                 raise raised  # noqa: TRY301  for the observer to see
     except Exception as error:

@@ -11,11 +11,10 @@ from graphql.pyutils import inspect
 from .locations import Place, infos
 from .markers import BY_CLASS
 from .steps import Steps, Together
+from .wrapping import CompositeType
 
 if TYPE_CHECKING:
     from .run import Run
-
-CompositeType = GraphQLObjectType | GraphQLAbstractType
 
 Types = list[GraphQLObjectType | Exception]
 

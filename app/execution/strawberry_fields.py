@@ -11,6 +11,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter, get_argumen
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
+from .conversion import Conversions
 from .guards import Refused, guard_of
 from .locations import Place, infos
 from .markers import BATCH_RESOLVER
@@ -64,11 +65,12 @@ class _Parts:
         self._takes_self = resolver is not None and resolver.self_parameter is not None
         self._parent_names = [parameter.name for parameter in parents if parameter]
         self._info_name = info.name if info else None
-        self._converts = bool(
-            field.arguments
-            or (resolver is not None and type(resolver) is not StrawberryResolver)
-            or any(type(part).map_arguments is not FieldExtension.map_arguments for part in field.extensions)
+        is_reshaped = (resolver is not None and type(resolver) is not StrawberryResolver) or any(
+            type(part).map_arguments is not FieldExtension.map_arguments for part in field.extensions
         )
+        """Whether only Strawberry knows what becomes of the arguments."""
+        self._converts = bool(field.arguments or is_reshaped)
+        self._convert = None if is_reshaped else Conversions(self._config, self._scalars).of_arguments(field.arguments)
 
     def batch(self, resolver: Callable[..., Any]) -> Source:
         """The field by its batch resolver, called with the parents that the guard lets through."""
@@ -77,7 +79,7 @@ class _Parts:
             info = self._info(run.info(place))
             arguments = self._level_arguments(run, place, info)
             objects = place.level.objects
-            refused = yield from self._ask(run, place, info, arguments)
+            refused = (yield from self._ask(place, info, arguments)) if self.guard else None
             if not refused:
                 return (yield from answers(resolver, objects, info, arguments))
             parents = [parent for index, parent in enumerate(objects) if index not in refused]
@@ -88,22 +90,26 @@ class _Parts:
 
     def each(self, run: Run, place: Place) -> Steps[Sequence[Any]]:
         """The field by its ordinary resolver or attribute, behind a guard that is asked once."""
+        objects = place.level.objects
+        base = run.info(place)
+        raw = infos(base, place)
         refused: Refused = {}
         if self.guard:
-            info = self._info(run.info(place))
-            refused = yield from self._ask(run, place, info, self._level_arguments(run, place, info))
-        raw = infos(run.info(place), place)
+            info = self._info(base)
+            arguments = self._level_arguments(run, place, info)
+            refused = yield from self._ask(place, info, arguments)
+            if not refused and len(objects) == 1:
+                return [outcome(self._call, objects[0], raw, 0, arguments)]
         given = place.field.arguments.for_each(run.variables)
         return [
             refused[index] if index in refused else outcome(self._resolve, parent, raw, index, values)
-            for index, (parent, values) in enumerate(zip(place.level.objects, given, strict=False))
+            for index, (parent, values) in enumerate(zip(objects, given, strict=False))
         ]
 
-    def _ask(self, run: Run, place: Place, info: Info, arguments: dict[str, Any]) -> Steps[Refused]:
-        if not self.guard:
-            return {}
+    def _ask(self, place: Place, info: Info, arguments: dict[str, Any]) -> Steps[Refused]:
+        assert self.guard  # noqa: S101  asked of guarded fields only
         objects = place.level.objects
-        raw = infos(run.info(place), place)
+        raw = infos(info._raw_info, place)
         return (
             yield from self.guard.ask(
                 objects,
@@ -115,14 +121,19 @@ class _Parts:
         )
 
     def _resolve(self, parent: Any, raw: Callable[[int], Any], index: int, given: dict[str, Any]) -> Any:
-        if self._converts:
-            info = self._info(raw(index))
-            positional, named = self._arguments(parent, info, given)
-        else:
-            positional = [parent] if self._takes_self else []
-            named = dict.fromkeys(self._parent_names, parent)
-            if self._info_name is not None:
-                named[self._info_name] = self._info(raw(index))
+        if self._convert is None:
+            positional, named = self._reshaped(parent, self._info(raw(index)), given)
+            return self._field.get_result(parent, info=None, args=positional, kwargs=named)
+        named = self._convert(given, self._info(raw(index))) if self._converts else {}
+        return self._call(parent, raw, index, named)
+
+    def _call(self, parent: Any, raw: Callable[[int], Any], index: int, named: dict[str, Any]) -> Any:
+        """Call the resolver with converted arguments and with what else it asks for."""
+        for name in self._parent_names:
+            named[name] = parent
+        if self._info_name is not None:
+            named[self._info_name] = self._info(raw(index))
+        positional = [parent] if self._takes_self else []
         return self._field.get_result(parent, info=None, args=positional, kwargs=named)
 
     def _info(self, raw: Any) -> Info:
@@ -133,11 +144,14 @@ class _Parts:
         """The arguments as Strawberry converts them, without those it fills in from parent and info."""
         if not self._converts:
             return {}
-        _, named = self._arguments(None, info, place.field.arguments.values(run.variables))
+        given = place.field.arguments.values(run.variables)
+        if self._convert is not None:
+            return self._convert(given, info)
+        _, named = self._reshaped(None, info, given)
         filled_in = {*self._parent_names, self._info_name}
         return {name: value for name, value in named.items() if name not in filled_in}
 
-    def _arguments(self, parent: Any, info: Info, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    def _reshaped(self, parent: Any, info: Info, given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         return get_arguments(
             field=self._field,
             source=parent,
