@@ -13,8 +13,8 @@ from sqlalchemy import Column, Table
 from app.db import tables
 
 
-class Row(msgspec.Struct, frozen=True):
-    """A row as it was read; compared by value."""
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """A row as it was read; compared by value. It holds values alone, so no cycle of references goes through it."""
 
 
 class Account(Row, frozen=True):
@@ -70,7 +70,6 @@ class Location(Row, frozen=True):
 
 
 class SectionState(Row, frozen=True):
-    account_id: str
     location_id: str
     section: str
     revision: int
@@ -79,7 +78,6 @@ class SectionState(Row, frozen=True):
 
 class OnboardingSession(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     current_step: str
     started_at: datetime
@@ -92,7 +90,6 @@ class OnboardingSession(Row, frozen=True):
 
 class Contact(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     purpose: str
     name: str | None
@@ -103,7 +100,6 @@ class Contact(Row, frozen=True):
 
 
 class PhoneSystem(Row, frozen=True):
-    account_id: str
     location_id: str
     main_number: str | None
     main_number_e164: str | None
@@ -117,7 +113,6 @@ class PhoneSystem(Row, frozen=True):
 
 class Device(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     brand: str
     model: str | None
@@ -129,7 +124,6 @@ class Device(Row, frozen=True):
 
 class Person(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     first_name: str | None
     last_name: str | None
@@ -142,7 +136,6 @@ class Person(Row, frozen=True):
 
 class Extension(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     number: str
     label: str | None
@@ -153,7 +146,6 @@ class Extension(Row, frozen=True):
 
 class WorkingHours(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     weekday: int
     opens: time
@@ -162,7 +154,6 @@ class WorkingHours(Row, frozen=True):
 
 
 class CallFlow(Row, frozen=True):
-    account_id: str
     location_id: str
     kind: str
     greeting: str | None
@@ -173,7 +164,6 @@ class CallFlow(Row, frozen=True):
 
 class CallFlowOption(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     position: int
     trigger: str
@@ -186,7 +176,6 @@ class CallFlowOption(Row, frozen=True):
 
 class Approval(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     location_revision: int
     digest: str
@@ -201,7 +190,6 @@ class Approval(Row, frozen=True):
 
 class Override(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     opened_by: str
     sections: list[str]
@@ -233,7 +221,6 @@ class ProvisioningPayload(Row, frozen=True):
 
 class Receipt(Row, frozen=True):
     id: str
-    account_id: str
     location_id: str
     payload_id: str
     kind: str

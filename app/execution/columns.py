@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from inspect import isawaitable, iscoroutine
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
@@ -68,14 +68,46 @@ def assemble(column: Any) -> list[Any]:
 
 def complete(run: Run, place: Place, type_: Wrapped, values: Sequence[Any]) -> Steps[Any]:
     """Complete values of a type; new levels are noted on the run. Gives the column."""
-    grade = run.grades.least(values)
+    column = complete_at_once(run, place, type_, values)
+    if column is not None:
+        return column
+    grade = run.grades.least(set(map(type, values)))
     if grade is Grade.UNKNOWN:
         values = yield from _arrived(run, values)
     if type_.is_leaf:
         return _leaves(run, place.field, type_.nullable, values)
     if type_.items is not None:
-        return (yield from _lists(run, place, type_, type_.items, values, grade))
+        return (yield from _lists(run, place, type_, type_.items, values))
     return (yield from _objects(run, place, type_, values, grade))
+
+
+def complete_at_once(run: Run, place: Place, type_: Wrapped, values: Sequence[Any]) -> Any:
+    """Do what `complete` does where nothing has to be awaited, and nobody asked but the class of an object.
+
+    Gives None, having noted no level, where that does not suffice.
+    """
+    classes = set(map(type, values))
+    grade = run.grades.least(classes)
+    if grade is Grade.UNKNOWN:
+        return None
+    if type_.is_leaf:
+        return _leaves(run, place.field, type_.nullable, values)
+    if type_.items is not None:
+        if not classes <= _SEQUENCES:
+            return None
+        lengths = list(map(len, values))
+        items = complete_at_once(run, place.below(Items(lengths)), type_.items, list(chain.from_iterable(values)))
+        return None if items is None else Lists(None, lengths, items)
+    gaps, positions, objects = _sift(run, place.field, type_.nullable, values, grade)
+    if positions is not None:
+        place = place.below(Picked(positions))
+        classes = set(map(type, objects))
+    column = Objects(gaps, len(objects))
+    if objects:
+        if not (type_.is_certain or classes <= type_.known or _all_are(run, place, type_, objects, classes)):
+            return None
+        _descend(run, place, cast("GraphQLObjectType", type_.composite), column, objects)
+    return column
 
 
 def leaf(run: Run, field: PlanField, nullable: bool, value: Any) -> Any:
@@ -107,9 +139,6 @@ def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grad
     column = Objects(gaps, len(objects))
     if not objects:
         return column
-    if type_.is_certain or (type_.is_type_of is not None and _all_are(run, place, type_.is_type_of, objects)):
-        _descend(run, place, cast("GraphQLObjectType", type_.composite), column, objects)
-        return column
     types = yield from runtime_types(run, place, type_.composite, objects)
     groups: dict[GraphQLObjectType, list[int]] = {}
     for index, found in enumerate(types):
@@ -126,18 +155,27 @@ def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grad
     return column
 
 
-def _all_are(run: Run, place: Place, is_type_of: Callable[..., Any], objects: Sequence[Any]) -> bool:
+def _all_are(run: Run, place: Place, type_: Wrapped, objects: Sequence[Any], classes: set[type]) -> bool:
     """Whether a type that judges by class says a plain yes to every class; what else it says is heard elsewhere."""
-    classes = set(map(type, objects))
-    if len(classes) > 1:
+    if type_.is_type_of is None:
         return False
-    try:
-        answer = is_type_of(objects[0], infos(run.info(place), place)(0))
-    except Exception:  # noqa: BLE001  raised again where it is an object's error
-        return False
-    if iscoroutine(answer):
-        answer.close()
-    return answer is True
+    for class_ in classes - type_.known:
+        index = next(index for index, value in enumerate(objects) if type(value) is class_)
+        try:
+            answer = type_.is_type_of(objects[index], infos(run.info(place), place)(index))
+        except Exception:  # noqa: BLE001  raised again where it is an object's error
+            return False
+        if iscoroutine(answer):
+            answer.close()
+        if answer is not True:
+            return False
+        if len(type_.known) >= _MOST_CLASSES:  # classes made at run time must not pile up
+            type_.known.clear()
+        type_.known.add(class_)
+    return True
+
+
+_MOST_CLASSES = 64
 
 
 def _descend(  # noqa: PLR0917  one call names all
@@ -161,13 +199,10 @@ def _descend(  # noqa: PLR0917  one call names all
     run.next_wave.append(level)
 
 
-def _lists(  # noqa: PLR0917  one call names all
-    run: Run, place: Place, type_: Wrapped, inner: Wrapped, values: Sequence[Any], grade: Grade
-) -> Steps[Lists]:
+def _lists(run: Run, place: Place, type_: Wrapped, inner: Wrapped, values: Sequence[Any]) -> Steps[Lists]:
     if not _SEQUENCES.issuperset(map(type, values)):
         values = yield from _listed(run, place.field, values)
-        grade = run.grades.least(values)
-    gaps, positions, lists = _sift(run, place.field, type_.nullable, values, grade)
+    gaps, positions, lists = _sift(run, place.field, type_.nullable, values, run.grades.least(set(map(type, values))))
     if positions is not None:
         place = place.below(Picked(positions))
     lengths = list(map(len, lists))

@@ -1,6 +1,6 @@
 """Result coercion of scalars and enums: a test in source form for the usual values, graphql-core for all others."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from functools import cache
@@ -128,9 +128,9 @@ class Grades(dict[type, Grade]):
         self[class_] = grade = _grade(class_)
         return grade
 
-    def least(self, values: Sequence[Any]) -> Grade:
-        """The grade of the value that needs the most care."""
-        return min(map(self.__getitem__, set(map(type, values))), default=Grade.PLAIN)
+    def least(self, classes: Set[type]) -> Grade:
+        """The grade of the class whose values need the most care."""
+        return min(map(self.__getitem__, classes), default=Grade.PLAIN)
 
 
 def _grade(class_: type) -> Grade:

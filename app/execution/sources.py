@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
 from graphql import default_field_resolver
@@ -65,28 +66,43 @@ def each(resolve: Callable[..., Any]) -> Source:
     return call_each
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A batch resolver that nothing stands before: a source, in two halves for who awaits its answers himself."""
+
+    call: Callable[[Run, Place], Any]
+    """Calls it for all parents of a level; gives what it gives, an awaitable perhaps."""
+    is_async: bool
+    """Whether it is a coroutine function, so that the call itself does nothing yet."""
+
+    def __call__(self, run: Run, place: Place) -> Steps[Sequence[Any]]:
+        """Call it and await what it gives."""
+        return (yield from answers(self.call(run, place), len(place.level.objects)))
+
+
 def batch(resolver: Callable[..., Any]) -> Source:
     """Call a batch resolver once."""
 
-    def call_once(run: Run, place: Place) -> Steps[Sequence[Any]]:
-        arguments = place.field.arguments.values(run.variables)
-        return (yield from answers(resolver, place.level.objects, run.info(place), arguments))
+    def call(run: Run, place: Place) -> Any:
+        return resolver(list(place.level.objects), run.info(place), **place.field.arguments.values(run.variables))
 
-    return call_once
+    return Batch(call, iscoroutinefunction(resolver))
 
 
-def answers(
-    resolver: Callable[..., Any], parents: Sequence[Any], info: Any, arguments: dict[str, Any]
-) -> Steps[Sequence[Any]]:
-    """What a batch resolver answers for these parents; raises what it raises, TypeError if it does not answer each."""
-    given = resolver(list(parents), info, **arguments)
+def answers(given: Any, count: int) -> Steps[Sequence[Any]]:
+    """The answers for so many parents that a batch resolver gave or will give; raises what it raises, and TypeError."""
     if hasattr(given, "__await__"):
         (given,) = yield Together([given])
         if isinstance(given, Exception):
             raise given
-    if not isinstance(given, list | tuple) or len(given) != len(parents):
-        count = len(given) if isinstance(given, list | tuple) else type(given).__name__
-        raise TypeError(f"A batch resolver must answer each of {len(parents)} parents in a list, not {count}.")
+    return counted(given, count)
+
+
+def counted(given: Any, count: int) -> Sequence[Any]:
+    """The answers of a batch resolver; raises TypeError if it does not answer each of so many parents."""
+    if not isinstance(given, list | tuple) or len(given) != count:
+        what = len(given) if isinstance(given, list | tuple) else type(given).__name__
+        raise TypeError(f"A batch resolver must answer each of {count} parents in a list, not {what}.")
     return given
 
 

@@ -18,9 +18,10 @@ class Together:
     def __init__(self, awaitables: Sequence[Any]) -> None:
         self._awaitables = awaitables
 
-    def __await__(self) -> Generator[Any, Any, list[Any]]:
+    def take(self) -> Sequence[Any]:
+        """The awaitables, once: who takes them sees to them."""
         awaitables, self._awaitables = self._awaitables, ()
-        return _settle(awaitables).__await__()
+        return awaitables
 
     def __del__(self) -> None:
         for awaitable in self._awaitables:
@@ -81,7 +82,7 @@ class InTurn:
 async def _go_on(steps: Steps[Result], together: Together) -> Result:
     while True:
         try:
-            outcomes = await together
+            outcomes = await _settle(together.take())
         except BaseException as error:
             steps.throw(error)
             raise

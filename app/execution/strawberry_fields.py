@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLField, GraphQLSchema
@@ -15,7 +16,7 @@ from .conversion import Conversions
 from .guards import Refused, guard_of
 from .locations import Place, infos
 from .markers import BATCH_RESOLVER
-from .sources import Attribute, Source, answers, each, outcome, read
+from .sources import Attribute, Batch, Source, answers, each, outcome, read
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -75,18 +76,25 @@ class _Parts:
     def batch(self, resolver: Callable[..., Any]) -> Source:
         """The field by its batch resolver, called with the parents that the guard lets through."""
 
-        def call_once(run: Run, place: Place) -> Steps[Sequence[Any]]:
+        def call(run: Run, place: Place) -> Any:
+            info = self._info(run.info(place))
+            return resolver(list(place.level.objects), info, **self._level_arguments(run, place, info))
+
+        def call_guarded(run: Run, place: Place) -> Steps[Sequence[Any]]:
             info = self._info(run.info(place))
             arguments = self._level_arguments(run, place, info)
+            refused = yield from self._ask(place, info, arguments)
             objects = place.level.objects
-            refused = (yield from self._ask(place, info, arguments)) if self.guard else None
-            if not refused:
-                return (yield from answers(resolver, objects, info, arguments))
             parents = [parent for index, parent in enumerate(objects) if index not in refused]
-            given = iter((yield from answers(resolver, parents, info, arguments)) if parents else ())
-            return [refused[index] if index in refused else next(given) for index in range(len(objects))]
+            if not parents:
+                return [refused[index] for index in range(len(objects))]
+            given = yield from answers(resolver(parents, info, **arguments), len(parents))
+            if not refused:
+                return given
+            left = iter(given)
+            return [refused[index] if index in refused else next(left) for index in range(len(objects))]
 
-        return call_once
+        return call_guarded if self.guard else Batch(call, iscoroutinefunction(resolver))
 
     def each(self, run: Run, place: Place) -> Steps[Sequence[Any]]:
         """The field by its ordinary resolver or attribute, behind a guard that is asked once."""

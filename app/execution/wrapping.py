@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from graphql import (
@@ -34,6 +34,8 @@ class Wrapped:
     """What an object type says of its values, if it says it by their class alone."""
     is_certain: bool
     """Whether it is an object type that says nothing of its values."""
+    known: set[type] = field(default_factory=set)
+    """Classes that `is_type_of` has said yes to."""
 
 
 def wrapped(type_: GraphQLOutputType) -> Wrapped:
