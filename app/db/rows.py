@@ -4,8 +4,10 @@ Structs are built by position from the driver's records. A column that no reader
 an approval's stored content) has no field and is never selected.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, time
-from typing import Any
+from types import NoneType
+from typing import Any, ClassVar, get_args, get_type_hints
 
 import msgspec
 from sqlalchemy import Column, Table
@@ -15,6 +17,9 @@ from app.db import tables
 
 class Row(msgspec.Struct, frozen=True, gc=False):
     """A row as it was read; compared by value. It holds values alone, so no cycle of references goes through it."""
+
+    typed_attributes: ClassVar[Mapping[str, frozenset[type]]]
+    """The classes that a field's values have, which the executor takes on trust: PostgreSQL and the driver keep it."""
 
 
 class Account(Row, frozen=True):
@@ -290,6 +295,22 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.field_change: FieldChange,
     tables.device_model: DeviceModel,
 }
+
+
+def _promised(table: Table, row: type[Row]) -> dict[str, frozenset[type]]:
+    hints = get_type_hints(row)
+    promised = {}
+    for field in row.__struct_fields__:
+        classes = set(get_args(hints[field]) or {hints[field]})
+        if table.c[field].nullable:
+            classes.add(NoneType)
+        if classes <= {str, bool, datetime, time, NoneType}:
+            promised[field] = frozenset(classes)
+    return promised
+
+
+for _table, _row in ROW_OF_TABLE.items():
+    _row.typed_attributes = _promised(_table, _row)
 
 
 def columns_of(table: Table) -> list[Column[Any]]:

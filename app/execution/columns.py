@@ -11,7 +11,7 @@ from graphql import GraphQLError, GraphQLObjectType
 from graphql.pyutils import Undefined, is_iterable
 
 from .failures import Failure, null_error
-from .leaves import Grade, coerce
+from .leaves import PLAIN, UNKNOWN, coerce
 from .locations import Items, Level, Picked, Place, infos
 from .runtime_types import runtime_types
 from .steps import Steps, Together
@@ -72,7 +72,7 @@ def complete(run: Run, place: Place, type_: Wrapped, values: Sequence[Any]) -> S
     if column is not None:
         return column
     grade = run.grades.least(set(map(type, values)))
-    if grade is Grade.UNKNOWN:
+    if grade is UNKNOWN:
         values = yield from _arrived(run, values)
     if type_.is_leaf:
         return _leaves(run, place.field, type_.nullable, values)
@@ -87,27 +87,37 @@ def complete_at_once(run: Run, place: Place, type_: Wrapped, values: Sequence[An
     Gives None, having noted no level, where that does not suffice.
     """
     classes = set(map(type, values))
-    grade = run.grades.least(classes)
-    if grade is Grade.UNKNOWN:
-        return None
-    if type_.is_leaf:
-        return _leaves(run, place.field, type_.nullable, values)
     if type_.items is not None:
-        if not classes <= _SEQUENCES:
+        return _lists_at_once(run, place, type_.items, values) if classes <= _SEQUENCES else None
+    if classes <= type_.known:
+        grade = PLAIN
+    else:
+        grade = run.grades.least(classes)
+        if grade is UNKNOWN:
             return None
-        lengths = list(map(len, values))
-        items = complete_at_once(run, place.below(Items(lengths)), type_.items, list(chain.from_iterable(values)))
-        return None if items is None else Lists(None, lengths, items)
+    if type_.is_leaf:
+        type_.know(classes)
+        return _leaves(run, place.field, type_.nullable, values)
     gaps, positions, objects = _sift(run, place.field, type_.nullable, values, grade)
     if positions is not None:
         place = place.below(Picked(positions))
         classes = set(map(type, objects))
     column = Objects(gaps, len(objects))
     if objects:
-        if not (type_.is_certain or classes <= type_.known or _all_are(run, place, type_, objects, classes)):
+        if not (classes <= type_.known or _all_are(run, place, type_, objects, classes)):
             return None
-        _descend(run, place, cast("GraphQLObjectType", type_.composite), column, objects)
+        _descend(run, place, cast("GraphQLObjectType", type_.composite), column, objects, class_=_only(classes))
     return column
+
+
+def _lists_at_once(run: Run, place: Place, type_: Wrapped, values: Sequence[Any]) -> Lists | None:
+    lengths = list(map(len, values))
+    items = complete_at_once(run, place.below(Items(lengths)), type_, list(chain.from_iterable(values)))
+    return None if items is None else Lists(None, lengths, items)
+
+
+def _only(classes: set[type]) -> type | None:
+    return next(iter(classes)) if len(classes) == 1 else None
 
 
 def leaf(run: Run, field: PlanField, nullable: bool, value: Any) -> Any:
@@ -132,7 +142,7 @@ def _leaves(run: Run, field: PlanField, nullable: bool, values: Sequence[Any]) -
         return [leaf(run, field, nullable, value) for value in values]
 
 
-def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grade: Grade) -> Steps[Objects]:
+def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grade: int) -> Steps[Objects]:
     gaps, positions, objects = _sift(run, place.field, type_.nullable, values, grade)
     if positions is not None:
         place = place.below(Picked(positions))
@@ -156,26 +166,25 @@ def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grad
 
 
 def _all_are(run: Run, place: Place, type_: Wrapped, objects: Sequence[Any], classes: set[type]) -> bool:
-    """Whether a type that judges by class says a plain yes to every class; what else it says is heard elsewhere."""
-    if type_.is_type_of is None:
+    """Whether an object type that judges by class, or not at all, says a plain yes to every class.
+
+    What else it says is heard elsewhere.
+    """
+    if type_.is_type_of is not None:
+        for class_ in classes - type_.known:
+            index = next(index for index, value in enumerate(objects) if type(value) is class_)
+            try:
+                answer = type_.is_type_of(objects[index], infos(run.info(place), place)(index))
+            except Exception:  # noqa: BLE001  raised again where it is an object's error
+                return False
+            if iscoroutine(answer):
+                answer.close()
+            if answer is not True:
+                return False
+    elif not type_.is_certain:
         return False
-    for class_ in classes - type_.known:
-        index = next(index for index, value in enumerate(objects) if type(value) is class_)
-        try:
-            answer = type_.is_type_of(objects[index], infos(run.info(place), place)(index))
-        except Exception:  # noqa: BLE001  raised again where it is an object's error
-            return False
-        if iscoroutine(answer):
-            answer.close()
-        if answer is not True:
-            return False
-        if len(type_.known) >= _MOST_CLASSES:  # classes made at run time must not pile up
-            type_.known.clear()
-        type_.known.add(class_)
+    type_.know(classes)
     return True
-
-
-_MOST_CLASSES = 64
 
 
 def _descend(  # noqa: PLR0917  one call names all
@@ -185,6 +194,7 @@ def _descend(  # noqa: PLR0917  one call names all
     column: Objects,
     objects: Sequence[Any],
     indices: Sequence[int] | None = None,
+    class_: type | None = None,
 ) -> None:
     """Note a level of objects of one type, which stand at these indices of the column (at all of them by default)."""
     if indices is None:
@@ -194,9 +204,9 @@ def _descend(  # noqa: PLR0917  one call names all
     except (GraphQLError, RecursionError) as error:
         column.failures.update((index, run.failure(place.field, error)) for index in indices)
         return
-    level = Level(selection, objects, place)
+    level = Level(selection, objects, place, class_)
     column.levels.append((indices, level))
-    run.next_wave.append(level)
+    run.descend(level)
 
 
 def _lists(run: Run, place: Place, type_: Wrapped, inner: Wrapped, values: Sequence[Any]) -> Steps[Lists]:
@@ -267,10 +277,10 @@ def _arrived(run: Run, values: Sequence[Any]) -> Steps[Sequence[Any]]:
 
 
 def _sift(
-    run: Run, field: PlanField, nullable: bool, values: Sequence[Any], grade: Grade
+    run: Run, field: PlanField, nullable: bool, values: Sequence[Any], grade: int
 ) -> tuple[list[Any] | None, list[int] | None, Sequence[Any]]:
     """Keep what can be completed. Gives what stands in the gaps, the positions of what is kept, and that itself."""
-    if grade is Grade.PLAIN:
+    if grade is PLAIN:
         return None, None, values
     gaps: list[Any] = list(values)
     positions: list[int] = []

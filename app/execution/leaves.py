@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import Enum
 from functools import cache
 from types import CodeType, GeneratorType
 from typing import Any
@@ -40,6 +40,8 @@ class Leaf:
     """The names of an enum by what stands for them in Python; None if only the type itself can tell."""
     native: frozenset[type]
     """Classes left as they are, for an encoder that knows them; the name `native` in `test`."""
+    sure: frozenset[type]
+    """Classes all of whose values pass the test, whatever they are."""
 
 
 _TESTS = {
@@ -49,19 +51,21 @@ _TESTS = {
     GraphQLInt.name: (GraphQLInt, "type({v}) is int and -2147483648 <= {v} <= 2147483647"),
     GraphQLFloat.name: (GraphQLFloat, "type({v}) is float and {v} - {v} == 0"),  # holds for finite numbers only
 }
+_SURE: dict[str, set[type]] = {GraphQLString.name: {str}, GraphQLID.name: {str}, GraphQLBoolean.name: {bool}}
 
 
 def leaf_of(type_: GraphQLLeafType, native: Mapping[str, Collection[type]]) -> Leaf:
     """Read a leaf type once. `native` names the classes to leave as they are, by name of their scalar."""
     classes = frozenset(native.get(type_.name, ()))
     if isinstance(type_, GraphQLEnumType):
-        return Leaf(type_, None, _enum_table(type_), classes)
+        return Leaf(type_, None, _enum_table(type_), classes, frozenset())
     specified, test = _TESTS.get(type_.name, (None, None))
     if specified is not None and type_.coerce_output_value != specified.coerce_output_value:
-        test = None
+        specified = test = None
     if classes:
         test = f"({test} or type({{v}}) in {{native}})" if test else "type({v}) in {native}"
-    return Leaf(type_, test, None, classes)
+    sure = classes | _SURE.get(type_.name, set()) if specified else classes
+    return Leaf(type_, test, None, classes, sure)
 
 
 def converter(leaf: Leaf, nullable: bool, grades: "Grades") -> Callable[[Any], Any]:
@@ -73,7 +77,7 @@ def converter(leaf: Leaf, nullable: bool, grades: "Grades") -> Callable[[Any], A
         class_ = type(value)
         if class_ in native:
             return value
-        if grades[class_] is Grade.PLAIN:
+        if grades[class_] is PLAIN:
             return coerce(type_, value)
         if value is None and nullable:
             return None
@@ -108,40 +112,33 @@ def names_of(table: Mapping[Any, str], nullable: bool) -> dict[Any, str | None]:
     return {**table, None: None} if nullable else dict(table)
 
 
-class Grade(IntEnum):
-    """How much care a value needs, by its class."""
-
-    UNKNOWN = 0
-    """It may have to be awaited, or be something to call."""
-    ARRIVED = 1
-    """Null or an exception."""
-    PLAIN = 2
-    """An ordinary value."""
+UNKNOWN, ARRIVED, PLAIN = range(3)
+"""How much care a value needs, by its class: it may have to be awaited, or be something to call; it is null or an
+exception; it is an ordinary value."""
 
 
-class Grades(dict[type, Grade]):
+class Grades(dict[type, int]):
     """The grade of values by their class."""
 
-    def __missing__(self, class_: type) -> Grade:
+    def __missing__(self, class_: type) -> int:
         if len(self) >= 4096:  # classes made at run time must not pile up
             self.clear()
         self[class_] = grade = _grade(class_)
         return grade
 
-    def least(self, classes: Set[type]) -> Grade:
+    def least(self, classes: Set[type]) -> int:
         """The grade of the class whose values need the most care."""
-        return min(map(self.__getitem__, classes), default=Grade.PLAIN)
+        return min(map(self.__getitem__, classes), default=PLAIN)
 
 
-def _grade(class_: type) -> Grade:
+def _grade(class_: type) -> int:
     if (
         issubclass(class_, GeneratorType)
         or hasattr(class_, "__await__")
         or any("__call__" in vars(base) for base in class_.__mro__)
     ):
-        return Grade.UNKNOWN
-    is_nothing = issubclass(class_, BaseException | type(None) | type(Undefined))
-    return Grade.ARRIVED if is_nothing else Grade.PLAIN
+        return UNKNOWN
+    return ARRIVED if issubclass(class_, BaseException | type(None) | type(Undefined)) else PLAIN
 
 
 @cache

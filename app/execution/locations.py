@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 class Level:
     """All objects of one type at one place of the document, and what became of them."""
 
-    __slots__ = ("columns", "objects", "place", "rows", "selection")
+    __slots__ = ("class_", "columns", "objects", "place", "rows", "selection")
 
-    def __init__(self, selection: Selection, objects: Sequence[Any], place: Place | None) -> None:
+    def __init__(
+        self, selection: Selection, objects: Sequence[Any], place: Place | None, class_: type | None = None
+    ) -> None:
         self.selection = selection
         self.objects = objects
+        self.class_ = class_
+        """The class of all objects, if it is known that they have just one."""
         self.place = place
         """None for the root."""
         self.columns: dict[PlanField, Any] = {}

@@ -1,4 +1,4 @@
-"""What a schema may tell the breadth-first executor: three markers, each without meaning to any other executor."""
+"""What a schema may tell the breadth-first executor: four markers, each without meaning to any other executor."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -19,6 +19,12 @@ A class with `viewer_only = True` is asked once for each field and level, with N
 
 BY_CLASS = "by_class"
 """Attribute of an `is_type_of` or `resolve_type` function whose answer depends on `type(value)` alone."""
+
+TYPED = "typed_attributes"
+"""Attribute of a class: by name of an attribute, the classes that its values have, `NoneType` where it may be None.
+
+What a class promises is not tested value by value. An attribute that is not among them is.
+"""
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 

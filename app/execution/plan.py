@@ -145,7 +145,7 @@ class Selection:
         self.reads_by_default = any(
             field.source is None and field.attribute is not None and field.attribute.default for field in self.fields
         )
-        self.builders: dict[bool, Callable[..., list[Any]]] = {}
+        self.builders: dict[type | bool, Callable[..., None]] = {}
 
 
 class PlanField:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .columns import assemble, leaf
 from .leaves import names_of
 from .locations import Level, Place, infos
+from .markers import TYPED
 
 if TYPE_CHECKING:
     from types import CodeType
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from .plan import PlanField, Selection
     from .run import Run
 
-Builder = Callable[..., list[Any]]
+Builder = Callable[..., None]
+
+_MOST_BUILDERS = 64
 
 
 def build(run: Run, level: Level) -> None:
@@ -28,11 +31,25 @@ def build(run: Run, level: Level) -> None:
     def careful(parent: Any, *values: Any) -> dict[str, Any]:
         return _careful_row(run, level, len(level.rows), parent, iter(values))
 
+    _builder(selection, level)(level.rows, level.objects, careful, *columns)
+
+
+def _builder(selection: Selection, level: Level) -> Builder:
+    """The function for objects of this class, if it promises something, or for dictionaries, or for any objects."""
+    builders = selection.builders
+    class_ = level.class_
+    if class_ is not None and hasattr(class_, TYPED):
+        builder = builders.get(class_)
+        if builder is None:
+            if len(builders) >= _MOST_BUILDERS:  # classes made at run time must not pile up
+                builders.clear()
+            builder = builders[class_] = _generate(selection, by_key=False, typed=getattr(class_, TYPED))
+        return builder
     by_key = selection.reads_by_default and all(type(parent) is dict for parent in level.objects)
-    builder = selection.builders.get(by_key)
+    builder = builders.get(by_key)
     if builder is None:
-        builder = selection.builders[by_key] = _generate(selection, by_key)
-    builder(level.rows, level.objects, careful, *columns)
+        builder = builders[by_key] = _generate(selection, by_key=by_key, typed={})
+    return builder
 
 
 def _careful_row(run: Run, level: Level, index: int, parent: Any, columns: Any) -> dict[str, Any]:
@@ -64,7 +81,7 @@ def _read(run: Run, level: Level, index: int, field: PlanField, parent: Any) -> 
         return error
 
 
-def _generate(selection: Selection, by_key: bool) -> Builder:
+def _generate(selection: Selection, *, by_key: bool, typed: Mapping[str, Collection[type]]) -> Builder:
     """Write the function `build(rows, parents, careful, *columns)` that appends a row for each parent.
 
     A value that is not what its type expects is converted; a row in which that fails is built by `careful`. All that
@@ -74,56 +91,75 @@ def _generate(selection: Selection, by_key: bool) -> Builder:
     columns: list[str] = []
     reads: list[str] = []
     tests: list[str] = []
-    conversions: list[str] = []
     later: list[str] = []
+    conversions: list[str] = []
     entries: list[str] = []
     for number, field in enumerate(selection.fields):
-        variable = f"v{number}"
-        entries.append(
-            f"{field.key!r}: {field.parent_type.name!r}" if field.is_typename else f"{field.key!r}: {variable}"
-        )
-        if field.source is not None:
+        value = variable = f"v{number}"
+        if field.is_typename:
+            value = repr(field.parent_type.name)
+        elif field.source is not None:
             columns.append(variable)
-        elif not field.is_typename:
+        else:
             assert field.leaf is not None  # noqa: S101  only leaves are read in rows
-            reads.append(f"{variable} = {_reading(field, number, by_key, names)}")
+            reading = _reading(field, number, by_key, names)
             if field.leaf.table is not None:
                 names[f"names{number}"] = names_of(field.leaf.table, field.nullable)
-                later.append(f"{variable} = names{number}[{variable}]")
-                continue
-            names[f"convert{number}"] = field.convert(field.nullable)
-            conversion = f"{variable} = convert{number}({variable})"
-            if field.leaf.test is None:
-                later.append(conversion)
-                continue
-            names[f"native{number}"] = field.leaf.native
-            test = field.leaf.test.format(v=variable, native=f"native{number}")
-            tests.append(f"({variable} is None or {test})" if field.nullable else test)
-            conversions.append(conversion)
-    row = "{" + ", ".join(entries) + "}"
-    parents = ", ".join(["parent", *columns])
-    source = [f"def build(rows, parents, careful{''.join(', all_' + column for column in columns)}):"]
-    if reads:
-        source += [
-            "    append = rows.append",
-            f"    for {parents} in {_zipped('parents', columns)}:",
-            "        try:",
-            *(f"            {line}" for line in reads),
-            *(
-                [f"            if not ({' and '.join(tests)}):", *(f"                {line}" for line in conversions)]
-                if tests
-                else []
-            ),
-            *(f"            {line}" for line in later),
-            f"            append({row})",
-            "        except Exception:",
-            f"            append(careful({parents}))",
-        ]
-    else:
-        source.append(f"    rows.extend([{row} for {parents} in {_zipped('parents', columns)}])")
-    exec(_compiled("\n".join(source)), names)  # noqa: S102  the source is made above
+                value = f"names{number}[{reading}]"
+            elif _is_sure(field, typed):
+                value = reading
+            else:
+                reads.append(f"{variable} = {reading}")
+                names[f"convert{number}"] = field.convert(field.nullable)
+                conversion = f"{variable} = convert{number}({variable})"
+                if field.leaf.test is None:
+                    later.append(conversion)
+                else:
+                    names[f"native{number}"] = field.leaf.native
+                    test = field.leaf.test.format(v=variable, native=f"native{number}")
+                    tests.append(f"({variable} is None or {test})" if field.nullable else test)
+                    conversions.append(conversion)
+        entries.append(f"{field.key!r}: {value}")
+    if tests:
+        later[:0] = [f"if not ({' and '.join(tests)}):", *(f"    {line}" for line in conversions)]
+    source = _function(columns, [*reads, *later], "{" + ", ".join(entries) + "}")
+    exec(_compiled(source), names)  # noqa: S102  the source is made above
     builder: Builder = names["build"]
     return builder
+
+
+def _function(columns: Sequence[str], steps: Sequence[str], row: str) -> str:
+    """The source of a builder. Rows that need no steps are built all at once, as long as all goes well."""
+    parents = ", ".join(["parent", *columns])
+    each = f"for {parents} in {_zipped('parents', columns)}"
+    lines = [f"def build(rows, parents, careful{''.join(', all_' + column for column in columns)}):"]
+    if not steps:
+        lines += [
+            "    try:",
+            f"        rows.extend([{row} {each}])",
+            "        return",
+            "    except Exception:",
+            "        pass",
+        ]
+    lines += [
+        "    append = rows.append",
+        f"    {each}:",
+        "        try:",
+        *(f"            {step}" for step in steps),
+        f"            append({row})",
+        "        except Exception:",
+        f"            append(careful({parents}))",
+    ]
+    return "\n".join(lines)
+
+
+def _is_sure(field: PlanField, typed: Mapping[str, Collection[type]]) -> bool:
+    """Whether the class of the objects promises values that stand in the response as they are."""
+    attribute, leaf = field.attribute, field.leaf
+    if attribute is None or leaf is None or attribute.get is not getattr:
+        return False
+    promised = set(typed.get(attribute.name, ()))
+    return bool(promised) and promised <= leaf.sure | ({type(None)} if field.nullable else set())
 
 
 def _reading(field: PlanField, number: int, by_key: bool, names: dict[str, Any]) -> str:
@@ -137,7 +173,7 @@ def _reading(field: PlanField, number: int, by_key: bool, names: dict[str, Any])
     return f"get{number}(parent, {attribute.name!r})"
 
 
-def _zipped(parents: str, columns: list[str]) -> str:
+def _zipped(parents: str, columns: Sequence[str]) -> str:
     return f"zip({', '.join([parents, *('all_' + column for column in columns)])}, strict=True)" if columns else parents
 
 

@@ -37,7 +37,16 @@ class Run:
         self.in_turn = in_turn
         self.failed: set[PlanField] = set()
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
+        self.levels: list[Level] = []
         self.next_wave: list[Level] = []
+
+    def descend(self, level: Level) -> None:
+        """Note a level. One that has nothing below gets its rows at once, while its objects are at hand."""
+        self.levels.append(level)
+        if level.selection.columns:
+            self.next_wave.append(level)
+        else:
+            build(self, level)
 
     def info(self, place: Place) -> Any:
         """The info of a field for its whole level: the path has no list places."""
@@ -71,26 +80,26 @@ def operate(run: Run, shape: Shape) -> Steps[ExecutionResult]:
 
 def _select(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any] | None, list[GraphQLError]]]:
     root = Level(selection, [run.executor.root_value], None)
-    levels: list[Level] = []
-    run.next_wave = [root]
+    run.levels, run.next_wave = [], []
+    run.descend(root)
     while run.next_wave:
         wave, run.next_wave = run.next_wave, []
-        levels += wave
         waiting = _start(run, wave)
         if waiting:
             outcomes = yield Together(waiting)
             for outcome in outcomes:
                 if isinstance(outcome, Exception):
                     raise outcome
-    for level in reversed(levels):
-        build(run, level)
+    for level in reversed(run.levels):
+        if level.selection.columns:
+            build(run, level)
     if run.late:
         late, run.late = run.late, []
         outcomes = yield Together([value for _, _, value in late])
         for (row, field, _), outcome in zip(late, outcomes, strict=True):
             row[field.key] = leaf(run, field, field.nullable, outcome)
     if run.failed:
-        return place_nulls(root, levels, run.failed)
+        return place_nulls(root, run.levels, run.failed)
     return root.rows[0], []
 
 

@@ -35,7 +35,18 @@ class Wrapped:
     is_certain: bool
     """Whether it is an object type that says nothing of its values."""
     known: set[type] = field(default_factory=set)
-    """Classes that `is_type_of` has said yes to."""
+    """Classes of values, met before, that need no further question."""
+
+    def know(self, classes: set[type]) -> None:
+        """Ask nothing about values of these classes any more."""
+        if classes <= self.known:
+            return
+        if len(self.known) >= _MOST_CLASSES:  # classes made at run time must not pile up
+            self.known.clear()
+        self.known.update(classes)
+
+
+_MOST_CLASSES = 64
 
 
 def wrapped(type_: GraphQLOutputType) -> Wrapped:
