@@ -99,7 +99,8 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         max_age=600,
     )
     observed = Middleware(ObservedRequests, tracing=watching.tracing)
-    return Starlette(routes=routes, middleware=[Middleware(RequestId), observed, cors], lifespan=lifespan)
+    middleware = [Middleware(RequestId), observed, *([cors] if settings.origins else [])]
+    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
 def from_environment() -> Starlette:
@@ -214,7 +215,7 @@ class Live:
 
     async def answer(self, call: Call) -> tuple[dict[str, Any], bool]:
         """Verify the token, then let the service answer."""
-        authorization = ", ".join(call.headers.getlist("authorization")) or None
+        authorization = call.field(b"authorization") or None
         claims = self.verifier.cached(authorization) if authorization else None
         try:
             claims = claims or await self.verifier.verify(authorization)
@@ -226,8 +227,8 @@ class Live:
         answer = await self.service.answer(
             Request(
                 subject=claims.subject,
-                claimed_user_id=call.headers.get("x-user-id"),
-                claimed_role=call.headers.get("x-user-role"),
+                claimed_user_id=call.field(b"x-user-id"),
+                claimed_role=call.field(b"x-user-role"),
                 request_id=call.request_id,
                 query=call.parameters["query"],
                 operation_name=call.parameters["operationName"],

@@ -11,9 +11,7 @@ from math import ceil
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters, parse_json, parse_json_body, read_body
@@ -47,12 +45,17 @@ GRAPHQL_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A GraphQL request as it arrived over HTTP."""
+    """A GraphQL request as it arrived over HTTP; `fields` are its header fields by lower-case name."""
 
     parameters: GraphQLParameters
-    headers: Headers
+    fields: Mapping[bytes, bytes]
     read_only: bool
     request_id: str
+
+    def field(self, name: bytes) -> str | None:
+        """A header field's value, several of one name as one list (RFC 9110, section 5.3); None if it was not sent."""
+        value = self.fields.get(name)
+        return None if value is None else value.decode("latin-1")
 
 
 class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
@@ -77,35 +80,35 @@ class GraphQLEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        request = Request(scope, receive)
         try:
-            response = await self._respond(request)
+            response = await self._respond(scope, receive)
         except ClientDisconnect:
             return  # nobody is there to be answered, and nothing of ours failed
-        await response(scope, receive, send)
+        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+        await send({"type": "http.response.body", "body": response.body})
 
-    async def _respond(self, request: Request) -> Response:
-        request_id = request.scope.get("state", {}).get("request_id", "")
+    async def _respond(self, scope: Scope, receive: Receive) -> "Response":
+        request_id = scope.get("state", {}).get("request_id", "")
         media_type = PLAIN_JSON
         try:
-            media_type = negotiated(request.headers.getlist("accept"))
-            call = Call(await self._parameters(request), request.headers, request.method == "GET", request_id)
-            body, executed = await self._answer(call)
+            fields = _fields(scope["headers"])
+            media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
+            read_only = scope["method"] == "GET"
+            parameters = self._from_url(Request(scope)) if read_only else await self._from_body(scope, fields, receive)
+            body, executed = await self._answer(Call(parameters, fields, read_only, request_id))
         except TransportRefused as refusal:
             return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type, refusal.headers)
         except BodyRefused as refusal:
             return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type)
         return encoded(body, executed, media_type)
 
-    async def _parameters(self, request: Request) -> GraphQLParameters:
-        if request.method == "GET":
-            return self._from_url(request)
-        if request.method != "POST":
+    async def _from_body(self, scope: Scope, fields: Mapping[bytes, bytes], receive: Receive) -> GraphQLParameters:
+        if scope["method"] != "POST":
             raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, POST"})
-        if not is_json(request.headers.get("content-type")):
+        if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
             sentence = "The body has to be application/json in UTF-8."
             raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", sentence)
-        raw = await read_body(request.receive, self._limits.size, request.scope["headers"])
+        raw = await read_body(receive, self._limits.size, scope["headers"])
         return parse_json_body(raw, self._limits)
 
     def _from_url(self, request: Request) -> GraphQLParameters:
@@ -122,9 +125,18 @@ class GraphQLEndpoint:
         return parse_json_body(orjson.dumps(parts), self._limits)
 
 
-def negotiated(accept: Iterable[str]) -> str:
-    """The media type to answer with, by the Accept headers' q-values. Raises TransportRefused when none is accepted."""
-    ranges = [_media_range(each) for header in accept for each in header.split(",") if each.strip()]
+def _fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    fields: dict[bytes, bytes] = {}
+    for name, value in headers:
+        fields[name] = fields[name] + b", " + value if name in fields else value
+    return fields
+
+
+def negotiated(accept: str) -> str:
+    """The media type to answer with, by the Accept header's q-values. Raises TransportRefused when none is accepted."""
+    if accept in _USUAL:
+        return accept or PLAIN_JSON
+    ranges = [_media_range(each) for each in accept.split(",") if each.strip()]
     if not ranges:
         return PLAIN_JSON
     best, best_quality = None, 0.0
@@ -139,9 +151,14 @@ def negotiated(accept: Iterable[str]) -> str:
     return best
 
 
-def is_json(content_type: str | None) -> bool:
+_USUAL = {"", PLAIN_JSON, RESPONSE_JSON}
+
+
+def is_json(content_type: str) -> bool:
     """Whether a body's content type is JSON in UTF-8."""
-    media, *parameters = (content_type or "").split(";")
+    if content_type == PLAIN_JSON:
+        return True
+    media, *parameters = content_type.split(";")
     if media.strip().lower() != PLAIN_JSON:
         return False
     charsets = [each.partition("=")[2].strip(' "').lower() for each in parameters if "charset" in each.lower()]
@@ -153,22 +170,43 @@ def refusal_body(code: str, message: str, request_id: str) -> dict[str, Any]:
     return {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
 
 
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What goes back over HTTP, as ASGI wants it."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 def encoded(
     body: dict[str, Any], executed: bool, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The response with its status: 200 for a GraphQL result, by code for a refused request."""
-    status = 200 if executed else _status(body["errors"][0]["extensions"]["code"], media_type)
-    extra = {"Cache-Control": "no-store", "Vary": "Accept, Authorization", **(headers or {})}
+    content = orjson.dumps(body)
+    fields = [
+        (b"content-type", _CONTENT_TYPE[media_type]),
+        (b"content-length", b"%d" % len(content)),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"Accept, Authorization"),
+    ]
+    if executed:
+        return Response(200, fields, content)
+    error = body["errors"][0]["extensions"]
+    status = _status(error["code"], media_type)
+    extra = dict(headers or {})
     if status == 401:
         # RFC 9110 wants a challenge with every 401, one for a user who is gone or suspended included.
         extra.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
     if status == 429:
-        milliseconds = body["errors"][0]["extensions"]["retryAfterMs"]
-        extra.setdefault("Retry-After", str(ceil(milliseconds / 1000)))  # RFC 9110 counts whole seconds
+        extra.setdefault("Retry-After", str(ceil(error["retryAfterMs"] / 1000)))  # RFC 9110 counts whole seconds
     if status == 405:
         extra.setdefault("Allow", "POST")
-    content = orjson.dumps(body)
-    return Response(content, status, extra, media_type=f"{media_type}; charset=utf-8")
+    fields += ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items())
+    return Response(status, fields, content)
+
+
+_CONTENT_TYPE = {media: f"{media}; charset=utf-8".encode() for media in (PLAIN_JSON, RESPONSE_JSON)}
 
 
 def _status(code: str, media_type: str) -> int:

@@ -1,11 +1,12 @@
 """Where counts are kept: in this process, or in a Redis that several share. Both take all portions or none, at once."""
 
-import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import RedisStorage
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -65,35 +66,54 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """Counts of this process alone."""
+    """Counts of this process alone, each gone once its seconds are over.
+
+    limits' own memory storage starts a task at each addition, to forget; measured, that and its locks cost a small
+    query 5 % of its instructions. Here nothing is awaited, so nobody comes between comparing and taking.
+    """
 
     failures: tuple[type[Exception], ...] = ()
 
-    def __init__(self) -> None:
-        self._storage = MemoryStorage()
-        self._lock = asyncio.Lock()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._counts: dict[str, int] = {}
+        self._ends: list[tuple[float, str]] = []
+        """A heap of when each count ends."""
 
     async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
-        """Compare and take behind a lock, for every step of the storage may let others run."""
-        async with self._lock:
-            for place, each in enumerate(portions):
-                if await self._storage.get(each.key) + each.cost > each.limit:
-                    return place
-            for each in portions:
-                await self._storage.incr(each.key, seconds, each.cost)
+        """Compare and take."""
+        self._forget()
+        for place, each in enumerate(portions):
+            if self._counts.get(each.key, 0) + each.cost > each.limit:
+                return place
+        for each in portions:
+            self._add(each.key, each.cost, seconds)
         return None
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
         """Count more, or less."""
-        async with self._lock:
-            await self._storage.incr(key, seconds, amount)
+        self._forget()
+        self._add(key, amount, seconds)
 
     async def used(self, keys: Sequence[str]) -> list[int]:
         """The counts as they stand."""
-        return [await self._storage.get(key) for key in keys]
+        self._forget()
+        return [self._counts.get(key, 0) for key in keys]
 
     async def close(self) -> None:
         """Nothing is held."""
+
+    def _add(self, key: str, amount: int, seconds: int) -> None:
+        if key in self._counts:
+            self._counts[key] += amount
+        else:
+            self._counts[key] = amount
+            heappush(self._ends, (self._clock() + seconds, key))
+
+    def _forget(self) -> None:
+        now = self._clock()
+        while self._ends and self._ends[0][0] <= now:
+            del self._counts[heappop(self._ends)[1]]
 
 
 class RedisStore:
