@@ -8,9 +8,11 @@ from datetime import datetime, time
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, Table
+from sqlalchemy import ColumnElement, Table, case
+from sqlalchemy import literal_column as literal
 
 from app.db import tables
+from app.domain.vocabulary import ValueState
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -256,7 +258,9 @@ class AuditEntry(Row, frozen=True):
     actor_role: str | None
     request_id: str
     reason: str | None
+    reason_state: str
     override_id: str | None
+    is_override: bool | None
     occurred_at: datetime
 
 
@@ -267,7 +271,9 @@ class FieldChange(Row, frozen=True):
     row_id: str
     field: str
     before: Any
+    before_state: str
     after: Any
+    after_state: str
 
 
 class DeviceModel(Row, frozen=True):
@@ -305,6 +311,20 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
 }
 
 
-def columns_of(table: Table) -> list[Column[Any]]:
-    """The columns that a table's row reads, in the order of its fields."""
-    return [table.c[field] for field in ROW_OF_TABLE[table].__struct_fields__]
+def columns_of(table: Table) -> list[ColumnElement[Any]]:
+    """What a table's row reads, in the order of its fields: columns, and what the states say of some of them."""
+    return [
+        _state(table, field.removesuffix("_state")).label(field) if field not in table.c else table.c[field]
+        for field in ROW_OF_TABLE[table].__struct_fields__
+    ]
+
+
+def _state(table: Table, side: str) -> ColumnElement[str]:
+    """What the trail tells of a value; salts and hashes stay in the database."""
+    value, salt, hashed = table.c[side], table.c[f"{side}_salt"], table.c[f"{side}_hash"]
+    return case(
+        (hashed.is_(None), literal(f"'{ValueState.ABSENT}'")),
+        (salt.is_(None), literal(f"'{ValueState.ERASED}'")),
+        (value.is_(None), literal(f"'{ValueState.WITHHELD}'")),
+        else_=literal(f"'{ValueState.TOLD}'"),
+    )

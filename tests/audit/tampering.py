@@ -47,6 +47,12 @@ async def turn_an_outcome(connection: Any, random: Random) -> None:
     )
 
 
+async def turn_whether_it_is_an_override(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    value = random.choice([each for each in (None, False, True) if each is not entry["is_override"]])
+    await connection.execute("UPDATE turnup.audit_entry SET is_override = $2 WHERE id = $1", entry["id"], value)
+
+
 async def shift_a_time(connection: Any, random: Random) -> None:
     entry = await an_entry(connection, random)
     await connection.execute(
@@ -321,6 +327,7 @@ async def compute_a_chain_anew(connection: Any, random: Random) -> None:
 SEEN: tuple[Act, ...] = (
     edit_a_word_of_an_entry,
     turn_an_outcome,
+    turn_whether_it_is_an_override,
     shift_a_time,
     rename_an_entry,
     rewrite_a_reason,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tampering import SEEN, UNSEEN
 from trail import an_id, definer
 
-from app.db.audit.encoding import GENESIS, VERSION, Change, Entry, encoded
+from app.db.audit.encoding import FORMS, GENESIS, Change, Entry, encoded
 from app.db.audit.heads import UntrustedHeads, signed_heads, trusted_heads
 from app.db.audit.verify import heads, snapshot, verify
 
@@ -160,7 +160,8 @@ moments = st.integers(-(10**15), 10**16).map(lambda n: datetime(2000, 1, 1, tzin
 changes = st.builds(Change, maybe, maybe, texts, texts, texts, maybe, st.none(), hashes, maybe, st.none(), hashes)
 entries = st.builds(
     Entry, texts, texts, st.integers(1, 2**62), maybe, maybe, texts, texts, maybe, maybe, maybe, texts,
-    maybe, st.none(), hashes, maybe, moments, st.binary(min_size=32, max_size=32), st.just(b""),
+    maybe, st.none(), hashes, maybe, st.sampled_from([None, False, True]), moments,
+    st.binary(min_size=32, max_size=32), st.just(b""),
 )  # fmt: skip
 
 
@@ -174,7 +175,7 @@ def hashed_part(entry: Entry) -> tuple[Any, ...]:
     return (
         entry.chain, entry.number, entry.previous_hash, entry.id, entry.account_id, entry.location_id, entry.action,
         entry.outcome, entry.code, entry.actor_id, entry.actor_role, entry.request_id, entry.reason_hash,
-        entry.override_id, entry.occurred_at,
+        entry.override_id, entry.is_override, entry.occurred_at,
     )  # fmt: skip
 
 
@@ -184,8 +185,11 @@ def hashed_change(change: Change) -> tuple[Any, ...]:
 
 def decoded(data: bytes) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
     """Read an entry's bytes, by their lengths alone."""
-    position = len(VERSION)
-    assert data[:position] == VERSION
+    position = len(FORMS[None])
+    is_override: bool | None = None
+    if data[:position] != FORMS[None]:
+        position += 1
+        is_override = {FORMS[flag]: flag for flag in (False, True)}[data[:position]]
 
     def number() -> int:
         nonlocal position
@@ -205,7 +209,7 @@ def decoded(data: bytes) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
         found = framed()
         return None if found is None else found.decode()
 
-    head: list[Any] = [text(), number(), framed(), *(text() for _ in range(9)), framed(), text()]
+    head: list[Any] = [text(), number(), framed(), *(text() for _ in range(9)), framed(), text(), is_override]
     head.append(datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=number()))
     listed = [(*(text() for _ in range(5)), framed(), framed()) for _ in range(number())]
     assert position == len(data)
@@ -222,6 +226,7 @@ async def test_postgresql_writes_the_same_bytes(connection: asyncpg.Connection) 
         entry = Entry(
             an_id(), some(null=False), number + 1, some(), some(), some(null=False), "APPLIED", some(), some(), some(),
             some(null=False), None, None, random.choice([None, random.randbytes(32)]), some(),
+            random.choice([None, False, True]),
             datetime.now(UTC) + timedelta(microseconds=random.randrange(10**12)), GENESIS, GENESIS,
         )  # fmt: skip
         listed = [

@@ -154,10 +154,9 @@ async def test_content_as_of_a_revision_has_the_digest_of_that_time(pool: Databa
     async with pool.snapshot(LEAD, timeout_ms=20_000) as reading:
         for location_id, history in histories.items():
             for revision, content in enumerate(history, start=1):
-                found = await as_of(reading, location_id, revision)
-                assert found is not None
+                found = (await as_of(reading, [location_id], revision))[location_id]
                 assert found.digest == content_digest(found.content) == content_digest(content)
-            assert await as_of(reading, location_id, len(history) + 1) is None
+            assert await as_of(reading, [location_id], len(history) + 1) == {}
     assert (await replay(database.owner_url)).differences == ()
 
 
@@ -169,7 +168,7 @@ async def test_there_is_no_content_of_what_was_loaded_unaudited(empty: Databases
     opened = await Database.open(empty.app_url, size=1)
     await _a_lead(empty)
     async with opened.snapshot(LEAD, timeout_ms=5_000) as reading:
-        assert await as_of(reading, location, 1) is None
+        assert await as_of(reading, [location], 1) == {}
     await opened.close()
 
 

@@ -13,7 +13,19 @@ from app.db.statements import Statement
 
 SYSTEM = "system"
 
-_PARTS = ("entry_id", "chain", "action", "location_id", "request_id", "reason", "override_id", "outcome", "code")
+# The arguments of the database's function, with their types.
+_PARTS = {
+    "entry_id": "text",
+    "chain": "text",
+    "action": "text",
+    "location_id": "text",
+    "request_id": "text",
+    "reason": "text",
+    "override_id": "text",
+    "outcome": "text",
+    "code": "text",
+    "is_override": "boolean",
+}
 
 
 def _nothing(_void: object) -> None:
@@ -22,16 +34,16 @@ def _nothing(_void: object) -> None:
 
 _OPEN = Statement(
     "audit open",
-    f"SELECT turnup.audit_open({', '.join(f'${place}::text' for place in range(1, len(_PARTS) + 1))})",
-    _PARTS,
+    f"SELECT turnup.audit_open({', '.join(f'${place}::{kind}' for place, kind in enumerate(_PARTS.values(), 1))})",
+    tuple(_PARTS),
     _nothing,
 )
 _OPEN_MANY = Statement(
     "audit open many",
     f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)})
-        FROM unnest({", ".join(f"${place}::text[]" for place in range(1, len(_PARTS) + 1))})
+        FROM unnest({", ".join(f"${place}::{kind}[]" for place, kind in enumerate(_PARTS.values(), 1))})
              WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",
-    _PARTS,
+    tuple(_PARTS),
     _nothing,
 )
 _SEAL = Statement("audit seal", "SELECT turnup.audit_seal()", (), _nothing)
@@ -40,7 +52,11 @@ _COUNT = "SELECT turnup.audit_count($1::text, $2::text, $3::text, $4::text)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """An entry to be opened; the fields are the arguments of `open_entry`."""
+    """An entry to be opened; the fields are the arguments of `open_entry`.
+
+    `is_override` says that it counts as an override without one being open, as a reopening of what was locked does;
+    what is done under an override counts anyway.
+    """
 
     entry_id: str
     chain: str
@@ -51,6 +67,7 @@ class Opening:
     override_id: str | None = None
     outcome: str = "APPLIED"
     code: str | None = None
+    is_override: bool = False
 
 
 async def open_entry(
@@ -65,6 +82,7 @@ async def open_entry(
     override_id: str | None = None,
     outcome: str = "APPLIED",
     code: str | None = None,
+    is_override: bool = False,
 ) -> None:
     """Open an entry on a chain, an account's id or `SYSTEM`; later changes of this transaction belong to it."""
     await tx.fetch(
@@ -78,6 +96,7 @@ async def open_entry(
         override_id=override_id,
         outcome=outcome,
         code=code,
+        is_override=is_override,
     )
 
 
