@@ -6,10 +6,9 @@ from contextlib import suppress
 import asyncpg
 import pytest
 from harness import TestDatabase as Databases
+from oracle import the_trail_tells_all
 from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of, made
 
-from app.db.audit.replay import replay
-from app.db.audit.verify import snapshot, verify
 from app.db.database import Database
 
 RENAME = f"UPDATE turnup.device SET label = gen_random_uuid()::text WHERE id = '{DEVICE}'"
@@ -62,9 +61,7 @@ async def place() -> AsyncIterator[Databases]:
     """A database with the demo data, of this module alone. Whatever was tried there, the trail tells all of it."""
     async with made("turnup_template") as found:
         yield found
-        async with snapshot(found.owner_url) as reading:
-            assert (await verify(reading)).broken is None
-        assert (await replay(found.owner_url)).differences == ()
+        await the_trail_tells_all(found)
 
 
 @pytest.fixture(scope="module")
