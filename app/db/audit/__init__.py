@@ -112,7 +112,7 @@ async def seal(tx: Transaction) -> None:
 
 
 async def record_denial(database: Database, *, field: str, user_id: str, request_id: str) -> None:
-    """Count that a role was refused a field, such as `Location.overrides`, in a transaction of its own.
+    """Count that a role was refused a field, such as `overrides`, in a transaction of its own.
 
     One entry a user, field and minute is made on the chain `SYSTEM`, with the count, once the minute is over.
     """
