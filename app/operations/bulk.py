@@ -55,7 +55,7 @@ class ItemResult:
     refusal: Refusal | None = None
     payload_id: str | None = None
     is_override: bool = False
-    """Whether it was a move past a lock just now; what a repeated call tells was one at its time."""
+    """Whether it was a move past a lock; not kept for a repeated call, which makes none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Whatever the audit log is asked for, a page of it is read from an index and nothing beside it."""
+"""Whatever the audit log is asked for, a page is read from an index and nothing beside it. So is the past."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -9,11 +9,13 @@ import harness
 import pytest
 from explaining import Plan, plan_of
 
+from app.db.audit.history import as_of
 from app.db.database import Database
 from app.db.paging import Page
 from app.db.queries import ENTRIES_BY_TIME, page_of
 
 ENTRIES, PAGE = 20_000, 20
+CHANGES = 3 * ENTRIES // 10
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)
 MIDDLE = BEGAN + timedelta(seconds=ENTRIES // 2)
 # Filters, and the index that answers them.
@@ -54,6 +56,14 @@ async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
             BEGAN,
             ENTRIES,
         )
+        # One location's life: each entry of an account counts its revision up and changes two values.
+        await owner.execute(
+            """INSERT INTO turnup.field_change (entry_id, location_id, table_name, row_id, field,
+                                                after, after_salt, after_hash)
+               SELECT 'entry_' || n, 'location-7', 'location', 'location-7', f.field, to_jsonb(n / 10), '\\x00', '\\x00'
+               FROM generate_series(10, $1, 10) n, unnest(ARRAY['revision', 'line1', 'line2']) AS f (field)""",
+            ENTRIES,
+        )
     await owner.execute("ANALYZE turnup.audit_entry")
     await owner.close()
     database = await Database.open(empty_database.app_url, size=1)
@@ -73,3 +83,11 @@ async def test_a_page_of_the_audit_log_is_read_from_the_index_of_its_filter(
     assert index in plan.indexes
     assert "Seq Scan" not in plan.kinds
     assert plan.rows_read <= PAGE + 1
+
+
+@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
+async def test_content_as_of_a_revision_reads_a_location_s_history_a_few_times_however_long_it_is(
+    pool: Database, plans: str
+) -> None:
+    plan: Plan = await plan_of(pool, "lead", plans, lambda reading: as_of(reading, ["location-7"], ENTRIES // 20))
+    assert plan.rows_read <= 4 * CHANGES

@@ -57,8 +57,8 @@ async def as_of(reader: Reader, location_ids: Sequence[str], revision: int) -> d
     told: defaultdict[str, list[_Value]] = defaultdict(list)
     for value in await reader.fetch(_LAST_VALUES, location_ids=list(location_ids), revision=revision):
         told[value.location].append(value)
-    found = ((location, _put_together(location, values)) for location, values in told.items())
-    return {location: content for location, content in found if content is not None and content.revision == revision}
+    pasts = (_put_together(location, values) for location, values in told.items())
+    return {past.content.location_id: past for past in pasts if past is not None and past.revision == revision}
 
 
 # Where the document has a table's rows; those of the other tables hold nothing of a person that could be erased.
@@ -74,11 +74,12 @@ class _Value(NamedTuple):
     erased: bool
 
 
-# The last value of each column of the rows that were there then: told after the row was last removed.
+# The last value of each column of the rows that were there then: told after the row was last removed. Which entry made
+# the revision is found out once, not for each change that is compared with it.
 _LAST_VALUES = Statement(
     "locations as of a revision",
     """
-    WITH wanted AS (
+    WITH wanted AS MATERIALIZED (
         SELECT l.id, (
             SELECT max(e.number) FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
             WHERE c.location_id = l.id AND c.table_name = 'location' AND c.field = 'revision'

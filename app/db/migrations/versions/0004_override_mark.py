@@ -130,7 +130,7 @@ TEXTS = ", ".join(["text"] * 9)
 
 
 def upgrade() -> None:
-    """Add the column and the indexes; put the two functions in the place of the earlier ones, as their owner."""
+    """Add the column and the indexes; put three functions in the place of the earlier ones, as their owner."""
     for statement in (*COLUMN, *INDEXES):
         op.execute(statement)
     op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
