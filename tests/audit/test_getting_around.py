@@ -5,10 +5,12 @@ from contextlib import suppress
 
 import asyncpg
 import pytest
+from harness import LEAD
 from harness import TestDatabase as Databases
 from oracle import the_trail_tells_all
 from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of, made
 
+from app.db import audit
 from app.db.database import Database
 
 RENAME = f"UPDATE turnup.device SET label = gen_random_uuid()::text WHERE id = '{DEVICE}'"
@@ -159,10 +161,21 @@ async def test_functions_of_the_session_s_own_are_not_taken_for_postgresql_s(sto
     await run_all(stolen, statements)
 
 
+@pytest.mark.parametrize("many", [False, True], ids=["one", "many"])
 @pytest.mark.parametrize("action", ["LOAD_UNAUDITED", "ERASE", "BASELINE", "UNCOVERED", "ROLE_DENIED", "", "1"])
-async def test_the_app_s_role_cannot_speak_for_the_system(stolen: asyncpg.Connection, action: str) -> None:
+async def test_the_app_s_role_cannot_speak_for_the_system(reader: Database, action: str, many: bool) -> None:
+    facts = {"entry_id": an_id(), "chain": ACCOUNT, "location_id": LOCATION, "request_id": "r"}
+
+    async def speak() -> None:
+        async with reader.writing(LEAD, timeout_ms=5_000) as tx:
+            if many:
+                good = audit.Opening(**{**facts, "entry_id": an_id()}, action="editDevice")
+                await audit.open_entries(tx, [good, audit.Opening(**facts, action=action)])
+            else:
+                await audit.open_entry(tx, **facts, action=action)
+
     with pytest.raises(asyncpg.PostgresError) as refused:
-        await run_all(stolen, [SPEAK.format(id="'entry_x'", action=f"'{action}'")])
+        await speak()
     assert (refused.value.sqlstate, refused.value.constraint_name) == ("AU006", "audit_system_only")
 
 

@@ -13,19 +13,21 @@ from app.db.statements import Statement
 
 SYSTEM = "system"
 
-# The arguments of the database's function, with their types.
-_PARTS = {
-    "entry_id": "text",
-    "chain": "text",
-    "action": "text",
-    "location_id": "text",
-    "request_id": "text",
-    "reason": "text",
-    "override_id": "text",
-    "outcome": "text",
-    "code": "text",
-    "is_override": "boolean",
-}
+# The arguments of the database's function. The last one is a truth value: of many it travels as text, for the driver
+# would ask the database what an array of them is.
+_PARTS = (
+    "entry_id",
+    "chain",
+    "action",
+    "location_id",
+    "request_id",
+    "reason",
+    "override_id",
+    "outcome",
+    "code",
+    "is_override",
+)
+_TEXTS = len(_PARTS) - 1
 
 
 def _nothing(_void: object) -> None:
@@ -34,16 +36,16 @@ def _nothing(_void: object) -> None:
 
 _OPEN = Statement(
     "audit open",
-    f"SELECT turnup.audit_open({', '.join(f'${place}::{kind}' for place, kind in enumerate(_PARTS.values(), 1))})",
-    tuple(_PARTS),
+    f"SELECT turnup.audit_open({', '.join(f'${n}::text' for n in range(1, _TEXTS + 1))}, ${len(_PARTS)}::boolean)",
+    _PARTS,
     _nothing,
 )
 _OPEN_MANY = Statement(
     "audit open many",
-    f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)})
-        FROM unnest({", ".join(f"${place}::{kind}[]" for place, kind in enumerate(_PARTS.values(), 1))})
+    f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)}::boolean)
+        FROM unnest({", ".join(f"${n}::text[]" for n in range(1, len(_PARTS) + 1))})
              WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",
-    tuple(_PARTS),
+    _PARTS,
     _nothing,
 )
 _SEAL = Statement("audit seal", "SELECT turnup.audit_seal()", (), _nothing)
@@ -103,7 +105,7 @@ async def open_entry(
 async def open_entries(tx: Transaction, openings: Sequence[Opening]) -> None:
     """Open many entries in one statement, in their order: one for each location that a bulk operation changes."""
     columns = {part: [getattr(opening, part) for opening in openings] for part in _PARTS}
-    await tx.fetch(_OPEN_MANY, **columns)
+    await tx.fetch(_OPEN_MANY, **columns | {"is_override": [str(opening.is_override) for opening in openings]})
 
 
 async def seal(tx: Transaction) -> None:
