@@ -160,7 +160,7 @@ class House:
     async def open(self) -> None:
         """Make the accounts and the people."""
         db = self.connection
-        async with self.entered():
+        async with self.arranging():
             self.account, self.away = await an_account(db), await an_account(db, name="Elm Florists")
             self.lead, self.lead_2 = [await a_user(db, Role.IMPLEMENTATION_LEAD) for _ in range(2)]
             self.customer, self.clerk, self.listed = [await a_user(db, Role.CUSTOMER, self.account) for _ in range(3)]
@@ -173,18 +173,18 @@ class House:
                 await a_grant(db, user, self.away)
 
     @asynccontextmanager
-    async def entered(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        """What is set up while the block runs stands in the audit trail, so that a replay knows it."""
+    async def arranging(self) -> AsyncIterator[None]:
+        """What is written while the block runs is entered in the audit trail, so that a replay knows it."""
         async with self.connection.transaction():
             await self.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
-            yield self.connection
+            yield
             await self.connection.execute("SELECT turnup.audit_seal()")
 
     async def grant_listed(self, location: str) -> None:
         """Let the listed customer see one location more."""
         grant = f"grant-{self.listed}-{self.account}"[:64]
         row = {"grant_id": grant, "account_id": self.account, "location_id": location}
-        async with self.entered():
+        async with self.arranging():
             await insert(self.connection, tables.grant_location, **row)
 
     async def a_location(
@@ -213,7 +213,7 @@ class House:
         identifier = name or fresh("location")
         content = content or complete_content(identifier, account, *macs)
         made = Rollout(id=identifier, status=status, content=content, digest=content_digest(content))
-        async with self.entered():
+        async with self.arranging():
             await self._location(made)
             await self._session(made, submitted_by or self.customer)
             made = await self._approval(made, submitted_by or self.customer, moved=moved)
@@ -288,7 +288,7 @@ class House:
 
     async def an_earlier_payload(self, made: Rollout, state: str) -> tuple[str, str]:
         """A payload of the location's that was released before its present one, and its document's digest."""
-        async with self.entered():
+        async with self.arranging():
             payload, digest = await self._document(made, 1, state)
             if state in {"ACKNOWLEDGED", "REJECTED"}:
                 await self._receipt(made, payload, digest, state)
@@ -333,12 +333,12 @@ class House:
         now = datetime.now(UTC)
         row = {"opened_by": opener, "sections": sorted(sections), "reason": "The phones were swapped on site."}
         times = {"opened_at": now - timedelta(minutes=5), "expires_at": now + timedelta(minutes=60)}
-        async with self.entered():
+        async with self.arranging():
             return await insert(self.connection, tables.override, id=fresh("override"), **_key(made), **row, **times)
 
     async def expire(self, override: str) -> None:
         """Let an override's time be over, by the database's clock."""
-        async with self.entered():
+        async with self.arranging():
             await self.connection.execute(
                 "UPDATE turnup.override SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1",
                 override,
@@ -347,7 +347,7 @@ class House:
     async def without_hours(self, location: Rollout) -> Rollout:
         """The location with no working hours, from outside: content that is not ready for anything."""
         content = replace(location.content, working_hours=())
-        async with self.entered():
+        async with self.arranging():
             await self.connection.execute("DELETE FROM turnup.working_hours WHERE location_id = $1", location.id)
             await self.connection.execute(
                 "UPDATE turnup.location SET content_digest = $2 WHERE id = $1", location.id, content_digest(content)
@@ -356,7 +356,7 @@ class House:
 
     async def retire(self, location: Rollout) -> None:
         """Cancel a location from outside, so that its hardware addresses are free for the next test."""
-        async with self.entered():
+        async with self.arranging():
             await self.connection.execute("UPDATE turnup.location SET status = 'CANCELLED' WHERE id = $1", location.id)
             await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
 

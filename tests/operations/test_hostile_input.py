@@ -203,7 +203,7 @@ async def test_the_two_hundred_and_fifty_first_is_one_too_many(house: House, mut
     location = await house.a_location(S.IN_PROGRESS)
     brand = {"brand": "YEALINK"} if mutation == "addDevice" else {}
     key = {"account_id": house.account, "location_id": location.id}
-    async with house.entered():
+    async with house.arranging():
         for place in range(248):
             await insert(house.connection, table, id=f"{table.name}-{location.id}-n{place}", **key, **brand)
     given = EDITS[mutation](location)

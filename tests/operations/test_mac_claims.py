@@ -58,7 +58,7 @@ async def test_of_two_customers_raced_for_one_address_one_wins_and_the_other_lea
 
 async def test_who_has_an_address_is_named_to_leads_only(house: House) -> None:
     owner = await house.a_location(S.APPROVED, account=house.away)
-    async with house.entered():
+    async with house.arranging():
         await house.connection.execute("UPDATE turnup.location SET name = 'The secret site' WHERE id = $1", owner.id)
     draft = await house.a_location(S.IN_PROGRESS, macs=[owner.mac])
     messages = f'{{ readiness(locationId: "{draft.id}") {{ message }} }}'

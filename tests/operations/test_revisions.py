@@ -109,14 +109,14 @@ async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(house: House) -
     """Rows that no frame would write, so that the rule of last resort speaks."""
     draft = await house.a_location(S.IN_PROGRESS)
     pending = await house.a_location(S.PENDING_APPROVAL)
-    async with house.entered():
+    async with house.arranging():
         await house.connection.execute(
             "UPDATE turnup.approval SET location_id = $1 WHERE location_id = $2", draft.id, pending.id
         )
     sent = await house.send(house.customer, "submitOnboarding", locationId=draft.id)
     assert (sent.outcome, sent.problem["currentRevision"]) == ("CONFLICT", 1)
     released = await house.a_location(S.PROVISIONING)
-    async with house.entered():
+    async with house.arranging():
         await house.connection.execute(
             "INSERT INTO turnup.receipt (id, account_id, location_id, payload_id, kind, document_digest, received_by)"
             " VALUES ($1, $2, $3, $4, 'ACKNOWLEDGED', '', $5)",
