@@ -11,7 +11,7 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow bench bench-bulk check format schema reset lock clean
+.PHONY: help serve test test-slow bench bench-audit bench-bulk check format schema reset lock clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -35,6 +35,9 @@ test-slow: $(VENV)/.dev ## Run the long lanes too: storms, long fuzz, browser, r
 
 bench: $(VENV)/.dev ## Measure requests beside the reference and bare Python; ARGS="--workers 2", "--help"
 	@$(BIN)/python -m bench.requests $(ARGS)
+
+bench-audit: $(VENV)/.dev ## Time writes with and without the audit trail, and its verification and replay
+	@$(BIN)/python -m bench.audit
 
 bench-bulk: $(VENV)/.dev ## Time bulk calls beside single ones and SQL by hand
 	@$(BIN)/python -m bench.bulk

@@ -149,6 +149,7 @@ def _watch(telemetry: Telemetry) -> Watch:
         failed=metrics.error,
         denied=metrics.permission_denied,
         performed=lambda mutation, outcome: _count(metrics, mutation, outcome),
+        overrode=metrics.moved_past_lock,
     )
 
 

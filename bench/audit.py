@@ -1,7 +1,7 @@
 """What the audit trail costs: an edit with and without it, a row of each kind of change, and how fast it is verified.
 
-Run as `.venv/bin/python -m bench.audit [EDITS]`. A cluster of its own; two databases that differ in the trail alone;
-their edits are interleaved. Prints the table of docs/audit.md.
+Run as `make bench-audit`, or `.venv/bin/python -m bench.audit [EDITS]`. A cluster of its own; two databases that differ
+in the trail alone; their edits are interleaved. Prints the table of docs/audit.md.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from uuid import uuid4
 import asyncpg
 
 from app.db import audit, embedded
+from app.db.audit.history import as_of
 from app.db.audit.replay import replay
 from app.db.audit.verify import snapshot, verify
 from app.db.database import Database, Transaction
@@ -69,10 +70,11 @@ async def main(edits: int) -> None:
             print("| write | without the trail, ms (CPU) | with it, ms (CPU) |\n|---|---|---|")
             await compare(audited, bare, {"an edit (4 rows, 7 values), the whole transaction": (edit, edits, 1)})
             edited = await prove(owner)
+            past = await timed_past(audited, edits)
             await compare(audited, bare, IN_BULK)
             await audited.close()
             await bare.close()
-            print(f"\nAfter the edits: {edited}.\nAfter the bulk writes: {await prove(owner)}.")
+            print(f"\nAfter the edits: {edited}.\n{past}.\nAfter the bulk writes: {await prove(owner)}.")
         embedded.erase(home)
 
 
@@ -161,6 +163,17 @@ async def change(tx: Transaction) -> None:
 
 async def remove(tx: Transaction) -> None:
     await tx.fetch(REMOVE)
+
+
+async def timed_past(database: Database, edits: int) -> str:
+    """Time the content as of a revision, for one in the middle and the newest one."""
+    spent = []
+    async with database.snapshot(LEAD, timeout_ms=60_000) as reading:
+        for revision in (edits // 2, edits):
+            started = perf_counter()
+            assert LOCATION in await as_of(reading, [LOCATION], revision)
+            spent.append((perf_counter() - started) * 1000)
+    return f"Content as of revision {edits // 2} in {spent[0]:.0f} ms, as of revision {edits} in {spent[1]:.0f} ms"
 
 
 async def prove(owner_url: str) -> str:

@@ -284,6 +284,17 @@ described(
 )
 
 described(
+    vocabulary.ValueState,
+    "What the audit trail tells of a value.",
+    {
+        "ABSENT": "There was none: the row was not there, or no reason was given.",
+        "TOLD": "The value stands beside; null is a value too.",
+        "WITHHELD": "A secret that never enters the trail; that it changed is told.",
+        "ERASED": "It was erased from history; a hash of it stays.",
+    },
+)
+
+described(
     vocabulary.LocationAction,
     "What somebody who sees a location may want to do to it. Each is the mutation of its name.",
     {

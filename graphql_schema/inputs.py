@@ -39,3 +39,9 @@ class AuditLogFilter:
     action: str | None = optional("Of this action.")
     request_id: str | None = optional("Of the request with this `X-Request-Id`.")
     override_id: strawberry.ID | None = optional("Made under this override.")
+    is_override: bool | None = optional(
+        "Whether it counts as an override, as `AuditEntry.isOverride` says; of entries where that is null, those made "
+        "under one do."
+    )
+    since: datetime | None = optional("Made at or after this time; the time needs its offset from UTC.")
+    until: datetime | None = optional("Made before this time; the time needs its offset from UTC.")

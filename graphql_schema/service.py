@@ -78,6 +78,8 @@ class Watch:
     """Told the name of the field that a role was refused."""
     performed: Callable[[str, str], None]
     """Told each mutation's field and its outcome: APPLIED, REPLAYED or a problem's code."""
+    overrode: Callable[[str], None]
+    """Told the field of each mutation that moved a location past its lock, which counts as an override."""
 
 
 class Service:
@@ -209,6 +211,7 @@ class Service:
             timeout_ms=self._timeout_ms,
             self_approval_allowed=self._self_approval_allowed,
             performed=self._watch.performed,
+            overrode=self._watch.overrode,
         )
 
     def _checked_price(self, operation: Operation, request: Request) -> int:

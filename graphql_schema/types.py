@@ -4,7 +4,7 @@ Every object is a row of app.db.rows whose class has the type's name; fields wit
 """
 
 from datetime import datetime, time
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 from graphql import GraphQLResolveInfo
@@ -24,16 +24,22 @@ from app.domain.vocabulary import (
     Role,
     Section,
     UserStatus,
+    ValueState,
 )
 from app.execution import by_class
-from graphql_schema.fields import column, computed, derived
+from app.execution.price import PRICE
+from graphql_schema.fields import argument, column, computed, derived
 from graphql_schema.problems import Issue
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers import judging, parts
+from resolvers import history, judging, parts
 from resolvers import viewer as viewer_resolvers
 from resolvers.budgets import Budget
+from resolvers.context import Info
 from resolvers.relations import many, one, part
+
+# What content as of a revision costs, in objects: the location's whole history is read for it.
+AS_OF_PRICE = 100
 
 ROW_OF_TYPE: dict[str, type[rows.Row]] = {row.__name__: row for row in rows.ROW_OF_TABLE.values()}
 
@@ -321,8 +327,10 @@ class FieldChange:
     table_name: str = strawberry.field(name="table", description="The table.")
     row_id: strawberry.ID = column("The row's id.")
     field: str = column("The column.")
-    before: JSON | None = column("The value before; null when the row is new, or the value was null.")
-    after: JSON | None = column("The value after; null when the row is gone, or the value is null.")
+    before: JSON | None = column("The value before; null when it was null, and when `beforeState` is not TOLD.")
+    before_state: ValueState = column("What is told of the value before; ABSENT when the row is new.")
+    after: JSON | None = column("The value after; null when it is null, and when `afterState` is not TOLD.")
+    after_state: ValueState = column("What is told of the value after; ABSENT when the row is gone.")
 
 
 @strawberry.type(description="One write, or one refused attempt, as the audit trail has it. Leads only.")
@@ -335,10 +343,15 @@ class AuditEntry(Node):
     actor: User | None = one(tables.user.c.id, "Who did it; null for the system.", key="actor_id")
     actor_role: Role | None = column("The actor's role at the time; null for the system.")
     request_id: str = column("The `X-Request-Id` of the request.")
-    reason: str | None = column("The reason given; null when none was wanted.")
+    reason: str | None = column("The reason given; null when `reasonState` is not TOLD.")
+    reason_state: ValueState = column("What is told of the reason: ABSENT when none was given, ERASED, or TOLD.")
     occurred_at: datetime = column("When it happened.")
     override: Override | None = one(
         tables.override.c.id, "The override it was made under; null when there was none.", key="override_id"
+    )
+    is_override: bool | None = column(
+        "Whether it counts as an override: the opening and closing of one, what was edited under it, a location "
+        "reopened although locked, or completed by hand. Null in entries from before this was recorded."
     )
     changes: list[FieldChange] = many(tables.field_change.c.entry_id, "Every value that changed.")
 
@@ -374,6 +387,18 @@ class ViewerAction:
     action: LocationAction = column("What to do.")
     allowed: bool = column("Whether the mutation would be taken, given valid input.")
     reason: str | None = column("FORBIDDEN or the code of the problem that it would meet; null when allowed.")
+
+
+@strawberry.type(description="A location's content as it was at a revision, as the audit trail tells it. Leads only.")
+class ContentAsOf:
+    revision: int = column("The location's revision that it was the content of.")
+    digest: str = column("The content's digest that stood on record then.")
+    content: JSON = computed(
+        history.document,
+        "The content, in the form that `review` names fields in. The SHA-256 of its RFC 8785 form, strings in NFC, is "
+        "`digest`, unless something was erased.",
+    )
+    erased: list[str] = column("JSON pointers (RFC 6901) into `content` to what was erased since: null there.")
 
 
 @strawberry.type(description="A place whose telephones are being rolled out, with everything that takes.")
@@ -432,3 +457,18 @@ class Location(Node):
         "The newest 100 audit entries, newest first; leads only.",
         needs=Action.VIEW_AUDIT,
     )
+
+    @strawberry.field(
+        description="Its content as it was at a revision. NOT_FOUND, and null, when the audit trail holds no such "
+        f"revision of it. Priced at {AS_OF_PRICE} objects; leads only.",
+        extensions=guarded(can(Action.VIEW_AUDIT)),
+        metadata={PRICE: AS_OF_PRICE},
+    )
+    @staticmethod
+    async def as_of(
+        root: strawberry.Parent[rows.Location],
+        info: Info,
+        revision: Annotated[int, argument("A revision that the location has or had.")],
+    ) -> ContentAsOf | None:
+        past: Any = await history.as_of(root, info, revision)
+        return past

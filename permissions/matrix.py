@@ -94,6 +94,7 @@ AUDIENCE: Mapping[str, Action] = {
     "Receipt":               Action.VIEW_PROVISIONING,
     "AuditEntry":            Action.VIEW_AUDIT,
     "FieldChange":           Action.VIEW_AUDIT,
+    "ContentAsOf":           Action.VIEW_AUDIT,
     "DeviceModel":           Action.VIEW_CATALOGUE,
     "User":                  Action.VIEW_ACCOUNTS,
     "Grant":                 Action.ADMINISTER,

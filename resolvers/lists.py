@@ -94,9 +94,24 @@ async def approvals(
     return await connection(info.context.reading, queries.APPROVALS_BY_REQUESTED, filters, first, after)
 
 
-async def audit_entries(info: Info, first: int, after: str | None, **wanted: str | None) -> Connection:
-    """Audit entries in scope, newest first. Each filter is an exact value of the column of its name."""
-    filters = {name: _searchable(name, value) for name, value in wanted.items() if value is not None}
+async def audit_entries(
+    info: Info,
+    first: int,
+    after: str | None,
+    *,
+    is_override: bool | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    **exactly: str | None,
+) -> Connection:
+    """Audit entries in scope, newest first; from `since` on and before `until`, each other filter to the letter."""
+    filters = {name: _searchable(name, value) for name, value in exactly.items() if value is not None}
+    filters |= _given(
+        overrides=is_override or None,
+        no_overrides=is_override is False or None,
+        since=None if since is None else moment(since, "since"),
+        until=None if until is None else moment(until, "until"),
+    )
     return await connection(info.context.reading, queries.ENTRIES_BY_TIME, filters, first, after)
 
 

@@ -235,6 +235,7 @@ async def an_entry(connection: Any, location: str, **row: Any) -> str:
         "reason_salt": HASH,
         "reason_hash": HASH,
         "occurred_at": NOON + timedelta(hours=5),
+        "is_override": row.get("override_id") is not None,
     }
     entry = await insert(connection, tables.audit_entry, **{"id": fresh("entry"), **place, **own, **row})
     about = {

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
+    Boolean,
     Column,
     ColumnElement,
     Integer,
@@ -61,6 +62,15 @@ def _at_least(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
     return lambda parameter: column >= bindparam(parameter, type_=column.type)
 
 
+def _before(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
+    return lambda parameter: column < bindparam(parameter, type_=column.type)
+
+
+def _holds(condition: str) -> Callable[[str], ColumnElement[bool]]:
+    """What has no parameter: an index that is made for the condition is found by it."""
+    return lambda _parameter: literal_column(condition, Boolean)
+
+
 def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
     """Case-insensitive; the parameter is a pattern made by `containing`.
 
@@ -93,6 +103,10 @@ FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
         "action": _equals(tables.audit_entry.c.action),
         "request_id": _equals(tables.audit_entry.c.request_id),
         "override_id": _equals(tables.audit_entry.c.override_id),
+        "overrides": _holds(tables.OVERRIDES),
+        "no_overrides": _holds(f"NOT {tables.OVERRIDES}"),
+        "since": _at_least(tables.audit_entry.c.occurred_at),
+        "until": _before(tables.audit_entry.c.occurred_at),
     },
     tables.device_model: {"brand": _equals(tables.device_model.c.brand)},
 }

@@ -10,9 +10,11 @@ from types import NoneType
 from typing import Any, ClassVar, get_args, get_type_hints
 
 import msgspec
-from sqlalchemy import Column, Table
+from sqlalchemy import ColumnElement, Table, case
+from sqlalchemy import literal_column as literal
 
 from app.db import tables
+from app.domain.vocabulary import ValueState
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -248,7 +250,9 @@ class AuditEntry(Row, frozen=True):
     actor_role: str | None
     request_id: str
     reason: str | None
+    reason_state: str
     override_id: str | None
+    is_override: bool | None
     occurred_at: datetime
 
 
@@ -259,7 +263,9 @@ class FieldChange(Row, frozen=True):
     row_id: str
     field: str
     before: Any
+    before_state: str
     after: Any
+    after_state: str
 
 
 class DeviceModel(Row, frozen=True):
@@ -302,7 +308,7 @@ def _promised(table: Table, row: type[Row]) -> dict[str, frozenset[type]]:
     promised = {}
     for field in row.__struct_fields__:
         classes = set(get_args(hints[field]) or {hints[field]})
-        if table.c[field].nullable:
+        if field in table.c and table.c[field].nullable:
             classes.add(NoneType)
         if classes <= {str, bool, datetime, time, NoneType}:
             promised[field] = frozenset(classes)
@@ -313,6 +319,20 @@ for _table, _row in ROW_OF_TABLE.items():
     _row.typed_attributes = _promised(_table, _row)
 
 
-def columns_of(table: Table) -> list[Column[Any]]:
-    """The columns that a table's row reads, in the order of its fields."""
-    return [table.c[field] for field in ROW_OF_TABLE[table].__struct_fields__]
+def columns_of(table: Table) -> list[ColumnElement[Any]]:
+    """What a table's row reads, in the order of its fields: columns, and what the states say of some of them."""
+    return [
+        _state(table, field.removesuffix("_state")).label(field) if field not in table.c else table.c[field]
+        for field in ROW_OF_TABLE[table].__struct_fields__
+    ]
+
+
+def _state(table: Table, side: str) -> ColumnElement[str]:
+    """What the trail tells of a value; salts and hashes stay in the database."""
+    value, salt, hashed = table.c[side], table.c[f"{side}_salt"], table.c[f"{side}_hash"]
+    return case(
+        (hashed.is_(None), literal(f"'{ValueState.ABSENT}'")),
+        (salt.is_(None), literal(f"'{ValueState.ERASED}'")),
+        (value.is_(None), literal(f"'{ValueState.WITHHELD}'")),
+        else_=literal(f"'{ValueState.TOLD}'"),
+    )

@@ -539,6 +539,9 @@ chain_head = Table(
     PrimaryKeyConstraint("chain"),
 )
 
+# The entries that count as an override; of the older ones, those made under an override.
+OVERRIDES = "coalesce(is_override, override_id IS NOT NULL)"
+
 audit_entry = Table(
     "audit_entry",
     metadata,
@@ -561,6 +564,8 @@ audit_entry = Table(
     Column("ordinal", BigInteger, Identity(always=True), nullable=False),
     Column("reason_salt", LargeBinary, nullable=True),
     Column("reason_hash", LargeBinary, nullable=True),
+    # Null in entries that were made before there was this column; their hashes know nothing of it.
+    Column("is_override", Boolean, nullable=True, server_default=text("false")),
     PrimaryKeyConstraint("id"),
     _id_form(),
     UniqueConstraint("chain", "number"),
@@ -572,6 +577,17 @@ audit_entry = Table(
     Index("ix_audit_entry_location_id_occurred_at_id", "location_id", "occurred_at", "id"),
     Index("ix_audit_entry_account_id_occurred_at_id", "account_id", "occurred_at", "id"),
     Index("ix_audit_entry_occurred_at_id", "occurred_at", "id"),
+    Index("ix_audit_entry_actor_id_occurred_at_id", "actor_id", "occurred_at", "id"),
+    Index("ix_audit_entry_action_occurred_at_id", "action", "occurred_at", "id"),
+    Index("ix_audit_entry_request_id_occurred_at_id", "request_id", "occurred_at", "id"),
+    Index(
+        "ix_audit_entry_override_id_occurred_at_id",
+        "override_id",
+        "occurred_at",
+        "id",
+        postgresql_where=text("override_id IS NOT NULL"),
+    ),
+    Index("ix_audit_entry_overrides", "occurred_at", "id", postgresql_where=text(OVERRIDES)),
 )
 
 _ERASED = "(before_hash IS NOT NULL AND before_salt IS NULL) OR (after_hash IS NOT NULL AND after_salt IS NULL)"

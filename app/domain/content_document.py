@@ -53,6 +53,11 @@ def content_document(content: LocationContent) -> Document:
     }
 
 
+def pointer_to(member: str, row_id: str, field: str) -> str:
+    """The JSON pointer to a field of a row that is named by its id, such as `/people/person-1/firstName`."""
+    return f"/{member}/{row_id}/{_in_camel_case(field)}"
+
+
 def hours_in_order(intervals: Iterable[WorkingHours]) -> list[WorkingHours]:
     """Intervals from Monday on, each day's from the earliest on."""
     return sorted(intervals, key=lambda row: (row.weekday, row.opens, row.closes, row.passes_midnight))

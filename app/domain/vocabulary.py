@@ -274,6 +274,16 @@ class IssueCode(StrEnum):
 
 
 @unique
+class ValueState(StrEnum):
+    """What the audit trail tells of a value."""
+
+    ABSENT = "ABSENT"
+    TOLD = "TOLD"
+    WITHHELD = "WITHHELD"
+    ERASED = "ERASED"
+
+
+@unique
 class LocationAction(StrEnum):
     """What a viewer who sees a location may want to do to it; verbs carry their own names."""
 

@@ -54,6 +54,8 @@ class ItemResult:
     outcome: BulkOutcome
     refusal: Refusal | None = None
     payload_id: str | None = None
+    is_override: bool = False
+    """Whether it was a move past a lock; not kept for a repeated call, which makes none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
     if not call.input["dry_run"]:
         for item in result.items:
             desk.performed(case.mutation, item.refusal.code if item.refusal else item.outcome)
+            if item.is_override:
+                desk.overrode(case.mutation)
     return result
 
 
@@ -230,7 +234,9 @@ def _result(index: int, location_id: str, decided: Decided) -> ItemResult:
     if isinstance(decided, Refusal):
         return ItemResult(index, location_id, BulkOutcome.FAILED, decided)
     outcome = BulkOutcome.UNCHANGED if decided.is_nothing else BulkOutcome.APPLIED
-    return ItemResult(index, location_id, outcome, payload_id=decided.ids.get("payload"))
+    return ItemResult(
+        index, location_id, outcome, payload_id=decided.ids.get("payload"), is_override=decided.is_override
+    )
 
 
 def _to_json(item: ItemResult) -> dict[str, Any]:

@@ -62,6 +62,7 @@ async def _step(database: Database, branch: demo.Branch, email: str, use_case: U
         timeout_ms=TIMEOUT_MS,
         self_approval_allowed=False,
         performed=lambda _mutation, _outcome: None,
+        overrode=lambda _mutation: None,
     )
     given: dict[str, Any] = {
         "location_id": f"location-{branch.number}",

@@ -33,6 +33,8 @@ class Desk:
     self_approval_allowed: bool
     performed: Callable[[str, str], None]
     """Told each use case's name and outcome: APPLIED, REPLAYED or a problem's code."""
+    overrode: Callable[[str], None]
+    """Told the name of each use case that made a move past a lock, which counts as an override."""
 
 
 Input = Mapping[str, Any]
@@ -54,6 +56,8 @@ class Outcome:
 
     ids: Mapping[str, str]
     replayed: bool = False
+    is_override: bool = False
+    """Whether it was a move past a lock, which counts as an override."""
 
 
 Row = tuple[Table, Mapping[str, Any]]
@@ -85,6 +89,11 @@ class Change:
     def is_nothing(self) -> bool:
         """Whether all of it is done already."""
         return self.content is None and self.move is None and not (self.rows or self.updates or self.current_step)
+
+    @property
+    def is_override(self) -> bool:
+        """Whether it is a move past a lock, which counts as an override although none is open."""
+        return self.move is not None and self.move.consequences.audited_as_override
 
 
 @dataclass(frozen=True, kw_only=True)

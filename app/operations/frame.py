@@ -52,6 +52,8 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
         desk.performed(use_case.mutation, refusal.code)
         raise
     desk.performed(use_case.mutation, "REPLAYED" if outcome.replayed else "APPLIED")
+    if outcome.is_override:
+        desk.overrode(use_case.mutation)
     return outcome
 
 
@@ -159,7 +161,7 @@ async def _carry_out(tx: Transaction, desk: Desk, use_case: UseCase, call: Call,
             await writing.write(tx, sections_of_claimed(work, change.content, claimed))
     await keys.keep(tx, call, ids)
     await audit.seal(tx)
-    return Outcome(ids=ids)
+    return Outcome(ids=ids, is_override=any(change.is_override for _, change in doing))
 
 
 async def claim(tx: Transaction, doing: Iterable[tuple[Work, Change]]) -> set[tuple[str, str]]:
@@ -189,6 +191,7 @@ def opening(desk: Desk, mutation: str, work: Work, entered: Change | Refusal) ->
         override_id=entered.override_id if isinstance(entered, Change) else None,
         outcome="APPLIED" if applied else "REFUSED",
         code=None if isinstance(entered, Change) else entered.code,
+        is_override=isinstance(entered, Change) and entered.is_override,
     )
 
 

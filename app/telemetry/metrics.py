@@ -55,6 +55,9 @@ def start_metrics(service_version: str) -> "Metrics":
         _bulk_items=meter.create_counter("turnup.bulk.items", description="items of bulk operations, by outcome"),
         _denied=meter.create_counter("turnup.permission.denied", description="fields refused for the viewer's role"),
         _overrides=meter.create_counter("turnup.overrides.opened", description="lock overrides opened"),
+        _moves_past_locks=meter.create_counter(
+            "turnup.overrides.moves", description="locked locations reopened or completed by hand, by operation"
+        ),
         _security_events=meter.create_counter("turnup.security.events", description="security events, by kind"),
         _limiter_failures=meter.create_counter("turnup.limiter.failures", description="rate limiter out of reach"),
         _restarts=meter.create_counter("turnup.embedded.restarts", description="embedded PostgreSQL started again"),
@@ -77,6 +80,7 @@ class Metrics:
     _bulk_items: Counter
     _denied: Counter
     _overrides: Counter
+    _moves_past_locks: Counter
     _security_events: Counter
     _limiter_failures: Counter
     _restarts: Counter
@@ -109,6 +113,10 @@ class Metrics:
     def override_opened(self) -> None:
         """A lead opened a lock override."""
         self._overrides.add(1)
+
+    def moved_past_lock(self, operation: str) -> None:
+        """A lead reopened a locked location or completed it by hand, which counts as an override."""
+        self._moves_past_locks.add(1, self._labels(operation=operation))
 
     def security_event(self, kind: str) -> None:
         """Something happened that an attack would cause too."""

@@ -17,7 +17,8 @@ from builders_db import (
     committed,
     forget,
 )
-from harness import TestDatabase
+from harness import Client, TestDatabase
+from oracle import the_trail_tells_all
 from serving import Wire, serving, statements_logged
 
 from app.domain.vocabulary import PayloadState, Role, UserStatus
@@ -107,6 +108,13 @@ async def wire(settings: Settings, database: TestDatabase) -> AsyncIterator[Wire
     with statements_logged(statements):
         async with serving(settings, database, limit_price=10_000_000) as client:
             yield Wire(client, statements)
+
+
+@pytest.fixture
+async def replayed(own_client: Client) -> AsyncIterator[None]:
+    """After a test that races or loses its connection on a database of its own: the trail tells all that is there."""
+    yield
+    await the_trail_tells_all(own_client.database)
 
 
 @pytest.fixture

@@ -195,6 +195,7 @@ def _url(client: Client) -> SecretStr:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("replayed")
 @pytest.mark.parametrize("rounds", [20, 100])
 async def test_bulk_against_bulk_with_reversed_lists_never_surfaces_a_deadlock(
     settings: Settings, own_client: Client, rounds: int

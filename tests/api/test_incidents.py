@@ -1,4 +1,4 @@
-"""What the audit trail counts beside writes: fields that a role was refused, and forged identity headers."""
+"""What the audit trail counts beside writes: refused fields, forged identity headers, suspended users."""
 
 from datetime import timedelta
 
@@ -46,6 +46,17 @@ async def test_forged_identity_headers_are_a_security_event(own_client: Client, 
     await settled(own_client)
     entries = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
     assert [(entry["code"], entry["actor"]["id"]) for entry in entries] == [("forged_identity_headers", "user-acme")]
+
+
+async def test_a_suspended_user_s_token_is_a_security_event(own_client: Client) -> None:
+    suspend = 'mutation { suspendUser(input: {userId: "user-acme"}) { problems { code } } }'
+    assert (await own_client.ask(suspend, LEAD)).data["suspendUser"]["problems"] == []
+    for _ in range(2):
+        assert (await own_client.ask("{ viewer { id } }", CUSTOMER)).codes == ["UNAUTHENTICATED"]
+    await settled(own_client)
+    [entry] = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
+    assert (entry["code"], entry["chain"], entry["actor"]["id"]) == ("suspended_user", "system", "user-acme")
+    assert {change["field"]: change["after"] for change in entry["changes"]}["count"] == 2
 
 
 async def test_keys_older_than_a_day_go_and_younger_ones_stay(own_client: Client) -> None:

@@ -227,7 +227,8 @@ async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
                 action=("EDIT_DEVICE", "APPROVE", "SUBMIT")[number % 3],
                 request_id=f"request-{number}",
                 actor_id="user-lead" if number else None,
-                override_id="override-9" if number == 5 else None,
+                override_id="override-9" if number in {5, 7} else None,
+                is_override={5: True, 2: True, 7: None, 3: None}.get(number, False),  # 7 and 3 are older than the mark
                 occurred_at=NOON + timedelta(seconds=number // 4),
             )
     yield location, partner
@@ -275,7 +276,16 @@ async def test_other_lists_too_hold_every_row_once_and_in_order(
         ("auditLog", {"action": "APPROVE"}, [7, 4, 1]),
         ("auditLog", {"requestId": "request-3"}, [3]),
         ("auditLog", {"actorId": "user-lead", "action": "EDIT_DEVICE"}, [6, 3]),
-        ("auditLog", {"overrideId": "override-9"}, [5]),
+        ("auditLog", {"overrideId": "override-9"}, [7, 5]),
+        ("auditLog", {"isOverride": True}, [7, 5, 2]),
+        ("auditLog", {"isOverride": False}, [8, 6, 4, 3, 1, 0]),
+        ("auditLog", {"isOverride": True, "overrideId": "override-9", "action": "SUBMIT"}, [5]),
+        ("auditLog", {"since": "2024-01-10T12:00:01Z"}, [8, 7, 6, 5, 4]),
+        ("auditLog", {"until": "2024-01-10T12:00:01Z"}, [3, 2, 1, 0]),
+        ("auditLog", {"since": "2024-01-10T12:00:01Z", "until": "2024-01-10T12:00:02Z"}, [7, 6, 5, 4]),
+        ("auditLog", {"since": "2024-01-10T13:00:01.000001+01:00"}, [8]),
+        ("auditLog", {"since": "2024-01-10T12:00:01Z", "until": "2024-01-10T12:00:01Z"}, []),
+        ("auditLog", {"since": "2024-01-10T12:00:01Z", "isOverride": True, "actorId": "user-lead"}, [7, 5]),
         ("auditLog", {"accountId": "account-1"}, []),
         ("auditLog", {"action": "approve"}, []),
     ],
@@ -289,6 +299,21 @@ async def test_filters_of_the_other_lists(
     answer = await client.ask(query, filter={"locationId": history[0], **conditions})
     nodes = [{"id": f"{prefix}-{history[0]}-{number}"} for number in numbers]
     assert answer.data == {"page": {"nodes": nodes, "totalCount": len(nodes)}}
+
+
+async def test_a_time_and_a_cursor_go_together(client: Client, history: tuple[str, str]) -> None:
+    query = """query($after: String, $filter: AuditLogFilter) { auditLog(first: 2, after: $after, filter: $filter) {
+      nodes { id } pageInfo { endCursor hasNextPage } } }"""
+    given = {"locationId": history[0], "since": "2024-01-10T12:00:01Z", "until": "2024-01-10T12:00:02Z"}
+    first = (await client.ask(query, filter=given)).data["auditLog"]
+    cursor = first["pageInfo"]["endCursor"]
+    second = (await client.ask(query, after=cursor, filter=given)).data["auditLog"]
+    assert [node["id"] for node in (*first["nodes"], *second["nodes"])] == [
+        f"entry-{history[0]}-{number}" for number in (7, 6, 5, 4)
+    ]
+    assert (first["pageInfo"]["hasNextPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
+    elsewhen = {**given, "since": "2024-01-10T12:00:00Z"}
+    assert (await client.ask(query, after=cursor, filter=elsewhen)).codes == ["BAD_USER_INPUT"]
 
 
 async def test_a_partner_polls_for_released_payloads_and_never_meets_unreleased_ones(

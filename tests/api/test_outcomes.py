@@ -9,6 +9,8 @@ from app.db.database import DatabaseUnavailable
 from graphql_schema.service import Service
 from resolvers.context import Context
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 START = 'mutation { startOnboarding(input: {locationId: "location-12"}) { location { status } problems { code } } }'
 STATUS = '{ location(id: "location-12") { status } }'
 

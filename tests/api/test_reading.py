@@ -198,8 +198,8 @@ query Story($id: ID!) {
     payloads { ...Handed }
     livePayload { ...Handed }
     auditLog {
-      id chain number action outcome code actor { id } actorRole requestId reason occurredAt override { id }
-      changes { table rowId field before after }
+      id chain number action outcome code actor { id } actorRole requestId reason reasonState occurredAt
+      override { id } isOverride changes { table rowId field before beforeState after afterState }
     }
   }
 }
@@ -324,22 +324,28 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
                     "actorRole": "IMPLEMENTATION_LEAD",
                     "requestId": f"request-{world.here}",
                     "reason": "The phones were swapped on site.",
+                    "reasonState": "TOLD",
                     "occurredAt": "2024-01-10T17:00:00+00:00",
                     "override": {"id": ids["Override"]},
+                    "isOverride": True,
                     "changes": [
                         {
                             "table": "device",
                             "rowId": f"device-{world.here}",
                             "field": "label",
                             "before": "Reception",
+                            "beforeState": "TOLD",
                             "after": "Front desk",
+                            "afterState": "TOLD",
                         },
                         {
                             "table": "device",
                             "rowId": f"device-{world.here}",
                             "field": "voicemail",
                             "before": None,
+                            "beforeState": "ABSENT",
                             "after": True,
+                            "afterState": "TOLD",
                         },
                     ],
                 }

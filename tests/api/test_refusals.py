@@ -69,6 +69,8 @@ async def test_a_malformed_id_is_refused_by_name(client: Client, field: str, wan
         ('{ locations(filter: {name: "a\\u202eb"}) { totalCount } }', "name"),
         (f'{{ locations(filter: {{name: "{"n" * 121}"}}) {{ totalCount }} }}', "name"),
         ('{ locations(filter: {updatedSince: "2024-01-01T00:00:00"}) { totalCount } }', "updatedSince"),
+        ('{ auditLog(filter: {since: "2024-01-01T00:00:00"}) { totalCount } }', "since"),
+        ('{ auditLog(filter: {until: "2024-01-01T00:00:00"}) { totalCount } }', "until"),
         ('{ locations(filter: {updatedSince: "0001-01-01T00:00:00+14:00"}) { totalCount } }', "updatedSince"),
         ('{ locations(filter: {updatedSince: "9999-12-31T23:59:59-14:00"}) { totalCount } }', "updatedSince"),
         ('{ approvals(filter: {locationId: ""}) { totalCount } }', "locationId"),

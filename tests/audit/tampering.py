@@ -47,6 +47,12 @@ async def turn_an_outcome(connection: Any, random: Random) -> None:
     )
 
 
+async def turn_whether_it_is_an_override(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    value = random.choice([each for each in (None, False, True) if each is not entry["is_override"]])
+    await connection.execute("UPDATE turnup.audit_entry SET is_override = $2 WHERE id = $1", entry["id"], value)
+
+
 async def shift_a_time(connection: Any, random: Random) -> None:
     entry = await an_entry(connection, random)
     await connection.execute(
@@ -318,39 +324,61 @@ async def compute_a_chain_anew(connection: Any, random: Random) -> None:
     await _fix_head(connection, entry["chain"])
 
 
-SEEN: tuple[Act, ...] = (
-    edit_a_word_of_an_entry,
-    turn_an_outcome,
-    shift_a_time,
-    rename_an_entry,
-    rewrite_a_reason,
-    edit_a_value,
-    edit_a_value_with_its_hash,
-    edit_a_salt,
-    edit_a_hash,
-    edit_a_word_of_a_change,
-    blank_a_value_as_if_erased,
-    blank_a_reason_as_if_erased,
-    withhold_a_value,
-    delete_a_change,
-    delete_an_entry,
-    delete_an_entry_and_close_the_gap,
-    insert_a_change,
-    insert_an_entry,
-    insert_an_unsealed_entry,
-    insert_a_change_of_no_entry,
-    reorder_two_entries,
-    reorder_two_changes,
-    move_a_change_to_another_entry,
-    swap_two_entries_between_accounts,
-    move_a_value_between_accounts,
-    give_a_chain_to_another_account,
-    open_a_gap,
-    edit_a_head,
-    delete_a_head,
-    cut_a_tail_but_not_the_head,
-)
-UNSEEN: tuple[Act, ...] = (cut_a_tail_and_the_head, delete_a_whole_chain, compute_a_chain_anew)
+# By what is done, as docs/audit.md has it.
+SEEN: dict[str, tuple[Act, ...]] = {
+    "edit an entry: a word, its outcome, mark, time, id, reason, hash": (
+        edit_a_word_of_an_entry,
+        turn_an_outcome,
+        turn_whether_it_is_an_override,
+        shift_a_time,
+        rename_an_entry,
+        rewrite_a_reason,
+        edit_a_hash,
+    ),
+    "edit a change: its value, value and hash, salt, table, row, field": (
+        edit_a_value,
+        edit_a_value_with_its_hash,
+        edit_a_salt,
+        edit_a_word_of_a_change,
+    ),
+    "take a value or a reason out as if erased or withheld": (
+        blank_a_value_as_if_erased,
+        blank_a_reason_as_if_erased,
+        withhold_a_value,
+    ),
+    "delete a change, an entry, an entry with the gap closed": (
+        delete_a_change,
+        delete_an_entry,
+        delete_an_entry_and_close_the_gap,
+    ),
+    "insert a change, an entry, an unsealed entry, a change of no entry": (
+        insert_a_change,
+        insert_an_entry,
+        insert_an_unsealed_entry,
+        insert_a_change_of_no_entry,
+    ),
+    "reorder two entries, two changes; move a change to another entry; open a gap": (
+        reorder_two_entries,
+        reorder_two_changes,
+        move_a_change_to_another_entry,
+        open_a_gap,
+    ),
+    "swap entries or values between accounts, give a chain to another account": (
+        swap_two_entries_between_accounts,
+        move_a_value_between_accounts,
+        give_a_chain_to_another_account,
+    ),
+    "edit or delete a head; cut a tail but not the head": (
+        edit_a_head,
+        delete_a_head,
+        cut_a_tail_but_not_the_head,
+    ),
+}
+UNSEEN: dict[str, tuple[Act, ...]] = {
+    "cut a tail and set the head right": (cut_a_tail_and_the_head,),
+    "delete a whole chain and its head": (delete_a_whole_chain,),
+    "change a value and compute the chain anew to its end": (compute_a_chain_anew,),
+}
 
 
 async def _numbers(connection: Any, numbers: dict[str, int]) -> None:

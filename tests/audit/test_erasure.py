@@ -149,11 +149,9 @@ async def test_content_as_of_before_says_what_is_erased(copy: Databases) -> None
     await erase_person(copy.owner_url, PERSON, reason="Request 17")
     opened = await Database.open(copy.app_url, size=1)
     async with opened.snapshot(LEAD, timeout_ms=5_000) as reading:
-        before, after = await as_of(reading, LOCATION, 1), await as_of(reading, LOCATION, 2)
+        before, after = [(await as_of(reading, [LOCATION], revision))[LOCATION] for revision in (1, 2)]
     await opened.close()
-    assert before is not None
-    assert after is not None
-    assert before.erased == tuple(f"person/{PERSON}/{field}" for field in ("email", "first_name", "last_name"))
+    assert before.erased == tuple(f"/people/{PERSON}/{field}" for field in ("email", "firstName", "lastName"))
     [person] = before.content.people
     assert (person.id, person.first_name, person.voicemail) == (PERSON, None, True)
     assert before.content.devices == demo.example().devices

@@ -96,6 +96,39 @@ async def test_a_database_from_before_the_trail_is_migrated_with_its_data(bare: 
         assert (await verify(connection)).broken is None
 
 
+async def test_entries_from_before_they_were_marked_as_overrides_stand_as_they_were_sealed(bare: Databases) -> None:
+    await _migrated_to(bare.owner_url, "0003")
+    async with definer(bare.owner_url, system="ARRANGE") as connection:
+        await connection.execute("INSERT INTO turnup.account (id, name) VALUES ('account-old', 'Old')")
+    for override in (None, "override-old"):
+        await _renamed(bare, override)
+    await migrate(bare.owner_url)
+    await _renamed(bare, None)
+    await _renamed(bare, "override-new")
+    async with definer(bare.owner_url, commit=False) as connection:
+        marks = await connection.fetch(
+            "SELECT is_override FROM turnup.audit_entry WHERE chain = 'account-old' ORDER BY number"
+        )
+        assert [mark for (mark,) in marks] == [None, None, None, False, True]
+        assert (await verify(connection)).broken is None
+        await connection.execute("UPDATE turnup.audit_entry SET is_override = false WHERE number = 2")
+        broken = (await verify(connection)).broken
+        assert broken is not None
+        assert broken.number == 2
+    assert (await replay(bare.owner_url)).differences == ()
+
+
+async def _renamed(place: Databases, override: str | None) -> None:
+    async with definer(place.owner_url) as connection:
+        await connection.execute(
+            "SELECT turnup.audit_open($1, 'account-old', 'edit', NULL, 'r', 'Because', $2, 'APPLIED', NULL)",
+            an_id(),
+            override,
+        )
+        await connection.execute("UPDATE turnup.account SET name = name || '!'")
+        await connection.execute("SELECT turnup.audit_seal()")
+
+
 async def _migrated_to(owner_url: str, revision: str) -> None:
     def upgrade(connection: Connection) -> None:
         config = Config()
@@ -154,10 +187,9 @@ async def test_content_as_of_a_revision_has_the_digest_of_that_time(pool: Databa
     async with pool.snapshot(LEAD, timeout_ms=20_000) as reading:
         for location_id, history in histories.items():
             for revision, content in enumerate(history, start=1):
-                found = await as_of(reading, location_id, revision)
-                assert found is not None
+                found = (await as_of(reading, [location_id], revision))[location_id]
                 assert found.digest == content_digest(found.content) == content_digest(content)
-            assert await as_of(reading, location_id, len(history) + 1) is None
+            assert await as_of(reading, [location_id], len(history) + 1) == {}
     assert (await replay(database.owner_url)).differences == ()
 
 
@@ -169,7 +201,7 @@ async def test_there_is_no_content_of_what_was_loaded_unaudited(empty: Databases
     opened = await Database.open(empty.app_url, size=1)
     await _a_lead(empty)
     async with opened.snapshot(LEAD, timeout_ms=5_000) as reading:
-        assert await as_of(reading, location, 1) is None
+        assert await as_of(reading, [location], 1) == {}
     await opened.close()
 
 

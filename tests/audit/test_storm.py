@@ -1,6 +1,7 @@
 """Many writers over many accounts at once: no deadlock surfaces, chains stay whole, the trail rebuilds everything."""
 
 import asyncio
+import sys
 from collections import Counter
 from random import Random
 from time import monotonic
@@ -9,11 +10,11 @@ import asyncpg
 import pytest
 from harness import LEAD
 from harness import TestDatabase as Databases
+from oracle import the_trail_tells_all
 from trail import an_id, definer, enter, run
 
 from app.db import audit
-from app.db.audit.replay import replay
-from app.db.audit.verify import snapshot, verify
+from app.db.audit.verify import snapshot
 from app.db.database import Database
 
 WRITERS, ACCOUNTS = 8, 20
@@ -42,15 +43,14 @@ async def storm(place: Databases, *, seconds: float) -> None:
     done = await asyncio.gather(*(writer(pool, Random(n), until) for n in range(WRITERS)))
     await pool.close()
     total = sum(done, Counter())
+    await the_trail_tells_all(place)
     async with snapshot(place.owner_url) as reading:
-        verdict = await verify(reading)
         newest = await reading.fetchval("SELECT sum(number) FROM turnup.chain_head WHERE chain LIKE 'account-s%'")
-    assert verdict.broken is None
-    assert (await replay(place.owner_url)).differences == ()
     assert newest == ACCOUNTS + total["entries"]
     assert total["deadlocks"] == 0
     assert total["committed"] > seconds * 5
     assert total["rolled back"] > 0
+    sys.stdout.write(f"\n{seconds:.0f} s: {total['committed']} transactions, {total['entries']} entries\n")
 
 
 async def writer(pool: Database, random: Random, until: float) -> Counter[str]:

@@ -1,24 +1,23 @@
 """Behind the policies PostgreSQL still goes by its indexes, for leads and for customers, on any page of a list."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
 import harness
 import pytest
+from explaining import Plan, nodes_of, plan_of
 from house import put, unaudited
 from sqlalchemy import Column
 
 from app.db import tables
-from app.db.database import Database, Transaction
+from app.db.database import Database
 from app.db.loaders import many_statement
 from app.db.paging import Page
 from app.db.queries import LOCATIONS_BY_NAME, LOCATIONS_BY_UPDATED, page_of
 from app.db.reading import Reading
 from app.db.seed import seed_many
-from app.db.statements import Statement
 
 LOCATIONS = 1_000
 PAGE = 20
@@ -32,57 +31,6 @@ CHILDREN = [
     tables.working_hours.c.location_id,
     tables.extension.c.device_id,
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """How PostgreSQL ran a statement."""
-
-    nodes: list[dict[str, Any]]
-
-    @property
-    def kinds(self) -> set[str]:
-        return {node["Node Type"] for node in self.nodes}
-
-    @property
-    def indexes(self) -> set[str]:
-        return {node["Index Name"] for node in self.nodes if "Index Name" in node}
-
-    @property
-    def rows_read(self) -> int:
-        """The rows that scans looked at, those included that a filter took away."""
-        scans = [node for node in self.nodes if "Scan" in node["Node Type"] and "Relation Name" in node]
-        return sum(int(n["Actual Rows"] * n["Actual Loops"]) + n.get("Rows Removed by Filter", 0) for n in scans)
-
-
-class Explaining(Transaction):
-    """A transaction that keeps the plan of each statement instead of running it."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        super().__init__(transaction._connection, transaction.viewer, transaction._observe)
-        self.plans: list[Plan] = []
-
-    async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
-        # Only a statement that SQL itself prepared is planned for any values when told so.
-        asked = ", ".join(literal(value) for value in statement.arguments(values))
-        await self._connection.execute(f"PREPARE asked AS {statement.sql}")
-        [root] = await self._connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE asked ({asked})")
-        await self._connection.execute("DEALLOCATE asked")
-        self.plans.append(Plan(list(nodes_of(root["Plan"]))))
-        return []
-
-
-def literal(value: Any) -> str:
-    """A value as SQL reads it; the values of these tests hold no quotes."""
-    if isinstance(value, list):
-        return f"ARRAY[{', '.join(map(literal, value))}]::text[]"
-    return str(value) if isinstance(value, int) else f"'{value}'"
-
-
-def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield node
-    for child in node.get("Plans", []):
-        yield from nodes_of(child)
 
 
 @pytest.fixture(scope="module")
@@ -129,14 +77,6 @@ def a_user(name: str, role: str, account: str | None) -> dict[str, Any]:
 def plans(request: pytest.FixtureRequest) -> str:
     """PostgreSQL plans a prepared statement for its values a few times, then perhaps for any values; both must do."""
     return f"force_{request.param}_plan"
-
-
-async def plan_of(pool: Database, who: str, mode: str, ask: Any) -> Plan:
-    async with pool.snapshot(who, timeout_ms=10_000) as transaction:
-        await transaction._connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
-        explaining = Explaining(transaction)
-        await ask(Reading(explaining, transaction._observe))
-    return explaining.plans[-1]
 
 
 async def visible(pool: Database, who: str) -> list[Any]:

@@ -1,25 +1,22 @@
-"""A database of these tests' own, and a house in it whose every row the audit trail knows."""
+"""A database of these tests' own, and a house in it."""
 
-import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 from harness import TestDatabase
-from operations.conftest import own_database, served
+from operations.conftest import own_database, replayed, served
+from operations.house import as_definer
 
 from .ground import BUDGETS, Ground
 
-__all__ = ["own_database"]
+__all__ = ["own_database", "replayed"]
 
 
 @pytest.fixture(scope="session")
 async def ground(own_database: TestDatabase, home: Path) -> AsyncIterator[Ground]:
     """The house, served in this process."""
-    connection = await asyncpg.connect(own_database.owner_url)
-    await connection.execute("SET ROLE turnup_definer")
-    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+    connection = await as_definer(own_database.owner_url)
     async with served(own_database, home, **BUDGETS) as client:
         made = Ground(client, connection)
         await made.open()

@@ -1,13 +1,10 @@
-"""The house that writes are cut off in: an audited one, with an image of every row and what a write left behind."""
+"""The house that writes are cut off in, with an image of every row and what a write left behind."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-from operations.house import House, Rollout, Sent
+from operations.house import House, Sent
 
 from app.db import tables
-from app.domain.vocabulary import LocationStatus
 
 from .cases import Sending
 
@@ -37,22 +34,7 @@ Image = dict[str, tuple[int, str | None]]
 
 
 class Ground(House):
-    """A house whose locations are entered in the audit trail when they are set up, so that a replay knows them."""
-
-    async def open(self) -> None:
-        async with self._entered():
-            await super().open()
-
-    async def a_location(self, status: LocationStatus, **more: Any) -> Rollout:
-        async with self._entered():
-            return await super().a_location(status, **more)
-
-    @asynccontextmanager
-    async def _entered(self) -> AsyncIterator[None]:
-        async with self.connection.transaction():
-            await self.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
-            yield
-            await self.connection.execute("SELECT turnup.audit_seal()")
+    """The house, seen as a whole and from outside."""
 
     async def image(self) -> Image:
         """How many rows every table has, and their hash."""

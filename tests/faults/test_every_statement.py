@@ -21,6 +21,8 @@ from app.db.database import Database
 from .cases import CASES, Sending
 from .ground import Ground, Image, connection_lost
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 ITEMS = 2
 

@@ -11,6 +11,8 @@ from app.domain.vocabulary import LocationStatus
 
 from .ground import Ground
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 CALLS = 200
 
 

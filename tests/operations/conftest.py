@@ -10,6 +10,7 @@ import asyncpg
 import httpx
 import pytest
 from harness import Client, TestDatabase, drop_database, with_database
+from oracle import the_trail_tells_all
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
@@ -75,6 +76,13 @@ async def invariants(house: House) -> AsyncIterator[None]:
     """After every test: each location of the house holds the hardware addresses that it should, and no other."""
     yield
     await house.check_invariants()
+
+
+@pytest.fixture(scope="module")
+async def replayed(own_database: TestDatabase) -> AsyncIterator[None]:
+    """After a module whose tests race: whoever won, the trail tells all that is there."""
+    yield
+    await the_trail_tells_all(own_database)
 
 
 @pytest.fixture(scope="package")

@@ -6,9 +6,11 @@ the status implies and with digests that are true, so that every verb finds what
 
 import json
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any
 
 import asyncpg
@@ -114,8 +116,11 @@ class Standing:
 
 
 def a_mac(maker: str = "805ec0") -> str:
-    """An address of Yealink's that nothing has yet."""
-    return maker + secrets.token_hex(3)
+    """An address of Yealink's that nothing has yet: counted, above those that tests write out."""
+    return f"{maker}{next(_MACS):06x}"
+
+
+_MACS = count(0x800000)
 
 
 def complete_content(location: str, account: str, *macs: str) -> LocationContent:
@@ -155,7 +160,7 @@ class House:
     async def open(self) -> None:
         """Make the accounts and the people."""
         db = self.connection
-        async with db.transaction():
+        async with self.arranging():
             self.account, self.away = await an_account(db), await an_account(db, name="Elm Florists")
             self.lead, self.lead_2 = [await a_user(db, Role.IMPLEMENTATION_LEAD) for _ in range(2)]
             self.customer, self.clerk, self.listed = [await a_user(db, Role.CUSTOMER, self.account) for _ in range(3)]
@@ -167,12 +172,20 @@ class House:
             for user in (self.away_customer, self.away_partner):
                 await a_grant(db, user, self.away)
 
+    @asynccontextmanager
+    async def arranging(self) -> AsyncIterator[None]:
+        """What is written while the block runs is entered in the audit trail, so that a replay knows it."""
+        async with self.connection.transaction():
+            await self.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
+            yield
+            await self.connection.execute("SELECT turnup.audit_seal()")
+
     async def grant_listed(self, location: str) -> None:
         """Let the listed customer see one location more."""
         grant = f"grant-{self.listed}-{self.account}"[:64]
-        await insert(
-            self.connection, tables.grant_location, grant_id=grant, account_id=self.account, location_id=location
-        )
+        row = {"grant_id": grant, "account_id": self.account, "location_id": location}
+        async with self.arranging():
+            await insert(self.connection, tables.grant_location, **row)
 
     async def a_location(
         self,
@@ -200,7 +213,7 @@ class House:
         identifier = name or fresh("location")
         content = content or complete_content(identifier, account, *macs)
         made = Rollout(id=identifier, status=status, content=content, digest=content_digest(content))
-        async with self.connection.transaction():
+        async with self.arranging():
             await self._location(made)
             await self._session(made, submitted_by or self.customer)
             made = await self._approval(made, submitted_by or self.customer, moved=moved)
@@ -275,9 +288,10 @@ class House:
 
     async def an_earlier_payload(self, made: Rollout, state: str) -> tuple[str, str]:
         """A payload of the location's that was released before its present one, and its document's digest."""
-        payload, digest = await self._document(made, 1, state)
-        if state in {"ACKNOWLEDGED", "REJECTED"}:
-            await self._receipt(made, payload, digest, state)
+        async with self.arranging():
+            payload, digest = await self._document(made, 1, state)
+            if state in {"ACKNOWLEDGED", "REJECTED"}:
+                await self._receipt(made, payload, digest, state)
         return payload, digest
 
     async def _document(self, made: Rollout, sequence: int, state: str) -> tuple[str, str]:
@@ -319,18 +333,21 @@ class House:
         now = datetime.now(UTC)
         row = {"opened_by": opener, "sections": sorted(sections), "reason": "The phones were swapped on site."}
         times = {"opened_at": now - timedelta(minutes=5), "expires_at": now + timedelta(minutes=60)}
-        return await insert(self.connection, tables.override, id=fresh("override"), **_key(made), **row, **times)
+        async with self.arranging():
+            return await insert(self.connection, tables.override, id=fresh("override"), **_key(made), **row, **times)
 
     async def expire(self, override: str) -> None:
         """Let an override's time be over, by the database's clock."""
-        await self.connection.execute(
-            "UPDATE turnup.override SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1", override
-        )
+        async with self.arranging():
+            await self.connection.execute(
+                "UPDATE turnup.override SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1",
+                override,
+            )
 
     async def without_hours(self, location: Rollout) -> Rollout:
         """The location with no working hours, from outside: content that is not ready for anything."""
         content = replace(location.content, working_hours=())
-        async with self.connection.transaction():
+        async with self.arranging():
             await self.connection.execute("DELETE FROM turnup.working_hours WHERE location_id = $1", location.id)
             await self.connection.execute(
                 "UPDATE turnup.location SET content_digest = $2 WHERE id = $1", location.id, content_digest(content)
@@ -339,7 +356,7 @@ class House:
 
     async def retire(self, location: Rollout) -> None:
         """Cancel a location from outside, so that its hardware addresses are free for the next test."""
-        async with self.connection.transaction():
+        async with self.arranging():
             await self.connection.execute("UPDATE turnup.location SET status = 'CANCELLED' WHERE id = $1", location.id)
             await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
 
@@ -365,7 +382,8 @@ class House:
     async def entries(self, location: str) -> list[dict[str, Any]]:
         """The sealed audit entries about a location, in their order."""
         records = await self.connection.fetch(
-            "SELECT id, action, outcome, code, actor_id, actor_role, request_id, reason, override_id"
+            "SELECT id, action, outcome, code, actor_id, actor_role, request_id, reason, override_id,"
+            " is_override"
             " FROM turnup.audit_entry WHERE location_id = $1 AND number IS NOT NULL ORDER BY number",
             location,
         )
@@ -461,9 +479,8 @@ FROM turnup.location l WHERE l.account_id = ANY ($1)
 
 
 async def as_definer(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection that row-level security lets pass and whose rows leave no trace in the audit trail."""
+    """A connection that row-level security lets pass."""
     connection = await asyncpg.connect(url)
     await connection.execute("SET ROLE turnup_definer")
-    await connection.execute("SELECT set_config('turnup.unaudited', 'on', false)")
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
     return connection

@@ -11,6 +11,8 @@ from app.domain.vocabulary import LocationStatus
 from .edits import CONTENT_EDITS, EDITS
 from .house import House, Rollout, Sent
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 S = LocationStatus
 
 

@@ -28,6 +28,7 @@ async def only_entry(house: House, location: Rollout, sent: Sent, who: str, **mo
         "request_id": sent.request_id,
         "reason": None,
         "override_id": None,
+        "is_override": False,
         **more,
     }
 
@@ -50,7 +51,8 @@ async def test_a_verb_leaves_one_entry_with_its_reason(house: House, verb: Verb)
         location = await house.a_location(status, **conditions(status, verb))
         sent = await house.send(getattr(house, who), MUTATION[verb], **good_input(verb, location))
         reason = REASON if row.needs_reason else None
-        await only_entry(house, location, sent, who, action=MUTATION[verb], reason=reason)
+        marked = status in row.overrides
+        await only_entry(house, location, sent, who, action=MUTATION[verb], reason=reason, is_override=marked)
 
 
 async def test_a_new_payload_leaves_one_entry_and_the_same_one_none(house: House) -> None:
@@ -85,7 +87,7 @@ async def test_what_was_done_already_leaves_no_entry(house: House) -> None:
 async def test_an_edit_under_an_override_carries_its_id(house: House, mutation: str) -> None:
     location = await house.a_location(S.APPROVED, override_of=house.lead)
     sent = await house.send(house.lead, mutation, **EDITS[mutation](location))
-    await only_entry(house, location, sent, "lead", action=mutation, override_id=location.override)
+    await only_entry(house, location, sent, "lead", action=mutation, override_id=location.override, is_override=True)
 
 
 @pytest.mark.parametrize(

@@ -202,9 +202,10 @@ async def test_a_value_of_the_wrong_type_is_bad_user_input(
 async def test_the_two_hundred_and_fifty_first_is_one_too_many(house: House, mutation: str, table: Any) -> None:
     location = await house.a_location(S.IN_PROGRESS)
     brand = {"brand": "YEALINK"} if mutation == "addDevice" else {}
-    for place in range(248):
-        row = {"id": f"{table.name}-{location.id}-n{place}", "account_id": house.account, "location_id": location.id}
-        await insert(house.connection, table, **row, **brand)
+    key = {"account_id": house.account, "location_id": location.id}
+    async with house.arranging():
+        for place in range(248):
+            await insert(house.connection, table, id=f"{table.name}-{location.id}-n{place}", **key, **brand)
     given = EDITS[mutation](location)
     assert (await house.send(house.customer, mutation, **given)).outcome == "DONE"
     sent = await house.send(house.customer, mutation, **given)

@@ -12,6 +12,8 @@ from .house import MUTATIONS, House, a_key, input_fields
 from .test_verbs import MUTATION, TABLE, conditions
 from .test_verbs import given as good_input
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 S = LocationStatus
 SELECT = "location { revision } device { id }"
 

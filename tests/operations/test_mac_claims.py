@@ -11,6 +11,8 @@ from app.domain.vocabulary import LocationStatus
 
 from .house import House, Rollout, Sent, a_key, a_mac
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 S = LocationStatus
 HOLDING = (S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED)
 
@@ -56,7 +58,8 @@ async def test_of_two_customers_raced_for_one_address_one_wins_and_the_other_lea
 
 async def test_who_has_an_address_is_named_to_leads_only(house: House) -> None:
     owner = await house.a_location(S.APPROVED, account=house.away)
-    await house.connection.execute("UPDATE turnup.location SET name = 'The secret site' WHERE id = $1", owner.id)
+    async with house.arranging():
+        await house.connection.execute("UPDATE turnup.location SET name = 'The secret site' WHERE id = $1", owner.id)
     draft = await house.a_location(S.IN_PROGRESS, macs=[owner.mac])
     messages = f'{{ readiness(locationId: "{draft.id}") {{ message }} }}'
     told = {who: (await house.client.ask(messages, who)).raw.decode() for who in (house.lead, house.customer)}

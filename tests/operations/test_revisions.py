@@ -13,6 +13,8 @@ from app.domain.vocabulary import LocationStatus
 from .edits import EDITS
 from .house import House, Rollout, Sent, a_key
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 S = LocationStatus
 REVISED = sorted(mutation for mutation in EDITS if mutation not in {"setCurrentStep", "addDevice", "addPerson"})
 
@@ -107,21 +109,23 @@ async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(house: House) -
     """Rows that no frame would write, so that the rule of last resort speaks."""
     draft = await house.a_location(S.IN_PROGRESS)
     pending = await house.a_location(S.PENDING_APPROVAL)
-    await house.connection.execute(
-        "UPDATE turnup.approval SET location_id = $1 WHERE location_id = $2", draft.id, pending.id
-    )
+    async with house.arranging():
+        await house.connection.execute(
+            "UPDATE turnup.approval SET location_id = $1 WHERE location_id = $2", draft.id, pending.id
+        )
     sent = await house.send(house.customer, "submitOnboarding", locationId=draft.id)
     assert (sent.outcome, sent.problem["currentRevision"]) == ("CONFLICT", 1)
     released = await house.a_location(S.PROVISIONING)
-    await house.connection.execute(
-        "INSERT INTO turnup.receipt (id, account_id, location_id, payload_id, kind, document_digest, received_by)"
-        " VALUES ($1, $2, $3, $4, 'ACKNOWLEDGED', '', $5)",
-        f"receipt-{released.id}",
-        house.account,
-        released.id,
-        released.payload,
-        house.partner,
-    )
+    async with house.arranging():
+        await house.connection.execute(
+            "INSERT INTO turnup.receipt (id, account_id, location_id, payload_id, kind, document_digest, received_by)"
+            " VALUES ($1, $2, $3, $4, 'ACKNOWLEDGED', '', $5)",
+            f"receipt-{released.id}",
+            house.account,
+            released.id,
+            released.payload,
+            house.partner,
+        )
     answer = {"documentDigest": released.payload_digest, "idempotencyKey": a_key()}
     sent = await house.send(house.partner, "acknowledgePayload", payloadId=released.payload, **answer)
     assert sent.outcome == "CONFLICT"

@@ -25,6 +25,7 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
     metrics.bulk_items("bulkApprove", "succeeded", 40)
     metrics.permission_denied("Location.devices")
     metrics.override_opened()
+    metrics.moved_past_lock("reopen")
     metrics.security_event("forged_identity_headers")
     metrics.limiter_failed()
     metrics.embedded_restarted()
@@ -43,6 +44,7 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
         "turnup_bulk_items_total operation=bulkApprove outcome=succeeded": 40,
         "turnup_permission_denied_total field=Location.devices": 1,
         "turnup_overrides_opened_total": 1,
+        "turnup_overrides_moves_total operation=reopen": 1,
         "turnup_security_events_total kind=forged_identity_headers": 1,
         "turnup_limiter_failures_total": 1,
         "turnup_embedded_restarts_total": 1,

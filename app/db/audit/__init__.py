@@ -13,7 +13,21 @@ from app.db.statements import Statement
 
 SYSTEM = "system"
 
-_PARTS = ("entry_id", "chain", "action", "location_id", "request_id", "reason", "override_id", "outcome", "code")
+# The arguments of the database's function. The last one is a truth value: of many it travels as text, for the driver
+# would ask the database what an array of them is.
+_PARTS = (
+    "entry_id",
+    "chain",
+    "action",
+    "location_id",
+    "request_id",
+    "reason",
+    "override_id",
+    "outcome",
+    "code",
+    "is_override",
+)
+_TEXTS = len(_PARTS) - 1
 
 
 def _nothing(_void: object) -> None:
@@ -22,14 +36,14 @@ def _nothing(_void: object) -> None:
 
 _OPEN = Statement(
     "audit open",
-    f"SELECT turnup.audit_open({', '.join(f'${place}::text' for place in range(1, len(_PARTS) + 1))})",
+    f"SELECT turnup.audit_open({', '.join(f'${n}::text' for n in range(1, _TEXTS + 1))}, ${len(_PARTS)}::boolean)",
     _PARTS,
     _nothing,
 )
 _OPEN_MANY = Statement(
     "audit open many",
-    f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)})
-        FROM unnest({", ".join(f"${place}::text[]" for place in range(1, len(_PARTS) + 1))})
+    f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)}::boolean)
+        FROM unnest({", ".join(f"${n}::text[]" for n in range(1, len(_PARTS) + 1))})
              WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",
     _PARTS,
     _nothing,
@@ -40,7 +54,11 @@ _COUNT = "SELECT turnup.audit_count($1::text, $2::text, $3::text, $4::text)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """An entry to be opened; the fields are the arguments of `open_entry`."""
+    """An entry to be opened; the fields are the arguments of `open_entry`.
+
+    `is_override` says that it counts as an override without one being open, as a reopening of what was locked does;
+    what is done under an override counts anyway.
+    """
 
     entry_id: str
     chain: str
@@ -51,6 +69,7 @@ class Opening:
     override_id: str | None = None
     outcome: str = "APPLIED"
     code: str | None = None
+    is_override: bool = False
 
 
 async def open_entry(
@@ -65,6 +84,7 @@ async def open_entry(
     override_id: str | None = None,
     outcome: str = "APPLIED",
     code: str | None = None,
+    is_override: bool = False,
 ) -> None:
     """Open an entry on a chain, an account's id or `SYSTEM`; later changes of this transaction belong to it."""
     await tx.fetch(
@@ -78,13 +98,14 @@ async def open_entry(
         override_id=override_id,
         outcome=outcome,
         code=code,
+        is_override=is_override,
     )
 
 
 async def open_entries(tx: Transaction, openings: Sequence[Opening]) -> None:
     """Open many entries in one statement, in their order: one for each location that a bulk operation changes."""
     columns = {part: [getattr(opening, part) for opening in openings] for part in _PARTS}
-    await tx.fetch(_OPEN_MANY, **columns)
+    await tx.fetch(_OPEN_MANY, **columns | {"is_override": [str(opening.is_override) for opening in openings]})
 
 
 async def seal(tx: Transaction) -> None:
@@ -93,7 +114,7 @@ async def seal(tx: Transaction) -> None:
 
 
 async def record_denial(database: Database, *, field: str, user_id: str, request_id: str) -> None:
-    """Count that a role was refused a field, such as `Location.overrides`, in a transaction of its own.
+    """Count that a role was refused a field, such as `overrides`, in a transaction of its own.
 
     One entry a user, field and minute is made on the chain `SYSTEM`, with the count, once the minute is over.
     """

@@ -10,7 +10,8 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-VERSION = b"turnup.audit.1"
+# How an entry's bytes begin. The first form knew nothing of overrides; entries that have it say so by a null.
+FORMS = {None: b"turnup.audit.1", False: b"turnup.audit.2\x00", True: b"turnup.audit.2\x01"}
 GENESIS = bytes(32)
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _MICROSECOND = timedelta(microseconds=1)
@@ -51,6 +52,7 @@ class Entry(NamedTuple):
     reason_salt: bytes | None
     reason_hash: bytes | None
     override_id: str | None
+    is_override: bool | None
     occurred_at: datetime
     previous_hash: bytes | None
     hash: bytes
@@ -60,7 +62,7 @@ def encoded(entry: Entry, changes: Sequence[Change]) -> bytes:
     """The bytes of an entry with its changes in their order."""
     micros = (entry.occurred_at - _EPOCH) // _MICROSECOND
     parts = [
-        VERSION,
+        FORMS[entry.is_override],
         _text(entry.chain),
         entry.number.to_bytes(8, "big", signed=True),
         _framed(entry.previous_hash),

@@ -1,6 +1,7 @@
 """A location's content as it was at a revision, put together from the changes that the trail holds of it."""
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -20,6 +21,7 @@ from app.domain.content import (
     Target,
     WorkingHours,
 )
+from app.domain.content_document import pointer_to
 from app.domain.vocabulary import CallTrigger
 
 T = TypeVar("T")
@@ -37,7 +39,8 @@ class Reader(Protocol):
 class AsOf:
     """A location's content at a revision. `digest` is the one that stood on record then.
 
-    `erased` names what was erased since, `table/row/field`; those fields are None and the digest is not reached.
+    `erased` are JSON pointers into the content document to what was erased since: null there, and the digest is not
+    reached.
     """
 
     content: LocationContent
@@ -46,65 +49,77 @@ class AsOf:
     erased: tuple[str, ...]
 
 
-async def as_of(reader: Reader, location_id: str, revision: int) -> AsOf | None:
-    """The content at a revision; None when the trail holds no such revision of it."""
-    told = _Told()
-    for change in await reader.fetch(_CHANGES, location_id=location_id, revision=revision):
-        told.take(change)
-    place = told.rows["location"].get(location_id, {})
-    if place.get("revision") != revision or "id" not in place:
-        return None
-    return AsOf(_content(place, told.rows), revision, place["content_digest"], tuple(sorted(told.erased)))
+async def as_of(reader: Reader, location_ids: Sequence[str], revision: int) -> dict[str, AsOf]:
+    """The content of each location at a revision; one whose trail holds no such revision is not there.
+
+    One statement, which reads the locations' whole histories and returns the last values alone.
+    """
+    told: defaultdict[str, list[_Value]] = defaultdict(list)
+    for value in await reader.fetch(_LAST_VALUES, location_ids=list(location_ids), revision=revision):
+        told[value.location].append(value)
+    pasts = (_put_together(location, values) for location, values in told.items())
+    return {past.content.location_id: past for past in pasts if past is not None and past.revision == revision}
 
 
-class _Change(NamedTuple):
+# Where the document has a table's rows; those of the other tables hold nothing of a person that could be erased.
+_MEMBERS = {"contact": "contacts", "device": "devices", "person": "people", "extension": "extensions"}
+
+
+class _Value(NamedTuple):
+    location: str
     table: str
     row: str
     field: str
-    after: Any
-    gone: bool
+    value: Any
     erased: bool
 
 
-_CHANGES = Statement(
-    "location as of a revision",
+# The last value of each column of the rows that were there then: told after the row was last removed. Which entry made
+# the revision is found out once, not for each change that is compared with it.
+_LAST_VALUES = Statement(
+    "locations as of a revision",
     """
-    SELECT c.table_name, c.row_id, c.field, c.after, c.after_hash IS NULL,
-           c.after_hash IS NOT NULL AND c.after_salt IS NULL
-    FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
-    WHERE c.location_id = $1 AND e.number <= (
-        SELECT max(e.number) FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
-        WHERE c.location_id = $1 AND c.table_name = 'location' AND c.field = 'revision'
-          AND c.after = to_jsonb($2::integer)
-    ) AND c.table_name IN ('location', 'contact', 'phone_system', 'device', 'person', 'extension', 'working_hours',
-                           'call_flow', 'call_flow_option')
-    ORDER BY e.number, c.id
+    WITH wanted AS MATERIALIZED (
+        SELECT l.id, (
+            SELECT max(e.number) FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
+            WHERE c.location_id = l.id AND c.table_name = 'location' AND c.field = 'revision'
+              AND c.after = to_jsonb($2::integer)
+        ) AS number
+        FROM unnest($1::text[]) AS l (id)
+    ), told AS (
+        SELECT c.location_id, c.table_name, c.row_id, c.field, c.after, c.after_salt, c.after_hash,
+               row_number() OVER (PARTITION BY c.location_id ORDER BY e.number, c.id) AS place
+        FROM wanted w JOIN turnup.field_change c ON c.location_id = w.id JOIN turnup.audit_entry e ON e.id = c.entry_id
+        WHERE e.number <= w.number
+          AND c.table_name IN ('location', 'contact', 'phone_system', 'device', 'person', 'extension', 'working_hours',
+                               'call_flow', 'call_flow_option')
+    ), lives AS (
+        SELECT t.*, max(t.place) FILTER (WHERE t.after_hash IS NULL)
+                    OVER (PARTITION BY t.location_id, t.table_name, t.row_id) AS gone
+        FROM told t
+    )
+    SELECT DISTINCT ON (location_id, table_name, row_id, field)
+           location_id, table_name, row_id, field, after, after_salt IS NULL
+    FROM lives WHERE place > coalesce(gone, 0)
+    ORDER BY location_id, table_name, row_id, field, place DESC
     """,
-    ("location_id", "revision"),
-    _Change,
+    ("location_ids", "revision"),
+    _Value,
 )
 
 
-class _Told:
-    """Rows by table and key, as the changes taken so far leave them."""
-
-    def __init__(self) -> None:
-        tables = ("location", "contact", "phone_system", "device", "person", "extension", "working_hours")
-        self.rows: dict[str, dict[str, dict[str, Any]]] = {
-            table: {} for table in (*tables, "call_flow", "call_flow_option")
-        }
-        self.erased: set[str] = set()
-
-    def take(self, change: _Change) -> None:
-        rows = self.rows[change.table]
-        name = f"{change.table}/{change.row}/{change.field}"
-        self.erased.discard(name)
-        if change.gone:
-            rows.pop(change.row, None)
-            return
-        rows.setdefault(change.row, {})[change.field] = change.after
-        if change.erased:
-            self.erased.add(name)
+def _put_together(location_id: str, values: Iterable[_Value]) -> AsOf | None:
+    """The content of these values; None where only later changes of the location are told, so not all of it."""
+    rows: defaultdict[str, defaultdict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    erased = set()
+    for each in values:
+        rows[each.table][each.row][each.field] = each.value
+        if each.erased:
+            erased.add(pointer_to(_MEMBERS[each.table], each.row, each.field))
+    place = rows["location"][location_id]
+    if "id" not in place:
+        return None
+    return AsOf(_content(place, rows), place["revision"], place["content_digest"], tuple(sorted(erased)))
 
 
 def _content(place: Row, rows: Mapping[str, Mapping[str, Row]]) -> LocationContent:

@@ -1,0 +1,33 @@
+"""A location's content as it was at a revision."""
+
+from functools import partial
+from typing import Any
+
+from strawberry import Parent
+
+from app.db import rows
+from app.db.audit import history
+from app.db.audit.history import AsOf
+from app.db.database import Transaction
+from app.domain.content_document import content_document
+from app.domain.refusals import NotFound
+from resolvers.context import Info
+
+
+async def as_of(location: rows.Location, info: Info, revision: int) -> AsOf:
+    """The content at a revision, read in one go for all locations of a level. Raises NotFound."""
+    loader = info.context.reading.loader(("as of", revision), partial(_contents, revision=revision))
+    found: AsOf | None = await loader.load(location.id)
+    if found is None:
+        raise NotFound(path=("revision",))
+    return found
+
+
+def document(past: Parent[AsOf]) -> Any:
+    """The content as one JSON document, as the digest is taken of it."""
+    return content_document(past.content)
+
+
+async def _contents(tx: Transaction, location_ids: list[str], *, revision: int) -> list[AsOf | None]:
+    found = await history.as_of(tx, location_ids, revision)
+    return [found.get(location_id) for location_id in location_ids]
