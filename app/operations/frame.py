@@ -19,7 +19,7 @@ from app.domain.mac_address import show_mac
 from app.domain.refusals import MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
 from app.operations import keys
-from app.operations.applying import brings_addresses, claims_of, sections_of_claimed, writes_of
+from app.operations.applying import claims_of, writes_of
 from app.operations.constraints import constraints_named
 from app.operations.desk import Call, Change, Desk, Outcome, UseCase, Work
 
@@ -153,10 +153,6 @@ async def _carry_out(tx: Transaction, desk: Desk, use_case: UseCase, call: Call,
     if missed:
         raise MacInUse(mac_addresses=tuple(show_mac(mac) for mac, _ in sorted(missed)))
     await writing.write(tx, (write for work, change in doing for write in writes_of(work, change)))
-    for work, change in doing:
-        if change.content is not None and brings_addresses(work, change):
-            claimed = await writing.claimed_elsewhere(tx, work.dossier.location.id)
-            await writing.write(tx, sections_of_claimed(work, change.content, claimed))
     await keys.keep(tx, call, ids)
     await audit.seal(tx)
     return Outcome(ids=ids)
