@@ -98,8 +98,8 @@ async def _attempt(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -
         return Outcome(ids=kept, replayed=True)
     works = await _locked(tx, desk, use_case, call)
     try:
-        async with tx.savepoint():
-            with constraints_named(works[0]):
+        with constraints_named(works[0]):
+            async with tx.savepoint(final=True):
                 return await _carry_out(tx, desk, use_case, call, works)
     except Refusal as refusal:
         approving = use_case.mutation == APPROVE
