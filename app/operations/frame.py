@@ -56,7 +56,7 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
 
 
 async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of an attempt that is made again when PostgreSQL gave it up before its COMMIT, three times at most.
+    """The result of an attempt that is made again when it was given up before its COMMIT, three times at most.
 
     Raises Overloaded after the third.
     """
@@ -70,7 +70,7 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 class _GivenUp(Exception):  # noqa: N818 - reads as what happened
-    """PostgreSQL gave a transaction up for the sake of others; nothing of it is left."""
+    """A transaction was given up because of what others did; nothing of it is left."""
 
 
 @contextmanager
@@ -111,7 +111,10 @@ async def _attempt(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -
 
 
 async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -> list[Work]:
-    """The locations concerned, locked in the order of their ids, as the use case names them."""
+    """The locations concerned, locked in the order of their ids, as the use case names them.
+
+    A device that was moved away while its location's lock was waited for is looked for anew.
+    """
     wanted = [await writing.location_of(tx, use_case.table, call.input[use_case.key])]
     if use_case.other_key is not None:
         wanted.append(await writing.location_of(tx, tables.location, call.input[use_case.other_key]))
@@ -119,6 +122,8 @@ async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) ->
     if len(named) < len(wanted) or await writing.lock_locations(tx, named) < set(named):
         raise NotFound
     works = await works_of(tx, desk, named, approving=use_case.mutation == APPROVE)
+    if use_case.table is tables.device and call.input[use_case.key] not in works[named[0]].dossier.row_revisions:
+        raise _GivenUp
     return [works[location_id] for location_id in named]
 
 

@@ -122,6 +122,15 @@ async def test_readiness_own_work_and_payloads_count_for_what_is_told_and_done_a
     await must_hold(house, role, status, **turn)
 
 
+async def test_who_edited_since_the_submission_is_told_so_and_nobody_else(house: House) -> None:
+    location = await house.a_location(S.PENDING_APPROVAL)
+    assert (await house.send(house.lead, "editDevice", **EDITS["editDevice"](location))).outcome == "DONE"
+    given = {"locationId": location.id, "expectedDigest": (await house.standing(location.id)).digest}
+    for who, outcome in ((house.lead, "SELF_APPROVAL"), (house.lead_2, "DONE")):
+        assert (await said(house, who, location))["APPROVE"] == outcome
+        assert (await house.send(who, "approve", **given)).outcome == outcome
+
+
 async def test_what_is_told_under_lenient_self_approval_is_what_is_done(lenient_house: House) -> None:
     await must_hold(lenient_house, "lead", S.PENDING_APPROVAL, own=True)
 

@@ -224,6 +224,31 @@ async def test_a_device_moves_no_further_than_its_account_and_the_viewers_reach(
     assert (await moved(house, house.listed, source, near)).outcome == "DONE"
 
 
+async def until_waiting(house: House, *sent: "asyncio.Task[Sent]") -> None:
+    """Return once as many others as were sent wait for locks."""
+    waiting = """SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"""
+    while await house.connection.fetchval(waiting) < len(sent):
+        assert not any(each.done() for each in sent), "nothing was waited for"
+        await asyncio.sleep(0.01)
+
+
+async def test_an_edit_that_waited_while_its_device_was_moved_away_is_told_that_it_changed(
+    house: House, own_database: TestDatabase
+) -> None:
+    source, target = await house.a_location(S.IN_PROGRESS), await house.a_location(S.IN_PROGRESS)
+    holder = await as_definer(own_database.owner_url)
+    async with holder.transaction():
+        await holder.execute("SELECT FROM turnup.location WHERE id = $1 FOR UPDATE", source.id)
+        moving = asyncio.ensure_future(moved(house, house.lead, source, target))
+        await until_waiting(house, moving)
+        editing = asyncio.ensure_future(labelled(house, house.customer, source))
+        await until_waiting(house, moving, editing)
+    await holder.close()
+    assert (await moving).outcome == "DONE"
+    assert ((await editing).outcome, (await editing).problem["currentRevision"]) == ("CONFLICT", 2)
+
+
 async def test_an_override_that_runs_out_while_an_edit_waits_for_its_turn_opens_nothing(
     house: House, own_database: TestDatabase
 ) -> None:
@@ -237,10 +262,7 @@ async def test_an_override_that_runs_out_while_an_edit_waits_for_its_turn_opens_
             location.override,
         )
         waiting = asyncio.ensure_future(labelled(house, house.lead, location))
-        blocked = "SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))"
-        while not await holder.fetchval(blocked):
-            assert not waiting.done(), "nothing was waited for"
-            await asyncio.sleep(0.01)
+        await until_waiting(house, waiting)
         assert await house.connection.fetchval(
             "SELECT expires_at > clock_timestamp() FROM turnup.override WHERE id = $1", location.override
         )
