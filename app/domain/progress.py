@@ -35,4 +35,4 @@ def completeness(issues: Iterable[Issue]) -> Mapping[Section, bool]:
 
 def progress(complete: Collection[bool]) -> int:
     """How many sections are complete, in percent of all."""
-    return sum(complete) * 100 // len(complete)
+    return sum(complete) * 100 // len(Section)
