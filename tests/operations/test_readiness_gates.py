@@ -106,19 +106,36 @@ def must_agree(sent: Sent, preview: list[dict[str, Any]], gate: Gate) -> None:
         assert (sent.outcome, sent.problem) == ("DONE", {})
 
 
+async def must_agree_in_bulk(
+    house: House, preview: list[dict[str, Any]], gate: Gate, mutation: str, **given: Any
+) -> None:
+    """A dry run in bulk predicts what the single mutation then does."""
+    select = f"results {{ outcome problem {{ code ... on NotReady {{ issues {{ {FACTS} }} }} }} }}"
+    sent = await house.send(house.lead, mutation, select, dryRun=True, idempotencyKey=a_key(), **given)
+    (told,) = sent.payload["results"]
+    if any(gate in issue["blocks"] for issue in preview):
+        assert told == {"outcome": "FAILED", "problem": {"code": "NOT_READY", "issues": preview}}
+    else:
+        assert told == {"outcome": "APPLIED", "problem": None}
+
+
 async def try_every_gate(house: House, content: LocationContent) -> None:
     draft = await with_content(house, S.IN_PROGRESS, content)
     preview = await previewed(house, house.customer, draft)
+    given = {"status": "PENDING_APPROVAL", "locationIds": [draft.id]}
+    await must_agree_in_bulk(house, preview, Gate.SUBMIT, "bulkUpdateStatus", **given)
     sent = await house.send(house.customer, "submitOnboarding", locationId=draft.id)
     must_agree(sent, preview, Gate.SUBMIT)
     await house.retire(draft)
     pending = await with_content(house, S.PENDING_APPROVAL, content)
     preview = await previewed(house, house.lead, pending)
-    sent = await house.send(house.lead, "approve", locationId=pending.id, expectedDigest=pending.digest)
-    must_agree(sent, preview, Gate.APPROVE)
+    reviewed = {"locationId": pending.id, "expectedDigest": pending.digest}
+    await must_agree_in_bulk(house, preview, Gate.APPROVE, "bulkApprove", items=[reviewed])
+    must_agree(await house.send(house.lead, "approve", **reviewed), preview, Gate.APPROVE)
     await house.retire(pending)
     approved = await with_content(house, S.APPROVED, content)
     preview = await previewed(house, house.lead, approved)
+    await must_agree_in_bulk(house, preview, Gate.PROVISION, "bulkGeneratePayloads", locationIds=[approved.id])
     sent = await house.send(house.lead, "generatePayload", locationId=approved.id, idempotencyKey=a_key())
     must_agree(sent, preview, Gate.PROVISION)
     await house.retire(approved)
