@@ -13,10 +13,10 @@ from app.domain.refusals import InvalidInput, NotFound
 from app.execution.limits import DocumentTooComplex
 from permissions.guards import Forbidden
 from resolvers.budgets import BudgetsUnavailable, RateLimited, WritesClosed
-from resolvers.mutations import ReadingLost
+from resolvers.mutations import ReadingFailed, ReadingLost
 
-# Failures outside, after which a writer has to know what became of the write.
-OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED"})
+# Failures after which a writer has to know what became of the write.
+OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL"})
 
 INTERNAL_MESSAGE = "Something went wrong on our side. The request id tells our operators what."
 
@@ -76,7 +76,7 @@ def resolved(error: GraphQLError) -> dict[str, Any]:
 
 
 def with_outcome(formatted: dict[str, Any], outcome: str) -> dict[str, Any]:
-    """The error of a write, with what became of it where a failure outside leaves that open: NONE, APPLIED, UNKNOWN."""
+    """The error of a write, with what became of it where a failure leaves that open: NONE, APPLIED, UNKNOWN."""
     if formatted["extensions"]["code"] not in OUTCOME_CODES:
         return formatted
     return {**formatted, "extensions": {**formatted["extensions"], "outcome": outcome}}
@@ -84,7 +84,7 @@ def with_outcome(formatted: dict[str, Any], outcome: str) -> dict[str, Any]:
 
 def outcome_of(error: GraphQLError) -> str:
     """What became of the write whose field failed: below the root field it had been committed."""
-    if len(error.path or ()) > 1 or isinstance(_cause(error), ReadingLost):
+    if len(error.path or ()) > 1 or isinstance(_cause(error), ReadingFailed):
         return "APPLIED"
     return "UNKNOWN" if isinstance(_cause(error), CommitUnknown) else "NONE"
 

@@ -10,7 +10,7 @@ from typing import Any
 from strawberry import Some
 from strawberry.types.base import StrawberryMaybe, get_object_definition
 
-from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout
+from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import Refusal
 from app.operations.administration import AdminCase, administer
 from app.operations.bulk import BulkCase, BulkOutcome, ItemResult, perform_bulk
@@ -21,7 +21,11 @@ from resolvers.context import Info
 KEY = "idempotency_key"
 
 
-class ReadingLost(Exception):  # noqa: N818 - reads as what happened
+class ReadingFailed(Exception):  # noqa: N818 - reads as what happened
+    """The write was committed, and a bug kept it from being read afterwards."""
+
+
+class ReadingLost(ReadingFailed):
     """The write was committed, and nothing could be read afterwards."""
 
 
@@ -124,8 +128,10 @@ async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
 async def _read_anew(info: Info) -> None:
     try:
         await info.context.renew_reading()
-    except (DatabaseUnavailable, Overloaded, StatementTimeout) as error:
+    except (DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser) as error:
         raise ReadingLost from error
+    except Exception as error:
+        raise ReadingFailed from error
 
 
 def _shown(item: ItemResult) -> BulkItem:

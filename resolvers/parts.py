@@ -7,7 +7,8 @@ from strawberry import Parent
 
 from app.db import rows, tables
 from app.domain.mac_address import show_mac
-from app.domain.vocabulary import CallTrigger, Section
+from app.domain.progress import progress as in_percent
+from app.domain.vocabulary import CallTrigger
 from resolvers.context import Info
 
 
@@ -26,7 +27,7 @@ async def progress(session: Parent[rows.OnboardingSession], info: Info) -> int:
     states: list[rows.SectionState] = await info.context.reading.many(tables.section.c.location_id).load(
         session.location_id
     )
-    return sum(state.complete for state in states) * 100 // len(Section)
+    return in_percent([state.complete for state in states])
 
 
 async def options(flow: Parent[rows.CallFlow], info: Info) -> list[rows.CallFlowOption]:

@@ -27,6 +27,8 @@ _GONE = (
 # Told before each round trip: what kind ("sql", "batch"), the statement's name, and facts; wraps the work.
 Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
 
+_RELEASE = "RELEASE SAVEPOINT attempt"
+_CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
 SIGN_IN = "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)"
 
 
@@ -47,11 +49,11 @@ class DatabaseUnavailable(Exception):  # noqa: N818 - the code's own name
 
 
 class CommitUnknown(DatabaseUnavailable):
-    """The connection was lost after COMMIT was sent and before it was answered."""
+    """The connection failed after COMMIT was sent and before it was answered."""
 
 
 class Overloaded(Exception):  # noqa: N818 - the code's own name
-    """Every connection was in use for longer than a caller may wait."""
+    """Every connection was in use for longer than a caller may wait, or a write had to give way to others."""
 
 
 class StatementTimeout(Exception):  # noqa: N818 - reads as what happened
@@ -111,17 +113,21 @@ class Transaction:
         return list(starmap(statement.build, records))
 
     @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
-        """Undo what the block wrote when it raises; the transaction goes on."""
+    async def savepoint(self, *, final: bool = False) -> AsyncIterator[None]:
+        """Undo what the block wrote when it raises; the transaction goes on.
+
+        With `final` nothing is written after the block: its end checks what constraints defer to the COMMIT, so that
+        what they refuse is raised here, where it can be named, undone and tried again.
+        """
         with translated():
             await self._connection.execute("SAVEPOINT attempt")
         try:
             yield
+            with translated():
+                await self._connection.execute(_CHECKED_RELEASE if final else _RELEASE)
         except BaseException:
             await _undone(self._connection, "ROLLBACK TO SAVEPOINT attempt")
             raise
-        with translated():
-            await self._connection.execute("RELEASE SAVEPOINT attempt")
 
     @asynccontextmanager
     async def undone(self) -> AsyncIterator[None]:
@@ -202,7 +208,10 @@ class Database:
 
     @asynccontextmanager
     async def writing(self, subject: str, *, timeout_ms: int) -> AsyncIterator[Transaction]:
-        """A signed-in READ COMMITTED transaction, committed when the block ends well, else rolled back."""
+        """A signed-in READ COMMITTED transaction, committed when the block ends well, else rolled back.
+
+        Raises CommitUnknown when nobody can tell whether it was committed; after anything else it was not.
+        """
         async with self._transaction("READ COMMITTED, READ WRITE", subject, timeout_ms) as transaction:
             yield transaction
 
@@ -216,11 +225,7 @@ class Database:
             except BaseException:
                 await _undone(connection, "ROLLBACK")
                 raise
-            try:
-                with translated():
-                    await connection.execute("COMMIT")
-            except (DatabaseUnavailable, StatementTimeout) as error:
-                raise CommitUnknown from error
+            await _commit(connection)
 
     async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():
@@ -233,6 +238,21 @@ class Database:
         listed = record["locations"]
         scope = scope_of(role, frozenset(record["accounts"]), None if listed is None else frozenset(listed))
         return Viewer(record["id"], record["name"], record["email"], role, scope)
+
+
+async def _commit(connection: Any) -> None:
+    """Commit; an error that PostgreSQL reports, and lives on, means that it rolled back. It is not to be repeated."""
+    try:
+        with translated():
+            await connection.execute("COMMIT")
+    except StatementTimeout:
+        raise
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        raise Overloaded from error
+    except Exception as error:
+        if isinstance(error, asyncpg.PostgresError) and getattr(error, "severity_en", None) == "ERROR":
+            raise
+        raise CommitUnknown from error
 
 
 async def _undone(connection: Any, statement: str) -> None:

@@ -73,6 +73,13 @@ class StoredRoute(msgspec.Struct, frozen=True):
     external_number_e164: str | None
 
 
+class StoredSection(msgspec.Struct, frozen=True):
+    """Where a section stands; `complete` is about its own content, whatever others hold."""
+
+    revision: int
+    complete: bool
+
+
 class StoredSession(msgspec.Struct, frozen=True):
     """The open onboarding session."""
 
@@ -143,7 +150,7 @@ class Dossier(msgspec.Struct, frozen=True, kw_only=True):
     working_hours: tuple[WorkingHours, ...]
     call_flow: StoredFlow | None
     routes: tuple[StoredRoute, ...]
-    section_revisions: dict[Section, int]
+    sections: dict[Section, StoredSection]
     row_revisions: dict[str, int]
     session: StoredSession | None
     override: Override | None
@@ -244,8 +251,8 @@ SELECT jsonb_build_object(
     'working_hours', {_rows("working_hours", "r.weekday, r.opens, r.id")},
     'call_flow', {_row("call_flow")},
     'routes', {_rows("call_flow_option", "r.position")},
-    'section_revisions', (SELECT coalesce(jsonb_object_agg(section, revision), '{{}}') FROM turnup.section
-                          WHERE location_id = l.id),
+    'sections', (SELECT coalesce(jsonb_object_agg(section, to_jsonb(r)), '{{}}') FROM turnup.section r
+                 WHERE location_id = l.id),
     'row_revisions', (SELECT coalesce(jsonb_object_agg(id, revision), '{{}}') FROM ({_REVISIONS}) all_rows),
     'session', {_row("onboarding_session", "r.closed_at IS NULL")},
     'override', {_row("override", "r.ended_at IS NULL")},

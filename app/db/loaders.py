@@ -11,11 +11,30 @@ from operator import attrgetter
 from typing import Any
 
 from aiodataloader import DataLoader
-from sqlalchemy import ARRAY, Column, Integer, Table, Text, any_, bindparam, column, func, literal_column, select, true
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Integer,
+    Table,
+    Text,
+    and_,
+    any_,
+    bindparam,
+    column,
+    exists,
+    func,
+    literal_column,
+    not_,
+    or_,
+    select,
+    true,
+)
 
 from app.db import tables
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.statements import Statement, compiled
+from app.domain.vocabulary import Section
 
 Fetch = Callable[[Statement, list[str]], Awaitable[list[Any]]]
 
@@ -42,6 +61,18 @@ _NEWEST_FIRST: dict[Table, tuple[Column[Any], ...]] = {
     tables.override: (tables.override.c.opened_at, tables.override.c.id),
     tables.provisioning_payload: (tables.provisioning_payload.c.sequence, tables.provisioning_payload.c.id),
     tables.audit_entry: (tables.audit_entry.c.occurred_at, tables.audit_entry.c.id),
+}
+
+# What is kept of a section is whether its own content is complete. Claims of other locations come and go without a
+# write to this one, so whether one of its devices has an address that is in use elsewhere is found as it is read.
+_IN_USE_ELSEWHERE = exists(
+    select(literal_column("1")).select_from(func.turnup.claimed_elsewhere(tables.section.c.location_id))
+)
+_READ_AS: dict[Column[Any], ColumnElement[Any]] = {
+    tables.section.c.complete: and_(
+        tables.section.c.complete,
+        or_(tables.section.c.section != literal_column(f"'{Section.DEVICES}'"), not_(_IN_USE_ELSEWHERE)),
+    )
 }
 
 _KEYS = bindparam("keys", type_=ARRAY(Text))
@@ -133,7 +164,8 @@ def many_statement(key: Column[Any]) -> Statement:
     table = _table_of(key)
     name = f"many {table.name} by {key.key}"
     if table in _ASCENDING:
-        whole = select(*columns_of(table)).where(key == any_(_KEYS)).order_by(*_ASCENDING[table])
+        read = [_READ_AS.get(each, each) for each in columns_of(table)]
+        whole = select(*read).where(key == any_(_KEYS)).order_by(*_ASCENDING[table])
         return compiled(name, whole, ROW_OF_TABLE[table])
     keys = func.unnest(_KEYS).table_valued(column("key", Text)).render_derived(name="wanted")
     newest = (

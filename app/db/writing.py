@@ -118,11 +118,6 @@ async def claim_macs(tx: Transaction, wanted: Iterable[tuple[str, str, str]]) ->
     return {(mac, location) for mac, _, location in claims} - got
 
 
-async def claimed_elsewhere(tx: Transaction, location_id: str) -> dict[str, str | None]:
-    """Those of a location's hardware addresses that others hold, with the holder's name for leads."""
-    return dict(await tx.fetch(_CLAIMED_ELSEWHERE, id=location_id))
-
-
 async def release_macs(tx: Transaction, given_up: Iterable[tuple[str, str]]) -> None:
     """Give up claims. Each is (mac, location id)."""
     claims = sorted(given_up)
@@ -153,9 +148,6 @@ _CLAIM = Statement(
     " ON CONFLICT DO NOTHING RETURNING mac, location_id",
     ("macs", "accounts", "locations"),
     _pair,
-)
-_CLAIMED_ELSEWHERE = Statement(
-    "claimed elsewhere", "SELECT mac, holder FROM turnup.claimed_elsewhere($1::text)", ("id",), _pair
 )
 _RELEASE = Statement(
     "release macs",

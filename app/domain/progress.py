@@ -1,6 +1,6 @@
 """How far an onboarding has come, section by section."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
 
 from app.domain.issue import Issue
@@ -33,6 +33,6 @@ def completeness(issues: Iterable[Issue]) -> Mapping[Section, bool]:
     return {section: section not in open_sections for section in Section}
 
 
-def progress(complete: Mapping[Section, bool]) -> float:
-    """The share of sections that are complete, from 0 to 1."""
-    return sum(complete.values()) / len(complete)
+def progress(complete: Collection[bool]) -> int:
+    """How many sections are complete, in percent of all."""
+    return sum(complete) * 100 // len(Section)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Table
@@ -76,21 +76,6 @@ def writes_of(work: Work, change: Change) -> Iterator[Write]:
     yield Update(tables.location, {"id": work.dossier.location.id}, place)
 
 
-def brings_addresses(work: Work, change: Change) -> bool:
-    """Whether an edit brings hardware addresses in, which others may hold."""
-    return change.content is not None and bool(_addresses(change.content) - _addresses(work.content))
-
-
-def sections_of_claimed(work: Work, content: LocationContent, claimed: Mapping[str, str | None]) -> Iterator[Write]:
-    """Which sections are incomplete after all, now that it is known which of the new addresses others hold."""
-    supposed = completeness(readiness(content, work.outside))
-    now = completeness(readiness(content, replace(work.outside, claimed_elsewhere=claimed)))
-    for section in Section:
-        if supposed[section] != now[section]:
-            key = {"location_id": content.location_id, "section": section}
-            yield Update(tables.section, key, {"complete": now[section]})
-
-
 def claims_of(work: Work, change: Change) -> Claims:
     """What brings the claims in line with the content and the status that the change leads to.
 
@@ -143,7 +128,7 @@ def _differing(
             yield Insert(table, row)
         elif old != row:
             values = {name: value for name, value in row.items() if old[name] != value}
-            section = work.dossier.section_revisions[SECTION_OF_TABLE[table]]
+            section = work.dossier.sections[SECTION_OF_TABLE[table]].revision
             revision = work.dossier.row_revisions.get(key, section)
             yield Update(table, _key(table, key), values | {"revision": revision + 1})
 
@@ -169,16 +154,14 @@ def _place_of(content: LocationContent) -> dict[str, Any]:
 
 
 def _sections(work: Work, content: LocationContent, edited: AbstractSet[Section]) -> Iterator[Write]:
-    """Count the edited sections up and note which sections are complete now; an edit may complete another one."""
-    was = completeness(work.issues)
-    now = completeness(readiness(content, work.outside))
-    for section in Section:
+    """Count the edited sections up and note which ones are complete by themselves; an edit may complete another one."""
+    complete = completeness(readiness(content))
+    for section, stored in work.dossier.sections.items():
         key = {"location_id": content.location_id, "section": section}
         if section in edited:
-            revision = work.dossier.section_revisions[section] + 1
-            yield Update(tables.section, key, {"revision": revision, "complete": now[section]})
-        elif was[section] != now[section]:
-            yield Update(tables.section, key, {"complete": now[section]})
+            yield Update(tables.section, key, {"revision": stored.revision + 1, "complete": complete[section]})
+        elif stored.complete != complete[section]:
+            yield Update(tables.section, key, {"complete": complete[section]})
 
 
 def _session_touched(work: Work, more: Mapping[str, Any]) -> Iterator[Write]:

@@ -37,5 +37,10 @@ _BY_NAME: Mapping[str, Callable[[Work], Refusal]] = {
     "uq_onboarding_session_open": _moved_on,
     "uq_provisioning_payload_location_id_sequence": _moved_on,
     "uq_receipt_payload_id": _moved_on,
+    "uq_contact_location_id_position": _moved_on,
+    "uq_extension_device_id": _moved_on,
+    "fk_extension_device_location_id": _moved_on,
+    "fk_extension_person_location_id": _moved_on,
+    "uq_call_flow_option_location_id_position": _moved_on,
     "uq_override_open": _override_open,
 }

@@ -165,7 +165,7 @@ class Work:
 
     def check_section_revision(self, section: Section, expected: int) -> None:
         """Raises Conflict when the section has changed since it was read."""
-        current = self.dossier.section_revisions[section]
+        current = self.dossier.sections[section].revision
         if current != expected:
             raise Conflict(current_revision=current, path=("expectedRevision",))
 

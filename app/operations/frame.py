@@ -19,7 +19,7 @@ from app.domain.mac_address import show_mac
 from app.domain.refusals import MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
 from app.operations import keys
-from app.operations.applying import brings_addresses, claims_of, sections_of_claimed, writes_of
+from app.operations.applying import claims_of, writes_of
 from app.operations.constraints import constraints_named
 from app.operations.desk import Call, Change, Desk, Outcome, UseCase, Work
 
@@ -58,7 +58,7 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
 
 
 async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of an attempt that is made again when PostgreSQL gave it up before its COMMIT, three times at most.
+    """The result of an attempt that is made again when it was given up before its COMMIT, three times at most.
 
     Raises Overloaded after the third.
     """
@@ -72,7 +72,7 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
 
 
 class _GivenUp(Exception):  # noqa: N818 - reads as what happened
-    """PostgreSQL gave a transaction up for the sake of others; nothing of it is left."""
+    """A transaction was given up because of what others did; nothing of it is left."""
 
 
 @contextmanager
@@ -100,8 +100,8 @@ async def _attempt(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -
         return Outcome(ids=kept, replayed=True)
     works = await _locked(tx, desk, use_case, call)
     try:
-        async with tx.savepoint():
-            with constraints_named(works[0]):
+        with constraints_named(works[0]):
+            async with tx.savepoint(final=True):
                 return await _carry_out(tx, desk, use_case, call, works)
     except Refusal as refusal:
         approving = use_case.mutation == APPROVE
@@ -113,7 +113,10 @@ async def _attempt(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -
 
 
 async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) -> list[Work]:
-    """The locations concerned, locked in the order of their ids, as the use case names them."""
+    """The locations concerned, locked in the order of their ids, as the use case names them.
+
+    A device that was moved away while its location's lock was waited for is looked for anew.
+    """
     wanted = [await writing.location_of(tx, use_case.table, call.input[use_case.key])]
     if use_case.other_key is not None:
         wanted.append(await writing.location_of(tx, tables.location, call.input[use_case.other_key]))
@@ -121,6 +124,8 @@ async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) ->
     if len(named) < len(wanted) or await writing.lock_locations(tx, named) < set(named):
         raise NotFound
     works = await works_of(tx, desk, named, approving=use_case.mutation == APPROVE)
+    if use_case.table is tables.device and call.input[use_case.key] not in works[named[0]].dossier.row_revisions:
+        raise _GivenUp
     return [works[location_id] for location_id in named]
 
 
@@ -155,10 +160,6 @@ async def _carry_out(tx: Transaction, desk: Desk, use_case: UseCase, call: Call,
     if missed:
         raise MacInUse(mac_addresses=tuple(show_mac(mac) for mac, _ in sorted(missed)))
     await writing.write(tx, (write for work, change in doing for write in writes_of(work, change)))
-    for work, change in doing:
-        if change.content is not None and brings_addresses(work, change):
-            claimed = await writing.claimed_elsewhere(tx, work.dossier.location.id)
-            await writing.write(tx, sections_of_claimed(work, change.content, claimed))
     await keys.keep(tx, call, ids)
     await audit.seal(tx)
     return Outcome(ids=ids, is_override=any(change.is_override for _, change in doing))

@@ -5,7 +5,7 @@ import pytest
 from harness import LEAD, Client
 
 from app.db import writing
-from app.db.database import DatabaseUnavailable
+from app.db.database import DatabaseUnavailable, SuspendedUser
 from graphql_schema.service import Service
 from resolvers.context import Context
 
@@ -36,8 +36,11 @@ async def test_a_database_lost_before_the_commit_leaves_nothing(
     assert await status_of(own_client) == "NOT_STARTED"
 
 
+@pytest.mark.parametrize(
+    "what_is_heard", [ConnectionResetError, asyncpg.InternalClientError, asyncpg.AdminShutdownError]
+)
 async def test_a_connection_lost_in_the_commit_leaves_it_unknown(
-    own_client: Client, monkeypatch: pytest.MonkeyPatch
+    own_client: Client, monkeypatch: pytest.MonkeyPatch, what_is_heard: type[Exception]
 ) -> None:
     write, execute = writing.write, asyncpg.Connection.execute
     written: list[bool] = []
@@ -49,7 +52,7 @@ async def test_a_connection_lost_in_the_commit_leaves_it_unknown(
     async def execute_and_lose(connection: asyncpg.Connection, query: str, *arguments: object, **more: object) -> str:
         done = await execute(connection, query, *arguments, **more)
         if query == "COMMIT" and written:
-            raise ConnectionResetError
+            raise what_is_heard
         return done
 
     with monkeypatch.context() as broken:
@@ -79,3 +82,38 @@ async def test_a_query_has_no_outcome(own_client: Client, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(Service, "_open_reading", lost)
     assert outcomes(await own_client.ask(STATUS, LEAD)) == [("UNAVAILABLE", None)]
+
+
+async def a_bug(*_arguments: object, **_named: object) -> None:
+    raise RuntimeError
+
+
+async def test_a_bug_before_the_commit_leaves_nothing(own_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(writing, "write", a_bug)
+        answer = await own_client.ask(START, LEAD)
+    assert outcomes(answer) == [("INTERNAL", "NONE")]
+    assert await status_of(own_client) == "NOT_STARTED"
+
+
+async def test_a_bug_in_what_is_read_after_the_commit_says_that_it_was_done(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(Context, "renew_reading", a_bug)
+        answer = await own_client.ask(START, LEAD)
+    assert outcomes(answer) == [("INTERNAL", "APPLIED")]
+    assert await status_of(own_client) == "IN_PROGRESS"
+
+
+async def test_a_writer_who_may_not_read_any_more_after_the_commit_is_told_that_it_was_done(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def suspended(_self: Context) -> None:
+        raise SuspendedUser("user-lead")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Context, "renew_reading", suspended)
+        answer = await own_client.ask(START, LEAD)
+    assert outcomes(answer) == [("UNAVAILABLE", "APPLIED")]
+    assert await status_of(own_client) == "IN_PROGRESS"

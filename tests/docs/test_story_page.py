@@ -1,4 +1,4 @@
-"""The commands of docs/story.md and of the README's first query, run against a server of their own."""
+"""The commands of the pages that tell a story, and of the README's first query, run against a server of their own."""
 
 import os
 import shutil
@@ -58,8 +58,9 @@ def test_the_readmes_first_query_answers_as_printed(served: Served) -> None:
     assert printed == first[1]
 
 
-def test_the_story_answers_as_printed(served: Served) -> None:
-    blocks = shell_blocks(page("docs/story.md"))
+@pytest.mark.parametrize("path", ["docs/story.md", "docs/break-glass.md"])
+def test_a_story_answers_as_printed(served: Served, path: str) -> None:
+    blocks = shell_blocks(page(path))
     printed = _answers(served, blocks)
     expected = [answer or "" for _, answer in blocks]
     assert len(printed) == len(expected)

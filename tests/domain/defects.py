@@ -282,7 +282,7 @@ def a_location_with_every_defect() -> LocationContent:
             a_contact(id="contact-2", purpose=ContactPurpose.TECHNICAL, email=None, phone=None, e164=None),
             a_contact(id="contact-3", purpose=ContactPurpose.TECHNICAL, email=None),
         ),
-        phone_system=a_phone_system(main_number="555", main_number_e164=None, caller_id_name="X" * 16, voicemail=False),
+        phone_system=a_phone_system(main_number=None, main_number_e164=None, caller_id_name="X" * 16, voicemail=False),
         devices=(
             a_device(model=None, mac_address=None),
             a_device(id="phone-2", mac_address="0" * 12),
@@ -302,7 +302,12 @@ def a_location_with_every_defect() -> LocationContent:
             greeting=None,
             timeout_target=None,
             invalid_target=None,
-            options=(an_option("1"), an_option("1", to_mailbox()), an_option("12")),
+            options=(
+                an_option("1"),
+                an_option("1", to_mailbox()),
+                an_option("12"),
+                an_option("3", to_number("555-0199", None)),
+            ),
         ),
     )
 
@@ -319,7 +324,6 @@ def everything_outside() -> Outside:
 EXCLUDED_BY_OTHERS = {
     IssueCode.TIMEZONE_MISSING,
     IssueCode.PHONE_SYSTEM_MISSING,
-    IssueCode.MAIN_NUMBER_MISSING,
     IssueCode.DEVICE_MISSING,
     IssueCode.HOURS_MISSING,
     IssueCode.CALL_FLOW_MISSING,

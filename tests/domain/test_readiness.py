@@ -125,13 +125,8 @@ def test_no_finding_is_reported_twice():
 
 
 def test_every_rule_speaks_up_somewhere():
-    heard = {
-        rule
-        for defect in DEFECTS.values()
-        for rule in RULES
-        if list(rule(a_location(**defect.changes), defect.outside))
-    }
-    assert heard == set(RULES)
+    faulty = [(a_location(**defect.changes), defect.outside) for defect in DEFECTS.values()]
+    assert [rule for rule in RULES if not any(any(rule(*each)) for each in faulty)] == []
 
 
 # Addresses

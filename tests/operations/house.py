@@ -408,7 +408,7 @@ class House:
     async def revisions(self, location: str) -> dict[str, int]:
         """The revisions of a location's sections, and of its rows by id."""
         dossier = await self.dossier(location)
-        return {section.value: number for section, number in dossier.section_revisions.items()} | dossier.row_revisions
+        return {section.value: stored.revision for section, stored in dossier.sections.items()} | dossier.row_revisions
 
     async def check_invariants(self) -> None:
         """What must hold of every location of the house, whatever was done to it."""

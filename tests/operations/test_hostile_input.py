@@ -1,6 +1,7 @@
 """What clients may send that nobody should: the right problem at the right place, nothing written, and no bug."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from app.domain.vocabulary import LocationStatus
 
 from .edits import EDITS
 from .house import MUTATIONS, House, Rollout, a_key, input_fields
+from .inputs import Path, arranged, good_input, places_of_text, with_text
 
 S = LocationStatus
 NUL, BIDI, HALF = "a\0b", "a\u202eb", "a\u0007b"
@@ -133,6 +135,28 @@ async def test_a_value_that_cannot_be_is_refused_at_its_place_and_nothing_is_wri
         sent = await house.send(house.customer, mutation, **{**EDITS[mutation](location), **with_ids_of(changes, ids)})
         assert (sent.outcome, sent.problem.get("path")) == (code, path)
         assert await house.standing(location.id) == before
+
+
+TEXTS = [(mutation, place) for mutation in sorted(MUTATIONS) for place in places_of_text(mutation)]
+
+
+@pytest.mark.parametrize(("mutation", "place"), TEXTS, ids=lambda each: each if isinstance(each, str) else None)
+async def test_every_text_that_the_schema_takes_goes_through_the_one_room_for_text(
+    house: House, mutation: str, place: Path
+) -> None:
+    who, location = await arranged(house, mutation)
+    before = await house.standing(location.id)
+    for text in (NUL, BIDI, HALF, "x" * 5000):
+        given = with_text(good_input(mutation, location, location), place, text)
+        if "userId" in given:
+            given["userId"] = house.clerk
+        if "policy" in given:  # each item of a bulk answers for itself
+            sent = await house.send(who, mutation, "results { problem { code path } }", **given)
+            (told,) = [each["problem"] for each in sent.payload["results"]]
+        else:
+            told = (await house.send(who, mutation, **given)).problem
+        assert (told.get("code"), told.get("path")) == ("INVALID_INPUT", [str(step) for step in place])
+    assert replace(await house.standing(location.id), entries=0) == replace(before, entries=0)
 
 
 IDS = ("locationId", "deviceId", "personId", "payloadId", "overrideId")

@@ -6,59 +6,54 @@ from itertools import product
 import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section
+from app.operations.frame import EDITS as COUNTED_AS_EDITS
 
 from .edits import CONTENT_EDITS, EDITS, SECTIONS
-from .house import MUTATIONS, House
+from .house import House, Rollout, Sent, input_fields
+from .inputs import OF_A_LOCATION, arranged, good_input
 
 S = LocationStatus
 LOCKED = sorted(LOCKED_STATUSES)
 UNLOCKED = sorted(set(S) - LOCKED_STATUSES)
 
-# What a mutation does to a lock. A new mutation belongs to one of these before the tests pass again.
-CLASSES = {
-    "edits one location": set(EDITS),
-    "edits two locations": {"moveDevice"},
-    "moves the status": {
-        "startOnboarding",
-        "submitOnboarding",
-        "withdrawSubmission",
-        "approve",
-        "requestChanges",
-        "block",
-        "unblock",
-        "cancel",
-        "reopen",
-        "completeProvisioning",
-        "acknowledgePayload",
-        "rejectPayload",
-        "triggerProvisioning",
-        "bulkUpdateStatus",
-        "bulkApprove",
-    },
-    "makes a payload": {"generatePayload", "bulkGeneratePayloads"},
-    "breaks the glass": {"openOverride", "closeOverride"},
-    "touches no location that is there": {
-        "createAccount",
-        "updateAccount",
-        "createLocation",
-        "createUser",
-        "editUser",
-        "setGrants",
-        "suspendUser",
-        "reinstateUser",
-        "setDeviceModels",
-    },
-}
+
+async def content_of(house: House, *locations: Rollout) -> list[object]:
+    """All that an edit could have changed of the locations."""
+    dossiers = [await house.dossier(each.id) for each in locations]
+    return [(each.content, each.row_revisions, each.sections) for each in dossiers]
 
 
-@pytest.mark.parametrize("mutation", sorted(MUTATIONS))
-def test_every_mutation_of_the_schema_is_known_for_what_it_does_to_a_lock(mutation: str) -> None:
-    assert len([name for name, members in CLASSES.items() if mutation in members]) == 1
+async def tried(house: House, who: str, mutation: str, here: Rollout) -> tuple[Sent, bool]:
+    """What a mutation answers, and whether the content of either location that it may name is another one since."""
+    other = await house.a_location(S.IN_PROGRESS) if "toLocationId" in input_fields(mutation) else here
+    before = await content_of(house, here, other)
+    sent = await house.send(who, mutation, **good_input(mutation, here, other))
+    return sent, await content_of(house, here, other) != before
 
 
-def test_every_edit_of_these_tests_is_a_mutation_of_the_schema() -> None:
-    assert set(EDITS) <= set(MUTATIONS)
-    assert set(EDITS) == set(SECTIONS)
+async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_schema_has(house: House) -> None:
+    """A mutation that is new is tried as well; if it edits, it has to be one of those that are tried below."""
+    edits = set()
+    for mutation in OF_A_LOCATION:
+        who, location = await arranged(house, mutation)
+        sent, edited = await tried(house, who, mutation, location)
+        assert (mutation, sent.outcome, sent.problem) == (mutation, "DONE", {})
+        if edited:
+            edits.add(mutation)
+    assert edits == {*CONTENT_EDITS, "moveDevice"} == set(COUNTED_AS_EDITS)
+    assert set(EDITS) == set(SECTIONS) == edits - {"moveDevice"} | {"setCurrentStep"}
+
+
+@pytest.mark.parametrize(("mutation", "status"), list(product(OF_A_LOCATION, LOCKED)))
+async def test_whatever_mutation_anybody_sends_a_locked_location_keeps_its_content(
+    house: House, mutation: str, status: LocationStatus
+) -> None:
+    for who in (house.lead, house.customer, house.partner):
+        _, location = await arranged(house, mutation, status)
+        sent, edited = await tried(house, who, mutation, location)
+        assert not edited
+        if mutation in COUNTED_AS_EDITS:
+            assert sent.outcome == ("FORBIDDEN" if who == house.partner else "LOCKED")
 
 
 @pytest.mark.parametrize(("mutation", "status"), list(product(sorted(EDITS), LOCKED)))

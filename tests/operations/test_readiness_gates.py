@@ -10,7 +10,8 @@ from domain.builders import a_location as in_good_order
 from domain.defects import CHANGES, a_location_with_every_defect
 
 from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
-from app.domain.vocabulary import Gate, LocationStatus
+from app.domain.progress import section_of
+from app.domain.vocabulary import Gate, LocationStatus, Section
 
 from .house import House, Rollout, Sent, a_key, a_mac
 
@@ -79,12 +80,20 @@ async def with_content(house: House, status: LocationStatus, content: LocationCo
 
 
 async def previewed(house: House, who: str, location: Rollout) -> list[dict[str, Any]]:
-    """Both previews, which have to be one."""
+    """Both previews, which have to be one; every word on completeness has to agree with them."""
+    states = "{ section complete }"
     query = f"""{{ readiness(locationId: "{location.id}") {{ {FACTS} }}
-                   location(id: "{location.id}") {{ readiness {{ {FACTS} }} }} }}"""
+                   location(id: "{location.id}") {{
+                     readiness {{ {FACTS} }} sections {states} session {{ completeness {states} progress }} }} }}"""
     data = (await house.client.ask(query, who)).data
-    assert data["readiness"] == data["location"]["readiness"]
     found: list[dict[str, Any]] = data["readiness"]
+    assert data["location"]["readiness"] == found
+    incomplete = {section_of(issue["path"]) for issue in found if Gate.SUBMIT in issue["blocks"]}
+    complete = {section.value: section not in incomplete for section in Section}
+    seen, session = data["location"]["sections"], data["location"]["session"]
+    assert {each["section"]: each["complete"] for each in seen} == complete
+    if session is not None:
+        assert (session["completeness"], session["progress"]) == (seen, sum(complete.values()) * 100 // len(complete))
     return found
 
 
@@ -97,19 +106,36 @@ def must_agree(sent: Sent, preview: list[dict[str, Any]], gate: Gate) -> None:
         assert (sent.outcome, sent.problem) == ("DONE", {})
 
 
+async def must_agree_in_bulk(
+    house: House, preview: list[dict[str, Any]], gate: Gate, mutation: str, **given: Any
+) -> None:
+    """A dry run in bulk predicts what the single mutation then does."""
+    select = f"results {{ outcome problem {{ code ... on NotReady {{ issues {{ {FACTS} }} }} }} }}"
+    sent = await house.send(house.lead, mutation, select, dryRun=True, idempotencyKey=a_key(), **given)
+    (told,) = sent.payload["results"]
+    if any(gate in issue["blocks"] for issue in preview):
+        assert told == {"outcome": "FAILED", "problem": {"code": "NOT_READY", "issues": preview}}
+    else:
+        assert told == {"outcome": "APPLIED", "problem": None}
+
+
 async def try_every_gate(house: House, content: LocationContent) -> None:
     draft = await with_content(house, S.IN_PROGRESS, content)
     preview = await previewed(house, house.customer, draft)
+    given = {"status": "PENDING_APPROVAL", "locationIds": [draft.id]}
+    await must_agree_in_bulk(house, preview, Gate.SUBMIT, "bulkUpdateStatus", **given)
     sent = await house.send(house.customer, "submitOnboarding", locationId=draft.id)
     must_agree(sent, preview, Gate.SUBMIT)
     await house.retire(draft)
     pending = await with_content(house, S.PENDING_APPROVAL, content)
     preview = await previewed(house, house.lead, pending)
-    sent = await house.send(house.lead, "approve", locationId=pending.id, expectedDigest=pending.digest)
-    must_agree(sent, preview, Gate.APPROVE)
+    reviewed = {"locationId": pending.id, "expectedDigest": pending.digest}
+    await must_agree_in_bulk(house, preview, Gate.APPROVE, "bulkApprove", items=[reviewed])
+    must_agree(await house.send(house.lead, "approve", **reviewed), preview, Gate.APPROVE)
     await house.retire(pending)
     approved = await with_content(house, S.APPROVED, content)
     preview = await previewed(house, house.lead, approved)
+    await must_agree_in_bulk(house, preview, Gate.PROVISION, "bulkGeneratePayloads", locationIds=[approved.id])
     sent = await house.send(house.lead, "generatePayload", locationId=approved.id, idempotencyKey=a_key())
     must_agree(sent, preview, Gate.PROVISION)
     await house.retire(approved)
@@ -162,21 +188,41 @@ async def test_a_partners_reasons_are_read_until_the_content_moves(house: House,
     assert "REJECTED_BY_PARTNER" not in {each["code"] for each in await previewed(house, who, location)}
 
 
+async def progress_of(house: House, who: str, location: Rollout) -> int:
+    """How far the location is seen to be, after checking that it is what readiness says."""
+    await previewed(house, who, location)
+    query = f'{{ location(id: "{location.id}") {{ session {{ progress }} }} }}'
+    found: int = (await house.client.ask(query, who)).data["location"]["session"]["progress"]
+    return found
+
+
 async def test_a_section_is_complete_exactly_when_nothing_in_it_blocks_submission(house: House) -> None:
     taken = await house.a_location(S.APPROVED, account=house.away)
     draft = await house.a_location(S.IN_PROGRESS)
-    states = f'{{ location(id: "{draft.id}") {{ sections {{ section complete }} readiness {{ path blocks }} }} }}'
-
-    async def complete() -> dict[str, bool]:
-        seen = (await house.client.ask(states, house.customer)).data["location"]
-        blocked = {each["path"].split("/")[1] for each in seen["readiness"] if "SUBMIT" in each["blocks"]}
-        found = {each["section"]: each["complete"] for each in seen["sections"]}
-        assert found["DEVICES"] == ("devices" not in blocked)
-        return found
-
-    assert all((await complete()).values())
     edit = {"deviceId": draft.device}
+    assert await progress_of(house, house.customer, draft) == 100
     await house.send(house.customer, "editDevice", **edit, expectedRevision=1, macAddress=taken.mac)
-    assert not (await complete())["DEVICES"]
+    assert await progress_of(house, house.customer, draft) == 87
     await house.send(house.customer, "editDevice", **edit, expectedRevision=2, macAddress=a_mac())
-    assert all((await complete()).values())
+    assert await progress_of(house, house.customer, draft) == 100
+
+
+async def test_a_section_is_complete_as_long_as_no_other_location_holds_its_addresses_and_nobody_writes_to_it(
+    house: House,
+) -> None:
+    draft = await house.a_location(S.IN_PROGRESS)
+    rival = await house.a_location(S.IN_PROGRESS, account=house.away, macs=[draft.mac])
+    before = await house.standing(draft.id), await house.revisions(draft.id)
+    for verb, progress in (("submitOnboarding", 87), ("withdrawSubmission", 100), ("submitOnboarding", 87)):
+        assert (await house.send(house.away_customer, verb, locationId=rival.id)).outcome == "DONE"
+        for who in (house.customer, house.lead):
+            assert await progress_of(house, who, draft) == progress
+    assert (await house.standing(draft.id), await house.revisions(draft.id)) == before
+
+
+async def test_an_edit_puts_right_what_was_kept_of_sections_that_it_does_not_touch(house: House) -> None:
+    """As after a release that changes a rule: what was kept then is not what the rules say now."""
+    draft = await house.a_location(S.IN_PROGRESS)
+    await house.connection.execute("UPDATE turnup.section SET complete = NOT complete WHERE location_id = $1", draft.id)
+    await house.send(house.customer, "setWorkingHours", locationId=draft.id, expectedRevision=1, intervals=[])
+    assert await progress_of(house, house.customer, draft) == 87

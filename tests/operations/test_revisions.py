@@ -1,14 +1,18 @@
 """Two writers: whoever comes second is told, nobody is overwritten unseen; what PostgreSQL gives up is tried again."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
 from harness import TestDatabase
+from sqlalchemy import Index, UniqueConstraint
 
+from app.db.tables import approval, extension, onboarding_session, override, provisioning_payload, receipt
 from app.domain.vocabulary import LocationStatus
+from app.operations.applying import SECTION_OF_TABLE
 
 from .edits import EDITS
 from .house import House, Rollout, Sent, a_key
@@ -16,6 +20,19 @@ from .house import House, Rollout, Sent, a_key
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
+# The constraints that what the frame did not see could break, and the problem that each of them is.
+NAMED = {
+    "uq_approval_pending": "CONFLICT",
+    "uq_onboarding_session_open": "CONFLICT",
+    "uq_provisioning_payload_location_id_sequence": "CONFLICT",
+    "uq_receipt_payload_id": "CONFLICT",
+    "uq_override_open": "OVERRIDE_SCOPE",
+    "uq_contact_location_id_position": "CONFLICT",
+    "uq_extension_device_id": "CONFLICT",
+    "fk_extension_device_location_id": "CONFLICT",
+    "fk_extension_person_location_id": "CONFLICT",
+    "uq_call_flow_option_location_id_position": "CONFLICT",
+}
 REVISED = sorted(mutation for mutation in EDITS if mutation not in {"setCurrentStep", "addDevice", "addPerson"})
 
 
@@ -132,66 +149,160 @@ async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(house: House) -
     assert (await house.standing(released.id)).status == S.PROVISIONING
 
 
-@asynccontextmanager
-async def given_up(database: TestDatabase, device: str, *, times: int, when: str) -> AsyncIterator[asyncpg.Connection]:
-    """PostgreSQL gives up the next transactions that write a device: at the statement, or only at the COMMIT.
+DEFERRED = "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
 
-    The sequence counts the attempts, for no rollback takes its numbers back.
+
+@asynccontextmanager
+async def refusing(
+    database: TestDatabase,
+    table: str,
+    condition: str,
+    *,
+    when: str,
+    event: str = "UPDATE",
+    times: int = 1000,
+    how: str = "ERRCODE = 'deadlock_detected'",
+) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """PostgreSQL refuses the next transactions that write such a row; yields how to count them.
+
+    It does so "at the statement"; "at the end", when deferred constraints are checked; or "at the commit" and not
+    before, by a check that comes up as others are made. A sequence counts, for no rollback takes its numbers back.
     """
-    name = f"giving_up_{abs(hash(device))}"
-    timing = {
-        "statement": f"CREATE TRIGGER {name} BEFORE UPDATE ON turnup.device FOR EACH ROW",
-        "commit": f"CREATE CONSTRAINT TRIGGER {name} AFTER UPDATE ON turnup.device DEFERRABLE INITIALLY DEFERRED"
-        " FOR EACH ROW",
-    }[when]
+    name = f"turnup.refusing_{secrets.token_hex(6)}"
+    row = f"{event} ON turnup.{table}"
+    triggers = {
+        "at the statement": [
+            f"TRIGGER refusing BEFORE {row} FOR EACH ROW WHEN ({condition}) EXECUTE FUNCTION {name}()"
+        ],
+        "at the end": [
+            f"CONSTRAINT TRIGGER refusing AFTER {row} {DEFERRED} WHEN ({condition}) EXECUTE FUNCTION {name}()"
+        ],
+        "at the commit": [
+            f"CONSTRAINT TRIGGER refusing AFTER {row} {DEFERRED} WHEN ({condition}) EXECUTE FUNCTION {name}_later()",
+            f"CONSTRAINT TRIGGER refusing AFTER INSERT ON {name}_again {DEFERRED} EXECUTE FUNCTION {name}()",
+        ],
+    }
     owner = await asyncpg.connect(database.owner_url)
     for statement in (
-        f"CREATE SEQUENCE turnup.{name} START 1",
-        f"GRANT USAGE ON SEQUENCE turnup.{name} TO PUBLIC",
-        f"""CREATE FUNCTION turnup.{name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-            IF nextval('turnup.{name}') <= {times} THEN
-                RAISE EXCEPTION 'given up' USING ERRCODE = 'deadlock_detected';
-            END IF;
+        f"CREATE SEQUENCE {name}_count",
+        f"CREATE TABLE {name}_again (row text)",
+        f"GRANT ALL ON {name}_count, {name}_again TO PUBLIC",
+        f"""CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF nextval('{name}_count') <= {times} THEN RAISE EXCEPTION 'refused' USING {how}; END IF;
             RETURN NEW; END $$""",
-        f"{timing} WHEN (OLD.id = '{device}') EXECUTE FUNCTION turnup.{name}()",
+        f"""CREATE FUNCTION {name}_later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            SET CONSTRAINTS ALL DEFERRED; INSERT INTO {name}_again VALUES (''); RETURN NULL; END $$""",
+        *(f"CREATE {trigger}" for trigger in triggers[when]),
     ):
         await owner.execute(statement)
-    yield owner
-    for statement in (
-        f"DROP TRIGGER {name} ON turnup.device",
-        f"DROP FUNCTION turnup.{name}",
-        f"DROP SEQUENCE turnup.{name}",
-    ):
-        await owner.execute(statement)
-    await owner.close()
+
+    async def made() -> int:
+        row = await owner.fetchrow(f"SELECT last_value, is_called FROM {name}_count")
+        return int(row["last_value"]) if row["is_called"] else 0
+
+    try:
+        yield made
+    finally:
+        for statement in (
+            f"DROP TRIGGER refusing ON turnup.{table}",
+            f"DROP TABLE {name}_again",
+            f"DROP FUNCTION {name}, {name}_later",
+            f"DROP SEQUENCE {name}_count",
+        ):
+            await owner.execute(statement)
+        await owner.close()
 
 
-async def attempts(owner: asyncpg.Connection, location: Rollout) -> int:
-    name = f"giving_up_{abs(hash(location.device))}"
-    return int(await owner.fetchval(f"SELECT last_value FROM turnup.{name}"))
-
-
-@pytest.mark.parametrize(
-    ("when", "times", "made", "outcome"),
-    [
-        ("statement", 1, 2, "DONE"),
-        ("statement", 2, 3, "DONE"),
-        ("statement", 3, 3, "OVERLOADED"),
-        ("commit", 1, 1, "INTERNAL"),
-    ],
-)
-async def test_a_transaction_that_was_given_up_is_made_again_three_times_at_most_and_never_after_its_commit(
-    house: House, own_database: TestDatabase, when: str, times: int, made: int, outcome: str
+@pytest.mark.parametrize("when", ["at the statement", "at the end"])
+@pytest.mark.parametrize("code", ["deadlock_detected", "serialization_failure"])
+@pytest.mark.parametrize(("times", "tries", "outcome"), [(1, 2, "DONE"), (2, 3, "DONE"), (3, 3, "OVERLOADED")])
+async def test_a_transaction_that_was_given_up_before_its_commit_is_made_again_three_times_at_most(
+    house: House, own_database: TestDatabase, when: str, code: str, times: int, tries: int, outcome: str
 ) -> None:
     location = await house.a_location(S.IN_PROGRESS)
     before = await house.standing(location.id)
-    async with given_up(own_database, location.device, times=times, when=when) as owner:
+    row = ("device", f"OLD.id = '{location.device}'")
+    async with refusing(own_database, *row, when=when, how=f"ERRCODE = '{code}'", times=times) as made:
         sent: Sent = await house.send(
             house.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="At last"
         )
-        assert (sent.outcome, await attempts(owner, location)) == (outcome, made)
+        assert (sent.outcome, await made()) == (outcome, tries)
     after = await house.standing(location.id)
     if outcome == "DONE":
         assert (after.revision, after.entries) == (before.revision + 1, before.entries + 1)
     else:
-        assert after == before
+        assert (after, sent.error["extensions"]["outcome"]) == (before, "NONE")
+
+
+@pytest.mark.parametrize("name", sorted(NAMED))
+async def test_what_a_deferred_constraint_refuses_is_told_by_its_name_and_written_nowhere(
+    house: House, own_database: TestDatabase, name: str
+) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    before = await house.standing(location.id)
+    how = f"ERRCODE = 'unique_violation', CONSTRAINT = '{name}'"
+    async with refusing(own_database, "device", f"OLD.id = '{location.device}'", when="at the end", how=how) as made:
+        sent = await house.send(house.customer, "editDevice", **EDITS["editDevice"](location))
+        assert (sent.outcome, await made()) == (NAMED[name], 1)
+    assert await house.standing(location.id) == before
+
+
+@pytest.mark.parametrize(
+    "how", ["ERRCODE = 'check_violation', CONSTRAINT = 'ck_nobody_named'", "ERRCODE = 'AU001'", "ERRCODE = 'AU002'"]
+)
+async def test_what_only_a_bug_of_ours_can_violate_is_internal_and_leaves_nothing(
+    house: House, own_database: TestDatabase, how: str
+) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    before = await house.standing(location.id)
+    async with refusing(own_database, "device", f"OLD.id = '{location.device}'", when="at the end", how=how) as made:
+        sent = await house.send(house.customer, "editDevice", **EDITS["editDevice"](location))
+        assert (sent.outcome, sent.error["extensions"]["outcome"], await made()) == ("INTERNAL", "NONE", 1)
+    assert await house.standing(location.id) == before
+
+
+def test_every_constraint_that_a_writer_beside_the_frame_could_break_is_named() -> None:
+    unique = {
+        str(each.name)
+        for table in (*SECTION_OF_TABLE, approval, onboarding_session, override, provisioning_payload, receipt)
+        for each in (*table.constraints, *table.indexes)
+        if (isinstance(each, UniqueConstraint) or (isinstance(each, Index) and each.unique))
+        and "id" not in each.columns
+    }
+    held_by_extensions = {str(each.name) for each in extension.foreign_key_constraints if each.deferrable}
+    assert set(NAMED) == unique | held_by_extensions
+
+
+@pytest.mark.parametrize(
+    ("how", "outcome"),
+    [
+        ("ERRCODE = 'deadlock_detected'", "OVERLOADED"),
+        ("ERRCODE = 'serialization_failure'", "OVERLOADED"),
+        ("ERRCODE = 'query_canceled'", "TIMEOUT"),
+        ("ERRCODE = 'AU002'", "INTERNAL"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["edit", "bulk", "administration"])
+async def test_what_postgresql_refuses_at_the_commit_is_told_as_undone_and_not_repeated(
+    house: House, own_database: TestDatabase, kind: str, how: str, outcome: str
+) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    name = f"Elm {secrets.token_hex(4)}"
+    mutation, given, table, condition, event = {
+        "edit": ("editDevice", EDITS["editDevice"](location), "device", f"OLD.id = '{location.device}'", "UPDATE"),
+        "bulk": (
+            "bulkUpdateStatus",
+            {"status": "BLOCKED", "reason": "A flood", "locationIds": [location.id], "idempotencyKey": a_key()},
+            "location",
+            f"OLD.id = '{location.id}'",
+            "UPDATE",
+        ),
+        "administration": ("createAccount", {"name": name}, "account", f"NEW.name = '{name}'", "INSERT"),
+    }[kind]
+    before = await house.standing(location.id)
+    async with refusing(own_database, table, condition, event=event, when="at the commit", how=how) as made:
+        sent = await house.send(house.lead, mutation, **given)
+        assert (sent.outcome, sent.error["extensions"]["outcome"], await made()) == (outcome, "NONE", 1)
+    accounts = await house.connection.fetchval("SELECT count(*) FROM turnup.account WHERE name = $1", name)
+    assert (await house.standing(location.id), accounts) == (before, 0)
+    assert (await house.send(house.lead, mutation, **given)).outcome == "DONE"

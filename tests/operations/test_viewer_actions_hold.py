@@ -122,5 +122,36 @@ async def test_readiness_own_work_and_payloads_count_for_what_is_told_and_done_a
     await must_hold(house, role, status, **turn)
 
 
+async def test_who_edited_since_the_submission_is_told_so_and_nobody_else(house: House) -> None:
+    location = await house.a_location(S.PENDING_APPROVAL)
+    assert (await house.send(house.lead, "editDevice", **EDITS["editDevice"](location))).outcome == "DONE"
+    given = {"locationId": location.id, "expectedDigest": (await house.standing(location.id)).digest}
+    for who, outcome in ((house.lead, "SELF_APPROVAL"), (house.lead_2, "DONE")):
+        assert (await said(house, who, location))["APPROVE"] == outcome
+        assert (await house.send(who, "approve", **given)).outcome == outcome
+
+
 async def test_what_is_told_under_lenient_self_approval_is_what_is_done(lenient_house: House) -> None:
     await must_hold(lenient_house, "lead", S.PENDING_APPROVAL, own=True)
+
+
+def situations() -> list[Any]:
+    """Every role, status, override, readiness, submitter and approved content together; one in eleven in every run."""
+    every = [
+        (role, status, override, bare, own, moved)
+        for role, status in product(["customer", "lead"], S)
+        for override in (OVERRIDES if status in LOCKED else ["none"])
+        for bare, own, moved in product([False, True], repeat=3)
+        if not (role == "customer" and override in {"own", "expired"}) and not (moved and status not in LOCKED)
+    ]
+    return [
+        each if place % 11 == 0 else pytest.param(*each, marks=pytest.mark.slow) for place, each in enumerate(every)
+    ]
+
+
+@pytest.mark.parametrize(("role", "status", "override", "bare", "own", "moved"), situations())
+async def test_all_of_it_together_is_told_as_it_is_done(
+    house: House, role: str, status: LocationStatus, override: str, bare: bool, own: bool, moved: bool
+) -> None:
+    turn = {name: True for name, so in {"bare": bare, "own": own, "moved": moved}.items() if so}
+    await must_hold(house, role, status, override, **turn)
