@@ -68,7 +68,7 @@ _NEWEST_FIRST: dict[Table, tuple[Column[Any], ...]] = {
 _IN_USE_ELSEWHERE = exists(
     select(literal_column("1")).select_from(func.turnup.claimed_elsewhere(tables.section.c.location_id))
 )
-_READ_AS: dict[Column[Any], ColumnElement[Any]] = {
+_READ_AS: dict[ColumnElement[Any], ColumnElement[Any]] = {
     tables.section.c.complete: and_(
         tables.section.c.complete,
         or_(tables.section.c.section != literal_column(f"'{Section.DEVICES}'"), not_(_IN_USE_ELSEWHERE)),
