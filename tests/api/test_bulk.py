@@ -194,7 +194,6 @@ def _url(client: Client) -> SecretStr:
     return SecretStr(client.database.app_url)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("rounds", [20, 100])
 async def test_bulk_against_bulk_with_reversed_lists_never_surfaces_a_deadlock(
     settings: Settings, own_client: Client, rounds: int

@@ -298,7 +298,7 @@ async def test_the_app_s_role_cannot_touch_the_trail_but_by_opening_and_sealing(
 async def test_the_app_s_role_may_call_four_functions_of_the_trail(pool: Database) -> None:
     async with pool.connection() as connection:
         found = await connection.fetch(
-            """SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+            """SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                WHERE n.nspname = 'turnup' AND p.proname LIKE 'audit%' AND p.prosecdef
                  AND has_function_privilege('turnup_app', p.oid, 'EXECUTE') ORDER BY 1"""
         )
@@ -317,10 +317,13 @@ async def test_the_app_s_role_may_call_four_functions_of_the_trail(pool: Databas
 
 async def test_every_table_is_tracked_or_says_why_not(as_definer: asyncpg.Connection) -> None:
     watched = await as_definer.fetch(
-        """SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-           WHERE t.tgname = 'audit_capture' AND t.tgenabled = 'O'"""
+        """SELECT event_object_table AS name, event_manipulation AS event FROM information_schema.triggers
+           JOIN pg_trigger ON tgname = trigger_name
+                          AND tgrelid = format('turnup.%I', event_object_table)::regclass AND tgenabled = 'O'
+           WHERE trigger_name LIKE 'audit\\_capture%' AND action_statement LIKE '%audit_capture_rows(%'"""
     )
-    assert {row["relname"] for row in watched} == {table.name for table in TRACKED}
+    events = ("INSERT", "UPDATE", "DELETE")
+    assert sorted(map(tuple, watched)) == sorted((table.name, event) for table in TRACKED for event in events)
     assert set(UNTRACKED) == set(tables.metadata.sorted_tables) - set(TRACKED)
     on_system = await as_definer.fetch(
         r"""SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid

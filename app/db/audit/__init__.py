@@ -28,9 +28,7 @@ _OPEN = Statement(
 )
 _OPEN_MANY = Statement(
     "audit open many",
-    f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)})
-        FROM unnest({", ".join(f"${place}::text[]" for place in range(1, len(_PARTS) + 1))})
-             WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",
+    f"SELECT turnup.audit_open({', '.join(f'${place}::text[]' for place in range(1, len(_PARTS) + 1))})",
     _PARTS,
     _nothing,
 )

@@ -1,0 +1,155 @@
+-- Statements end with a semicolon and an empty line, and have no empty line inside.
+
+-- Write what differs between two forms of rows, pair by pair; NULL on a side where a row is not there. The columns that
+-- say where a row belongs are named as in the trigger's arguments.
+CREATE FUNCTION turnup.audit_write_many(
+    changed_table text, chain_column text, location_column text, key_columns text[], old_rows jsonb[], new_rows jsonb[]
+) RETURNS void
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    account_column text := CASE changed_table WHEN 'account' THEN 'id' ELSE 'account_id' END;
+    open_at jsonb := coalesce(nullif(current_setting('turnup.audit_open', true), ''), '{}')::jsonb -> 'at';
+    erasing boolean := coalesce(current_setting('turnup.erasing', true) = 'on' AND turnup.audit_is_system(), false);
+    entries jsonb;
+BEGIN
+    -- The open entry of each place: its location's, else its chain's; else one that keeps the commit away.
+    SELECT jsonb_object_agg(p.chain || '/' || coalesce(p.location, ''),
+                            coalesce(e.id, turnup.audit_entry_for(p.chain, p.location)))
+    INTO entries
+    FROM (
+        SELECT DISTINCT coalesce(r.any_row ->> chain_column, 'system') AS chain, r.any_row ->> location_column AS location
+        FROM (SELECT coalesce(c.new_row, c.old_row) AS any_row
+              FROM unnest(old_rows, new_rows) AS c (old_row, new_row)) r
+    ) p
+    LEFT JOIN turnup.audit_entry e
+           ON e.id = coalesce(open_at ->> (p.chain || '/' || p.location), open_at ->> p.chain)
+          AND e.number IS NULL AND e.chain = p.chain;
+    -- A column that is null in a row that comes or goes is not written.
+    INSERT INTO turnup.field_change (entry_id, account_id, location_id, table_name, row_id, field,
+                                     before, before_salt, before_hash, after, after_salt, after_hash)
+    SELECT d.entry, d.account, d.location, changed_table, d.row_id, d.field,
+           CASE WHEN NOT d.withheld AND NOT erasing THEN d.before END,
+           CASE WHEN NOT erasing THEN d.before_salt END,
+           turnup.audit_salted(d.before_salt, d.before::text),
+           CASE WHEN NOT d.withheld THEN d.after END,
+           d.after_salt,
+           turnup.audit_salted(d.after_salt, d.after::text)
+    FROM (
+        SELECT r.place, r.entry, r.account, r.location, r.row_id, f.field,
+               r.old_row -> f.field AS before, r.new_row -> f.field AS after,
+               changed_table = 'user' AND f.field = 'subject' AS withheld,
+               CASE WHEN r.old_row IS NOT NULL THEN turnup.audit_salt(r.origin, 'before ' || f.field) END AS before_salt,
+               CASE WHEN r.new_row IS NOT NULL THEN turnup.audit_salt(r.origin, 'after ' || f.field) END AS after_salt
+        FROM (
+            SELECT c.place, c.old_row, c.new_row, a.any_row,
+                   a.any_row ->> account_column AS account, a.any_row ->> location_column AS location,
+                   concat_ws('/', a.any_row ->> key_columns[1], a.any_row ->> key_columns[2]) AS row_id,
+                   entries ->> (coalesce(a.any_row ->> chain_column, 'system') || '/'
+                                || coalesce(a.any_row ->> location_column, '')) AS entry,
+                   -- Each value's salt comes of it; it is kept nowhere. One draw of randomness a row: a draw costs
+                   -- five times a hash.
+                   uuid_send(gen_random_uuid()) AS origin
+            FROM unnest(old_rows, new_rows) WITH ORDINALITY AS c (old_row, new_row, place)
+            CROSS JOIN LATERAL (SELECT coalesce(c.new_row, c.old_row) AS any_row) a
+            OFFSET 0
+        ) r
+        CROSS JOIN LATERAL jsonb_object_keys(r.any_row) AS f (field)
+        WHERE coalesce(r.old_row -> f.field, 'null') <> coalesce(r.new_row -> f.field, 'null')
+        OFFSET 0
+    ) d
+    ORDER BY d.place;
+END
+$$;
+
+-- The trigger of every tracked table, once a statement for all of its rows: what finding entries, looking settings up
+-- and starting a statement cost is paid once, not once a row. Its arguments name columns: the account whose chain a row
+-- belongs to ('' for the chain `system`), the location ('' for none), then the key.
+CREATE FUNCTION turnup.audit_capture_rows() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET timezone = 'UTC'
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+DECLARE
+    old_rows jsonb[];
+    new_rows jsonb[];
+BEGIN
+    CASE TG_OP
+    WHEN 'INSERT' THEN
+        SELECT array_agg(to_jsonb(n)) INTO new_rows FROM came n;
+    WHEN 'DELETE' THEN
+        SELECT array_agg(to_jsonb(o)) INTO old_rows FROM went o;
+    WHEN 'UPDATE' THEN
+        -- A row that moves, or gets another key, leaves one place and then comes to another.
+        SELECT array_agg(o.held ORDER BY n.held IS NOT NULL), array_agg(n.held ORDER BY n.held IS NOT NULL)
+        INTO old_rows, new_rows
+        FROM (SELECT to_jsonb(w) AS held FROM went w) o
+        FULL JOIN (SELECT to_jsonb(c) AS held FROM came c) n
+          ON concat_ws('/', o.held ->> TG_ARGV[2], o.held ->> TG_ARGV[3])
+             = concat_ws('/', n.held ->> TG_ARGV[2], n.held ->> TG_ARGV[3])
+         AND coalesce(o.held ->> TG_ARGV[0], '') = coalesce(n.held ->> TG_ARGV[0], '')
+         AND coalesce(o.held ->> TG_ARGV[1], '') = coalesce(n.held ->> TG_ARGV[1], '')
+        WHERE o.held IS DISTINCT FROM n.held;
+    END CASE;
+    IF TG_TABLE_NAME = 'account' AND EXISTS (
+        SELECT FROM unnest(old_rows, new_rows) AS c (old_row, new_row)
+        WHERE c.new_row ->> 'id' = 'system'
+    ) THEN
+        RAISE EXCEPTION 'no account may be called system: the chain of that name is not an account''s'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_account_is_not_system';
+    END IF;
+    IF coalesce(old_rows, new_rows) IS NOT NULL THEN
+        PERFORM turnup.audit_write_many(
+            TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], ARRAY[TG_ARGV[2], TG_ARGV[3]], old_rows, new_rows);
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- Open many entries in their order, as a bulk operation does for each location that it changes.
+CREATE FUNCTION turnup.audit_open(
+    entry_ids text[], entry_chains text[], entry_actions text[], entry_location_ids text[], entry_request_ids text[],
+    entry_reasons text[], entry_override_ids text[], entry_outcomes text[], entry_codes text[]
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+AS $$
+BEGIN
+    IF coalesce(current_setting('turnup.audit_open', true), '') <> '' THEN
+        -- Something is open already, perhaps with changes that came before their entry: one after the other.
+        PERFORM turnup.audit_open(e.id, e.chain, e.action, e.location, e.request, e.reason, e.override, e.outcome, e.code)
+        FROM unnest(entry_ids, entry_chains, entry_actions, entry_location_ids, entry_request_ids, entry_reasons,
+                    entry_override_ids, entry_outcomes, entry_codes) WITH ORDINALITY
+             AS e (id, chain, action, location, request, reason, override, outcome, code, place)
+        ORDER BY e.place;
+        RETURN;
+    END IF;
+    INSERT INTO turnup.audit_entry (id, chain, account_id, location_id, action, outcome, code, actor_id, actor_role,
+                                    request_id, reason, reason_salt, reason_hash, override_id)
+    SELECT e.id, e.chain, nullif(e.chain, 'system'), e.location, e.action, e.outcome, e.code,
+           nullif(current_setting('turnup.user_id', true), ''), nullif(current_setting('turnup.role', true), ''),
+           e.request, e.reason, e.salt, turnup.audit_salted(e.salt, e.reason), e.override
+    FROM (
+        SELECT *, CASE WHEN reason IS NOT NULL THEN uuid_send(gen_random_uuid()) END AS salt
+        FROM unnest(entry_ids, entry_chains, entry_actions, entry_location_ids, entry_request_ids, entry_reasons,
+                    entry_override_ids, entry_outcomes, entry_codes) WITH ORDINALITY
+             AS u (id, chain, action, location, request, reason, override, outcome, code, place)
+        OFFSET 0
+    ) e
+    ORDER BY e.place;
+    -- As audit_remember would: of a chain's entries, the last one without a location, else the first one.
+    PERFORM set_config('turnup.audit_open', jsonb_build_object('all', to_jsonb(entry_ids), 'at', coalesce((
+        SELECT jsonb_object_agg(p.place, p.entry ORDER BY p.rank)
+        FROM unnest(entry_ids, entry_chains, entry_location_ids) WITH ORDINALITY AS e (id, chain, location, place)
+        CROSS JOIN LATERAL (VALUES
+            (e.chain || '/' || e.location, e.id, e.place),
+            (e.chain, e.id, CASE WHEN e.location IS NULL THEN e.place ELSE -e.place END)
+        ) AS p (place, entry, rank)
+        WHERE p.place IS NOT NULL
+    ), '{}'))::text, true);
+END
+$$;
