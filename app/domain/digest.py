@@ -16,21 +16,20 @@ def content_digest(content: LocationContent) -> str:
 
 def digest_of(document: Document) -> str:
     """The digest of a content by its document."""
-    return _sha256(_in_nfc(document))
+    written = canonical(document)
+    if not written.isascii():  # ASCII is in NFC
+        written = canonical(_in_nfc(document))
+    return sha256(written).hexdigest()
 
 
 def document_digest(document: Mapping[str, Json]) -> str:
     """The digest by which a partner checks that a payload document arrived unaltered."""
-    return _sha256(document)
-
-
-def _sha256(value: Json) -> str:
-    return sha256(canonical(value)).hexdigest()
+    return sha256(canonical(document)).hexdigest()
 
 
 def _in_nfc(value: Json) -> Json:
     if isinstance(value, str):
-        return value if value.isascii() else unicodedata.normalize("NFC", value)
+        return unicodedata.normalize("NFC", value)
     if isinstance(value, dict):
         return {name: _in_nfc(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):

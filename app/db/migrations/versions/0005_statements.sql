@@ -25,7 +25,8 @@ BEGIN
     LEFT JOIN turnup.audit_entry e
            ON e.id = coalesce(open_at ->> (p.chain || '/' || p.location), open_at ->> p.chain)
           AND e.number IS NULL AND e.chain = p.chain;
-    -- A column that is null in a row that comes or goes is not written.
+    -- A column that is null in a row that comes or goes is not written. OFFSET 0 keeps what is asked for more than once
+    -- from being computed as often.
     INSERT INTO turnup.field_change (entry_id, account_id, location_id, table_name, row_id, field,
                                      before, before_salt, before_hash, after, after_salt, after_hash)
     SELECT d.entry, d.account, d.location, changed_table, d.row_id, d.field,
@@ -82,11 +83,11 @@ BEGIN
     WHEN 'DELETE' THEN
         SELECT array_agg(to_jsonb(o)) INTO old_rows FROM went o;
     WHEN 'UPDATE' THEN
-        -- A row that moves, or gets another key, leaves one place and then comes to another.
+        -- A row that moves, or gets another key, leaves one place and then comes to another. (OFFSET 0 as above.)
         SELECT array_agg(o.held ORDER BY n.held IS NOT NULL), array_agg(n.held ORDER BY n.held IS NOT NULL)
         INTO old_rows, new_rows
-        FROM (SELECT to_jsonb(w) AS held FROM went w) o
-        FULL JOIN (SELECT to_jsonb(c) AS held FROM came c) n
+        FROM (SELECT to_jsonb(w) AS held FROM went w OFFSET 0) o
+        FULL JOIN (SELECT to_jsonb(c) AS held FROM came c OFFSET 0) n
           ON concat_ws('/', o.held ->> TG_ARGV[2], o.held ->> TG_ARGV[3])
              = concat_ws('/', n.held ->> TG_ARGV[2], n.held ->> TG_ARGV[3])
          AND coalesce(o.held ->> TG_ARGV[0], '') = coalesce(n.held ->> TG_ARGV[0], '')
