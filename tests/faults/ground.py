@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 from operations.house import House, Rollout, Sent
 
 from app.db import tables
 from app.domain.vocabulary import LocationStatus
 
-from .cases import Sending
+from .cases import NOWHERE, Sending
 
 IMAGE = " UNION ALL ".join(
     f"SELECT '{table.name}', count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text)))"
@@ -19,6 +20,10 @@ IMAGE = " UNION ALL ".join(
 ENTRIES = """
 SELECT location_id, count(*) FROM turnup.audit_entry
 WHERE location_id = ANY ($1) AND action = $2 AND outcome = 'APPLIED' AND number IS NOT NULL GROUP BY 1
+"""
+ENTRIES_SINCE = """
+SELECT count(*) FROM turnup.audit_entry
+WHERE ordinal > $1 AND action = $2 AND outcome = 'APPLIED' AND number IS NOT NULL
 """
 # Whoever sends a call again and again until it is done here is not to be told to wait.
 BUDGETS = dict.fromkeys(
@@ -40,18 +45,19 @@ class Ground(House):
     """A house whose locations are entered in the audit trail when they are set up, so that a replay knows them."""
 
     async def open(self) -> None:
-        async with self._entered():
+        async with self.entered():
             await super().open()
 
     async def a_location(self, status: LocationStatus, **more: Any) -> Rollout:
-        async with self._entered():
+        async with self.entered():
             return await super().a_location(status, **more)
 
     @asynccontextmanager
-    async def _entered(self) -> AsyncIterator[None]:
+    async def entered(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """What is set up in the block stands in the audit trail."""
         async with self.connection.transaction():
             await self.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
-            yield
+            yield self.connection
             await self.connection.execute("SELECT turnup.audit_seal()")
 
     async def image(self) -> Image:
@@ -65,7 +71,14 @@ class Ground(House):
 
     async def entries_made(self, sending: Sending) -> dict[str, int]:
         """The number of sealed entries that say the mutation was applied, by location."""
-        return dict(await self.connection.fetch(ENTRIES, list(sending.touched), sending.mutation))
+        if sending.touched:
+            return dict(await self.connection.fetch(ENTRIES, list(sending.touched), sending.mutation))
+        made = await self.connection.fetchval(ENTRIES_SINCE, sending.since, sending.mutation)
+        return {NOWHERE: made} if made else {}
+
+    async def last_entry(self) -> int:
+        """Where the audit trail ends; what is entered later has a higher number."""
+        return int(await self.connection.fetchval("SELECT max(ordinal) FROM turnup.audit_entry"))
 
     async def left(self, sending: Sending) -> list[dict[str, Any]]:
         """What the database holds of every location concerned, without the ids that differ from one run to another."""
