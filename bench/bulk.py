@@ -53,10 +53,8 @@ DOCUMENTS = {
     "bulkApprove": f"mutation($input: BulkApproveInput!) {{ bulkApprove(input: $input) {{ {ITEMS} }} }}",
 }
 OPEN = """
-SELECT turnup.audit_open(array_agg(e), array_agg($2::text), array_agg($3::text), array_agg(l), array_agg($4::text),
-                         array_agg(NULL::text), array_agg(NULL::text), array_agg('APPLIED'::text),
-                         array_agg(NULL::text))
-FROM unnest($1::text[], $5::text[]) AS o (e, l)
+SELECT turnup.audit_open(e, $2, $3, l, $4, NULL, NULL, 'APPLIED', NULL)
+FROM unnest($1::text[], $5::text[]) WITH ORDINALITY AS o (e, l, place) ORDER BY place
 """
 LOCK = "SELECT id FROM turnup.location WHERE id = ANY ($1) ORDER BY id FOR UPDATE"
 CLAIM = """

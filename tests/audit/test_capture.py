@@ -298,7 +298,7 @@ async def test_the_app_s_role_cannot_touch_the_trail_but_by_opening_and_sealing(
 async def test_the_app_s_role_may_call_four_functions_of_the_trail(pool: Database) -> None:
     async with pool.connection() as connection:
         found = await connection.fetch(
-            """SELECT DISTINCT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+            """SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                WHERE n.nspname = 'turnup' AND p.proname LIKE 'audit%' AND p.prosecdef
                  AND has_function_privilege('turnup_app', p.oid, 'EXECUTE') ORDER BY 1"""
         )

@@ -55,13 +55,13 @@ def _administration(mutation: str, fresh: Fresh) -> Arrange:
 
 
 async def _an_account(ground: Ground) -> dict[str, Any]:
-    async with ground.entered() as connection:
-        return {"accountId": await an_account(connection), "expectedRevision": 1, "name": "Fern Bakery"}
+    async with ground.arranging():
+        return {"accountId": await an_account(ground.connection), "expectedRevision": 1, "name": "Fern Bakery"}
 
 
 async def _a_partner(ground: Ground, status: UserStatus = UserStatus.ACTIVE) -> str:
-    async with ground.entered() as connection:
-        return await a_user(connection, Role.PARTNER, status=status)
+    async with ground.arranging():
+        return await a_user(ground.connection, Role.PARTNER, status=status)
 
 
 async def _new_account(_ground: Ground) -> dict[str, Any]:

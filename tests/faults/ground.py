@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import asyncpg
 from operations.house import House, Rollout, Sent
 
 from app.db import tables
@@ -45,19 +44,19 @@ class Ground(House):
     """A house whose locations are entered in the audit trail when they are set up, so that a replay knows them."""
 
     async def open(self) -> None:
-        async with self.entered():
+        async with self.arranging():
             await super().open()
 
     async def a_location(self, status: LocationStatus, **more: Any) -> Rollout:
-        async with self.entered():
+        async with self.arranging():
             return await super().a_location(status, **more)
 
     @asynccontextmanager
-    async def entered(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-        """What is set up in the block stands in the audit trail."""
+    async def arranging(self) -> AsyncIterator[None]:
+        """What is written while the block runs is entered in the audit trail, so that a replay knows it."""
         async with self.connection.transaction():
             await self.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
-            yield self.connection
+            yield
             await self.connection.execute("SELECT turnup.audit_seal()")
 
     async def image(self) -> Image:

@@ -28,7 +28,9 @@ _OPEN = Statement(
 )
 _OPEN_MANY = Statement(
     "audit open many",
-    f"SELECT turnup.audit_open({', '.join(f'${place}::text[]' for place in range(1, len(_PARTS) + 1))})",
+    f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)})
+        FROM unnest({", ".join(f"${place}::text[]" for place in range(1, len(_PARTS) + 1))})
+             WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",
     _PARTS,
     _nothing,
 )

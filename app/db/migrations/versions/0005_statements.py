@@ -1,4 +1,4 @@
-"""The audit trail captures a statement's rows at once: one trigger call a statement, and many entries opened in one.
+"""The audit trail captures a statement's rows at once: one call of a trigger a statement, not one a row.
 
 What is captured, and what is refused, stays as it was. The functions stand in 0005_statements.sql.
 """
@@ -18,12 +18,7 @@ SEEN = {
     "UPDATE": "OLD TABLE AS went NEW TABLE AS came",
     "DELETE": "OLD TABLE AS went",
 }
-# Whether the app's role may call each of the new functions.
-FUNCTIONS = {
-    "audit_write_many(text, text, text, text[], jsonb[], jsonb[])": False,
-    "audit_capture_rows()": False,
-    "audit_open(text[], text[], text[], text[], text[], text[], text[], text[], text[])": True,
-}
+FUNCTIONS = ("audit_write_many(text, text, text, text[], jsonb[], jsonb[])", "audit_capture_rows()")
 WATCHED = "coalesce(current_setting('turnup.unaudited', true), '') <> 'on' OR NOT turnup.audit_is_system()"
 # A tracked table, and the arguments that its trigger has had.
 TRACKED = """
@@ -51,12 +46,10 @@ def upgrade() -> None:
     for function in FUNCTIONS:
         op.execute(f"ALTER FUNCTION turnup.{function} OWNER TO turnup_definer")
     op.execute("REVOKE CREATE ON SCHEMA turnup FROM turnup_definer")
-    # The owner gave the functions away; only their new owner may say who calls them.
+    # The owner gave the functions away; only their new owner may say who calls them: nobody but triggers.
     op.execute("SET LOCAL ROLE turnup_definer")
-    for function, callable_by_app in FUNCTIONS.items():
+    for function in FUNCTIONS:
         op.execute(f"REVOKE ALL ON FUNCTION turnup.{function} FROM PUBLIC")
-        if callable_by_app:
-            op.execute(f"GRANT EXECUTE ON FUNCTION turnup.{function} TO turnup_app")
     op.execute("RESET ROLE")
 
 

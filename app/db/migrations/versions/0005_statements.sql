@@ -13,7 +13,7 @@ DECLARE
     erasing boolean := coalesce(current_setting('turnup.erasing', true) = 'on' AND turnup.audit_is_system(), false);
     entries jsonb;
 BEGIN
-    -- The open entry of each place: its location's, else its chain's; else one that keeps the commit away.
+    -- The open entry of each place: its location's, else its chain's; else what audit_entry_for decides.
     SELECT jsonb_object_agg(p.chain || '/' || coalesce(p.location, ''),
                             coalesce(e.id, turnup.audit_entry_for(p.chain, p.location)))
     INTO entries
@@ -24,7 +24,7 @@ BEGIN
     ) p
     LEFT JOIN turnup.audit_entry e
            ON e.id = coalesce(open_at ->> (p.chain || '/' || p.location), open_at ->> p.chain)
-          AND e.number IS NULL AND e.chain = p.chain;
+          AND e.number IS NULL AND e.chain = p.chain AND coalesce(e.location_id = p.location, true);
     -- A column that is null in a row that comes or goes is not written. OFFSET 0 keeps what is asked for more than once
     -- from being computed as often.
     INSERT INTO turnup.field_change (entry_id, account_id, location_id, table_name, row_id, field,
@@ -106,51 +106,5 @@ BEGIN
             TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], ARRAY[TG_ARGV[2], TG_ARGV[3]], old_rows, new_rows);
     END IF;
     RETURN NULL;
-END
-$$;
-
--- Open many entries in their order, as a bulk operation does for each location that it changes.
-CREATE FUNCTION turnup.audit_open(
-    entry_ids text[], entry_chains text[], entry_actions text[], entry_location_ids text[], entry_request_ids text[],
-    entry_reasons text[], entry_override_ids text[], entry_outcomes text[], entry_codes text[]
-) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET plan_cache_mode = force_generic_plan
-SET enable_seqscan = off
-AS $$
-BEGIN
-    IF coalesce(current_setting('turnup.audit_open', true), '') <> '' THEN
-        -- Something is open already, perhaps with changes that came before their entry: one after the other.
-        PERFORM turnup.audit_open(e.id, e.chain, e.action, e.location, e.request, e.reason, e.override, e.outcome, e.code)
-        FROM unnest(entry_ids, entry_chains, entry_actions, entry_location_ids, entry_request_ids, entry_reasons,
-                    entry_override_ids, entry_outcomes, entry_codes) WITH ORDINALITY
-             AS e (id, chain, action, location, request, reason, override, outcome, code, place)
-        ORDER BY e.place;
-        RETURN;
-    END IF;
-    INSERT INTO turnup.audit_entry (id, chain, account_id, location_id, action, outcome, code, actor_id, actor_role,
-                                    request_id, reason, reason_salt, reason_hash, override_id)
-    SELECT e.id, e.chain, nullif(e.chain, 'system'), e.location, e.action, e.outcome, e.code,
-           nullif(current_setting('turnup.user_id', true), ''), nullif(current_setting('turnup.role', true), ''),
-           e.request, e.reason, e.salt, turnup.audit_salted(e.salt, e.reason), e.override
-    FROM (
-        SELECT *, CASE WHEN reason IS NOT NULL THEN uuid_send(gen_random_uuid()) END AS salt
-        FROM unnest(entry_ids, entry_chains, entry_actions, entry_location_ids, entry_request_ids, entry_reasons,
-                    entry_override_ids, entry_outcomes, entry_codes) WITH ORDINALITY
-             AS u (id, chain, action, location, request, reason, override, outcome, code, place)
-        OFFSET 0
-    ) e
-    ORDER BY e.place;
-    -- As audit_remember would: of a chain's entries, the last one without a location, else the first one.
-    PERFORM set_config('turnup.audit_open', jsonb_build_object('all', to_jsonb(entry_ids), 'at', coalesce((
-        SELECT jsonb_object_agg(p.place, p.entry ORDER BY p.rank)
-        FROM unnest(entry_ids, entry_chains, entry_location_ids) WITH ORDINALITY AS e (id, chain, location, place)
-        CROSS JOIN LATERAL (VALUES
-            (e.chain || '/' || e.location, e.id, e.place),
-            (e.chain, e.id, CASE WHEN e.location IS NULL THEN e.place ELSE -e.place END)
-        ) AS p (place, entry, rank)
-        WHERE p.place IS NOT NULL
-    ), '{}'))::text, true);
 END
 $$;
