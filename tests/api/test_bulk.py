@@ -204,6 +204,24 @@ async def ready_locations(owner_url: str, count: int) -> list[str]:
     return [row["id"] for row in rows]
 
 
+async def test_what_an_item_claims_and_changes_stands_in_that_locations_own_entry(own_client: Client) -> None:
+    ids = await ready_locations(own_client.database.owner_url, 3)
+    answer = await own_client.ask(UPDATE, LEAD, ids=ids, status="PENDING_APPROVAL", key="own-entries")
+    assert answer.data["bulkUpdateStatus"]["summary"]["applied"] == 3
+    connection = await asyncpg.connect(own_client.database.owner_url)
+    try:
+        await connection.execute("SET ROLE turnup_definer")
+        rows = await connection.fetch(
+            """SELECT e.location_id AS entry, c.location_id AS change, c.table_name, count(DISTINCT c.row_id)
+               FROM turnup.audit_entry e JOIN turnup.field_change c ON c.entry_id = e.id
+               WHERE e.action = 'bulkUpdateStatus' GROUP BY 1, 2, 3"""
+        )
+    finally:
+        await connection.close()
+    changed = {"location": 1, "approval": 1, "mac_claim": 6}
+    assert {tuple(row) for row in rows} == {(each, each, table, n) for each in ids for table, n in changed.items()}
+
+
 async def requested_digests(owner_url: str) -> dict[str, str]:
     """The digest that is to be approved, by location."""
     connection = await asyncpg.connect(owner_url)
