@@ -117,10 +117,12 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
         raise InvalidInput(field="items", rule="one of them is not an id", path=("items",))
     if case is BULK_UPDATE_STATUS:
         verb_towards(call.input["status"], LocationStatus.NOT_STARTED)
-    result = await frame.retried(lambda: _once(desk, case, call, items))
-    if not call.input["dry_run"]:
-        for item in result.items:
-            desk.performed(case.mutation, item.refusal.code if item.refusal else item.outcome)
+    if call.input["dry_run"]:
+        return await frame.retried(lambda: _once(desk, case, call, items))
+    with keys.alone(desk, call):
+        result = await frame.retried(lambda: _once(desk, case, call, items))
+    for item in result.items:
+        desk.performed(case.mutation, item.refusal.code if item.refusal else item.outcome)
     return result
 
 

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 from harness import LEAD
 from harness import TestDatabase as Databases
+from oracle import the_trail_tells_all
 
 from app.db import demo
 from app.operations import demo as loading
@@ -61,6 +62,7 @@ async def test_a_load_that_was_cut_off_goes_on_where_it_was(
     assert await load_demo(empty_database.owner_url, empty_database.app_url)
     assert await statuses(empty_database) == MADE
     assert not await load_demo(empty_database.owner_url, empty_database.app_url)
+    await the_trail_tells_all(empty_database)
 
 
 async def test_two_who_start_at_once_load_it_once(empty_database: Databases) -> None:
