@@ -64,8 +64,9 @@ END
 $$;
 
 -- The trigger of every tracked table, once a statement for all of its rows: what finding entries, looking settings up
--- and starting a statement cost is paid once, not once a row. Its arguments name columns: the account whose chain a row
--- belongs to ('' for the chain `system`), the location ('' for none), then the key.
+-- and starting a statement cost is paid once, not once a row; a single row is written as ever, which is cheaper. The
+-- arguments name columns: the account whose chain a row belongs to ('' for the chain `system`), the location ('' for
+-- none), then the key.
 CREATE FUNCTION turnup.audit_capture_rows() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -76,32 +77,50 @@ AS $$
 DECLARE
     old_rows jsonb[];
     new_rows jsonb[];
+    any_row jsonb;
+    is_one_row boolean;
 BEGIN
-    CASE TG_OP
-    WHEN 'INSERT' THEN
-        SELECT array_agg(to_jsonb(n)) INTO new_rows FROM came n;
-    WHEN 'DELETE' THEN
-        SELECT array_agg(to_jsonb(o)) INTO old_rows FROM went o;
-    WHEN 'UPDATE' THEN
-        -- A row that moves, or gets another key, leaves one place and then comes to another. (OFFSET 0 as above.)
+    IF TG_OP <> 'INSERT' THEN
+        SELECT array_agg(to_jsonb(w)) INTO old_rows FROM went w;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        SELECT array_agg(to_jsonb(c)) INTO new_rows FROM came c;
+    END IF;
+    any_row := coalesce(new_rows[1], old_rows[1]);
+    is_one_row := coalesce(cardinality(old_rows), 1) = 1 AND coalesce(cardinality(new_rows), 1) = 1;
+    IF TG_OP = 'UPDATE' AND NOT (is_one_row AND (
+        (old_rows[1] -> TG_ARGV[0], old_rows[1] -> TG_ARGV[1], old_rows[1] -> TG_ARGV[2], old_rows[1] -> TG_ARGV[3])
+        IS NOT DISTINCT FROM
+        (new_rows[1] -> TG_ARGV[0], new_rows[1] -> TG_ARGV[1], new_rows[1] -> TG_ARGV[2], new_rows[1] -> TG_ARGV[3])
+    )) THEN
+        -- A row that moves, or gets another key, leaves one place and then comes to another.
+        is_one_row := false;
         SELECT array_agg(o.held ORDER BY n.held IS NOT NULL), array_agg(n.held ORDER BY n.held IS NOT NULL)
         INTO old_rows, new_rows
-        FROM (SELECT to_jsonb(w) AS held FROM went w OFFSET 0) o
-        FULL JOIN (SELECT to_jsonb(c) AS held FROM came c OFFSET 0) n
+        FROM unnest(old_rows) AS o (held)
+        FULL JOIN unnest(new_rows) AS n (held)
           ON concat_ws('/', o.held ->> TG_ARGV[2], o.held ->> TG_ARGV[3])
              = concat_ws('/', n.held ->> TG_ARGV[2], n.held ->> TG_ARGV[3])
          AND coalesce(o.held ->> TG_ARGV[0], '') = coalesce(n.held ->> TG_ARGV[0], '')
          AND coalesce(o.held ->> TG_ARGV[1], '') = coalesce(n.held ->> TG_ARGV[1], '')
         WHERE o.held IS DISTINCT FROM n.held;
-    END CASE;
+    END IF;
     IF TG_TABLE_NAME = 'account' AND EXISTS (
-        SELECT FROM unnest(old_rows, new_rows) AS c (old_row, new_row)
-        WHERE c.new_row ->> 'id' = 'system'
+        SELECT FROM unnest(new_rows) AS n (held) WHERE n.held ->> 'id' = 'system'
     ) THEN
         RAISE EXCEPTION 'no account may be called system: the chain of that name is not an account''s'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'audit_account_is_not_system';
     END IF;
-    IF coalesce(old_rows, new_rows) IS NOT NULL THEN
+    IF any_row IS NULL OR coalesce(old_rows, new_rows) IS NULL OR old_rows = new_rows THEN
+        RETURN NULL;
+    END IF;
+    IF is_one_row THEN
+        PERFORM turnup.audit_write(
+            TG_TABLE_NAME, concat_ws('/', any_row ->> TG_ARGV[2], any_row ->> TG_ARGV[3]),
+            coalesce(any_row ->> TG_ARGV[0], 'system'),
+            any_row ->> CASE TG_TABLE_NAME WHEN 'account' THEN 'id' ELSE 'account_id' END,
+            any_row ->> TG_ARGV[1], old_rows[1], new_rows[1]);
+    ELSE
         PERFORM turnup.audit_write_many(
             TG_TABLE_NAME, TG_ARGV[0], TG_ARGV[1], ARRAY[TG_ARGV[2], TG_ARGV[3]], old_rows, new_rows);
     END IF;
