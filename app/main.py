@@ -109,9 +109,7 @@ def from_environment() -> Starlette:
     """The app for the environment's settings, as uvicorn's worker processes make it."""
     settings = Settings()
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-    app = create_app(
-        settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn)
-    )
+    app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
     _spare_the_collector()
     return app
 

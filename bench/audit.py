@@ -82,9 +82,9 @@ async def without_trail(owner_url: str) -> None:
     """Take the triggers away."""
     connection = await asyncpg.connect(owner_url)
     for row in await connection.fetch(
-        "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'audit_capture'"
+        "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE 'audit\\_capture%'"
     ):
-        await connection.execute(f"DROP TRIGGER audit_capture ON {row['tgrelid']}")
+        await connection.execute(f"DROP TRIGGER {row['tgname']} ON {row['tgrelid']}")
     await connection.close()
 
 

@@ -74,11 +74,10 @@ WHERE location_id = ANY ($1) AND closed_at IS NULL
 """
 DECIDE = """
 UPDATE turnup.approval a
-SET status = 'APPROVED', decided_by = $4, decided_at = now(), digest = r.digest, content = r.content::jsonb,
-    location_revision = l.revision + 1, self_approved = false
-FROM unnest($1::text[], $2::text[], $3::text[]) AS r (location_id, digest, content)
+SET status = 'APPROVED', decided_by = $3, decided_at = now(), location_revision = l.revision + 1
+FROM unnest($1::text[], $2::text[]) AS r (location_id, digest)
 JOIN turnup.location l ON l.id = r.location_id
-WHERE a.location_id = r.location_id AND a.status = 'PENDING'
+WHERE a.location_id = r.location_id AND a.status = 'PENDING' AND a.digest = r.digest
 """
 MOVE = "UPDATE turnup.location SET status = $2, revision = revision + 1, updated_at = now() WHERE id = ANY ($1)"
 KEEP = """
@@ -156,7 +155,7 @@ class Bench:
                 await db.execute(REQUEST, [new_id("Approval") for _ in ids], ids, digests, documents, user)
                 await db.execute(SESSION, ids, user)
             else:
-                await db.execute(DECIDE, ids, digests, documents, user)
+                await db.execute(DECIDE, ids, digests, user)
             await db.execute(MOVE, ids, "PENDING_APPROVAL" if action == "submit" else "APPROVED")
             await db.execute(KEEP, user, secrets.token_hex(12), json.dumps(ids))
             await db.fetch("SELECT turnup.audit_seal()")

@@ -42,12 +42,11 @@ async def review(info: Info, location_id: str) -> Review:
     """The content of a location in reach, to be read before it is approved. Raises NotFound."""
     work = await _work(info, location_id)
     dossier = work.dossier
-    approved = dossier.last_approved.content if dossier.last_approved else None
     return Review(
         location_id=location_id,
         revision=dossier.location.revision,
         digest=work.digest,
-        changes=diff(approved, work.document),
+        changes=diff(work.content_of(dossier.last_approved), work.document),
         request_id=dossier.request.id if dossier.request else None,
     )
 

@@ -12,8 +12,10 @@ from typing import Any, ClassVar
 
 import asyncpg
 import httpx
+import pytest
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
+from app.db.database import Database
 
 LEAD = "lead@turnup.example"
 LEAD_2 = "lead2@turnup.example"
@@ -76,6 +78,11 @@ class Client:
             "/graphql", json={"query": query, "variables": variables}, headers={**sent, **(headers or {})}
         )
         return Answer(response.status_code, response.json(), response.headers, response.content)
+
+
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools that are opened from here on let a crowd wait for a minute: its test is about something else."""
+    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 60.0)  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ A reading is one REPEATABLE READ, READ ONLY transaction: everything a query retu
 Each transaction signs its user in first, so that row-level security knows who asks before anything is read.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import starmap
@@ -23,6 +24,11 @@ _GONE = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
 )
+
+RETRY_SECONDS = 0.02
+"""How long to wait before asking PostgreSQL for one more connection again."""
+IDLE_SECONDS = 60.0
+"""After how long a connection that a crowd needed goes back to PostgreSQL, for others to have."""
 
 # Told before each round trip: what kind ("sql", "batch"), the statement's name, and facts; wraps the work.
 Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
@@ -53,7 +59,7 @@ class CommitUnknown(DatabaseUnavailable):
 
 
 class Overloaded(Exception):  # noqa: N818 - the code's own name
-    """Every connection was in use for longer than a caller may wait, or a write had to give way to others."""
+    """No connection came free for as long as a caller may wait, or a write had to give way to others."""
 
 
 class StatementTimeout(Exception):  # noqa: N818 - reads as what happened
@@ -80,8 +86,6 @@ class _Translated:
             return
         if isinstance(error, asyncpg.QueryCanceledError):
             raise StatementTimeout from error
-        if isinstance(error, asyncpg.TooManyConnectionsError):
-            raise Overloaded from error
         if isinstance(error, asyncpg.exceptions.DataError):
             return  # a value of the wrong type is a bug of ours, though the driver counts it as misuse of a connection
         if isinstance(error, (OSError, asyncpg.InterfaceError, *_GONE)):
@@ -165,6 +169,7 @@ class Database:
             max_size=size,
             statement_cache_size=512,
             max_cached_statement_lifetime=0,
+            max_inactive_connection_lifetime=IDLE_SECONDS,
             init=_prepare,
             # Settings live and end with the transaction, and no session state is made: nothing to reset.
             reset=_nothing_to_reset,
@@ -187,7 +192,8 @@ class Database:
         with translated():
             self._waiting += 1
             try:
-                connection = await self._pool.acquire(timeout=self._wait_seconds)
+                async with asyncio.timeout(self._wait_seconds):
+                    connection = await self._acquired()
             except TimeoutError as error:
                 raise Overloaded from error
             finally:
@@ -196,6 +202,17 @@ class Database:
             yield connection
         finally:
             await self._pool.release(connection)
+
+    async def _acquired(self) -> Any:
+        """A connection of the pool.
+
+        When the pool wants to grow and PostgreSQL, which others use too, has no connection to spare, one of ours that
+        comes free will do: whoever asks waits for it as for any other.
+        """
+        while True:
+            with suppress(asyncpg.TooManyConnectionsError):
+                return await self._pool.acquire()
+            await asyncio.sleep(RETRY_SECONDS)
 
     @asynccontextmanager
     async def snapshot(self, subject: str, *, timeout_ms: int) -> AsyncIterator[Transaction]:

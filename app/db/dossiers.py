@@ -90,12 +90,12 @@ class StoredSession(msgspec.Struct, frozen=True):
 
 
 class StoredApproval(msgspec.Struct, frozen=True):
-    """A request for approval, pending or approved."""
+    """A request for approval, pending or approved; its content is None where that is the location's current one."""
 
     id: str
     digest: str
     decided_at: datetime | None
-    content: dict[str, Any] | None = None
+    content: dict[str, Any] | None
 
 
 class StoredPayload(msgspec.Struct, frozen=True):
@@ -222,26 +222,33 @@ def _target(route: StoredRoute) -> Target:
     )
 
 
+# Built as json, not jsonb: it is sent as text at once, and nobody looks anything up in it on the way.
 def _rows(table: str, order: str) -> str:
-    return (
-        f"(SELECT coalesce(jsonb_agg(to_jsonb(r) ORDER BY {order}), '[]') FROM turnup.{table} r"
-        " WHERE r.location_id = l.id)"
-    )
+    return f"(SELECT coalesce(json_agg(r ORDER BY {order}), '[]') FROM turnup.{table} r WHERE r.location_id = l.id)"
 
 
-def _row(table: str, condition: str = "true", order: str = "r.location_id", more: str = "to_jsonb(r)") -> str:
+def _row(table: str, condition: str = "true", order: str = "r.location_id", more: str = "to_json(r)") -> str:
     return f"(SELECT {more} FROM turnup.{table} r WHERE r.location_id = l.id AND {condition} ORDER BY {order} LIMIT 1)"
 
 
+def _approval(condition: str, order: str = "r.location_id") -> str:
+    return _row("approval", condition, order, _APPROVAL)
+
+
+_APPROVAL = (
+    "json_build_object('id', r.id, 'digest', r.digest, 'decided_at', r.decided_at,"
+    " 'content', CASE WHEN r.digest <> l.content_digest THEN r.content END)"
+)
+_PAYLOAD = ", ".join(f"r.{field}" for field in StoredPayload.__struct_fields__)
 _REVISIONS = " UNION ALL ".join(
     f"SELECT id, revision FROM turnup.{table} WHERE location_id = l.id"
     for table in ("contact", "device", "person", "extension")
 )
 
 SQL = f"""
-SELECT jsonb_build_object(
+SELECT json_build_object(
     'now', clock_timestamp(),
-    'location', to_jsonb(l),
+    'location', to_json(l),
     'account_name', (SELECT name FROM turnup.account WHERE id = l.account_id),
     'contacts', {_rows("contact", "r.position")},
     'phone_system', {_row("phone_system")},
@@ -251,24 +258,24 @@ SELECT jsonb_build_object(
     'working_hours', {_rows("working_hours", "r.weekday, r.opens, r.id")},
     'call_flow', {_row("call_flow")},
     'routes', {_rows("call_flow_option", "r.position")},
-    'sections', (SELECT coalesce(jsonb_object_agg(section, to_jsonb(r)), '{{}}') FROM turnup.section r
+    'sections', (SELECT coalesce(json_object_agg(section, row_to_json(r)), '{{}}') FROM turnup.section r
                  WHERE location_id = l.id),
-    'row_revisions', (SELECT coalesce(jsonb_object_agg(id, revision), '{{}}') FROM ({_REVISIONS}) all_rows),
+    'row_revisions', (SELECT coalesce(json_object_agg(id, revision), '{{}}') FROM ({_REVISIONS}) all_rows),
     'session', {_row("onboarding_session", "r.closed_at IS NULL")},
     'override', {_row("override", "r.ended_at IS NULL")},
-    'request', {_row("approval", "r.status = 'PENDING'")},
-    'approval', {_row("approval", "r.status = 'APPROVED'", "r.decided_at DESC, r.id DESC")},
-    'last_approved', {_row("approval", "r.status IN ('APPROVED', 'VOIDED')", "r.decided_at DESC, r.id DESC")},
-    'approvals_in_force', (SELECT coalesce(jsonb_agg(id ORDER BY id), '[]') FROM turnup.approval
+    'request', {_approval("r.status = 'PENDING'")},
+    'approval', {_approval("r.status = 'APPROVED'", "r.decided_at DESC, r.id DESC")},
+    'last_approved', {_approval("r.status IN ('APPROVED', 'VOIDED')", "r.decided_at DESC, r.id DESC")},
+    'approvals_in_force', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM turnup.approval
                            WHERE location_id = l.id AND status = 'APPROVED'),
-    'payloads', (SELECT coalesce(jsonb_agg(to_jsonb(p) - 'document' ORDER BY p.sequence DESC), '[]')
-                 FROM (SELECT * FROM turnup.provisioning_payload r WHERE r.location_id = l.id
+    'payloads', (SELECT coalesce(json_agg(p ORDER BY p.sequence DESC), '[]')
+                 FROM (SELECT {_PAYLOAD} FROM turnup.provisioning_payload r WHERE r.location_id = l.id
                        ORDER BY r.sequence DESC LIMIT 100) p),
     'rejection', turnup.last_rejection(l.id),
-    'claims', (SELECT coalesce(jsonb_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
-    'claimed_elsewhere', (SELECT coalesce(jsonb_object_agg(c.mac, c.holder), '{{}}')
+    'claims', (SELECT coalesce(json_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
+    'claimed_elsewhere', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}')
                           FROM turnup.claimed_elsewhere(l.id) c),
-    'models', (SELECT coalesce(jsonb_agg(jsonb_build_object('brand', brand, 'model', model)), '[]')
+    'models', (SELECT coalesce(json_agg(json_build_object('brand', brand, 'model', model)), '[]')
                FROM turnup.device_model)
 )::text
 FROM turnup.location l WHERE l.id = ANY ($1::text[]) ORDER BY l.id

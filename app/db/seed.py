@@ -35,11 +35,28 @@ async def seed_demo(owner_url: str, *, reset: bool = False) -> bool:
             await _empty(connection)
         elif await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
             return False
-        await connection.execute("SELECT set_config('turnup.system_action', 'SEED_DEMO', true)")
+        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", _SEED_DEMO)
         for table, row in _demo_rows():
             await _insert(connection, table, row)
         await connection.execute("SELECT turnup.audit_seal()")
     return True
+
+
+@asynccontextmanager
+async def loading_demo(owner_url: str) -> AsyncIterator[None]:
+    """Servers that start at once load the demo data one after the other."""
+    connection = await asyncpg.connect(owner_url)
+    try:
+        await connection.execute("SELECT pg_advisory_lock(hashtextextended('turnup.demo', 0))")
+        yield
+    finally:
+        await connection.close()
+
+
+async def is_only_demo(owner_url: str, request_id: str) -> bool:
+    """Whether the audit trail knows of nothing but the demo data and of writes under this request id."""
+    async with _as_definer(owner_url) as connection:
+        return bool(await connection.fetchval(_ONLY_DEMO, _SEED_DEMO, request_id))
 
 
 async def seed_many(owner_url: str, locations: int) -> None:
@@ -149,6 +166,11 @@ async def _insert(connection: Any, table: Table, row: Mapping[str, Any]) -> None
     await connection.execute(statement, *row.values())
 
 
+_SEED_DEMO = "SEED_DEMO"
+_ONLY_DEMO = """
+SELECT EXISTS (SELECT FROM turnup.audit_entry WHERE action = $1)
+   AND NOT EXISTS (SELECT FROM turnup.audit_entry WHERE action <> $1 AND request_id <> $2)
+"""
 UNAUDITED = "SELECT turnup.audit_open($1, $2, 'LOAD_UNAUDITED', NULL, '', NULL, NULL, 'APPLIED', NULL)"
 
 # One account of plain locations, made by PostgreSQL itself; :mark keeps the ids of each run apart.

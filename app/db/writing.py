@@ -91,9 +91,12 @@ async def dossiers_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str,
 
 
 async def write(tx: Transaction, writes: Iterable[Write]) -> None:
-    """Make the writes. Those of one kind, table and columns travel in one statement, in the order of the first."""
+    """Make the writes: updates of one row at once, those of one kind, table and columns in one statement.
+
+    The order is that of the first.
+    """
     groups: dict[tuple[Any, ...], list[Any]] = {}
-    for each in writes:
+    for each in _merged(writes):
         match each:
             case Insert(table, row):
                 groups.setdefault((_insert, table, tuple(row)), []).append(row)
@@ -135,6 +138,18 @@ async def editors_since(
     for location_id, actor_id in pairs:
         found[location_id].add(actor_id)
     return {location_id: frozenset(actors) for location_id, actors in found.items()}
+
+
+def _merged(writes: Iterable[Write]) -> Iterable[Write]:
+    merged: dict[Any, Write] = {}
+    for each in writes:
+        place: Any = (each.table, *each.key.items()) if isinstance(each, Update) else len(merged)
+        before = merged.get(place)
+        if isinstance(before, Update) and isinstance(each, Update):
+            merged[place] = Update(each.table, each.key, {**before.values, **each.values})
+        else:
+            merged[place] = each
+    return merged.values()
 
 
 def _pair(first: str, second: Any) -> tuple[str, Any]:

@@ -1,14 +1,13 @@
 """The canonical JSON of RFC 8785 (JCS): one value, one sequence of bytes, so that digests can be compared."""
 
-import json
 import math
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from json.encoder import encode_basestring as _escaped
+from typing import Any, TypeAlias
 
 Json: TypeAlias = "str | int | float | bool | list[Json] | tuple[Json, ...] | Mapping[str, Json] | None"
 
 _SAFE_INTEGER = 2**53 - 1
-_ESCAPED = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def canonical(value: Json) -> bytes:
@@ -21,33 +20,28 @@ def canonical(value: Json) -> bytes:
 
 
 def _written(value: Json) -> str:
+    write = _WRITERS.get(type(value)) or _writer_of(value)
+    return write(value)
+
+
+def _object(value: Mapping[str, Json]) -> str:
+    # Members are sorted by the UTF-16 code units of their names (section 3.2.3); of ASCII that is Python's own order.
+    names = sorted(value) if "".join(value).isascii() else sorted(value, key=lambda name: name.encode("utf-16-be"))
+    return "{" + ",".join([f"{_escaped(name)}:{_written(value[name])}" for name in names]) + "}"
+
+
+def _array(value: Sequence[Json]) -> str:
+    return "[" + ",".join(map(_written, value)) + "]"
+
+
+def _writer_of(value: object) -> Callable[[Any], str]:
+    """How a value is written whose very type is none of JSON's, such as an enumeration of texts."""
+    for kind, write in _WRITERS.items():
+        if isinstance(value, kind):
+            return write
     if isinstance(value, Mapping):
-        members = sorted(value.items(), key=_utf16_units)
-        return "{" + ",".join(f"{_ESCAPED(name)}:{_written(member)}" for name, member in members) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(map(_written, value)) + "]"
-    return _scalar(value)
-
-
-def _scalar(value: object) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case str():
-            return _ESCAPED(value)
-        case int():
-            return _integer(value)
-        case float():
-            return _number(value)
-        case _:
-            raise ValueError(f"{type(value).__name__} is not JSON")
-
-
-def _utf16_units(member: tuple[str, Json]) -> bytes:
-    """Members are sorted by the UTF-16 code units of their names (section 3.2.3)."""
-    return member[0].encode("utf-16-be")
+        return _object
+    raise ValueError(f"{type(value).__name__} is not JSON")
 
 
 def _integer(value: int) -> str:
@@ -85,3 +79,15 @@ def _placed(digits: str, point: int) -> str:
         return "0." + "0" * -point + digits
     exponent = f"e{'+' if point > 0 else '-'}{abs(point - 1)}"
     return digits[0] + (f".{digits[1:]}" if len(digits) > 1 else "") + exponent
+
+
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    str: _escaped,
+    dict: _object,
+    type(None): lambda _null: "null",
+    bool: lambda value: "true" if value else "false",
+    int: _integer,
+    list: _array,
+    tuple: _array,
+    float: _number,
+}

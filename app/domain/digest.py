@@ -6,28 +6,32 @@ from hashlib import sha256
 
 from app.domain.canonical import Json, canonical
 from app.domain.content import LocationContent
-from app.domain.content_document import content_document
+from app.domain.content_document import Document, content_document
 
 
 def content_digest(content: LocationContent) -> str:
     """The digest of all that a payload is made from: no account name, timestamp, sequence or actor; strings in NFC."""
-    return _sha256(_in_nfc(content_document(content)))
+    return digest_of(content_document(content))
+
+
+def digest_of(document: Document) -> str:
+    """The digest of a content by its document."""
+    written = canonical(document)
+    if not written.isascii():  # ASCII is in NFC
+        written = canonical(_in_nfc(document))
+    return sha256(written).hexdigest()
 
 
 def document_digest(document: Mapping[str, Json]) -> str:
     """The digest by which a partner checks that a payload document arrived unaltered."""
-    return _sha256(document)
-
-
-def _sha256(value: Json) -> str:
-    return sha256(canonical(value)).hexdigest()
+    return sha256(canonical(document)).hexdigest()
 
 
 def _in_nfc(value: Json) -> Json:
     if isinstance(value, str):
         return unicodedata.normalize("NFC", value)
+    if isinstance(value, dict):
+        return {name: _in_nfc(member) for name, member in value.items()}
     if isinstance(value, (list, tuple)):
         return [_in_nfc(part) for part in value]
-    if isinstance(value, Mapping):
-        return {name: _in_nfc(member) for name, member in value.items()}
     return value

@@ -63,7 +63,8 @@ class AdminCase:
 async def administer(desk: Desk, case: AdminCase, call: Call) -> Outcome:
     """Run one administrative use case in a transaction of its own. Raises what it refuses."""
     try:
-        outcome = await retried(lambda: _once(desk, case, call))
+        with keys.alone(desk, call):
+            outcome = await retried(lambda: _once(desk, case, call))
     except Refusal as refusal:
         desk.performed(case.mutation, refusal.code)
         raise

@@ -23,7 +23,7 @@ def decide(work: Work, given: Input) -> Change:
     self_approved = decide_approval(
         expected_digest=given["expected_digest"],
         current_digest=work.digest,
-        changed_paths=changed_paths(_reviewed(work, given["expected_digest"]), work.document),
+        changed_paths=_changed_since(work, given["expected_digest"]),
         issues=work.issues,
         own_work=is_own_work(
             work.viewer.id,
@@ -33,22 +33,15 @@ def decide(work: Work, given: Input) -> Change:
         self_approval_allowed=work.self_approval_allowed,
     )
     comment = clean("approval.comment", given.get("comment"), path=("comment",))
-    content = {
-        "digest": work.digest,
-        "content": work.document,
-        "location_revision": work.dossier.location.revision + 1,
-        "self_approved": self_approved,
-    }
-    if pending and work.dossier.request is not None:
-        request = work.dossier.request.id
-        return Change(
-            move=approval,
-            updates=((tables.approval, {"id": request}, content),),
-            reason=comment,
-            ids={"approval": request},
-        )
+    approved = {"location_revision": work.dossier.location.revision + 1, "self_approved": self_approved}
+    content = {"digest": work.digest, "content": work.document}
+    request = work.dossier.request
+    if pending and request is not None:
+        values = approved if request.digest == work.digest else approved | content
+        updates = ((tables.approval, {"id": request.id}, values),)
+        return Change(move=approval, updates=updates, reason=comment, ids={"approval": request.id})
     approval_id = work.new_id("Approval")
-    row = {"id": approval_id} | content | _decision(work, comment)
+    row = {"id": approval_id} | content | approved | _decision(work, comment)
     return Change(move=approval, rows=((tables.approval, row),), reason=comment, ids={"approval": approval_id})
 
 
@@ -67,13 +60,13 @@ def _decision(work: Work, comment: str | None) -> dict[str, Any]:
     }
 
 
-def _reviewed(work: Work, digest: str) -> dict[str, Any] | None:
-    """The content that was reviewed, when it is on record; else the last approved one."""
+def _changed_since(work: Work, digest: str) -> tuple[str, ...]:
+    """Where the content differs from the one that was reviewed, when that is on record; else from the last approved."""
+    if digest == work.digest:
+        return ()
     dossier = work.dossier
-    for known in (dossier.request, dossier.approval):
-        if known is not None and known.digest == digest:
-            return known.content
-    return dossier.last_approved.content if dossier.last_approved else None
+    on_record = (each for each in (dossier.request, dossier.approval) if each is not None and each.digest == digest)
+    return changed_paths(work.content_of(next(on_record, dossier.last_approved)), work.document)
 
 
 APPROVE = UseCase(mutation="approve", decide=decide)

@@ -119,12 +119,14 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
         raise InvalidInput(field="items", rule="one of them is not an id", path=("items",))
     if case is BULK_UPDATE_STATUS:
         verb_towards(call.input["status"], LocationStatus.NOT_STARTED)
-    result = await frame.retried(lambda: _once(desk, case, call, items))
-    if not call.input["dry_run"]:
-        for item in result.items:
-            desk.performed(case.mutation, item.refusal.code if item.refusal else item.outcome)
-            if item.is_override:
-                desk.overrode(case.mutation)
+    if call.input["dry_run"]:
+        return await frame.retried(lambda: _once(desk, case, call, items))
+    with keys.alone(desk, call):
+        result = await frame.retried(lambda: _once(desk, case, call, items))
+    for item in result.items:
+        desk.performed(case.mutation, item.refusal.code if item.refusal else item.outcome)
+        if item.is_override:
+            desk.overrode(case.mutation)
     return result
 
 
@@ -152,12 +154,11 @@ async def _carry_out(tx: Transaction, desk: Desk, case: BulkCase, call: Call, it
     while True:
         decided = _all_or_nothing(decided, call)
         doing = _doing(works, wanted, decided)
-        missed = await _missed(tx, doing)
+        missed = await _missed(tx, doing, list(_openings(desk, case, works, wanted, decided)))
         if not missed:
             break
         decided = [missed.get(location, each) for location, each in zip(wanted, decided, strict=True)]
     if not call.input["dry_run"]:
-        await audit.open_entries(tx, list(_openings(desk, case, works, wanted, decided)))
         await writing.write(tx, (write for work, change in doing for write in writes_of(work, change)))
     return BulkResult(tuple(_result(*each) for each in zip(range(len(wanted)), wanted, decided, strict=True)))
 
@@ -200,11 +201,17 @@ class _MissedError(Exception):
     """Some items did not get what they had to claim."""
 
 
-async def _missed(tx: Transaction, doing: Sequence[tuple[Work, Change]]) -> dict[str, MacInUse]:
-    """Claim for all, or for none when some item misses an address; returns the refusals of those, by location."""
+async def _missed(
+    tx: Transaction, doing: Sequence[tuple[Work, Change]], openings: Sequence[audit.Opening]
+) -> dict[str, MacInUse]:
+    """Enter and claim for all, or for none when some item misses an address; returns those's refusals, by location.
+
+    Entries are open before the first change: each change then belongs to its own location's.
+    """
     missed: set[tuple[str, str]] = set()
     with suppress(_MissedError):
         async with tx.savepoint():
+            await audit.open_entries(tx, openings)
             missed = await frame.claim(tx, doing)
             if missed:
                 raise _MissedError

@@ -5,12 +5,12 @@ from typing import Any
 
 from app.db import demo
 from app.db.database import Database
-from app.db.seed import seed_demo
+from app.db.seed import is_only_demo, loading_demo, seed_demo
 from app.domain.vocabulary import LocationStatus as S
 from app.operations import standing
 from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD
 from app.operations.approve import APPROVE
-from app.operations.desk import Call, Desk, UseCase
+from app.operations.desk import Call, Desk, UseCase, Work
 from app.operations.frame import perform
 from app.operations.generate_payload import GENERATE_PAYLOAD
 from app.operations.moves import BLOCK, CANCEL
@@ -19,6 +19,7 @@ from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
 
 LEAD, REVIEWER = "lead@turnup.example", "lead2@turnup.example"
 TIMEOUT_MS = 15_000
+REQUEST_ID = "demo"
 
 # From IN_PROGRESS, or NOT_STARTED, to a status: who does what. A lead's email, else a role of the account.
 CLERK, PARTNER = "clerk", "partner"
@@ -37,39 +38,69 @@ WAY_TO: Mapping[S, tuple[tuple[str, UseCase], ...]] = {
 }
 
 
+# How many steps of its way a location in a status has behind it.
+_BEHIND: Mapping[S, int] = {
+    S.PENDING_APPROVAL: len(_SUBMITTED),
+    S.APPROVED: len(_APPROVED),
+    S.PROVISIONING: len(_RELEASED),
+    S.COMPLETED: len(WAY_TO[S.COMPLETED]),
+    S.BLOCKED: len(WAY_TO[S.BLOCKED]),
+    S.CANCELLED: len(WAY_TO[S.CANCELLED]),
+}
+
+
 async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> bool:
     """Load the demo data into an empty database, or after `reset` in place of whatever is there.
 
+    A load that was cut off goes on where it was, as long as nobody has written anything since.
     Returns whether anything was loaded.
     """
-    if not await seed_demo(owner_url, reset=reset):
-        return False
-    database = await Database.open(app_url, size=1)
-    try:
-        for branch in demo.BRANCHES:
-            for actor, use_case in WAY_TO[branch.status]:
-                await _step(database, branch, _email(actor, branch.account_id), use_case)
-    finally:
-        await database.close()
-    return True
+    async with loading_demo(owner_url):
+        loaded = await seed_demo(owner_url, reset=reset)
+        if not loaded and not await is_only_demo(owner_url, REQUEST_ID):
+            return False
+        database = await Database.open(app_url, size=1)
+        try:
+            for branch in demo.BRANCHES:
+                for actor, use_case in await _ahead(database, branch):
+                    await _step(database, branch, _email(actor, branch.account_id), use_case)
+                    loaded = True
+        finally:
+            await database.close()
+    return loaded
+
+
+async def _ahead(database: Database, branch: demo.Branch) -> tuple[tuple[str, UseCase], ...]:
+    """The steps that a location's way still has ahead."""
+    work = await _standing(database, branch, LEAD)
+    return WAY_TO[branch.status][_BEHIND.get(work.status, 0) :]
+
+
+async def _standing(database: Database, branch: demo.Branch, email: str) -> Work:
+    async with database.snapshot(email, timeout_ms=TIMEOUT_MS) as transaction:
+        (work,) = await standing.standings(transaction, [_id(branch)], self_approval_allowed=False)
+    return work
+
+
+def _id(branch: demo.Branch) -> str:
+    return f"location-{branch.number}"
 
 
 async def _step(database: Database, branch: demo.Branch, email: str, use_case: UseCase) -> None:
     desk = Desk(
         database=database,
         subject=email,
-        request_id="demo",
+        request_id=REQUEST_ID,
         timeout_ms=TIMEOUT_MS,
         self_approval_allowed=False,
         performed=lambda _mutation, _outcome: None,
         overrode=lambda _mutation: None,
     )
     given: dict[str, Any] = {
-        "location_id": f"location-{branch.number}",
+        "location_id": _id(branch),
         "reason": "Waiting for the cabling contractor.",
     }
-    async with database.snapshot(email, timeout_ms=TIMEOUT_MS) as transaction:
-        (work,) = await standing.standings(transaction, [given["location_id"]], self_approval_allowed=False)
+    work = await _standing(database, branch, email)
     if use_case is APPROVE:
         given["expected_digest"] = work.digest
     if use_case is ACKNOWLEDGE_PAYLOAD:

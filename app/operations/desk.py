@@ -10,10 +10,10 @@ from sqlalchemy import Table
 
 from app.db import tables
 from app.db.database import Database
-from app.db.dossiers import Dossier
+from app.db.dossiers import Dossier, StoredApproval
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
-from app.domain.digest import content_digest
+from app.domain.digest import digest_of
 from app.domain.issue import Issue
 from app.domain.readiness import Outside, readiness
 from app.domain.refusals import Conflict, NotFound
@@ -124,12 +124,18 @@ class Work:
     @cached_property
     def digest(self) -> str:
         """The current content's digest."""
-        return content_digest(self.content)
+        return digest_of(self.document)
 
     @cached_property
     def document(self) -> dict[str, Any]:
         """The current content as one document."""
         return content_document(self.content)
+
+    def content_of(self, approval: StoredApproval | None) -> dict[str, Any] | None:
+        """The content that an approval is about, None where there is no approval."""
+        if approval is None:
+            return None
+        return self.document if approval.content is None else approval.content
 
     @cached_property
     def issues(self) -> tuple[Issue, ...]:

@@ -47,7 +47,8 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
     a serialisation failure before COMMIT was sent is tried again, at most three times in all.
     """
     try:
-        outcome = await retried(lambda: _once(desk, use_case, call))
+        with keys.alone(desk, call):
+            outcome = await retried(lambda: _once(desk, use_case, call))
     except Refusal as refusal:
         desk.performed(use_case.mutation, refusal.code)
         raise

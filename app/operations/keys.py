@@ -1,19 +1,21 @@
 """Idempotency keys: a call that was made before is answered by what it did, and a key stands for one input only."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, fields
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import orjson
 
-from app.db.database import Transaction
+from app.db.database import Database, Transaction
 from app.db.statements import Statement
 from app.domain.canonical import canonical
 from app.domain.issue import Issue
 from app.domain.refusals import IdempotencyInProgress, IdempotencyKeyReused, Refusal
 from app.domain.text import given
-from app.operations.desk import Call
+from app.operations.desk import Call, Desk
 
 RETRY_AFTER_MS = 500
 
@@ -38,6 +40,30 @@ _STORE = Statement(
     ("user_id", "key", "mutation", "fingerprint", "outcome"),
     str,
 )
+
+
+# The keys under way in this process, by the database that they are kept in, with their users' subjects.
+_UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionary()
+
+
+@contextmanager
+def alone(desk: Desk, call: Call) -> Iterator[None]:
+    """Of calls with one key the first goes on; the others are told so before they take a connection.
+
+    Raises IdempotencyInProgress. Calls that reach other processes meet in `earlier`.
+    """
+    if call.idempotency_key is None:
+        yield
+        return
+    under_way = _UNDER_WAY.setdefault(desk.database, set())
+    mine = desk.subject, call.idempotency_key
+    if mine in under_way:
+        raise IdempotencyInProgress(retry_after_ms=RETRY_AFTER_MS)
+    under_way.add(mine)
+    try:
+        yield
+    finally:
+        under_way.remove(mine)
 
 
 async def earlier(tx: Transaction, call: Call) -> Mapping[str, Any] | None:

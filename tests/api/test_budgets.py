@@ -12,7 +12,7 @@ from graphql import (
     GraphQLNonNull,
     is_required_input_field,
 )
-from harness import CUSTOMER, LEAD, LEAD_2, PARTNER, Answer, Client, TestDatabase
+from harness import CUSTOMER, LEAD, LEAD_2, PARTNER, Answer, Client, TestDatabase, patient
 from serving import serving
 
 from app.http.graphql import RESPONSE_JSON
@@ -101,9 +101,10 @@ async def test_a_mutation_asks_its_budget_after_the_role_and_before_its_input(
 
 
 async def test_200_parallel_edits_are_allowed_exactly_as_often_as_the_budget_says(
-    settings: Settings, database: TestDatabase
+    settings: Settings, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with serving(settings, database, limit_edits=37) as client:
+    patient(monkeypatch)
+    async with serving(settings, database, limit_edits=37, limit_deadline_seconds=60.0) as client:
         answers = await asyncio.gather(*(client.ask(NONSENSE) for _ in range(200)))
         limited = [each for each in answers if "errors" in each.body]
         assert len(limited) == 163

@@ -77,3 +77,22 @@ async def test_keys_older_than_a_day_go_and_younger_ones_stay(own_client: Client
         assert await connection.fetch("SELECT key FROM turnup.idempotency_key") == [("young",)]
     finally:
         await connection.close()
+
+
+async def test_one_round_forgets_no_more_keys_than_it_may_and_the_next_ones_the_rest(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "MOST_KEYS", 2)
+    connection = await asyncpg.connect(own_client.database.owner_url)
+    database = await Database.open(own_client.database.app_url, size=1)
+    try:
+        await connection.execute("SET ROLE turnup_definer")
+        await connection.execute(
+            """INSERT INTO turnup.idempotency_key (user_id, key, mutation, fingerprint, outcome, created_at)
+               SELECT 'user-lead', 'old-' || n, 'block', '', '{}', now() - interval '25 hours' - n * interval '1 second'
+               FROM generate_series(1, 5) n"""
+        )
+        assert [await housekeeping.forget_old_keys(database) for _ in range(4)] == [2, 2, 1, 0]
+    finally:
+        await database.close()
+        await connection.close()

@@ -97,6 +97,51 @@ async def test_a_row_that_moves_leaves_one_location_and_comes_to_another(pool: D
     assert (left["location_id"], came["location_id"]) == ((LOCATION, None), (None, "location-2"))
 
 
+async def test_one_statement_on_many_rows_leaves_what_each_of_them_changed_where_it_belongs(pool: Database) -> None:
+    moved, renamed, untouched = (an_id("device") for _ in range(3))
+    add = "INSERT INTO turnup.device (id, account_id, location_id, brand) VALUES ($1, $2, $3, 'POLY')"
+    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        await enter(tx, ACCOUNT)
+        for device, location in ((moved, LOCATION), (renamed, "location-2"), (untouched, "location-3")):
+            await run(tx, add, device, ACCOUNT, location)
+        await audit.seal(tx)
+    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        here, there, elsewhere = [await enter(tx, ACCOUNT, place) for place in (LOCATION, "location-2", "location-3")]
+        await run(
+            tx,
+            """UPDATE turnup.device SET label = CASE id WHEN $2 THEN 'Desk' END,
+                      location_id = CASE id WHEN $1 THEN 'location-2' ELSE location_id END
+               WHERE id = ANY (ARRAY[$1, $2, $3]::text[])""",
+            moved,
+            renamed,
+            untouched,
+        )
+        await audit.seal(tx)
+    row = {"id": moved, "account_id": ACCOUNT, "brand": "POLY", "revision": 1}
+    assert {change[1:] for change in await changes_of(pool, here)} == {
+        (moved, name, value, None) for name, value in {**row, "location_id": LOCATION}.items()
+    }
+    assert {change[1:] for change in await changes_of(pool, there)} == {
+        *((moved, name, None, value) for name, value in {**row, "location_id": "location-2"}.items()),
+        (renamed, "label", None, "Desk"),
+    }
+    assert await changes_of(pool, elsewhere) == []
+
+
+async def test_an_insert_that_turns_into_an_update_is_captured_as_what_it_came_to(pool: Database) -> None:
+    fresh, there = an_id("account"), an_id("account")
+    put = """INSERT INTO turnup.account (id, name) SELECT id, 'Fern Bakery' FROM unnest(ARRAY[$1, $2]::text[]) AS n (id)
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name"""
+    async with operation(pool, there, None) as (tx, _entry):
+        await run(tx, "INSERT INTO turnup.account (id, name) VALUES ($1, 'Elm Florists')", there)
+    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        came, changed = await enter(tx, fresh), await enter(tx, there)
+        await run(tx, put, fresh, there)
+        await audit.seal(tx)
+    assert ("account", fresh, "name", None, "Fern Bakery") in await changes_of(pool, came)
+    assert await changes_of(pool, changed) == [("account", there, "name", "Elm Florists", "Fern Bakery")]
+
+
 async def test_changes_belong_to_the_entry_of_their_location_else_of_their_account(pool: Database) -> None:
     async with pool.writing(LEAD, timeout_ms=5_000) as tx:
         acme, here = await enter(tx, ACCOUNT), await enter(tx, ACCOUNT, LOCATION)
@@ -317,10 +362,13 @@ async def test_the_app_s_role_may_call_four_functions_of_the_trail(pool: Databas
 
 async def test_every_table_is_tracked_or_says_why_not(as_definer: asyncpg.Connection) -> None:
     watched = await as_definer.fetch(
-        """SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-           WHERE t.tgname = 'audit_capture' AND t.tgenabled = 'O'"""
+        """SELECT event_object_table AS name, event_manipulation AS event FROM information_schema.triggers
+           JOIN pg_trigger ON tgname = trigger_name
+                          AND tgrelid = format('turnup.%I', event_object_table)::regclass AND tgenabled = 'O'
+           WHERE trigger_name LIKE 'audit\\_capture%' AND action_statement LIKE '%audit_capture_rows(%'"""
     )
-    assert {row["relname"] for row in watched} == {table.name for table in TRACKED}
+    events = ("INSERT", "UPDATE", "DELETE")
+    assert sorted(map(tuple, watched)) == sorted((table.name, event) for table in TRACKED for event in events)
     assert set(UNTRACKED) == set(tables.metadata.sorted_tables) - set(TRACKED)
     on_system = await as_definer.fetch(
         r"""SELECT c.relname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid

@@ -18,7 +18,6 @@ from app.db.database import (
     SuspendedUser,
     Transaction,
     UnknownUser,
-    translated,
 )
 from app.db.statements import Statement
 
@@ -221,6 +220,47 @@ async def test_what_a_failed_block_wrote_is_gone(one_connection: Database) -> No
     assert "Written" not in names
 
 
-def test_a_server_without_a_connection_to_spare_is_overloaded() -> None:
-    with pytest.raises(Overloaded), translated():
-        raise asyncpg.TooManyConnectionsError
+@pytest.fixture
+async def all_taken(bare_database: harness.TestDatabase) -> AsyncIterator[None]:
+    """PostgreSQL lets the app's role have no connection more than there are."""
+    owner = await asyncpg.connect(bare_database.owner_url)
+    name = await owner.fetchval("SELECT current_database()")
+    there = (
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'"
+    )
+    await owner.execute(f"ALTER DATABASE {name} CONNECTION LIMIT {await owner.fetchval(there)}")
+    yield
+    await owner.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+    await owner.close()
+
+
+@pytest.fixture
+async def two_connections(bare_database: harness.TestDatabase) -> AsyncIterator[Database]:
+    """A pool that may grow to two and has one."""
+    pool = await Database.open(bare_database.app_url, size=2, wait_seconds=0.5)
+    yield pool
+    await pool.close()
+
+
+async def test_where_postgresql_has_no_connection_to_spare_one_of_ours_that_comes_free_will_do(
+    two_connections: Database, all_taken: None
+) -> None:
+    async with two_connections.connection() as first:
+        second = asyncio.create_task(_backend(two_connections))
+        await asyncio.sleep(0.1)
+        assert not second.done()
+        backend = first.get_server_pid()
+    assert await second == backend
+
+
+async def test_where_postgresql_has_no_connection_to_spare_for_too_long_the_server_is_overloaded(
+    two_connections: Database, all_taken: None
+) -> None:
+    async with two_connections.connection():
+        with pytest.raises(Overloaded):
+            await _backend(two_connections)
+
+
+async def _backend(pool: Database) -> int:
+    async with pool.connection() as connection:
+        return int(connection.get_server_pid())

@@ -3,8 +3,11 @@
 import re
 import string
 from dataclasses import replace
+from functools import cache
+from pathlib import Path
 
 import pytest
+from netaddr.eui import ieee
 
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
@@ -218,6 +221,18 @@ def test_each_maker_s_own_blocks_pass(brand, mac):
 
 def test_every_brand_with_a_maker_is_checked():
     assert set(REGISTERED_AS) == set(DeviceBrand) - {DeviceBrand.OTHER}
+
+
+@pytest.mark.parametrize("name", sorted({name for names in REGISTERED_AS.values() for name in names}))
+def test_every_maker_s_name_is_found_in_the_registry(name):
+    assert any(re.match(name, owner, re.IGNORECASE) for owner in registered_owners())
+
+
+@cache
+def registered_owners():
+    """Everybody who has a block in the IEEE's registry at hand."""
+    registry = Path(ieee.__file__).with_name("oui.txt").read_text(encoding="utf-8")
+    return set(re.findall(r"\(hex\)\s+(.+)", registry))
 
 
 @pytest.mark.parametrize("brand", REGISTERED_AS)

@@ -20,6 +20,7 @@ BULK = """
   results { index id outcome problem { code message } location { id status revision } payload { id state } }
   summary { applied unchanged failed }
 """
+NOWHERE = ""
 REASON = "The landlord changed the locks."
 
 
@@ -33,6 +34,13 @@ class Sending:
     touched: tuple[str, ...]
     spared: tuple[str, ...] = ()
     select: str = PLACE
+    since: int = 0
+    """Where no location is touched: the last audit entry that was there before."""
+
+    @property
+    def entered(self) -> dict[str, int]:
+        """The audit entries that it leaves, by location."""
+        return dict.fromkeys(self.touched or (NOWHERE,), 1)
 
     @property
     def concerned(self) -> tuple[str, ...]:

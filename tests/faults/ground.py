@@ -6,7 +6,7 @@ from operations.house import House, Sent
 
 from app.db import tables
 
-from .cases import Sending
+from .cases import NOWHERE, Sending
 
 IMAGE = " UNION ALL ".join(
     f"SELECT '{table.name}', count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text)))"
@@ -16,6 +16,10 @@ IMAGE = " UNION ALL ".join(
 ENTRIES = """
 SELECT location_id, count(*) FROM turnup.audit_entry
 WHERE location_id = ANY ($1) AND action = $2 AND outcome = 'APPLIED' AND number IS NOT NULL GROUP BY 1
+"""
+ENTRIES_SINCE = """
+SELECT count(*) FROM turnup.audit_entry
+WHERE ordinal > $1 AND action = $2 AND outcome = 'APPLIED' AND number IS NOT NULL
 """
 # Whoever sends a call again and again until it is done here is not to be told to wait.
 BUDGETS = dict.fromkeys(
@@ -47,7 +51,14 @@ class Ground(House):
 
     async def entries_made(self, sending: Sending) -> dict[str, int]:
         """The number of sealed entries that say the mutation was applied, by location."""
-        return dict(await self.connection.fetch(ENTRIES, list(sending.touched), sending.mutation))
+        if sending.touched:
+            return dict(await self.connection.fetch(ENTRIES, list(sending.touched), sending.mutation))
+        made = await self.connection.fetchval(ENTRIES_SINCE, sending.since, sending.mutation)
+        return {NOWHERE: made} if made else {}
+
+    async def last_entry(self) -> int:
+        """Where the audit trail ends; what is entered later has a higher number."""
+        return int(await self.connection.fetchval("SELECT max(ordinal) FROM turnup.audit_entry"))
 
     async def left(self, sending: Sending) -> list[dict[str, Any]]:
         """What the database holds of every location concerned, without the ids that differ from one run to another."""

@@ -14,11 +14,12 @@ from typing import Any
 
 import asyncpg
 import pytest
-from operations.house import Sent
+from operations.house import MUTATIONS, Sent
 
 from app.db.database import Database
 
 from .cases import CASES, Sending
+from .every import EVERY
 from .ground import Ground, Image, connection_lost
 
 pytestmark = pytest.mark.usefixtures("replayed")
@@ -120,7 +121,7 @@ class Undisturbed:
 
 
 async def undisturbed(ground: Ground, case: str) -> Undisturbed:
-    sending = await CASES[case](ground, ITEMS)
+    sending = await EVERY[case](ground, ITEMS)
     with tapped(Wire(ground.client.database.app_url)) as wire:
         sent = await ground.send_it(sending)
     assert (sent.outcome, sent.replayed) == ("DONE", False), sent
@@ -162,7 +163,7 @@ async def is_done_once(ground: Ground, sending: Sending, normal: Undisturbed) ->
     again = await ground.send_it(sending)
     assert (applied.outcome, again.outcome, again.replayed) == ("DONE", "DONE", True), (applied, again)
     assert again.payload == {**applied.payload, "replayed": True}
-    assert await ground.entries_made(sending) == dict.fromkeys(sending.touched, 1)
+    assert await ground.entries_made(sending) == sending.entered
     assert await ground.left(sending) == normal.left
 
 
@@ -182,14 +183,18 @@ async def test_what_dies_before_its_commit_has_done_nothing_and_with_it_everythi
     await is_done_once(ground, sending, normal)
 
 
+def test_every_mutation_of_the_schema_is_walked_through() -> None:
+    assert set(EVERY) == set(MUTATIONS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("death", Death)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EVERY)
 async def test_each_death_at_each_statement_before_the_commit_leaves_nothing(
     ground: Ground, case: str, death: Death
 ) -> None:
     normal = await undisturbed(ground, case)
-    sending = await CASES[case](ground, ITEMS)
+    sending = await EVERY[case](ground, ITEMS)
     before = await ground.image()
     for point in range(1, len(normal.statements)):
         await nothing_is_done(ground, sending, normal, point, death, before)
@@ -219,13 +224,13 @@ async def test_a_connection_that_is_lost_at_a_savepoint_is_told_like_any_other(g
 
 @pytest.mark.slow
 @pytest.mark.parametrize("death", Death)
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", EVERY)
 async def test_the_same_key_again_has_one_effect_wherever_the_call_died(
     ground: Ground, case: str, death: Death
 ) -> None:
     normal = await undisturbed(ground, case)
     for point in range(1, len(normal.statements) + 1):
-        sending = await CASES[case](ground, ITEMS)
+        sending = await EVERY[case](ground, ITEMS)
         await cut_off(ground, sending, point, death)
         assert await ground.is_kept(sending) == bool(await ground.entries_made(sending))
         await is_done_once(ground, sending, normal)

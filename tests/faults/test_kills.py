@@ -15,7 +15,6 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,8 @@ ITEMS = 10
 READY_SECONDS = 30.0
 # Where nothing was measured yet: about as long as a single mutation and a bulk one take.
 GUESS = {False: 0.06, True: 0.3}
+# A caller who waits a fifth of what it is told asks a few times in vain and is done sooner.
+IMPATIENCE = 5
 KILLED = ("before it took effect", "after it took effect, unanswered", "after it was answered")
 
 
@@ -82,7 +83,8 @@ class Servers:
         self._pid = int(self._stem.stdout.readline())
         before = self._ground.client
         url = f"http://127.0.0.1:{port}"
-        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False) as http:
+        # Without TLS: reading the machine's certificates takes longer than a call does.
+        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=False) as http:
             self._ground.client = Client(http, self._issuer, before.database)
             try:
                 await self._ready(http)
@@ -131,7 +133,7 @@ async def applied(ground: Ground, sending: Sending) -> Sent:
         while (  # noqa: ASYNC110 - what is waited for happens in another process
             sent := await ground.send_it(sending)
         ).outcome == "IDEMPOTENCY_IN_PROGRESS":
-            await asyncio.sleep(sent.problem["retryAfterMs"] / 1000)
+            await asyncio.sleep(sent.problem["retryAfterMs"] / 1000 / IMPATIENCE)
     return sent
 
 
@@ -145,15 +147,14 @@ async def killed_while(ground: Ground, servers: Servers, sending: Sending, momen
     return None
 
 
-async def storm(ground: Ground, home: Path, *, kills: int, seconds: float = inf) -> Tally:
-    """Kill servers as often, or for as long; each call, sent again, is done once.
+async def storm(ground: Ground, home: Path, *, kills: int) -> Tally:
+    """Kill as many servers; each call, sent again, is done once, and at the end the trail is whole.
 
     Each server that follows a killed one repeats that one's call, and is killed during the next.
     """
     tally = Tally()
     normal: dict[str, list[dict[str, Any]]] = {}
     loop = asyncio.get_running_loop()
-    until = loop.time() + seconds
     cut: tuple[str, Sending, Sent | None] | None = None
     with stem_of(ground, home) as servers:
         for number in range(kills + 1):
@@ -173,7 +174,7 @@ async def storm(ground: Ground, home: Path, *, kills: int, seconds: float = inf)
                     assert await ground.entries_made(sending) == dict.fromkeys(sending.touched, 1)
                     assert await ground.left(sending) == normal.setdefault(case, await ground.left(sending))
                     tally.kills[case][KILLED[2 if answer else 1 if first.replayed else 0]] += 1
-                if number == kills or loop.time() > until:
+                if number == kills:
                     break
                 case = list(CASES)[number % len(CASES)]
                 sending = await CASES[case](ground, ITEMS)
@@ -191,11 +192,9 @@ async def test_a_call_whose_server_was_killed_is_done_once_when_it_is_sent_again
 
 
 @pytest.mark.slow
-async def test_three_hundred_kills_or_twelve_minutes_of_them_leave_each_call_done_once(
-    ground: Ground, tmp_path: Path
-) -> None:
-    tally = await storm(ground, tmp_path, kills=300, seconds=720)
+async def test_three_hundred_kills_leave_each_call_done_once(ground: Ground, tmp_path: Path) -> None:
+    tally = await storm(ground, tmp_path, kills=300)
     met = sum(tally.kills.values(), Counter())
-    assert met.total() >= 100, "a machine this slow shows too little"
+    assert met.total() == 300
     before, unanswered, answered = (met[how] for how in KILLED)
-    assert min(before, unanswered + answered) > met.total() / 10, "kills fell on both sides of the commit"
+    assert min(before, unanswered + answered) > 30, "kills fell on both sides of the commit"

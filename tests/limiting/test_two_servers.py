@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
-from harness import LEAD, Client, TestDatabase
+from harness import LEAD, Client, TestDatabase, patient
 from pydantic import SecretStr
 from redis_server import RedisServer
 
@@ -26,9 +26,10 @@ NOON = 1_800_000_000.0
 async def servers(
     settings: Settings, database: TestDatabase, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Client]]:
-    """Two of them, whose limiters' clocks stand still."""
+    """Two of them, whose limiters' clocks stand still, and with time for a crowd on a busy machine."""
     monkeypatch.setattr(Limiter.__init__, "__kwdefaults__", {"window_seconds": 60, "clock": lambda: NOON})
-    changes = {"redis_url": SecretStr(redis_server.url), "limit_edits": 37}
+    patient(monkeypatch)
+    changes = {"redis_url": SecretStr(redis_server.url), "limit_edits": 37, "limit_deadline_seconds": 60.0}
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(_serving(settings.model_copy(update=changes), database)) for _ in range(2)

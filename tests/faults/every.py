@@ -1,0 +1,134 @@
+"""A call that is good for each mutation of the schema, so that one that is added is walked through as well."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from builders_db import a_user, an_account
+from graphql import GraphQLObjectType, get_named_type
+from operations.edits import EDITS
+from operations.house import a_key, payload_fields
+from operations.test_verbs import MUTATION, TABLE, conditions
+from operations.test_verbs import given as good_input
+
+from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
+
+from .cases import CASES, Arrange, Sending
+
+if TYPE_CHECKING:
+    from .ground import Ground
+
+Fresh = Callable[["Ground"], Awaitable[dict[str, Any]]]
+
+
+def _edit(mutation: str) -> Arrange:
+    async def arrange(ground: Ground, _items: int) -> Sending:
+        location = await ground.a_location(LocationStatus.IN_PROGRESS)
+        return _sending(ground.customer, mutation, EDITS[mutation](location), location.id)
+
+    return arrange
+
+
+def _verb(verb: Verb) -> Arrange:
+    async def arrange(ground: Ground, _items: int) -> Sending:
+        status = sorted(TABLE[verb].sources)[0]
+        location = await ground.a_location(status, **conditions(status, verb))
+        who = {Role.CUSTOMER: ground.customer, Role.PARTNER: ground.partner, Role.IMPLEMENTATION_LEAD: ground.lead}
+        sender = next(user for role, user in who.items() if role in TABLE[verb].who)
+        return _sending(sender, MUTATION[verb], good_input(verb, location), location.id)
+
+    return arrange
+
+
+async def _close_override(ground: Ground, _items: int) -> Sending:
+    location = await ground.a_location(LocationStatus.APPROVED, override_of=ground.lead)
+    return _sending(ground.lead, "closeOverride", {"overrideId": location.override}, location.id)
+
+
+def _administration(mutation: str, fresh: Fresh) -> Arrange:
+    async def arrange(ground: Ground, _items: int) -> Sending:
+        given = await fresh(ground)
+        return _sending(ground.lead, mutation, given, since=await ground.last_entry())
+
+    return arrange
+
+
+async def _an_account(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        return {"accountId": await an_account(ground.connection), "expectedRevision": 1, "name": "Fern Bakery"}
+
+
+async def _a_partner(ground: Ground, status: UserStatus = UserStatus.ACTIVE) -> str:
+    async with ground.arranging():
+        return await a_user(ground.connection, Role.PARTNER, status=status)
+
+
+async def _new_account(_ground: Ground) -> dict[str, Any]:
+    return {"name": "Fern Bakery"}
+
+
+async def _new_location(ground: Ground) -> dict[str, Any]:
+    return {"accountId": ground.account, "name": "Dune Opticians - Quay"}
+
+
+async def _new_user(_ground: Ground) -> dict[str, Any]:
+    return {"name": "Ida Frost", "email": f"{a_key()}@dune.example", "role": "PARTNER"}
+
+
+async def _edited_user(ground: Ground) -> dict[str, Any]:
+    return {"userId": await _a_partner(ground), "expectedRevision": 1, "name": "Ida Frost"}
+
+
+async def _granted_user(ground: Ground) -> dict[str, Any]:
+    grants = [{"accountId": ground.account}]
+    return {"userId": await _a_partner(ground), "expectedRevision": 1, "grants": grants}
+
+
+async def _active_user(ground: Ground) -> dict[str, Any]:
+    return {"userId": await _a_partner(ground)}
+
+
+async def _suspended_user(ground: Ground) -> dict[str, Any]:
+    return {"userId": await _a_partner(ground, UserStatus.SUSPENDED)}
+
+
+async def _catalogue(ground: Ground) -> dict[str, Any]:
+    """The models that are there, and one more."""
+    found = await ground.connection.fetch("SELECT brand, model, lines FROM turnup.device_model ORDER BY id")
+    return {"models": [*map(dict, found), {"brand": "SNOM", "model": a_key(), "lines": 4}]}
+
+
+ADMINISTRATION: Mapping[str, Fresh] = {
+    "createAccount": _new_account,
+    "updateAccount": _an_account,
+    "createLocation": _new_location,
+    "createUser": _new_user,
+    "editUser": _edited_user,
+    "setGrants": _granted_user,
+    "suspendUser": _active_user,
+    "reinstateUser": _suspended_user,
+    "setDeviceModels": _catalogue,
+}
+
+
+def _sending(who: str, mutation: str, given: Mapping[str, Any], *touched: str, since: int = 0) -> Sending:
+    kept = {**given, "idempotencyKey": a_key()}
+    return Sending(who=who, mutation=mutation, given=kept, touched=touched, select=_objects(mutation), since=since)
+
+
+def _objects(mutation: str) -> str:
+    """The ids of whatever a mutation's payload shows."""
+    shown = ((name, get_named_type(field.type)) for name, field in payload_fields(mutation).items())
+    return " ".join(
+        f"{name} {{ id }}" for name, kind in shown if isinstance(kind, GraphQLObjectType) and "id" in kind.fields
+    )
+
+
+EVERY: Mapping[str, Arrange] = {
+    **{mutation: _edit(mutation) for mutation in EDITS},
+    **{MUTATION[verb]: _verb(verb) for verb in TABLE if verb is not Verb.APPROVE_AGAIN},
+    "closeOverride": _close_override,
+    **{mutation: _administration(mutation, fresh) for mutation, fresh in ADMINISTRATION.items()},
+    **CASES,
+}

@@ -1,0 +1,94 @@
+"""A dry run is a call that is cut off on purpose: it tells exactly what the real one does, and leaves no trace."""
+
+from typing import Any
+
+import pytest
+from operations.house import PROBLEMS, Sent, a_key, a_mac
+
+from app.domain.vocabulary import LocationStatus
+
+from .cases import CASES, Sending
+from .ground import Ground
+
+ITEMS = 3
+# An item's problem with every fact of it.
+PROBLEM = PROBLEMS.replace("problems", "problem", 1)
+FORETOLD = f"results {{ index id outcome {PROBLEM} }} summary {{ applied unchanged failed }}"
+LEFT = "{ rateLimits { name remaining } }"
+BULK = sorted(case for case in CASES if case.startswith("bulk"))
+
+
+async def left(ground: Ground, who: str) -> dict[str, int]:
+    """What is left of the budgets that mutations are counted by."""
+    found = (await ground.client.ask(LEFT, who)).data["rateLimits"]
+    return {each["name"]: each["remaining"] for each in found if each["name"] != "OBJECTS"}
+
+
+async def rehearsed(ground: Ground, sending: Sending, policy: str) -> Sent:
+    """The real call's answer, once its rehearsal was seen to foretell it and to leave no trace."""
+
+    async def send(*, dry: bool) -> Sent:
+        given = {**sending.given, "policy": policy, "dryRun": dry}
+        return await ground.send(sending.who, sending.mutation, FORETOLD, **given)
+
+    tables, budgets = await ground.image(), await left(ground, sending.who)
+    foretold = await send(dry=True)
+    assert (await ground.image(), await left(ground, sending.who)) == (tables, budgets)
+    done = await send(dry=False)
+    assert (foretold.outcome, done.outcome, done.replayed) == ("DONE", "DONE", False)
+    assert done.payload == foretold.payload
+    spent = {name: budgets[name] - count for name, count in (await left(ground, sending.who)).items()}
+    assert {name: count for name, count in spent.items() if count} == {"BULK_CALLS": 1, "BULK_ITEMS": items_of(sending)}
+    return done
+
+
+def items_of(sending: Sending) -> int:
+    return len(sending.given.get("items") or sending.given["locationIds"])
+
+
+def outcomes(sent: Sent) -> list[tuple[str, Any]]:
+    return [(item["outcome"], item["problem"] and item["problem"]["code"]) for item in sent.payload["results"]]
+
+
+@pytest.mark.parametrize("policy", ["PER_ITEM", "ALL_OR_NOTHING"])
+@pytest.mark.parametrize("case", BULK)
+async def test_a_dry_run_foretells_the_real_run_and_leaves_tables_numbers_keys_and_budgets_as_they_were(
+    ground: Ground, case: str, policy: str
+) -> None:
+    sending = await CASES[case](ground, ITEMS)
+    done = await rehearsed(ground, sending, policy)
+    assert done.payload["summary"]["applied"] == (ITEMS if policy == "PER_ITEM" else 0)
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("PER_ITEM", [("APPLIED", None), ("FAILED", "MAC_IN_USE")]),
+        ("ALL_OR_NOTHING", [("UNCHANGED", None), ("FAILED", "MAC_IN_USE")]),
+    ],
+)
+async def test_a_dry_run_foretells_which_of_two_gets_an_address_that_both_want(
+    ground: Ground, policy: str, expected: list[tuple[str, Any]]
+) -> None:
+    mac = a_mac()
+    rivals = sorted([(await ground.a_location(LocationStatus.IN_PROGRESS, macs=[mac])).id for _ in range(2)])
+    given = {"locationIds": rivals, "status": "PENDING_APPROVAL", "idempotencyKey": a_key()}
+    sending = Sending(who=ground.lead, mutation="bulkUpdateStatus", given=given, touched=tuple(rivals))
+    assert outcomes(await rehearsed(ground, sending, policy)) == expected
+
+
+async def test_a_replay_tells_what_was_done_when_it_was_done_and_shows_the_locations_as_they_are_now(
+    ground: Ground,
+) -> None:
+    sending = await CASES["bulkUpdateStatus"](ground, ITEMS)
+    first = await ground.send(sending.who, sending.mutation, FORETOLD, **sending.given)
+    moved = sending.touched[0]
+    await ground.send(ground.lead, "cancel", locationId=moved, reason="The landlord changed the locks.")
+    shown = "results { id outcome location { status } } summary { applied unchanged failed }"
+    again = await ground.send(sending.who, sending.mutation, shown, **sending.given)
+    assert again.replayed
+    told = {item["id"]: item["outcome"] for item in first.payload["results"]}
+    assert {item["id"]: item["outcome"] for item in again.payload["results"]} == told
+    assert again.payload["summary"] == first.payload["summary"]
+    now = {item["id"]: item["location"] and item["location"]["status"] for item in again.payload["results"]}
+    assert (now[moved], now[sending.touched[1]]) == ("CANCELLED", "PENDING_APPROVAL")
