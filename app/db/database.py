@@ -6,7 +6,7 @@ Each transaction signs its user in first, so that row-level security knows who a
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import starmap
 from types import TracebackType
 from typing import Any
@@ -189,19 +189,25 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """A bare connection, for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
-        with translated():
-            self._waiting += 1
-            try:
-                async with asyncio.timeout(self._wait_seconds):
-                    connection = await self._acquired()
-            except TimeoutError as error:
-                raise Overloaded from error
-            finally:
-                self._waiting -= 1
+        connection = await self._acquire()
         try:
             yield connection
         finally:
             await self._pool.release(connection)
+
+    async def _acquire(self) -> Any:
+        with translated():
+            self._waiting += 1
+            try:
+                if self._pool.get_idle_size():  # one is at hand: nothing to wait for, and no timer to set
+                    with suppress(asyncpg.TooManyConnectionsError):
+                        return await self._pool.acquire()
+                async with asyncio.timeout(self._wait_seconds):
+                    return await self._acquired()
+            except TimeoutError as error:
+                raise Overloaded from error
+            finally:
+                self._waiting -= 1
 
     async def _acquired(self) -> Any:
         """A connection of the pool.
@@ -214,35 +220,19 @@ class Database:
                 return await self._pool.acquire()
             await asyncio.sleep(RETRY_SECONDS)
 
-    @asynccontextmanager
-    async def snapshot(self, subject: str, *, timeout_ms: int) -> AsyncIterator[Transaction]:
+    def snapshot(self, subject: str, *, timeout_ms: int) -> AbstractAsyncContextManager[Transaction]:
         """A signed-in read-only transaction: one consistent snapshot of what the user may see.
 
         `timeout_ms` becomes the statement timeout. Raises UnknownUser, SuspendedUser or DatabaseUnavailable.
         """
-        async with self._transaction("REPEATABLE READ, READ ONLY", subject, timeout_ms) as transaction:
-            yield transaction
+        return _Transacting(self, "REPEATABLE READ, READ ONLY", subject, timeout_ms)
 
-    @asynccontextmanager
-    async def writing(self, subject: str, *, timeout_ms: int) -> AsyncIterator[Transaction]:
+    def writing(self, subject: str, *, timeout_ms: int) -> AbstractAsyncContextManager[Transaction]:
         """A signed-in READ COMMITTED transaction, committed when the block ends well, else rolled back.
 
         Raises CommitUnknown when nobody can tell whether it was committed; after anything else it was not.
         """
-        async with self._transaction("READ COMMITTED, READ WRITE", subject, timeout_ms) as transaction:
-            yield transaction
-
-    @asynccontextmanager
-    async def _transaction(self, mode: str, subject: str, timeout_ms: int) -> AsyncIterator[Transaction]:
-        async with self.connection() as connection:
-            with translated():
-                await connection.execute(f"BEGIN ISOLATION LEVEL {mode}")
-            try:
-                yield Transaction(connection, await self._sign_in(connection, subject, timeout_ms), self._observe)
-            except BaseException:
-                await _undone(connection, "ROLLBACK")
-                raise
-            await _commit(connection)
+        return _Transacting(self, "READ COMMITTED, READ WRITE", subject, timeout_ms)
 
     async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():
@@ -255,6 +245,41 @@ class Database:
         listed = record["locations"]
         scope = scope_of(role, frozenset(record["accounts"]), None if listed is None else frozenset(listed))
         return Viewer(record["id"], record["name"], record["email"], role, scope)
+
+
+class _Transacting(AbstractAsyncContextManager[Transaction]):
+    """A transaction from its BEGIN to its end. A class, since generators one in another cost every request more."""
+
+    __slots__ = ("_connection", "_database", "_mode", "_subject", "_timeout_ms")
+
+    def __init__(self, database: Database, mode: str, subject: str, timeout_ms: int) -> None:
+        self._database = database
+        self._mode = mode
+        self._subject = subject
+        self._timeout_ms = timeout_ms
+
+    async def __aenter__(self) -> Transaction:
+        database = self._database
+        connection = self._connection = await database._acquire()
+        try:
+            with translated():
+                await connection.execute(f"BEGIN ISOLATION LEVEL {self._mode}")
+            viewer = await database._sign_in(connection, self._subject, self._timeout_ms)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return Transaction(connection, viewer, database._observe)
+
+    async def __aexit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                await _commit(self._connection)
+            else:
+                await _undone(self._connection, "ROLLBACK")
+        finally:
+            await self._database._pool.release(self._connection)
 
 
 async def _commit(connection: Any) -> None:

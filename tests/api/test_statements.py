@@ -1,6 +1,7 @@
 """How many statements an answer takes, and that they all see one state of the database."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable
 
 import asyncpg
@@ -203,3 +204,27 @@ async def test_judging_a_page_takes_as_many_statements_as_judging_one_location(w
             (await wire.client.ask(query, who, first=first)).data  # noqa: B018 - fails on errors
         counts.append(len(seen))
     assert counts[0] == counts[1]
+
+
+async def test_an_answer_leaves_nothing_that_only_the_garbage_collector_could_free(
+    client: Client, hundred: str
+) -> None:
+    async def ask() -> None:
+        answer = await client.ask(NESTED, LEAD, first=20, filter={"accountId": hundred})
+        assert answer.data is not None
+
+    await ask()
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        for _ in range(3):
+            await ask()
+        gc.collect()
+        ours = ("app.", "resolvers.", "graphql_schema.", "graphql.", "strawberry.", "asyncpg.")
+        left = {type(each).__qualname__ for each in gc.garbage if type(each).__module__.startswith(ours)}
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == set()

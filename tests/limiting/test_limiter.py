@@ -191,3 +191,18 @@ async def test_a_redis_that_never_answers_is_given_up_soon() -> None:
     assert time.monotonic() - began < 4
     await store.close()
     server.close()
+
+
+async def test_memory_forgets_a_count_once_its_seconds_are_over() -> None:
+    now = [0.0]
+    store = MemoryStore(clock=lambda: now[0])
+    for key in ("a", "b"):
+        await store.add(key, 1, 120)
+        now[0] += 50
+    await store.add("a", 1, 120)  # counted on, not kept longer
+    assert await store.used(["a", "b"]) == [2, 1]
+    now[0] = 120.0
+    assert await store.used(["a", "b"]) == [0, 1]
+    now[0] = 170.0
+    await store.add("c", 1, 120)
+    assert list(store._counts) == ["c"]
