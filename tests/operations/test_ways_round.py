@@ -16,6 +16,8 @@ from .edits import SECTIONS
 from .house import LOCKED, House, Rollout, Sent, a_key, a_mac, as_definer, input_fields
 from .inputs import OF_A_LOCATION, good_input
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 S = LocationStatus
 ROUNDS = [12, pytest.param(150, marks=pytest.mark.slow)]
 
@@ -257,10 +259,11 @@ async def test_an_override_that_runs_out_while_an_edit_waits_for_its_turn_opens_
     holder = await as_definer(own_database.owner_url)
     async with holder.transaction():
         await holder.execute("SELECT FROM turnup.location WHERE id = $1 FOR UPDATE", location.id)
-        await house.connection.execute(
-            "UPDATE turnup.override SET expires_at = clock_timestamp() + interval '0.5 s' WHERE id = $1",
-            location.override,
-        )
+        async with house.arranging():
+            await house.connection.execute(
+                "UPDATE turnup.override SET expires_at = clock_timestamp() + interval '0.5 s' WHERE id = $1",
+                location.override,
+            )
         waiting = asyncio.ensure_future(labelled(house, house.lead, location))
         await until_waiting(house, waiting)
         assert await house.connection.fetchval(
