@@ -24,7 +24,7 @@ def many(column: Column[Any], description: str, *, key: str = "id", needs: Actio
         return await info.context.reading.many(column).load(key_of(root))
 
     async def of_all(parents: list[Any], info: Info) -> list[Any]:
-        return await info.context.reading.many(column).each([key_of(parent) for parent in parents])
+        return await info.context.reading.many(column).each(list(map(key_of, parents)))
 
     batch = {BATCH_RESOLVER: of_all}
     return strawberry.field(resolver=rows, description=description, extensions=_guards(needs), metadata=batch)
@@ -39,7 +39,7 @@ def one(column: Column[Any], description: str, *, key: str, needs: Action | None
         return None if wanted is None else await info.context.reading.one(column).load(wanted)
 
     async def of_all(parents: list[Any], info: Info) -> list[Any]:
-        return await info.context.reading.one(column).each([key_of(parent) for parent in parents])
+        return await info.context.reading.one(column).each(list(map(key_of, parents)))
 
     batch = {BATCH_RESOLVER: of_all}
     return strawberry.field(resolver=row, description=description, extensions=_guards(needs), metadata=batch)

@@ -189,13 +189,18 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """A bare connection, for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
-        connection = await self._acquire()
+        connection = await self.acquire()
         try:
             yield connection
         finally:
-            await self._pool.release(connection)
+            await self.release(connection)
 
-    async def _acquire(self) -> Any:
+    async def release(self, connection: Any) -> None:
+        """Give a connection back."""
+        await self._pool.release(connection)
+
+    async def acquire(self) -> Any:
+        """A connection, to be released. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
         with translated():
             self._waiting += 1
             try:
@@ -260,7 +265,7 @@ class _Transacting(AbstractAsyncContextManager[Transaction]):
 
     async def __aenter__(self) -> Transaction:
         database = self._database
-        connection = self._connection = await database._acquire()
+        connection = self._connection = await database.acquire()
         try:
             with translated():
                 await connection.execute(f"BEGIN ISOLATION LEVEL {self._mode}")
@@ -279,7 +284,7 @@ class _Transacting(AbstractAsyncContextManager[Transaction]):
             else:
                 await _undone(self._connection, "ROLLBACK")
         finally:
-            await self._database._pool.release(self._connection)
+            await self._database.release(self._connection)
 
 
 async def _commit(connection: Any) -> None:

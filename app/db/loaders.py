@@ -109,7 +109,7 @@ class OneLoader(_Loader):
         self._statement = one_statement(column)
         self._key = _key_of(column)
         self._fetch = fetch
-        self._found: dict[str, Any] = {}
+        self._found: dict[str | None, Any] = {}
 
     async def each(self, keys: Sequence[str | None]) -> list[Any]:
         """The row of each key, in one statement for those that were not asked for before; None has no row."""
@@ -119,7 +119,7 @@ class OneLoader(_Loader):
             rows = await self._fetch(self._statement, missing)
             found |= dict.fromkeys(missing)
             found |= zip(map(self._key, rows), rows, strict=True)
-        return [None if key is None else found[key] for key in keys]
+        return list(map(found.get, keys))
 
 
 class ManyLoader(_Loader):
@@ -133,14 +133,15 @@ class ManyLoader(_Loader):
 
     async def each(self, keys: Sequence[str]) -> list[list[Any]]:
         """The rows of each key, in one statement for those that were not asked for before."""
-        found, key_of = self._found, self._key
+        found = self._found
         missing = [key for key in dict.fromkeys(keys) if key not in found]
         if missing:
             rows = await self._fetch(self._statement, missing)
-            found |= {key: [] for key in missing}
-            for key, row in zip(map(key_of, rows), rows, strict=True):
+            for key in missing:
+                found[key] = []
+            for key, row in zip(map(self._key, rows), rows, strict=True):
                 found[key].append(row)
-        return [found[key] for key in keys]
+        return list(map(found.__getitem__, keys))
 
 
 @cache

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from inspect import iscoroutine
 from typing import Any
 
-from graphql import ExecutionResult, Executor, GraphQLError
+from graphql import ExecutionResult, Executor, GraphQLError, GraphQLResolveInfo
 
 from .columns import complete, complete_at_once, leaf
 from .failures import Failure, place_nulls
@@ -24,6 +24,8 @@ Observer = Callable[[tuple[str, ...], str, str, int], AbstractContextManager[Any
 field's name and the number of parents; the field is resolved inside what it returns, if it returns something."""
 
 _UNOBSERVED: AbstractContextManager[None] = nullcontext()
+_OF_FIELD = GraphQLResolveInfo._fields.index("path") + 1
+"""How many parts of an info are about the field; the others are about the run."""
 
 
 class Run:
@@ -37,6 +39,8 @@ class Run:
         self.in_turn = in_turn
         self.failed: set[PlanField] = set()
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
+        self._info: Any = None
+        """An info of this run: what infos say of the run is the same in all of them."""
         self.levels: list[Level] = []
         self.next_wave: list[Level] = []
 
@@ -51,7 +55,13 @@ class Run:
     def info(self, place: Place) -> Any:
         """The info of a field for its whole level: the path has no list places."""
         field = place.field
-        return self.executor.build_resolve_info(field.definition, field.nodes, field.parent_type, field.info_path)
+        if self._info is None:
+            self._info = self.executor.build_resolve_info(
+                field.definition, field.nodes, field.parent_type, field.info_path
+            )
+            return self._info
+        of_field = (field.name, field.nodes, field.type, field.parent_type, field.info_path)
+        return tuple.__new__(type(self._info), (*of_field, *self._info[_OF_FIELD:]))
 
     def failure(self, field: PlanField, error: Exception) -> Failure:
         """Note that values of a field failed; gives what stands in the place of one."""

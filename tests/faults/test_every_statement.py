@@ -6,8 +6,8 @@ counted first, so that a mutation that gains one has one point more.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
 from typing import Any
@@ -98,18 +98,19 @@ class Mortal:
 @contextmanager
 def tapped(wire: Wire) -> Iterator[Wire]:
     """Every connection that is taken from a pool while the block runs is on the wire."""
-    connection = Database.connection
+    acquire, release = Database.acquire, Database.release
 
-    @asynccontextmanager
-    async def mortal(self: Database) -> AsyncIterator[Any]:
-        async with connection(self) as found:
-            yield Mortal(found, wire)
+    async def acquire_mortal(self: Database) -> Any:
+        return Mortal(await acquire(self), wire)
 
-    Database.connection = mortal  # type: ignore[method-assign]
+    async def release_mortal(self: Database, connection: Any) -> None:
+        await release(self, connection._connection if isinstance(connection, Mortal) else connection)
+
+    Database.acquire, Database.release = acquire_mortal, release_mortal  # type: ignore[method-assign]
     try:
         yield wire
     finally:
-        Database.connection = connection  # type: ignore[method-assign]
+        Database.acquire, Database.release = acquire, release  # type: ignore[method-assign]
 
 
 @dataclass(frozen=True)
