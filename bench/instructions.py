@@ -1,0 +1,94 @@
+"""Instructions a request, beside bare Python's: `.venv/bin/python -m bench.instructions`.
+
+Counted by callgrind (Debian's valgrind), in process: what the kernel does is left out, and so is whatever else the machine
+does meanwhile, so that two runs of one code give the same figures to a few in a thousand. How many bytes the driver
+finds in a buffer at once depends on timing under valgrind, most of all for the nested page.
+"""
+
+import argparse
+import asyncio
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+
+from app.auth.development import AUDIENCE, DevelopmentIssuer
+from app.db import embedded
+from bench import peers
+from bench.requests import CASES, ROOT, body_of, called, filled, in_process
+
+KINDS = ("app", "bare")
+WARM, COUNTED = 6, 10
+_TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+
+
+async def count(account: str, folder: Path) -> None:
+    """Inside callgrind: warm each case up, then count it alone."""
+    issuer = DevelopmentIssuer.load_or_create(Path(os.environ["TURNUP_HOME"]))
+    token = issuer.issue(peers.SUBJECT, lifetime_seconds=43_200, now=time.time(), audience=AUDIENCE)
+    for kind in KINDS:
+        async with in_process(getattr(peers, kind)) as app:
+            for case in CASES:
+                if kind == "bare" and case.operation == "Typed":
+                    continue
+                body = body_of(case, account)
+                for _ in range(WARM):
+                    await called(app, body, token)
+                seen = set(folder.iterdir())
+                control("-i", "on")
+                control("-z")
+                for _ in range(COUNTED):
+                    await called(app, body, token)
+                control("-d")
+                control("-i", "off")
+                [dump] = [each for each in folder.iterdir() if each not in seen]
+                [total] = _TOTAL.findall(dump.read_text(encoding="utf-8"))
+                print(f"| {case.name} | {kind} | {int(total) / COUNTED / 1e6:.2f} |", flush=True)
+
+
+def control(*words: str) -> None:
+    """Have callgrind, in which this process runs, do something."""
+    subprocess.run(["callgrind_control", *words, str(os.getpid())], check=True, capture_output=True)
+
+
+async def main(home: Path, cluster: embedded.Cluster, locations: int) -> None:
+    """Fill the database, then run the counting part inside callgrind."""
+    account = await filled(cluster, home, locations)
+    folder = home / "callgrind"
+    folder.mkdir(exist_ok=True)
+    # A deadline of ordinary length would end requests that run fifty times slower.
+    slow = {"TURNUP_LIMIT_DEADLINE_SECONDS": "300", "PYTHONHASHSEED": "1"}
+    command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/%p"]
+    print("| case | server | million instructions a request |\n|---|---|---|", flush=True)
+    inside = await asyncio.create_subprocess_exec(
+        *[*command, sys.executable, "-m", "bench.instructions", "--inside", account, str(folder)],
+        cwd=ROOT,
+        env={**os.environ, **slow},
+        stderr=subprocess.PIPE,
+    )
+    _, said = await inside.communicate()
+    if inside.returncode != 0:
+        sys.exit(said.decode()[-4_000:])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m bench.instructions", description=__doc__)
+    parser.add_argument("--locations", type=int, default=2_000, metavar="N", help="how many to fill in (2000)")
+    parser.add_argument("--inside", nargs=2, metavar=("ACCOUNT", "FOLDER"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.inside:
+        uvloop.run(count(given.inside[0], Path(given.inside[1])))
+    elif shutil.which("valgrind") is None:
+        sys.exit("NOT COUNTED: this needs valgrind (apt-get install valgrind).")
+    else:
+        with tempfile.TemporaryDirectory(prefix="turnup-bench-") as scratch:
+            house = (Path(scratch) / "home").resolve()
+            with embedded.start(house) as postgres:
+                uvloop.run(main(house, postgres.cluster, given.locations))
+            embedded.erase(house)
