@@ -82,17 +82,8 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
         except node_peers.NodeMissingError as error:
             print(f"**The Node servers are left out: {error}**\n")
             options.node = False
-    owner, app = cluster.dsn("turnup_owner", "turnup"), cluster.dsn("turnup_app", "turnup")
-    os.environ |= {"TURNUP_HOME": str(home), "DATABASE_URL": app, "TURNUP_LIMIT_OBJECTS": "1000000000"}
     sizes = [1_000, 1_000_000] if options.million else [1_000]
-    await migrate(owner)
-    if await load_demo(owner, app):
-        await seed_many(owner, options.locations)
-    connection = await asyncpg.connect(owner)
-    await connection.execute("SET ROLE turnup_definer")
-    account = await connection.fetchval("SELECT id FROM turnup.account WHERE name LIKE 'Load test %'")
-    version = await connection.fetchval("SHOW server_version")
-    await connection.close()
+    account, version = await filled(cluster, home, options.locations)
     print(
         f"{options.locations:,} locations, PostgreSQL {version}, Python {sys.version.split()[0]},"
         f" {os.cpu_count()} cores, {options.workers} worker(s) a server, {options.rounds} rounds in turns\n"
@@ -124,6 +115,21 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
         print("| locations | page | rows read | buffers | ms |\n|---|---|---|---|---|")
         for size in sizes:
             await print_pages(cluster, size)
+
+
+async def filled(cluster: embedded.Cluster, home: Path, locations: int) -> tuple[str, str]:
+    """Set the database up, with so many locations, for apps of this environment; an account, PostgreSQL's version."""
+    owner, app = cluster.dsn("turnup_owner", "turnup"), cluster.dsn("turnup_app", "turnup")
+    os.environ |= {"TURNUP_HOME": str(home), "DATABASE_URL": app, "TURNUP_LIMIT_OBJECTS": "1000000000"}
+    await migrate(owner)
+    if await load_demo(owner, app):
+        await seed_many(owner, locations)
+    connection = await asyncpg.connect(owner)
+    await connection.execute("SET ROLE turnup_definer")
+    account = await connection.fetchval("SELECT id FROM turnup.account WHERE name LIKE 'Load test %'")
+    version = await connection.fetchval("SHOW server_version")
+    await connection.close()
+    return account, version
 
 
 def body_of(case: Case, account: str) -> bytes:
