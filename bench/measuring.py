@@ -74,21 +74,15 @@ def post(body: bytes, token: str) -> bytes:
 
 
 class Server:
-    """A server of bench.peers in processes of its own, until it is stopped."""
+    """A server in processes of its own, until it is stopped; its output is in TURNUP_HOME."""
 
-    def __init__(self, name: str, kind: str, port: int, *, roots: list[Path], workers: int, env: Mapping[str, str]):
+    def __init__(self, name: str, port: int, command: list[str], env: Mapping[str, str]):
         self.name = name
         self.port = port
         log = Path(env["TURNUP_HOME"]) / f"{port}.log"
         self._log = log
         with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench.peers", kind, str(port), str(workers)],
-                cwd=env["TURNUP_HOME"],
-                env={**env, "PYTHONPATH": ":".join(map(str, roots))},
-                stdout=output,
-                stderr=output,
-            )
+            self._process = subprocess.Popen(command, cwd=env["TURNUP_HOME"], env=env, stdout=output, stderr=output)
 
     async def ready(self) -> None:
         """Wait until it listens; exits with its log when it does not."""

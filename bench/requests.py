@@ -1,4 +1,4 @@
-"""What a request costs over HTTP, beside the reference executor, bare Python and PostgreSQL alone: `make bench`.
+"""What a request costs over HTTP, beside the reference executor, bare Python, PostgreSQL alone and Node: `make bench`.
 
 Starts a PostgreSQL of its own, fills it, starts each server in processes of its own, checks that all give the same
 data, and measures them in turns, so that one run's ratios mean something on a machine that others use too. Prints
@@ -37,7 +37,7 @@ from app.db.migrate import migrate
 from app.db.scoping import Shape
 from app.db.seed import MANY, seed_many
 from app.operations.demo import load_demo
-from bench import peers
+from bench import node_peers, peers
 from bench.measuring import HttpConnection, Server, cpu_seconds, post, sink, with_descendants
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,7 +65,7 @@ CASES = (
 )
 REFERENCE, OURS, UNTOLD, TRACED = "reference", "breadth first", "breadth first, no tokens", "breadth first, traced 10 %"
 BARE, BUILT, BEFORE = "bare asyncpg", "PostgreSQL's JSON", "before"
-BARE_KINDS = {BARE, BUILT}
+BARE_KINDS = {BARE, BUILT, node_peers.BARE}
 RATED = (CASES[0], CASES[2])
 
 
@@ -76,6 +76,12 @@ def asks(server: str, case: Case) -> bool:
 
 async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluster) -> None:
     """Fill the databases, then measure and print."""
+    if options.node:
+        try:
+            print(f"{node_peers.install()}\n")
+        except node_peers.NodeMissingError as error:
+            print(f"**The Node servers are left out: {error}**\n")
+            options.node = False
     owner, app = cluster.dsn("turnup_owner", "turnup"), cluster.dsn("turnup_app", "turnup")
     os.environ |= {"TURNUP_HOME": str(home), "DATABASE_URL": app, "TURNUP_LIMIT_OBJECTS": "1000000000"}
     sizes = [1_000, 1_000_000] if options.million else [1_000]
@@ -98,12 +104,19 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
         return
     bodies = {case: body_of(case, account) for case in CASES}
     requests = {case: post(body, token) for case, body in bodies.items()}
-    counted = {kind: await statements_of(kind, bodies, token) for kind in ("app", "bare", "built")}
+    kinds = {OURS: "app", BARE: "bare", BUILT: "built"}
+    counted = {name: await statements_of(kind, bodies, token) for name, kind in kinds.items()}
     postmaster = int((cluster.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
     async with servers(options) as running:
         sizes_seen = await same_answers(running, requests)
+        for server in running:
+            if server.name in node_peers.KINDS:
+                asked = {case: request for case, request in requests.items() if asks(server.name, case)}
+                counted[server.name] = await node_peers.statements_of(cluster, server, asked)
         cpu = await cpu_of(running, requests, postmaster, options.rounds)
         print_cpu(cpu, counted, sizes_seen)
+        if options.node:
+            print(f"\n{node_peers.LEGEND}")
         if not options.cpu:
             print_rates(await rates_of(running, requests, options.seconds))
     if not options.cpu:
@@ -141,11 +154,15 @@ async def servers(options: argparse.Namespace) -> AsyncIterator[list[Server]]:
     collector = await sink(first)
     running: list[Server] = []
     try:
+        # All pools together stay below what the cluster takes.
+        shared = {**os.environ, "TURNUP_POOL_SIZE": str((8 if options.node else 10) // options.workers)}
         for port, (name, (kind, root, env)) in enumerate(kinds.items(), first + 1):
-            roots = [ROOT] if root == ROOT else [root, ROOT]
-            # All pools together stay below what the cluster takes.
-            whole = {**os.environ, **env, "TURNUP_POOL_SIZE": str(10 // options.workers)}
-            running.append(Server(name, kind, port, roots=roots, workers=options.workers, env=whole))
+            path = ":".join(map(str, dict.fromkeys([root, ROOT])))
+            command = [sys.executable, "-m", "bench.peers", kind, str(port), str(options.workers)]
+            running.append(Server(name, port, command, {**shared, **env, "PYTHONPATH": path}))
+        for port, name in enumerate(node_peers.KINDS if options.node else (), first + 1 + len(kinds)):
+            command = node_peers.command(name, port)
+            running.append(Server(name, port, command, {**shared, **node_peers.ENVIRONMENT}))
         for server in running:
             await server.ready()
         yield running
@@ -164,7 +181,7 @@ async def same_answers(running: list[Server], requests: dict[Case, bytes]) -> di
             if not asks(server.name, case):
                 continue
             connections = [await HttpConnection.open(server.port) for _ in range(8)]
-            for _ in range(3):
+            for _ in range(node_peers.WARM_UP if server.name in node_peers.KINDS else 3):
                 found = await asyncio.gather(*(connection.ask(request) for connection in connections))
             for connection in connections:
                 connection.close()
@@ -211,10 +228,9 @@ async def cpu_of(running: list[Server], requests: dict[Case, bytes], postmaster:
 def print_cpu(spent: Spent, counted: dict[str, dict[Case, int]], sizes: dict[Case, int]) -> None:
     """Medians, and how they compare within each round."""
     print("CPU milliseconds a request, server + PostgreSQL: medians. Ratios: the median of each round's ratio.\n")
-    print("| case | server | server | PostgreSQL | of reference | of bare | statements | bytes |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| case | server | server | PostgreSQL | of reference | of bare | of ours | statements | bytes |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for (case, name), pairs in spent.items():
-        kind = {BARE: "bare", BUILT: "built"}.get(name, "app")
         to_reference = ratio(pairs, spent[case, REFERENCE])
         to_bare = ratio(pairs, spent[case, BARE]) if (case, BARE) in spent else None
         cells = [
@@ -224,7 +240,8 @@ def print_cpu(spent: Spent, counted: dict[str, dict[Case, int]], sizes: dict[Cas
             f"{statistics.median(theirs for _, theirs in pairs):.2f}",
             f"1/{1 / to_reference:.1f}",
             "" if to_bare is None else f"{to_bare:.2f}",
-            str(counted[kind][case]),
+            f"{ratio(pairs, spent[case, OURS]):.2f}",
+            str(counted.get(name, counted[OURS])[case]),
             f"{sizes[case]:,}" if name == OURS else "",
         ]
         print(f"| {' | '.join(cells)} |")
@@ -454,12 +471,16 @@ def options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each rate is measured (1)")
     parser.add_argument("--workers", type=int, default=1, choices=(1, 2), help="processes of each server (1)")
     parser.add_argument("--cpu", action="store_true", help="CPU only: no rates, no pages")
+    parser.add_argument("--node", action="store_true", help="measure servers on Node.js too; one worker each")
     parser.add_argument("--million", action="store_true", help="explain the pages of 1,000,000 locations too")
     parser.add_argument("--against", type=Path, metavar="DIR", help="measure another checkout's app too, as 'before'")
     parser.add_argument("--profile", type=Path, metavar="FILE", help="profile the app in process and write it there")
     parser.add_argument("--home", type=Path, metavar="DIR", help="keep the database here, and use it again")
-    parser.add_argument("--port", type=int, default=18_400, help="the first of nine ports to use (18400)")
-    return parser.parse_args()
+    parser.add_argument("--port", type=int, default=18_400, help="the first of twelve ports to use (18400)")
+    given = parser.parse_args()
+    if given.node and given.workers > 1:
+        parser.error("--node compares servers of one worker")
+    return given
 
 
 if __name__ == "__main__":
