@@ -24,10 +24,10 @@ KINDS = {
 # Otherwise graphql-js looks again and again whether each type is of its own copy.
 ENVIRONMENT = {"NODE_ENV": "production"}
 OPTIONS = ["--max-semi-space-size=64"]  # MB: by default a tenth and more of a nested page goes into collecting garbage
-WARM_UP = 30  # rounds of eight requests: V8 compiles what has run often
-LEGEND = """The Node servers read no token, and limit, log, trace and audit nothing. They use the product's schema, role,
-policies, sign-in and transaction, and prepared statements, which they send without waiting for earlier answers; all but
-the bare one have a dataloader for each relation and keep documents parsed, validated and, with JIT, compiled."""
+WARM_UP = 100  # rounds of eight requests: V8 goes on compiling what runs often for some hundreds
+LEGEND = """The Node servers read no token, and limit, log, trace and audit nothing. They use the product's schema,
+role, policies, sign-in and transaction, and prepared statements, which they send without waiting for earlier answers.
+All but the bare one have a dataloader a relation, and keep documents parsed, validated and, with JIT, compiled."""
 
 
 class NodeMissingError(Exception):
