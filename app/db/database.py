@@ -305,9 +305,10 @@ async def _commit(connection: Any) -> None:
 async def _undone(connection: Any, statement: str) -> None:
     """Roll back because of an exception, and never hide it.
 
-    On a connection that is gone nothing is left to roll back; one that cannot be used is reset or ended by the pool.
+    On a connection that is gone nothing is left to roll back; one that cannot be used is reset or ended by the pool. A
+    savepoint is gone when whoever waited for its release was cancelled before the answer came.
     """
-    with suppress(OSError, asyncpg.InterfaceError, *_GONE):
+    with suppress(OSError, asyncpg.InterfaceError, asyncpg.InvalidSavepointSpecificationError, *_GONE):
         await connection.execute(statement)
 
 

@@ -310,7 +310,7 @@ def _promised(table: Table, row: type[Row]) -> dict[str, frozenset[type]]:
         classes = set(get_args(hints[field]) or {hints[field]})
         if field in table.c and table.c[field].nullable:
             classes.add(NoneType)
-        if classes <= {str, bool, datetime, time, NoneType}:
+        if classes <= {str, int, bool, datetime, time, NoneType}:
             promised[field] = frozenset(classes)
     return promised
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from inspect import isawaitable, iscoroutine
+from inspect import isawaitable
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,7 +12,7 @@ from graphql.pyutils import Undefined, is_iterable
 
 from .failures import Failure, null_error
 from .leaves import PLAIN, UNKNOWN, coerce
-from .locations import Items, Level, Picked, Place, infos
+from .locations import Items, Level, Picked, Place
 from .runtime_types import runtime_types
 from .steps import Steps, Together
 from .wrapping import Wrapped
@@ -82,7 +82,7 @@ def complete(run: Run, place: Place, type_: Wrapped, values: Sequence[Any]) -> S
 
 
 def complete_at_once(run: Run, place: Place, type_: Wrapped, values: Sequence[Any]) -> Any:
-    """Do what `complete` does where nothing has to be awaited, and nobody asked but the class of an object.
+    """Do what `complete` does where nothing has to be awaited and nobody to be asked.
 
     Gives None, having noted no level, where that does not suffice.
     """
@@ -104,8 +104,9 @@ def complete_at_once(run: Run, place: Place, type_: Wrapped, values: Sequence[An
         classes = set(map(type, objects))
     column = Objects(gaps, len(objects))
     if objects:
-        if not (classes <= type_.known or _all_are(run, place, type_, objects, classes)):
+        if not (classes <= type_.known or type_.is_certain):
             return None
+        type_.know(classes)
         _descend(run, place, cast("GraphQLObjectType", type_.composite), column, objects, class_=_only(classes))
     return column
 
@@ -150,6 +151,8 @@ def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grad
     if not objects:
         return column
     types = yield from runtime_types(run, place, type_.composite, objects)
+    if type_.is_type_of is not None and all(found is type_.composite for found in types):
+        type_.know(set(map(type, objects)))
     groups: dict[GraphQLObjectType, list[int]] = {}
     for index, found in enumerate(types):
         if isinstance(found, GraphQLObjectType):
@@ -163,28 +166,6 @@ def _objects(run: Run, place: Place, type_: Wrapped, values: Sequence[Any], grad
             some = [objects[index] for index in indices]
             _descend(run, place.below(Picked(indices)), found, column, some, indices)
     return column
-
-
-def _all_are(run: Run, place: Place, type_: Wrapped, objects: Sequence[Any], classes: set[type]) -> bool:
-    """Whether an object type that judges by class, or not at all, says a plain yes to every class.
-
-    What else it says is heard elsewhere.
-    """
-    if type_.is_type_of is not None:
-        for class_ in classes - type_.known:
-            index = next(index for index, value in enumerate(objects) if type(value) is class_)
-            try:
-                answer = type_.is_type_of(objects[index], infos(run.info(place), place)(index))
-            except Exception:  # noqa: BLE001  raised again where it is an object's error
-                return False
-            if iscoroutine(answer):
-                answer.close()
-            if answer is not True:
-                return False
-    elif not type_.is_certain:
-        return False
-    type_.know(classes)
-    return True
 
 
 def _descend(  # noqa: PLR0917  one call names all

@@ -34,16 +34,33 @@ def build(run: Run, level: Level) -> None:
     _builder(selection, level)(level.rows, level.objects, careful, *columns)
 
 
+def is_promised(level: Level) -> bool:
+    """Whether the objects' class promises all that is read of them, so that nothing comes to be awaited."""
+    typed = _typed(level)
+    return bool(typed) and all(
+        field.is_typename or (field.attribute is not None and field.attribute.name in typed)
+        for field in level.selection.fields
+    )
+
+
+def _typed(level: Level) -> Mapping[str, Collection[type]]:
+    """What the class of all objects of a level promises of their attributes."""
+    typed = getattr(level.class_, TYPED, None)
+    return typed if isinstance(typed, Mapping) else {}
+
+
 def _builder(selection: Selection, level: Level) -> Builder:
     """The function for objects of this class, if it promises something, or for dictionaries, or for any objects."""
     builders = selection.builders
     class_ = level.class_
-    if class_ is not None and hasattr(class_, TYPED):
-        builder = builders.get(class_)
-        if builder is None:
-            if len(builders) >= _MOST_BUILDERS:  # classes made at run time must not pile up
-                builders.clear()
-            builder = builders[class_] = _generate(selection, by_key=False, typed=getattr(class_, TYPED))
+    builder = None if class_ is None else builders.get(class_)
+    if builder is not None:
+        return builder
+    typed = _typed(level)
+    if class_ is not None and typed:
+        if len(builders) >= _MOST_BUILDERS:  # classes made at run time must not pile up
+            builders.clear()
+        builder = builders[class_] = _generate(selection, by_key=False, typed=typed)
         return builder
     by_key = selection.reads_by_default and all(type(parent) is dict for parent in level.objects)
     builder = builders.get(by_key)

@@ -15,7 +15,7 @@ from .failures import Failure, place_nulls
 from .leaves import Grades
 from .locations import Level, Place
 from .plan import PlanField, Selection, Shape
-from .rows import build
+from .rows import build, is_promised
 from .sources import Batch, counted
 from .steps import InContext, InTurn, Steps, Together, begin
 
@@ -45,11 +45,11 @@ class Run:
         self.next_wave: list[Level] = []
 
     def descend(self, level: Level) -> None:
-        """Note a level. One that has nothing below gets its rows at once, while its objects are at hand."""
+        """Note a level. With nothing below, and all promised, it gets its rows while its objects are at hand."""
         self.levels.append(level)
         if level.selection.columns:
             self.next_wave.append(level)
-        else:
+        elif is_promised(level):
             build(self, level)
 
     def info(self, place: Place) -> Any:
@@ -101,7 +101,7 @@ def _select(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any] | None
                 if isinstance(outcome, Exception):
                     raise outcome
     for level in reversed(run.levels):
-        if level.selection.columns:
+        if not level.rows:
             build(run, level)
     if run.late:
         late, run.late = run.late, []

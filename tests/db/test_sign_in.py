@@ -18,6 +18,7 @@ from app.db.database import (
     SuspendedUser,
     Transaction,
     UnknownUser,
+    unobserved,
 )
 from app.db.statements import Statement
 
@@ -264,3 +265,31 @@ async def test_where_postgresql_has_no_connection_to_spare_for_too_long_the_serv
 async def _backend(pool: Database) -> int:
     async with pool.connection() as connection:
         return int(connection.get_server_pid())
+
+
+class CutOffAtRelease:
+    """A connection whose caller is cancelled once PostgreSQL has released the savepoint and before it hears of it."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def execute(self, sql: str) -> None:
+        await self._connection.execute(sql)
+        if "RELEASE" in sql:
+            raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("final", [False, True])
+async def test_being_cancelled_at_the_end_of_a_savepoint_stays_being_cancelled(
+    one_connection: Database, final: bool
+) -> None:
+    async def write() -> None:
+        async with one_connection.writing(harness.LEAD, timeout_ms=5000) as transaction:
+            cut_off = Transaction(CutOffAtRelease(transaction._connection), transaction.viewer, unobserved)
+            async with cut_off.savepoint(final=final):
+                pass
+
+    with pytest.raises(asyncio.CancelledError):
+        await write()
+    settings, _ = await left_behind(one_connection)
+    assert set(settings) <= set(NOBODY)

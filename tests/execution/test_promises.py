@@ -126,3 +126,17 @@ def test_an_attribute_that_raises_is_the_error_of_its_object_alone() -> None:
 def test_objects_of_several_classes_are_tested() -> None:
     result = answer([Promising(name="p"), Hasty(name=None)], "{ items { name } }")
     assert result.data == {"items": [{"name": "p"}, None]}
+
+
+def test_an_attribute_that_happens_to_have_the_marker_s_name_promises_nothing() -> None:
+    @strawberry.type
+    class Label:
+        name: str = "n"
+        typed_attributes: str = "t"
+
+    @strawberry.type
+    class Query:
+        label: Label = strawberry.field(resolver=Label)
+
+    result = BreadthFirstSchema(Query, breadth_first=BreadthFirst()).execute_sync("{ label { name typedAttributes } }")
+    assert (result.data, result.errors) == ({"label": {"name": "n", "typedAttributes": "t"}}, None)

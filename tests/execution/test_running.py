@@ -401,3 +401,46 @@ async def test_a_type_that_depends_on_the_class_is_asked_for_once_a_class() -> N
     )
     assert sorted(map(repr, asked)) == [repr(Cat), repr(Dog)]
     assert [found["__typename"] for found in result.data["pets"]] == ["Cat", "Dog", "Cat", "Dog", "Dog"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+async def test_attributes_to_be_awaited_are_not_read_before_the_slow_fields_beside_them_are_done(in_turn: bool) -> None:
+    read: list[str] = []
+
+    class Named:
+        @property
+        def name(self) -> Any:
+            read.append("name")
+            return asyncio.sleep(0, "n")
+
+    schema = build_schema("type Query { a: A slow: Int } type A { name: String }")
+    fields: Any = schema.query_type.fields  # type: ignore[union-attr]
+    fields["a"].resolve = lambda *_: Named()
+
+    async def slow(*_: Any) -> None:
+        await asyncio.Event().wait()
+
+    fields["slow"].resolve = slow
+    running = asyncio.ensure_future(answer(BreadthFirst(batches_in_turn=in_turn), schema, "{ a { name } slow }"))
+    await asyncio.sleep(0.01)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert read == []
+
+
+@pytest.mark.parametrize("says", [True, False, 1])
+async def test_a_type_that_judges_by_class_is_asked_once_for_a_class_whatever_it_says(says: Any) -> None:
+    asked: list[Any] = []
+
+    @by_class
+    def is_type_of(value: Any, _info: Any) -> Any:
+        asked.append(value)
+        return says
+
+    schema = build_schema("type Query { rows: [[A]] } type A { name: String }")
+    schema.type_map["A"].is_type_of = is_type_of  # type: ignore[attr-defined]
+    fields: Any = schema.query_type.fields  # type: ignore[union-attr]
+    fields["rows"].resolve = lambda *_: [[{"name": "a"}, {"name": "b"}], [{"name": "c"}]]
+    result = await answer(BreadthFirst(), schema, "{ rows { name } }")
+    assert (len(asked), bool(result.errors)) == (1, not says)
