@@ -162,7 +162,7 @@ class World:
         if roll < 0.04:
             return RuntimeError(f"returned at {place}")
         if resolved and random.random() < 0.2:
-            return self._later(random, type_, place)
+            return self._later(_of_its_own(random), type_, place)
         value = self._value(random, type_, resolved, place)
         return self._value(random, type_, resolved, place) if calm and value is None else value
 
@@ -194,7 +194,7 @@ class World:
             if roll < 0.03:
                 return KeyError(f"returned at {here}")
             if roll < 0.06 and resolved:
-                return self._later(random, type_, here)
+                return self._later(_of_its_own(random), type_, here)
             return self._value(random, type_, resolved, here)
 
         length = random.choice([0, 1, 2, 3, 4])
@@ -298,6 +298,11 @@ def _scalar(random: Random, name: str, place: str) -> Any:
         "Picky": [{"any": ["json"]}, "text", 4, "odd"],
     }
     return random.choice(choices[name])
+
+
+def _of_its_own(random: Random) -> Random:
+    """What is drawn later must not depend on who draws first: executors await in orders of their own."""
+    return Random(random.getrandbits(64))
 
 
 def _generated(items: list[Any], fails_at: int | None, place: str) -> Iterator[Any]:
