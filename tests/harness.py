@@ -48,7 +48,7 @@ class Answer:
     @property
     def data(self) -> Any:
         """The data; fails the test when there are errors."""
-        assert "errors" not in self.body, self.body["errors"]
+        assert "errors" not in self.body, str(self.body["errors"])  # text is shown whole, and lists are not
         return self.body["data"]
 
     @property
@@ -92,6 +92,19 @@ def counted(statements: list[str]) -> Iterator[list[str]]:
     seen: list[str] = []
     yield seen
     seen.extend(statements[start:])
+
+
+# Who waits for a lock on a table of this database: another worker of the run has its own on the same server.
+WAITERS = """FROM pg_locks WHERE NOT granted
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+
+async def until_waiting(connection: asyncpg.Connection[asyncpg.Record], asked: asyncio.Task[Answer]) -> None:
+    """Return once another connection to this database waits for a lock."""
+    async with asyncio.timeout(5):
+        while not await connection.fetchval(f"SELECT EXISTS (SELECT {WAITERS})"):
+            assert not asked.done(), "nothing was waited for"
+            await asyncio.sleep(0.01)
 
 
 def with_database(url: str, name: str) -> str:

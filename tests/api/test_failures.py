@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from builders_db import committed
-from harness import LEAD, Answer, Client, with_database
+from harness import LEAD, WAITERS, Answer, Client, until_waiting, with_database
 from harness import TestDatabase as WorkerDatabase
 from pydantic import SecretStr
 from serving import serving
@@ -39,10 +39,7 @@ async def held(database: WorkerDatabase, asked: Any) -> AsyncIterator["asyncio.T
     async with committed(database) as connection:
         await connection.execute("LOCK TABLE turnup.location IN ACCESS EXCLUSIVE MODE")
         task = asyncio.ensure_future(asked)
-        async with asyncio.timeout(5):
-            while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
-                assert not task.done(), "nothing was waited for"
-                await asyncio.sleep(0.01)
+        await until_waiting(connection, task)
         yield task
 
 
@@ -96,7 +93,7 @@ async def test_a_statement_that_is_cancelled_for_its_time_is_a_timeout_for_all_t
     query = f"{{ viewer {{ id }} locations {{ totalCount }} accounts {{ totalCount }} {readiness} }}"
     async with held(database, client.ask(query)) as asked:
         app = await asyncpg.connect(database.app_url)
-        await app.execute("SELECT pg_cancel_backend(pid) FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid()")
+        await app.execute(f"SELECT pg_cancel_backend(pid) {WAITERS}")
         await app.close()
         answer = await asked
     nothing = {"locations": None, "accounts": None, "readiness": None}

@@ -4,10 +4,9 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable
 
-import asyncpg
 import pytest
 from builders_db import a_location, committed, forget
-from harness import CUSTOMER, LEAD, Answer, Client
+from harness import CUSTOMER, LEAD, Answer, Client, until_waiting
 from harness import TestDatabase as WorkerDatabase
 from serving import Wire, tables_of
 
@@ -149,16 +148,6 @@ async def test_a_document_that_is_refused_reaches_no_database(wire: Wire, query:
     async with wire.recorded() as seen:
         answer = await wire.client.ask(query)
     assert ("data" in answer.body, seen) == (False, [])
-
-
-async def until_waiting(connection: "asyncpg.Connection[asyncpg.Record]", asked: "asyncio.Task[Answer]") -> None:
-    """Return once another connection to this database waits for a lock."""
-    while not await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database "
-        "WHERE datname = current_database() AND NOT granted)"
-    ):
-        assert not asked.done(), "nothing was waited for"
-        await asyncio.sleep(0.01)
 
 
 def begun(asked: Awaitable[Answer]) -> "asyncio.Task[Answer]":
