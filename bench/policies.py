@@ -22,7 +22,7 @@ from app.db.loaders import many_statement
 from app.db.migrate import migrate
 from app.db.scoping import Shape
 from app.db.seed import seed_many
-from app.db.statements import Statement
+from app.db.statements import Statement, joined
 
 LOCATIONS, WIDE, DEVICES, PAGE, ROUNDS = 1_000, 10, 30, 20, 300
 WHO = {
@@ -132,12 +132,12 @@ async def all_works(app: asyncpg.Connection, account: str) -> Any:
     devices = many_statement(tables.device.c.location_id)
     for who, (_, listed, shape) in WHO.items():
         page = queries._page(queries.LOCATIONS_BY_NAME, shape, frozenset(), False)
-        values = {"scope_accounts": [account], "scope_locations": found[:listed], "limit": PAGE}
-        yield Work(who, who, CASES[0], devices, [found[:WIDE]])
+        values = {"scope_accounts": account, "scope_locations": joined(found[:listed]), "limit": PAGE}
+        yield Work(who, who, CASES[0], devices, [joined(found[:WIDE])])
         yield Work(who, who, CASES[1], page, page.arguments(values))
         if shape is Shape.EVERYTHING:
             for case, statement, arguments in (
-                (CASES[0], devices, [found[:WIDE]]),
+                (CASES[0], devices, [joined(found[:WIDE])]),
                 (CASES[1], page, page.arguments(values)),
             ):
                 plain = replace(statement, sql=statement.sql.replace("turnup.", "plain."))

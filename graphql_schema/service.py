@@ -15,6 +15,7 @@ from app.db import audit
 from app.db.database import Database, Observer, SuspendedUser, UnknownUser
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
+from app.execution import Executed
 from app.execution.limits import DocumentLimits, DocumentTooComplex
 from app.execution.price import PriceRules, check_price
 from app.operations.desk import Desk
@@ -184,7 +185,8 @@ class Service:
             )
             result = result if isinstance(result, ExecutionResult) else await result
             self._note_denials(result, context.viewer, request)
-        returned = operation.returned.count(result.data)
+        counted = result.objects if isinstance(result, Executed) else None
+        returned = operation.returned.count(result.data) if counted is None else counted
         await budgets.settle(returned)
         return result, returned
 

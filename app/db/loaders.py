@@ -12,7 +12,6 @@ from typing import Any
 
 from aiodataloader import DataLoader
 from sqlalchemy import (
-    ARRAY,
     Column,
     ColumnElement,
     Integer,
@@ -20,7 +19,6 @@ from sqlalchemy import (
     Text,
     and_,
     any_,
-    bindparam,
     column,
     exists,
     func,
@@ -33,7 +31,7 @@ from sqlalchemy import (
 
 from app.db import tables
 from app.db.rows import ROW_OF_TABLE, columns_of
-from app.db.statements import Statement, compiled
+from app.db.statements import Statement, compiled, many_ids
 from app.domain.vocabulary import Section
 
 Fetch = Callable[[Statement, list[str]], Awaitable[list[Any]]]
@@ -75,7 +73,7 @@ _READ_AS: dict[ColumnElement[Any], ColumnElement[Any]] = {
     )
 }
 
-_KEYS = bindparam("keys", type_=ARRAY(Text))
+_KEYS = many_ids("keys")
 
 
 class _Loader:

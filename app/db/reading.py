@@ -9,7 +9,7 @@ from sqlalchemy import Column
 
 from app.db.database import DatabaseUnavailable, Observer, StatementTimeout, Transaction
 from app.db.loaders import ManyLoader, OneLoader
-from app.db.statements import Statement
+from app.db.statements import Statement, joined
 from app.domain.viewer import Scope, Viewer
 
 
@@ -99,4 +99,4 @@ class _Turns:
     async def batch(self, statement: Statement, keys: list[str]) -> list[Any]:
         """Every row that a loader's statement has for these keys."""
         with self._observe("batch", statement.name, {"batch.size": len(keys)}):
-            return await self.fetch(statement, keys=keys)
+            return await self.fetch(statement, keys=joined(keys))

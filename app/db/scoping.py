@@ -1,18 +1,19 @@
 """The scope as a predicate: what every statement on a root adds, in front of row-level security.
 
-A scope has three shapes; a statement is compiled once a shape, and the ids travel as array parameters.
+A scope has three shapes; a statement is compiled once a shape, and the ids travel as parameters.
 """
 
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam, true
+from sqlalchemy import ColumnElement, Table, any_, true
 
 from app.db import tables
+from app.db.statements import joined, many_ids
 from app.domain.viewer import Scope
 
-_ACCOUNTS = bindparam("scope_accounts", type_=ARRAY(Text))
-_LOCATIONS = bindparam("scope_locations", type_=ARRAY(Text))
+_ACCOUNTS = many_ids("scope_accounts")
+_LOCATIONS = many_ids("scope_locations")
 
 
 class Shape(Enum):
@@ -45,6 +46,6 @@ def within(shape: Shape, table: Table) -> ColumnElement[bool]:
 def scope_values(scope: Scope) -> dict[str, Any]:
     """The values of the parameters that `within` used."""
     return {
-        "scope_accounts": None if scope.accounts is None else list(scope.accounts),
-        "scope_locations": None if scope.locations is None else list(scope.locations),
+        "scope_accounts": None if scope.accounts is None else joined(scope.accounts),
+        "scope_locations": None if scope.locations is None else joined(scope.locations),
     }

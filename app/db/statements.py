@@ -4,10 +4,11 @@ Building and compiling happens once a process (or once a shape, behind a bounded
 driver's own `fetch`. That keeps SQLAlchemy's expression language for composing and its cost off the requests.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import ARRAY, ColumnElement, Text, bindparam, func, literal_column
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
@@ -28,6 +29,19 @@ class Statement:
     def arguments(self, values: dict[str, Any]) -> list[Any]:
         """The values in the order of the placeholders; raises KeyError for one that was not given."""
         return [values[name] for name in self.parameters]
+
+
+def many_ids(name: str) -> ColumnElement[Any]:
+    """A parameter for any number of ids, which travel as one text that `joined` makes.
+
+    Of each element of an array the driver asks twice whether it is a collection itself, by classes that answer slowly.
+    """
+    return func.string_to_array(bindparam(name, type_=Text), literal_column("','"), type_=ARRAY(Text))
+
+
+def joined(ids: Iterable[str]) -> str:
+    """Ids as one value; no id holds a comma (app.domain.ids)."""
+    return ",".join(ids)
 
 
 def compiled(name: str, clause: ClauseElement, build: Callable[..., Any]) -> Statement:

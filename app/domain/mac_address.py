@@ -24,7 +24,7 @@ def read_mac(text: str, *, path: tuple[str, ...] = ()) -> str:
 
 def show_mac(mac: str) -> str:
     """As people read it: `00155d010101` as `00:15:5D:01:01:01`."""
-    return f"{mac[:2]}:{mac[2:4]}:{mac[4:6]}:{mac[6:8]}:{mac[8:10]}:{mac[10:]}".upper()
+    return bytes.fromhex(mac).hex(":").upper()
 
 
 def is_multicast(mac: str) -> bool:

@@ -3,7 +3,7 @@
 from .executor import BreadthFirst
 from .markers import BATCH_RESOLVER, BY_CLASS, TYPED, VIEWER_ONLY, by_class
 from .plan import Plan
-from .run import Observer
+from .run import Executed, Observer
 from .schema import BreadthFirstSchema
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "VIEWER_ONLY",
     "BreadthFirst",
     "BreadthFirstSchema",
+    "Executed",
     "Observer",
     "Plan",
     "by_class",

@@ -28,6 +28,20 @@ _OF_FIELD = GraphQLResolveInfo._fields.index("path") + 1
 """How many parts of an info are about the field; the others are about the run."""
 
 
+class Executed(ExecutionResult):
+    """A result that knows how many objects its data holds, without the root; one that stands twice counts twice."""
+
+    __slots__ = ("objects",)
+
+    def __init__(self, data: dict[str, Any] | None, errors: list[GraphQLError] | None, objects: int | None) -> None:
+        super().__init__(data, errors)
+        self.objects = objects
+        """None if errors took some away."""
+
+    def __eq__(self, other: object) -> bool:
+        return ExecutionResult(self.data, self.errors) == other
+
+
 class Run:
     """What all fields of one run share."""
 
@@ -38,6 +52,7 @@ class Run:
         self.observer = observer
         self.in_turn = in_turn
         self.failed: set[PlanField] = set()
+        self.objects = 0
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
         self._info: Any = None
         """An info of this run: what infos say of the run is the same in all of them."""
@@ -83,7 +98,7 @@ def operate(run: Run, shape: Shape) -> Steps[ExecutionResult]:
                 return ExecutionResult(None, failures)
             data.update(part)
             errors += failures
-        return ExecutionResult(data, errors or None)
+        return Executed(data, errors or None, None if errors else run.objects)
     finally:
         del run.executor.async_helpers  # they refer to the executor: context and rows would wait for the collector
 
@@ -110,6 +125,7 @@ def _select(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any] | None
             row[field.key] = leaf(run, field, field.nullable, outcome)
     if run.failed:
         return place_nulls(root, run.levels, run.failed)
+    run.objects += sum([len(level.objects) for level in run.levels]) - 1
     return root.rows[0], []
 
 

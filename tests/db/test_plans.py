@@ -18,6 +18,7 @@ from app.db.paging import Page
 from app.db.queries import LOCATIONS_BY_NAME, LOCATIONS_BY_UPDATED, page_of
 from app.db.reading import Reading
 from app.db.seed import seed_many
+from app.db.statements import joined
 
 LOCATIONS = 1_000
 PAGE = 20
@@ -91,7 +92,7 @@ async def visible(pool: Database, who: str) -> list[Any]:
 async def test_children_of_a_page_come_by_an_index(pool: Database, plans: str, column: Column[Any], who: str) -> None:
     ids = [location.id for location in (await visible(pool, who))[:PAGE]]
     keys = ids if column.name == "location_id" else [id_.replace("location", "device") + "-1" for id_ in ids]
-    plan = await plan_of(pool, who, plans, lambda reading: reading.fetch(many_statement(column), keys=keys))
+    plan = await plan_of(pool, who, plans, lambda reading: reading.fetch(many_statement(column), keys=joined(keys)))
     assert "Seq Scan" not in plan.kinds
     assert plan.rows_read >= len(ids)
 

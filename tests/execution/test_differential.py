@@ -9,11 +9,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationType, execute, parse
+from graphql import DocumentNode, ExecutionResult, GraphQLSchema, OperationDefinitionNode, OperationType, execute, parse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.execution import BreadthFirst, BreadthFirstSchema
+from app.execution import BreadthFirst, BreadthFirstSchema, Executed
+from graphql_schema.returned import Returned
 
 from .agreement import assert_agrees
 from .awkward import World, awkward_schema
@@ -112,6 +113,7 @@ def compare(runner: asyncio.Runner, random: Random, seed: int, calm: bool) -> No
         )
     )
     assert_agrees(ours, reference, possible)
+    assert_counted(ours, document)
     assert_agrees(ours_again, reference, possible)
 
 
@@ -136,4 +138,13 @@ def compare_library(runner: asyncio.Runner, random: Random, staff: bool) -> None
 
     reference = answer(REFERENCE, operation.text % "")
     possible = answer(REFERENCE, operation.text % NO_PROPAGATION)
-    assert_agrees(answer(OURS, operation.text % ""), reference, possible)
+    ours = answer(OURS, operation.text % "")
+    assert_agrees(ours, reference, possible)
+    assert_counted(ours, parse(operation.text % ""))
+
+
+def assert_counted(result: ExecutionResult, document: DocumentNode) -> None:
+    """What the levels held is what can be counted in the data."""
+    if isinstance(result, Executed) and result.objects is not None:
+        operation = next(each for each in document.definitions if isinstance(each, OperationDefinitionNode))
+        assert result.objects == Returned(document, operation).count(result.data)
