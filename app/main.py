@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
+from functools import partial
 from pathlib import Path
 from time import time
 from typing import Any
@@ -40,6 +41,8 @@ from app.http.health import health_routes
 from app.http.request_id import RequestId
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
+from app.operations.bulk import BULK_MUTATIONS
+from app.operations.desk import Watched
 from app.settings import Executor, SelfApproval, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -161,8 +164,7 @@ def _watch(telemetry: Telemetry) -> Watch:
         answered=lambda operation, whole, seconds: metrics.request(operation, "ok" if whole else "error", seconds),
         failed=metrics.error,
         denied=metrics.permission_denied,
-        performed=lambda mutation, outcome: _count(metrics, mutation, outcome),
-        overrode=metrics.moved_past_lock,
+        performed=partial(_count, metrics),
     )
 
 
@@ -173,12 +175,18 @@ def _limiter(settings: Settings, metrics: Metrics) -> Limiter:
     return Limiter(limits, store_at(url), failed=metrics.limiter_failed)
 
 
-def _count(metrics: Metrics, mutation: str, outcome: str) -> None:
-    """What operators watch of the path: submissions and overrides."""
+def _count(metrics: Metrics, mutation: str, outcome: str, watched: Watched) -> None:
+    """What operators watch of the path: submissions, approvals, bulk work, overrides."""
     if mutation == "submitOnboarding":
         metrics.submission(outcome)
+    if mutation in BULK_MUTATIONS:
+        metrics.bulk_item(mutation, outcome)
+    if watched.waited_seconds is not None:
+        metrics.approval_processed(watched.waited_seconds)
     if mutation == "openOverride" and outcome == "APPLIED":
         metrics.override_opened()
+    if watched.past_lock:
+        metrics.moved_past_lock(mutation)
 
 
 class Live:

@@ -18,7 +18,7 @@ from app.domain.viewer import Viewer
 from app.execution import Executed
 from app.execution.limits import DocumentLimits, DocumentTooComplex
 from app.execution.price import PriceRules, check_price
-from app.operations.desk import Desk
+from app.operations.desk import Desk, Watched
 from graphql_schema import errors
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused
@@ -77,10 +77,8 @@ class Watch:
     """Told the operation and the code of each of its errors."""
     denied: Callable[[str], None]
     """Told the name of the field that a role was refused."""
-    performed: Callable[[str, str], None]
-    """Told each mutation's field and its outcome: APPLIED, REPLAYED or a problem's code."""
-    overrode: Callable[[str], None]
-    """Told the field of each mutation that moved a location past its lock, which counts as an override."""
+    performed: Callable[[str, str, Watched], None]
+    """Told each mutation's field, its outcome, and what it did; of a bulk mutation, for each item."""
 
 
 class Service:
@@ -213,7 +211,6 @@ class Service:
             timeout_ms=self._timeout_ms,
             self_approval_allowed=self._self_approval_allowed,
             performed=self._watch.performed,
-            overrode=self._watch.overrode,
         )
 
     def _checked_price(self, operation: Operation, request: Request) -> int:

@@ -28,7 +28,7 @@ _OF_FIELD = GraphQLResolveInfo._fields.index("path") + 1
 """How many parts of an info are about the field; the others are about the run."""
 
 
-class Executed(ExecutionResult):
+class Executed(ExecutionResult):  # noqa: PLW1641  compared by what it holds, as its base is
     """A result that knows how many objects its data holds, without the root; one that stands twice counts twice."""
 
     __slots__ = ("objects",)

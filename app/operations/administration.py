@@ -13,7 +13,7 @@ from app.db.database import Transaction
 from app.domain.refusals import Conflict, InvalidInput, NotFound, Refusal
 from app.domain.viewer import Viewer
 from app.operations import keys
-from app.operations.desk import Call, Desk, Input, Outcome
+from app.operations.desk import NOTHING_WATCHED, Call, Desk, Input, Outcome
 from app.operations.frame import before_commit, new_id, retried
 
 
@@ -66,9 +66,9 @@ async def administer(desk: Desk, case: AdminCase, call: Call) -> Outcome:
         with keys.alone(desk, call):
             outcome = await retried(lambda: _once(desk, case, call))
     except Refusal as refusal:
-        desk.performed(case.mutation, refusal.code)
+        desk.performed(case.mutation, refusal.code, NOTHING_WATCHED)
         raise
-    desk.performed(case.mutation, "REPLAYED" if outcome.replayed else "APPLIED")
+    desk.performed(case.mutation, "REPLAYED" if outcome.replayed else "APPLIED", outcome.watched)
     return outcome
 
 

@@ -39,7 +39,9 @@ def decide(work: Work, given: Input) -> Change:
     if pending and request is not None:
         values = approved if request.digest == work.digest else approved | content
         updates = ((tables.approval, {"id": request.id}, values),)
-        return Change(move=approval, updates=updates, reason=comment, ids={"approval": request.id})
+        waited = (work.now - session.submitted_at).total_seconds() if session and session.submitted_at else None
+        ids = {"approval": request.id}
+        return Change(move=approval, updates=updates, reason=comment, waited_seconds=waited, ids=ids)
     approval_id = work.new_id("Approval")
     row = {"id": approval_id} | content | approved | _decision(work, comment)
     return Change(move=approval, rows=((tables.approval, row),), reason=comment, ids={"approval": approval_id})

@@ -21,7 +21,7 @@ from app.domain.vocabulary import LocationStatus, Verb
 from app.operations import frame, keys
 from app.operations.applying import writes_of
 from app.operations.approve import APPROVE
-from app.operations.desk import Call, Change, Desk, Input, UseCase, Work
+from app.operations.desk import NOTHING_WATCHED, Call, Change, Desk, Input, UseCase, Watched, Work
 from app.operations.generate_payload import GENERATE_PAYLOAD
 from app.operations.moves import BLOCK, CANCEL, REOPEN, UNBLOCK
 from app.operations.submit_onboarding import SUBMIT_ONBOARDING
@@ -54,8 +54,8 @@ class ItemResult:
     outcome: BulkOutcome
     refusal: Refusal | None = None
     payload_id: str | None = None
-    is_override: bool = False
-    """Whether it was a move past a lock; not kept for a repeated call, which makes none."""
+    watched: Watched = NOTHING_WATCHED
+    """Not kept for a repeated call, which does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,7 @@ _SINGLE_OF_VERB: Mapping[Verb, UseCase] = {
 BULK_UPDATE_STATUS = BulkCase("bulkUpdateStatus", _towards)
 BULK_APPROVE = BulkCase("bulkApprove", _approved, approves=True)
 BULK_GENERATE_PAYLOADS = BulkCase("bulkGeneratePayloads", _generated)
+BULK_MUTATIONS = frozenset({BULK_UPDATE_STATUS.mutation, BULK_APPROVE.mutation, BULK_GENERATE_PAYLOADS.mutation})
 
 
 async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
@@ -124,9 +125,8 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
     with keys.alone(desk, call):
         result = await frame.retried(lambda: _once(desk, case, call, items))
     for item in result.items:
-        desk.performed(case.mutation, item.refusal.code if item.refusal else item.outcome)
-        if item.is_override:
-            desk.overrode(case.mutation)
+        outcome = "REPLAYED" if result.replayed else item.refusal.code if item.refusal else item.outcome
+        desk.performed(case.mutation, outcome, item.watched)
     return result
 
 
@@ -241,9 +241,7 @@ def _result(index: int, location_id: str, decided: Decided) -> ItemResult:
     if isinstance(decided, Refusal):
         return ItemResult(index, location_id, BulkOutcome.FAILED, decided)
     outcome = BulkOutcome.UNCHANGED if decided.is_nothing else BulkOutcome.APPLIED
-    return ItemResult(
-        index, location_id, outcome, payload_id=decided.ids.get("payload"), is_override=decided.is_override
-    )
+    return ItemResult(index, location_id, outcome, payload_id=decided.ids.get("payload"), watched=decided.watched)
 
 
 def _to_json(item: ItemResult) -> dict[str, Any]:

@@ -93,8 +93,7 @@ async def _step(database: Database, branch: demo.Branch, email: str, use_case: U
         request_id=REQUEST_ID,
         timeout_ms=TIMEOUT_MS,
         self_approval_allowed=False,
-        performed=lambda _mutation, _outcome: None,
-        overrode=lambda _mutation: None,
+        performed=lambda _mutation, _outcome, _watched: None,
     )
     given: dict[str, Any] = {
         "location_id": _id(branch),

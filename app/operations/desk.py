@@ -23,6 +23,19 @@ from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, PayloadState,
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """What operators watch of something that was done."""
+
+    past_lock: bool = False
+    """Whether it was a move past a lock, which counts as an override although none was open."""
+    waited_seconds: float | None = None
+    """How long a location that was approved had waited since its submission."""
+
+
+NOTHING_WATCHED = Watched()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """Where one user's writes are made: the database, the user's token subject, and the request they belong to."""
 
@@ -31,10 +44,8 @@ class Desk:
     request_id: str
     timeout_ms: int
     self_approval_allowed: bool
-    performed: Callable[[str, str], None]
-    """Told each use case's name and outcome: APPLIED, REPLAYED or a problem's code."""
-    overrode: Callable[[str], None]
-    """Told the name of each use case that made a move past a lock, which counts as an override."""
+    performed: Callable[[str, str, Watched], None]
+    """Told each use case's name, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem's code), and what it did."""
 
 
 Input = Mapping[str, Any]
@@ -56,8 +67,7 @@ class Outcome:
 
     ids: Mapping[str, str]
     replayed: bool = False
-    is_override: bool = False
-    """Whether it was a move past a lock, which counts as an override."""
+    watched: Watched = NOTHING_WATCHED
 
 
 Row = tuple[Table, Mapping[str, Any]]
@@ -83,6 +93,8 @@ class Change:
     payload_id: str | None = None
     """The payload that the move is about."""
     current_step: Section | None = None
+    waited_seconds: float | None = None
+    """How long the location waited for this approval."""
     ids: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -94,6 +106,11 @@ class Change:
     def is_override(self) -> bool:
         """Whether it is a move past a lock, which counts as an override although none is open."""
         return self.move is not None and self.move.consequences.audited_as_override
+
+    @property
+    def watched(self) -> Watched:
+        """What operators watch of it."""
+        return Watched(past_lock=self.is_override, waited_seconds=self.waited_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
 from app.operations import keys
 from app.operations.applying import claims_of, writes_of
 from app.operations.constraints import constraints_named
-from app.operations.desk import Call, Change, Desk, Outcome, UseCase, Work
+from app.operations.desk import NOTHING_WATCHED, Call, Change, Desk, Outcome, UseCase, Work
 
 T = TypeVar("T")
 
@@ -50,11 +50,9 @@ async def perform(desk: Desk, use_case: UseCase, call: Call) -> Outcome:
         with keys.alone(desk, call):
             outcome = await retried(lambda: _once(desk, use_case, call))
     except Refusal as refusal:
-        desk.performed(use_case.mutation, refusal.code)
+        desk.performed(use_case.mutation, refusal.code, NOTHING_WATCHED)
         raise
-    desk.performed(use_case.mutation, "REPLAYED" if outcome.replayed else "APPLIED")
-    if outcome.is_override:
-        desk.overrode(use_case.mutation)
+    desk.performed(use_case.mutation, "REPLAYED" if outcome.replayed else "APPLIED", outcome.watched)
     return outcome
 
 
@@ -163,7 +161,7 @@ async def _carry_out(tx: Transaction, desk: Desk, use_case: UseCase, call: Call,
     await writing.write(tx, (write for work, change in doing for write in writes_of(work, change)))
     await keys.keep(tx, call, ids)
     await audit.seal(tx)
-    return Outcome(ids=ids, is_override=any(change.is_override for _, change in doing))
+    return Outcome(ids=ids, watched=changes[0].watched)
 
 
 async def claim(tx: Transaction, doing: Iterable[tuple[Work, Change]]) -> set[tuple[str, str]]:

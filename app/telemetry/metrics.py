@@ -4,14 +4,10 @@ Labels are names of ours or of operations, few by construction: a client that in
 """
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from opentelemetry.exporter.prometheus import PrometheusMetricReader
-from opentelemetry.metrics import CallbackOptions, Counter, Histogram, Meter, Observation
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.resources import Resource
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -31,40 +27,46 @@ _LABEL = re.compile(r"[A-Za-z_]\w{0,79}(\.\w{1,80})?", re.ASCII)
 
 def start_metrics(service_version: str) -> "Metrics":
     """Make the instruments, on a registry of their own. Counters without labels are rendered from the start, as 0."""
+    disable_created_metrics()  # type: ignore[no-untyped-call]  # no alert asks when a series began, and it would double them
     registry = CollectorRegistry()
-    reader = PrometheusMetricReader(scope_info_enabled=False, registry=registry)
-    resource = Resource.create({"service.name": "turnup", "service.version": service_version})
-    meter = MeterProvider([reader], resource=resource, shutdown_on_exit=False).get_meter("turnup")
-    metrics = Metrics(
+
+    def counter(name: str, description: str, *labels: str) -> Counter:
+        return Counter(f"turnup_{name}", description, labels, registry=registry)
+
+    def gauge(name: str, description: str) -> Gauge:
+        return Gauge(f"turnup_{name}", description, registry=registry)
+
+    target = Info("target", "the server that counts", registry=registry)
+    target.info({"service_name": "turnup", "service_version": service_version})
+    return Metrics(
         _registry=registry,
-        _meter=meter,
-        _requests=meter.create_histogram(
-            "turnup.request.duration",
-            unit="s",
-            description="GraphQL requests by operation and outcome",
-            explicit_bucket_boundaries_advisory=REQUEST_BUCKETS,
+        _requests=Histogram(
+            "turnup_request_duration_seconds",
+            "GraphQL requests by operation and outcome",
+            ("operation", "outcome"),
+            buckets=REQUEST_BUCKETS,
+            registry=registry,
         ),
-        _errors=meter.create_counter("turnup.errors", description="errors answered, by operation and code"),
-        _submissions=meter.create_counter("turnup.submissions", description="onboardings submitted, by outcome"),
-        _approvals=meter.create_histogram(
-            "turnup.approval.processing",
-            unit="s",
-            description="time from submission to approval",
-            explicit_bucket_boundaries_advisory=APPROVAL_BUCKETS,
+        _errors=counter("errors", "errors answered, by operation and code", "operation", "code"),
+        _submissions=counter("submissions", "onboardings submitted, by outcome", "outcome"),
+        _approvals=Histogram(
+            "turnup_approval_processing_seconds",
+            "time from submission to approval",
+            buckets=APPROVAL_BUCKETS,
+            registry=registry,
         ),
-        _bulk_items=meter.create_counter("turnup.bulk.items", description="items of bulk operations, by outcome"),
-        _denied=meter.create_counter("turnup.permission.denied", description="fields refused for the viewer's role"),
-        _overrides=meter.create_counter("turnup.overrides.opened", description="lock overrides opened"),
-        _moves_past_locks=meter.create_counter(
-            "turnup.overrides.moves", description="locked locations reopened or completed by hand, by operation"
+        _bulk_items=counter("bulk_items", "items of bulk operations, by outcome", "operation", "outcome"),
+        _denied=counter("permission_denied", "fields refused for the viewer's role", "field"),
+        _overrides=counter("overrides_opened", "lock overrides opened"),
+        _moves_past_locks=counter(
+            "overrides_moves", "locked locations reopened or completed by hand, by operation", "operation"
         ),
-        _security_events=meter.create_counter("turnup.security.events", description="security events, by kind"),
-        _limiter_failures=meter.create_counter("turnup.limiter.failures", description="rate limiter out of reach"),
-        _restarts=meter.create_counter("turnup.embedded.restarts", description="embedded PostgreSQL started again"),
+        _security_events=counter("security_events", "security events, by kind", "kind"),
+        _limiter_failures=counter("limiter_failures", "rate limiter out of reach"),
+        _restarts=counter("embedded_restarts", "embedded PostgreSQL started again"),
+        _in_use=gauge("pool_in_use", "connections in use"),
+        _waiting=gauge("pool_waiting", "callers waiting for one"),
     )
-    for counter in (metrics._overrides, metrics._limiter_failures, metrics._restarts):
-        counter.add(0)
-    return metrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,6 @@ class Metrics:
     """What operators watch, one method an event."""
 
     _registry: CollectorRegistry
-    _meter: Meter
     _requests: Histogram
     _errors: Counter
     _submissions: Counter
@@ -84,70 +85,65 @@ class Metrics:
     _security_events: Counter
     _limiter_failures: Counter
     _restarts: Counter
+    _in_use: Gauge
+    _waiting: Gauge
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
     def request(self, operation: str | None, outcome: str, seconds: float) -> None:
         """A request was answered. Pass None as the operation of callers who are not signed in: names are theirs."""
-        self._requests.record(seconds, self._labels(operation=operation or ANONYMOUS, outcome=outcome))
+        self._requests.labels(self._operation(operation), self._bounded("outcome", outcome)).observe(seconds)
 
     def error(self, operation: str | None, code: str) -> None:
         """An error went back to the client under its code."""
-        self._errors.add(1, self._labels(operation=operation or ANONYMOUS, code=code))
+        self._errors.labels(self._operation(operation), self._bounded("code", code)).inc()
 
     def submission(self, outcome: str) -> None:
-        """An onboarding was submitted: `succeeded` or `refused`."""
-        self._submissions.add(1, self._labels(outcome=outcome))
+        """An onboarding was submitted, or not: `APPLIED`, `REPLAYED` or a problem's code."""
+        self._submissions.labels(self._bounded("outcome", outcome)).inc()
 
     def approval_processed(self, seconds: float) -> None:
         """A location was approved, so long after its submission."""
-        self._approvals.record(seconds)
+        self._approvals.observe(seconds)
 
-    def bulk_items(self, operation: str, outcome: str, count: int = 1) -> None:
-        """Items of a bulk operation ended alike."""
-        self._bulk_items.add(count, self._labels(operation=operation, outcome=outcome))
+    def bulk_item(self, operation: str, outcome: str) -> None:
+        """What became of an item of a bulk operation: `APPLIED`, `UNCHANGED`, `REPLAYED` or a problem's code."""
+        self._bulk_items.labels(self._operation(operation), self._bounded("outcome", outcome)).inc()
 
     def permission_denied(self, coordinate: str) -> None:
         """A field, `Location.devices`, was refused for the viewer's role."""
-        self._denied.add(1, self._labels(field=coordinate))
+        self._denied.labels(self._bounded("field", coordinate)).inc()
 
     def override_opened(self) -> None:
         """A lead opened a lock override."""
-        self._overrides.add(1)
+        self._overrides.inc()
 
     def moved_past_lock(self, operation: str) -> None:
         """A lead reopened a locked location or completed it by hand, which counts as an override."""
-        self._moves_past_locks.add(1, self._labels(operation=operation))
+        self._moves_past_locks.labels(self._operation(operation)).inc()
 
     def security_event(self, kind: str) -> None:
         """Something happened that an attack would cause too."""
-        self._security_events.add(1, self._labels(kind=kind))
+        self._security_events.labels(self._bounded("kind", kind)).inc()
 
     def limiter_failed(self) -> None:
         """The rate limiter could not reach its store."""
-        self._limiter_failures.add(1)
+        self._limiter_failures.inc()
 
     def embedded_restarted(self) -> None:
         """The embedded PostgreSQL had ended unasked and was started again."""
-        self._restarts.add(1)
+        self._restarts.inc()
 
     def watch_pool(self, read: Callable[[], tuple[int, int]]) -> None:
         """Ask at each scrape how many connections are in use and how many callers wait for one."""
-
-        def in_use(_options: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(read()[0])]
-
-        def waiting(_options: CallbackOptions) -> Iterable[Observation]:
-            return [Observation(read()[1])]
-
-        self._meter.create_observable_gauge("turnup.pool.in_use", [in_use], description="connections in use")
-        self._meter.create_observable_gauge("turnup.pool.waiting", [waiting], description="callers waiting for one")
+        self._in_use.set_function(lambda: read()[0])
+        self._waiting.set_function(lambda: read()[1])
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format; its media type is CONTENT_TYPE."""
         return generate_latest(self._registry)
 
-    def _labels(self, **values: str) -> dict[str, str]:
-        return {label: self._bounded(label, value) for label, value in values.items()}
+    def _operation(self, name: str | None) -> str:
+        return self._bounded("operation", name or ANONYMOUS)
 
     def _bounded(self, label: str, value: str) -> str:
         seen = self._seen.setdefault(label, set())

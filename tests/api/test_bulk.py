@@ -1,6 +1,7 @@
 """Bulk mutations: the same rules as the single ones, many locations in one transaction, repeated safely."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
@@ -157,6 +158,38 @@ async def test_contents_are_approved_as_reviewed_and_handed_on_in_bulk(own_clien
     ]
     released = await own_client.ask(UPDATE, LEAD, ids=["location-3", "location-4"], status="PROVISIONING", key="go")
     assert released.data["bulkUpdateStatus"]["summary"] == {"applied": 2, "unchanged": 0, "failed": 0}
+
+
+async def test_operators_see_what_became_of_items_and_how_long_a_location_waited_for_its_approval(
+    own_client: Client,
+) -> None:
+    ids = ["location-7", "location-6", "location-8"]
+    await block(own_client, ids, "watched", dry=True)
+    for _ in range(2):
+        await block(own_client, ids, "watched")
+    query = (
+        'query R { review(locationId: "location-3") { digest } location(id: "location-3") { session { submittedAt } } }'
+    )
+    review = (await own_client.ask(query, LEAD_2)).data
+    items = [{"locationId": "location-3", "expectedDigest": review["review"]["digest"]}]
+    approved = await own_client.ask(APPROVE, LEAD_2, items=items, key="approve")
+    assert approved.data["bulkApprove"]["summary"] == {"applied": 1, "unchanged": 0, "failed": 0}
+    waited = datetime.now(UTC) - datetime.fromisoformat(review["location"]["session"]["submittedAt"])
+    seen = await samples(own_client)
+    blocked = {
+        outcome: seen[f'turnup_bulk_items_total{{operation="bulkUpdateStatus",outcome="{outcome}"}}']
+        for outcome in ("APPLIED", "ILLEGAL_TRANSITION", "UNCHANGED", "REPLAYED")
+    }
+    assert blocked == {"APPLIED": 1, "ILLEGAL_TRANSITION": 1, "UNCHANGED": 1, "REPLAYED": 3}
+    assert seen['turnup_bulk_items_total{operation="bulkApprove",outcome="APPLIED"}'] == 1
+    assert seen["turnup_approval_processing_seconds_count"] == 1
+    assert seen["turnup_approval_processing_seconds_sum"] == pytest.approx(waited.total_seconds(), abs=60)
+
+
+async def samples(client: Client) -> dict[str, float]:
+    """What operators read at this moment."""
+    lines = (await client.http.get("/metrics")).text.splitlines()
+    return {name: float(value) for name, _, value in (each.rpartition(" ") for each in lines if each[0] != "#")}
 
 
 async def test_two_locations_with_one_mac_do_not_both_get_it(own_client: Client) -> None:

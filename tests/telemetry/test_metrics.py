@@ -22,7 +22,8 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
     metrics.submission("succeeded")
     metrics.submission("refused")
     metrics.approval_processed(7_200)
-    metrics.bulk_items("bulkApprove", "succeeded", 40)
+    for _ in range(40):
+        metrics.bulk_item("bulkApprove", "APPLIED")
     metrics.permission_denied("Location.devices")
     metrics.override_opened()
     metrics.moved_past_lock("reopen")
@@ -41,7 +42,7 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
         "turnup_submissions_total outcome=refused": 1,
         "turnup_approval_processing_seconds_count": 1,
         "turnup_approval_processing_seconds_sum": 7_200,
-        "turnup_bulk_items_total operation=bulkApprove outcome=succeeded": 40,
+        "turnup_bulk_items_total operation=bulkApprove outcome=APPLIED": 40,
         "turnup_permission_denied_total field=Location.devices": 1,
         "turnup_overrides_opened_total": 1,
         "turnup_overrides_moves_total operation=reopen": 1,
