@@ -10,12 +10,22 @@ import pytest
 HERE = Path(__file__).parent
 COMMAND = [sys.executable, "-m", "pytest", "tests/domain", "-n", "0", "--noconftest", "-p", "processor_time"]
 MOST_SECONDS = 2.0
+TRIES = 3
+"""How often they are timed at most: whatever else the machine does makes them slower and never faster."""
 
 
 @pytest.mark.slow
 def test_the_tests_of_the_domain_take_less_than_two_seconds() -> None:
+    taken: list[float] = []
+    while len(taken) < TRIES and min(taken, default=MOST_SECONDS) >= MOST_SECONDS:
+        taken.append(processor_seconds())
+    assert 0 < min(taken) < MOST_SECONDS, taken
+
+
+def processor_seconds() -> float:
+    """What the tests of the domain take by themselves."""
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     ran = subprocess.run(
         COMMAND, cwd=HERE.parent.parent, env=environment, stdout=subprocess.PIPE, text=True, timeout=120, check=True
     )
-    assert 0 < float(ran.stdout.splitlines()[-1]) < MOST_SECONDS
+    return float(ran.stdout.splitlines()[-1])
