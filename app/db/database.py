@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import starmap
+from operator import itemgetter
 from types import TracebackType
 from typing import Any
 
@@ -32,6 +33,9 @@ IDLE_SECONDS = 60.0
 
 # Told before each round trip: what kind ("sql", "batch"), the statement's name, and facts; wraps the work.
 Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
+
+_WHOLE = itemgetter(slice(None))
+"""A record as a tuple, which the driver makes faster than Python does from its values one by one."""
 
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
@@ -114,7 +118,7 @@ class Transaction:
         """Every row of a statement, as its structs."""
         with self._observe("sql", statement.name, {}), translated():
             records = await self._connection.fetch(statement.sql, *statement.arguments(values))
-        return list(starmap(statement.build, records))
+        return list(starmap(statement.build, map(_WHOLE, records)))
 
     @asynccontextmanager
     async def savepoint(self, *, final: bool = False) -> AsyncIterator[None]:

@@ -5,7 +5,7 @@ location are capped when they are written; a history that only grows (approvals,
 cut to its newest rows here, for each key apart.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -34,7 +34,7 @@ from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.statements import Statement, compiled, many_ids
 from app.domain.vocabulary import Section
 
-Fetch = Callable[[Statement, list[str]], Awaitable[list[Any]]]
+Fetch = Callable[[Statement, Collection[str]], Awaitable[list[Any]]]
 
 # The newest rows of a history that a relation returns; its root field pages through the rest.
 NEWEST = 100
@@ -112,10 +112,13 @@ class OneLoader(_Loader):
     async def each(self, keys: Sequence[str | None]) -> list[Any]:
         """The row of each key, in one statement for those that were not asked for before; None has no row."""
         found = self._found
-        missing = [key for key in dict.fromkeys(keys) if key is not None and key not in found]
+        missing: dict[Any, None] = dict.fromkeys(keys)
+        missing.pop(None, None)
+        if found:
+            missing = {key: None for key in missing if key not in found}
         if missing:
             rows = await self._fetch(self._statement, missing)
-            found |= dict.fromkeys(missing)
+            found |= missing
             found |= zip(map(self._key, rows), rows, strict=True)
         return list(map(found.get, keys))
 
@@ -132,13 +135,16 @@ class ManyLoader(_Loader):
     async def each(self, keys: Sequence[str]) -> list[list[Any]]:
         """The rows of each key, in one statement for those that were not asked for before."""
         found = self._found
-        missing = [key for key in dict.fromkeys(keys) if key not in found]
+        missing = dict.fromkeys(keys)
+        if found:
+            missing = {key: None for key in missing if key not in found}
         if missing:
             rows = await self._fetch(self._statement, missing)
             for key in missing:
                 found[key] = []
-            for key, row in zip(map(self._key, rows), rows, strict=True):
-                found[key].append(row)
+            key_of = self._key
+            for row in rows:
+                found[key_of(row)].append(row)
         return list(map(found.__getitem__, keys))
 
 

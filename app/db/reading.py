@@ -1,8 +1,8 @@
 """A reading: connection, snapshot and loaders as one value, alive as long as one response is being gathered."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Hashable
+from typing import Any, TypeVar
 
 from aiodataloader import DataLoader
 from sqlalchemy import Column
@@ -11,6 +11,8 @@ from app.db.database import DatabaseUnavailable, Observer, StatementTimeout, Tra
 from app.db.loaders import ManyLoader, OneLoader
 from app.db.statements import Statement, joined
 from app.domain.viewer import Scope, Viewer
+
+Result = TypeVar("Result")
 
 
 class Reading:
@@ -57,8 +59,7 @@ class Reading:
         turns = self._turns
 
         async def gathered(keys: list[str]) -> list[Any]:
-            async with turns as transaction:
-                return await read(transaction, keys)
+            return await turns.take(lambda transaction: read(transaction, keys))
 
         if name not in self._others:
             self._others[name] = DataLoader(gathered)
@@ -79,24 +80,24 @@ class _Turns:
         self._lock = asyncio.Lock()
         self._failure: StatementTimeout | DatabaseUnavailable | None = None
 
-    async def __aenter__(self) -> Transaction:
+    async def take(self, read: Callable[[Transaction], Awaitable[Result]]) -> Result:
+        """Read in one's turn."""
         await self._lock.acquire()
-        if self._failure is not None:
-            self._lock.release()
-            raise self._failure
-        return self.transaction
-
-    async def __aexit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, StatementTimeout | DatabaseUnavailable):
+        try:
+            if self._failure is not None:
+                raise self._failure
+            return await read(self.transaction)
+        except (StatementTimeout, DatabaseUnavailable) as error:
             self._failure = error
-        self._lock.release()
+            raise
+        finally:
+            self._lock.release()
 
-    async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
+    def fetch(self, statement: Statement, **values: Any) -> Awaitable[list[Any]]:
         """Every row of a statement."""
-        async with self as transaction:
-            return await transaction.fetch(statement, **values)
+        return self.take(lambda transaction: transaction.fetch(statement, **values))
 
-    async def batch(self, statement: Statement, keys: list[str]) -> list[Any]:
+    async def batch(self, statement: Statement, keys: Collection[str]) -> list[Any]:
         """Every row that a loader's statement has for these keys."""
         with self._observe("batch", statement.name, {"batch.size": len(keys)}):
             return await self.fetch(statement, keys=joined(keys))

@@ -17,7 +17,6 @@ from graphql import (
 )
 from graphql import execute as execute_depth_first
 from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY
-from graphql.execution.values import VariableValues, get_variable_values
 from graphql.pyutils.is_awaitable import is_awaitable as default_is_awaitable
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -140,18 +139,9 @@ class BreadthFirst:
         """
         operation = plan.operation
         assert operation is not None  # noqa: S101  a plan without one is declined
-        variables = _NO_VARIABLES
-        if operation.variable_definitions:
-            coerced = get_variable_values(
-                plan.schema,
-                operation.variable_definitions,
-                variable_values or {},
-                max_errors=max_coercion_errors,
-                hide_suggestions=plan.hide_suggestions,
-            )
-            if isinstance(coerced, list):
-                return ExecutionResult(None, coerced)
-            variables = coerced
+        variables = plan.variables.values(variable_values or {}, max_coercion_errors)
+        if isinstance(variables, list):
+            return ExecutionResult(None, variables)
         if executor_class is None:
             is_strawberry = hasattr(plan.schema, "_strawberry_schema")
             executor_class = StrawberryGraphQLCoreExecutionContext if is_strawberry else Executor
@@ -178,8 +168,6 @@ class BreadthFirst:
             return ExecutionResult(None, [GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)])
         return begin(operate(Run(executor, self._habits.grades, self._observer, self._in_turn), shape))
 
-
-_NO_VARIABLES = VariableValues({}, {})
 
 _EXECUTORS = (None, Executor, StrawberryGraphQLCoreExecutionContext)
 

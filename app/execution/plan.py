@@ -36,10 +36,13 @@ from .cache import FloodProofCache
 from .fields import attribute_of, is_batched, source_of
 from .leaves import Grades, Leaf, column_converter, converter, leaf_of
 from .sources import Attribute, Source
+from .variables import Variables
 from .wrapping import wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from .rows import Reader
 
 _VARIANTS = 16
 """How many shapes one operation may keep, a shape for each set of values its @skip and @include were given."""
@@ -87,6 +90,8 @@ class Plan:
         }
         self.fragments = {name: FragmentDetails(node) for name, node in self.fragment_definitions.items()}
         self.operation = _operation(document, operation_name)
+        definitions = self.operation.variable_definitions if self.operation else ()
+        self.variables = Variables(schema, definitions or (), hide_suggestions)
         facts = _Facts(document)
         self.declined = _why_declined(schema, self.operation, self.fragment_definitions, facts)
         self._conditions = sorted(facts.conditions)
@@ -145,7 +150,10 @@ class Selection:
         self.reads_by_default = any(
             field.source is None and field.attribute is not None and field.attribute.default for field in self.fields
         )
-        self.builders: dict[type | bool, Callable[..., None]] = {}
+        self.readers: dict[type | None, Reader | None] = {}
+        """How objects are read, by classes that promise something."""
+        self.builders: dict[bool, Callable[..., None]] = {}
+        """How others are, by whether they are dictionaries."""
 
 
 class PlanField:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 Builder = Callable[..., None]
 
-_MOST_BUILDERS = 64
+_MOST_READERS = 64
 
 
 def build(run: Run, level: Level) -> None:
@@ -36,32 +37,44 @@ def build(run: Run, level: Level) -> None:
 
 def is_promised(level: Level) -> bool:
     """Whether the objects' class promises all that is read of them, so that nothing comes to be awaited."""
-    typed = _typed(level)
-    return bool(typed) and all(
-        field.is_typename or (field.attribute is not None and field.attribute.name in typed)
-        for field in level.selection.fields
-    )
+    reader = _reader(level.selection, level.class_)
+    return reader is not None and reader.is_promised
 
 
-def _typed(level: Level) -> Mapping[str, Collection[type]]:
-    """What the class of all objects of a level promises of their attributes."""
-    typed = getattr(level.class_, TYPED, None)
-    return typed if isinstance(typed, Mapping) else {}
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How the objects of one class that promises something are read."""
+
+    build: Builder
+    is_promised: bool
+    """Whether all that is read is promised."""
+
+
+def _reader(selection: Selection, class_: type | None) -> Reader | None:
+    """The reader for objects of this class, None if it promises nothing."""
+    readers = selection.readers
+    if class_ in readers:
+        return readers[class_]
+    typed = getattr(class_, TYPED, None)
+    reader = None
+    if isinstance(typed, Mapping) and typed:
+        is_promised = all(
+            field.is_typename or (field.attribute is not None and field.attribute.name in typed)
+            for field in selection.fields
+        )
+        reader = Reader(_generate(selection, by_key=False, typed=typed), is_promised)
+    if len(readers) >= _MOST_READERS:  # classes made at run time must not pile up
+        readers.clear()
+    readers[class_] = reader
+    return reader
 
 
 def _builder(selection: Selection, level: Level) -> Builder:
     """The function for objects of this class, if it promises something, or for dictionaries, or for any objects."""
+    reader = _reader(selection, level.class_)
+    if reader is not None:
+        return reader.build
     builders = selection.builders
-    class_ = level.class_
-    builder = None if class_ is None else builders.get(class_)
-    if builder is not None:
-        return builder
-    typed = _typed(level)
-    if class_ is not None and typed:
-        if len(builders) >= _MOST_BUILDERS:  # classes made at run time must not pile up
-            builders.clear()
-        builder = builders[class_] = _generate(selection, by_key=False, typed=typed)
-        return builder
     by_key = selection.reads_by_default and all(type(parent) is dict for parent in level.objects)
     builder = builders.get(by_key)
     if builder is None:

@@ -13,7 +13,9 @@ from app.domain.canonical import canonical
 readable_text = st.text(st.characters(exclude_categories=["Cs"]))
 json_without_floats = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | readable_text,
-    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(st.characters(codec="ascii")), values, max_size=4),
+    lambda values: (
+        st.lists(values, max_size=4) | st.dictionaries(st.text(st.characters(codec="ascii")), values, max_size=4)
+    ),
     max_leaves=6,
 )
 

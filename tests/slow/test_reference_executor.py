@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-m", "pytest", "tests/api", "-n", "0", "-m", "not slow", "-p", "no:cacheprovider"]
 
-# Spans a field and level are what the breadth-first executor adds; the reference has one a root field. Nor do circles of
-# references go through a run of ours, as they do through graphql-core's.
+# Spans a field and level are what the breadth-first executor adds; the reference has one a root field. And references
+# go in circles through a run of graphql-core, through one of ours they do not.
 BREADTH_FIRST_ONLY = (
     "tests/api/test_spans.py::test_a_query_is_traced_by_resolved_field_loader_batch_and_statement",
     "tests/api/test_statements.py::test_an_answer_leaves_nothing_that_only_the_garbage_collector_could_free",

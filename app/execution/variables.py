@@ -1,0 +1,63 @@
+"""Variables of an operation, their types looked up once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphql import GraphQLError, GraphQLSchema, VariableDefinitionNode, is_non_null_type
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
+from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
+from graphql.pyutils import Undefined
+from graphql.utilities import coerce_input_value
+
+NO_VARIABLES = VariableValues({}, {})
+
+_ATOMS = {str, int, float, bool, type(None)}
+
+
+class Variables:
+    """The variables that an operation defines."""
+
+    def __init__(
+        self, schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode], hide_suggestions: bool
+    ) -> None:
+        self._schema = schema
+        self._definitions = definitions
+        self._hide_suggestions = hide_suggestions
+        self._signatures = [get_variable_signature(schema, each) for each in definitions]
+
+    def values(self, given: Mapping[str, Any], max_errors: int) -> VariableValues | list[GraphQLError]:
+        """What graphql-core's `get_variable_values` gives: coerced values, or what is wrong with those given."""
+        if not self._definitions:
+            return NO_VARIABLES
+        return self._of_atoms(given) or get_variable_values(
+            self._schema,
+            self._definitions,
+            dict(given),
+            max_errors=max_errors,
+            hide_suggestions=self._hide_suggestions,
+        )
+
+    def _of_atoms(self, given: Mapping[str, Any]) -> VariableValues | None:
+        """The values if each is an atom that fits its type or may be left out; else graphql-core knows what to say."""
+        sources: dict[str, VariableValueSource] = {}
+        coerced: dict[str, Any] = {}
+        for signature in self._signatures:
+            if not isinstance(signature, GraphQLVariableSignature):
+                return None
+            name, type_ = signature.name, signature.type
+            value = given.get(name, Undefined)
+            if value is Undefined:
+                if signature.default is not None or is_non_null_type(type_):
+                    return None
+                sources[name] = VariableValueSource(signature)
+                continue
+            if type(value) not in _ATOMS:
+                return None
+            fitting = coerce_input_value(value, type_)
+            if fitting is Undefined:
+                return None
+            sources[name] = VariableValueSource(signature, value)
+            coerced[name] = fitting
+        return VariableValues(sources, coerced)
