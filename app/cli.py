@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -34,6 +35,7 @@ from app.db.seed import seed_many
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
 from app.operations.demo import load_demo
 from app.settings import Settings
+from app.telemetry import metrics
 from graphql_schema.schema import printed
 
 ROOT = Path(__file__).parent.parent
@@ -99,21 +101,33 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
         if settings.shows_graphiql and not settings.in_production:
             _build_graphiql()
         _greet(settings)
-        uvicorn.run(
-            "app.cli:app_of_worker",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=10,
-            # A worker answers once it has imported everything; on a busy machine that takes longer than uvicorn's 5 s,
-            # after which it would be replaced by one that takes as long.
-            timeout_worker_healthcheck=60,
-            limit_concurrency=1_000,
-        )
+        with _counting_together(settings):
+            uvicorn.run(
+                "app.cli:app_of_worker",
+                factory=True,
+                host=settings.host,
+                port=settings.port,
+                workers=settings.workers,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=10,
+                # A worker answers once it has imported everything; on a busy machine that takes longer than uvicorn's
+                # 5 s, after which it would be replaced by one that takes as long.
+                timeout_worker_healthcheck=60,
+                limit_concurrency=1_000,
+            )
+
+
+@contextmanager
+def _counting_together(settings: Settings) -> Iterator[None]:
+    """Several workers count in one folder, so that a scrape of any of them tells of all."""
+    if settings.workers == 1 or metrics.FOLDER in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="turnup-metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[metrics.FOLDER] = folder
+        yield
 
 
 def app_of_worker() -> Starlette:

@@ -39,6 +39,7 @@ from app.http.graphiql import graphiql_routes
 from app.http.graphql import Call, GraphQLEndpoint, TransportRefused
 from app.http.health import health_routes
 from app.http.request_id import RequestId
+from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.bulk import BULK_MUTATIONS
@@ -104,7 +105,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         max_age=600,
     )
     observed = Middleware(ObservedRequests, tracing=watching.tracing)
-    middleware = [Middleware(RequestId), observed, *([cors] if settings.origins else [])]
+    middleware = [Middleware(RequestId), Middleware(NoUpgrades), observed, *([cors] if settings.origins else [])]
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 

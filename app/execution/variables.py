@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graphql import GraphQLError, GraphQLSchema, VariableDefinitionNode, is_non_null_type
+from graphql import (
+    GraphQLError,
+    GraphQLSchema,
+    NamedTypeNode,
+    NonNullTypeNode,
+    VariableDefinitionNode,
+    get_nullable_type,
+    is_leaf_type,
+    is_non_null_type,
+)
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
 from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 from graphql.pyutils import Undefined
@@ -25,7 +34,7 @@ class Variables:
         self._schema = schema
         self._definitions = definitions
         self._hide_suggestions = hide_suggestions
-        self._signatures = [get_variable_signature(schema, each) for each in definitions]
+        self._signatures = _of_leaves(schema, definitions)
 
     def values(self, given: Mapping[str, Any], max_errors: int) -> VariableValues | list[GraphQLError]:
         """What graphql-core's `get_variable_values` gives: coerced values, or what is wrong with those given."""
@@ -41,11 +50,11 @@ class Variables:
 
     def _of_atoms(self, given: Mapping[str, Any]) -> VariableValues | None:
         """The values if each is an atom that fits its type or may be left out; else graphql-core knows what to say."""
+        if self._signatures is None:
+            return None
         sources: dict[str, VariableValueSource] = {}
         coerced: dict[str, Any] = {}
         for signature in self._signatures:
-            if not isinstance(signature, GraphQLVariableSignature):
-                return None
             name, type_ = signature.name, signature.type
             value = given.get(name, Undefined)
             if value is Undefined:
@@ -61,3 +70,19 @@ class Variables:
             sources[name] = VariableValueSource(signature, value)
             coerced[name] = fitting
         return VariableValues(sources, coerced)
+
+
+def _of_leaves(
+    schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
+) -> list[GraphQLVariableSignature] | None:
+    """The variables' names and types, None unless all are scalars and enums."""
+    known: list[GraphQLVariableSignature] = []
+    for definition in definitions:
+        inner = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
+        if not isinstance(inner, NamedTypeNode):
+            return None
+        signature = get_variable_signature(schema, definition)
+        if isinstance(signature, GraphQLError) or not is_leaf_type(get_nullable_type(signature.type)):
+            return None
+        known.append(signature)
+    return known

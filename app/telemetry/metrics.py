@@ -1,20 +1,26 @@
 """Counts and durations for operators, scraped by Prometheus: rates, refusals, approvals, bulk work, denials, the pool.
 
 Labels are names of ours or of operations, few by construction: a client that invents names ends up under `other`.
+Processes with one folder in PROMETHEUS_MULTIPROC_DIR count together: whichever is scraped tells of all of them.
 """
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable with the folder where processes count together; prometheus-client reads it when it is imported."""
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
 ANONYMOUS = "anonymous"
 
-MOST_VALUES = {"operation": 200, "field": 500}
+MOST_VALUES = {"operation": 200, "mutation": 200, "field": 500}
 MOST_VALUES_OF_OTHERS = 50
 
 # Seconds. An alert compares the 95th percentile with 2 s; a request's deadline is 15 s.
@@ -27,19 +33,23 @@ _LABEL = re.compile(r"[A-Za-z_]\w{0,79}(\.\w{1,80})?", re.ASCII)
 
 def start_metrics(service_version: str) -> "Metrics":
     """Make the instruments, on a registry of their own. Counters without labels are rendered from the start, as 0."""
-    disable_created_metrics()  # type: ignore[no-untyped-call]  # no alert asks when a series began, and it would double them
+    disable_created_metrics()  # no alert asks when a series began, and it would double them
     registry = CollectorRegistry()
 
     def counter(name: str, description: str, *labels: str) -> Counter:
         return Counter(f"turnup_{name}", description, labels, registry=registry)
 
     def gauge(name: str, description: str) -> Gauge:
-        return Gauge(f"turnup_{name}", description, registry=registry)
+        return Gauge(f"turnup_{name}", description, registry=registry, multiprocess_mode="livesum")
 
-    target = Info("target", "the server that counts", registry=registry)
-    target.info({"service_name": "turnup", "service_version": service_version})
+    labels = ("service_name", "service_version")
+    target = Gauge("target_info", "the version that runs", labels, registry=registry, multiprocess_mode="max")
+    target.labels("turnup", service_version).set(1)
+    folder = os.environ.get(FOLDER)
     return Metrics(
         _registry=registry,
+        _target=target,
+        _folder=None if folder is None else Path(folder),
         _requests=Histogram(
             "turnup_request_duration_seconds",
             "GraphQL requests by operation and outcome",
@@ -69,11 +79,14 @@ def start_metrics(service_version: str) -> "Metrics":
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Metrics:
     """What operators watch, one method an event."""
 
     _registry: CollectorRegistry
+    _target: Gauge
+    _folder: Path | None
+    """Where processes count together; None where this one counts alone."""
     _requests: Histogram
     _errors: Counter
     _submissions: Counter
@@ -87,15 +100,18 @@ class Metrics:
     _restarts: Counter
     _in_use: Gauge
     _waiting: Gauge
+    _pool: Callable[[], tuple[int, int]] | None = None
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
     def request(self, operation: str | None, outcome: str, seconds: float) -> None:
         """A request was answered. Pass None as the operation of callers who are not signed in: names are theirs."""
-        self._requests.labels(self._operation(operation), self._bounded("outcome", outcome)).observe(seconds)
+        self._requests.labels(self._asked(operation), self._bounded("outcome", outcome)).observe(seconds)
+        if self._folder is not None:  # another process may be the one that is scraped
+            self._look_at_pool()
 
     def error(self, operation: str | None, code: str) -> None:
         """An error went back to the client under its code."""
-        self._errors.labels(self._operation(operation), self._bounded("code", code)).inc()
+        self._errors.labels(self._asked(operation), self._bounded("code", code)).inc()
 
     def submission(self, outcome: str) -> None:
         """An onboarding was submitted, or not: `APPLIED`, `REPLAYED` or a problem's code."""
@@ -107,7 +123,7 @@ class Metrics:
 
     def bulk_item(self, operation: str, outcome: str) -> None:
         """What became of an item of a bulk operation: `APPLIED`, `UNCHANGED`, `REPLAYED` or a problem's code."""
-        self._bulk_items.labels(self._operation(operation), self._bounded("outcome", outcome)).inc()
+        self._bulk_items.labels(self._bounded("mutation", operation), self._bounded("outcome", outcome)).inc()
 
     def permission_denied(self, coordinate: str) -> None:
         """A field, `Location.devices`, was refused for the viewer's role."""
@@ -119,7 +135,7 @@ class Metrics:
 
     def moved_past_lock(self, operation: str) -> None:
         """A lead reopened a locked location or completed it by hand, which counts as an override."""
-        self._moves_past_locks.labels(self._operation(operation)).inc()
+        self._moves_past_locks.labels(self._bounded("mutation", operation)).inc()
 
     def security_event(self, kind: str) -> None:
         """Something happened that an attack would cause too."""
@@ -135,15 +151,28 @@ class Metrics:
 
     def watch_pool(self, read: Callable[[], tuple[int, int]]) -> None:
         """Ask at each scrape how many connections are in use and how many callers wait for one."""
-        self._in_use.set_function(lambda: read()[0])
-        self._waiting.set_function(lambda: read()[1])
+        self._pool = read
 
     def render(self) -> bytes:
         """Everything in Prometheus' text format; its media type is CONTENT_TYPE."""
-        return generate_latest(self._registry)
+        self._look_at_pool()
+        if self._folder is None:
+            return generate_latest(self._registry)
+        for pid in _ended(self._folder):
+            mark_process_dead(pid, self._folder)
+        everyone = CollectorRegistry()
+        MultiProcessCollector(everyone, self._folder)
+        return generate_latest(everyone)
 
-    def _operation(self, name: str | None) -> str:
-        return self._bounded("operation", name or ANONYMOUS)
+    def _look_at_pool(self) -> None:
+        if self._pool is not None:
+            in_use, waiting = self._pool()
+            self._in_use.set(in_use)
+            self._waiting.set(waiting)
+
+    def _asked(self, name: str | None) -> str:
+        """A client's name for its operation. It shares no bound with names of ours, which it could push out."""
+        return self._bounded("operation", name) if name else ANONYMOUS
 
     def _bounded(self, label: str, value: str) -> str:
         seen = self._seen.setdefault(label, set())
@@ -153,3 +182,15 @@ class Metrics:
             return OTHER
         seen.add(value)
         return value
+
+
+def _ended(folder: Path) -> Iterator[int]:
+    """Processes that left gauges of their own behind."""
+    for file in folder.glob("gauge_live*.db"):
+        pid = int(file.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            yield pid
+        except PermissionError:
+            pass  # it lives, as somebody else

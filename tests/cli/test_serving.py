@@ -2,7 +2,9 @@
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -95,11 +97,21 @@ def test_two_servers_share_a_home_and_the_second_outlives_the_first(home: Path) 
 def test_several_workers_answer_and_end_together(home: Path) -> None:
     with serving(home, TURNUP_WORKERS="2") as server:
         everyone = descendants(server.process.pid)
-        for _ in range(6):
+        for asked in range(1, 21):
             assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
+            assert requests_counted(server) == asked
         assert server.end(signal.SIGTERM, within=15) == 0
     eventually(lambda: not [pid for pid in everyone if command_line(pid)], within=5)
     assert not postgres_of(home)
+
+
+def requests_counted(server: Server) -> float:
+    """How many requests all workers together have answered, as the one says that happens to be scraped."""
+    lines = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(f"{DURATION}_count"))
+
+
+DURATION = "turnup_request_duration_seconds"
 
 
 @pytest.mark.slow
@@ -116,6 +128,39 @@ def test_no_secret_is_printed_or_put_into_a_command_line(home: Path, server: Ser
     shown = [server.printed, *map(command_line, descendants(server.process.pid) | postgres_of(home))]
     assert any("postgres" in line for line in shown)
     assert not [secret for secret in secrets_of(home) if any(secret in line for line in shown)]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "POST /graphql HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket",
+        "POST /graphql HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c",
+        "CONNECT /graphql HTTP/1.1",
+    ],
+    ids=["websocket", "h2c", "connect"],
+)
+@pytest.mark.parametrize("pause", [0, 0.2], ids=["at once", "later"])
+def test_the_body_of_a_request_for_another_protocol_is_never_run_as_a_request(
+    server: Server, head: str, pause: float
+) -> None:
+    smuggled = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
+        connection.sendall(f"{head}\r\nHost: 127.0.0.1\r\nContent-Length: {len(smuggled)}\r\n\r\n".encode())
+        time.sleep(pause)
+        with suppress(ConnectionError):
+            connection.sendall(smuggled)
+        answered = b"".join(received(connection))
+    assert answered.count(b"HTTP/1.1 ") == 1
+    assert answered.startswith(b"HTTP/1.1 400 ")
+    assert b"connection: close" in answered.lower()
+    assert b"BAD_REQUEST" in answered
+
+
+def received(connection: socket.socket) -> Iterator[bytes]:
+    """What comes until the other side closes, or resets for what it did not want to read."""
+    with suppress(ConnectionError):
+        while chunk := connection.recv(65_536):
+            yield chunk
 
 
 def test_the_greeting_names_the_address(server: Server) -> None:

@@ -5,6 +5,8 @@ from enum import Enum
 
 import pytest
 from pages import page, table
+from prometheus_client import Counter
+from prometheus_client.metrics import MetricWrapperBase
 
 from app.db.demo import USERS
 from app.domain import vocabulary, waiting
@@ -16,6 +18,7 @@ from app.http.body import BodyLimits
 from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.operations import bulk
 from app.settings import Environment, Settings, production_problems
+from app.telemetry.metrics import Metrics, start_metrics
 from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
 from graphql_schema.problems import PROBLEMS, REFUSAL_OF_PROBLEM
@@ -64,6 +67,17 @@ def test_the_readme_says_what_production_requires() -> None:
 def test_the_readme_lists_the_demo_people() -> None:
     said = [email for email, *_ in table(page("README.md"), "GraphiQL and the demo people")]
     assert sorted(said) == sorted(user.email for user in USERS)
+
+
+def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
+    said = {name: labels for name, labels, _ in table(page("docs/metrics.md"), "Names")}
+    metrics = start_metrics("1.2.3")
+    held = [getattr(metrics, name) for name in Metrics.__slots__]
+    assert said == {
+        each._name + ("_total" if isinstance(each, Counter) else ""): ", ".join(each._labelnames)
+        for each in held
+        if isinstance(each, MetricWrapperBase)
+    }
 
 
 def test_the_errors_page_has_every_code_with_its_status() -> None:

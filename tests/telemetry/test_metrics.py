@@ -81,6 +81,18 @@ def test_a_client_that_invents_operations_ends_up_under_other(metrics: Metrics) 
     assert "other" in operations
 
 
+def test_names_of_ours_stay_whatever_clients_invent(metrics: Metrics) -> None:
+    for number in range(1_000):
+        metrics.request(f"Invented{number}", "succeeded", 0.1)
+    metrics.request(None, "succeeded", 0.1)
+    metrics.bulk_item("bulkApprove", "APPLIED")
+    metrics.moved_past_lock("reopen")
+    samples = {_sample(name, labels) for name, labels in _samples(metrics)}
+    assert "turnup_request_duration_seconds_count operation=anonymous outcome=succeeded" in samples
+    assert "turnup_bulk_items_total operation=bulkApprove outcome=APPLIED" in samples
+    assert "turnup_overrides_moves_total operation=reopen" in samples
+
+
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)
 def test_what_is_no_name_is_not_rendered(metrics: Metrics, secret: str) -> None:
     metrics.request(secret, secret, 0.1)
