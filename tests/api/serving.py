@@ -43,14 +43,18 @@ class Wire:
         seen.extend(self.statements[start:])
 
 
+# What a server does every half minute of its own accord, whatever it is asked.
+_HOUSEKEEPING = ("SELECT turnup.audit_settle()", "SELECT turnup.forget_old_keys($1)")
+
+
 @contextmanager
 def statements_logged(into: list[str]) -> Iterator[None]:
-    """Every pool that opens while the block runs writes its connections' statements down."""
+    """Every pool that opens while the block runs writes down what its connections are told to answer requests."""
     prepare = pools._prepare
 
     async def prepare_and_log(connection: Any) -> None:
         await prepare(connection)
-        connection.add_query_logger(lambda record: into.append(record.query))
+        connection.add_query_logger(lambda record: None if record.query in _HOUSEKEEPING else into.append(record.query))
 
     pools._prepare = prepare_and_log
     try:
