@@ -19,6 +19,7 @@ from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.operations import bulk
 from app.settings import Environment, Settings, production_problems
 from app.telemetry.metrics import Metrics, start_metrics
+from bench import picture
 from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
 from graphql_schema.problems import PROBLEMS, REFUSAL_OF_PROBLEM
@@ -143,3 +144,7 @@ def _default(value: object) -> str:
     if value is None:
         return "not set"
     return str(value.value if isinstance(value, Enum) else value)
+
+
+def test_the_picture_of_the_performance_page_is_drawn_from_its_table() -> None:
+    assert page("docs/performance.svg") == picture.picture(page("docs/performance.md"))
