@@ -216,4 +216,5 @@ if __name__ == "__main__":
         access_log=False,
         server_header=False,
         limit_concurrency=1_000,
+        timeout_worker_healthcheck=60,  # all servers import at once; uvicorn would replace workers after 5 s
     )
