@@ -31,6 +31,9 @@ RETRY_SECONDS = 0.02
 IDLE_SECONDS = 60.0
 """After how long a connection that a crowd needed goes back to PostgreSQL, for others to have."""
 
+CLOSING_SECONDS = 5.0
+"""How long connections that are in use may go on when the pool is closed."""
+
 # Told before each round trip: what kind ("sql", "batch"), the statement's name, and facts; wraps the work.
 Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
 
@@ -187,8 +190,10 @@ class Database:
         return self._pool.get_size() - self._pool.get_idle_size(), self._waiting
 
     async def close(self) -> None:
-        """Close every connection; those in use get a few seconds to finish."""
-        await self._pool.close()
+        """Close every connection; those in use get CLOSING_SECONDS to finish, then they are ended."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSING_SECONDS):
+                await self._pool.close()  # which ends what is left when it is cancelled
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:

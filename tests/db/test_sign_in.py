@@ -187,6 +187,18 @@ async def test_who_finds_every_connection_in_use_is_told_so_in_time(one_connecti
                 pass
 
 
+async def test_closing_does_not_wait_for_ever_for_who_keeps_a_connection(
+    database: harness.TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.db.database.CLOSING_SECONDS", 0.2)
+    pool = await Database.open(database.app_url, size=1)
+    kept = await pool.acquire()
+    async with asyncio.timeout(5):
+        await pool.close()
+    with pytest.raises(asyncpg.InterfaceError):
+        await kept.execute("SELECT 1")
+
+
 async def test_a_connection_that_was_ended_is_replaced(one_connection: Database) -> None:
     with pytest.raises(DatabaseUnavailable):
         async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:

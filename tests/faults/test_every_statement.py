@@ -97,20 +97,27 @@ class Mortal:
 
 @contextmanager
 def tapped(wire: Wire) -> Iterator[Wire]:
-    """Every connection that is taken from a pool while the block runs is on the wire."""
-    acquire, release = Database.acquire, Database.release
+    """Every connection that is taken from a pool while the block runs is on the wire.
+
+    One may be given back later, by the server's housekeeping: giving back knows both kinds from here on.
+    """
+    acquire = Database.acquire
 
     async def acquire_mortal(self: Database) -> Any:
         return Mortal(await acquire(self), wire)
 
-    async def release_mortal(self: Database, connection: Any) -> None:
-        await release(self, connection._connection if isinstance(connection, Mortal) else connection)
-
-    Database.acquire, Database.release = acquire_mortal, release_mortal  # type: ignore[method-assign]
+    Database.acquire, Database.release = acquire_mortal, _release  # type: ignore[method-assign]
     try:
         yield wire
     finally:
-        Database.acquire, Database.release = acquire, release  # type: ignore[method-assign]
+        Database.acquire = acquire  # type: ignore[method-assign]
+
+
+_RELEASE = Database.release
+
+
+async def _release(self: Database, connection: Any) -> None:
+    await _RELEASE(self, connection._connection if isinstance(connection, Mortal) else connection)
 
 
 @dataclass(frozen=True)
