@@ -68,7 +68,7 @@ async def insert(connection: Any, table: Table, **row: Any) -> str:
 
 def fresh(prefix: str) -> str:
     """An id that nothing has yet."""
-    return f"{prefix}-{secrets.token_hex(4)}"
+    return f"{prefix}-{secrets.token_hex(8)}"
 
 
 async def an_account(connection: Any, **row: Any) -> str:

@@ -15,12 +15,13 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
+import hypothesis
 import pytest
 from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
-from app.db import embedded
+from app.db import embedded, housekeeping
 from app.db.migrate import migrate
 from app.main import create_app
 from app.operations.demo import load_demo
@@ -30,9 +31,18 @@ APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
 SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
 TEMPLATE = "turnup_template"
 
-# Tests write more in a minute than people do; those about budgets set their own.
+# Tests write more in a minute than people do, and a busy machine may be slow; those about limits set their own.
+os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
 for budget in ("OBJECTS", "EDITS", "SUBMITS", "APPROVALS", "PAYLOADS", "BULK_CALLS", "BULK_ITEMS"):
     os.environ.setdefault(f"TURNUP_LIMIT_{budget}", "1000000000")
+
+
+# How long an example takes, or is drawn, tells of the machine.
+hypothesis.settings.register_profile("turnup", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("turnup")
+
+# No round of housekeeping comes in between: the tests about it run one when they want it.
+housekeeping.EVERY_SECONDS = 86_400
 
 
 class Cluster:

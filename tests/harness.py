@@ -16,6 +16,7 @@ import pytest
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.database import Database
+from app.limiting.limiter import Limiter
 
 LEAD = "lead@turnup.example"
 LEAD_2 = "lead2@turnup.example"
@@ -24,6 +25,8 @@ LISTED_CUSTOMER = "north@acme.example"
 OTHER_CUSTOMER = "customer@birch.example"
 PARTNER = "partner@carrier.example"
 OTHER_PARTNER = "partner@pbx.example"
+NOON = 1_800_000_000.0
+"""The beginning of a minute, in seconds since the epoch, at which clocks stand still."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,11 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 60.0)  # type: ignore[attr-defined]
 
 
+def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clocks of limiters that are made from here on stand still: no minute ends within a test."""
+    monkeypatch.setitem(Limiter.__init__.__kwdefaults__, "clock", lambda: NOON)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def counted(statements: list[str]) -> Iterator[list[str]]:
     """The statements that are recorded while the block runs."""
@@ -101,10 +109,17 @@ WAITERS = """FROM pg_locks WHERE NOT granted
 
 async def until_waiting(connection: asyncpg.Connection[asyncpg.Record], asked: asyncio.Task[Answer]) -> None:
     """Return once another connection to this database waits for a lock."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not await connection.fetchval(f"SELECT EXISTS (SELECT {WAITERS})"):
             assert not asked.done(), "nothing was waited for"
             await asyncio.sleep(0.01)
+
+
+async def early_in_a_minute(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Return with ten seconds left of the database's minute, so that what is counted is counted in one."""
+    second = await connection.fetchval("SELECT extract(second FROM clock_timestamp())::float")
+    if second > 50:
+        await asyncio.sleep(60.1 - second)
 
 
 def with_database(url: str, name: str) -> str:

@@ -12,7 +12,7 @@ from graphql import (
     GraphQLNonNull,
     is_required_input_field,
 )
-from harness import CUSTOMER, LEAD, LEAD_2, PARTNER, Answer, Client, TestDatabase, patient
+from harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
 from serving import serving
 
 from app.http.graphql import RESPONSE_JSON
@@ -36,7 +36,6 @@ TWO_PAGES = (
     "{ locations(first: 3) { nodes { id account { id } } } more: locations(first: 2) { edges { node { id } } } }"
 )
 PAYLOADS = "{ provisioningPayloads(first: 5) { nodes { id document } } }"
-NOON = 1_800_000_000.0
 
 
 @pytest.fixture(autouse=True)
@@ -277,6 +276,7 @@ async def test_without_the_limiter_reads_are_served_and_writes_refused_loudly(
     settings: Settings, database: TestDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("app.main.store_at", lambda _url: Broken())
+    monkeypatch.setattr("app.limiting.limiter.PAUSE_SECONDS", 60)
     async with serving(settings, database) as client:
         read = await client.ask("{ locations(first: 1) { nodes { id } } }")
         written = await client.ask(STEP)

@@ -13,7 +13,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from builders_db import committed
-from harness import LEAD, WAITERS, Answer, Client, until_waiting, with_database
+from harness import LEAD, WAITERS, Answer, Client, drop_database, until_waiting, with_database
 from harness import TestDatabase as WorkerDatabase
 from pydantic import SecretStr
 from serving import serving
@@ -80,9 +80,10 @@ async def test_a_bug_leaves_a_connection_that_others_can_use(client: Client, mon
 async def test_a_request_beyond_its_deadline_ends_with_timeout(settings: Settings, database: WorkerDatabase) -> None:
     async with (
         serving(settings, database, limit_deadline_seconds=0.3) as client,
-        held(database, client.ask(LOCATIONS)) as asked,
+        committed(database) as connection,
     ):
-        answer = await asked
+        await connection.execute("LOCK TABLE turnup.location IN ACCESS EXCLUSIVE MODE")
+        answer = await client.ask(LOCATIONS)
     assert answer.codes == ["TIMEOUT"]  # PostgreSQL's clock and ours run to the same moment; either may end it
 
 
@@ -103,7 +104,7 @@ async def test_a_statement_that_is_cancelled_for_its_time_is_a_timeout_for_all_t
 async def test_when_every_connection_is_in_use_for_too_long_the_next_request_is_refused(
     settings: Settings, database: WorkerDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 0.2)  # type: ignore[attr-defined]
+    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 2)  # type: ignore[attr-defined]
     async with serving(settings, database, pool_size=1) as client:
         async with held(database, client.ask(LOCATIONS)) as asked:
             refused = await client.ask("{ viewer { id } }")
@@ -210,8 +211,8 @@ async def test_a_database_without_migrations_is_alive_and_not_ready(
         async with serving(settings, database, database_url=SecretStr(with_database(database.app_url, name))) as client:
             ready, alive = await client.http.get("/readyz"), await client.http.get("/healthz")
     finally:
-        await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await owner.close()
+        await drop_database(database.owner_url, name)
     not_ready = {"status": "not ready", "database": True, "migrations": False}
     assert (ready.status_code, ready.json()) == (503, not_ready)
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})

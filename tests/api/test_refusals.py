@@ -350,6 +350,7 @@ async def test_other_methods_are_not_allowed(client: Client, method: str) -> Non
 
 async def test_tokens_that_prove_nothing_are_refused_with_a_challenge(client: Client, settings: Settings) -> None:
     issuer, now = DevelopmentIssuer.load_or_create(settings.home), time.time()
+    head, _, signature = client.token(LEAD).rpartition(".")
     tokens = [
         None,
         "Bearer garbage",
@@ -357,7 +358,7 @@ async def test_tokens_that_prove_nothing_are_refused_with_a_challenge(client: Cl
         f"Bearer {issuer.issue(LEAD, lifetime_seconds=60, now=now - 3600)}",
         f"Bearer {issuer.issue(LEAD, lifetime_seconds=60, now=now, audience='another')}",
         f"Bearer {issuer.issue(LEAD, lifetime_seconds=60, now=now + 3600)}",
-        f"Bearer {client.token(LEAD)[:-3]}AAA",
+        f"Bearer {head}.{'B' if signature[0] == 'A' else 'A'}{signature[1:]}",
         f"Bearer {client.token('nobody@else.example')}",
     ]
     heard = []

@@ -163,8 +163,7 @@ async def test_an_answer_shows_one_state_although_the_database_changes_between_i
     async with committed(database) as connection:
         await connection.execute("LOCK TABLE turnup.device IN ACCESS EXCLUSIVE MODE")
         asked = begun(client.ask(query, LEAD, id=location))
-        async with asyncio.timeout(5):
-            await until_waiting(connection, asked)
+        await until_waiting(connection, asked)
         await connection.execute("UPDATE turnup.device SET label = 'After' WHERE location_id = $1", location)
         await connection.execute("UPDATE turnup.location SET name = 'After' WHERE id = $1", location)
     during, after = await asked, await client.ask(query, LEAD, id=location)

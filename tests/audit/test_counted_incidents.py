@@ -1,9 +1,7 @@
 """Role denials and security events: one entry a user, field and minute, with the count."""
 
-import asyncio
-
 import pytest
-from harness import LEAD
+from harness import LEAD, early_in_a_minute
 from harness import TestDatabase as Databases
 from trail import an_id, changes_of, definer, run
 
@@ -19,12 +17,10 @@ async def a_minute_later(place: Databases) -> None:
 
 
 @pytest.fixture(autouse=True)
-async def early_in_a_minute(pool: Database) -> None:
-    """Start with some seconds of the database's minute left, so that what is counted is counted in one."""
+async def within_a_minute(pool: Database) -> None:
+    """What these tests count is counted in one minute."""
     async with pool.connection() as connection:
-        second = await connection.fetchval("SELECT extract(second FROM clock_timestamp())::float")
-    if second > 55:
-        await asyncio.sleep(60.1 - second)
+        await early_in_a_minute(connection)
 
 
 async def entries(pool: Database, code: str) -> list[tuple[object, ...]]:

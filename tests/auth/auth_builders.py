@@ -81,6 +81,9 @@ class KeyServer:
         self.status = 200
         self.headers = {}
         self.delay = 0.0
+        self.open = asyncio.Event()
+        """While it is not set, who asks waits."""
+        self.open.set()
         self.drip = False
         self.requests = 0
         self.port = 0
@@ -109,6 +112,7 @@ class KeyServer:
         try:
             await reader.readuntil(b"\r\n\r\n")
             self.requests += 1
+            await self.open.wait()
             await asyncio.sleep(self.delay)
             head = {"Content-Length": len(self.body), "Connection": "close", **self.headers}
             lines = [f"HTTP/1.1 {self.status} Answer", *(f"{name}: {value}" for name, value in head.items()), "", ""]

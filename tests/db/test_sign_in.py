@@ -47,7 +47,7 @@ WHO = {
 @pytest.fixture
 async def one_connection(database: harness.TestDatabase) -> AsyncIterator[Database]:
     """A pool of a single connection, so that each transaction inherits what the last one left."""
-    pool = await Database.open(database.app_url, size=1, wait_seconds=0.3)
+    pool = await Database.open(database.app_url, size=1)
     yield pool
     await pool.close()
 
@@ -180,11 +180,13 @@ async def test_the_timeout_does_not_outlive_its_transaction(one_connection: Data
         assert await connection.fetchval("SHOW statement_timeout") == "0"
 
 
-async def test_who_finds_every_connection_in_use_is_told_so_in_time(one_connection: Database) -> None:
-    async with one_connection.connection():
+async def test_who_finds_every_connection_in_use_is_told_so_in_time(database: harness.TestDatabase) -> None:
+    pool = await Database.open(database.app_url, size=1, wait_seconds=2)
+    async with pool.connection(), asyncio.timeout(30):
         with pytest.raises(Overloaded):
-            async with one_connection.snapshot(harness.LEAD, timeout_ms=5000):
+            async with pool.snapshot(harness.LEAD, timeout_ms=5000):
                 pass
+    await pool.close()
 
 
 async def test_closing_does_not_wait_for_ever_for_who_keeps_a_connection(
@@ -248,13 +250,16 @@ async def all_taken(bare_database: harness.TestDatabase) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def two_connections(bare_database: harness.TestDatabase) -> AsyncIterator[Database]:
-    """A pool that may grow to two and has one."""
-    pool = await Database.open(bare_database.app_url, size=2, wait_seconds=0.5)
+async def two_connections(
+    bare_database: harness.TestDatabase, request: pytest.FixtureRequest
+) -> AsyncIterator[Database]:
+    """A pool that may grow to two and has one; the parameter is how many seconds a caller waits."""
+    pool = await Database.open(bare_database.app_url, size=2, wait_seconds=request.param)
     yield pool
     await pool.close()
 
 
+@pytest.mark.parametrize("two_connections", [10.0], indirect=True)
 async def test_where_postgresql_has_no_connection_to_spare_one_of_ours_that_comes_free_will_do(
     two_connections: Database, all_taken: None
 ) -> None:
@@ -266,6 +271,7 @@ async def test_where_postgresql_has_no_connection_to_spare_one_of_ours_that_come
     assert await second == backend
 
 
+@pytest.mark.parametrize("two_connections", [2.0], indirect=True)
 async def test_where_postgresql_has_no_connection_to_spare_for_too_long_the_server_is_overloaded(
     two_connections: Database, all_taken: None
 ) -> None:

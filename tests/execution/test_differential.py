@@ -34,7 +34,7 @@ from .strawberry_world import Viewer, library
 SCHEMAS = [awkward_schema(variant) for variant in range(6)]
 REFERENCE = library(None)
 OURS = library(BreadthFirst())
-MANY = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+MANY = {"suppress_health_check": list(HealthCheck), "database": None}
 
 
 # graphql-core drops what it was waiting for when a value it cannot use stops it

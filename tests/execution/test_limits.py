@@ -20,7 +20,7 @@ from graphql import (
     specified_rules,
     validate,
 )
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.execution.limits import SATURATED, DocumentLimits, DocumentTooComplex, Measures, measure, parse_document
@@ -288,7 +288,6 @@ def documents(draw: st.DrawFn) -> str:
     return " ".join(draw(st.permutations(definitions or ["{a}"])))
 
 
-@settings(deadline=None)
 @given(documents())
 def test_the_counts_are_those_of_the_document_with_its_fragments_written_out(text: str) -> None:
     assert measure(parse(text)) == counted_by_writing_out(text)
@@ -457,7 +456,6 @@ def test_a_page_sized_by_a_variable_costs_what_is_asked_for(
     assert price(schema, text, variables) == 1 + page * (1 + 1 + page * (1 + 10) + 1)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 100), st.integers(1, 100))
 def test_a_variable_and_a_literal_cost_the_same(outer: int, inner: int) -> None:
     schema = build_schema(

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from harness import TestDatabase
+from harness import TestDatabase, at_noon
 from operations.conftest import own_database, replayed, served
 from operations.house import as_definer
 
@@ -17,7 +17,10 @@ __all__ = ["own_database", "replayed"]
 async def ground(own_database: TestDatabase, home: Path) -> AsyncIterator[Ground]:
     """The house, served in this process."""
     connection = await as_definer(own_database.owner_url)
+    patched = pytest.MonkeyPatch()
+    at_noon(patched)
     async with served(own_database, home, **BUDGETS) as client:
+        patched.undo()
         made = Ground(client, connection)
         await made.open()
         yield made

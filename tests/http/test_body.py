@@ -6,7 +6,7 @@ from time import process_time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import ClientDisconnect
 
@@ -76,14 +76,12 @@ values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(texts, values, max_size=3), st.booleans())
 def test_json_comes_through_unharmed(variables: dict[str, object], escaped: bool) -> None:
     body = {"query": "{a}", "operationName": None, "variables": variables, "extensions": None}
     assert parse_json_body(json.dumps(body, ensure_ascii=escaped).encode(), LIMITS) == body
 
 
-@settings(deadline=None)
 @given(st.binary() | st.text().map(lambda text: text.encode(errors="surrogatepass")) | texts.map(str.encode))
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
@@ -209,7 +207,7 @@ def test_a_mebibyte_passes_and_one_byte_more_is_too_large() -> None:
     ids=lambda raw: f"{raw[:12].decode()}...",
 )
 def test_a_hostile_mebibyte_is_refused_at_once(raw: bytes) -> None:
-    assert quickest(lambda: refused(raw)) < 0.1
+    assert quickest(lambda: refused(raw)) < 0.5
 
 
 def test_an_ordinary_body_costs_next_to_nothing() -> None:

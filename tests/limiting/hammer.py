@@ -7,14 +7,15 @@ import asyncio
 import sys
 import time
 
+from app.limiting import stores
 from app.limiting.limiter import Limiter
-from app.limiting.stores import RedisStore
 
 NOON = 1_800_000_000.0
 
 
 async def main(url: str, limit: int, calls: int, begin: float) -> int:
-    limiter = Limiter({"EDITS": limit}, RedisStore(url), failed=lambda: None, clock=lambda: NOON)
+    stores.COMMAND_SECONDS = stores.QUEUE_SECONDS = 60
+    limiter = Limiter({"EDITS": limit}, stores.RedisStore(url), failed=lambda: None, clock=lambda: NOON)
     await limiter.standings("anna")
     await asyncio.sleep(begin - time.time())
     taken = await asyncio.gather(*(limiter.take("anna", {"EDITS": 1}) for _ in range(calls)))

@@ -6,12 +6,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
-from harness import LEAD, Client, TestDatabase, patient
+from harness import LEAD, Client, TestDatabase, at_noon, patient
 from pydantic import SecretStr
 from redis_server import RedisServer
 
 from app.auth.development import DevelopmentIssuer
-from app.limiting.limiter import Limiter
+from app.limiting import stores
 from app.main import create_app
 from app.settings import Settings
 
@@ -19,7 +19,6 @@ pytestmark = pytest.mark.xdist_group("redis")
 
 EDIT = 'mutation { addDevice(input: {locationId: "location-99", brand: YEALINK}) { problems { code } } }'
 READ = "{ locations(first: 1) { nodes { id } } }"
-NOON = 1_800_000_000.0
 
 
 @pytest.fixture
@@ -27,8 +26,10 @@ async def servers(
     settings: Settings, database: TestDatabase, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[list[Client]]:
     """Two of them, whose limiters' clocks stand still, and with time for a crowd on a busy machine."""
-    monkeypatch.setattr(Limiter.__init__, "__kwdefaults__", {"window_seconds": 60, "clock": lambda: NOON})
+    at_noon(monkeypatch)
     patient(monkeypatch)
+    for seconds in ("COMMAND_SECONDS", "QUEUE_SECONDS"):
+        monkeypatch.setattr(stores, seconds, 60)
     changes = {"redis_url": SecretStr(redis_server.url), "limit_edits": 37, "limit_deadline_seconds": 60.0}
     async with AsyncExitStack() as stack:
         yield [

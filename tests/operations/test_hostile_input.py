@@ -241,7 +241,7 @@ async def test_nothing_is_locked_for_a_caller_out_of_whose_reach_it_is(house: Ho
     async with house.connection.transaction():
         await house.connection.fetch("SELECT id FROM turnup.location WHERE id = $1 FOR UPDATE", location.id)
         for who in (house.away_customer, house.listed):
-            sent = await asyncio.wait_for(house.send(who, "editDevice", **EDITS["editDevice"](location)), 3)
+            sent = await asyncio.wait_for(house.send(who, "editDevice", **EDITS["editDevice"](location)), 30)
             assert sent.outcome == "NOT_FOUND"
 
 

@@ -6,7 +6,7 @@ import threading
 import time
 import timeit
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -194,7 +194,7 @@ def test_without_a_collector_nothing_is_traced_and_it_costs_next_to_nothing() ->
     tracing = start_tracing("1.2.3")
     assert tracing.tracer is None
     assert _handed_out(tracing) == [NOTHING] * 4
-    assert _best_microseconds(tracing) < 2
+    assert _cost(tracing) < 6
 
 
 def test_within_a_trace_that_is_not_sampled_it_costs_next_to_nothing(
@@ -205,7 +205,7 @@ def test_within_a_trace_that_is_not_sampled_it_costs_next_to_nothing(
     tracing = start_tracing("1.2.3", exporters=[spans])
     with tracing.operation_span("query", "Rollout"):
         assert _handed_out(tracing) == [NOTHING] * 4
-        assert _best_microseconds(tracing) < 2
+        assert _cost(tracing) < 6
     tracing.shutdown()
     assert names(spans) == []
 
@@ -237,7 +237,7 @@ def test_tracing_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, variable: 
 
 def test_shutdown_does_not_wait_for_a_collector_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     answering = threading.Event()
-    with _collector(before_answer=lambda: answering.wait(10)) as collector:
+    with _collector(before_answer=lambda: answering.wait(30)) as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
         tracing = start_tracing("1.2.3")
         with tracing.operation_span("query", "Rollout"):
@@ -247,7 +247,7 @@ def test_shutdown_does_not_wait_for_a_collector_that_hangs(monkeypatch: pytest.M
         took = time.monotonic() - before
         answering.set()
         _join("tracing-shutdown")
-    assert took < 1
+    assert took < 5
     assert _handed_out(tracing) == [NOTHING] * 4
 
 
@@ -260,10 +260,14 @@ def _handed_out(tracing: Tracing) -> list[Any]:
     ]
 
 
-def _best_microseconds(tracing: Tracing) -> float:
-    """The dearer of the two hot calls, entering and leaving included, in the best of several runs."""
+def _cost(tracing: Tracing) -> float:
+    """The dearer of the two hot calls, entering and leaving included, as a multiple of entering nothing at all."""
     facts: dict[str, Any] = {}
     path = ("locations", "nodes", "devices")
+
+    def nothing() -> None:
+        with nullcontext():
+            pass
 
     def statement() -> None:
         with tracing.observer("sql", "device", facts):
@@ -273,8 +277,10 @@ def _best_microseconds(tracing: Tracing) -> float:
         with tracing.field_observer("Location", "devices", path, 20):
             pass
 
-    runs = (timeit.repeat(each, timer=time.process_time, number=5_000, repeat=10) for each in (statement, resolver))
-    return max(min(run) / 5_000 * 1e6 for run in runs)
+    def best(call: Callable[[], None]) -> float:
+        return min(timeit.repeat(call, timer=time.process_time, number=5_000, repeat=10))
+
+    return max(best(statement), best(resolver)) / best(nothing)
 
 
 class _Collector(ThreadingHTTPServer):
