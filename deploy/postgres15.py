@@ -11,7 +11,6 @@ the last line on standard error says why, and the exit status is 75.
 import os
 import pwd
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,15 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from debian import Unavailable, find_or_install
+
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
 USERS = ("postgres", "nobody")  # whom root runs it as, because PostgreSQL refuses to run as root
 UNAVAILABLE = 75  # EX_TEMPFAIL: try again where there is one
 START_LIMIT = 60.0
-
-
-class Unavailable(Exception):  # noqa: N818 - says what is the case
-    """There is no PostgreSQL 15 here; the message says why in one line."""
 
 
 def main(command: list[str]) -> int:
@@ -51,10 +48,15 @@ class Cluster:
     environment: Mapping[str, str]
 
 
+def _programs() -> str | None:
+    return str(PROGRAMS) if (PROGRAMS / "postgres").exists() else None
+
+
 @contextmanager
 def postgres15() -> Iterator[Cluster]:
     """A cluster with Turnup's roles, as long as the block runs. Raises Unavailable."""
-    programs = _programs()
+    # Debian's package would make and start a cluster of its own.
+    programs = Path(find_or_install(_programs, "postgresql-15", PG_CREATE_MAIN_CLUSTER="false"))
     identity = _identity()
     with tempfile.TemporaryDirectory(prefix="turnup-pg15-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -95,23 +97,6 @@ def postgres15() -> Iterator[Cluster]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(10)
-
-
-def _programs() -> Path:
-    if not (PROGRAMS / "postgres").exists():
-        apt_get = shutil.which("apt-get")
-        if os.geteuid() != 0 or apt_get is None:
-            raise Unavailable(f"{PROGRAMS} is missing, and only root can install it, with apt-get")
-        # Debian's package would make and start a cluster of its own.
-        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "PG_CREATE_MAIN_CLUSTER": "false"}
-        for arguments in (["update"], ["install", "-y", "--no-install-recommends", "postgresql-15"]):
-            done = subprocess.run([apt_get, "-q", *arguments], env=quiet, capture_output=True, text=True, check=False)
-            if done.returncode:
-                reason = (done.stderr.strip().splitlines() or ["failed"])[-1]
-                raise Unavailable(f"apt-get {arguments[0]}: {reason}")
-    if not (PROGRAMS / "postgres").exists():
-        raise Unavailable(f"{PROGRAMS} is missing after its installation")
-    return PROGRAMS
 
 
 def _identity() -> dict[str, Any]:

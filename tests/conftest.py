@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-import hypothesis
+import hypothesis_profile  # noqa: F401 - is loaded
 import pytest
 from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
@@ -35,11 +35,6 @@ TEMPLATE = "turnup_template"
 os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
 for budget in ("OBJECTS", "EDITS", "SUBMITS", "APPROVALS", "PAYLOADS", "BULK_CALLS", "BULK_ITEMS"):
     os.environ.setdefault(f"TURNUP_LIMIT_{budget}", "1000000000")
-
-
-# How long an example takes, or is drawn, tells of the machine.
-hypothesis.settings.register_profile("turnup", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile("turnup")
 
 # No round of housekeeping comes in between: the tests about it run one when they want it.
 housekeeping.EVERY_SECONDS = 86_400

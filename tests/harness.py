@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import timeit
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Any, ClassVar
 import asyncpg
 import httpx
 import pytest
+from graphql import get_introspection_query, parse
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.database import Database
@@ -27,6 +29,10 @@ PARTNER = "partner@carrier.example"
 OTHER_PARTNER = "partner@pbx.example"
 NOON = 1_800_000_000.0
 """The beginning of a minute, in seconds since the epoch, at which clocks stand still."""
+
+YARDSTICK_SECONDS = 0.0016
+"""What it took that processor to parse the introspection query."""
+_YARDSTICK = get_introspection_query()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,12 @@ class Client:
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pools that are opened from here on let a crowd wait for a minute: its test is about something else."""
     monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 60.0)  # type: ignore[attr-defined]
+
+
+def slowness() -> float:
+    """How many times slower this processor is just now than the one that claims in seconds were made on; at least 1."""
+    taken = min(timeit.repeat(lambda: parse(_YARDSTICK), timer=time.process_time, number=1, repeat=5))
+    return max(1.0, taken / YARDSTICK_SECONDS)
 
 
 def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,6 +183,7 @@ def test_the_examples_open_as_tabs_with_ids_of_the_demo_data(server: Served, ope
 
 def test_a_lead_works_by_keyboard_alone(server: Served, open_page: Open) -> None:
     one = open_page(server)
+    one.go_to("customer-locations", "MyLocations")
     one.run("MyLocations")
     one.status("Done, nothing refused.")
     one.page.keyboard.press("Alt+n")

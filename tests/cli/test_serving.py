@@ -77,7 +77,7 @@ def test_a_killed_server_leaves_no_postgres_and_loses_no_data(home: Path) -> Non
     with serving(home) as server:
         assert server.ask(START) == {"startOnboarding": {"location": {"status": "IN_PROGRESS"}}}
         server.end(signal.SIGKILL, within=30)
-    eventually(lambda: not postgres_of(home), within=5)
+    eventually(lambda: not postgres_of(home), within=30)
     with serving(home) as server:
         assert server.ask(STATUS) == {"location": {"status": "IN_PROGRESS"}}
         server.end(signal.SIGTERM, within=30)
@@ -121,7 +121,7 @@ def test_a_killed_server_leaves_no_workers(home: Path) -> None:
         server.end(signal.SIGKILL, within=30)
     # A worker that is still importing notices when it is done.
     eventually(lambda: not [pid for pid in everyone if command_line(pid)], within=30)
-    eventually(lambda: not postgres_of(home), within=5)
+    eventually(lambda: not postgres_of(home), within=30)
 
 
 def test_no_secret_is_printed_or_put_into_a_command_line(home: Path, server: Server) -> None:

@@ -20,7 +20,7 @@ from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 90.0
+START_SECONDS = 120.0
 OURS = ("TURNUP_", "DATABASE_URL", "SENTRY_", "OTEL_")  # settings of the surroundings, not of this server
 
 
@@ -54,7 +54,7 @@ class Served:
 
 
 @contextmanager
-def served(**environment: str) -> Iterator[Served]:
+def served(**settings: str) -> Iterator[Served]:
     """A server on a free port and an empty home, with these settings, as long as the block runs."""
     home = Path(tempfile.mkdtemp(prefix="turnup-served-"))
     with socket.socket() as probe:
@@ -66,7 +66,7 @@ def served(**environment: str) -> Iterator[Served]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "app.cli", "serve"],
                 cwd=ROOT,
-                env=_environment(home, PORT=str(port), **environment),
+                env=environment(home, PORT=str(port), **settings),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -90,7 +90,7 @@ def turnup(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "app.cli", *arguments],
         cwd=ROOT,
-        env=_environment(home),
+        env=environment(home),
         capture_output=True,
         text=True,
         check=False,
@@ -111,7 +111,8 @@ def _erase(home: Path) -> None:
             return
 
 
-def _environment(home: Path, **more: str) -> dict[str, str]:
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """The surroundings' variables without settings of ours, and these: what a command on a home is given."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return {**inherited, "TURNUP_HOME": str(home), **more}
 

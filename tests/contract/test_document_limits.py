@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 from graphql import get_introspection_query
-from harness import LEAD, Client
+from harness import LEAD, Client, slowness
 
 from .bombs import BOMBS, LOCATION
 
-QUICK = 0.05  # seconds that this process works, which is client and server in one
+QUICK = 0.05  # seconds that this process works, which is client and server in one, on a processor that is not slow
 ATTEMPTS = 40  # the first one that is quick ends it; a busy machine slows some down
 
 
@@ -239,6 +239,6 @@ async def test_a_bomb_is_answered_at_once(client: Client, bomb: str) -> None:
         body = {"query": f"{text}#{attempt}" if len(text) < 15_000 else text}
         began = process_time()
         response = await post(client, body)
-        quickest = min(quickest, process_time() - began)
+        quickest = min(quickest, (process_time() - began) / slowness())
         assert outcome(response)[1] == expected
     assert quickest < QUICK

@@ -21,7 +21,12 @@ def test_all_audits_of_graphql_http_pass(capsys: pytest.CaptureFixture[str]) -> 
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("NOT AUDITED: graphql-http's audits need node and npm, and this machine lacks them")
     installed = subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--loglevel=error"], cwd=LANE, capture_output=True, text=True, check=False
+        ["npm", "ci", "--ignore-scripts", "--prefer-offline", "--fetch-retries=5", "--loglevel=error"],
+        cwd=LANE,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
     )
     assert installed.returncode == 0, installed.stderr
     with served() as server:

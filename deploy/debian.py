@@ -1,0 +1,57 @@
+"""Programs of other makers that some tests need, installed with Debian's packages where that needs no asking."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
+
+
+class Unavailable(Exception):  # noqa: N818 - says what is the case
+    """The program is not here; the message says why in one line."""
+
+
+def find_or_install(find: Callable[[], str | None], *packages: str, **environment: str) -> str:
+    """What `find` finds, now or once these packages are installed, with these variables set for their installers.
+
+    Raises Unavailable where it is not found and cannot be installed.
+    """
+    return find() or _install(find, packages, environment)
+
+
+def _install(find: Callable[[], str | None], packages: tuple[str, ...], environment: dict[str, str]) -> str:
+    wanted = " ".join(packages)
+    if not shutil.which("apt-get"):
+        raise Unavailable(f"this is no Debian; install what its packages have ({wanted}) in the system's own way")
+    if os.geteuid() != 0:
+        raise Unavailable(f"only root can install it: sudo apt-get install {wanted}")
+    with _alone():
+        if found := find():  # another process installed it while this one waited
+            return found
+        for step in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
+            _run(step, {**os.environ, "DEBIAN_FRONTEND": "noninteractive", **environment})
+    if found := find():
+        return found
+    raise Unavailable(f"apt-get installed {wanted}, and it is not where it should be")
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Wait until no other process of this checkout installs: apt-get waits for some of its locks and not for all."""
+    folder = os.open(Path(__file__).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _run(step: list[str], environment: dict[str, str]) -> None:
+    ended = subprocess.run([*APT, *step], env=environment, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        reason = (ended.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise Unavailable(f"apt-get {step[0]} failed: {reason}")
