@@ -1,5 +1,6 @@
 """Digests: SHA-256 over canonical JSON, in lower-case hex, by which content and documents are compared."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from hashlib import sha256
@@ -25,6 +26,14 @@ def digest_of(document: Document) -> str:
 def document_digest(document: Mapping[str, Json]) -> str:
     """The digest by which a partner checks that a payload document arrived unaltered."""
     return sha256(canonical(document)).hexdigest()
+
+
+def is_digest(text: str) -> bool:
+    """Whether the text has the form of a digest."""
+    return _DIGEST.fullmatch(text) is not None
+
+
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 def _in_nfc(value: Json) -> Json:

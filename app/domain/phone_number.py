@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumberFormat, ValidationResult
 
+MOST_DIGITS = 15  # ITU-T E.164, country code included
+
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
@@ -17,8 +19,8 @@ class PhoneNumber:
 def read_phone(text: str, *, country: str | None) -> PhoneNumber:
     """The number as written and in E.164; without a `+` it is read as dialled within `country` (ISO 3166-1 alpha-2).
 
-    A number has an E.164 form when its length fits its country's plan. Whether the range is in use is not asked: new
-    ranges open faster than any table of them.
+    A number has an E.164 form when its length fits its country's plan and the 15 digits of E.164, and nothing is to be
+    dialled behind it. Whether the range is in use is not asked: new ranges open faster than any table of them.
     """
     try:
         number = phonenumbers.parse(text, country)
@@ -26,7 +28,10 @@ def read_phone(text: str, *, country: str | None) -> PhoneNumber:
         return PhoneNumber(text, None)
     if phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
         return PhoneNumber(text, None)
-    return PhoneNumber(text, phonenumbers.format_number(number, PhoneNumberFormat.E164))
+    e164 = phonenumbers.format_number(number, PhoneNumberFormat.E164)
+    if number.extension or len(e164) > 1 + MOST_DIGITS:
+        return PhoneNumber(text, None)
+    return PhoneNumber(text, e164)
 
 
 def is_country(code: str) -> bool:

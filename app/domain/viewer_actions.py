@@ -10,10 +10,10 @@ from app.domain.approving import check_ready, decide_approval
 from app.domain.handoff import PayloadStanding, decide_generation, decide_release
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
-from app.domain.refusals import OverrideScope, Refusal
+from app.domain.refusals import MacInUse, OverrideScope, Refusal
 from app.domain.status_machine import NO_FACTS, TABLE, Fact, move
 from app.domain.viewer import Viewer
-from app.domain.vocabulary import Gate, LocationAction, LocationStatus, Role, Verb
+from app.domain.vocabulary import ClaimChange, Gate, IssueCode, LocationAction, LocationStatus, Role, Verb
 
 FORBIDDEN = "FORBIDDEN"
 
@@ -65,10 +65,20 @@ def _refusal(action: LocationAction, situation: Situation) -> str | None:
 
 
 def _decide(action: LocationAction, situation: Situation) -> None:
+    moved = None
     if action in _VERBS:
-        move(situation.status, _VERBS[action], situation.viewer.role, situation.facts)
+        moved = move(situation.status, _VERBS[action], situation.viewer.role, situation.facts)
     if action in _CONDITIONS:
         _CONDITIONS[action](situation)
+    if moved is not None and moved.consequences.mac_claims is ClaimChange.TAKE:
+        _check_claimable(situation)
+
+
+def _check_claimable(situation: Situation) -> None:
+    """Raises MacInUse when another location holds an address that the move would claim."""
+    held = [each for each in situation.issues if each.code is IssueCode.MAC_IN_USE]
+    if held:
+        raise MacInUse(mac_addresses=())
 
 
 _VERBS = MappingProxyType({LocationAction(verb): verb for verb in Verb if verb in LocationAction.__members__})

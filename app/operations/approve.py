@@ -4,8 +4,9 @@ from typing import Any
 
 from app.db import tables
 from app.domain.approving import decide_approval, is_own_work
+from app.domain.content_document import content_document
 from app.domain.diff import changed_paths
-from app.domain.status_machine import move
+from app.domain.status_machine import TABLE, move
 from app.domain.text import clean
 from app.domain.vocabulary import ApprovalStatus, LocationStatus, Verb
 from app.operations.desk import Change, Input, UseCase, Work
@@ -17,13 +18,13 @@ def decide(work: Work, given: Input) -> Change:
     Raises IllegalTransition, StaleReview, NotReady, SelfApproval.
     """
     pending = work.status is LocationStatus.PENDING_APPROVAL
-    verb = Verb.APPROVE if pending else Verb.APPROVE_AGAIN
+    verb = Verb.APPROVE_AGAIN if work.status in TABLE[Verb.APPROVE_AGAIN].sources else Verb.APPROVE
     approval = move(work.status, verb, work.viewer.role, work.facts)
     session = work.dossier.session
     self_approved = decide_approval(
         expected_digest=given["expected_digest"],
         current_digest=work.digest,
-        changed_paths=_changed_since(work, given["expected_digest"]),
+        changed_paths=_changed_since_review(work),
         issues=work.issues,
         own_work=is_own_work(
             work.viewer.id,
@@ -62,13 +63,9 @@ def _decision(work: Work, comment: str | None) -> dict[str, Any]:
     }
 
 
-def _changed_since(work: Work, digest: str) -> tuple[str, ...]:
-    """Where the content differs from the one that was reviewed, when that is on record; else from the last approved."""
-    if digest == work.digest:
-        return ()
-    dossier = work.dossier
-    on_record = (each for each in (dossier.request, dossier.approval) if each is not None and each.digest == digest)
-    return changed_paths(work.content_of(next(on_record, dossier.last_approved)), work.document)
+def _changed_since_review(work: Work) -> tuple[str, ...]:
+    """Where the content differs from what was reviewed; all of it where that is not on record."""
+    return changed_paths(content_document(work.reviewed) if work.reviewed else None, work.document)
 
 
 APPROVE = UseCase(mutation="approve", decide=decide)

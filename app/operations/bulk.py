@@ -149,7 +149,8 @@ async def _carry_out(tx: Transaction, desk: Desk, case: BulkCase, call: Call, it
     """Decide every item, claim, enter and write what is to be done."""
     wanted = [each["location_id"] for each in items]
     reached = await writing.lock_locations(tx, wanted)
-    works = await frame.works_of(tx, desk, sorted(reached), approving=case.approves)
+    reviewed = {each["location_id"]: each["expected_digest"] for each in items} if case.approves else None
+    works = await frame.works_of(tx, desk, sorted(reached), reviewed=reviewed)
     decided = [_decided(case, works.get(each["location_id"]), call.input, each) for each in items]
     while True:
         decided = _all_or_nothing(decided, call)

@@ -122,6 +122,8 @@ class Work:
     new_id: Callable[[str], str]
     self_approval_allowed: bool
     editors: frozenset[str] = frozenset()
+    reviewed: LocationContent | None = None
+    """What was reviewed, where the content is another one by now and the trail has the reviewed one."""
 
     @property
     def now(self) -> datetime:

@@ -4,7 +4,7 @@ What a refusal wrote is rolled back to the savepoint; whether the refusal itself
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import time_ns
 from typing import TypeVar
@@ -12,9 +12,12 @@ from typing import TypeVar
 import asyncpg
 
 from app.db import audit, tables, writing
+from app.db.audit import history
+from app.db.audit.history import AsOf
 from app.db.database import Overloaded, Transaction
 from app.db.dossiers import Dossier
 from app.domain import ids
+from app.domain.digest import is_digest
 from app.domain.mac_address import show_mac
 from app.domain.refusals import MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
@@ -122,18 +125,32 @@ async def _locked(tx: Transaction, desk: Desk, use_case: UseCase, call: Call) ->
     named = [each for each in wanted if each is not None]
     if len(named) < len(wanted) or await writing.lock_locations(tx, named) < set(named):
         raise NotFound
-    works = await works_of(tx, desk, named, approving=use_case.mutation == APPROVE)
+    reviewed = {named[0]: call.input["expected_digest"]} if use_case.mutation == APPROVE else None
+    works = await works_of(tx, desk, named, reviewed=reviewed)
     if use_case.table is tables.device and call.input[use_case.key] not in works[named[0]].dossier.row_revisions:
         raise _GivenUp
     return [works[location_id] for location_id in named]
 
 
-async def works_of(tx: Transaction, desk: Desk, location_ids: Sequence[str], *, approving: bool) -> dict[str, Work]:
-    """What decisions are handed, by location; who edited what is asked only where something is to be approved."""
+async def works_of(
+    tx: Transaction, desk: Desk, location_ids: Sequence[str], *, reviewed: Mapping[str, str] | None
+) -> dict[str, Work]:
+    """What decisions are handed, by location.
+
+    Where something is to be approved, `reviewed` has the digest that was reviewed of each location; who edited what is
+    asked only then, and what was reviewed only where the content is another one by now.
+    """
     dossiers = await writing.dossiers_of(tx, location_ids)
     editors: dict[str, frozenset[str]] = {}
-    if approving:
+    seen: Mapping[str, AsOf] = {}
+    if reviewed is not None:
         editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMIT_OR_APPROVE)
+        stale = {
+            location_id: reviewed[location_id]
+            for location_id, dossier in dossiers.items()
+            if is_digest(reviewed[location_id]) and reviewed[location_id] != dossier.location.content_digest
+        }
+        seen = await history.with_digest(tx, stale) if stale else {}
     return {
         location_id: Work(
             viewer=tx.viewer,
@@ -141,6 +158,7 @@ async def works_of(tx: Transaction, desk: Desk, location_ids: Sequence[str], *, 
             new_id=new_id,
             self_approval_allowed=desk.self_approval_allowed,
             editors=editors.get(location_id, frozenset()),
+            reviewed=seen[location_id].content if location_id in seen else None,
         )
         for location_id, dossier in dossiers.items()
     }

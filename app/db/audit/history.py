@@ -1,7 +1,7 @@
 """A location's content as it was at a revision, put together from the changes that the trail holds of it."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -54,11 +54,27 @@ async def as_of(reader: Reader, location_ids: Sequence[str], revision: int) -> d
 
     One statement, which reads the locations' whole histories and returns the last values alone.
     """
+    told = await reader.fetch(_AT_REVISION, location_ids=list(location_ids), revision=revision)
+    return {each.content.location_id: each for each in _pasts(told) if each.revision == revision}
+
+
+async def with_digest(reader: Reader, digests: Mapping[str, str]) -> dict[str, AsOf]:
+    """The content that each location, by id, had when it last had this digest; one that never had it is not there.
+
+    One statement, as `as_of`.
+    """
+    told = await reader.fetch(_AT_DIGEST, location_ids=list(digests), digests=list(digests.values()))
+    return {each.content.location_id: each for each in _pasts(told)}
+
+
+def _pasts(values: Iterable["_Value"]) -> Iterator[AsOf]:
     told: defaultdict[str, list[_Value]] = defaultdict(list)
-    for value in await reader.fetch(_LAST_VALUES, location_ids=list(location_ids), revision=revision):
+    for value in values:
         told[value.location].append(value)
-    pasts = (_put_together(location, values) for location, values in told.items())
-    return {past.content.location_id: past for past in pasts if past is not None and past.revision == revision}
+    for location, each in told.items():
+        past = _put_together(location, each)
+        if past is not None:
+            yield past
 
 
 # Where the document has a table's rows; those of the other tables hold nothing of a person that could be erased.
@@ -74,19 +90,18 @@ class _Value(NamedTuple):
     erased: bool
 
 
-# The last value of each column of the rows that were there then: told after the row was last removed. Which entry made
-# the revision is found out once, not for each change that is compared with it.
-_LAST_VALUES = Statement(
-    "locations as of a revision",
-    """
+# Which entry made the location what it was then is found out once, not for each change that is compared with it.
+_WANTED = """
     WITH wanted AS MATERIALIZED (
         SELECT l.id, (
             SELECT max(e.number) FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
-            WHERE c.location_id = l.id AND c.table_name = 'location' AND c.field = 'revision'
-              AND c.after = to_jsonb($2::integer)
+            WHERE c.location_id = l.id AND c.table_name = 'location' AND {made_it}
         ) AS number
-        FROM unnest($1::text[]) AS l (id)
-    ), told AS (
+        FROM {locations}
+    )"""
+# The last value of each column of the rows that were there then: told after the row was last removed.
+_LAST_VALUES = """
+    , told AS (
         SELECT c.location_id, c.table_name, c.row_id, c.field, c.after, c.after_salt, c.after_hash,
                row_number() OVER (PARTITION BY c.location_id ORDER BY e.number, c.id) AS place
         FROM wanted w JOIN turnup.field_change c ON c.location_id = w.id JOIN turnup.audit_entry e ON e.id = c.entry_id
@@ -102,8 +117,24 @@ _LAST_VALUES = Statement(
            location_id, table_name, row_id, field, after, after_salt IS NULL
     FROM lives WHERE place > coalesce(gone, 0)
     ORDER BY location_id, table_name, row_id, field, place DESC
-    """,
+    """
+_AT_REVISION = Statement(
+    "locations as of a revision",
+    _WANTED.format(
+        locations="unnest($1::text[]) AS l (id)", made_it="c.field = 'revision' AND c.after = to_jsonb($2::integer)"
+    )
+    + _LAST_VALUES,
     ("location_ids", "revision"),
+    _Value,
+)
+_AT_DIGEST = Statement(
+    "locations as of a digest",
+    _WANTED.format(
+        locations="unnest($1::text[], $2::text[]) AS l (id, digest)",
+        made_it="c.field = 'content_digest' AND c.after = to_jsonb(l.digest)",
+    )
+    + _LAST_VALUES,
+    ("location_ids", "digests"),
     _Value,
 )
 
