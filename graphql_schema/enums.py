@@ -336,7 +336,7 @@ described(
     budgets.Budget,
     "What is counted a user and minute of the clock. A call counts whatever becomes of it, a repeated one too.",
     {
-        "OBJECTS": "Objects that queries return. A query reserves its price, then counts what it returned.",
+        "OBJECTS": "Objects that are returned. An operation reserves its price, then counts what it returned.",
         "EDITS": "Mutations of content, and every other that no budget of its own counts.",
         "SUBMITS": "Submissions, and taking one back.",
         "APPROVALS": "Approvals and requests for changes.",

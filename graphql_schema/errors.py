@@ -3,7 +3,7 @@
 What is not in the table is a bug and says nothing but its request id; the exception goes to the log.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from graphql import FieldNode, GraphQLError, ValueNode
@@ -82,9 +82,11 @@ def with_outcome(formatted: dict[str, Any], outcome: str) -> dict[str, Any]:
     return {**formatted, "extensions": {**formatted["extensions"], "outcome": outcome}}
 
 
-def outcome_of(error: GraphQLError) -> str:
-    """What became of the write whose field failed: below the root field it had been committed."""
-    if len(error.path or ()) > 1 or isinstance(_cause(error), ReadingFailed):
+def outcome_of(error: GraphQLError, written: Collection[str | int]) -> str:
+    """What became of the write whose field failed: below a root field that has written it had been committed."""
+    if not error.path or error.path[0] not in written:
+        return "NONE"
+    if len(error.path) > 1 or isinstance(_cause(error), ReadingFailed):
         return "APPLIED"
     return "UNKNOWN" if isinstance(_cause(error), CommitUnknown) else "NONE"
 

@@ -3,6 +3,8 @@
 import strawberry
 
 from app.db import tables
+from app.domain.limits import CAPS
+from app.execution.price import ASSUMED_SIZE
 from app.operations.bulk import BulkOutcome
 from graphql_schema.fields import column
 from graphql_schema.problems import Problem
@@ -85,7 +87,10 @@ class BulkSummary:
 
 @strawberry.type(description="What a bulk mutation came to.")
 class BulkPayload:
-    results: list[BulkItemResult] = column("One for each item, in the order of the input; empty when refused whole.")
+    results: list[BulkItemResult] = strawberry.field(
+        description="One for each item, in the order of the input; empty when refused whole.",
+        metadata={ASSUMED_SIZE: CAPS["bulkUpdateStatus"]},
+    )
     summary: BulkSummary = column("How many items came to what.")
     dry_run: bool = column("Whether it only told what would be done.")
     replayed: bool = column("Whether an earlier call with the same idempotency key had done it.")

@@ -50,8 +50,10 @@ class Request:
     variables: Mapping[str, Any] | None
     read_only: bool
     """Whether the transport allows queries only, as GET does."""
-    writing: bool = False
-    """Whether a mutation has begun: from then on a request that is cut off may have written."""
+    mutating: bool = False
+    """Whether a mutation has begun."""
+    written: set[str | int] = field(default_factory=set)
+    """The keys of its root fields that have begun to write: from then on a request that is cut off may have written."""
     incidents: list[Incident] = field(default_factory=list)
     """What has come up so far that the audit trail counts."""
 
@@ -131,8 +133,8 @@ class Service:
             return self._refused(refusal.errors, request)
         except Exception as error:
             formatted = errors.raised(error)
-            if request.writing:
-                formatted = errors.with_outcome(formatted, "UNKNOWN")
+            if request.mutating:
+                formatted = errors.with_outcome(formatted, "UNKNOWN" if request.written else "NONE")
             if errors.is_bug(formatted):
                 log.exception("request failed")
             return self._refused([formatted], request)
@@ -154,25 +156,25 @@ class Service:
     ) -> tuple[ExecutionResult, int]:
         """Run the operation: a query on one snapshot, a mutation's fields each on one that follows its commit.
 
-        Returns the number of the objects returned, too. A query reserves its price, and settles for that number; one
-        that ends without a result keeps what it reserved, for it was worked on.
+        Returns the number of the objects returned, too. An operation reserves its price, and settles for that number;
+        one that ends without a result keeps what it reserved, for it was worked on.
         """
         async with AsyncExitStack() as stack:
             reading = await self._open_reading(request, stack)
             budgets = Budgets(self._limiter, reading.viewer.id)
-            if operation.type is OperationType.QUERY:
-                await budgets.reserve(price)
+            await budgets.reserve(price)
             context = Context(
                 viewer=reading.viewer,
                 budgets=budgets,
                 desk=self._desk(request),
                 open_reading=lambda: self._open_reading(request, stack),
                 current=reading,
+                written=request.written,
             )
             if operation.type is OperationType.MUTATION:
                 await stack.aclose()
                 context.current = None
-                request.writing = True
+                request.mutating = True
             result = self._execute_document(
                 self._schema,
                 prepared.document,
@@ -260,8 +262,8 @@ class Service:
 
     def _resolved(self, error: GraphQLError, request: Request) -> dict[str, Any]:
         formatted = errors.resolved(error)
-        if request.writing:
-            formatted = errors.with_outcome(formatted, errors.outcome_of(error))
+        if request.mutating:
+            formatted = errors.with_outcome(formatted, errors.outcome_of(error, request.written))
         if errors.is_bug(formatted):
             log.error("resolver failed", exc_info=error.original_error or error, extra={"path": str(error.path)})
         return formatted

@@ -161,7 +161,7 @@ class Budgets:
     """The window and the amount of the objects reserved."""
 
     async def reserve(self, objects: int) -> None:
-        """Reserve what a query may return. Raises RateLimited."""
+        """Reserve what an operation may return. Raises RateLimited."""
         try:
             taken = await self._take({Budget.OBJECTS: objects})
         except ConnectionError:

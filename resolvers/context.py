@@ -23,6 +23,8 @@ class Context:
     desk: Desk
     budgets: Budgets
     open_reading: Callable[[], Awaitable[Reading]]
+    written: set[str | int]
+    """The response keys of the root fields that have begun to write."""
     current: Reading | None = None
 
     @property

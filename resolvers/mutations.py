@@ -63,6 +63,7 @@ async def _answered(info: Info, mutation: str, given: Any, act: Callable[[Call],
     await info.context.budgets.spend(mutation)
     values = plain(given)
     call = Call(mutation=mutation, input=values, idempotency_key=values.pop(KEY, None))
+    info.context.written.add(info.path.key)
     try:
         outcome = await act(call)
     except Refusal as refusal:
@@ -110,12 +111,13 @@ async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
         values["items"] = [{"location_id": each} for each in values.pop("location_ids")]
     if not values["dry_run"]:
         await info.context.budgets.spend(case.mutation, items=len(values["items"]))
+        info.context.written.add(info.path.key)
     call = Call(mutation=case.mutation, input=values, idempotency_key=key)
     try:
         result = await perform_bulk(info.context.desk, case, call)
     except Refusal as refusal:
         return Bulk(dry_run=values["dry_run"], problems=(Refused(refusal),))
-    await _read_anew(info)
+    await (info.context.renew_reading() if values["dry_run"] else _read_anew(info))
     counts = Counter(item.outcome for item in result.items)
     return Bulk(
         results=tuple(_shown(item) for item in result.items),

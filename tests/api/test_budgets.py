@@ -220,11 +220,34 @@ async def test_a_bulk_call_with_more_items_than_any_budget_learns_what_is_wrong_
     assert answer.data["bulkGeneratePayloads"]["problems"] == [{"code": "LIMIT_REACHED"}]
 
 
-async def test_a_dry_run_takes_no_budget(settings: Settings, database: TestDatabase) -> None:
+async def test_a_dry_run_takes_no_budget_of_writes(settings: Settings, database: TestDatabase) -> None:
     async with serving(settings, database, limit_bulk_calls=1) as client:
         for _ in range(3):
             assert (await client.ask(BULK, ids=["none"], key="dry", dry=True)).codes == []
         assert (await left(client))["BULK_CALLS"] == 1
+
+
+@pytest.mark.parametrize("dry", [True, False])
+async def test_what_a_mutation_returns_is_charged_as_what_a_query_returns(
+    settings: Settings, database: TestDatabase, dry: bool
+) -> None:
+    bulk = BULK.replace("replayed", "replayed results { problem { code } location { devices { id } } }")
+    async with serving(settings, database, limit_objects=100_000) as client:
+        answer = await client.ask(bulk, ids=["location-2", "location-3"], key="charged", dry=dry)
+        results = answer.data["bulkGeneratePayloads"]["results"]
+        devices = sum(len(each["location"]["devices"]) for each in results)
+        assert devices > 0
+        assert answer.body["extensions"]["cost"]["returned"] == 1 + 2 * 3 + devices
+        assert (await left(client))["OBJECTS"] == 100_000 - (1 + 2 * 3 + devices) - 10
+
+
+async def test_without_objects_left_a_mutation_writes_nothing(settings: Settings, database: TestDatabase) -> None:
+    async with serving(settings, database, limit_objects=25) as client:
+        await client.ask("{ locations(first: 20) { nodes { id } } }")
+        before = await client.ask('{ location(id: "location-9") { revision } }')
+        refused = await client.ask(STEP)
+    assert before.data is not None
+    assert (refused.status, one_error(refused)["budget"], "data" in refused.body) == (429, "OBJECTS", False)
 
 
 async def test_a_replay_counts_like_any_call(own_client: Client) -> None:
@@ -293,7 +316,7 @@ async def test_without_the_limiter_reads_are_served_and_writes_refused_loudly(
     }
     assert asked.body["data"] == {"rateLimits": None}
     assert asked.codes == ["UNAVAILABLE"]
-    assert "turnup_limiter_failures_total 4.0" in metrics
+    assert "turnup_limiter_failures_total 6.0" in metrics
     assert [each.levelname for each in caplog.records if each.name == "turnup.limiting"] == ["ERROR"]
 
 

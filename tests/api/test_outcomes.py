@@ -1,12 +1,18 @@
 """After a failure outside, a writer is told what became of the write: nothing, done, or nobody knows."""
 
+import asyncio
+
 import asyncpg
 import pytest
-from harness import LEAD, Client
+from harness import LEAD, Client, TestDatabase
+from serving import serving
 
 from app.db import writing
 from app.db.database import DatabaseUnavailable, SuspendedUser
+from app.db.loaders import OneLoader
+from app.settings import Settings
 from graphql_schema.service import Service
+from resolvers.budgets import Budgets
 from resolvers.context import Context
 
 pytestmark = pytest.mark.usefixtures("replayed")
@@ -117,3 +123,34 @@ async def test_a_writer_who_may_not_read_any_more_after_the_commit_is_told_that_
         answer = await own_client.ask(START, LEAD)
     assert outcomes(answer) == [("UNAVAILABLE", "APPLIED")]
     assert await status_of(own_client) == "IN_PROGRESS"
+
+
+REHEARSAL = """
+mutation { bulkUpdateStatus(input: {locationIds: ["location-12"], status: CANCELLED, reason: "Closed",
+  idempotencyKey: "rehearsal", dryRun: true}) { results { outcome location { name } } } }
+"""
+
+
+async def test_a_dry_run_whose_answer_cannot_be_read_says_that_nothing_was_written(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in ((Context, "renew_reading"), (OneLoader, "each")):
+        with monkeypatch.context() as broken:
+            broken.setattr(*part, a_bug)
+            answer = await own_client.ask(REHEARSAL, LEAD)
+        assert outcomes(answer) == [("INTERNAL", "NONE")]
+
+
+async def test_a_request_whose_time_is_over_may_have_written_only_if_it_began_to(
+    settings: Settings, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def over(*_arguments: object, **_named: object) -> None:
+        await asyncio.sleep(60)
+
+    async with serving(settings, database, limit_deadline_seconds=2) as client:
+        for part, outcome in ((Budgets, "spend"), "NONE"), ((writing, "write"), "UNKNOWN"):
+            with monkeypatch.context() as broken:
+                broken.setattr(*part, over)
+                answer = await client.ask(START, LEAD)
+            assert outcomes(answer) == [("TIMEOUT", outcome)]
+        assert await status_of(client) == "NOT_STARTED"
