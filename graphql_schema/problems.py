@@ -51,7 +51,9 @@ class IllegalTransition(Problem):
 @strawberry.type(description="The content has changed since it was reviewed.")
 class StaleReview(Problem):
     current_digest: str = column("The digest of the current content.")
-    changed_paths: list[str] = column("JSON pointers to what changed.")
+    changed_paths: list[str] = column(
+        "JSON pointers to what changed since; to all of it when the trail has no such content."
+    )
 
 
 @strawberry.type(description="The current content is not the approved content.")

@@ -448,7 +448,8 @@ class Location(Node):
     )
     live_payload: ProvisioningPayload | None = one(
         tables.provisioning_payload.c.id,
-        "The payload in operation; null before the first receipt. Leads only.",
+        "The payload that the phones live by, whatever became of it since: the last one acknowledged, or released when "
+        "a lead completed the location by hand; null before that. Leads only.",
         key="live_payload_id",
         needs=Action.VIEW_PROVISIONING,
     )

@@ -199,7 +199,7 @@ _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 def _locked_row(table: Table, shape: Shape) -> Statement:
     inside = true() if table is tables.user else within(shape, table)
     statement = select(*columns_of(table)).where(table.c.id == bindparam("id", type_=table.c.id.type), inside)
-    return compiled(f"lock {table.name}", statement.with_for_update(), ROW_OF_TABLE[table])
+    return compiled(f"lock {table.name}", statement.with_for_update(key_share=True), ROW_OF_TABLE[table])
 
 
 @lru_cache(maxsize=16)
@@ -207,7 +207,7 @@ def _lock(shape: Shape) -> Statement:
     table = tables.location
     wanted = table.c.id == any_(bindparam("ids", type_=ARRAY(Text)))
     statement = select(table.c.id).where(wanted, within(shape, table)).order_by(table.c.id)
-    return compiled("lock locations", statement.with_for_update(), str)
+    return compiled("lock locations", statement.with_for_update(key_share=True), str)
 
 
 @lru_cache(maxsize=64)

@@ -2,20 +2,14 @@
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
-from datetime import datetime
 
 from app.domain.issue import Issue
 from app.domain.refusals import NotReady, SelfApproval, StaleReview
 from app.domain.vocabulary import Gate
 
 
-def own_work_since(submitted_at: datetime | None, last_approved_at: datetime | None) -> datetime | None:
-    """From when on an edit counts as part of the work under approval: the later of the two moments that are known."""
-    return max((moment for moment in (submitted_at, last_approved_at) if moment), default=None)
-
-
 def is_own_work(viewer_id: str, *, submitted_by: str | None, editors: AbstractSet[str]) -> bool:
-    """Whether the viewer submitted the content, or is among those who edited it since `own_work_since`."""
+    """Whether the viewer submitted the content, or is among those who edited it since it was submitted or approved."""
     return viewer_id == submitted_by or viewer_id in editors
 
 

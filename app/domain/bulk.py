@@ -35,7 +35,7 @@ def verb_towards(target: LocationStatus, status: LocationStatus) -> Verb | None:
     Raises InvalidInput for a target that no bulk operation has.
     """
     if target not in VERBS_TOWARDS:
-        raise InvalidInput(field="status", rule=f"it must be one of {', '.join(VERBS_TOWARDS)}")
+        raise InvalidInput(field="status", rule=f"it must be one of {', '.join(VERBS_TOWARDS)}", path=("status",))
     verbs = VERBS_TOWARDS[target]
     verb = verbs.get(status) or verbs[None]
     return None if status is target and status not in TABLE[verb].sources else verb

@@ -52,16 +52,21 @@ def decide_generation(
 
 
 def decide_release(
-    status: LocationStatus, *, current_digest: str, approved_digest: str | None, latest: PayloadStanding | None
+    status: LocationStatus,
+    *,
+    current_digest: str,
+    approved_digest: str | None,
+    latest: PayloadStanding | None,
+    allowed: tuple[Verb, ...],
 ) -> PayloadStanding:
-    """The payload that triggering releases.
+    """The payload that triggering releases; `allowed` are the verbs that the location takes from the viewer.
 
-    Raises ApprovalOutdated, or IllegalTransition (which allows generating one) when there is no payload of the approved
-    content.
+    Raises ApprovalOutdated, or IllegalTransition when there is no payload of the approved content.
     """
     check_approved(current_digest, approved_digest)
     if latest is None or not _is_offerable(latest, current_digest):
-        raise IllegalTransition(from_status=status, verb=Verb.TRIGGER_PROVISIONING, allowed=(Verb.GENERATE_PAYLOAD,))
+        others = tuple(verb for verb in allowed if verb is not Verb.TRIGGER_PROVISIONING)
+        raise IllegalTransition(from_status=status, verb=Verb.TRIGGER_PROVISIONING, allowed=others)
     return latest
 
 

@@ -38,7 +38,7 @@ def check_cap(name: str, rows: Sized | int, *, path: tuple[str, ...] = ()) -> No
     """Raises LimitReached when there are more rows than the cap called `name` allows; `rows` may be their number."""
     count = rows if isinstance(rows, int) else len(rows)
     if count > CAPS[name]:
-        raise LimitReached(limit=CAPS[name], path=path)
+        raise LimitReached(limit=CAPS[name], counted=name, path=path)
 
 
 def check_range(name: str, value: int | None, *, path: tuple[str, ...] = ()) -> None:

@@ -5,8 +5,13 @@ from app.domain.text import clean, given
 from app.domain.vocabulary import Verb
 
 
-def reason_for(verb: Verb, reason: str | None, *, path: tuple[str, ...] = ("reason",)) -> str | None:
-    """The reason as it is kept; raises InvalidInput when the verb needs one and none is given."""
+def reason_for(
+    verb: Verb, reason: str | None, *, field: str = "move.reason", path: tuple[str, ...] = ("reason",)
+) -> str | None:
+    """The reason as it is kept, by the rule for text called `field`.
+
+    Raises InvalidInput when the verb needs one and none is given.
+    """
     if TABLE[verb].needs_reason:
-        return given("move.reason", reason, path=path)
-    return clean("move.reason", reason, path=path)
+        return given(field, reason, path=path)
+    return clean(field, reason, path=path)

@@ -120,10 +120,12 @@ class InvalidInput(Refusal):
 
 @dataclass(eq=False)
 class LimitReached(Refusal):
-    """There can be at most {limit} of these."""
+    """There can be at most {limit} of these: {counted}."""
 
     code = ProblemCode.LIMIT_REACHED
     limit: int
+    counted: str
+    """What is counted, by its name in the API."""
 
 
 @dataclass(eq=False)

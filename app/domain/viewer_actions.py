@@ -11,7 +11,7 @@ from app.domain.handoff import PayloadStanding, decide_generation, decide_releas
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
 from app.domain.refusals import MacInUse, OverrideScope, Refusal
-from app.domain.status_machine import NO_FACTS, TABLE, Fact, move
+from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, move
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import ClaimChange, Gate, IssueCode, LocationAction, LocationStatus, Role, Verb
 
@@ -134,6 +134,7 @@ def _releasable(situation: Situation) -> None:
         current_digest=situation.current_digest,
         approved_digest=situation.approved_digest,
         latest=situation.latest_payload,
+        allowed=allowed(situation.status, situation.viewer.role, situation.facts),
     )
 
 

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 
 from app.domain import ids
 from app.domain.content import Contact, Device, LocationContent, Person, PhoneSystem, Target
+from app.domain.dialling import e164_of
 from app.domain.limits import check_range
 from app.domain.locks import decide_edit
 from app.domain.mac_address import read_mac
-from app.domain.phone_number import read_phone
 from app.domain.refusals import InvalidInput, NotFound
 from app.domain.status_machine import move
 from app.domain.text import clean
@@ -82,7 +82,7 @@ def contact_fields(given: Mapping[str, Any], country: str | None, path: Path) ->
     """The fields of a contact."""
     fields: dict[str, Any] = texts("contact", given, {"name": "name", "email": "email", "phone": "phone"}, path)
     if "phone" in fields:
-        fields["e164"] = _e164(fields["phone"], country)
+        fields["e164"] = e164_of(fields["phone"], country)
     return fields | _kept(given, "purpose")
 
 
@@ -96,7 +96,7 @@ def phone_system_fields(given: Mapping[str, Any], country: str | None, path: Pat
     }
     fields: dict[str, Any] = texts("phoneSystem", given, names, path)
     if "main_number" in fields:
-        fields["main_number_e164"] = _e164(fields["main_number"], country)
+        fields["main_number_e164"] = e164_of(fields["main_number"], country)
     check_range("extensionLength", given.get("extension_length"), path=(*path, "extensionLength"))
     return fields | _kept(given, "voicemail", "extension_length")
 
@@ -115,7 +115,7 @@ def person_fields(given: Mapping[str, Any], country: str | None, path: Path) -> 
     names = {"first_name": "firstName", "last_name": "lastName", "email": "email", "mobile": "mobile"}
     fields: dict[str, Any] = texts("person", given, names, path)
     if "mobile" in fields:
-        fields["mobile_e164"] = _e164(fields["mobile"], country)
+        fields["mobile_e164"] = e164_of(fields["mobile"], country)
     return fields | _kept(given, "voicemail")
 
 
@@ -129,7 +129,7 @@ def target_of(given: Mapping[str, Any], country: str | None, path: Path) -> Targ
         kind=given["kind"],
         extension_id=extension_id,
         external_number=number,
-        external_number_e164=_e164(number, country),
+        external_number_e164=e164_of(number, country),
     )
 
 
@@ -160,10 +160,6 @@ def country_of(work: Work) -> str | None:
 def empty_phone_system(work: Work) -> PhoneSystem:
     """The phone system on record, or an empty one."""
     return work.content.phone_system or PhoneSystem()
-
-
-def _e164(number: str | None, country: str | None) -> str | None:
-    return read_phone(number, country=country).e164 if number else None
 
 
 def _kept(given: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from app.operations.desk import Change, Input, UseCase, Work
 def decide(work: Work, given: Input) -> Change:
     """Raises IllegalTransition, and InvalidInput without a comment."""
     decision = move(work.status, Verb.REQUEST_CHANGES, work.viewer.role, work.facts)
-    return Change(move=decision, reason=reason_for(Verb.REQUEST_CHANGES, given["comment"], path=("comment",)))
+    comment = reason_for(Verb.REQUEST_CHANGES, given["comment"], field="approval.comment", path=("comment",))
+    return Change(move=decision, reason=comment)
 
 
 REQUEST_CHANGES = UseCase(mutation="requestChanges", decide=decide)

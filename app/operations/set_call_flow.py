@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from app.domain.content import CallFlow, CallFlowOption, Target
+from app.domain.ids import is_well_formed
 from app.domain.limits import check_cap, check_range
+from app.domain.refusals import InvalidInput
 from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Section
 from app.operations.desk import Change, Input, UseCase, Work
-from app.operations.editing import country_of, edited, identifier, permitted, target_of
+from app.operations.editing import country_of, edited, permitted, target_of
 
 
 def decide(work: Work, given: Input) -> Change:
@@ -30,9 +32,15 @@ def decide(work: Work, given: Input) -> Change:
         timeout_target=_target(work, given.get("timeout_target"), ("timeoutTarget",)),
         invalid_target=_target(work, given.get("invalid_target"), ("invalidTarget",)),
         options=tuple(_option(work, each, place) for place, each in enumerate(options)),
-        direct_targets=tuple(identifier(each, str(place), ("directTargets",)) for place, each in enumerate(direct)),
+        direct_targets=tuple(_extension(each, ("directTargets", str(place))) for place, each in enumerate(direct)),
     )
     return edited(work, Section.CALL_FLOW, override_id, replace(work.content, call_flow=flow))
+
+
+def _extension(value: str, path: tuple[str, ...]) -> str:
+    if not is_well_formed(value):
+        raise InvalidInput(field=path[0], rule="one of them is not an id", path=path)
+    return value
 
 
 def _option(work: Work, given: Mapping[str, Any], place: int) -> CallFlowOption:

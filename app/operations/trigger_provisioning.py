@@ -1,7 +1,7 @@
 """Release the latest payload to the partner."""
 
 from app.domain.handoff import decide_release
-from app.domain.status_machine import move
+from app.domain.status_machine import allowed, move
 from app.domain.vocabulary import PayloadState, Verb
 from app.operations.desk import Change, Input, UseCase, Work
 
@@ -15,6 +15,7 @@ def decide(work: Work, _given: Input) -> Change:
         current_digest=work.digest,
         approved_digest=work.approved_digest,
         latest=payloads[0].standing if payloads else None,
+        allowed=allowed(work.status, work.viewer.role, work.facts),
     )
     if payload.state is PayloadState.RELEASED and release.to is work.status:
         return Change(ids={"payload": payload.id})

@@ -1,7 +1,11 @@
 """Change a location's name, address or time zone."""
 
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from operator import attrgetter
 
+from app.domain.content import LocationContent
+from app.domain.dialling import read_again
 from app.domain.text import clean
 from app.domain.vocabulary import Section
 from app.operations.desk import Change, Input, UseCase, Work
@@ -9,7 +13,11 @@ from app.operations.editing import address_fields, edited, permitted
 
 
 def decide(work: Work, given: Input) -> Change:
-    """Change what is given; raises Locked, Conflict, InvalidInput."""
+    """Change what is given; raises Locked, Conflict, InvalidInput.
+
+    Another country gives other meanings to the numbers of other sections, so that an override must cover these, too:
+    raises OverrideScope.
+    """
     override_id = permitted(work, Section.LOCATION)
     work.check_section_revision(Section.LOCATION, given["expected_revision"])
     content = work.content
@@ -20,7 +28,25 @@ def decide(work: Work, given: Input) -> Change:
     if given.get("address") is not None:
         address = replace(content.address, **address_fields(given["address"], ("address",)))
         content = replace(content, address=address)
+    if content.address.country != work.content.address.country:
+        content = read_again(content)
+        permitted(work, Section.LOCATION, *_with_other_numbers(work.content, content))
     return edited(work, Section.LOCATION, override_id, content)
+
+
+def _with_other_numbers(before: LocationContent, after: LocationContent) -> Iterator[Section]:
+    """The sections whose numbers mean something else in another country."""
+    for section, part in _NUMBERS.items():
+        if part(before) != part(after):
+            yield section
+
+
+_NUMBERS: Mapping[Section, Callable[[LocationContent], object]] = {
+    Section.CONTACTS: attrgetter("contacts"),
+    Section.PHONE_SYSTEM: attrgetter("phone_system"),
+    Section.PEOPLE: attrgetter("people"),
+    Section.CALL_FLOW: attrgetter("call_flow"),
+}
 
 
 UPDATE_LOCATION = UseCase(mutation="updateLocation", decide=decide)

@@ -1,15 +1,13 @@
 """An approval is of the content that was seen, of ready content, and of somebody else's work."""
 
-from datetime import timedelta
-
 import pytest
 
-from app.domain.approving import check_ready, decide_approval, is_own_work, own_work_since
+from app.domain.approving import check_ready, decide_approval, is_own_work
 from app.domain.readiness import readiness
 from app.domain.refusals import NotReady, SelfApproval, StaleReview
 from app.domain.vocabulary import Gate
 
-from .builders import NOON, a_device, a_location
+from .builders import a_device, a_location
 
 READY = readiness(a_location())
 WITHOUT_MAC = readiness(a_location(devices=(a_device(mac_address=None),)))
@@ -67,10 +65,3 @@ def test_own_work_is_what_one_submitted_or_edited():
     assert is_own_work("user-lead", submitted_by="user-customer", editors={"user-lead"})
     assert not is_own_work("user-lead", submitted_by="user-customer", editors={"user-customer"})
     assert not is_own_work("user-lead", submitted_by=None, editors=frozenset())
-
-
-def test_edits_count_from_the_later_of_submission_and_last_approval():
-    later = NOON + timedelta(hours=1)
-    assert own_work_since(NOON, later) == own_work_since(later, NOON) == later
-    assert own_work_since(NOON, None) == own_work_since(None, NOON) == NOON
-    assert own_work_since(None, None) is None

@@ -19,6 +19,7 @@ from .builders import a_location, a_payload
 CURRENT = "c" * 64
 DOCUMENT = "d" * 64
 READY = readiness(a_location())
+ALLOWED = (Verb.GENERATE_PAYLOAD, Verb.TRIGGER_PROVISIONING, Verb.CANCEL)
 
 
 def generation(**changes):
@@ -27,7 +28,7 @@ def generation(**changes):
 
 
 def release(**changes):
-    given = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": a_payload()}
+    given = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": a_payload(), "allowed": ALLOWED}
     return decide_release(LocationStatus.APPROVED, **given | changes)
 
 
@@ -62,10 +63,10 @@ def test_triggering_releases_the_latest_payload_of_the_approved_content():
 
 
 @pytest.mark.parametrize("latest", [None, a_payload(content_digest="a" * 64), a_payload(state=PayloadState.SUPERSEDED)])
-def test_triggering_without_such_a_payload_says_to_generate_one(latest):
+def test_triggering_without_such_a_payload_says_what_can_be_done_instead(latest):
     with pytest.raises(IllegalTransition) as refusal:
         release(latest=latest)
-    assert refusal.value.allowed == (Verb.GENERATE_PAYLOAD,)
+    assert refusal.value.allowed == (Verb.GENERATE_PAYLOAD, Verb.CANCEL)
 
 
 def test_an_answer_is_new_once():

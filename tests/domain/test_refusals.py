@@ -41,7 +41,7 @@ def test_every_problem_code_has_exactly_one_refusal():
             OverrideScope(sections=frozenset({Section.DEVICES, Section.CONTACTS})),
             "The open override covers only these sections: CONTACTS, DEVICES.",
         ),
-        (LimitReached(limit=250), "There can be at most 250 of these."),
+        (LimitReached(limit=250, counted="devices"), "There can be at most 250 of these: devices."),
         (
             MacInUse(mac_addresses=("00:15:5D:01:01:01",)),
             "Another location is using these hardware addresses: 00:15:5D:01:01:01.",
@@ -58,4 +58,4 @@ def test_its_message_is_its_docstring_with_the_facts_filled_in(refusal, message)
 
 def test_it_says_where_in_the_input_it_belongs():
     assert InvalidInput(field="name", rule="x", path=("input", "name")).path == ("input", "name")
-    assert LimitReached(limit=1).path == ()
+    assert LimitReached(limit=1, counted="devices").path == ()

@@ -61,6 +61,21 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
 OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input_fields(mutation)))
+"""Those that say which location, device, person, payload or override they are about."""
+OF_NO_LOCATION = frozenset(
+    {
+        "createAccount",
+        "createLocation",
+        "createUser",
+        "editUser",
+        "reinstateUser",
+        "setDeviceModels",
+        "setGrants",
+        "suspendUser",
+        "updateAccount",
+    }
+)
+assert set(MUTATIONS) - set(OF_A_LOCATION) == OF_NO_LOCATION, "a mutation that names its location in another way"
 
 
 async def arranged(house: House, mutation: str, status: LocationStatus | None = None) -> tuple[str, Rollout]:

@@ -44,6 +44,30 @@ async def test_a_review_that_went_stale_is_told_what_has_changed_since(house: Ho
     assert (await approved(house, house.lead, location, sent.problem["currentDigest"])).outcome == "DONE"
 
 
+async def test_a_review_between_two_edits_is_told_the_second_alone(house: House) -> None:
+    for location in await house.a_location(S.PENDING_APPROVAL), await house.a_location(S.COMPLETED, moved=True):
+        opened = await house.send(
+            house.lead_2,
+            "openOverride",
+            locationId=location.id,
+            sections=["DEVICES", "CONTACTS"],
+            reason="Two phones were swapped.",
+            expiresInMinutes=30,
+        )
+        editor = house.lead_2 if opened.outcome == "DONE" else house.customer
+        assert (await house.send(editor, "setContacts", **EDITS["setContacts"](location))).outcome == "DONE"
+        digest = await reviewed(house, location)
+        await labelled(house, editor, location, "Elsewhere")
+        sent = await approved(house, house.lead, location, digest)
+        assert (sent.outcome, sent.problem["changedPaths"]) == ("STALE_REVIEW", [f"/devices/{location.device}/label"])
+
+
+async def test_a_review_of_what_never_was_is_told_that_everything_differs(house: House) -> None:
+    location = await house.a_location(S.PENDING_APPROVAL)
+    paths = (await approved(house, house.lead, location, "0" * 64)).problem["changedPaths"]
+    assert {"/name", "/timezone", f"/devices/{location.device}/macAddress"} <= set(paths)
+
+
 @pytest.mark.parametrize("digest", ["", "0" * 64, "A" * 64, "not a digest"])
 async def test_no_other_digest_approves_anything(house: House, digest: str) -> None:
     location = await house.a_location(S.PENDING_APPROVAL)

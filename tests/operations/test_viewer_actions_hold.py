@@ -26,6 +26,7 @@ TURNS: dict[str, tuple[LocationStatus, dict[str, Any]]] = {
     **{f"moved while {status}": (status, {"moved": True}) for status in sorted(LOCKED)},
     "working and in progress": (S.IN_PROGRESS, {"live": True}),
     "working and cancelled": (S.CANCELLED, {"live": True}),
+    "working and cancelled, its address taken since": (S.CANCELLED, {"live": True, "rival": True}),
 }
 
 
@@ -50,12 +51,14 @@ def call_of(action: LocationAction, location: Rollout) -> tuple[str, dict[str, A
 
 async def made(house: House, who: str, status: LocationStatus, override: str = "none", **turn: Any) -> Rollout:
     opener = {"none": None, "own": who, "other": house.lead_2, "expired": who}[override]
-    bare, own = turn.pop("bare", False), turn.pop("own", False)
+    bare, own, rival = turn.pop("bare", False), turn.pop("own", False), turn.pop("rival", False)
     location = await house.a_location(status, override_of=opener, submitted_by=who if own else None, **turn)
     if override == "expired":
         await house.expire(location.override or "")
     if bare:
         location = await house.without_hours(location)
+    if rival:
+        await house.a_location(S.APPROVED, account=house.away, macs=[location.mac])
     return location
 
 

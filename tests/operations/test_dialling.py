@@ -1,0 +1,76 @@
+"""What a number without a prefix means follows the country of the address, whichever of the two is given last."""
+
+from typing import Any
+
+import pytest
+
+from app.domain.vocabulary import LocationStatus
+
+from .house import House, Rollout, Sent
+
+pytestmark = pytest.mark.usefixtures("replayed")
+
+S = LocationStatus
+
+
+async def moved_to(house: House, who: str, location: Rollout, country: str) -> Sent:
+    revision = (
+        await house.client.ask(f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}', who)
+    ).data
+    sections = {each["section"]: each["revision"] for each in revision["location"]["sections"]}
+    return await house.send(
+        who,
+        "updateLocation",
+        locationId=location.id,
+        expectedRevision=sections["LOCATION"],
+        address={"country": country},
+    )
+
+
+async def set_main_number(house: House, location: Rollout, number: str) -> None:
+    query = f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}'
+    sections = (await house.client.ask(query, house.lead)).data["location"]["sections"]
+    revision = next(each["revision"] for each in sections if each["section"] == "PHONE_SYSTEM")
+    sent = await house.send(
+        house.customer, "setPhoneSystem", locationId=location.id, expectedRevision=revision, mainNumber=number
+    )
+    assert sent.outcome == "DONE"
+
+
+async def numbers(house: House, location: Rollout) -> dict[str, Any]:
+    row = await house.connection.fetchrow(
+        "SELECT main_number, main_number_e164 FROM turnup.phone_system WHERE location_id = $1", location.id
+    )
+    return dict(row)
+
+
+async def test_another_country_gives_another_meaning_to_numbers_without_a_prefix(house: House) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    assert (await moved_to(house, house.customer, location, "GB")).outcome == "DONE"
+    await set_main_number(house, location, "212 555 0101")
+    assert await numbers(house, location) == {"main_number": "212 555 0101", "main_number_e164": None}
+    assert (await moved_to(house, house.customer, location, "US")).outcome == "DONE"
+    assert await numbers(house, location) == {"main_number": "212 555 0101", "main_number_e164": "+12125550101"}
+    assert (await moved_to(house, house.customer, location, "GB")).outcome == "DONE"
+    assert (await numbers(house, location))["main_number_e164"] is None
+
+
+async def test_a_number_with_a_prefix_means_the_same_everywhere(house: House) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    await set_main_number(house, location, "+1 212 555 0101")
+    assert (await moved_to(house, house.customer, location, "DE")).outcome == "DONE"
+    assert (await numbers(house, location))["main_number_e164"] == "+12125550101"
+
+
+async def test_an_override_of_the_address_alone_changes_no_numbers_of_other_sections(house: House) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    await set_main_number(house, location, "212 555 0101")
+    locked = await house.a_location(S.APPROVED, override_of=house.lead, sections=["LOCATION"], content=None)
+    async with house.arranging():
+        await house.connection.execute(
+            "UPDATE turnup.phone_system SET main_number = '212 555 0101', main_number_e164 = '+12125550101' "
+            "WHERE location_id = $1",
+            locked.id,
+        )
+    assert (await moved_to(house, house.lead, locked, "GB")).outcome == "OVERRIDE_SCOPE"
+    assert (await numbers(house, locked))["main_number_e164"] == "+12125550101"
