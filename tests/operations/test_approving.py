@@ -65,7 +65,7 @@ async def test_a_review_between_two_edits_is_told_the_second_alone(house: House)
 async def test_a_review_of_what_never_was_is_told_that_everything_differs(house: House) -> None:
     location = await house.a_location(S.PENDING_APPROVAL)
     paths = (await approved(house, house.lead, location, "0" * 64)).problem["changedPaths"]
-    assert {"/name", "/timezone", f"/devices/{location.device}/macAddress"} <= set(paths)
+    assert {"/location/name", "/location/timezone", f"/devices/{location.device}/macAddress"} <= set(paths)
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64, "A" * 64, "not a digest"])

@@ -48,11 +48,11 @@ async def test_another_country_gives_another_meaning_to_numbers_without_a_prefix
     location = await house.a_location(S.IN_PROGRESS)
     assert (await moved_to(house, house.customer, location, "GB")).outcome == "DONE"
     await set_main_number(house, location, "212 555 0101")
-    assert await numbers(house, location) == {"main_number": "212 555 0101", "main_number_e164": None}
+    assert await numbers(house, location) == {"main_number": "212 555 0101", "main_number_e164": "+442125550101"}
     assert (await moved_to(house, house.customer, location, "US")).outcome == "DONE"
     assert await numbers(house, location) == {"main_number": "212 555 0101", "main_number_e164": "+12125550101"}
     assert (await moved_to(house, house.customer, location, "GB")).outcome == "DONE"
-    assert (await numbers(house, location))["main_number_e164"] is None
+    assert (await numbers(house, location))["main_number_e164"] == "+442125550101"
 
 
 async def test_a_number_with_a_prefix_means_the_same_everywhere(house: House) -> None:

@@ -255,7 +255,7 @@ async def test_a_verb_that_has_to_be_explained_is_refused_without_a_visible_reas
     name = "comment" if mutation == "requestChanges" else "reason"
     for text in ("", "  \n ", "\u200b\u200b"):
         sent = await house.send(house.lead, mutation, **{**given(verb, location), name: text})
-        assert (sent.outcome, sent.problem["path"], sent.problem["field"]) == ("INVALID_INPUT", [name], "reason")
+        assert (sent.outcome, sent.problem["path"], sent.problem["field"]) == ("INVALID_INPUT", [name], name)
     assert await house.standing(location.id) == before
 
 
