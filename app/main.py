@@ -257,6 +257,7 @@ class Live:
                 operation_name=call.parameters["operationName"],
                 variables=call.parameters["variables"],
                 read_only=call.read_only,
+                writing=call.writing,
             )
         )
         return answer.body, answer.executed

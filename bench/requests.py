@@ -341,8 +341,10 @@ async def called(app: ASGIApp, body: bytes, token: str) -> bytes:
     }
     sent: list[Any] = []
 
+    arriving = [{"type": "http.request", "body": body}]
+
     async def receive() -> Any:
-        return {"type": "http.request", "body": body}
+        return arriving.pop() if arriving else await asyncio.Event().wait()  # the client stays
 
     async def send(message: Any) -> None:
         sent.append(message)

@@ -50,6 +50,8 @@ class Request:
     variables: Mapping[str, Any] | None
     read_only: bool
     """Whether the transport allows queries only, as GET does."""
+    writing: Callable[[], None]
+    """Told when a mutation begins."""
     mutating: bool = False
     """Whether a mutation has begun."""
     written: set[str | int] = field(default_factory=set)
@@ -175,6 +177,7 @@ class Service:
                 await stack.aclose()
                 context.current = None
                 request.mutating = True
+                request.writing()
             result = self._execute_document(
                 self._schema,
                 prepared.document,

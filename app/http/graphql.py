@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters, parse_json, parse_json_body, read_body
+from app.http.departure import Departure
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
@@ -51,6 +52,8 @@ class Call:
     fields: Mapping[bytes, bytes]
     read_only: bool
     request_id: str
+    writing: Callable[[], None]
+    """To be told once the request begins to write: from then on it is finished although its client leaves."""
 
     def field(self, name: bytes) -> str | None:
         """A header field's value, several of one name as one list (RFC 9110, section 5.3); None if it was not sent."""
@@ -95,7 +98,8 @@ class GraphQLEndpoint:
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
             read_only = scope["method"] == "GET"
             parameters = self._from_url(Request(scope)) if read_only else await self._from_body(scope, fields, receive)
-            body, executed = await self._answer(Call(parameters, fields, read_only, request_id))
+            with Departure(receive) as departure:
+                body, executed = await self._answer(Call(parameters, fields, read_only, request_id, departure.ignore))
         except TransportRefused as refusal:
             return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type, refusal.headers)
         except BodyRefused as refusal:

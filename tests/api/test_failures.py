@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 import asyncpg
+import orjson
 import pytest
 from builders_db import committed
 from harness import LEAD, WAITERS, Answer, Client, drop_database, until_waiting, with_database
@@ -236,3 +237,57 @@ async def test_a_client_that_leaves_before_its_request_is_whole_is_no_failure_of
     async with app.router.lifespan_context(app):
         await app({**scope, "headers": headers}, receive, send)
     assert sent == []
+
+
+@asynccontextmanager
+async def left_while_waiting(
+    client: Client, database: WorkerDatabase, monkeypatch: pytest.MonkeyPatch, query: str
+) -> AsyncIterator[tuple["asyncio.Task[None]", list[Message], asyncpg.Connection]]:
+    """A request that waits for a lock on the locations, and whose client has left."""
+    monkeypatch.setattr("app.http.departure.PATIENCE_SECONDS", 0.05)
+    left, sent = asyncio.Event(), list[Message]()
+    arriving: list[Message] = [{"type": "http.request", "body": orjson.dumps({"query": query})}]
+
+    async def receive() -> Message:
+        if arriving:
+            return arriving.pop()
+        await left.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    token = f"Bearer {client.token(LEAD)}".encode()
+    headers = [(b"content-type", b"application/json"), (b"authorization", token)]
+    scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "root_path": ""}
+    app = client.http._transport.app  # type: ignore[attr-defined]
+    async with committed(database) as connection:
+        await connection.execute("LOCK TABLE turnup.location IN ACCESS EXCLUSIVE MODE")
+        task = asyncio.ensure_future(app({**scope, "headers": headers}, receive, send))
+        await until_waiting(connection, task)
+        left.set()
+        yield task, sent, connection
+
+
+async def test_a_client_that_leaves_ends_the_statement_that_it_waited_for(
+    client: Client, database: WorkerDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with left_while_waiting(client, database, monkeypatch, LOCATIONS) as (task, sent, connection):
+        async with asyncio.timeout(30):
+            await task
+        assert sent == []
+        assert await connection.fetchval(f"SELECT count(*) {WAITERS}") == 0
+    assert (await client.ask("{ viewer { id } }")).status == 200
+
+
+async def test_a_write_is_finished_although_its_client_leaves(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = 'mutation { setCurrentStep(input: {locationId: "location-3", step: PEOPLE}) { problems { code } } }'
+    async with left_while_waiting(own_client, own_client.database, monkeypatch, step) as (task, sent, _):
+        await asyncio.sleep(0.2)
+        assert not task.done()
+    await task
+    assert sent[0]["status"] == 200
+    session = 'query { location(id: "location-3") { session { currentStep } } }'
+    assert (await own_client.ask(session)).data == {"location": {"session": {"currentStep": "PEOPLE"}}}
