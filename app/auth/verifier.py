@@ -94,7 +94,9 @@ class Verifier:
         now = self._clock()
         claims = Claims(_subject(payload), self._expiry(payload, now))
         until = min(claims.expires_at + self._leeway_seconds, now + key.for_seconds)
-        self._remember(_digest(authorization), until, claims)
+        # Written in another way, with more blanks say, one token would push those of others out.
+        if authorization == f"Bearer {token}":
+            self._remember(_digest(authorization), until, claims)
         return claims
 
     def _payload(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:

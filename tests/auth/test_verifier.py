@@ -295,6 +295,16 @@ async def test_a_verified_token_is_not_verified_again():
     assert keys.asked == 1
 
 
+async def test_one_token_written_in_many_ways_pushes_no_other_out():
+    verifier, token = a_verifier(SIGNER, cache_size=10), SIGNER.token()
+    others = [SIGNER.bearer(sub=f"user-{n}") for n in range(9)]
+    for other in others:
+        await verifier.verify(other)
+    for blanks in range(1, 30):
+        assert (await verifier.verify(f"bearer{' ' * blanks}{token}")).subject == "user-7"
+    assert all(verifier.cached(other) for other in others)
+
+
 async def test_a_remembered_token_expires_with_the_leeway_like_any_other():
     clock = Clock()
     verifier, bearer = a_verifier(SIGNER, clock=clock), SIGNER.bearer(exp=NOW + 600)
