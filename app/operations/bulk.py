@@ -4,7 +4,6 @@ The number of statements does not grow with the items: locks, dossiers, claims, 
 one, or one a kind of row. A refused item leaves the others as they are, or none of them when all or nothing is asked.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from app.domain.mac_address import show_mac
 from app.domain.refusals import InvalidInput, MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LocationStatus, Verb
 from app.operations import frame, keys
-from app.operations.applying import writes_of
+from app.operations.applying import claims_of, writes_of
 from app.operations.approve import APPROVE
 from app.operations.desk import NOTHING_WATCHED, Call, Change, Desk, Input, UseCase, Watched, Work
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -151,20 +150,17 @@ async def _carry_out(tx: Transaction, desk: Desk, case: BulkCase, call: Call, it
     reached = await writing.lock_locations(tx, wanted)
     reviewed = {each["location_id"]: each["expected_digest"] for each in items} if case.approves else None
     works = await frame.works_of(tx, desk, sorted(reached), reviewed=reviewed)
-    decided = [_decided(case, works.get(each["location_id"]), call.input, each) for each in items]
-    while True:
-        decided = _all_or_nothing(decided, call)
-        doing = _doing(works, wanted, decided)
-        missed = await _missed(tx, doing, list(_openings(desk, case, works, wanted, decided)))
-        if not missed:
-            break
-        decided = [missed.get(location, each) for location, each in zip(wanted, decided, strict=True)]
+    decided = {each["location_id"]: _decided(case, works.get(each["location_id"]), call.input, each) for each in items}
+    settled = await _settled(tx, works, decided, desk=desk, case=case, call=call)
     if not call.input["dry_run"]:
+        doing = _doing(works, settled)
         await writing.write(tx, (write for work, change in doing for write in writes_of(work, change)))
-    return BulkResult(tuple(_result(*each) for each in zip(range(len(wanted)), wanted, decided, strict=True)))
+    return BulkResult(tuple(_result(index, *each) for index, each in enumerate(settled.items())))
 
 
 Decided = Change | Refusal
+Decisions = dict[str, Decided]
+"""What was decided, by location, in the order of the input."""
 
 
 def _decided(case: BulkCase, work: Work | None, given: Input, item: Input) -> Decided:
@@ -182,20 +178,63 @@ def _decided(case: BulkCase, work: Work | None, given: Input, item: Input) -> De
     return change
 
 
-def _all_or_nothing(decided: list[Decided], call: Call) -> list[Decided]:
+async def _settled(
+    tx: Transaction, works: Mapping[str, Work], decided: Decisions, *, desk: Desk, case: BulkCase, call: Call
+) -> Decisions:
+    """The decisions as they stand once their entries are open and every address that they need is claimed.
+
+    The first try claims for all. What nobody got is held by others, and who of the rivals gets the rest follows from
+    that, so that a second try does, unless somebody else takes an address in between: each further try knows of one
+    more that is held.
+    """
+    held: set[str] = set()
+    settled = _all_or_nothing(decided, call)
+    while missed := await _missed(tx, _doing(works, settled), _openings(desk, case, works, settled)):
+        held |= _held_by_others(missed, _takes(works, settled))
+        settled = _all_or_nothing(_granted(_takes(works, decided), decided, held), call)
+    return settled
+
+
+def _all_or_nothing(decided: Decisions, call: Call) -> Decisions:
     """With that policy one refusal leaves every other item unchanged."""
-    refused = any(isinstance(each, Refusal) for each in decided)
+    refused = any(isinstance(each, Refusal) for each in decided.values())
     if call.input["policy"] is BulkPolicy.PER_ITEM or not refused:
         return decided
-    return [each if isinstance(each, Refusal) else Change() for each in decided]
+    return {place: each if isinstance(each, Refusal) else Change() for place, each in decided.items()}
 
 
-def _doing(works: Mapping[str, Work], wanted: Sequence[str], decided: Sequence[Decided]) -> list[tuple[Work, Change]]:
+def _doing(works: Mapping[str, Work], decided: Decisions) -> list[tuple[Work, Change]]:
     return [
         (works[location_id], each)
-        for location_id, each in zip(wanted, decided, strict=True)
+        for location_id, each in decided.items()
         if isinstance(each, Change) and not each.is_nothing
     ]
+
+
+def _takes(works: Mapping[str, Work], decided: Decisions) -> dict[str, frozenset[str]]:
+    """The addresses that each location has to claim."""
+    return {work.dossier.location.id: claims_of(work, change).take for work, change in _doing(works, decided)}
+
+
+def _held_by_others(missed: set[tuple[str, str]], takes: Mapping[str, frozenset[str]]) -> set[str]:
+    """The addresses that no location of the call got."""
+    got = {mac for location_id, take in takes.items() for mac in take if (mac, location_id) not in missed}
+    return {mac for mac, _ in missed} - got
+
+
+def _granted(takes: Mapping[str, frozenset[str]], decided: Decisions, held: set[str]) -> Decisions:
+    """The decisions, with those refused that miss an address.
+
+    Of rivals the first by its location's id has it, unless it misses another: who is refused keeps nothing from others.
+    """
+    taken = set(held)
+    refused: Decisions = {}
+    for location_id, take in sorted(takes.items()):
+        if missing := take & taken:
+            refused[location_id] = MacInUse(mac_addresses=tuple(show_mac(mac) for mac in sorted(missing)))
+        else:
+            taken |= take
+    return decided | refused
 
 
 class _MissedError(Exception):
@@ -204,8 +243,8 @@ class _MissedError(Exception):
 
 async def _missed(
     tx: Transaction, doing: Sequence[tuple[Work, Change]], openings: Sequence[audit.Opening]
-) -> dict[str, MacInUse]:
-    """Enter and claim for all, or for none when some item misses an address; returns those's refusals, by location.
+) -> set[tuple[str, str]]:
+    """Enter and claim for all, or for none when some item misses an address; returns the (mac, location id) missed.
 
     Entries are open before the first change: each change then belongs to its own location's.
     """
@@ -216,18 +255,13 @@ async def _missed(
             missed = await frame.claim(tx, doing)
             if missed:
                 raise _MissedError
-    macs: defaultdict[str, list[str]] = defaultdict(list)
-    for mac, location_id in sorted(missed):
-        macs[location_id].append(show_mac(mac))
-    return {location_id: MacInUse(mac_addresses=tuple(each)) for location_id, each in macs.items()}
+    return missed
 
 
-def _openings(
-    desk: Desk, case: BulkCase, works: Mapping[str, Work], wanted: Sequence[str], decided: Sequence[Decided]
-) -> list[audit.Opening]:
+def _openings(desk: Desk, case: BulkCase, works: Mapping[str, Work], decided: Decisions) -> list[audit.Opening]:
     return [
         frame.opening(desk, case.mutation, works[location_id], each)
-        for location_id, each in zip(wanted, decided, strict=True)
+        for location_id, each in decided.items()
         if location_id in works and _is_entered(case, works[location_id], each)
     ]
 

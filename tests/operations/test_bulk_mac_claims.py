@@ -1,0 +1,101 @@
+"""Many locations that want each other's hardware addresses: who is refused misses one that somebody has in the end."""
+
+import random
+from typing import Any
+
+import pytest
+from builders_db import fresh
+
+from app.domain.mac_address import show_mac
+from app.domain.vocabulary import LocationStatus
+
+from .house import House, Rollout, a_key, a_mac
+
+pytestmark = pytest.mark.usefixtures("replayed")
+
+S = LocationStatus
+ITEMS = "results { id outcome problem { code ... on MacInUse { macAddresses } } }"
+ROUNDS = [8, pytest.param(150, marks=pytest.mark.slow)]
+
+
+async def wanting(house: House, *addresses: list[str], status: S = S.IN_PROGRESS, **more: Any) -> list[Rollout]:
+    """Locations that want these addresses, in the order of their ids."""
+    names = sorted(fresh("location") for _ in addresses)
+    return [
+        await house.a_location(status, name=name, macs=macs, **more)
+        for name, macs in zip(names, addresses, strict=True)
+    ]
+
+
+async def submitted(house: House, locations: list[Rollout], **more: Any) -> list[dict[str, Any]]:
+    """What a bulk call tells of each location; the call names them in another order than that of their ids."""
+    ids = [each.id for each in reversed(locations)]
+    given = {"locationIds": ids, "status": "PENDING_APPROVAL", "idempotencyKey": a_key(), **more}
+    sent = await house.send(house.lead, "bulkUpdateStatus", ITEMS, **given)
+    return list(reversed(sent.payload["results"]))
+
+
+def outcomes(results: list[dict[str, Any]]) -> list[str]:
+    return [each["outcome"] for each in results]
+
+
+@pytest.mark.parametrize("dry", [True, False])
+async def test_who_is_refused_keeps_no_address_from_the_others(house: House, dry: bool) -> None:
+    mac_1, mac_2 = a_mac(), a_mac()
+    locations = await wanting(house, [mac_1], [mac_1, mac_2], [mac_2])
+    results = await submitted(house, locations, dryRun=dry)
+    assert outcomes(results) == ["APPLIED", "FAILED", "APPLIED"]
+    assert results[1]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(mac_1)]}
+    held = [(await house.standing(each.id)).claims for each in locations]
+    assert held == ([(), (), ()] if dry else [(mac_1,), (), (mac_2,)])
+
+
+@pytest.mark.parametrize("dry", [True, False])
+async def test_all_or_nothing_tells_only_of_who_misses_an_address_and_claims_none(house: House, dry: bool) -> None:
+    mac_1, mac_2 = a_mac(), a_mac()
+    locations = await wanting(house, [mac_1], [mac_1, mac_2], [mac_2])
+    results = await submitted(house, locations, policy="ALL_OR_NOTHING", dryRun=dry)
+    assert outcomes(results) == ["UNCHANGED", "FAILED", "UNCHANGED"]
+    assert [(await house.standing(each.id)).claims for each in locations] == [(), (), ()]
+
+
+async def test_one_that_misses_an_address_held_elsewhere_leaves_the_others_what_they_share_with_it(
+    house: House,
+) -> None:
+    held, shared = a_mac(), a_mac()
+    # A reopened location whose phones work claims its addresses anew.
+    locations = await wanting(house, [held, shared], [shared], status=S.CANCELLED, live=True)
+    owner = await house.a_location(S.APPROVED, account=house.away, macs=[held])
+    results = await submitted(house, locations, status="IN_PROGRESS", reason="They stay.")
+    assert outcomes(results) == ["FAILED", "APPLIED"]
+    assert results[0]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(held)]}
+    claims = [(await house.standing(each.id)).claims for each in (owner, *locations)]
+    assert claims == [(held,), (), (shared,)]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_a_bulk_call_and_its_rehearsal_apply_what_single_submissions_in_the_order_of_ids_would(
+    house: House, rounds: int
+) -> None:
+    seeded = random.Random(20)
+    for _ in range(rounds):
+        count = seeded.randint(2, 7)
+        wanted = [seeded.sample(range(count), seeded.randint(1, min(3, count))) for _ in range(count)]
+        outside = seeded.sample(range(count), seeded.randint(0, 1))
+        singly, together = [await arranged(house, wanted, outside) for _ in range(2)]
+        expected = []
+        for location in singly:
+            sent = await house.send(house.lead, "submitOnboarding", locationId=location.id)
+            expected.append("APPLIED" if sent.outcome == "DONE" else "FAILED")
+        foretold = await submitted(house, together, dryRun=True)
+        done = await submitted(house, together)
+        assert outcomes(done) == expected, (wanted, outside)
+        assert foretold == done
+
+
+async def arranged(house: House, wanted: list[list[int]], outside: list[int]) -> list[Rollout]:
+    """Drafts that want the addresses of these numbers, of which some are held outside the call."""
+    macs = [a_mac() for _ in wanted]
+    if outside:
+        await house.a_location(S.APPROVED, account=house.away, macs=[macs[number] for number in outside])
+    return await wanting(house, *([macs[number] for number in each] for each in wanted))
