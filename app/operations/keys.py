@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, fields
+from dataclasses import fields
+from heapq import nlargest
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,6 +19,8 @@ from app.domain.text import given
 from app.operations.desk import Call, Desk
 
 RETRY_AFTER_MS = 500
+MOST_KEPT = 20
+"""Of a list in a refusal, so many are kept for a repeated call: 100 locations may have 100,000 findings."""
 
 _TRY_LOCK = Statement(
     "lock idempotency key",
@@ -101,7 +104,7 @@ def fingerprint_of(call: Call) -> bytes:
 
 
 def refusal_to_json(refusal: Refusal) -> dict[str, Any]:
-    """A refusal as plain values."""
+    """A refusal as plain values: of a list of facts at most MOST_KEPT, of issues those that block the most steps."""
     facts = {field.name: _listed(getattr(refusal, field.name)) for field in fields(refusal)}
     return {"kind": type(refusal).__name__, "facts": facts}
 
@@ -112,6 +115,7 @@ def refusal_from_json(kept: Mapping[str, Any]) -> Refusal:
     return _REFUSALS[kept["kind"]](**facts)
 
 
+_ISSUE = tuple(field.name for field in fields(Issue))
 _REFUSALS = {refusal.__name__: refusal for refusal in Refusal.__subclasses__()}
 
 
@@ -120,10 +124,18 @@ def _listed(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, tuple):
-        return [_listed(asdict(each)) if isinstance(each, Issue) else each for each in value]
-    if isinstance(value, dict):
-        return {name: _listed(each) for name, each in value.items()}
+        return [_issue_to_json(each) if isinstance(each, Issue) else each for each in _most_telling(value)]
     return value
+
+
+def _most_telling(facts: tuple[Any, ...]) -> Iterator[Any]:
+    """At most MOST_KEPT of the facts, in their order."""
+    weights = [len(fact.blocks) if isinstance(fact, Issue) else 0 for fact in facts]
+    return (facts[place] for place in sorted(nlargest(MOST_KEPT, range(len(facts)), key=weights.__getitem__)))
+
+
+def _issue_to_json(issue: Issue) -> dict[str, Any]:
+    return {name: getattr(issue, name) for name in _ISSUE} | {"blocks": sorted(issue.blocks)}
 
 
 def _restored(name: str, value: Any) -> Any:
