@@ -1,0 +1,68 @@
+"""A bulk call shares its process: between two locations everybody else has a turn."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+
+from harness import TestDatabase
+
+from app.db.database import Database
+from app.domain.vocabulary import LocationStatus
+from app.operations.bulk import BulkCase, BulkPolicy, perform_bulk
+from app.operations.desk import Call, Desk, Input, UseCase, Work
+
+from .house import House
+
+S = LocationStatus
+
+
+class Bystander:
+    """Another task of the process, which counts its turns."""
+
+    turns = 0
+
+    async def take_turns(self) -> None:
+        while True:
+            self.turns += 1
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def a_desk(database: TestDatabase, subject: str) -> AsyncIterator[Desk]:
+    """Where this user's writes are made."""
+    opened = await Database.open(database.app_url, size=1)
+    try:
+        yield Desk(
+            database=opened,
+            subject=subject,
+            request_id="in-turns",
+            timeout_ms=10_000,
+            self_approval_allowed=False,
+            performed=lambda *_: None,
+        )
+    finally:
+        await opened.close()
+
+
+async def test_another_task_has_a_turn_between_the_decisions_of_any_two_items(
+    house: House, own_database: TestDatabase
+) -> None:
+    locations = [await house.a_location(S.IN_PROGRESS) for _ in range(5)]
+    bystander, seen = Bystander(), list[int]()
+
+    def there_already(_work: Work, _given: Input, _item: Input) -> tuple[UseCase, Input] | None:
+        seen.append(bystander.turns)
+        return None
+
+    given = {
+        "items": [{"location_id": each.id} for each in locations],
+        "policy": BulkPolicy.PER_ITEM,
+        "dry_run": True,
+    }
+    beside = asyncio.create_task(bystander.take_turns())
+    async with a_desk(own_database, house.lead) as desk:
+        await perform_bulk(desk, BulkCase("bulkUpdateStatus", there_already), Call(mutation="none", input=given))
+    beside.cancel()
+    assert len(seen) == len(locations)
+    assert all(before < after for before, after in pairwise(seen)), seen
