@@ -114,7 +114,8 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
     """Run a bulk call. `call.input` has items, each with a location_id, a policy and dry_run.
 
     Raises LimitReached or InvalidInput for the call as a whole before anything is written, and the idempotency
-    refusals. A dry run predicts what the real one would do, and leaves no trace: no row, number, entry or key.
+    refusals. A call that applied nothing leaves its key free. A dry run predicts what the real one would do, and
+    leaves no trace: no row, number, entry or key.
     """
     items: Sequence[Input] = call.input["items"]
     check_items(case.mutation, [each["location_id"] for each in items], path=("items",))
@@ -142,7 +143,8 @@ async def _once(desk: Desk, case: BulkCase, call: Call, items: Sequence[Input]) 
             if kept is not None:
                 return BulkResult(tuple(_from_json(each) for each in kept["items"]), replayed=True)
             result = await _carry_out(tx, desk, case, call, items)
-            await keys.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
+            if any(item.outcome is BulkOutcome.APPLIED for item in result.items):
+                await keys.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
             await audit.seal(tx)
             return result
 
