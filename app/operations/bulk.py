@@ -123,6 +123,7 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
         raise InvalidInput(field="items", rule="one of them is not an id", path=("items",))
     if case is BULK_UPDATE_STATUS:
         verb_towards(call.input["status"], LocationStatus.NOT_STARTED)
+    keys.as_kept(call)
     if call.input["dry_run"]:
         return await frame.retried(lambda: _once(desk, case, call, items))
     with keys.alone(desk, call):

@@ -69,14 +69,24 @@ def alone(desk: Desk, call: Call) -> Iterator[None]:
         under_way.remove(mine)
 
 
+def as_kept(call: Call) -> str | None:
+    """The call's key in the form in which it is kept, or None when it has none.
+
+    Raises InvalidInput for one that is empty, too long or cannot be read.
+    """
+    if call.idempotency_key is None:
+        return None
+    return given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
+
+
 async def earlier(tx: Transaction, call: Call) -> Mapping[str, Any] | None:
     """What was kept of this very call, or None when its key is new or absent; the key is locked until the end.
 
     Raises IdempotencyInProgress while another call holds the key, IdempotencyKeyReused for another input.
     """
-    if call.idempotency_key is None:
+    key = as_kept(call)
+    if key is None:
         return None
-    key = given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
     if not await tx.fetch_one(_TRY_LOCK, user_id=tx.viewer.id, key=key):
         raise IdempotencyInProgress(retry_after_ms=RETRY_AFTER_MS)
     found = await tx.fetch_one(_FIND, user_id=tx.viewer.id, key=key)
@@ -91,8 +101,8 @@ async def earlier(tx: Transaction, call: Call) -> Mapping[str, Any] | None:
 
 async def keep(tx: Transaction, call: Call, outcome: Mapping[str, Any]) -> None:
     """Store what a call did, with its effect."""
-    if call.idempotency_key is not None:
-        key = given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
+    key = as_kept(call)
+    if key is not None:
         stored = {"mutation": call.mutation, "fingerprint": fingerprint_of(call), "outcome": dict(outcome)}
         await tx.fetch(_STORE, user_id=tx.viewer.id, key=key, **stored)
 

@@ -80,3 +80,19 @@ async def test_a_refused_approval_is_entered_though_its_key_stays_free(house: Ho
         sent = await house.send(house.lead, "bulkApprove", TOLD, items=items, idempotencyKey=key)
         assert [each["problem"]["code"] for each in sent.payload["results"]] == ["SELF_APPROVAL"]
         assert (sent.replayed, (await house.standing(location.id)).entries) == (False, attempt)
+
+
+@pytest.mark.parametrize("key", ["", "   ", "k" * 256, "k\u202ey"])
+async def test_a_dry_run_refuses_a_key_that_cannot_be_read_as_the_real_run_does(house: House, key: str) -> None:
+    location = await house.a_location(S.IN_PROGRESS)
+    rehearsed, real = [await blocked(house, location, idempotencyKey=key, dryRun=dry) for dry in (True, False)]
+    assert (rehearsed.outcome, rehearsed.problem["path"]) == ("INVALID_INPUT", ["idempotencyKey"])
+    assert rehearsed.problem == real.problem
+    assert (await house.standing(location.id)).status == S.IN_PROGRESS
+
+
+async def test_a_dry_run_takes_no_notice_of_what_its_key_was_used_for(house: House) -> None:
+    first, second = [await house.a_location(S.IN_PROGRESS) for _ in range(2)]
+    key = a_key()
+    assert outcomes(await blocked(house, first, idempotencyKey=key)) == ["APPLIED"]
+    assert outcomes(await blocked(house, second, idempotencyKey=key, dryRun=True)) == ["APPLIED"]
