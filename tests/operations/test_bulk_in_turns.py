@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from harness import TestDatabase
 
-from app.db.database import Database
+from app.db.database import Database, Observer, unobserved
 from app.domain.vocabulary import LocationStatus
 from app.operations.bulk import BulkCase, BulkPolicy, perform_bulk
 from app.operations.desk import Call, Desk, Input, UseCase, Work
@@ -29,14 +29,14 @@ class Bystander:
 
 
 @asynccontextmanager
-async def a_desk(database: TestDatabase, subject: str) -> AsyncIterator[Desk]:
-    """Where this user's writes are made."""
-    opened = await Database.open(database.app_url, size=1)
+async def a_desk(database: TestDatabase, subject: str, observe: Observer = unobserved) -> AsyncIterator[Desk]:
+    """Where this user's writes are made, for calls that do not come over HTTP."""
+    opened = await Database.open(database.app_url, size=1, observe=observe)
     try:
         yield Desk(
             database=opened,
             subject=subject,
-            request_id="in-turns",
+            request_id="at-a-desk",
             timeout_ms=10_000,
             self_approval_allowed=False,
             performed=lambda *_: None,

@@ -1,15 +1,23 @@
 """Many locations that want each other's hardware addresses: who is refused misses one that somebody has in the end."""
 
 import random
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
 from builders_db import fresh
+from harness import TestDatabase
 
+from app.db.database import Observer
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
+from app.operations.bulk import BULK_UPDATE_STATUS, BulkPolicy, perform_bulk
+from app.operations.desk import Call
 
 from .house import House, Rollout, a_key, a_mac
+from .test_bulk_in_turns import a_desk
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -71,6 +79,41 @@ async def test_one_that_misses_an_address_held_elsewhere_leaves_the_others_what_
     assert results[0]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(held)]}
     claims = [(await house.standing(each.id)).claims for each in (owner, *locations)]
     assert claims == [(held,), (), (shared,)]
+
+
+async def test_rivals_cost_one_more_try_however_many_they_are(house: House, own_database: TestDatabase) -> None:
+    counted: list[Counter[str]] = []
+    for triples in (1, 4, 12):
+        locations = await wanting(house, *(each for _ in range(triples) for each in three_rivals()))
+        names: list[str] = []
+        async with a_desk(own_database, house.lead, noting(names)) as desk:
+            given = {
+                "items": [{"location_id": each.id} for each in locations],
+                "status": S.PENDING_APPROVAL,
+                "policy": BulkPolicy.PER_ITEM,
+                "dry_run": False,
+            }
+            done = await perform_bulk(desk, BULK_UPDATE_STATUS, Call(mutation="bulkUpdateStatus", input=given))
+        assert Counter(each.outcome for each in done.items) == {"APPLIED": 2 * triples, "FAILED": triples}
+        counted.append(Counter(names))
+    assert counted == [counted[0]] * 3
+    assert counted[0]["claim macs"] == 2
+
+
+def three_rivals() -> list[list[str]]:
+    """What three locations want of which one has to go without."""
+    mac_1, mac_2 = a_mac(), a_mac()
+    return [[mac_1], [mac_1, mac_2], [mac_2]]
+
+
+def noting(names: list[str]) -> Observer:
+    """An observer that notes the name of each statement."""
+
+    def note(_kind: str, name: str, _facts: Mapping[str, Any]) -> AbstractContextManager[Any]:
+        names.append(name)
+        return nullcontext()
+
+    return note
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
