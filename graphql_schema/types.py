@@ -392,11 +392,13 @@ class ViewerAction:
 @strawberry.type(description="A location's content as it was at a revision, as the audit trail tells it. Leads only.")
 class ContentAsOf:
     revision: int = column("The location's revision that it was the content of.")
-    digest: str = column("The content's digest that stood on record then.")
+    digest: str | None = column(
+        "The content's digest that stood on record then; null when something was erased, which it would let guess."
+    )
     content: JSON = computed(
         history.document,
         "The content, in the form that `review` names fields in. The SHA-256 of its RFC 8785 form, strings in NFC, is "
-        "`digest`, unless something was erased.",
+        "`digest`.",
     )
     erased: list[str] = column("JSON pointers (RFC 6901) into `content` to what was erased since: null there.")
 

@@ -39,13 +39,13 @@ class Reader(Protocol):
 class AsOf:
     """A location's content at a revision. `digest` is the one that stood on record then.
 
-    `erased` are JSON pointers into the content document to what was erased since: null there, and the digest is not
-    reached.
+    `erased` are JSON pointers into the content document to what was erased since: null there. The digest is null then,
+    for what is missing could be guessed until it is reached.
     """
 
     content: LocationContent
     revision: int
-    digest: str
+    digest: str | None
     erased: tuple[str, ...]
 
 
@@ -150,7 +150,8 @@ def _put_together(location_id: str, values: Iterable[_Value]) -> AsOf | None:
     place = rows["location"][location_id]
     if "id" not in place:
         return None
-    return AsOf(_content(place, rows), place["revision"], place["content_digest"], tuple(sorted(erased)))
+    digest = None if erased else place["content_digest"]
+    return AsOf(_content(place, rows), place["revision"], digest, tuple(sorted(erased)))
 
 
 def _content(place: Row, rows: Mapping[str, Mapping[str, Row]]) -> LocationContent:
