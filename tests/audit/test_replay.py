@@ -156,9 +156,11 @@ async def test_bulk_test_data_is_named_and_skipped(empty: Databases) -> None:
 async def test_a_replay_leaves_nothing_behind_unless_asked_to(empty: Databases) -> None:
     await replay(empty.owner_url)
     assert await _has_scratch(empty.owner_url) is False
-    await replay(empty.owner_url, keep=True)
-    assert await _has_scratch(empty.owner_url) is True
+    for _again in range(2):
+        await replay(empty.owner_url, keep=True)
+        assert await _has_scratch(empty.owner_url) is True
     await replay(empty.owner_url)
+    assert await _has_scratch(empty.owner_url) is False
 
 
 async def test_content_as_of_a_revision_has_the_digest_of_that_time(pool: Database, database: Databases) -> None:

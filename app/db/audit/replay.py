@@ -55,7 +55,8 @@ class Replayed:
 async def replay(owner_url: str, *, keep: bool = False, most: int = 20) -> Replayed:
     """Rebuild and compare in one snapshot; at most `most` differences a table are named.
 
-    With `keep` the scratch schema stays. `owner_url` signs in as the owner, who may make a schema.
+    With `keep` the scratch schema stays, until the next replay or erasure; one that stayed before goes in any case.
+    `owner_url` signs in as the owner, who may make a schema.
     """
     async with _scratch(owner_url, keep=keep) as connection:
         skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, UNAUDITED)]
@@ -75,6 +76,9 @@ async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
     connection = await asyncpg.connect(owner_url, server_settings={"timezone": "UTC"})
     transaction = connection.transaction(isolation="repeatable_read")
     try:
+        await connection.execute(_ALONE)
+        async with connection.transaction():
+            await connection.execute(_NONE)
         await transaction.start()
         await connection.execute(_ANEW)
         yield connection
@@ -121,11 +125,14 @@ def _array(values: list[str]) -> str:
     return "ARRAY[" + ", ".join(f"'{value}'" for value in values) + "]::text[]"
 
 
-_ANEW = f"""
+# Until the connection closes. An erasure waits for it, lest a replay that began before it keeps what it erases.
+_ALONE = f"SELECT pg_advisory_lock(hashtextextended('{SCRATCH}', 0))"
+_NONE = f"""
 SET LOCAL client_min_messages = warning;
 SET LOCAL ROLE turnup_definer;
-DROP SCHEMA IF EXISTS {SCRATCH} CASCADE;
-RESET ROLE;
+DROP SCHEMA IF EXISTS {SCRATCH} CASCADE
+"""
+_ANEW = f"""
 CREATE SCHEMA {SCRATCH} AUTHORIZATION turnup_definer;
 SET LOCAL ROLE turnup_definer
 """
