@@ -110,7 +110,7 @@ def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
             sys.exit(f"turnup: {error}")
     _say(f"{erased.values} values and {erased.documents} payload documents are erased.")
     if erased.kept:
-        _say(f"Still in use, so kept whole: {', '.join(erased.kept)}. Erase again once they are not.")
+        _say(f"Still in use, so kept whole: {', '.join(erased.kept)}. A server erases each once it is not.")
 
 
 def _signed(settings: Settings, options: argparse.Namespace) -> dict[str, Head]:

@@ -1,4 +1,8 @@
-"""What a running server does now and then: enter what the audit trail counted, and forget old idempotency keys."""
+"""What a running server does now and then.
+
+It enters what the audit trail counted, forgets old idempotency keys, and erases documents that were in use when a
+person in them was erased.
+"""
 
 import asyncio
 import logging
@@ -8,6 +12,7 @@ from app.db.database import Database, translated
 
 EVERY_SECONDS = 30.0
 MOST_KEYS = 1_000
+MOST_LOCATIONS = 20
 
 log = logging.getLogger("turnup.housekeeping")
 
@@ -19,6 +24,7 @@ async def keep_house(database: Database) -> None:
         try:
             await audit.settle(database)
             await forget_old_keys(database)
+            await erase_what_is_due(database)
         except Exception:
             log.exception("housekeeping failed")
 
@@ -28,3 +34,13 @@ async def forget_old_keys(database: Database) -> int:
     async with database.connection() as connection:
         with translated():
             return int(await connection.fetchval("SELECT turnup.forget_old_keys($1)", MOST_KEYS))
+
+
+async def erase_what_is_due(database: Database) -> int:
+    """Blank payload documents that were in use when somebody in them was erased and are not any more.
+
+    Of at most MOST_LOCATIONS locations; returns how many documents went.
+    """
+    async with database.connection() as connection:
+        with translated():
+            return int(await connection.fetchval("SELECT turnup.audit_erase_due($1)", MOST_LOCATIONS))

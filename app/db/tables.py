@@ -640,6 +640,15 @@ audit_incident = Table(
     CheckConstraint("action IN ('ROLE_DENIED', 'SECURITY_EVENT')", name="action_known"),
 )
 
+erasure_due = Table(
+    "erasure_due",
+    metadata,
+    _ref("location_id"),
+    _ref("payload_id"),
+    PrimaryKeyConstraint("location_id", "payload_id"),
+    _key("location_id", "payload_id", to="provisioning_payload"),
+)
+
 idempotency_key = Table(
     "idempotency_key",
     metadata,

@@ -44,7 +44,11 @@ class Wire:
 
 
 # What a server does every half minute of its own accord, whatever it is asked.
-_HOUSEKEEPING = ("SELECT turnup.audit_settle()", "SELECT turnup.forget_old_keys($1)")
+_HOUSEKEEPING = (
+    "SELECT turnup.audit_settle()",
+    "SELECT turnup.forget_old_keys($1)",
+    "SELECT turnup.audit_erase_due($1)",
+)
 
 
 @contextmanager

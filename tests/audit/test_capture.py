@@ -328,6 +328,9 @@ FORBIDDEN = [
     "SELECT turnup.audit_blank('account-1', NULL, 'device', 'phone-1', '{label}')",
     "SELECT turnup.audit_erase('user', 'user-pbx', 'x')",
     "SELECT turnup.audit_erase_reason('entry_x', 'x')",
+    "SELECT turnup.audit_blank_unused('account-1', 'location-1')",
+    "SELECT turnup.audit_forget_answers('{location-1}')",
+    "SELECT turnup.audit_drop_replay()",
     "SET ROLE turnup_definer",
     "TRUNCATE turnup.device",
 ]
@@ -340,7 +343,7 @@ async def test_the_app_s_role_cannot_touch_the_trail_but_by_opening_and_sealing(
             await run(tx, statement)
 
 
-async def test_the_app_s_role_may_call_four_functions_of_the_trail(pool: Database) -> None:
+async def test_the_app_s_role_may_call_five_functions_of_the_trail(pool: Database) -> None:
     async with pool.connection() as connection:
         found = await connection.fetch(
             """SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -356,7 +359,8 @@ async def test_the_app_s_role_may_call_four_functions_of_the_trail(pool: Databas
             """SELECT p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
                WHERE n.nspname = 'turnup' AND p.prosecdef AND p.proowner <> 'turnup_definer'::regrole"""
         )
-    assert [row["proname"] for row in found] == ["audit_count", "audit_open", "audit_seal", "audit_settle"]
+    names = [row["proname"] for row in found]
+    assert names == ["audit_count", "audit_erase_due", "audit_open", "audit_seal", "audit_settle"]
     assert (unpinned, foreign) == ([], [])
 
 

@@ -1,19 +1,21 @@
 """A person who asked for it is gone from history, and the chain stays whole."""
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 from harness import LEAD
 from harness import TestDatabase as Databases
-from trail import definer, run
+from trail import definer, enter, run
 
 from app.db import demo, tables
 from app.db.audit.erasure import Erased, NotErased, erase_person, erase_reason
 from app.db.audit.history import as_of
-from app.db.audit.replay import replay
+from app.db.audit.replay import _scratch, replay
 from app.db.audit.verify import snapshot, verify
 from app.db.database import Database
+from app.db.housekeeping import erase_what_is_due
 from app.domain.content_document import content_document
 from app.domain.digest import content_digest
 
@@ -73,6 +75,94 @@ def a_document(number: int) -> str:
     )
 
 
+ERASED = '{"erased": true}'
+ALICE = {"name": "Alice Johnson", "email": "alice@example.com", "phone": "+1-555-0101"}
+
+
+def a_contact_s_document(number: int, contact: dict[str, str] | None) -> str:
+    """A payload's document with one contact or none, and a label that some contact is called by."""
+    return json.dumps({"sequence": number, "contacts": {"primary": contact}, "devices": [{"label": "Reception"}]})
+
+
+async def a_payload(connection: Any, number: int, state: str, contact: dict[str, str] | None) -> None:
+    """A payload of location 1 that was made now."""
+    await connection.execute(
+        """INSERT INTO turnup.provisioning_payload
+               (id, account_id, location_id, sequence, version, state, document, document_digest,
+                content_digest, location_revision, generated_by, released_by, released_at)
+           VALUES ('payload-' || $2, 'account-1', $1, $2::text::int, '1.0.0', $3, $4, 'digest', 'digest', 1,
+                   'user-lead', 'user-lead', now())""",
+        LOCATION,
+        str(number),
+        state,
+        a_contact_s_document(number, contact),
+    )
+
+
+async def an_approval(connection: Any, status: str) -> None:
+    """A request for approval of location 1."""
+    await connection.execute(
+        """INSERT INTO turnup.approval (id, account_id, location_id, location_revision, digest, content, requested_by,
+                                        status)
+           VALUES ('approval-1', 'account-1', $1, 1, 'digest', '{}', 'user-acme', $2)""",
+        LOCATION,
+        status,
+    )
+
+
+async def made_live(connection: Any, number: int) -> None:
+    """What a receipt does to the location."""
+    await connection.execute(
+        "UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", LOCATION, f"payload-{number}"
+    )
+
+
+async def a_contact_removed(place: Databases, contact: str) -> None:
+    """The contact is gone from its location."""
+    async with definer(place.owner_url, system="ARRANGE") as connection:
+        await connection.execute("DELETE FROM turnup.contact WHERE id = $1", contact)
+
+
+async def documents(place: Databases) -> dict[str, str]:
+    """The documents of location 1 by payload."""
+    async with definer(place.owner_url) as connection:
+        rows = await connection.fetch(
+            "SELECT id, document FROM turnup.provisioning_payload WHERE location_id = $1", LOCATION
+        )
+    return {row["id"]: row["document"] for row in rows}
+
+
+async def kept_keys(place: Databases) -> set[str]:
+    """The idempotency keys that are kept."""
+    async with definer(place.owner_url) as connection:
+        return {row["key"] for row in await connection.fetch("SELECT key FROM turnup.idempotency_key")}
+
+
+async def told(place: Databases, *statements: str) -> None:
+    """An entry of location 1 with a reason, and what it changed."""
+    async with definer(place.owner_url) as connection:
+        await connection.execute(
+            """SELECT turnup.audit_open('entry_told', 'account-1', 'x', 'location-1', '', 'Dana is ill', NULL,
+                                        'APPLIED', NULL)"""
+        )
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.execute("SELECT turnup.audit_seal()")
+
+
+async def told_and_erased(place: Databases, *statements: str) -> None:
+    """Such an entry, whose reason is erased."""
+    await told(place, *statements)
+    await erase_reason(place.owner_url, "entry_told", reason="Request 21")
+
+
+async def is_whole(place: Databases) -> bool:
+    """Whether the chain verifies and the trail tells what the tables hold."""
+    async with snapshot(place.owner_url) as connection:
+        verdict = await verify(connection)
+    return verdict.broken is None and (await replay(place.owner_url)).differences == ()
+
+
 async def removed(place: Databases) -> None:
     """Location 1 without its person, as the location's own rules would have it."""
     async with definer(place.owner_url, system="ARRANGE") as connection:
@@ -94,7 +184,7 @@ async def test_a_removed_person_is_gone_from_everything_but_payloads_in_use(copy
         )
         assert [row["document"] == '{"erased": true}' for row in found] == [True, True, False, False]
         assert {row["document_digest"] for row in found} == {"digest"}
-        # Once the last payloads that hold the person are out of use, they can go too.
+        # Once the last payloads that hold the person are out of use, they go too.
         await connection.execute("UPDATE turnup.location SET live_payload_id = NULL WHERE id = $1", LOCATION)
         await connection.execute(
             "UPDATE turnup.provisioning_payload SET state = 'WITHDRAWN' WHERE location_id = $1", LOCATION
@@ -165,6 +255,136 @@ async def test_a_removed_contact_is_erased_likewise(copy: Databases) -> None:
     assert "alice@example.com" not in await everything(copy)
 
 
+async def test_a_document_in_use_loses_a_contact_once_it_is_out_of_use(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 1, "ACKNOWLEDGED", ALICE)
+        await made_live(connection, 1)
+    await a_contact_removed(copy, CONTACT)
+    assert await erase_person(copy.owner_url, CONTACT, reason="Request 18") == Erased(6, 0, ("payload-1",))
+    opened = await Database.open(copy.app_url, size=1)
+    assert await erase_what_is_due(opened) == 0
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 2, "ACKNOWLEDGED", None)
+        await made_live(connection, 2)
+    assert [await erase_what_is_due(opened) for _round in range(2)] == [1, 0]
+    await opened.close()
+    assert await documents(copy) == {"payload-1": ERASED, "payload-2": a_contact_s_document(2, None)}
+    text = await everything(copy)
+    assert [value for value in (ALICE["email"], ALICE["phone"]) if value in text] == []
+    assert await is_whole(copy)
+
+
+async def test_erasing_again_reaches_what_was_in_use_before(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 1, "RELEASED", ALICE)
+    await a_contact_removed(copy, CONTACT)
+    assert (await erase_person(copy.owner_url, CONTACT, reason="Request 18")).kept == ("payload-1",)
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await connection.execute("UPDATE turnup.provisioning_payload SET state = 'SUPERSEDED' WHERE id = 'payload-1'")
+    assert await erase_person(copy.owner_url, CONTACT, reason="Request 18") == Erased(1, 1, ())
+    assert await documents(copy) == {"payload-1": ERASED}
+    assert await is_whole(copy)
+
+
+@pytest.mark.parametrize("name", ["Bob", "Reception"])
+async def test_documents_from_while_a_contact_was_there_are_blanked_and_no_others(copy: Databases, name: str) -> None:
+    bob: dict[str, str] = {"name": name}
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 1, "SUPERSEDED", None)
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await connection.execute(
+            """INSERT INTO turnup.contact (id, account_id, location_id, position, purpose, name)
+               VALUES ('contact-bob', 'account-1', $1, 7, 'EMERGENCY', $2)""",
+            LOCATION,
+            name,
+        )
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 2, "SUPERSEDED", bob)
+    await a_contact_removed(copy, "contact-bob")
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 3, "WITHDRAWN", None)
+    assert (await erase_person(copy.owner_url, "contact-bob", reason="Request 18")).documents == 1
+    assert await documents(copy) == {
+        "payload-1": a_contact_s_document(1, None),
+        "payload-2": ERASED,
+        "payload-3": a_contact_s_document(3, None),
+    }
+
+
+async def test_a_document_that_the_trail_has_no_beginning_of_is_taken_to_hold_the_contact(copy: Databases) -> None:
+    async with definer(copy.owner_url) as connection:
+        await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
+        await a_payload(connection, 1, "SUPERSEDED", ALICE)
+    await a_contact_removed(copy, CONTACT)
+    assert (await erase_person(copy.owner_url, CONTACT, reason="Request 18")).documents == 1
+    assert await documents(copy) == {"payload-1": ERASED}
+
+
+async def test_an_entry_of_the_app_s_does_not_cover_what_housekeeping_erases(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 1, "RELEASED", ALICE)
+    await a_contact_removed(copy, CONTACT)
+    await erase_person(copy.owner_url, CONTACT, reason="Request 18")
+    opened = await Database.open(copy.app_url, size=1)
+
+    async def superseded_and_erased() -> None:
+        async with opened.writing(LEAD, timeout_ms=5_000) as tx:
+            await enter(tx, "account-1", LOCATION)
+            await run(tx, "UPDATE turnup.provisioning_payload SET state = 'SUPERSEDED' WHERE id = 'payload-1'")
+            assert await run(tx, "SELECT turnup.audit_erase_due(20)") == [(1,)]
+
+    with pytest.raises(Exception, match="was not sealed"):
+        await superseded_and_erased()
+    await opened.close()
+
+
+async def test_answers_kept_for_repeated_calls_are_forgotten_where_they_name_the_location(copy: Databases) -> None:
+    answers = {
+        "single": {"location": LOCATION, "contact": CONTACT},
+        "bulk": {
+            "items": [{"id": "location-2"}, {"id": LOCATION, "refusal": {"facts": {"issues": ["not an e-mail"]}}}]
+        },
+        "elsewhere": {"location": "location-10"},
+    }
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        for key, outcome in answers.items():
+            await connection.execute(
+                """INSERT INTO turnup.idempotency_key (user_id, key, mutation, fingerprint, outcome)
+                   VALUES ('user-lead', $1, 'x', '', $2)""",
+                key,
+                json.dumps(outcome),
+            )
+        await connection.execute(
+            """INSERT INTO turnup.idempotency_key (user_id, key, mutation, fingerprint, outcome)
+               VALUES ('user-acme', 'mine', 'x', '', '{}')"""
+        )
+    await a_contact_removed(copy, CONTACT)
+    await erase_person(copy.owner_url, CONTACT, reason="Request 18")
+    assert await kept_keys(copy) == {"elsewhere", "mine"}
+    await erase_person(copy.owner_url, USER, reason="Request 19")
+    assert await kept_keys(copy) == {"elsewhere"}
+
+
+async def test_a_replay_that_was_kept_is_dropped(copy: Databases) -> None:
+    await a_contact_removed(copy, CONTACT)
+    for erasing in (erase_person(copy.owner_url, CONTACT, reason="Request 18"), told_and_erased(copy)):
+        await replay(copy.owner_url, keep=True)
+        await erasing
+        async with definer(copy.owner_url) as connection:
+            assert await connection.fetchval("SELECT to_regnamespace('turnup_replay')") is None
+
+
+async def test_a_replay_that_runs_meanwhile_keeps_nothing(copy: Databases) -> None:
+    await a_contact_removed(copy, CONTACT)
+    async with _scratch(copy.owner_url, keep=True):
+        erasing = asyncio.create_task(erase_person(copy.owner_url, CONTACT, reason="Request 18"))
+        await asyncio.sleep(0.5)
+        assert not erasing.done()
+    await erasing
+    async with definer(copy.owner_url) as connection:
+        assert await connection.fetchval("SELECT to_regnamespace('turnup_replay')") is None
+
+
 async def test_an_erased_user_is_suspended_and_nameless_now_and_in_history(copy: Databases) -> None:
     await erase_person(copy.owner_url, USER, reason="Request 19")
     async with definer(copy.owner_url) as connection:
@@ -200,6 +420,46 @@ async def test_the_reason_of_an_entry_can_be_erased(copy: Databases) -> None:
     async with snapshot(copy.owner_url) as connection:
         verdict = await verify(connection)
     assert (verdict.broken, verdict.erased) == (None, 1)
+
+
+async def test_a_reason_is_erased_in_the_rows_that_the_entry_wrote_it_into(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 1, "RELEASED", None)
+        await an_approval(connection, "PENDING")
+    await told_and_erased(
+        copy,
+        """UPDATE turnup.provisioning_payload SET state = 'WITHDRAWN', withdrawn_reason = 'Dana is ill'
+           WHERE id = 'payload-1'""",
+        """UPDATE turnup.approval SET status = 'CHANGES_REQUESTED', comment = 'Dana is ill', decided_by = 'user-lead',
+                                      decided_at = now() WHERE id = 'approval-1'""",
+        """INSERT INTO turnup.override (id, account_id, location_id, opened_by, sections, reason, expires_at)
+           VALUES ('override-1', 'account-1', 'location-1', 'user-lead', '{PEOPLE}', 'Dana is ill',
+                   now() + interval '1 hour')""",
+    )
+    assert "Dana is ill" not in await everything(copy)
+    async with definer(copy.owner_url) as connection:
+        told = await connection.fetchrow(
+            """SELECT o.reason, a.comment, p.withdrawn_reason, p.state
+               FROM turnup.override o, turnup.approval a, turnup.provisioning_payload p
+               WHERE (o.id, a.id, p.id) = ('override-1', 'approval-1', 'payload-1')"""
+        )
+    assert tuple(told) == ("ERASED", "ERASED", "ERASED", "WITHDRAWN")
+    assert await is_whole(copy)
+    with pytest.raises(NotErased, match="holds no reason"):
+        await erase_reason(copy.owner_url, "entry_told", reason="Request 21")
+
+
+async def test_copies_are_erased_where_the_reason_was_before_them(copy: Databases) -> None:
+    await told(
+        copy,
+        """INSERT INTO turnup.override (id, account_id, location_id, opened_by, sections, reason, expires_at)
+           VALUES ('override-1', 'account-1', 'location-1', 'user-lead', '{PEOPLE}', 'Dana is ill',
+                   now() + interval '1 hour')""",
+    )
+    async with definer(copy.owner_url) as connection:
+        await connection.execute("UPDATE turnup.audit_entry SET reason = NULL, reason_salt = NULL")
+    await erase_reason(copy.owner_url, "entry_told", reason="Request 21")
+    assert "Dana is ill" not in await everything(copy)
 
 
 async def test_the_app_s_connections_cannot_pretend_to_erase(copy: Databases) -> None:

@@ -37,6 +37,7 @@ TABLES = (
     "audit_entry",
     "field_change",
     "audit_incident",
+    "erasure_due",
     "idempotency_key",
     "device_model",
 )
@@ -154,6 +155,7 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "request_id": "request-1",
             "first_at": MOMENT,
         },
+        "erasure_due": {"location_id": f"location-{mark}", "payload_id": f"payload-{mark}"},
         "idempotency_key": {
             "user_id": user,
             "key": "key-1",

@@ -18,6 +18,7 @@ RESTRICTED: dict[str, set[str]] = {
     "field_change": {"SELECT"},
     "chain_head": set(),
     "audit_incident": set(),
+    "erasure_due": set(),
 }
 
 # The functions that the app's role may call.
@@ -27,6 +28,7 @@ CALLABLE = {
     "audit_seal",
     "audit_count",
     "audit_settle",
+    "audit_erase_due",
     "audit_is_system",  # tells about the caller alone; the triggers' conditions ask it
     "claimed_elsewhere",
     "last_rejection",
@@ -67,7 +69,7 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger"}, EVERY_HOUSE),
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
-CLOSED = {"chain_head", "audit_incident"}  # the definer's own
+CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own
 
 FORBIDDEN = [
     "SET ROLE turnup_owner",
@@ -106,6 +108,8 @@ FORBIDDEN = [
     "SELECT turnup.audit_entry_for('system', NULL)",
     "SELECT * FROM turnup.audit_incident",
     "DELETE FROM turnup.audit_incident",
+    "SELECT * FROM turnup.erasure_due",
+    "INSERT INTO turnup.erasure_due (location_id, payload_id) VALUES ('location-a1', 'payload-a1')",
     "UPDATE turnup.alembic_version SET version_num = '9999'",
 ]
 

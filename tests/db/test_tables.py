@@ -123,6 +123,7 @@ APART: dict[str, dict[str, Any]] = {
     "audit_entry": {"id": "entry-y", "number": 2},
     "field_change": {},
     "audit_incident": {"actor_id": "user-y"},
+    "erasure_due": {"payload_id": "payload-z"},
     "idempotency_key": {"key": "key-2"},
     "device_model": {"id": "model-y", "model": "VVX y"},
 }

@@ -23,7 +23,7 @@ class NotErased(Exception):  # noqa: N818 - says what happened
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many values and payload documents went; `kept` are payloads in use that still hold theirs."""
+    """How many values and payload documents went; `kept` are payloads in use, erased once they are out of it."""
 
     values: int
     documents: int

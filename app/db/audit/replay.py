@@ -22,6 +22,7 @@ UNTRACKED = {
     tables.field_change: "the trail itself",
     tables.chain_head: "the trail itself",
     tables.audit_incident: "counts that are entered when their minute is over",
+    tables.erasure_due: "payloads that are to be blanked; what is blanked is entered",
     tables.idempotency_key: "a memory of answers for a day; what they answer for is tracked",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
