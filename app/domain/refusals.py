@@ -96,7 +96,7 @@ class Conflict(Refusal):
 
 @dataclass(eq=False)
 class NotReady(Refusal):
-    """The content is not ready for this step; every finding is listed in issues."""
+    """The content is not ready for this step; its findings are listed in issues."""
 
     code = ProblemCode.NOT_READY
     issues: tuple[Issue, ...]
