@@ -17,7 +17,7 @@ from app.db.database import Transaction
 from app.db.dossiers import DOSSIERS, Dossier
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_values, shape_of, within
-from app.db.statements import Statement, compiled
+from app.db.statements import Statement, compiled, joined, many_ids
 from app.domain.ids import is_well_formed
 
 
@@ -67,9 +67,25 @@ async def location_of(tx: Transaction, table: Table, identifier: str) -> str | N
 
 
 async def locked_row(tx: Transaction, table: Table, row_id: str) -> Any | None:
-    """The row in scope with this id, locked until the end, or None when it is out of reach."""
+    """The row in scope with this id, locked until the end, or None when it is out of reach.
+
+    Rows that name it can be written meanwhile: only its columns are kept from others.
+    """
     scope = tx.viewer.scope
     return await tx.fetch_one(_locked_row(table, shape_of(scope)), id=row_id, **scope_values(scope))
+
+
+async def kept_rows(tx: Transaction, table: Table, row_ids: Iterable[str]) -> dict[str, Any]:
+    """The rows in scope with these ids, by id: they stay until the end.
+
+    They are locked as a foreign key locks what it names, in the order of their ids, as every other writer locks them.
+    """
+    scope = tx.viewer.scope
+    possible = sorted({each for each in row_ids if is_well_formed(each)})
+    if not possible:
+        return {}
+    rows = await tx.fetch(_kept_rows(table, shape_of(scope)), ids=joined(possible), **scope_values(scope))
+    return {row.id: row for row in rows}
 
 
 async def catalogue(tx: Transaction) -> list[Any]:
@@ -200,6 +216,13 @@ def _locked_row(table: Table, shape: Shape) -> Statement:
     inside = true() if table is tables.user else within(shape, table)
     statement = select(*columns_of(table)).where(table.c.id == bindparam("id", type_=table.c.id.type), inside)
     return compiled(f"lock {table.name}", statement.with_for_update(key_share=True), ROW_OF_TABLE[table])
+
+
+@lru_cache(maxsize=16)
+def _kept_rows(table: Table, shape: Shape) -> Statement:
+    statement = select(*columns_of(table)).where(table.c.id == any_(many_ids("ids")), within(shape, table))
+    ordered = statement.order_by(table.c.id).with_for_update(read=True, key_share=True)
+    return compiled(f"keep {table.name}", ordered, ROW_OF_TABLE[table])
 
 
 @lru_cache(maxsize=16)

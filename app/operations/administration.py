@@ -1,6 +1,6 @@
 """The frame of administration: what leads change outside any one location, entered and committed like every write."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,6 +32,10 @@ class Office:
         if row is None:
             raise NotFound
         return row
+
+    async def kept(self, table: Table, row_ids: Iterable[str]) -> dict[str, Any]:
+        """The rows with these ids that are in reach, by id; they can be named in what is written."""
+        return await writing.kept_rows(self.transaction, table, row_ids)
 
     async def at_revision(self, table: Table, row_id: str, expected: int) -> Any:
         """As `found`; raises Conflict when the row has changed since it was read."""

@@ -1,6 +1,7 @@
 """Users and what is granted to them. A suspension or a withdrawn grant counts from the next request on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from app.db import tables
@@ -75,7 +76,8 @@ async def set_grants(office: Office, given: Input) -> Decision:
         rule = f"there may be at most {MOST_GRANTS}, one for an account"
         raise InvalidInput(field="grants", rule=rule, path=("grants",))
     for place, each in enumerate(grants):
-        await _check_grant(office, user, each, ("grants", str(place)))
+        _check_form(user, each, ("grants", str(place)))
+    await _check_reach(office, grants)
     writes = (
         Delete(tables.grant, {"user_id": user.id}),
         *(write for each in grants for write in _grant(office, user.id, each)),
@@ -84,7 +86,7 @@ async def set_grants(office: Office, given: Input) -> Decision:
     return Decision(writes=writes, ids={"user": user.id})
 
 
-async def _check_grant(office: Office, user: Any, grant: Mapping[str, Any], path: tuple[str, ...]) -> None:
+def _check_form(user: Any, grant: Mapping[str, Any], path: tuple[str, ...]) -> None:
     if user.role == Role.IMPLEMENTATION_LEAD:
         raise InvalidInput(field="grants", rule="leads see every account without a grant", path=path)
     if user.role == Role.CUSTOMER and grant["account_id"] != user.account_id:
@@ -93,24 +95,37 @@ async def _check_grant(office: Office, user: Any, grant: Mapping[str, Any], path
     if locations is not None and (user.role == Role.PARTNER or len(locations) > MOST_LOCATIONS):
         rule = f"it is for customers, and at most {MOST_LOCATIONS}"
         raise InvalidInput(field="locationIds", rule=rule, path=(*path, "locationIds"))
-    await office.found(tables.account, grant["account_id"])
-    for place, location_id in enumerate(locations or ()):
-        location = await office.found(tables.location, location_id)
-        if location.account_id != grant["account_id"]:
-            raise NotFound(path=(*path, "locationIds", str(place)))
+
+
+async def _check_reach(office: Office, grants: Sequence[Mapping[str, Any]]) -> None:
+    """Raises NotFound at the first account that is out of reach, or location that is not one of its account's."""
+    accounts = await office.kept(tables.account, (each["account_id"] for each in grants))
+    locations = await office.kept(tables.location, chain.from_iterable(map(_listed, grants)))
+    for place, each in enumerate(grants):
+        path = ("grants", str(place))
+        if each["account_id"] not in accounts:
+            raise NotFound(path=(*path, "accountId"))
+        for index, location_id in enumerate(_listed(each)):
+            location = locations.get(location_id)
+            if location is None or location.account_id != each["account_id"]:
+                raise NotFound(path=(*path, "locationIds", str(index)))
+
+
+def _listed(grant: Mapping[str, Any]) -> Sequence[str]:
+    return grant.get("location_ids") or ()
 
 
 def _grant(office: Office, user_id: str, grant: Mapping[str, Any]) -> Iterator[Write]:
-    grant_id, locations = office.new_id("Grant"), grant.get("location_ids")
+    grant_id = office.new_id("Grant")
     row = {
         "id": grant_id,
         "user_id": user_id,
         "account_id": grant["account_id"],
-        "all_locations": locations is None,
+        "all_locations": grant.get("location_ids") is None,
         "created_at": office.now,
     }
     yield Insert(tables.grant, row)
-    for location_id in dict.fromkeys(locations or ()):
+    for location_id in dict.fromkeys(_listed(grant)):
         listed = {"grant_id": grant_id, "account_id": grant["account_id"], "location_id": location_id}
         yield Insert(tables.grant_location, listed)
 

@@ -98,6 +98,13 @@ async def test_a_user_that_cannot_be_is_refused_by_the_field(client: Client, use
     [
         ("user-acme", [{"accountId": "account-2"}], ["grants", "0", "accountId"]),
         ("user-acme", [{"accountId": "account-1", "locationIds": ["location-6"]}], ["grants", "0", "locationIds", "0"]),
+        (
+            "user-acme",
+            [{"accountId": "account-1", "locationIds": ["location-2", "location-1", "location-none", "location-6"]}],
+            ["grants", "0", "locationIds", "2"],
+        ),
+        ("user-acme", [{"accountId": "account-1", "locationIds": ["1,2"]}], ["grants", "0", "locationIds", "0"]),
+        ("user-carrier", [{"accountId": "account-1"}, {"accountId": "account-none"}], ["grants", "1", "accountId"]),
         ("user-carrier", [{"accountId": "account-1", "locationIds": ["location-1"]}], ["grants", "0", "locationIds"]),
         ("user-lead", [{"accountId": "account-1"}], ["grants", "0"]),
         ("user-acme", [{"accountId": "account-1"}, {"accountId": "account-1"}], ["grants"]),
