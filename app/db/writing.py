@@ -19,6 +19,7 @@ from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_values, shape_of, within
 from app.db.statements import Statement, compiled, joined, many_ids
 from app.domain.ids import is_well_formed
+from app.domain.vocabulary import UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,12 @@ async def catalogue(tx: Transaction) -> list[Any]:
     """Every device model; one who writes the catalogue waits for the other."""
     await tx.fetch(_LOCK_CATALOGUE)
     return await tx.fetch(_CATALOGUE)
+
+
+async def may_still_act(tx: Transaction) -> bool:
+    """Whether nobody has suspended the viewer by now; one who suspends users waits for the other."""
+    await tx.fetch(_LOCK_SUSPENSIONS)
+    return bool(await tx.fetch_one(_IS_ACTIVE, user_id=tx.viewer.id))
 
 
 async def clock(tx: Transaction) -> datetime:
@@ -207,6 +214,12 @@ _CATALOGUE = compiled(
     "catalogue",
     select(*columns_of(tables.device_model)).order_by(tables.device_model.c.id),
     ROW_OF_TABLE[tables.device_model],
+)
+_LOCK_SUSPENSIONS = Statement(
+    "lock suspensions", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str
+)
+_IS_ACTIVE = Statement(
+    "is active", f"SELECT status = '{UserStatus.ACTIVE}' FROM turnup.\"user\" WHERE id = $1", ("user_id",), bool
 )
 _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 

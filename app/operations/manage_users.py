@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from app.db import tables
+from app.db import tables, writing
+from app.db.database import SuspendedUser
 from app.db.writing import Delete, Insert, Update, Write
 from app.domain.email_address import is_email
 from app.domain.refusals import InvalidInput, NotFound
@@ -55,9 +56,15 @@ async def edit_user(office: Office, given: Input) -> Decision:
 
 
 async def suspend_user(office: Office, given: Input) -> Decision:
-    """Refuse the user from the next request on; nobody suspends themselves."""
+    """Refuse the user from the next request on.
+
+    Nobody suspends themselves, and who was suspended meanwhile suspends nobody: of leads who suspend each other at
+    the same moment one is left to let the others in again. Raises SuspendedUser, as signing in does.
+    """
     if given["user_id"] == office.viewer.id:
         raise InvalidInput(field="userId", rule="nobody suspends themselves", path=("userId",))
+    if not await writing.may_still_act(office.transaction):
+        raise SuspendedUser(office.viewer.id)
     user = await office.found(tables.user, given["user_id"])
     return _to_status(office, user, UserStatus.SUSPENDED)
 

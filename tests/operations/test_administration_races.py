@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from builders_db import a_user
-from harness import TestDatabase
+from harness import TestDatabase, until_waiting
 
 from app.domain.vocabulary import LocationStatus, Role
 from app.operations import frame
@@ -77,3 +77,38 @@ async def test_grants_of_locations_never_make_a_bulk_call_on_them_give_way_nor_g
             in_bulk(house, house.lead_2, status, locations[GRANTED // 2 :]),
         )
         assert [each.outcome for each in sent] == ["DONE"] * len(sent)
+
+
+async def test_of_two_leads_who_suspend_each_other_at_once_one_is_left(crowded_house: House) -> None:
+    house = crowded_house
+    for _ in range(20):
+        async with house.arranging():
+            leads = [await a_user(house.connection, Role.IMPLEMENTATION_LEAD) for _ in range(2)]
+        sent = await asyncio.gather(
+            *(house.send(who, "suspendUser", userId=other) for who, other in zip(leads, leads[::-1], strict=True))
+        )
+        assert sorted(each.outcome for each in sent) == ["DONE", "UNAUTHENTICATED"]
+        assert await active_of(house, leads) == [leads[place] for place in (0, 1) if sent[place].outcome == "DONE"]
+
+
+async def test_a_lead_who_was_suspended_meanwhile_suspends_nobody(crowded_house: House) -> None:
+    house = crowded_house
+    async with house.arranging():
+        first, second = [await a_user(house.connection, Role.IMPLEMENTATION_LEAD) for _ in range(2)]
+    async with house.connection.transaction():
+        await house.connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))")
+        late = asyncio.ensure_future(house.send(first, "suspendUser", userId=second))
+        await until_waiting(house.connection, late)  # type: ignore[arg-type] - any task will do
+        await house.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
+        await house.connection.execute('UPDATE turnup."user" SET status = $2 WHERE id = $1', first, "SUSPENDED")
+        await house.connection.execute("SELECT turnup.audit_seal()")
+    assert (await late).outcome == "UNAUTHENTICATED"
+    assert await active_of(house, [first, second]) == [second]
+
+
+async def active_of(house: House, users: Sequence[str]) -> list[str]:
+    """Those of the users who may act, in the order given."""
+    active = await house.connection.fetch(
+        'SELECT id FROM turnup."user" WHERE status = $2 AND id = ANY ($1)', users, "ACTIVE"
+    )
+    return [each for each in users if each in {record["id"] for record in active}]
