@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import strawberry
 
 from app.execution import BATCH_RESOLVER
+from app.execution.price import ASSUMED_SIZE
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.paging import LARGEST_PAGE
@@ -24,10 +25,13 @@ After = Annotated[
 Identifier = Annotated[strawberry.ID, strawberry.argument(description="The object's id, exactly as it was given.")]
 
 
-def computed(resolver: Callable[..., Any], description: str, *, needs: Action | None = None) -> Any:
-    """A field whose value a resolver makes from the type's row."""
+def computed(
+    resolver: Callable[..., Any], description: str, *, needs: Action | None = None, size: int | None = None
+) -> Any:
+    """A field whose value a resolver makes from the type's row; a list is priced by the `size` that it usually has."""
     guards = guarded(can(needs)) if needs else []
-    return strawberry.field(resolver=resolver, description=description, extensions=guards)
+    priced = {} if size is None else {ASSUMED_SIZE: size}
+    return strawberry.field(resolver=resolver, description=description, extensions=guards, metadata=priced)
 
 
 def derived(function: Callable[[Any], Any], description: str) -> Any:

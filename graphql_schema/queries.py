@@ -20,6 +20,7 @@ from graphql_schema.types import (
     ProvisioningPayload,
     RateLimit,
     Review,
+    User,
     Viewer,
 )
 from permissions.guards import CanViewTypeOfId, can, guarded
@@ -35,6 +36,7 @@ VIEW_LOCATIONS = guarded(can(Action.VIEW_LOCATIONS))
 VIEW_PROVISIONING = guarded(can(Action.VIEW_PROVISIONING))
 VIEW_AUDIT = guarded(can(Action.VIEW_AUDIT))
 VIEW_CATALOGUE = guarded(can(Action.VIEW_CATALOGUE))
+ADMINISTER = guarded(can(Action.ADMINISTER))
 
 
 @strawberry.type(
@@ -161,6 +163,10 @@ class Query:
         brand: Annotated[DeviceBrand | None, argument("Of this maker; null for all.")] = None,
     ) -> Connection[DeviceModel] | None:
         return found(await lists.device_models(info, first, after, brand))
+
+    @strawberry.field(description="Everybody who signs in, by id. Leads only.", extensions=ADMINISTER)
+    async def users(self, info: Info, first: First = DEFAULT_PAGE, after: After = None) -> Connection[User] | None:
+        return found(await lists.users(info, first, after))
 
 
 def found(value: Any) -> Any:

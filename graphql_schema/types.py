@@ -40,6 +40,8 @@ from resolvers.relations import many, one, part
 
 # What content as of a revision costs, in objects: the location's whole history is read for it.
 AS_OF_PRICE = 100
+# How many locations a grant is taken to list: a customer with fewer is seldom granted them one by one.
+LISTED_SIZE = 100
 
 ROW_OF_TYPE: dict[str, type[rows.Row]] = {row.__name__: row for row in rows.ROW_OF_TABLE.values()}
 
@@ -81,6 +83,29 @@ class User(Node):
     )
     status: UserStatus | None = strawberry.field(
         description="Whether the user may act; leads only.", extensions=guarded(can(Action.ADMINISTER))
+    )
+    revision: int | None = strawberry.field(
+        description="Counts the changes of the user and of what is granted; sent back as `expectedRevision`. "
+        "Leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    grants: "list[Grant] | None" = many(
+        tables.grant.c.user_id,
+        "What the user may see, one for each account, by the account's id; at most 100, and none of a lead, who sees "
+        "everything. Leads only.",
+        needs=Action.ADMINISTER,
+    )
+
+
+@strawberry.type(description="What a user may see of one account, as `setGrants` takes it. Leads only.")
+class Grant:
+    account: Account = one(tables.account.c.id, "The account.", key="account_id")
+    all_locations: bool = column("Whether all the account's locations may be seen, those made later too.")
+    locations: "list[Location]" = computed(
+        parts.granted_locations,
+        "The locations that may be seen, by id; at most 1,000, and empty when `allLocations` is true. "
+        f"Priced as {LISTED_SIZE} of them.",
+        size=LISTED_SIZE,
     )
 
 

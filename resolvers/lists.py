@@ -115,6 +115,11 @@ async def audit_entries(
     return await connection(info.context.reading, queries.ENTRIES_BY_TIME, filters, first, after)
 
 
+async def users(info: Info, first: int, after: str | None) -> Connection:
+    """Everybody who signs in, by id."""
+    return await connection(info.context.reading, queries.USERS_BY_ID, {}, first, after)
+
+
 async def device_models(info: Info, first: int, after: str | None, brand: DeviceBrand | None) -> Connection:
     """The device catalogue."""
     filters = _given(brand=brand)

@@ -1,4 +1,4 @@
-"""What types show that no single column holds: formatted addresses, progress, the branches of a call flow."""
+"""What types show that no single column holds: formatted addresses, progress, branches, grants."""
 
 from typing import Any
 
@@ -51,6 +51,13 @@ async def direct_targets(flow: Parent[rows.CallFlow], info: Info) -> list[rows.E
     wanted = [target.extension_id for target in targets if target.extension_id is not None]
     extensions = await info.context.reading.one(tables.extension.c.id).load_many(wanted)
     return [extension for extension in extensions if extension is not None]
+
+
+async def granted_locations(grant: Parent[rows.Grant], info: Info) -> list[rows.Location]:
+    """The locations that a grant lists, by id."""
+    listed = await info.context.reading.many(tables.grant_location.c.grant_id).load(grant.id)
+    locations = await info.context.reading.one(tables.location.c.id).load_many([each.location_id for each in listed])
+    return [location for location in locations if location is not None]
 
 
 async def _branches(flow: rows.CallFlow, info: Info, trigger: CallTrigger) -> list[rows.CallFlowOption]:

@@ -49,7 +49,7 @@ _ASCENDING: dict[Table, tuple[Column[Any], ...]] = {
     tables.working_hours: (tables.working_hours.c.weekday, tables.working_hours.c.opens, tables.working_hours.c.id),
     tables.call_flow_option: (tables.call_flow_option.c.position,),
     tables.field_change: (tables.field_change.c.id,),
-    tables.grant: (tables.grant.c.id,),
+    tables.grant: (tables.grant.c.account_id,),
     tables.grant_location: (tables.grant_location.c.location_id,),
     tables.location: (tables.location.c.name, tables.location.c.id),
 }

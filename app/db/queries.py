@@ -45,6 +45,7 @@ APPROVALS_BY_REQUESTED = Order(
     "approval.requested", (tables.approval.c.requested_at, tables.approval.c.id), descending=True
 )
 ENTRIES_BY_TIME = Order("entry.time", (tables.audit_entry.c.occurred_at, tables.audit_entry.c.id), descending=True)
+USERS_BY_ID = Order("user.id", (tables.user.c.id,))
 MODELS_BY_ID = Order("model.id", (tables.device_model.c.id,))
 
 _UNSCOPED = frozenset({tables.device_model, tables.user})
@@ -82,6 +83,7 @@ def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
 # What a list can be filtered by; a filter's parameter has its name.
 FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
     tables.account: {},
+    tables.user: {},
     tables.location: {
         "status": _is_one_of(tables.location.c.status),
         "account_id": _equals(tables.location.c.account_id),

@@ -3,6 +3,8 @@
 import pytest
 from harness import CUSTOMER, LEAD, LISTED_CUSTOMER, PARTNER, Client
 
+from app.db.demo import USERS
+
 PROBLEMS = "problems { code message path }"
 CREATE_USER = f"mutation C($input: CreateUserInput!) {{ createUser(input: $input) {{ user {{ id name email role status }} {PROBLEMS} }} }}"  # noqa: E501 - one line reads best
 LOCATIONS = "{ locations(first: 100) { nodes { id } } }"
@@ -60,6 +62,60 @@ async def test_listed_grants_are_replaced_and_count_at_once(own_client: Client) 
     )
     assert answer.data["setGrants"]["problems"] == []
     assert await ids_seen(own_client, LISTED_CUSTOMER) == ["location-1"]
+
+
+GRANTS = "revision grants { account { id } allLocations locations { id } }"
+
+
+async def test_a_lead_reads_what_a_user_may_see_and_changes_it_by_the_revision_read(own_client: Client) -> None:
+    user = f'{{ node(id: "user-acme-north") {{ ... on User {{ {GRANTS} }} }} }}'
+    account = {"account": {"id": "account-1"}}
+    listed = {**account, "allLocations": False, "locations": [{"id": "location-2"}, {"id": "location-3"}]}
+    read = (await own_client.ask(user)).data["node"]
+    assert read == {"revision": 1, "grants": [listed]}
+    edited = await own_client.ask(
+        f"""mutation E($revision: Int!) {{ editUser(input: {{userId: "user-acme-north", expectedRevision: $revision,
+            name: "N. Reed"}}) {{ user {{ revision }} {PROBLEMS} }} }}""",
+        revision=read["revision"],
+    )
+    assert edited.data["editUser"] == {"user": {"revision": 2}, "problems": []}
+    granted = await own_client.ask(
+        f"""mutation G($revision: Int!) {{ setGrants(input: {{userId: "user-acme-north", expectedRevision: $revision,
+            grants: [{{accountId: "account-1"}}]}}) {{ user {{ {GRANTS} }} {PROBLEMS} }} }}""",
+        revision=edited.data["editUser"]["user"]["revision"],
+    )
+    whole = {**account, "allLocations": True, "locations": []}
+    assert granted.data["setGrants"] == {"user": {"revision": 3, "grants": [whole]}, "problems": []}
+
+
+@pytest.mark.parametrize(("who", "user"), [(CUSTOMER, "user-acme"), (PARTNER, "user-carrier")])
+async def test_nobody_but_leads_reads_what_is_granted_not_even_to_themselves(
+    client: Client, who: str, user: str
+) -> None:
+    answer = await client.ask(f'{{ node(id: "{user}") {{ id ... on User {{ {GRANTS} }} }} }}', who)
+    assert answer.body["data"] == {"node": {"id": user, "revision": None, "grants": None}}
+    assert answer.codes == ["FORBIDDEN", "FORBIDDEN"]
+
+
+async def test_leads_page_through_everybody_who_signs_in(client: Client) -> None:
+    page = (
+        "query($after: String) { users(first: 3, after: $after) { nodes { id } pageInfo { hasNextPage endCursor } } }"
+    )
+    seen, after = [], None
+    while True:
+        found = (await client.ask(page, after=after)).data["users"]
+        seen += [node["id"] for node in found["nodes"]]
+        after = found["pageInfo"]["endCursor"]
+        if not found["pageInfo"]["hasNextPage"]:
+            break
+    assert seen == sorted(set(seen))
+    assert {user.id for user in USERS} <= set(seen)
+
+
+@pytest.mark.parametrize("who", [CUSTOMER, PARTNER])
+async def test_nobody_but_leads_lists_users(client: Client, who: str) -> None:
+    answer = await client.ask("{ users { nodes { id } } }", who)
+    assert (answer.body["data"], answer.codes) == ({"users": None}, ["FORBIDDEN"])
 
 
 async def test_a_suspended_user_is_refused_at_the_next_request_and_let_in_again(own_client: Client) -> None:

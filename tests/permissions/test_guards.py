@@ -21,6 +21,8 @@ LEADS, NOT_PARTNERS = {Role.IMPLEMENTATION_LEAD}, {Role.IMPLEMENTATION_LEAD, Rol
 WHO_SEES = {
     "User.email": LEADS,
     "User.status": LEADS,
+    "User.revision": LEADS,
+    "User.grants": LEADS,
     "Account.revision": NOT_PARTNERS,
     "Account.createdAt": NOT_PARTNERS,
     "Account.updatedAt": NOT_PARTNERS,
