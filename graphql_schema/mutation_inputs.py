@@ -396,5 +396,5 @@ class DeviceModelInput:
 
 @strawberry.input(description="The whole device catalogue.")
 class SetDeviceModelsInput:
-    models: list[DeviceModelInput] = column("At most 500, each once.")
+    models: list[DeviceModelInput] = column("At most 500, each once, in whatever case.")
     idempotency_key: str | None = key()

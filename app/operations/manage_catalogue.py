@@ -1,5 +1,6 @@
 """The device catalogue: the models that can be rolled out, and how many lines each can hold."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.db import tables, writing
@@ -18,9 +19,9 @@ async def set_device_models(office: Office, given: Input) -> Decision:
     models = given["models"]
     if len(models) > MOST_MODELS:
         raise InvalidInput(field="models", rule=f"there may be at most {MOST_MODELS}", path=("models",))
-    wanted = {_named(each, place): each["lines"] for place, each in enumerate(models)}
-    if len(wanted) < len(models):
-        raise InvalidInput(field="models", rule="each model may be named once", path=("models",))
+    named = [_named(each, place) for place, each in enumerate(models)]
+    _check_named_once(named)
+    wanted = {name: each["lines"] for name, each in zip(named, models, strict=True)}
     kept = {(row.brand, row.model): row for row in await writing.catalogue(office.transaction)}
     writes: list[Write] = [
         Delete(tables.device_model, {"id": row.id}) for name, row in kept.items() if name not in wanted
@@ -41,6 +42,16 @@ def _named(model: Any, place: int) -> tuple[str, str]:
     if not LINES[0] <= model["lines"] <= LINES[1]:
         raise InvalidInput(field="lines", rule=f"it must be from {LINES[0]} to {LINES[1]}", path=(*path, "lines"))
     return model["brand"], given_text("deviceModel.name", model["model"], path=(*path, "model"))
+
+
+def _check_named_once(named: Sequence[tuple[str, str]]) -> None:
+    """Raises InvalidInput at the second of two names that readiness takes for one: it does not look at the case."""
+    seen: set[tuple[str, str]] = set()
+    for place, (brand, model) in enumerate(named):
+        if (brand, model.casefold()) in seen:
+            path = ("models", str(place), "model")
+            raise InvalidInput(field="model", rule="each model may be named once, in whatever case", path=path)
+        seen.add((brand, model.casefold()))
 
 
 SET_DEVICE_MODELS = AdminCase(mutation="setDeviceModels", decide=set_device_models)

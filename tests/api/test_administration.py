@@ -198,6 +198,26 @@ async def test_the_catalogue_becomes_what_is_given_and_models_that_stay_keep_the
     assert after["T46S"] == {**before["T46S"], "lines": 12}
 
 
+async def test_a_model_that_is_named_twice_is_refused_at_the_second_place_whatever_its_case(client: Client) -> None:
+    models = [("YEALINK", "T46S"), ("POLY", "t46s"), ("YEALINK", "t46S")]
+    answer = await client.ask(
+        f"mutation M($models: [DeviceModelInput!]!) {{ setDeviceModels(input: {{models: $models}}) {{ {PROBLEMS} }} }}",
+        models=[{"brand": brand, "model": model, "lines": 6} for brand, model in models],
+    )
+    problems = answer.data["setDeviceModels"]["problems"]
+    assert [(each["code"], each["path"]) for each in problems] == [("INVALID_INPUT", ["models", "2", "model"])]
+
+
+async def test_a_model_can_be_spelt_anew(own_client: Client) -> None:
+    answer = await own_client.ask(
+        """mutation { setDeviceModels(input: {models: [{brand: YEALINK, model: "t46s", lines: 12}]}) {
+           problems { code } } }"""
+    )
+    assert answer.data["setDeviceModels"]["problems"] == []
+    after = (await own_client.ask("{ deviceModels { nodes { model } } }")).data["deviceModels"]
+    assert after == {"nodes": [{"model": "t46s"}]}
+
+
 @pytest.mark.parametrize("who", [CUSTOMER, PARTNER])
 async def test_nobody_but_leads_administers(client: Client, who: str) -> None:
     answer = await client.ask('mutation { createAccount(input: {name: "Mine"}) { account { id } } }', who)
