@@ -13,6 +13,7 @@ from app.db.database import Database, translated
 EVERY_SECONDS = 30.0
 MOST_KEYS = 1_000
 MOST_LOCATIONS = 20
+MOST_BATCHES = 20
 
 log = logging.getLogger("turnup.housekeeping")
 
@@ -30,7 +31,20 @@ async def keep_house(database: Database) -> None:
 
 
 async def forget_old_keys(database: Database) -> int:
-    """Delete idempotency keys older than a day, at most MOST_KEYS of them; returns how many went."""
+    """Delete idempotency keys older than a day, batch by batch while they are full; returns how many went.
+
+    A batch is at most MOST_KEYS in a transaction of its own; after MOST_BATCHES the rest is left to the next round.
+    """
+    gone = 0
+    for _ in range(MOST_BATCHES):
+        batch = await _forget_batch(database)
+        gone += batch
+        if batch < MOST_KEYS:
+            break
+    return gone
+
+
+async def _forget_batch(database: Database) -> int:
     async with database.connection() as connection:
         with translated():
             return int(await connection.fetchval("SELECT turnup.forget_old_keys($1)", MOST_KEYS))

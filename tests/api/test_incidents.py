@@ -1,5 +1,6 @@
 """What the audit trail counts beside writes: refused fields, forged identity headers, suspended users."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import asyncpg
@@ -7,7 +8,7 @@ import pytest
 from harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
 from app.db import housekeeping
-from app.db.database import Database
+from app.db.database import Database, DatabaseUnavailable
 
 LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'
 
@@ -89,10 +90,11 @@ async def test_keys_older_than_a_day_go_and_younger_ones_stay(own_client: Client
         await connection.close()
 
 
-async def test_one_round_forgets_no_more_keys_than_it_may_and_the_next_ones_the_rest(
-    own_client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+async def nine_old_keys(own_client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Database]:
+    """A database with nine keys to forget, of which a round takes three batches of two."""
     monkeypatch.setattr(housekeeping, "MOST_KEYS", 2)
+    monkeypatch.setattr(housekeeping, "MOST_BATCHES", 3)
     connection = await asyncpg.connect(own_client.database.owner_url)
     database = await Database.open(own_client.database.app_url, size=1)
     try:
@@ -100,9 +102,30 @@ async def test_one_round_forgets_no_more_keys_than_it_may_and_the_next_ones_the_
         await connection.execute(
             """INSERT INTO turnup.idempotency_key (user_id, key, mutation, fingerprint, outcome, created_at)
                SELECT 'user-lead', 'old-' || n, 'block', '', '{}', now() - interval '25 hours' - n * interval '1 second'
-               FROM generate_series(1, 5) n"""
+               FROM generate_series(1, 9) n"""
         )
-        assert [await housekeeping.forget_old_keys(database) for _ in range(4)] == [2, 2, 1, 0]
+        yield database
     finally:
         await database.close()
         await connection.close()
+
+
+async def test_one_round_forgets_no_more_keys_than_it_may_and_the_next_ones_the_rest(nine_old_keys: Database) -> None:
+    assert [await housekeeping.forget_old_keys(nine_old_keys) for _ in range(3)] == [6, 3, 0]
+
+
+async def test_what_a_round_has_forgotten_batch_by_batch_stays_forgotten_when_it_fails(
+    nine_old_keys: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches = [housekeeping._forget_batch, housekeeping._forget_batch]
+
+    async def two_and_then_none(database: Database) -> int:
+        if not batches:
+            raise DatabaseUnavailable
+        return await batches.pop()(database)
+
+    with monkeypatch.context() as failing:
+        failing.setattr(housekeeping, "_forget_batch", two_and_then_none)
+        with pytest.raises(DatabaseUnavailable):
+            await housekeeping.forget_old_keys(nine_old_keys)
+    assert [await housekeeping.forget_old_keys(nine_old_keys) for _ in range(2)] == [5, 0]
