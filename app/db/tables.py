@@ -571,6 +571,8 @@ audit_entry = Table(
     UniqueConstraint("chain", "number"),
     CheckConstraint("outcome IN ('APPLIED', 'REFUSED')", name="outcome_known"),
     CheckConstraint("(number IS NULL) = (hash IS NULL)", name="sealed_whole"),
+    CheckConstraint("number >= 1", name="number_positive"),
+    CheckConstraint("octet_length(reason_salt) = 16", name="reason_salt_length"),
     CheckConstraint(
         "(reason IS NULL) = (reason_salt IS NULL) AND (reason IS NULL OR reason_hash IS NOT NULL)", name="reason_whole"
     ),
@@ -621,6 +623,8 @@ field_change = Table(
     PrimaryKeyConstraint("id"),
     _side_whole("before"),
     _side_whole("after"),
+    CheckConstraint("octet_length(before_salt) = 16", name="before_salt_length"),
+    CheckConstraint("octet_length(after_salt) = 16", name="after_salt_length"),
     CheckConstraint("before_hash IS NOT NULL OR after_hash IS NOT NULL", name="something_changed"),
     Index("ix_field_change_entry_id_id", "entry_id", "id"),
     Index("ix_field_change_location_id_id", "location_id", "id"),

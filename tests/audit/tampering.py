@@ -1,6 +1,7 @@
-"""What somebody with the definer's rights might do to a trail, each as one act at random.
+"""What somebody with the owner's rights might do to a trail, each as one act at random.
 
-Acts of SEEN break a chain. Those of UNSEEN leave chains whole: only a head that was signed before tells.
+Acts of SEEN break a chain. Those of UNSEEN leave chains whole: only a head that was signed before tells. Those of
+UNTOLD are found by neither, as docs/audit.md says.
 """
 
 from collections.abc import Awaitable, Callable
@@ -8,12 +9,31 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
+from app.db.audit.encoding import GENESIS
+
 Act = Callable[[Any, Random], Awaitable[None]]
 
 ENTRY_TEXTS = ("action", "code", "actor_id", "actor_role", "request_id", "override_id", "location_id", "account_id")
 CHANGE_TEXTS = ("account_id", "location_id", "table_name", "row_id", "field")
 CONTENT_COLUMNS = (*CHANGE_TEXTS, "before", "before_salt", "before_hash", "after", "after_salt", "after_hash")
 CONTENT = ", ".join(CONTENT_COLUMNS)
+
+
+# What keeps such acts away as long as nobody takes it away first, as the owner can.
+CHECKS = {
+    "audit_entry": ("ck_audit_entry_number_positive", "ck_audit_entry_reason_salt_length"),
+    "field_change": ("ck_field_change_before_salt_length", "ck_field_change_after_salt_length"),
+}
+
+
+async def take_the_checks_away(connection: Any) -> None:
+    """As the owner; the connection stays the definer's."""
+    await connection.execute("RESET ROLE")
+    for table, checks in CHECKS.items():
+        dropped = ", ".join(f"DROP CONSTRAINT {check}" for check in checks)
+        await connection.execute(f"ALTER TABLE turnup.{table} {dropped}")
+    await connection.execute("ALTER TABLE turnup.audit_entry DROP CONSTRAINT uq_audit_entry_chain_number")
+    await connection.execute("SET LOCAL ROLE turnup_definer")
 
 
 async def an_entry(connection: Any, random: Random, where: str = "true") -> Any:
@@ -93,6 +113,26 @@ async def edit_a_salt(connection: Any, random: Random) -> None:
     change = await a_change(connection, random, f"{side} IS NOT NULL")
     await connection.execute(
         f"UPDATE turnup.field_change SET {side}_salt = uuid_send(gen_random_uuid()) WHERE id = $1", change["id"]
+    )
+
+
+async def move_a_reason_into_its_salt(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random, "length(reason) > 1")
+    await connection.execute(
+        """UPDATE turnup.audit_entry SET reason_salt = reason_salt || convert_to(left(reason, $2), 'UTF8'),
+           reason = substr(reason, $2 + 1) WHERE id = $1""",
+        entry["id"],
+        random.randrange(1, len(entry["reason"])),
+    )
+
+
+async def move_a_value_into_its_salt(connection: Any, random: Random) -> None:
+    side = random.choice(["before", "after"])
+    change = await a_change(connection, random, f"{side}::text ~ '^[0-9][1-9]'")
+    await connection.execute(
+        f"""UPDATE turnup.field_change SET {side}_salt = {side}_salt || convert_to(left({side}::text, 1), 'UTF8'),
+            {side} = substr({side}::text, 2)::jsonb WHERE id = $1""",
+        change["id"],
     )
 
 
@@ -177,6 +217,48 @@ async def insert_an_entry(connection: Any, random: Random) -> None:
         f"entry_{uuid4().hex}",
         number,
     )
+
+
+async def put_an_entry_below_all(connection: Any, random: Random) -> None:
+    if random.random() < 0.5:
+        account = (await an_entry(connection, random))["account_id"]
+        await make_an_entry(connection, chain="", number=random.choice([0, -5, 1]), account=account)
+    else:
+        chain = (await an_entry(connection, random))["chain"]
+        account = None if chain == "system" else chain
+        await make_an_entry(connection, chain=chain, number=random.choice([0, -5]), account=account)
+
+
+async def give_two_entries_one_number(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    await make_an_entry(
+        connection, chain=entry["chain"], number=entry["number"], account=entry["account_id"],
+        previous=entry["previous_hash"],
+    )  # fmt: skip
+
+
+async def make_a_chain_of_no_account(connection: Any, random: Random) -> None:
+    name = f"account-{uuid4().hex[:8]}"
+    account = random.choice([name, None, (await an_entry(connection, random, "account_id IS NOT NULL"))["account_id"]])
+    await make_an_entry(connection, chain=name, number=1, account=account)
+    await set_the_head_right(connection, name)
+
+
+async def make_a_chain_that_tells_of_another_account(connection: Any, random: Random) -> None:
+    name, other = f"account-{uuid4().hex[:8]}", await an_entry(connection, random, "account_id IS NOT NULL")
+    await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
+    await connection.execute("INSERT INTO turnup.account (id, name) VALUES ($1, $1)", name)
+    await connection.execute("SELECT set_config('turnup.unaudited', '', true)")
+    theirs = other["account_id"]
+    places: list[dict[str, Any]] = [
+        {"account": theirs},
+        {"account": name, "location": f"location-{theirs}"},
+        {"account": name, "change": (theirs, None)},
+        {"account": name, "change": (name, f"location-{theirs}")},
+        {"account": name, "location": "location-of-nobody"},
+    ]
+    await make_an_entry(connection, chain=name, number=1, **random.choice(places))
+    await set_the_head_right(connection, name)
 
 
 async def insert_an_unsealed_entry(connection: Any, random: Random) -> None:
@@ -269,7 +351,7 @@ async def open_a_gap(connection: Any, random: Random) -> None:
         entry["number"],
     )
     await connection.execute("UPDATE turnup.audit_entry SET number = - number WHERE number < 0")
-    await _fix_head(connection, entry["chain"])
+    await set_the_head_right(connection, entry["chain"])
 
 
 async def edit_a_head(connection: Any, random: Random) -> None:
@@ -290,13 +372,13 @@ async def cut_a_tail_but_not_the_head(connection: Any, random: Random) -> None:
 async def cut_a_tail_and_the_head(connection: Any, random: Random) -> None:
     entry = await an_entry(connection, random, "chain <> 'account-a'")
     await _cut(connection, entry)
-    await _fix_head(connection, entry["chain"])
+    await set_the_head_right(connection, entry["chain"])
 
 
 async def delete_a_whole_chain(connection: Any, random: Random) -> None:
     first = await an_entry(connection, random, "number = 1")
     await _cut(connection, first)
-    await _fix_head(connection, first["chain"])
+    await set_the_head_right(connection, first["chain"])
 
 
 async def compute_a_chain_anew(connection: Any, random: Random) -> None:
@@ -321,7 +403,23 @@ async def compute_a_chain_anew(connection: Any, random: Random) -> None:
         await connection.execute(
             "UPDATE turnup.audit_entry e SET hash = sha256(turnup.audit_encoded(e)) WHERE e.id = $1", row["id"]
         )
-    await _fix_head(connection, entry["chain"])
+    await set_the_head_right(connection, entry["chain"])
+
+
+async def replace_the_salt_of_a_withheld_value(connection: Any, random: Random) -> None:
+    change = await a_change(connection, random, "after IS NULL AND after_salt IS NOT NULL")
+    await connection.execute(
+        "UPDATE turnup.field_change SET after_salt = uuid_send(gen_random_uuid()) WHERE id = $1", change["id"]
+    )
+
+
+async def add_an_entry_to_the_end(connection: Any, random: Random) -> None:
+    entry = await an_entry(connection, random)
+    head = await connection.fetchrow("SELECT * FROM turnup.chain_head WHERE chain = $1", entry["chain"])
+    await make_an_entry(
+        connection, chain=head["chain"], number=head["number"] + 1, account=entry["account_id"], previous=head["hash"]
+    )
+    await set_the_head_right(connection, head["chain"])
 
 
 # By what is done, as docs/audit.md has it.
@@ -335,11 +433,15 @@ SEEN: dict[str, tuple[Act, ...]] = {
         rewrite_a_reason,
         edit_a_hash,
     ),
-    "edit a change: its value, value and hash, salt, table, row, field": (
+    "edit a change: its value, value and hash, salt of a value that is told, table, row, field": (
         edit_a_value,
         edit_a_value_with_its_hash,
         edit_a_salt,
         edit_a_word_of_a_change,
+    ),
+    "move the beginning of a value or a reason into its salt": (
+        move_a_reason_into_its_salt,
+        move_a_value_into_its_salt,
     ),
     "take a value or a reason out as if erased or withheld": (
         blank_a_value_as_if_erased,
@@ -356,6 +458,14 @@ SEEN: dict[str, tuple[Act, ...]] = {
         insert_an_entry,
         insert_an_unsealed_entry,
         insert_a_change_of_no_entry,
+    ),
+    "make an entry, hashes right, below a chain's first or beside another, or in a chain without a name": (
+        put_an_entry_below_all,
+        give_two_entries_one_number,
+    ),
+    "make a chain, hashes and head right, of no account, or one that names another's account or location": (
+        make_a_chain_of_no_account,
+        make_a_chain_that_tells_of_another_account,
     ),
     "reorder two entries, two changes; move a change to another entry; open a gap": (
         reorder_two_entries,
@@ -380,6 +490,42 @@ UNSEEN: dict[str, tuple[Act, ...]] = {
     "change a value and compute the chain anew to its end": (compute_a_chain_anew,),
 }
 
+UNTOLD: dict[str, tuple[Act, ...]] = {
+    "replace the salt of a withheld value": (replace_the_salt_of_a_withheld_value,),
+    "add an entry to a chain's end, hashes and head right": (add_an_entry_to_the_end,),
+}
+
+
+async def make_an_entry(
+    connection: Any, *, chain: str, number: int, account: str | None, location: str | None = None,
+    previous: bytes = GENESIS, change: tuple[str, str | None] | None = None,
+) -> None:  # fmt: skip
+    """A sealed entry whose hash is right, with a change of an account and a location where one is given."""
+    entry = f"entry_{uuid4().hex}"
+    if change is not None:
+        await connection.execute(
+            """INSERT INTO turnup.field_change (entry_id, account_id, location_id, table_name, row_id, field, after,
+                                                after_salt, after_hash)
+               SELECT $1, $2, $3, 'device', 'phone-1', 'label', '"Forged"', s, turnup.audit_salted(s, '"Forged"')
+               FROM uuid_send(gen_random_uuid()) AS s""",
+            entry,
+            *change,
+        )
+    await connection.execute(
+        """INSERT INTO turnup.audit_entry (id, chain, number, account_id, location_id, action, outcome, actor_id,
+                                           actor_role, previous_hash, hash)
+           VALUES ($1, $2, $3, $4, $5, 'editDevice', 'APPLIED', 'user-x', 'IMPLEMENTATION_LEAD', $6, '')""",
+        entry,
+        chain,
+        number,
+        account,
+        location,
+        previous,
+    )
+    await connection.execute(
+        "UPDATE turnup.audit_entry e SET hash = sha256(turnup.audit_encoded(e)) WHERE e.id = $1", entry
+    )
+
 
 async def _numbers(connection: Any, numbers: dict[str, int]) -> None:
     for entry_id, number in numbers.items():
@@ -398,7 +544,7 @@ async def _cut(connection: Any, entry: Any) -> None:
     )
 
 
-async def _fix_head(connection: Any, chain: str) -> None:
+async def set_the_head_right(connection: Any, chain: str) -> None:
     await connection.execute("DELETE FROM turnup.chain_head WHERE chain = $1", chain)
     await connection.execute(
         """INSERT INTO turnup.chain_head (chain, number, hash)

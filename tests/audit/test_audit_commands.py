@@ -104,6 +104,19 @@ async def test_an_operator_proves_the_trail_and_finds_what_was_done_to_it(
     assert (await turnup(copy, "verify", "--account", "account-1")).status == 0
 
 
+async def test_an_account_without_entries_ends_the_command_with_status_1(
+    copy: Databases, tmp_path: Path, turnup: Turnup
+) -> None:
+    file = tmp_path / "heads.json"
+    assert (await turnup(copy, "heads", "--out", str(file))).status == 0
+    for more in ((), ("--heads", str(file))):
+        mistyped = await turnup(copy, "verify", "--account", "acount-1", *more)
+        assert (mistyped.status, mistyped.out) == (1, "")
+        assert mistyped.error == "turnup: chain acount-1: it has no entries: there is nothing to verify"
+    whole = await turnup(copy, "verify", "--account", "account-1", "--heads", str(file))
+    assert (whole.status, whole.error) == (0, "")
+
+
 async def test_an_operator_replays_the_trail(copy: Databases, turnup: Turnup) -> None:
     same = await turnup(copy, "replay")
     assert (same.status, same.error) == (0, "")

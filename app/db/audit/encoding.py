@@ -13,6 +13,8 @@ from typing import NamedTuple
 # How an entry's bytes begin. The first form knew nothing of overrides; entries that have it say so by a null.
 FORMS = {None: b"turnup.audit.1", False: b"turnup.audit.2\x00", True: b"turnup.audit.2\x01"}
 GENESIS = bytes(32)
+# Every salt has this length: were it free, what is salt and what is value could be divided anew under the same hash.
+SALT_BYTES = 16
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
 _MICROSECOND = timedelta(microseconds=1)
 _ABSENT = b"\x00"
@@ -78,7 +80,7 @@ def encoded(entry: Entry, changes: Sequence[Change]) -> bytes:
 
 
 def salted(salt: bytes, value: str) -> bytes:
-    """The hash that stands for a value in the chain; salts are 16 bytes."""
+    """The hash that stands for a value in the chain; the salt is `SALT_BYTES` long."""
     return sha256(salt + value.encode()).digest()
 
 

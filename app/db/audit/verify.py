@@ -13,24 +13,33 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from app.db.audit.encoding import GENESIS, Change, Entry, encoded, salted
+from app.db.audit import SYSTEM
+from app.db.audit.encoding import GENESIS, SALT_BYTES, Change, Entry, encoded, salted
 
 PAGE = 500
 ERASE = "ERASE"
 # Columns whose values never enter the trail; their salted hashes tell that they changed.
 WITHHELD = frozenset({("user", "subject")})
+_PLACES = frozenset({"account", "location"})  # the tables whose rows chains and entries are named after
 _LISTS = frozenset({"field_change", "audit_entry"})  # the tables that an erasing entry names what it took from
 
-_ENTRIES = f"""
-SELECT {", ".join(Entry._fields)} FROM turnup.audit_entry
-WHERE (chain, number) > ($1, $2) AND number IS NOT NULL AND ($3::text IS NULL OR chain = $3)
-ORDER BY chain, number LIMIT {PAGE}
+# The first page begins below everything: an entry may have been put where none belongs.
+_ENTRIES = """
+SELECT {columns} FROM turnup.audit_entry
+WHERE {after} AND number IS NOT NULL AND ($1::text IS NULL OR chain = $1)
+ORDER BY chain, number LIMIT {page}
 """
+_FIRST, _NEXT = (
+    _ENTRIES.format(columns=", ".join(Entry._fields), page=PAGE, after=after)
+    for after in ("true", "(chain, number) > ($2, $3)")
+)
 _CHANGES = """
 SELECT entry_id, account_id, location_id, table_name, row_id, field,
        before::text, before_salt, before_hash, after::text, after_salt, after_hash
 FROM turnup.field_change WHERE entry_id = ANY ($1::text[]) ORDER BY id
 """
+_HOMES = "SELECT id, account_id FROM turnup.location WHERE id = ANY ($1::text[])"
+_ACCOUNTS = "SELECT id FROM turnup.account WHERE $1::text IS NULL OR id = $1"
 _HEADS = "SELECT chain, number, hash FROM turnup.chain_head WHERE $1::text IS NULL OR chain = $1 ORDER BY chain"
 _UNSEALED = """
 SELECT chain, id FROM turnup.audit_entry WHERE number IS NULL AND ($1::text IS NULL OR chain = $1)
@@ -39,6 +48,21 @@ ORDER BY chain, ordinal LIMIT 1
 _ORPHAN = """
 SELECT c.entry_id FROM turnup.field_change c
 WHERE NOT EXISTS (SELECT FROM turnup.audit_entry e WHERE e.id = c.entry_id) LIMIT 1
+"""
+# Where an account is walked alone: what others' chains, which are not walked, say of it.
+_ELSEWHERE = f"""
+SELECT chain, number, id FROM turnup.audit_entry WHERE account_id = $1 AND chain <> $1
+UNION ALL
+SELECT e.chain, e.number, e.id FROM turnup.location l JOIN turnup.audit_entry e ON e.location_id = l.id
+WHERE l.account_id = $1 AND e.chain <> $1
+UNION ALL
+SELECT e.chain, e.number, e.id FROM turnup.location l JOIN turnup.field_change c ON c.location_id = l.id
+JOIN turnup.audit_entry e ON e.id = c.entry_id WHERE l.account_id = $1 AND e.chain NOT IN ($1, '{SYSTEM}')
+LIMIT 1
+"""
+_COUNTED = """
+SELECT (SELECT count(*) FROM turnup.audit_entry WHERE number IS NOT NULL AND ($1::text IS NULL OR chain = $1)),
+       CASE WHEN $1::text IS NULL THEN (SELECT count(*) FROM turnup.field_change) END
 """
 
 
@@ -90,17 +114,23 @@ async def snapshot(owner_url: str) -> AsyncIterator[Any]:
 
 
 async def verify(connection: Any, *, chain: str | None = None, signed: Mapping[str, Head] | None = None) -> Verdict:
-    """Walk every chain, or one; against `signed` heads too, which tell a cut tail and a trail computed anew."""
+    """Walk every chain, or one; against `signed` heads too, which tell a cut tail and a trail computed anew.
+
+    One that is asked for by name has to be there, and among the signed heads too where there are any.
+    """
     stored = {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, chain)}
     expected = {name: head for name, head in (signed or {}).items() if chain in {None, name}}
-    walk = _Walk(stored, expected)
+    accounts = frozenset(row["id"] for row in await connection.fetch(_ACCOUNTS, chain))
+    walk = _Walk(stored, expected, accounts)
     started = perf_counter()
     broken: Broken | None = None
     try:
-        async for entry, changes in _entries(connection, chain):
-            walk.step(entry, changes)
+        async for entry, changes, homes in _entries(connection, chain):
+            walk.step(entry, changes, homes)
         walk.end()
-        await _nothing_loose(connection, chain)
+        await _nothing_loose(connection, chain, walk)
+        if chain is not None:
+            _is_there(chain, walk, signed)
     except _Break as found:
         broken = found.broken
     return Verdict(walk.chains, walk.entries, walk.changes, walk.erased, perf_counter() - started, broken)
@@ -111,27 +141,47 @@ async def heads(connection: Any) -> dict[str, Head]:
     return {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, None)}
 
 
-async def _entries(connection: Any, chain: str | None) -> AsyncIterator[tuple[Entry, list[Change]]]:
-    after: tuple[str, int] = ("", 0) if chain is None else (chain, 0)
+async def _entries(connection: Any, chain: str | None) -> AsyncIterator[tuple[Entry, list[Change], Mapping[str, str]]]:
+    """Each entry with its changes, and the accounts of the locations that its page names and that are there."""
+    records = await connection.fetch(_FIRST, chain)
     while True:
-        page = [Entry(*record) for record in await connection.fetch(_ENTRIES, *after, chain)]
+        page = [Entry(*record) for record in records]
         changes: dict[str, list[Change]] = {entry.id: [] for entry in page}
+        named = {entry.location_id for entry in page}
         for entry_id, *parts in await connection.fetch(_CHANGES, list(changes)):
-            changes[entry_id].append(Change(*parts))
+            change = Change(*parts)
+            changes[entry_id].append(change)
+            named.add(change.location_id)
+        homes = dict(await connection.fetch(_HOMES, list(named - {None})))
         for entry in page:
-            yield entry, changes[entry.id]
+            yield entry, changes[entry.id], homes
         if len(page) < PAGE:
             return
-        after = (page[-1].chain, page[-1].number)
+        records = await connection.fetch(_NEXT, chain, page[-1].chain, page[-1].number)
 
 
-async def _nothing_loose(connection: Any, chain: str | None) -> None:
+async def _nothing_loose(connection: Any, chain: str | None, walk: "_Walk") -> None:
     unsealed = await connection.fetchrow(_UNSEALED, chain)
     if unsealed is not None:
         raise _Break(Broken(unsealed["chain"], None, unsealed["id"], "the entry was never sealed"))
     orphan = None if chain is not None else await connection.fetchval(_ORPHAN)
     if orphan is not None:
         raise _Break(Broken("?", None, orphan, "changes are there whose entry is gone"))
+    elsewhere = None if chain in {None, SYSTEM} else await connection.fetchrow(_ELSEWHERE, chain)
+    if elsewhere is not None:
+        raise _Break(
+            Broken(elsewhere["chain"], elsewhere["number"], elsewhere["id"], f"it tells of {chain} from another chain")
+        )
+    entries, changes = await connection.fetchrow(_COUNTED, chain)
+    if entries != walk.entries or changes not in {None, walk.changes}:
+        raise _Break(Broken(chain or "?", None, None, "there are entries or changes that the walk did not come by"))
+
+
+def _is_there(chain: str, walk: "_Walk", signed: Mapping[str, Head] | None) -> None:
+    if walk.entries == 0:
+        raise _Break(Broken(chain, None, None, "it has no entries: there is nothing to verify"))
+    if signed is not None and chain not in signed:
+        raise _Break(Broken(chain, None, None, "no head of it was signed: there is nothing to compare it with"))
 
 
 class Side(NamedTuple):
@@ -150,16 +200,21 @@ class _Break(Exception):  # noqa: N818 - carries the finding to the top
 
 
 class _Walk:
-    """The state of a walk: where the chain stands, which heads are left, and which values wait for their erasure."""
+    """The state of a walk: where the chain stands, which heads are left, what the chain told of and what it names that
+    is gone, and which values wait for their erasure."""
 
-    def __init__(self, stored: dict[str, Head], signed: dict[str, Head]) -> None:
+    def __init__(self, stored: dict[str, Head], signed: dict[str, Head], accounts: frozenset[str]) -> None:
         self._stored = stored
         self._signed = signed
+        self._accounts = accounts
         self._last: Entry | None = None
+        # Accounts and locations that the chain tells of, and the locations it names that are not there now.
+        self._told: set[tuple[str, str]] = set()
+        self._gone: dict[str, Entry] = {}
         self._waiting: dict[tuple[str, str], tuple[Entry, bytes]] = {}
         self.chains = self.entries = self.changes = self.erased = 0
 
-    def step(self, entry: Entry, changes: list[Change]) -> None:
+    def step(self, entry: Entry, changes: list[Change], homes: Mapping[str, str]) -> None:
         last = self._last
         if last is not None and last.chain != entry.chain:
             self._end_of(last)
@@ -179,6 +234,7 @@ class _Walk:
         self._check_side(entry, str(entry.number), None, reason)
         for place, change in enumerate(changes, start=1):
             self._check(entry, f"{entry.number}/{place}", change)
+        self._check_places(entry, changes, homes)
         self._last = entry
         self.entries += 1
         self.changes += len(changes)
@@ -190,6 +246,19 @@ class _Walk:
             raise _Break(Broken(chain, None, None, "its head is there, its entries are gone"))
         for chain, head in self._signed.items():
             raise _Break(Broken(chain, head.number, None, "its head was signed, its entries are gone"))
+
+    def _check_places(self, entry: Entry, changes: list[Change], homes: Mapping[str, str]) -> None:
+        account = None if entry.chain == SYSTEM else entry.chain
+        if entry.account_id != account:
+            raise _broken(entry, "it names another account than its chain's")
+        self._told.update((each.table_name, each.row_id) for each in changes if each.table_name in _PLACES)
+        for of_account, location in {(account, entry.location_id), *((c.account_id, c.location_id) for c in changes)}:
+            if account is not None and of_account != account:
+                raise _broken(entry, "one of its changes names another account than its chain's")
+            if location is not None and homes.get(location, of_account) != of_account:
+                raise _broken(entry, f"it names {location}, which is of another account")
+            if account is not None and location is not None and location not in homes:
+                self._gone.setdefault(location, entry)
 
     def _check(self, entry: Entry, place: str, change: Change) -> None:
         self._check_side(entry, place, change, Side("after", change.after, change.after_salt, change.after_hash))
@@ -203,11 +272,13 @@ class _Walk:
 
     def _check_side(self, entry: Entry, place: str, change: Change | None, side: Side) -> None:
         if side.hash is None:
-            if side.value is not None:
+            if side.value is not None or side.salt is not None:
                 raise _broken(entry, f"{place} has a {side.name} that was not sealed")
         elif side.salt is None:
             self._waiting[place, side.name] = (entry, side.hash)
             self.erased += 1
+        elif len(side.salt) != SALT_BYTES:
+            raise _broken(entry, f"the salt of {side.name} of {place} has another length than salts have")
         elif side.value is None:
             if change is None or (change.table_name, change.field) not in WITHHELD:
                 raise _broken(entry, f"{side.name} of {place} was taken out")
@@ -217,6 +288,12 @@ class _Walk:
     def _end_of(self, last: Entry) -> None:
         for entry, _hash in self._waiting.values():
             raise _broken(entry, "a value was taken out of it that no erasure lists")
+        if last.chain != SYSTEM and last.chain not in self._accounts and ("account", last.chain) not in self._told:
+            raise _broken(last, "the chain is of an account that is not there, and that it never tells of")
+        for location, entry in self._gone.items():
+            if ("location", location) not in self._told:
+                raise _broken(entry, f"it names {location}, which is not there, and which the chain never tells of")
+        self._told, self._gone = set(), {}
         head = self._stored.pop(last.chain, None)
         if head != Head(last.number, last.hash):
             raise _broken(last, "the chain's head is not this last entry: what followed is gone, or the head is wrong")
