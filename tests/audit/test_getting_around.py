@@ -21,7 +21,8 @@ UPSERT = """INSERT INTO turnup.device (id, account_id, location_id, brand)
             VALUES ('phone-1', 'account-1', 'location-1', 'POLY')
             ON CONFLICT (id) DO UPDATE SET label = gen_random_uuid()::text"""
 SUPPRESS = "CREATE TRIGGER t BEFORE UPDATE ON turnup.device EXECUTE FUNCTION suppress_redundant_updates_trigger()"
-SPEAK = "SELECT turnup.audit_open({id}, 'account-1', {action}, 'location-1', 'r', NULL, NULL, 'APPLIED', NULL)"
+OPEN_AT = "SELECT turnup.audit_open({id}, '{chain}', {action}, {location}, 'r', NULL, NULL, 'APPLIED', NULL)"
+SPEAK = OPEN_AT.format(id="{id}", chain=ACCOUNT, action="{action}", location=f"'{LOCATION}'")
 OPEN = SPEAK.format(id="'entry_' || replace(gen_random_uuid()::text, '-', '')", action="'editDevice'")
 SEAL = "SELECT turnup.audit_seal()"
 AT_ONCE, LATER = "SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED"
@@ -177,6 +178,95 @@ async def test_the_app_s_role_cannot_speak_for_the_system(reader: Database, acti
     with pytest.raises(asyncpg.PostgresError) as refused:
         await speak()
     assert (refused.value.sqlstate, refused.value.constraint_name) == ("AU006", "audit_system_only")
+
+
+@pytest.mark.parametrize(
+    ("chain", "location"),
+    [
+        ("account-phantom", LOCATION),
+        ("account-phantom", None),
+        ("account-2", LOCATION),
+        (ACCOUNT, "location-phantom"),
+        ("system", LOCATION),
+        ("", None),
+        ("Account-1", None),
+    ],
+)
+async def test_an_entry_stands_on_the_chain_of_an_account_that_is_there_and_names_a_location_of_it(
+    stolen: asyncpg.Connection, chain: str, location: str | None
+) -> None:
+    for outcome in ("APPLIED", "REFUSED"):
+        speak = OPEN_AT.replace("APPLIED", outcome).format(
+            id=f"'{an_id()}'", chain=chain, action="'block'", location="NULL" if location is None else f"'{location}'"
+        )
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await run_all(stolen, ["BEGIN", speak, SEAL, "COMMIT"])
+        assert (refused.value.sqlstate, refused.value.constraint_name) == ("AU007", "audit_out_of_place")
+
+
+async def test_an_entry_may_name_what_comes_or_goes_under_it(reader: Database, stolen: asyncpg.Connection) -> None:
+    account, location, came, gone = an_id("account"), an_id("location"), an_id(), an_id()
+    there = {"chain": account, "action": "'x'", "location": f"'{location}'"}
+    await run_all(
+        stolen,
+        [
+            "BEGIN",
+            OPEN_AT.format(id=f"'{came}'", **there),
+            f"INSERT INTO turnup.account (id, name) VALUES ('{account}', 'Brief')",
+            f"INSERT INTO turnup.location (id, account_id, name) VALUES ('{location}', '{account}', 'Brief')",
+            SEAL,
+            "COMMIT",
+            "BEGIN",
+            OPEN_AT.format(id=f"'{gone}'", **there),
+            f"DELETE FROM turnup.location WHERE id = '{location}'",
+            SEAL,
+            "COMMIT",
+        ],
+    )
+    assert [(await entry_of(reader, entry))["number"] for entry in (came, gone)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("code", "actor", "request_id"),
+    [("x" * 201, "user-lead", "r"), ("x", "user-lead", "r" * 201), ("x", "user-phantom", "r"), ("x", "", "r")],
+    ids=["a long code", "a long request id", "a user who is not there", "nobody"],
+)
+async def test_what_the_app_s_role_has_counted_is_of_a_user_and_short(
+    stolen: asyncpg.Connection, code: str, actor: str, request_id: str
+) -> None:
+    for action in ("ROLE_DENIED", "SECURITY_EVENT"):
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await stolen.execute("SELECT turnup.audit_count($1, $2, $3, $4)", action, code, actor, request_id)
+        assert (refused.value.sqlstate, refused.value.constraint_name) == ("AU008", "audit_counted_of_a_user")
+
+
+WEIGH = """UPDATE turnup.approval SET content = jsonb_set(content, '{{weight}}', '{weight}')
+           WHERE id LIKE 'approval\\_w_' AND id <= 'approval_w' || {rows}"""
+APPROVE = """INSERT INTO turnup.approval (id, account_id, location_id, location_revision, digest, content,
+                                      requested_by, status)
+             SELECT 'approval_w' || n, 'account-1', 'location-1', n, 'x', '{"weight": 4}', 'user-lead', 'VOIDED'
+             FROM generate_series(1, 2) n"""
+
+
+async def test_the_app_s_role_cannot_write_what_jsonb_counts_as_equal_without_an_entry(
+    reader: Database, stolen: asyncpg.Connection
+) -> None:
+    weights = "SELECT content ->> 'weight' AS weight FROM turnup.approval WHERE id LIKE 'approval\\_w_' ORDER BY id"
+    entry = an_id()
+    await run_all(stolen, ["BEGIN", OPEN, APPROVE, SEAL, "COMMIT"])
+    for rows in (1, 2):
+        same = WEIGH.format(weight="4", rows=rows)
+        other = WEIGH.format(weight="4.00", rows=rows)
+        await stolen.execute(same)
+        with pytest.raises(asyncpg.PostgresError) as refused:
+            await stolen.execute(other)
+        assert refused.value.sqlstate == "AU001"
+        assert [row["weight"] for row in await stolen.fetch(weights)] == ["4", "4"]
+    await run_all(stolen, ["BEGIN", opened(entry), other, SEAL, "COMMIT"])
+    assert [row["weight"] for row in await stolen.fetch(weights)] == ["4.00", "4.00"]
+    assert sorted(change[:3] for change in await changes_of(reader, entry)) == [
+        ("approval", f"approval_w{n}", "content") for n in (1, 2)
+    ]
 
 
 async def test_the_app_s_role_cannot_write_without_a_name(stolen: asyncpg.Connection) -> None:

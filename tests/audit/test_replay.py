@@ -51,6 +51,21 @@ async def test_a_change_behind_the_trail_s_back_is_named(copy: Databases) -> Non
     }
 
 
+async def test_a_number_written_otherwise_behind_the_trail_s_back_is_named(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        approval = await connection.fetchval(WEIGHED.format(weight="4"))
+    assert (await replay(copy.owner_url)).differences == ()
+    async with definer(copy.owner_url) as connection:
+        await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
+        await connection.execute(WEIGHED.format(weight="4.00"))
+    [difference] = (await replay(copy.owner_url)).differences
+    assert str(difference) == f"approval {approval}: the trail tells otherwise of content"
+
+
+WEIGHED = """UPDATE turnup.approval SET content = '{{"weight": {weight}}}'
+             WHERE id = (SELECT min(id) FROM turnup.approval) RETURNING id"""
+
+
 async def test_erased_values_are_counted_and_the_rest_is_compared(copy: Databases) -> None:
     async with definer(copy.owner_url) as connection:
         await connection.execute(

@@ -171,7 +171,7 @@ CROSS JOIN LATERAL (
     SELECT array_agg(f ORDER BY f) AS fields FROM jsonb_object_keys(coalesce(now, told)) f
     WHERE CASE WHEN unknown ? f THEN
               turnup.audit_salted((unknown -> f ->> 0)::bytea, (now -> f)::text) <> (unknown -> f ->> 1)::bytea
-          ELSE now -> f IS DISTINCT FROM told -> f END
+          ELSE (now -> f)::text IS DISTINCT FROM (told -> f)::text END
 ) d
 WHERE now IS NULL OR told IS NULL OR fields IS NOT NULL
 ORDER BY row_id LIMIT $3

@@ -1,8 +1,10 @@
-"""What the trail left open: the length of salts, and numbers below 1.
+"""What the trail left open: the length of salts, numbers below 1, entries out of place, changes that jsonb calls none.
 
-A trail that has a salt of another length, or a number below 1, was
+The functions stand in 0006_whole_trail.sql. A trail that has a salt of another length, or a number below 1, was
 tampered with: it is not migrated, and `turnup audit verify` names the entry.
 """
+
+from pathlib import Path
 
 from alembic import op
 
@@ -24,10 +26,17 @@ CHECKS = {
 
 
 def upgrade() -> None:
-    """Add the checks."""
+    """Add the checks; put five functions in the place of the earlier ones, as their owner."""
     for table, checks in CHECKS.items():
         added = ", ".join(f"ADD CONSTRAINT ck_{table}_{name} CHECK ({check})" for name, check in checks.items())
         op.execute(f"ALTER TABLE turnup.{table} {added}")
+    connection = op.get_bind()
+    op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
+    op.execute("SET LOCAL ROLE turnup_definer")
+    for statement in (Path(__file__).with_suffix(".sql")).read_text().split(";\n\n"):
+        connection.exec_driver_sql(statement)
+    op.execute("RESET ROLE")
+    op.execute("REVOKE CREATE ON SCHEMA turnup FROM turnup_definer")
 
 
 def downgrade() -> None:
