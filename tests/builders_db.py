@@ -24,7 +24,7 @@ from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, 
 
 NOON = datetime(2024, 1, 10, 12, 0, tzinfo=UTC)
 LEAD_ID = "user-lead"
-HASH = bytes(32)
+HASH, SALT = bytes(32), bytes(16)
 
 
 @asynccontextmanager
@@ -232,7 +232,7 @@ async def an_entry(connection: Any, location: str, **row: Any) -> str:
         "actor_role": Role.IMPLEMENTATION_LEAD,
         "request_id": f"request-{location}",
         "reason": "The phones were swapped on site.",
-        "reason_salt": HASH,
+        "reason_salt": SALT,
         "reason_hash": HASH,
         "occurred_at": NOON + timedelta(hours=5),
         "is_override": row.get("override_id") is not None,
@@ -245,7 +245,7 @@ async def an_entry(connection: Any, location: str, **row: Any) -> str:
         "row_id": f"device-{location}",
     }
     for field, before, after in (("label", "Reception", "Front desk"), ("voicemail", None, True)):
-        old = {} if before is None else {"before": before, "before_salt": HASH, "before_hash": HASH}
-        new = {"after": after, "after_salt": HASH, "after_hash": HASH}
+        old = {} if before is None else {"before": before, "before_salt": SALT, "before_hash": HASH}
+        new = {"after": after, "after_salt": SALT, "after_hash": HASH}
         await insert(connection, tables.field_change, **about, field=field, **old, **new)
     return entry

@@ -60,7 +60,8 @@ async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
         await owner.execute(
             """INSERT INTO turnup.field_change (entry_id, location_id, table_name, row_id, field,
                                                 after, after_salt, after_hash)
-               SELECT 'entry_' || n, 'location-7', 'location', 'location-7', f.field, to_jsonb(n / 10), '\\x00', '\\x00'
+               SELECT 'entry_' || n, 'location-7', 'location', 'location-7', f.field, to_jsonb(n / 10),
+                      decode(repeat('00', 16), 'hex'), '\\x00'
                FROM generate_series(10, $1, 10) n, unnest(ARRAY['revision', 'line1', 'line2']) AS f (field)""",
             ENTRIES,
         )

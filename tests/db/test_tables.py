@@ -29,6 +29,7 @@ from app.domain.vocabulary import (
     UserStatus,
 )
 
+SALT = bytes(16)
 NOT_IDS = {"empty": "", "long": "x" * 65, "space": "a b", "newline": "a\n", "dot": "a.b"}
 WITH_ID = sorted(
     set(TABLES) & {table.name for table in tables.metadata.sorted_tables if "id" in table.c} - {"field_change"}
@@ -81,10 +82,14 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("audit_entry", "outcome_known", {"outcome": "MAYBE"}),
     ("audit_entry", "sealed_whole", {"hash": None}),
     ("audit_entry", "reason_whole", {"reason": "Told without a salt", "reason_hash": b"h"}),
-    ("audit_entry", "reason_whole", {"reason": "Told without a hash", "reason_salt": b"s"}),
-    ("audit_entry", "reason_whole", {"reason_salt": b"s"}),
+    ("audit_entry", "reason_whole", {"reason": "Told without a hash", "reason_salt": SALT}),
+    ("audit_entry", "reason_whole", {"reason_salt": SALT}),
+    ("audit_entry", "number_positive", {"number": 0}),
+    ("audit_entry", "reason_salt_length", {"reason": "Told", "reason_salt": SALT + b"T", "reason_hash": b"h"}),
+    ("field_change", "before_salt_length", {"before": "1", "before_salt": SALT + b"1", "before_hash": b"h"}),
+    ("field_change", "after_salt_length", {"after_salt": SALT[1:]}),
     ("field_change", "before_whole", {"before": "1", "before_hash": b"h"}),
-    ("field_change", "before_whole", {"before": "1", "before_salt": b"s"}),
+    ("field_change", "before_whole", {"before": "1", "before_salt": SALT}),
     ("field_change", "after_whole", {"after_salt": None}),
     ("field_change", "after_whole", {"after_hash": None, "before_hash": b"h"}),
     ("field_change", "something_changed", {"after": None, "after_salt": None, "after_hash": None}),
