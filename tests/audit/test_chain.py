@@ -36,7 +36,7 @@ from trail import an_id, definer
 from app.db.audit.encoding import FORMS, GENESIS, Change, Entry, encoded
 from app.db.audit.heads import UntrustedHeads, signed_heads, trusted_heads
 from app.db.audit.replay import replay
-from app.db.audit.verify import heads, snapshot, verify
+from app.db.audit.verify import PAGE, heads, snapshot, verify
 
 ROOT = Path(__file__).parent.parent.parent
 TAMPERINGS = 1_000
@@ -146,6 +146,20 @@ async def test_an_entry_made_up_where_it_does_not_belong_is_found_by_the_account
     await set_the_head_right(connection, put["chain"])
     assert (await verify(connection)).broken is not None
     assert (await verify(connection, chain=HERE)).broken is not None
+
+
+async def test_a_second_entry_of_one_number_does_not_hide_between_two_pages(connection: asyncpg.Connection) -> None:
+    for number in range((await heads(connection))[HERE].number, PAGE):
+        previous = (await heads(connection))[HERE].hash
+        await make_an_entry(connection, chain=HERE, number=number + 1, account=HERE, previous=previous)
+        await set_the_head_right(connection, HERE)
+    assert (await verify(connection)).broken is None
+    sealed = (await heads(connection))[HERE].hash
+    await make_an_entry(connection, chain=HERE, number=PAGE, account=HERE, previous=previous)
+    # Whichever of the two is read first.
+    assert (await verify(connection)).broken is not None
+    await connection.execute("UPDATE turnup.audit_entry SET number = number WHERE hash = $1", sealed)
+    assert (await verify(connection)).broken is not None
 
 
 @pytest.mark.parametrize("chain", ["account-z", "", "account-a "])
