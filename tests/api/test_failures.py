@@ -280,6 +280,7 @@ async def test_a_client_that_leaves_ends_the_statement_that_it_waited_for(
     assert (await client.ask("{ viewer { id } }")).status == 200
 
 
+@pytest.mark.usefixtures("replayed")
 async def test_a_write_is_finished_although_its_client_leaves(
     own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 
 import asyncpg
+import pytest
 from harness import LEAD, LEAD_2, Client
 
 RENAME = """
@@ -15,6 +16,7 @@ mutation ($id: ID!, $revision: Int!, $name: String!, $key: String!) {
 ROUNDS = 30
 
 
+@pytest.mark.usefixtures("replayed")
 async def test_two_leads_who_rename_each_other_at_once_meet_in_no_deadlock(own_client: Client) -> None:
     async def rename(who: str, whom: str) -> None:
         revision = 1

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from harness import LEAD
 from harness import TestDatabase as Databases
+from oracle import the_trail_tells_all
 from trail import definer, enter, run
 
 from app.db import demo, tables
@@ -383,6 +384,7 @@ async def test_a_replay_that_runs_meanwhile_keeps_nothing(copy: Databases) -> No
     await erasing
     async with definer(copy.owner_url) as connection:
         assert await connection.fetchval("SELECT to_regnamespace('turnup_replay')") is None
+    await the_trail_tells_all(copy)
 
 
 async def test_an_erased_user_is_suspended_and_nameless_now_and_in_history(copy: Databases) -> None:

@@ -13,7 +13,6 @@ RACE_OR_CRASH = re.compile(r"asyncio\.(gather|create_task|wait)\b|ensure_future|
 ORACLE = re.compile(r'usefixtures\("replayed"\)|the_trail_tells_all\(')
 WRITES_NOTHING = {
     "api/test_budgets.py": "its parallel edits are refused for their input",
-    "api/test_failures.py": "it reads",
     "api/test_statements.py": "its readers are many, and read",
 }
 

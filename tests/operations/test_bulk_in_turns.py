@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
 
+import pytest
 from harness import TestDatabase
 
 from app.db.database import Database, Observer, unobserved
@@ -13,6 +14,8 @@ from app.operations.bulk import BulkCase, BulkPolicy, perform_bulk
 from app.operations.desk import Call, Desk, Input, UseCase, Work
 
 from .house import House
+
+pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
 
