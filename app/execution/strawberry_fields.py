@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from inspect import iscoroutinefunction
+from inspect import getclosurevars, iscoroutinefunction
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from graphql import GraphQLField, GraphQLSchema
@@ -25,17 +26,38 @@ if TYPE_CHECKING:
     from .run import Run
 
 
+_MADE_BY_STRAWBERRY = {
+    code.co_name: code for code in GraphQLCoreConverter.from_resolver.__code__.co_consts if isinstance(code, CodeType)
+}
+_READS_ATTRIBUTE = _MADE_BY_STRAWBERRY["_get_basic_result"]
+_RESOLVES = {_READS_ATTRIBUTE, _MADE_BY_STRAWBERRY["_resolver"], _MADE_BY_STRAWBERRY["_async_resolver"]}
+
+
 def strawberry_field(definition: GraphQLField) -> StrawberryField | None:
     """The Strawberry field behind a field, if it resolves as Strawberry's own fields do."""
     field = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-    known = isinstance(field, StrawberryField) and type(field).get_result is StrawberryField.get_result
-    return field if known and getattr(definition.resolve, "__module__", "") == GraphQLCoreConverter.__module__ else None
+    if not isinstance(field, StrawberryField) or type(field).get_result is not StrawberryField.get_result:
+        return None
+    return field if _is_resolver_of(field, definition.resolve) else None
 
 
 def strawberry_attribute(definition: GraphQLField, field: StrawberryField) -> Attribute | None:
     """The attribute a Strawberry field reads, None if anything stands between the two."""
-    is_plain = field.is_basic_field and getattr(definition.resolve, "_is_default", False)
+    is_plain = cast("FunctionType", definition.resolve).__code__ is _READS_ATTRIBUTE
     return Attribute(field.python_name, default=False, get=field.default_resolver) if is_plain else None
+
+
+def _is_resolver_of(field: StrawberryField, resolve: Any) -> bool:
+    """Whether Strawberry made this function for this field.
+
+    What was put around it since, by `functools.wraps` or otherwise, may refuse: it is called, never looked through.
+    """
+    if type(resolve) is not FunctionType or resolve.__code__ not in _RESOLVES or hasattr(resolve, "__wrapped__"):
+        return False
+    enclosed = getclosurevars(resolve).nonlocals
+    if "field" not in enclosed:
+        enclosed = getclosurevars(enclosed["_strawberry_info_from_graphql"]).nonlocals
+    return bool(enclosed["field"] is field)
 
 
 def strawberry_source(
