@@ -14,6 +14,7 @@ from .failures import Failure, null_error
 from .leaves import PLAIN, UNKNOWN, coerce
 from .locations import Items, Level, Picked, Place
 from .runtime_types import runtime_types
+from .sources import SEQUENCES
 from .steps import Steps, Together
 from .wrapping import Wrapped
 
@@ -88,7 +89,7 @@ def complete_at_once(run: Run, place: Place, type_: Wrapped, values: Sequence[An
     """
     classes = set(map(type, values))
     if type_.items is not None:
-        return _lists_at_once(run, place, type_.items, values) if classes <= _SEQUENCES else None
+        return _lists_at_once(run, place, type_.items, values) if classes <= SEQUENCES else None
     if classes <= type_.known:
         grade = PLAIN
     else:
@@ -123,14 +124,14 @@ def _only(classes: set[type]) -> type | None:
 
 def leaf(run: Run, field: PlanField, nullable: bool, value: Any) -> Any:
     """Complete one value of a scalar or enum with care: its coerced form, null or a failure."""
-    if isinstance(value, Exception):
-        return run.failure(field, value)
+    assert field.leaf is not None  # noqa: S101  only leaf fields come here
     if value is None or value is Undefined:
         return None if nullable else run.failure(field, null_error(field))
-    assert field.leaf is not None  # noqa: S101  only leaf fields come here
     if type(value) in field.leaf.native:
         return value
     try:
+        if isinstance(value, Exception):
+            return run.failure(field, value)
         return coerce(field.leaf.definition, value)
     except Exception as error:  # noqa: BLE001  this is how coercion refuses a value
         return run.failure(field, error)
@@ -191,7 +192,7 @@ def _descend(  # noqa: PLR0917  one call names all
 
 
 def _lists(run: Run, place: Place, type_: Wrapped, inner: Wrapped, values: Sequence[Any]) -> Steps[Lists]:
-    if not _SEQUENCES.issuperset(map(type, values)):
+    if not SEQUENCES.issuperset(map(type, values)):
         values = yield from _listed(run, place.field, values)
     gaps, positions, lists = _sift(run, place.field, type_.nullable, values, run.grades.least(set(map(type, values))))
     if positions is not None:
@@ -200,9 +201,6 @@ def _lists(run: Run, place: Place, type_: Wrapped, inner: Wrapped, values: Seque
     items = list(chain.from_iterable(lists))
     column = yield from complete(run, place.below(Items(lengths)), inner, items)
     return Lists(gaps, lengths, column)
-
-
-_SEQUENCES = {list, tuple}
 
 
 def _listed(run: Run, field: PlanField, values: Sequence[Any]) -> Steps[Sequence[Any]]:
@@ -217,15 +215,19 @@ def _listed(run: Run, field: PlanField, values: Sequence[Any]) -> Steps[Sequence
 
 
 def _list(run: Run, field: PlanField, value: Any) -> Any:
-    if value is None or value is Undefined or isinstance(value, list | tuple | Exception):
+    if value is None or value is Undefined or type(value) in SEQUENCES:
         return value
-    if run.executor.is_async_iterable(value):
-        return _drained(run, value)
-    if not is_iterable(value):
-        return GraphQLError(f"Expected Iterable, but did not find one for field '{field.parent_type}.{field.name}'.")
     items: list[Any] = []
     try:
-        items.extend(value)
+        if isinstance(value, Exception):
+            return value
+        if run.executor.is_async_iterable(value):
+            return _drained(run, value)
+        if not is_iterable(value):
+            return GraphQLError(
+                f"Expected Iterable, but did not find one for field '{field.parent_type}.{field.name}'."
+            )
+        items.extend(iter(value))  # asks the iterator alone, not what else the value says of its length
     except Exception as error:  # noqa: BLE001  the list fails, what it gave before must still be awaited
         run.executor.track_async_work(items)
         return error
@@ -246,14 +248,19 @@ async def _drained(run: Run, iterable: Any) -> list[Any]:
 
 
 def _arrived(run: Run, values: Sequence[Any]) -> Steps[Sequence[Any]]:
-    is_awaitable = run.executor.is_awaitable
-    waiting = [index for index, value in enumerate(values) if is_awaitable(value)]
-    if not waiting:
-        return values
+    """Await what must be awaited; a value that cannot even be asked whether it must is what it raises."""
     values = list(values)
-    outcomes = yield Together([values[index] for index in waiting])
-    for index, outcome in zip(waiting, outcomes, strict=True):
-        values[index] = outcome
+    waiting: list[int] = []
+    for index, value in enumerate(values):
+        try:
+            if run.executor.is_awaitable(value):
+                waiting.append(index)
+        except Exception as error:  # noqa: BLE001  stands where the value would
+            values[index] = error
+    if waiting:
+        outcomes = yield Together([values[index] for index in waiting])
+        for index, outcome in zip(waiting, outcomes, strict=True):
+            values[index] = outcome
     return values
 
 

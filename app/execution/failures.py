@@ -70,17 +70,20 @@ class _Placing:
             nullable, type_ = False, type_.of_type
         before = len(self.errors)
         error = None
-        if isinstance(value, Failure):
-            error = located_error(value.error, field.nodes, path)
-        elif value is None:
-            pass
-        elif is_list_type(type_):
-            for index, item in enumerate(value):
-                value[index], error = self._value(field, type_.of_type, item, [*path, index])
-                if error is not None:
-                    break
-        elif not field.leaf:
-            error = self.object(self._selections[id(value)], value, path)
+        try:
+            if isinstance(value, Failure):
+                error = located_error(value.error, field.nodes, path)
+            elif value is None:
+                pass
+            elif is_list_type(type_):
+                for index, item in enumerate(value):
+                    value[index], error = self._value(field, type_.of_type, item, [*path, index])
+                    if error is not None:
+                        break
+            elif not field.leaf:
+                error = self.object(self._selections[id(value)], value, path)
+        except Exception as raised:  # noqa: BLE001  nested too deep, or an error that cannot tell its message
+            error = located_error(raised, field.nodes, path)
         if error is None:
             return value, None
         if not nullable:

@@ -113,8 +113,8 @@ def names_of(table: Mapping[Any, str], nullable: bool) -> dict[Any, str | None]:
 
 
 UNKNOWN, ARRIVED, PLAIN = range(3)
-"""How much care a value needs, by its class: it may have to be awaited, or be something to call; it is null or an
-exception; it is an ordinary value."""
+"""How much care a value needs, by its class: it may have to be awaited, be something to call, or not be what its class
+says; it is null or an exception; it is an ordinary value."""
 
 
 class Grades(dict[type, int]):
@@ -131,9 +131,15 @@ class Grades(dict[type, int]):
         return min(map(self.__getitem__, classes), default=PLAIN)
 
 
+def is_disguised(class_: type) -> bool:
+    """Whether objects of this class say for themselves what they are, as proxies do."""
+    return any("__class__" in vars(base) for base in class_.__mro__[:-1])
+
+
 def _grade(class_: type) -> int:
     if (
-        issubclass(class_, GeneratorType)
+        is_disguised(class_)
+        or issubclass(class_, GeneratorType)
         or hasattr(class_, "__await__")
         or any("__call__" in vars(base) for base in class_.__mro__)
     ):

@@ -118,6 +118,7 @@ class Shape:
         self.plan = plan
         operation = plan.operation
         assert operation is not None  # noqa: S101  a plan without one is declined
+        self.operation = operation
         root = plan.schema.get_root_type(operation.operation)
         assert root is not None  # noqa: S101  likewise
         grouped = collect_fields(
@@ -152,8 +153,8 @@ class Selection:
         )
         self.readers: dict[type | None, Reader | None] = {}
         """How objects are read, by classes that promise something."""
-        self.builders: dict[bool, Callable[..., None]] = {}
-        """How others are, by whether they are dictionaries."""
+        self.builders: dict[int, Callable[..., None]] = {}
+        """How others are, by whether they are mappings."""
 
 
 class PlanField:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from .columns import assemble, leaf
-from .leaves import names_of
+from .leaves import is_disguised, names_of
 from .locations import Level, Place, infos
 from .markers import TYPED
 
@@ -57,7 +57,8 @@ def _reader(selection: Selection, class_: type | None) -> Reader | None:
         return readers[class_]
     typed = getattr(class_, TYPED, None)
     reader = None
-    if isinstance(typed, Mapping) and typed:
+    is_told = class_ is None or not selection.reads_by_default or _way({class_}) is _BY_ATTRIBUTE
+    if is_told and isinstance(typed, Mapping) and typed:
         is_promised = all(
             field.is_typename or (field.attribute is not None and field.attribute.name in typed)
             for field in selection.fields
@@ -74,12 +75,28 @@ def _builder(selection: Selection, level: Level) -> Builder:
     reader = _reader(selection, level.class_)
     if reader is not None:
         return reader.build
-    builders = selection.builders
-    by_key = selection.reads_by_default and all(type(parent) is dict for parent in level.objects)
-    builder = builders.get(by_key)
+    way = _way(set(map(type, level.objects))) if selection.reads_by_default else _BY_ATTRIBUTE
+    if way is _ONE_BY_ONE:
+        return _build_one_by_one
+    builder = selection.builders.get(way)
     if builder is None:
-        builder = builders[by_key] = _generate(selection, by_key=by_key, typed={})
+        builder = selection.builders[way] = _generate(selection, by_key=way is _BY_KEY, typed={})
     return builder
+
+
+_BY_ATTRIBUTE, _BY_KEY, _ONE_BY_ONE = range(3)
+"""How fields without a resolver are read: graphql-core reads the keys of whatever is a mapping."""
+
+
+def _way(classes: set[type]) -> int:
+    """How objects of these classes are read; one by one if they differ, or if only the object can tell what it is."""
+    ways = {_BY_KEY if issubclass(class_, Mapping) else _BY_ATTRIBUTE for class_ in classes}
+    return ways.pop() if len(ways) == 1 and not any(map(is_disguised, classes)) else _ONE_BY_ONE
+
+
+def _build_one_by_one(rows: list[Any], parents: Sequence[Any], careful: Callable[..., Any], *columns: Any) -> None:
+    for values in zip(parents, *columns, strict=True):
+        rows.append(careful(*values))
 
 
 def _careful_row(run: Run, level: Level, index: int, parent: Any, columns: Any) -> dict[str, Any]:
@@ -90,25 +107,24 @@ def _careful_row(run: Run, level: Level, index: int, parent: Any, columns: Any) 
         elif field.source is not None:
             row[field.key] = next(columns)
         else:
-            value = _read(run, level, index, field, parent)
-            if run.executor.is_awaitable(value):
+            try:
+                value = _read(run, level, index, field, parent)
+                is_late = run.executor.is_awaitable(value)
+            except Exception as error:  # noqa: BLE001  stands where the value would
+                value, is_late = error, False
+            if is_late:
                 run.late.append((row, field, value))
-                row[field.key] = None
-            else:
-                row[field.key] = leaf(run, field, field.nullable, value)
+            row[field.key] = None if is_late else leaf(run, field, field.nullable, value)
     return row
 
 
 def _read(run: Run, level: Level, index: int, field: PlanField, parent: Any) -> Any:
     attribute = field.attribute
     assert attribute is not None  # noqa: S101  other fields have a column
-    try:
-        if attribute.default:
-            place = Place(level, field)
-            return run.executor.field_resolver(parent, infos(run.info(place), place)(index))
-        return attribute.get(parent, attribute.name)
-    except Exception as error:  # noqa: BLE001  stands where the value would
-        return error
+    if attribute.default:
+        place = Place(level, field)
+        return run.executor.field_resolver(parent, infos(run.info(place), place)(index))
+    return attribute.get(parent, attribute.name)
 
 
 def _generate(selection: Selection, *, by_key: bool, typed: Mapping[str, Collection[type]]) -> Builder:

@@ -8,7 +8,7 @@ from contextvars import copy_context
 from inspect import iscoroutine
 from typing import Any
 
-from graphql import ExecutionResult, Executor, GraphQLError, GraphQLResolveInfo
+from graphql import ExecutionResult, Executor, GraphQLError, GraphQLResolveInfo, located_error
 
 from .columns import complete, complete_at_once, leaf
 from .failures import Failure, place_nulls
@@ -94,11 +94,13 @@ def operate(run: Run, shape: Shape) -> Steps[ExecutionResult]:
     try:
         for selection in shape.selections:
             part, failures = yield from _select(run, selection)
-            if part is None:
-                return ExecutionResult(None, failures)
-            data.update(part)
             errors += failures
+            if part is None:
+                return ExecutionResult(None, errors)
+            data.update(part)
         return Executed(data, errors or None, None if errors else run.objects)
+    except Exception as error:  # noqa: BLE001  no field's error, yet a result is owed
+        return ExecutionResult(None, [*errors, located_error(error, [shape.operation])])
     finally:
         del run.executor.async_helpers  # they refer to the executor: context and rows would wait for the collector
 
@@ -148,7 +150,11 @@ def _begin(run: Run, place: Place) -> Any:
     field = place.field
     observed = None
     if run.observer is not None and field.is_resolved:
-        observed = run.observer(field.path, field.parent_type.name, field.name, len(place.level.objects))
+        try:
+            observed = run.observer(field.path, field.parent_type.name, field.name, len(place.level.objects))
+        except Exception as error:  # noqa: BLE001  the error of every parent
+            place.level.columns[field] = _spoiled(run, place, error)
+            return None
     if observed is not None:
         context = copy_context()  # a span opened here must be the current one of this field alone
         rest = context.run(begin, _resolve(run, place, observed))
@@ -165,11 +171,14 @@ async def _resolve_batch(run: Run, place: Place, batch: Batch) -> None:
         values = counted(await batch.call(run, place), count)
     except Exception as error:  # noqa: BLE001  the error of every parent
         values = [error] * count
-    column = complete_at_once(run, place, place.field.wrapped, values)
-    if column is None:
-        column = begin(complete(run, place, place.field.wrapped, values))
-        if iscoroutine(column):
-            column = await column
+    try:
+        column = complete_at_once(run, place, place.field.wrapped, values)
+        if column is None:
+            column = begin(complete(run, place, place.field.wrapped, values))
+            if iscoroutine(column):
+                column = await column
+    except Exception as error:  # noqa: BLE001  likewise
+        column = _spoiled(run, place, error)
     place.level.columns[place.field] = column
 
 
@@ -188,6 +197,11 @@ def _resolve(run: Run, place: Place, observed: AbstractContextManager[Any] = _UN
             place.level.columns[place.field] = yield from complete(run, place, place.field.wrapped, values)
             if raised is not None:
                 raise raised  # noqa: TRY301  for the observer to see
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  values that cannot be completed, an observer that fails
         if error is not raised:
-            raise
+            place.level.columns[place.field] = _spoiled(run, place, error)
+
+
+def _spoiled(run: Run, place: Place, error: Exception) -> list[Any]:
+    """The column of a field that this error took from every parent."""
+    return [run.failure(place.field, error) for _ in place.level.objects]

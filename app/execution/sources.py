@@ -6,7 +6,7 @@ import keyword
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql import default_field_resolver
 
@@ -100,10 +100,16 @@ def answers(given: Any, count: int) -> Steps[Sequence[Any]]:
 
 def counted(given: Any, count: int) -> Sequence[Any]:
     """The answers of a batch resolver; raises TypeError if it does not answer each of so many parents."""
-    if not isinstance(given, list | tuple) or len(given) != count:
+    if isinstance(given, list | tuple) and type(given) not in SEQUENCES:
+        given = list(iter(given))
+    if type(given) not in SEQUENCES or len(given) != count:
         what = len(given) if isinstance(given, list | tuple) else type(given).__name__
         raise TypeError(f"A batch resolver must answer each of {count} parents in a list, not {what}.")
-    return given
+    return cast("Sequence[Any]", given)
+
+
+SEQUENCES = {list, tuple}
+"""Classes that hold as many items as their `len` says; their subclasses may do otherwise."""
 
 
 def outcome(function: Callable[..., Any], *positional: Any, **named: Any) -> Any:

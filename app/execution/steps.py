@@ -99,8 +99,18 @@ async def _settle(awaitables: Sequence[Any]) -> list[Any]:
             return [await awaitables[0]]
         except Exception as error:  # noqa: BLE001
             return [error]
+    if not _GATHERED.issuperset(map(type, awaitables)):
+        awaitables = [each if type(each) in _GATHERED else _awaited(each) for each in awaitables]
     outcomes = await asyncio.gather(*awaitables, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
             raise outcome
     return outcomes
+
+
+_GATHERED = {CoroutineType, InContext, InTurn, asyncio.Future, asyncio.Task}
+"""Classes that `asyncio.gather` is known to take; others may be awaited and yet refused or confused by it."""
+
+
+async def _awaited(awaitable: Any) -> Any:
+    return await awaitable
