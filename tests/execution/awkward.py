@@ -14,6 +14,7 @@ from typing import Any
 
 from graphql import (
     GraphQLEnumType,
+    GraphQLError,
     GraphQLField,
     GraphQLObjectType,
     GraphQLScalarType,
@@ -158,9 +159,9 @@ class World:
         calm = place.startswith("Query") and random.random() < 0.8  # or little would be seen below
         roll = 1.0 if calm else random.random() / self.trouble
         if roll < 0.02 and resolved:
-            raise ValueError(f"raised at {place}")
+            raise _mishap(f"raised at {place}")
         if roll < 0.04:
-            return RuntimeError(f"returned at {place}")
+            return _mishap(f"returned at {place}")
         if resolved and random.random() < 0.2:
             return self._later(_of_its_own(random), type_, place)
         value = self._value(random, type_, resolved, place)
@@ -298,6 +299,11 @@ def _scalar(random: Random, name: str, place: str) -> Any:
         "Picky": [{"any": ["json"]}, "text", 4, "odd"],
     }
     return random.choice(choices[name])
+
+
+def _mishap(message: str) -> Exception:
+    """An error, every other one with a code."""
+    return GraphQLError(message, extensions={"code": message[:8]}) if len(message) % 2 else ValueError(message)
 
 
 def _of_its_own(random: Random) -> Random:

@@ -21,6 +21,8 @@ from graphql import (
 )
 
 NO_PROPAGATION = "@experimental_disableErrorPropagation"
+PROPAGATION = " " * len(NO_PROPAGATION)
+"""Stands in its place, so that errors have the same locations."""
 
 
 class Operation(NamedTuple):

@@ -28,7 +28,7 @@ from graphql_schema.returned import Returned
 
 from .agreement import assert_agrees
 from .awkward import World, awkward_schema
-from .operations import NO_PROPAGATION, an_operation
+from .operations import NO_PROPAGATION, PROPAGATION, an_operation
 from .strawberry_world import Viewer, library
 
 SCHEMAS = [awkward_schema(variant) for variant in range(6)]
@@ -90,7 +90,7 @@ def test_nothing_a_resolver_returned_is_left_unawaited(runner: asyncio.Runner) -
             schema = random.choice(SCHEMAS)
             operation = an_operation(random, schema)
             world = World(schema, seed, False)
-            run(runner, BreadthFirst().execute, schema, parse(operation.text % ""), world, operation.variables)
+            run(runner, BreadthFirst().execute, schema, parse(operation.text % PROPAGATION), world, operation.variables)
         gc.collect()
     assert [str(warning.message) for warning in caught] == []
 
@@ -109,7 +109,7 @@ def compare(runner: asyncio.Runner, random: Random, seed: int, calm: bool) -> No
     schema = random.choice(SCHEMAS)
     kind = OperationType.MUTATION if random.random() < 0.15 else OperationType.QUERY
     operation = an_operation(random, schema, kind)
-    document = parse(operation.text % "")
+    document = parse(operation.text % PROPAGATION)
     unpropagated = parse(operation.text % NO_PROPAGATION)
     engine = BreadthFirst(batches_in_turn=random.random() < 0.5)
     assert engine.plan(schema, document).declined is None
@@ -122,9 +122,9 @@ def compare(runner: asyncio.Runner, random: Random, seed: int, calm: bool) -> No
             (engine.execute, document),
         )
     )
-    assert_agrees(ours, reference, possible)
+    assert_agrees(ours, reference, possible, serial=kind is OperationType.MUTATION)
     assert_counted(ours, schema, document)
-    assert_agrees(ours_again, reference, possible)
+    assert_agrees(ours_again, reference, possible, serial=kind is OperationType.MUTATION)
 
 
 def compare_library(runner: asyncio.Runner, random: Random, staff: bool) -> None:
@@ -146,11 +146,11 @@ def compare_library(runner: asyncio.Runner, random: Random, staff: bool) -> None
 
         return runner.run(awaited())
 
-    reference = answer(REFERENCE, operation.text % "")
+    reference = answer(REFERENCE, operation.text % PROPAGATION)
     possible = answer(REFERENCE, operation.text % NO_PROPAGATION)
-    ours = answer(OURS, operation.text % "")
-    assert_agrees(ours, reference, possible)
-    assert_counted(ours, OURS._schema, parse(operation.text % ""))
+    ours = answer(OURS, operation.text % PROPAGATION)
+    assert_agrees(ours, reference, possible, serial=kind is OperationType.MUTATION)
+    assert_counted(ours, OURS._schema, parse(operation.text % PROPAGATION))
 
 
 def assert_counted(result: ExecutionResult, schema: GraphQLSchema, document: DocumentNode) -> None:
