@@ -1,6 +1,5 @@
 """Documents made ready once: parsed, bounded, validated and priced, then kept by their text."""
 
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +15,7 @@ from graphql import (
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
+from app.execution.cache import FloodProofCache
 from app.execution.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.execution.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused
@@ -62,7 +62,7 @@ class Prepared:
 
 
 class Documents:
-    """The documents seen lately, at most `size` of them."""
+    """The documents in use, at most `size` of them; a flood of others does not push them out, nor their plans."""
 
     def __init__(
         self,
@@ -78,19 +78,14 @@ class Documents:
         self._limits = limits
         self._prices = prices
         self._suggestions = suggestions
-        self._size = size
-        self._kept: OrderedDict[str, Prepared] = OrderedDict()
+        self._kept: FloodProofCache[str, Prepared] = FloodProofCache(size)
 
     def prepare(self, text: str) -> Prepared:
         """The document behind this text. Raises RequestRefused with the errors of whichever check failed first."""
-        kept = self._kept.get(text)
-        if kept is not None:
-            self._kept.move_to_end(text)
-            return kept
-        prepared = self._made(text)
-        self._kept[text] = prepared
-        if len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+        prepared = self._kept.get(text)
+        if prepared is None:
+            prepared = self._made(text)
+            self._kept.put(text, prepared)
         return prepared
 
     def _made(self, text: str) -> Prepared:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
+from inspect import signature
 from typing import Any, TypeGuard
 
 from graphql import (
@@ -61,16 +62,18 @@ class BreadthFirst:
         operation_name: str | None = None,
         field_resolver: Callable[..., Any] | None = None,
         type_resolver: Callable[..., Any] | None = None,
-        *,
+        *more: Any,
         fallback: Callable[..., Any] = execute_depth_first,
         **options: Any,
     ) -> Any:
-        """Do what graphql-core's `execute` does, with its arguments.
+        """Do what graphql-core's `execute` does, with its arguments, by position or by name.
 
         What is not supported goes as a whole to `fallback`: subscriptions, introspection, @defer and @stream,
         middleware, executor classes but Strawberry's, resolvers of one's own for all fields or types, abort signals
         and hooks.
         """
+        if more:
+            options = _named(more, options)
         if _is_supported(field_resolver, type_resolver, options):
             plan = self.plan(schema, document, operation_name, hide_suggestions=options.get("hide_suggestions", False))
             if plan.declined is None:
@@ -118,7 +121,9 @@ class BreadthFirst:
         if plan is None:
             assert_valid_schema(schema)
             plan = Plan(schema, document, operation_name, hide_suggestions, self._habits)
-            self._plans.put(key, plan)
+            # A document that went with its plan leaves its id to another, so it is known by its text.
+            text = document.loc.source.body if document.loc else None
+            self._plans.put(key, plan, known_as=(id(schema), text, operation_name) if text else None)
         return plan
 
     def run(
@@ -185,14 +190,33 @@ _KNOWN = {
 }
 
 
+_OPTIONS = tuple(signature(execute_depth_first).parameters)[8:-1]
+"""What graphql-core's `execute` takes after the type resolver."""
+
+
+def _named(more: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, some of them given by position; raises TypeError for one too many or given twice."""
+    named = dict(zip(_OPTIONS, more, strict=False))
+    if len(named) < len(more):
+        raise TypeError(f"execute() takes at most {8 + len(_OPTIONS)} positional arguments.")
+    for name in named.keys() & options:
+        raise TypeError(f"execute() got multiple values for argument '{name}'.")
+    return named | options
+
+
 def _is_supported(field_resolver: Any, type_resolver: Any, options: Mapping[str, Any]) -> bool:
     middleware = options.get("middleware")
     return (
-        field_resolver in {None, default_field_resolver}
-        and type_resolver in {None, default_type_resolver}
+        _is_one_of(field_resolver, None, default_field_resolver)
+        and _is_one_of(type_resolver, None, default_type_resolver)
         and not getattr(middleware, "middlewares", middleware)
-        and options.get("executor_class") in _EXECUTORS
-        and options.get("is_awaitable") in {None, default_is_awaitable, optimized_is_awaitable}
+        and _is_one_of(options.get("executor_class"), *_EXECUTORS)
+        and _is_one_of(options.get("is_awaitable"), None, default_is_awaitable, optimized_is_awaitable)
         and options.get("abort_signal") is None
         and options.get("hooks") is None
     )
+
+
+def _is_one_of(given: Any, *known: Any) -> bool:
+    """By identity: what is given need not be hashable, nor comparable."""
+    return any(given is each for each in known)

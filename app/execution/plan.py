@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
     from .rows import Reader
 
-_VARIANTS = 16
-"""How many shapes one operation may keep, a shape for each set of values its @skip and @include were given."""
+_MOST_SHAPES = 1024
+"""How many shapes all plans of one executor may keep, a shape for each set of values @skip and @include were given."""
 
 _UNPLANNED = {"defer", "stream", GraphQLDisableErrorPropagationDirective.name}
 
@@ -57,6 +57,9 @@ class Habits:
     native: Mapping[str, Collection[type]]
     grades: Grades = field(default_factory=Grades)
     leaves: dict[GraphQLLeafType, Leaf] = field(default_factory=dict)
+    shapes: FloodProofCache[tuple[Plan, tuple[bool | None, ...]], Shape] = field(
+        default_factory=lambda: FloodProofCache(_MOST_SHAPES)
+    )
 
     def leaf(self, type_: GraphQLLeafType) -> Leaf:
         """How values of this type are written, read from the type once."""
@@ -95,19 +98,24 @@ class Plan:
         facts = _Facts(document)
         self.declined = _why_declined(schema, self.operation, self.fragment_definitions, facts)
         self._conditions = sorted(facts.conditions)
-        self._shapes: FloodProofCache[tuple[Any, ...], Shape] = FloodProofCache(_VARIANTS)
+        self._only_shape: Shape | None = None
+        """That of an operation without conditions."""
 
     def shape(self, variables: VariableValues) -> Shape:
         """The operation as these variables make it.
 
         Raises GraphQLError if the value of a condition is no boolean, RecursionError if selections nest too deep.
         """
+        if not self._conditions:
+            if self._only_shape is None:
+                self._only_shape = Shape(self, variables)
+            return self._only_shape
         values = [variables.coerced.get(name) for name in self._conditions]
-        key = tuple(None if value is None else bool(value) for value in values)
-        shape = self._shapes.get(key)
+        key = (self, tuple(None if value is None else bool(value) for value in values))
+        shape = self.habits.shapes.get(key)
         if shape is None:
             shape = Shape(self, variables)
-            self._shapes.put(key, shape)
+            self.habits.shapes.put(key, shape)
         return shape
 
 

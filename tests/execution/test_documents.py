@@ -1,0 +1,31 @@
+"""Documents are kept by their text as plans are by theirs: what is in use stays through a flood of others."""
+
+from graphql import build_schema
+
+from app.execution import BreadthFirst
+from app.execution.limits import DocumentLimits
+from app.execution.price import PriceRules
+from graphql_schema.documents import Documents
+
+SCHEMA = build_schema("type Query { x: Int }")
+
+
+def documents(size: int) -> Documents:
+    return Documents(SCHEMA, limits=DocumentLimits(), prices=PriceRules(), size=size)
+
+
+def test_a_flood_of_documents_leaves_those_in_use_and_their_plans() -> None:
+    kept, engine = documents(64), BreadthFirst(plans=64)
+    texts = [f"{{ used{number}: x }}" for number in range(25)]
+    plans = [engine.plan(SCHEMA, kept.prepare(text).document) for _ in range(10) for text in texts][-25:]
+    for number in range(1_000):
+        engine.plan(SCHEMA, kept.prepare(f"{{ flood{number}: x }}").document)
+    assert [engine.plan(SCHEMA, kept.prepare(text).document) for text in texts] == plans
+    assert len(kept._kept) <= 64
+
+
+def test_documents_that_take_turns_are_made_ready_once() -> None:
+    kept = documents(64)
+    texts = [f"{{ used{number}: x }}" for number in range(60)]
+    first = [kept.prepare(text) for text in texts]
+    assert all(kept.prepare(text) is prepared for text, prepared in zip(texts, first, strict=True))
