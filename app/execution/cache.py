@@ -1,7 +1,7 @@
 """A bounded cache that a flood of keys used once cannot empty of those used often."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -18,7 +18,10 @@ class FloodProofCache(Generic[Key, Value]):
     for as many rounds as it was asked for, three at most. As long as there is room, nothing goes.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, weigh: Callable[[Value], int] | None = None, most_weight: int = 0) -> None:
+        """With `weigh`, values are also let go before another is put when they weigh more than `most_weight`."""
+        self._weigh = weigh
+        self._most_weight = most_weight
         self._size = max(1, size)
         self._most_kept = self._size - max(1, self._size // 8)
         self._probation: OrderedDict[Key, _Held[Value]] = OrderedDict()
@@ -44,23 +47,34 @@ class FloodProofCache(Generic[Key, Value]):
         """
         self._kept.pop(key, None)
         self._probation.pop(key, None)
-        while len(self) >= self._size:
-            self._let_go()
+        excess = self._excess()
+        while len(self) >= self._size or (excess > 0 and len(self)):
+            gone = self._let_go()
+            if gone is not None and self._weigh is not None:
+                excess -= self._weigh(gone)
         mark = hash(key if known_as is None else known_as)
         was_here = self._gone.pop(mark, self) is None
         (self._kept if was_here else self._probation)[key] = _Held(value, mark)
 
-    def _let_go(self) -> None:
-        """Let one value go, or give the oldest another round among the kept."""
+    def _excess(self) -> int:
+        if self._weigh is None:
+            return 0
+        held = [*self._kept.values(), *self._probation.values()]
+        return sum([self._weigh(each.value) for each in held]) - self._most_weight
+
+    def _let_go(self) -> Value | None:
+        """Let one value go and give it, or give the oldest another round among the kept."""
         from_kept = len(self._kept) > self._most_kept or not self._probation
         key, held = (self._kept if from_kept else self._probation).popitem(last=False)
         if held.uses:
             held.uses -= 1
             self._kept[key] = held
-        elif not from_kept:
+            return None
+        if not from_kept:
             self._gone[held.mark] = None
             if len(self._gone) > self._size:
                 self._gone.popitem(last=False)
+        return held.value
 
 
 class _Held(Generic[Value]):

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
 _MOST_SHAPES = 1024
 """How many shapes all plans of one executor may keep, a shape for each set of values @skip and @include were given."""
+_MOST_FIELDS = 100_000
+"""How many fields these shapes may have, at some 2 kB each."""
 
 _UNPLANNED = {"defer", "stream", GraphQLDisableErrorPropagationDirective.name}
 
@@ -58,7 +60,7 @@ class Habits:
     grades: Grades = field(default_factory=Grades)
     leaves: dict[GraphQLLeafType, Leaf] = field(default_factory=dict)
     shapes: FloodProofCache[tuple[Plan, tuple[bool | None, ...]], Shape] = field(
-        default_factory=lambda: FloodProofCache(_MOST_SHAPES)
+        default_factory=lambda: FloodProofCache(_MOST_SHAPES, lambda shape: shape.fields, _MOST_FIELDS)
     )
 
     def leaf(self, type_: GraphQLLeafType) -> Leaf:
@@ -124,6 +126,8 @@ class Shape:
 
     def __init__(self, plan: Plan, variables: VariableValues) -> None:
         self.plan = plan
+        self.fields = 0
+        """How many fields were planned up to now: selections are, when they are first met."""
         operation = plan.operation
         assert operation is not None  # noqa: S101  a plan without one is declined
         self.operation = operation
@@ -155,6 +159,7 @@ class Selection:
             definition = shape.plan.schema.get_field(type_, details[0].node.name.value)
             if definition is not None:
                 self.fields.append(PlanField(shape, type_, key, details, definition=definition, above=above))
+        shape.fields += len(self.fields)
         self.columns = [field for field in self.fields if field.source is not None]
         self.reads_by_default = any(
             field.source is None and field.attribute is not None and field.attribute.default for field in self.fields

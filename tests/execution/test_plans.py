@@ -83,6 +83,7 @@ def test_the_shapes_of_all_documents_are_bounded() -> None:
     for number in range(2**11):
         run(number)
     assert len(engine._habits.shapes) <= 1_024
+    assert engine._habits.shapes._excess() <= 0
 
 
 @pytest.mark.parametrize("sets", [2, 3, 4, 17, 100, 512])
@@ -125,6 +126,14 @@ def a_round(cache: FloodProofCache[str, str], name: str, count: int) -> int:
 def test_what_takes_turns_is_found_from_the_second_round_on(count: int) -> None:
     cache: FloodProofCache[str, str] = FloodProofCache(256)
     assert [a_round(cache, "used", count) for _ in range(4)] == [0, count, count, count]
+
+
+def test_what_is_heavy_leaves_room_for_less() -> None:
+    cache: FloodProofCache[int, int] = FloodProofCache(256, weigh=lambda value: value, most_weight=100)
+    for key in range(1, 50):
+        cache.put(key, 30)
+        cache.get(key)
+        assert len(cache) <= 5
 
 
 def test_what_takes_turns_replaces_what_was_in_use_before() -> None:
