@@ -221,7 +221,6 @@ class Live:
             audience=settings.audience or development.AUDIENCE,
             keys=await self._keys(stack),
         )
-        telemetry.tracing.trace_root_fields(schema._schema)
         limiter = _limiter(settings, telemetry.metrics)
         stack.push_async_callback(limiter.close)
         self.service = Service(
