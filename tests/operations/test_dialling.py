@@ -13,24 +13,20 @@ pytestmark = pytest.mark.usefixtures("replayed")
 S = LocationStatus
 
 
+async def revision_of(house: House, location: Rollout, section: str) -> int:
+    query = f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}'
+    sections = (await house.client.ask(query, house.lead)).data["location"]["sections"]
+    return next(each["revision"] for each in sections if each["section"] == section)
+
+
 async def moved_to(house: House, who: str, location: Rollout, country: str) -> Sent:
-    revision = (
-        await house.client.ask(f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}', who)
-    ).data
-    sections = {each["section"]: each["revision"] for each in revision["location"]["sections"]}
-    return await house.send(
-        who,
-        "updateLocation",
-        locationId=location.id,
-        expectedRevision=sections["LOCATION"],
-        address={"country": country},
-    )
+    revision = await revision_of(house, location, "LOCATION")
+    address = {"country": country}
+    return await house.send(who, "updateLocation", locationId=location.id, expectedRevision=revision, address=address)
 
 
 async def set_main_number(house: House, location: Rollout, number: str) -> None:
-    query = f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}'
-    sections = (await house.client.ask(query, house.lead)).data["location"]["sections"]
-    revision = next(each["revision"] for each in sections if each["section"] == "PHONE_SYSTEM")
+    revision = await revision_of(house, location, "PHONE_SYSTEM")
     sent = await house.send(
         house.customer, "setPhoneSystem", locationId=location.id, expectedRevision=revision, mainNumber=number
     )
