@@ -76,8 +76,7 @@ def _decide(action: LocationAction, situation: Situation) -> None:
 
 def _check_claimable(situation: Situation) -> None:
     """Raises MacInUse when another location holds an address that the move would claim."""
-    held = [each for each in situation.issues if each.code is IssueCode.MAC_IN_USE]
-    if held:
+    if any(each.code is IssueCode.MAC_IN_USE for each in situation.issues):
         raise MacInUse(mac_addresses=())
 
 
