@@ -49,18 +49,7 @@ async def approved_and_provisioned(place: Databases) -> None:
             json.dumps(content_document(content)),
         )
         for number, state in enumerate(("SUPERSEDED", "REJECTED", "ACKNOWLEDGED", "GENERATED"), start=1):
-            document = a_document(number)
-            await connection.execute(
-                """INSERT INTO turnup.provisioning_payload
-                       (id, account_id, location_id, sequence, version, state, document, document_digest,
-                        content_digest, location_revision, generated_by, released_by, released_at)
-                   VALUES ('payload-' || $2, 'account-1', $1, $2::text::int, '1.0.0', $3, $4, 'digest', 'digest', 1,
-                           'user-lead', 'user-lead', now())""",
-                LOCATION,
-                str(number),
-                state,
-                document,
-            )
+            await a_payload(connection, number, state, a_document(number))
         await connection.execute("UPDATE turnup.location SET live_payload_id = 'payload-3' WHERE id = $1", LOCATION)
 
 
@@ -85,7 +74,7 @@ def a_contact_s_document(number: int, contact: dict[str, str] | None) -> str:
     return json.dumps({"sequence": number, "contacts": {"primary": contact}, "devices": [{"label": "Reception"}]})
 
 
-async def a_payload(connection: Any, number: int, state: str, contact: dict[str, str] | None) -> None:
+async def a_payload(connection: Any, number: int, state: str, document: str) -> None:
     """A payload of location 1 that was made now."""
     await connection.execute(
         """INSERT INTO turnup.provisioning_payload
@@ -96,7 +85,7 @@ async def a_payload(connection: Any, number: int, state: str, contact: dict[str,
         LOCATION,
         str(number),
         state,
-        a_contact_s_document(number, contact),
+        document,
     )
 
 
@@ -258,14 +247,14 @@ async def test_a_removed_contact_is_erased_likewise(copy: Databases) -> None:
 
 async def test_a_document_in_use_loses_a_contact_once_it_is_out_of_use(copy: Databases) -> None:
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 1, "ACKNOWLEDGED", ALICE)
+        await a_payload(connection, 1, "ACKNOWLEDGED", a_contact_s_document(1, ALICE))
         await made_live(connection, 1)
     await a_contact_removed(copy, CONTACT)
     assert await erase_person(copy.owner_url, CONTACT, reason="Request 18") == Erased(6, 0, ("payload-1",))
     opened = await Database.open(copy.app_url, size=1)
     assert await erase_what_is_due(opened) == 0
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 2, "ACKNOWLEDGED", None)
+        await a_payload(connection, 2, "ACKNOWLEDGED", a_contact_s_document(2, None))
         await made_live(connection, 2)
     assert [await erase_what_is_due(opened) for _round in range(2)] == [1, 0]
     await opened.close()
@@ -277,7 +266,7 @@ async def test_a_document_in_use_loses_a_contact_once_it_is_out_of_use(copy: Dat
 
 async def test_erasing_again_reaches_what_was_in_use_before(copy: Databases) -> None:
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 1, "RELEASED", ALICE)
+        await a_payload(connection, 1, "RELEASED", a_contact_s_document(1, ALICE))
     await a_contact_removed(copy, CONTACT)
     assert (await erase_person(copy.owner_url, CONTACT, reason="Request 18")).kept == ("payload-1",)
     async with definer(copy.owner_url, system="ARRANGE") as connection:
@@ -291,7 +280,7 @@ async def test_erasing_again_reaches_what_was_in_use_before(copy: Databases) -> 
 async def test_documents_from_while_a_contact_was_there_are_blanked_and_no_others(copy: Databases, name: str) -> None:
     bob: dict[str, str] = {"name": name}
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 1, "SUPERSEDED", None)
+        await a_payload(connection, 1, "SUPERSEDED", a_contact_s_document(1, None))
     async with definer(copy.owner_url, system="ARRANGE") as connection:
         await connection.execute(
             """INSERT INTO turnup.contact (id, account_id, location_id, position, purpose, name)
@@ -300,10 +289,10 @@ async def test_documents_from_while_a_contact_was_there_are_blanked_and_no_other
             name,
         )
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 2, "SUPERSEDED", bob)
+        await a_payload(connection, 2, "SUPERSEDED", a_contact_s_document(2, bob))
     await a_contact_removed(copy, "contact-bob")
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 3, "WITHDRAWN", None)
+        await a_payload(connection, 3, "WITHDRAWN", a_contact_s_document(3, None))
     assert (await erase_person(copy.owner_url, "contact-bob", reason="Request 18")).documents == 1
     assert await documents(copy) == {
         "payload-1": a_contact_s_document(1, None),
@@ -315,7 +304,7 @@ async def test_documents_from_while_a_contact_was_there_are_blanked_and_no_other
 async def test_a_document_that_the_trail_has_no_beginning_of_is_taken_to_hold_the_contact(copy: Databases) -> None:
     async with definer(copy.owner_url) as connection:
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
-        await a_payload(connection, 1, "SUPERSEDED", ALICE)
+        await a_payload(connection, 1, "SUPERSEDED", a_contact_s_document(1, ALICE))
     await a_contact_removed(copy, CONTACT)
     assert (await erase_person(copy.owner_url, CONTACT, reason="Request 18")).documents == 1
     assert await documents(copy) == {"payload-1": ERASED}
@@ -323,7 +312,7 @@ async def test_a_document_that_the_trail_has_no_beginning_of_is_taken_to_hold_th
 
 async def test_an_entry_of_the_app_s_does_not_cover_what_housekeeping_erases(copy: Databases) -> None:
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 1, "RELEASED", ALICE)
+        await a_payload(connection, 1, "RELEASED", a_contact_s_document(1, ALICE))
     await a_contact_removed(copy, CONTACT)
     await erase_person(copy.owner_url, CONTACT, reason="Request 18")
     opened = await Database.open(copy.app_url, size=1)
@@ -426,7 +415,7 @@ async def test_the_reason_of_an_entry_can_be_erased(copy: Databases) -> None:
 
 async def test_a_reason_is_erased_in_the_rows_that_the_entry_wrote_it_into(copy: Databases) -> None:
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        await a_payload(connection, 1, "RELEASED", None)
+        await a_payload(connection, 1, "RELEASED", a_contact_s_document(1, None))
         await an_approval(connection, "PENDING")
     await told_and_erased(
         copy,
