@@ -31,8 +31,6 @@ from app.db.safety import check_app_role
 from app.domain.payload import VERSION as PAYLOAD_VERSION
 from app.domain.payload import json_schema
 from app.execution import BreadthFirst
-from app.execution.limits import DocumentLimits
-from app.execution.price import PriceRules
 from app.http.body import BodyLimits
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
@@ -44,6 +42,8 @@ from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.bulk import BULK_MUTATIONS
 from app.operations.desk import Watched
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
 from app.settings import Executor, SelfApproval, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics

@@ -16,8 +16,8 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
 from app.execution.cache import FloodProofCache
-from app.execution.limits import DocumentLimits, DocumentTooComplex, parse_document
-from app.execution.price import Price, PriceRules, price_of
+from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
+from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused
 from graphql_schema.returned import Returned
 

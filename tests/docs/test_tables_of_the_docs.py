@@ -12,11 +12,11 @@ from app.db.demo import USERS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
-from app.execution.limits import DocumentLimits
-from app.execution.price import PriceRules
 from app.http.body import BodyLimits
 from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.operations import bulk
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
 from app.settings import Environment, Settings, production_problems
 from app.telemetry.metrics import Metrics, start_metrics
 from bench import picture
