@@ -154,7 +154,7 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson writes them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, batches_in_turn=True).execute
+    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:

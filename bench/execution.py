@@ -232,7 +232,7 @@ async def measure(text: str, first: int, rounds: int) -> dict[str, float]:
     """The smallest CPU milliseconds of each executor."""
     groups = grouped()
     engine = BreadthFirst()
-    in_turn = BreadthFirst(batches_in_turn=True, native={"DateTime": {datetime}})
+    in_turn = BreadthFirst(sequential_batches=True, native={"DateTime": {datetime}})
     schema = BreadthFirstSchema(Query)
     document = parse(text)
     variables = {"first": first}
