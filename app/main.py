@@ -205,7 +205,7 @@ class Live:
     async def start(self, stack: AsyncExitStack) -> None:
         """Open what the server needs; `stack` closes it again. Raises when the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
-        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101
+        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy; the message says it
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()

@@ -310,7 +310,7 @@ async def in_process(factory: Callable[[], ASGIApp]) -> AsyncIterator[ASGIApp]:
     incoming: asyncio.Queue[Any] = asyncio.Queue()
     outgoing: asyncio.Queue[Any] = asyncio.Queue()
     incoming.put_nowait({"type": "lifespan.startup"})
-    life = asyncio.create_task(app({"type": "lifespan", "state": {}}, incoming.get, outgoing.put))  # type: ignore[arg-type]
+    life = asyncio.create_task(app({"type": "lifespan", "state": {}}, incoming.get, outgoing.put))  # type: ignore[arg-type] # - the callables are typed more loosely than ASGI
     assert (await outgoing.get())["type"] == "lifespan.startup.complete"
     yield app
     incoming.put_nowait({"type": "lifespan.shutdown"})

@@ -23,7 +23,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows: two builds at once waste time there, and the last one wins
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment] # - Windows has no fcntl
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "web"

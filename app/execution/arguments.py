@@ -8,9 +8,17 @@ from itertools import repeat
 from typing import Any
 from uuid import UUID
 
-from graphql import FieldNode, GraphQLError, GraphQLField
-from graphql.execution.values import VariableValues, get_argument_values
-from graphql.language import ListValueNode, ObjectValueNode, ValueNode, VariableNode
+from graphql import (
+    FieldNode,
+    GraphQLError,
+    GraphQLField,
+    ListValueNode,
+    ObjectValueNode,
+    ValueNode,
+    VariableNode,
+    VariableValues,
+    get_argument_values,
+)
 
 _IMMUTABLE = (str, int, float, type(None), Enum, date, datetime, time, Decimal, UUID)
 

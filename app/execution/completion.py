@@ -5,8 +5,8 @@ from inspect import isawaitable
 from itertools import chain
 from typing import Any, cast
 
-from graphql import GraphQLError, GraphQLObjectType
-from graphql.pyutils import Undefined, is_iterable
+from graphql import GraphQLError, GraphQLObjectType, Undefined
+from graphql.pyutils import is_iterable
 
 from app.execution.columns import PENDING, ListColumn, ObjectColumn
 from app.execution.leaf_values import complete_leaves, null_error

@@ -7,15 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
 from typing import Any
 
-from strawberry.relay.types import GlobalID
+from strawberry import UNSET, LazyType, Some
+from strawberry.relay import GlobalID
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import Info
+from strawberry.types import Info, has_object_definition
 from strawberry.types.arguments import StrawberryArgument, _is_leaf_type, convert_argument
-from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOptional, has_object_definition
+from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOptional
 from strawberry.types.enum import has_enum_definition
-from strawberry.types.lazy_type import LazyType
-from strawberry.types.maybe import Some
-from strawberry.types.unset import UNSET
 
 ArgumentPath = tuple[str | int, ...]
 Conversion = Callable[[Any, Info | None, ArgumentPath], Any]

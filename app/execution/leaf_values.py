@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from graphql.pyutils import Undefined
+from graphql import Undefined
 
 from app.execution.leaves import coerce
 from app.execution.model import PlanField, Run

@@ -17,8 +17,8 @@ from graphql import (
     GraphQLInt,
     GraphQLLeafType,
     GraphQLString,
+    Undefined,
 )
-from graphql.pyutils import Undefined
 from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
 coerce: Callable[[GraphQLLeafType, Any], Any] = Executor.complete_leaf_value

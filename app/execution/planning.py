@@ -16,15 +16,15 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    TypeNameMetaFieldDef,
+    VariableNode,
+    VariableValues,
     get_named_type,
     is_leaf_type,
 )
 from graphql.execution.collect_fields import FieldDetails, FragmentDetails, collect_fields, collect_subfields
-from graphql.execution.values import VariableValues
-from graphql.language import VariableNode
 from graphql.pyutils import Path
 from graphql.type.directives import GraphQLDisableErrorPropagationDirective
-from graphql.type.introspection import TypeNameMetaFieldDef
 
 from app.execution.arguments import Arguments
 from app.execution.fields import attribute_of, is_batched, source_of

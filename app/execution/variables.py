@@ -8,15 +8,17 @@ from graphql import (
     GraphQLSchema,
     NamedTypeNode,
     NonNullTypeNode,
+    Undefined,
     VariableDefinitionNode,
+    VariableValues,
+    coerce_input_value,
     get_nullable_type,
+    get_variable_values,
     is_leaf_type,
     is_non_null_type,
 )
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
-from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
-from graphql.pyutils import Undefined
-from graphql.utilities import coerce_input_value
+from graphql.execution.values import VariableValueSource
 
 NO_VARIABLES = VariableValues({}, {})
 

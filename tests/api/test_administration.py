@@ -179,7 +179,7 @@ async def test_a_grant_that_cannot_be_is_refused_by_its_place(
 
 
 async def test_two_leads_who_edit_one_user_do_not_overwrite_each_other(own_client: Client) -> None:
-    edit = 'mutation E($name: String!) { editUser(input: {userId: "user-acme", expectedRevision: 1, name: $name}) { user { name } problems { code } } }'  # noqa: E501
+    edit = 'mutation E($name: String!) { editUser(input: {userId: "user-acme", expectedRevision: 1, name: $name}) { user { name } problems { code } } }'  # noqa: E501 - one line reads best
     first = (await own_client.ask(edit, name="Alice J.")).data["editUser"]
     second = (await own_client.ask(edit, name="A. Johnson")).data["editUser"]
     assert (first["user"], second["problems"]) == ({"name": "Alice J."}, [{"code": "CONFLICT"}])

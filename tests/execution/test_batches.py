@@ -1,6 +1,6 @@
 """Batch resolvers: one call for all parents of a level, whatever becomes of each of them."""
 
-# ruff: noqa: ARG002  permissions and extensions have the signatures Strawberry gives them
+# ruff: noqa: ARG002 - permissions and extensions have the signatures Strawberry gives them
 
 import asyncio
 from typing import Any

@@ -1,6 +1,6 @@
 """What stands around a Strawberry resolver is never stepped over: wrappers put there later, exception handlers."""
 
-# ruff: noqa: ARG002  permissions, handlers and resolvers have the signatures Strawberry gives them
+# ruff: noqa: ARG002 - permissions, handlers and resolvers have the signatures Strawberry gives them
 
 import functools
 from collections.abc import Callable

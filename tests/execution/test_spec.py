@@ -357,7 +357,7 @@ async def test_the_named_operation_is_the_one_that_runs(executor: Any) -> None:
 @both
 async def test_an_error_knows_where_it_comes_from(executor: Any) -> None:
     class BrokenError(ValueError):
-        extensions = {"code": "BROKEN"}  # noqa: RUF012  read as it stands
+        extensions = {"code": "BROKEN"}  # noqa: RUF012 - read as it stands
 
     def resolve(_root: Any, _info: Any) -> Any:
         raise BrokenError("broken")
