@@ -8,9 +8,7 @@ from importlib import import_module
 from inspect import isclass, ismodule
 from typing import Any
 
-import pytest
-
-from .sources import PACKAGES, ROOT, product_files
+from .sources import ROOT
 
 PUBLIC_MODULES = (
     "graphql",
