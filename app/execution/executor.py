@@ -16,7 +16,7 @@ from graphql import (
 )
 from graphql import execute as execute_depth_first
 from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY
-from graphql.pyutils.is_awaitable import is_awaitable as default_is_awaitable
+from graphql.pyutils import is_awaitable as default_is_awaitable
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 

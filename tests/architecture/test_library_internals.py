@@ -1,17 +1,21 @@
-"""docs/upgrading.md lists every internal of Strawberry and graphql-core that the product uses."""
+"""docs/upgrading.md lists the internals of Strawberry and graphql-core that the product uses."""
 
 import ast
-import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from importlib import import_module
 from inspect import isclass, ismodule
 from typing import Any
 
-from .sources import ROOT
+import pytest
 
+from .sources import ROOT, product_files
+
+LIBRARIES = ("graphql", "strawberry")
 PUBLIC_MODULES = (
     "graphql",
+    "graphql.language",
     "strawberry",
     "strawberry.exceptions",
     "strawberry.extensions",
@@ -21,14 +25,13 @@ PUBLIC_MODULES = (
     "strawberry.schema.config",
     "strawberry.types",
 )
-"""The modules that the libraries document for import. What is public in them is in their `__all__`."""
-LIBRARIES = ("graphql", "strawberry")
-STANDARD_LIBRARY = {"os._exit"}
-PAGE = ROOT / "docs" / "upgrading.md"
-ROW = re.compile(r"^\| `(?P<name>[\w.]+)` \| (?P<files>[^|]+) \| (?P<why>[^|]+) \| (?P<tests>[^|]+) \|$", re.MULTILINE)
+"""The modules that the documentation of the libraries imports from. Their public names are in `__all__`."""
+EXECUTORS = {"executor", "run.executor", "self.executor"}
+"""Expressions in the product that are instances of graphql-core's Executor, whose methods are not documented."""
 
 
 def is_public(module: str, name: str) -> bool:
+    """Return whether a library documents an import."""
     return module in PUBLIC_MODULES and name in import_module(module).__all__
 
 
@@ -37,47 +40,86 @@ def imported_from_libraries(tree: ast.AST) -> Iterator[tuple[str, str, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES:
             yield from ((alias.asname or alias.name, node.module or "", alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, alias.name, "") for alias in node.names if alias.name in LIBRARIES)
 
 
 def internals(text: str) -> set[str]:
-    """Return the internals of the libraries that a source file uses, as the page writes them.
+    """Return the internals of the libraries that a source file uses.
 
-    These are imports that are not public; attributes of imported classes and modules; methods of graphql-core's
-    executor; and private attributes that the file does not define itself.
+    These are imports that are not public, attributes of imported classes and modules, attributes of graphql-core's
+    executor, and private attributes that the file does not define itself.
     """
     tree = ast.parse(text)
-    found: set[str] = set()
-    imported: dict[str, Any] = {}
-    for local, module, name in imported_from_libraries(tree):
-        imported[local] = getattr(import_module(module), name)
-        if not is_public(module, name):
-            found.add(f"{module}.{name}")
+    imported = list(imported_from_libraries(tree))
+    objects = {local: getattr(import_module(module), name) for local, module, name in imported if name}
+    found = {f"{module}.{name}" for _, module, name in imported if name and not is_public(module, name)}
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
-    own |= {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
-    }
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom | ast.Import | ast.Attribute):
-            found |= set(attribute_internals(node, imported, own)) if isinstance(node, ast.Attribute) else set()
-        if isinstance(node, ast.keyword) and (node.arg or "").startswith("_"):
-            found.add(str(node.arg))
+        if isinstance(node, ast.Attribute) and (imported or ast.unparse(node.value) in EXECUTORS):
+            found |= {name for name in [attribute_internal(node, objects, own)] if name}
+        elif imported and isinstance(node, ast.keyword) and node.arg and node.arg.startswith("_"):
+            found.add(node.arg)
     return found
 
 
-def attribute_internals(node: ast.Attribute, imported: Mapping[str, Any], own: set[str]) -> Iterator[str]:
-    owner = ast.unparse(node.value)
-    if owner in {"executor", "run.executor"}:
-        yield f"Executor.{node.attr}"
-    elif owner == "strawberry":
-        if node.attr not in import_module("strawberry").__all__:
-            yield f"strawberry.{node.attr}"
-    elif owner in imported:
-        value = imported[owner]
-        if (isclass(value) and not issubclass(value, Enum)) or ismodule(value):
-            yield f"{owner}.{node.attr}"
-    elif node.attr.startswith("_") and not node.attr.endswith("__"):
-        inherited = owner == "super()"
-        if f"{owner}.{node.attr}" not in STANDARD_LIBRARY and (inherited or (owner != "self" and node.attr not in own)):
-            yield node.attr
+def attribute_internal(node: ast.Attribute, objects: Mapping[str, Any], own: set[str]) -> str | None:
+    """Return the name of the internal that an attribute access uses, None if it uses none."""
+    owner, name = ast.unparse(node.value), node.attr
+    if owner in EXECUTORS:
+        return f"Executor.{name}"
+    if owner == "strawberry":
+        return None if is_public(owner, name) else f"strawberry.{name}"
+    if owner in objects:
+        is_enum = isclass(objects[owner]) and issubclass(objects[owner], Enum)
+        return f"{owner}.{name}" if (isclass(objects[owner]) or ismodule(objects[owner])) and not is_enum else None
+    if name.startswith("__strawberry_"):
+        return name
+    if not name.startswith("_") or name.endswith("__") or owner in {"self", "cls"}:
+        return None
+    return name if owner == "super()" or name not in own else None
+
+
+def used() -> dict[str, set[str]]:
+    """Return the files of the product by the internals that they use."""
+    files: dict[str, set[str]] = defaultdict(set)
+    for path in product_files():
+        for name in internals(path.read_text(encoding="utf-8")):
+            files[name].add(path.relative_to(ROOT).as_posix())
+    return dict(files)
+
+
+def listed() -> list[list[str]]:
+    """Return the cells of the rows in the tables of docs/upgrading.md."""
+    lines = (ROOT / "docs" / "upgrading.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("| `")]
+    return [[cell.replace("`", "") for cell in row] for row in rows]
+
+
+def test_the_page_lists_every_internal_with_its_files() -> None:
+    assert {name: set(files.split(", ")) for name, files, _, _ in listed()} == used()
+
+
+def test_the_page_gives_a_reason_and_an_existing_test_for_every_internal() -> None:
+    for name, _, reason, tests in listed():
+        assert reason, name
+        for test in tests.split(", "):
+            assert (ROOT / "tests" / test).is_file(), f"{name}: {test}"
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("from graphql import parse\nparse('{a}')", set()),
+        ("from graphql.pyutils import Path", {"graphql.pyutils.Path"}),
+        ("from graphql import Executor\nExecutor.complete_leaf_value", {"Executor.complete_leaf_value"}),
+        ("from graphql import OperationType\nOperationType.QUERY", set()),
+        ("import strawberry\nstrawberry.field()\nstrawberry.utils", {"strawberry.utils"}),
+        ("import strawberry\nschema._schema", {"_schema"}),
+        ("import strawberry\nInfo(_raw_info=raw)", {"_raw_info"}),
+        ("import strawberry\nclass A:\n    def f(self):\n        return self._own", set()),
+        ("database._schema", set()),
+    ],
+)
+def test_an_internal_is_found_however_it_is_used(source: str, expected: set[str]) -> None:
+    assert internals(source) == expected
