@@ -8,16 +8,22 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import (
+    DocumentNode,
     ExecutionHooks,
     ExecutionResult,
     Executor,
     GraphQLDeferDirective,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
     build_schema,
     execute,
     get_introspection_query,
     parse,
     specified_directives,
 )
+from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY
 from graphql.pyutils import AbortController
 from hypothesis import given
 from hypothesis import strategies as st
@@ -259,8 +265,10 @@ def test_arguments_given_too_often_are_refused(more: list[Any], options: dict[st
 
 
 def test_names_of_the_document_cannot_reach_the_generated_code() -> None:
-    schema = build_schema("type Query { class: Int None: Int append: Int rows: Int careful: Int v0: Int parent: Int }")
-    names = ["class", "None", "append", "rows", "careful", "v0", "parent"]
+    schema = build_schema(
+        "type Query { class: Int None: Int append: Int rows: Int build_slowly: Int v0: Int parent: Int }"
+    )
+    names = ["class", "None", "append", "rows", "build_slowly", "v0", "parent"]
     text = "{ " + " ".join(f"{name} {name}{name}: {name}" for name in names) + " __import__: v0 }"
     root = {name: number for number, name in enumerate(names)}
     expected = execute(schema, parse(text), root)
@@ -274,6 +282,16 @@ def test_a_deep_document_does_not_deepen_the_stack() -> None:
     depth = 150
     result = BreadthFirst().execute(SCHEMA, parse("{ q " * depth + "{ x }" + " }" * depth), root)
     assert result.errors is None
+
+
+def test_selections_that_nest_too_deep_are_the_error_of_graphql_core() -> None:
+    document = parse("{ x }")
+    selections = document.definitions[0].selection_set  # type: ignore[attr-defined]
+    for _ in range(20_000):  # a parser would exceed the recursion limit first
+        selections = SelectionSetNode(selections=(InlineFragmentNode(directives=(), selection_set=selections),))
+    operation = OperationDefinitionNode(operation=OperationType.QUERY, selection_set=selections)
+    result = BreadthFirst().execute(SCHEMA, DocumentNode(definitions=(operation,)), {"x": 1})
+    assert [error.message for error in result.errors] == [SELECTIONS_NESTED_TOO_DEEPLY]
 
 
 @strawberry.type
