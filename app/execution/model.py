@@ -44,7 +44,7 @@ _MOST_FIELDS = 100_000
 """The maximum number of fields in these shapes. A field takes about 2 kB."""
 
 
-# Plans: what is known of an operation before it runs
+# Plans: an operation before it runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class SharedState:
     native: Mapping[str, Collection[type]]
     kinds: ValueKinds = field(default_factory=ValueKinds)
     leaves: dict[GraphQLLeafType, Leaf] = field(default_factory=dict)
-    shapes: ScanResistantCache[tuple[Plan, tuple[bool | None, ...]], Shape] = field(
+    shapes: ScanResistantCache[tuple[Plan, tuple[bool | None, ...]], PlanShape] = field(
         default_factory=lambda: ScanResistantCache(_MOST_SHAPES, lambda shape: shape.field_count, _MOST_FIELDS)
     )
 
@@ -99,12 +99,12 @@ class Plan:
     conditions: Sequence[str]
     """The variables of @skip and @include."""
     declined: str | None
-    only_shape: Shape | None = None
+    only_shape: PlanShape | None = None
     """The shape of an operation without conditions, once it is planned."""
 
 
 @dataclass(eq=False, slots=True)
-class Shape:
+class PlanShape:
     """An operation with its @skip and @include conditions decided."""
 
     plan: Plan
@@ -119,7 +119,7 @@ class Shape:
 class Selection:
     """The fields selected on one object type at one position of the document."""
 
-    shape: Shape
+    shape: PlanShape
     object_type: GraphQLObjectType
     fields: list[PlanField]
     columns: list[PlanField]
@@ -145,7 +145,7 @@ class TypedBuilder:
 class PlanField:
     """One response key of a selection: the source of its values and how they are completed."""
 
-    shape: Shape
+    shape: PlanShape
     parent_type: GraphQLObjectType
     key: str
     name: str

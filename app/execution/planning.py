@@ -28,7 +28,7 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from app.execution.arguments import Arguments
 from app.execution.fields import attribute_of, is_batched, source_of
-from app.execution.model import Plan, PlanField, Selection, Shape, SharedState
+from app.execution.model import Plan, PlanField, PlanShape, Selection, SharedState
 from app.execution.variables import Variables
 from app.execution.wrapping import unwrap
 
@@ -61,7 +61,7 @@ def plan_operation(
     )
 
 
-def shape_for(plan: Plan, variables: VariableValues) -> Shape:
+def shape_for(plan: Plan, variables: VariableValues) -> PlanShape:
     """Return the shape of a plan for the values that its @skip and @include conditions have.
 
     Raises GraphQLError if the value of a condition is not a boolean, RecursionError if selections nest too deep.
@@ -79,7 +79,7 @@ def shape_for(plan: Plan, variables: VariableValues) -> Shape:
     return shape
 
 
-def plan_shape(plan: Plan, variables: VariableValues) -> Shape:
+def plan_shape(plan: Plan, variables: VariableValues) -> PlanShape:
     """Plan the root selections of an operation. Raises like `shape_for`."""
     operation = plan.operation
     assert operation is not None  # noqa: S101 - a plan without an operation is declined
@@ -87,7 +87,7 @@ def plan_shape(plan: Plan, variables: VariableValues) -> Shape:
     assert root is not None  # noqa: S101 - a plan without a root type is declined
     fields = collect_fields(plan.schema, plan.fragments, variables, root, operation, plan.hide_suggestions)
     grouped = fields.grouped_field_set
-    shape = Shape(plan, operation)
+    shape = PlanShape(plan, operation)
     if operation.operation is OperationType.MUTATION:
         shape.selections = [_plan_selection(shape, root, {key: details}, None) for key, details in grouped.items()]
     else:
@@ -115,7 +115,7 @@ def selection_below(field: PlanField, type_: GraphQLObjectType, variables: Varia
 
 
 def _plan_selection(
-    shape: Shape, type_: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]], above: PlanField | None
+    shape: PlanShape, type_: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]], above: PlanField | None
 ) -> Selection:
     fields: list[PlanField] = []
     for key, details in grouped.items():
@@ -135,7 +135,7 @@ def _plan_selection(
 
 
 def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
-    shape: Shape,
+    shape: PlanShape,
     parent_type: GraphQLObjectType,
     key: str,
     details: list[FieldDetails],

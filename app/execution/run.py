@@ -9,7 +9,7 @@ from graphql import ExecutionResult, GraphQLError, located_error
 
 from app.execution.completion import add_level, complete, complete_immediately
 from app.execution.leaf_values import complete_leaf
-from app.execution.model import Failure, Level, Place, Run, Selection, Shape
+from app.execution.model import Failure, Level, Place, PlanShape, Run, Selection
 from app.execution.null_propagation import propagate_nulls
 from app.execution.rows import build_rows
 from app.execution.sources import Batch, checked_results
@@ -32,7 +32,7 @@ class Executed(ExecutionResult):  # noqa: PLW1641 - compared by content, as its 
         return ExecutionResult(self.data, self.errors) == other
 
 
-def run_operation(run: Run, shape: Shape) -> Steps[ExecutionResult]:
+def run_operation(run: Run, shape: PlanShape) -> Steps[ExecutionResult]:
     """Run an operation: the root fields of a query together, those of a mutation in order until one nulls the data."""
     data: dict[str, Any] = {}
     errors: list[GraphQLError] = []
