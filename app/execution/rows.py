@@ -1,5 +1,7 @@
 """Builds the response objects of a level with one generated function per selection."""
 
+from __future__ import annotations  # a run defines inner functions: evaluating their annotations costs time
+
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType

@@ -1,5 +1,7 @@
 """The object type of each value of a field, from resolve_type and is_type_of, called as rarely as they allow."""
 
+from __future__ import annotations  # a run defines inner functions: evaluating their annotations costs time
+
 from collections.abc import Callable, Sequence
 from typing import Any
 
