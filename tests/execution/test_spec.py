@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from graphql import (
     ExecutionResult,
+    GraphQLEnumType,
     GraphQLError,
     GraphQLField,
     GraphQLInt,
@@ -318,6 +319,21 @@ async def test_a_scalar_of_ones_own_is_coerced_by_its_own_rules(executor: Any) -
     assert data == {"a": "odd 1", "b": None, "c": None, "d": ["odd 3", None]}
     assert [path for _, path in errors] == [["b"], ["c"], ["d", 1]]
     assert [error.extensions for error in result.errors or ()] == [{}, {"code": "LARGE"}, {}]
+
+
+class LenientEnum(GraphQLEnumType):
+    """An enum that has a name for every value and distinguishes True from 1."""
+
+    def coerce_output_value(self, output_value: Any) -> str:
+        return "A" if output_value is True else "OTHER"
+
+
+@both
+async def test_an_enum_with_its_own_coercion_is_coerced_by_its_own_rules(executor: Any) -> None:
+    enum = LenientEnum("Letter", {"A": 1, "OTHER": 2, "B": 3})
+    schema = GraphQLSchema(GraphQLObjectType("Query", {name: GraphQLField(enum) for name in "ab"}))
+    result = await answer(executor, schema, "{ a b }", {"a": True, "b": 1})
+    assert (result.data, result.errors) == ({"a": "A", "b": "OTHER"}, None)
 
 
 @both
