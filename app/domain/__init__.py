@@ -1,1 +1,1 @@
-"""What Turnup knows and decides: values and pure rules over them, without I/O."""
+"""Turnup's domain model and rules: values and pure functions over them, without I/O."""

@@ -1,4 +1,4 @@
-"""Whether a review may become an approval: of the content that was seen, ready, and not one's own."""
+"""Approval rules: the reviewed content must be current and ready, and not the approver's own work."""
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
@@ -9,12 +9,12 @@ from app.domain.vocabulary import Gate
 
 
 def is_own_work(viewer_id: str, *, submitted_by: str | None, editors: AbstractSet[str]) -> bool:
-    """Whether the viewer submitted the content, or is among those who edited it since it was submitted or approved."""
+    """Return whether the viewer submitted the content or edited it since its last submission or approval."""
     return viewer_id == submitted_by or viewer_id in editors
 
 
 def check_ready(gate: Gate, issues: Iterable[Issue]) -> None:
-    """Raises NotReady, with all of them, when any issue stands in the way of the gate."""
+    """Raise NotReady, listing all issues, when at least one of them blocks the gate."""
     every = tuple(issues)
     if any(gate in issue.blocks for issue in every):
         raise NotReady(issues=every)
@@ -29,10 +29,11 @@ def decide_approval(
     own_work: bool,
     self_approval_allowed: bool,
 ) -> bool:
-    """Whether the approval has to be marked as self-approved.
+    """Return whether the approval must be marked as self-approved.
 
-    `changed_paths` are those between the reviewed and the current content.
-    Raises StaleReview, NotReady or SelfApproval.
+    `changed_paths` are the JSON pointers that differ between the reviewed and the current content. Raises StaleReview
+    when the digests differ, NotReady when an issue blocks APPROVE, SelfApproval when it is the approver's own work and
+    self-approval is not allowed.
     """
     if expected_digest != current_digest:
         raise StaleReview(current_digest=current_digest, changed_paths=changed_paths)

@@ -1,4 +1,4 @@
-"""What bulk operations add to the single ones: which items they take, and which verb a wished-for status stands for."""
+"""Rules of bulk operations: the items they accept, and the verb that leads to a requested status."""
 
 from collections.abc import Sequence
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from app.domain.refusals import InvalidInput
 from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Verb
 
-# The verbs that may lead to a status, by the status that a location comes from; `None` stands for any other.
+# The verb that leads to each target status, by the location's current status; `None` matches every other status.
 VERBS_TOWARDS = MappingProxyType(
     {
         LocationStatus.IN_PROGRESS: MappingProxyType({LocationStatus.BLOCKED: Verb.UNBLOCK, None: Verb.REOPEN}),
@@ -21,7 +21,7 @@ VERBS_TOWARDS = MappingProxyType(
 
 
 def check_items(operation: str, ids: Sequence[str], *, path: tuple[str, ...] = ()) -> None:
-    """Refuses a whole bulk call: LimitReached for too many items, InvalidInput for none or for one named twice."""
+    """Refuse a bulk call as a whole: LimitReached for too many items, InvalidInput for no items or a repeated id."""
     check_cap(operation, ids, path=path)
     if not ids:
         raise InvalidInput(field="items", rule="there must be at least one", path=path)
@@ -30,9 +30,9 @@ def check_items(operation: str, ids: Sequence[str], *, path: tuple[str, ...] = (
 
 
 def verb_towards(target: LocationStatus, status: LocationStatus) -> Verb | None:
-    """The verb that is to take a location from its status to `target`; None when it is there and nothing is left to do.
+    """Return the verb that takes a location from `status` to `target`, or None when it already has that status.
 
-    Raises InvalidInput for a target that no bulk operation has.
+    Raises InvalidInput when bulk operations do not support `target`.
     """
     if target not in VERBS_TOWARDS:
         raise InvalidInput(field="status", rule=f"it must be one of {', '.join(VERBS_TOWARDS)}", path=("status",))

@@ -1,4 +1,4 @@
-"""The canonical JSON of RFC 8785 (JCS): one value, one sequence of bytes, so that digests can be compared."""
+"""Canonical JSON (RFC 8785, JCS): equal values give equal bytes, so that their digests can be compared."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -11,10 +11,10 @@ _SAFE_INTEGER = 2**53 - 1
 
 
 def canonical(value: Json) -> bytes:
-    """The RFC 8785 form of `value` in UTF-8; strings are taken as they are, so normalise them (NFC) before.
+    """Return the RFC 8785 form of `value` in UTF-8. Strings are used unchanged: normalise them (NFC) first.
 
-    Raises ValueError for what has no canonical form: integers beyond 2**53 - 1 (section 3.2.2.3), numbers that are not
-    finite, lone surrogates, and anything that is not JSON.
+    Raises ValueError for values without a canonical form: integers beyond 2**53 - 1 (section 3.2.2.3), non-finite
+    numbers, lone surrogates, and anything that is not JSON.
     """
     return _written(value).encode("utf-8")
 
@@ -25,7 +25,8 @@ def _written(value: Json) -> str:
 
 
 def _object(value: Mapping[str, Json]) -> str:
-    # Members are sorted by the UTF-16 code units of their names (section 3.2.3); of ASCII that is Python's own order.
+    # Members are sorted by the UTF-16 code units of their names (section 3.2.3). For ASCII names Python's own order is
+    # the same.
     names = sorted(value) if "".join(value).isascii() else sorted(value, key=lambda name: name.encode("utf-16-be"))
     return "{" + ",".join([f"{_escaped(name)}:{_written(value[name])}" for name in names]) + "}"
 
@@ -35,7 +36,7 @@ def _array(value: Sequence[Json]) -> str:
 
 
 def _writer_of(value: object) -> Callable[[Any], str]:
-    """How a value is written whose very type is none of JSON's, such as an enumeration of texts."""
+    """Return the writer for an instance of a subclass of a JSON type, such as an enumeration of strings."""
     for kind, write in _WRITERS.items():
         if isinstance(value, kind):
             return write
@@ -51,9 +52,9 @@ def _integer(value: int) -> str:
 
 
 def _number(value: float) -> str:
-    """As ECMAScript writes a number (section 3.2.2.3): the shortest digits that read back.
+    """Format a number as ECMAScript does (section 3.2.2.3): the shortest digits that parse to the same value.
 
-    Python's repr yields the same digits and differs only in where it puts the point and how it writes the exponent.
+    Python's repr yields the same digits; only the position of the decimal point and the form of the exponent differ.
     """
     if not math.isfinite(value):
         raise ValueError(f"{value} is not JSON")
@@ -70,7 +71,7 @@ def _number(value: float) -> str:
 
 
 def _placed(digits: str, point: int) -> str:
-    """`digits` with the decimal point after the first `point` of them, by the steps of ECMA-262 Number::toString."""
+    """Put the decimal point after the first `point` digits, following ECMA-262 Number::toString."""
     if len(digits) <= point <= 21:
         return digits + "0" * (point - len(digits))
     if 0 < point <= 21:

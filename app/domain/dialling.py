@@ -1,4 +1,4 @@
-"""What a location's telephone numbers mean: those without a `+` are read as dialled within its country."""
+"""Normalises a location's phone numbers to E.164; numbers without a `+` are read as dialled within its country."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ from app.domain.phone_number import read_phone
 
 
 def e164_of(number: str | None, country: str | None) -> str | None:
-    """The number in E.164, None where there is no number or it has no such form."""
+    """Return the number in E.164, or None when there is no number or it has no such form."""
     return read_phone(number, country=country).e164 if number else None
 
 
 def read_again(content: LocationContent) -> LocationContent:
-    """The content with every number read anew, within the country of its address."""
+    """Return the content with the E.164 form of every number computed again, for the country of its address."""
     country = content.address.country
 
     def contact(each: Contact) -> Contact:

@@ -1,4 +1,4 @@
-"""E-mail addresses: whether one is well-formed, without asking the network."""
+"""Syntax check of e-mail addresses, without network access."""
 
 from functools import lru_cache
 
@@ -7,7 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 
 @lru_cache(maxsize=4096)
 def is_email(text: str) -> bool:
-    """Whether the text is an address that mail over the internet can be sent to (RFC 5322, RFC 6531)."""
+    """Return whether the text is an address that internet mail can be sent to (RFC 5322, RFC 6531)."""
     try:
         validate_email(text, check_deliverability=False)
     except EmailNotValidError:

@@ -1,4 +1,4 @@
-"""Whether content may go to a partner, and whether a partner's answer counts."""
+"""Rules of the hand-off: which payload may be generated or released, and whether a partner's answer is accepted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadFacts:
-    """What decisions need to know of a payload; `withdrawn_because` is the reason of a WITHDRAWN one."""
+    """The facts about a payload that decisions use. `withdrawn_because` is set on a WITHDRAWN payload."""
 
     id: str
     state: PayloadState
@@ -30,7 +30,7 @@ class PayloadFacts:
 
 
 def check_approved(current_digest: str, approved_digest: str | None) -> None:
-    """Raises ApprovalOutdated unless the current content is the approved content."""
+    """Raise ApprovalOutdated unless the current content is the approved content."""
     if current_digest != approved_digest:
         raise ApprovalOutdated(current_digest=current_digest)
 
@@ -42,7 +42,7 @@ def decide_generation(
     latest: PayloadFacts | None,
     issues: Iterable[Issue],
 ) -> PayloadFacts | None:
-    """The payload that already says it all, or None when a new one has to be made.
+    """Return the existing payload of the current content, or None when a new payload must be generated.
 
     Raises ApprovalOutdated, or NotReady when an issue blocks PROVISION.
     """
@@ -59,7 +59,7 @@ def decide_release(
     latest: PayloadFacts | None,
     allowed: tuple[Verb, ...],
 ) -> PayloadFacts:
-    """The payload that triggering releases; `allowed` are the verbs that the location takes from the viewer.
+    """Return the payload to release. `allowed` are the verbs that the viewer may use on the location now.
 
     Raises ApprovalOutdated, or IllegalTransition when there is no payload of the approved content.
     """
@@ -71,10 +71,11 @@ def decide_release(
 
 
 def decide_answer(payload: PayloadFacts, kind: ReceiptKind, document_digest: str | None) -> bool:
-    """Whether a partner's answer is new; False when it repeats the answer on record.
+    """Return whether a partner's answer is new; False when it repeats the recorded answer.
 
-    An acknowledgement names the digest of the document that arrived, a rejection none. Raises DigestMismatch,
-    PayloadSuperseded or PayloadWithdrawn; a payload that was answered otherwise is left to the status machine.
+    `document_digest` is the digest of the received document in an acknowledgement, None in a rejection. Raises
+    DigestMismatch, PayloadSuperseded or PayloadWithdrawn. A different answer to an answered payload counts as new here;
+    the status machine refuses it.
     """
     if document_digest is not None and document_digest != payload.document_digest:
         raise DigestMismatch

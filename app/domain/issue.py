@@ -1,4 +1,4 @@
-"""What readiness reports: one finding at one place, as a value."""
+"""A readiness issue: one finding at one place in the content."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from app.domain.vocabulary import Gate, IssueCode, Severity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """A finding: what is wrong (`message`), where, how to mend it (`fix`), and which steps it stands in the way of.
+    """A finding: the problem (`message`), its place (`path`), the remedy (`fix`) and the steps that it blocks.
 
-    `path` is a JSON pointer (RFC 6901) into the content document, where rows are found by id or place:
-    `/devices/phone-1/macAddress`. A partner's own findings keep the path that the partner gave.
+    `path` is a JSON pointer (RFC 6901) into the content document, in which rows are addressed by id or position:
+    `/devices/phone-1/macAddress`. Issues reported by a partner keep the partner's path.
     """
 
     code: IssueCode

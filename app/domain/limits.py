@@ -1,4 +1,4 @@
-"""How many there may be of anything, and between which bounds a number lies, as data."""
+"""Limits as data: the maximum number of rows in each list, and the range of each number."""
 
 from collections.abc import Sized
 from datetime import time
@@ -22,7 +22,7 @@ CAPS = MappingProxyType(
     }
 )
 
-# The least and the greatest value.
+# Minimum and maximum, both inclusive.
 RANGES = MappingProxyType(
     {
         "extensionLength": (2, 6),
@@ -35,20 +35,20 @@ RANGES = MappingProxyType(
 
 
 def check_cap(name: str, rows: Sized | int, *, path: tuple[str, ...] = ()) -> None:
-    """Raises LimitReached when there are more rows than the cap called `name` allows; `rows` may be their number."""
+    """Raise LimitReached when there are more rows than the cap called `name` allows; `rows` may be their number."""
     count = rows if isinstance(rows, int) else len(rows)
     if count > CAPS[name]:
         raise LimitReached(limit=CAPS[name], counted=name, path=path)
 
 
 def check_range(name: str, value: int | None, *, path: tuple[str, ...] = ()) -> None:
-    """Raises InvalidInput when a value is given and lies outside the range called `name`."""
+    """Raise InvalidInput when a value is given and lies outside the range called `name`."""
     least, greatest = RANGES[name]
     if value is not None and not least <= value <= greatest:
         raise InvalidInput(field=name, rule=f"it must be from {least} to {greatest}", path=path)
 
 
 def check_whole_minutes(name: str, value: time, *, path: tuple[str, ...] = ()) -> None:
-    """Raises InvalidInput for a time of day with seconds or with a zone: working hours are local, to the minute."""
+    """Raise InvalidInput for a time of day with seconds or a time zone: working hours are local, in whole minutes."""
     if value.second or value.microsecond or value.tzinfo:
         raise InvalidInput(field=name, rule="it must be a local time in whole minutes", path=path)

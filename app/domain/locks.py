@@ -1,4 +1,4 @@
-"""Locked locations and the overrides that open them: who may edit which sections, and when."""
+"""Locked locations and the overrides that unlock them: who may edit which sections, and when."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
-    """A lead's leave to edit some sections of a locked location until it expires or is ended."""
+    """Permission for one lead to edit some sections of a locked location, until it expires or is ended."""
 
     id: str
     opened_by: str
@@ -24,7 +24,7 @@ class Override:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverrideTerms:
-    """What an override is opened with, as it is kept."""
+    """The stored values of a new override."""
 
     sections: frozenset[Section]
     reason: str
@@ -33,12 +33,12 @@ class OverrideTerms:
 
 
 def is_locked(status: LocationStatus) -> bool:
-    """Whether a location in this status refuses edits without an override."""
+    """Return whether a location in this status refuses edits without an override."""
     return status in LOCKED_STATUSES
 
 
 def is_in_force(override: Override, now: datetime) -> bool:
-    """Whether the override still opens anything; at its very expiry it does not."""
+    """Return whether the override is active at `now`; at `expires_at` itself it no longer is."""
     return override.ended_at is None and now < override.expires_at
 
 
@@ -49,9 +49,9 @@ def decide_edit(
     viewer: Viewer,
     now: datetime,
 ) -> Override | None:
-    """The override that the viewer edits these sections under; None on an unlocked location, which needs none.
+    """Return the override under which the viewer edits these sections; None on an unlocked location, which needs none.
 
-    Raises Locked when there is no override in force of the viewer's own, OverrideScope when it covers other sections.
+    Raises Locked when the viewer has no active override, OverrideScope when the override does not cover all sections.
     """
     if not is_locked(status):
         return None

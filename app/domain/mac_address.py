@@ -1,8 +1,8 @@
-"""Hardware addresses (IEEE 802 EUI-48): read in any usual spelling, kept as twelve lower-case hex digits."""
+"""Hardware addresses (IEEE 802 EUI-48): parsed from any common notation, stored as twelve lower-case hex digits."""
 
 import re
 
-import netaddr  # type: ignore[import-untyped] # - it ships no types
+import netaddr  # type: ignore[import-untyped] # - the package has no type information
 
 from app.domain.refusals import InvalidInput
 
@@ -12,7 +12,7 @@ _LOCAL_BIT = 0x02
 
 
 def read_mac(text: str, *, path: tuple[str, ...] = ()) -> str:
-    """Twelve lower-case hex digits from colons, dashes, dots, blanks or none between them.
+    """Return the address as twelve lower-case hex digits; colons, dashes, dots, spaces or no separator are accepted.
 
     Raises InvalidInput for anything that is not one EUI-48.
     """
@@ -23,15 +23,15 @@ def read_mac(text: str, *, path: tuple[str, ...] = ()) -> str:
 
 
 def show_mac(mac: str) -> str:
-    """As people read it: `00155d010101` as `00:15:5D:01:01:01`."""
+    """Format an address for display: `00155d010101` becomes `00:15:5D:01:01:01`."""
     return bytes.fromhex(mac).hex(":").upper()
 
 
 def is_multicast(mac: str) -> bool:
-    """Whether the address names a group of stations; no single device has one (IEEE 802, the I/G bit)."""
+    """Return whether the address is a group address, which no single device can have (IEEE 802, the I/G bit)."""
     return bool(int(mac[:2], 16) & _GROUP_BIT)
 
 
 def is_locally_administered(mac: str) -> bool:
-    """Whether the address was made up rather than assigned by a maker (IEEE 802, the U/L bit)."""
+    """Return whether the address was chosen locally, not assigned by a manufacturer (IEEE 802, the U/L bit)."""
     return bool(int(mac[:2], 16) & _LOCAL_BIT)

@@ -1,4 +1,4 @@
-"""Telephone numbers: kept as they were written, with their E.164 form beside them where they have one."""
+"""Phone numbers: stored as written, together with their E.164 form when they have one."""
 
 from dataclasses import dataclass
 
@@ -10,17 +10,18 @@ MOST_DIGITS = 15  # ITU-T E.164, country code included
 
 @dataclass(frozen=True, slots=True)
 class PhoneNumber:
-    """`raw` as written; `e164` as ITU-T E.164 writes it (`+12125550101`), None where it has no such form."""
+    """A phone number: `raw` as written; `e164` as ITU-T E.164 formats it (`+12125550101`), or None."""
 
     raw: str
     e164: str | None
 
 
 def read_phone(text: str, *, country: str | None) -> PhoneNumber:
-    """The number as written and in E.164; without a `+` it is read as dialled within `country` (ISO 3166-1 alpha-2).
+    """Parse a number. Without a `+` it is read as dialled within `country` (ISO 3166-1 alpha-2).
 
-    A number has an E.164 form when its length fits its country's plan and the 15 digits of E.164, and nothing is to be
-    dialled behind it. Whether the range is in use is not asked: new ranges open faster than any table of them.
+    A number has an E.164 form when its length fits its country's numbering plan and the 15 digits of E.164, and it has
+    no extension. The check does not ask whether the number range is in use: new ranges open faster than any table of
+    them is updated.
     """
     try:
         number = phonenumbers.parse(text, country)

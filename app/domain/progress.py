@@ -1,4 +1,4 @@
-"""How far an onboarding has come, section by section."""
+"""Progress of an onboarding, by section."""
 
 from collections.abc import Collection, Iterable, Mapping
 from types import MappingProxyType
@@ -6,7 +6,7 @@ from types import MappingProxyType
 from app.domain.issue import Issue
 from app.domain.vocabulary import Gate, Section
 
-# The section that a path's first name belongs to; `users` is what a payload calls the people.
+# Maps the first name of a path to its section; in a payload the people are called `users`.
 SECTION_OF = MappingProxyType(
     {
         "location": Section.LOCATION,

@@ -1,4 +1,4 @@
-"""Which verbs have to be explained."""
+"""The verbs that require a reason."""
 
 from app.domain.status_machine import TABLE
 from app.domain.text import clean, given
@@ -8,9 +8,9 @@ from app.domain.vocabulary import Verb
 def reason_for(
     verb: Verb, reason: str | None, *, field: str = "move.reason", path: tuple[str, ...] = ("reason",)
 ) -> str | None:
-    """The reason as it is kept, by the rule for text called `field`.
+    """Return the reason as it is stored, by the text rule called `field`.
 
-    Raises InvalidInput when the verb needs one and none is given.
+    Raises InvalidInput when the verb requires a reason and none is given.
     """
     if TABLE[verb].needs_reason:
         return given(field, reason, path=path)

@@ -1,4 +1,4 @@
-"""Everything the domain may refuse: one class a reason, its docstring the sentence, its attributes the facts."""
+"""Every refusal of the domain: one class per reason, with the message as docstring and the facts as attributes."""
 
 from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass, fields
@@ -16,11 +16,11 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
 
     _: KW_ONLY
     path: tuple[str, ...] = ()
-    """Where in the input the refused value stands; empty when the request as a whole is refused."""
+    """Path to the offending input value; empty when the request as a whole is refused."""
 
     @property
     def message(self) -> str:
-        """The class's sentence with its facts filled in."""
+        """The message of the class with its facts filled in."""
         facts = {field.name: _in_words(getattr(self, field.name)) for field in fields(self)}
         return (type(self).__doc__ or "").format_map(facts)
 
@@ -125,7 +125,7 @@ class LimitReached(Refusal):
     code = ProblemCode.LIMIT_REACHED
     limit: int
     counted: str
-    """What is counted, by its name in the API."""
+    """The API's name for the counted items."""
 
 
 @dataclass(eq=False)
@@ -142,7 +142,7 @@ class PayloadSuperseded(Refusal):
 
     code = ProblemCode.PAYLOAD_SUPERSEDED
     by: str | None
-    """The payload that replaced it; None while there is no successor yet."""
+    """The payload that replaced this one, or None when it has not been replaced yet."""
 
 
 @dataclass(eq=False)

@@ -1,11 +1,11 @@
-"""A partner's refusal of a payload, as a value."""
+"""A partner's rejection of a payload."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionReason:
-    """One thing a partner found wrong: where in the document (a JSON pointer), and the partner's own code and words."""
+    """One problem that a partner found: its place in the document (a JSON pointer), the partner's code and message."""
 
     path: str
     code: str
@@ -14,7 +14,7 @@ class RejectionReason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejection:
-    """All that a partner found wrong with the content that has this digest."""
+    """All problems that a partner found in the content with this digest."""
 
     content_digest: str
     reasons: tuple[RejectionReason, ...]

@@ -1,4 +1,7 @@
-"""Which verb takes a location from which status to which, and what follows. Who may use a verb is a permission."""
+"""The status machine: which verb takes a location from which status to which, with its consequences.
+
+Which role may use a verb is decided by `permissions.matrix`, not here.
+"""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -45,11 +48,12 @@ _CANCELLED = LocationStatus.CANCELLED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRule:
-    """One row of the table: the statuses that take the verb, and the status that it leads to (None: the same).
+    """One row of the table: the statuses that accept the verb (`sources`) and the resulting status (`to`; None: the
+    same).
 
-    `only_when` names what else must be so, by status. `gate` is the readiness it needs. `overrides` are the statuses
-    from which it is audited as an override. `session`, `request` and `payload` say what becomes of the onboarding
-    session, the open request for approval and the payload that the verb is about.
+    `only_when` maps a source status to a fact that must hold there. `gate` is the required readiness. `overrides` are
+    the source statuses from which the transition is audited as an override. `session`, `request` and `payload` are the
+    resulting changes of the onboarding session, the open request for approval and the payload that the verb concerns.
     """
 
     sources: frozenset[LocationStatus]
@@ -65,11 +69,11 @@ class TransitionRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consequences:
-    """What else a move changes.
+    """The further changes of a transition.
 
-    `request` is what the open request for approval becomes and `approval` what the approval in force becomes (None:
-    stays). `payload` is what the payload that the verb is about becomes; with `withdraws_payloads` every other one
-    that is GENERATED or RELEASED becomes WITHDRAWN.
+    `request` is the new status of the open request for approval, `approval` that of the approval in force, `payload`
+    the new state of the payload that the verb concerns; None leaves each unchanged. With `withdraws_payloads` every
+    other payload that is GENERATED or RELEASED becomes WITHDRAWN.
     """
 
     session: SessionChange
@@ -84,7 +88,7 @@ class Consequences:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A decided move: the status that the location takes and what follows from it."""
+    """A decided transition: the new status of the location and the consequences."""
 
     to: LocationStatus
     consequences: Consequences

@@ -1,7 +1,7 @@
-"""The one room for text that comes from outside: what may be kept, in which form, and how long it may be.
+"""Rules for all text input: which characters are accepted, the stored form, and the length limits.
 
-Text is kept in NFC, trimmed, and measured in characters (Unicode code points). Only what cannot be read is refused here
-(InvalidInput); whether a value makes sense is a question of readiness.
+Text is stored in NFC, trimmed, and measured in characters (Unicode code points). InvalidInput is raised here only for
+text that cannot be stored; whether a value makes sense is decided by readiness.
 """
 
 import re
@@ -14,7 +14,7 @@ from app.domain.refusals import InvalidInput
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a text must look like from its first to its last character, and the sentence that says so."""
+    """A pattern that the whole text must match, and the message when it does not."""
 
     pattern: re.Pattern[str]
     sentence: str
@@ -22,9 +22,10 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRule:
-    """What a field takes: at most `longest` characters, and, when it is given, at least `least_visible` visible ones.
+    """The rule of a field: at most `longest` characters and, when a value is given, at least `least_visible` visible
+    ones.
 
-    It may have several lines, or be bound to one form.
+    The text may span several lines (`several_lines`) or have to match a `form`.
     """
 
     longest: int
@@ -40,7 +41,7 @@ _POINTER = Form(re.compile("(/.*)?", re.DOTALL), "it must be a JSON pointer (RFC
 
 _NAME = TextRule(longest=120)
 _NUMBER = TextRule(longest=40)
-_EMAIL = TextRule(longest=254)  # RFC 5321's limits leave 254 characters for an address
+_EMAIL = TextRule(longest=254)  # the limits of RFC 5321 leave 254 characters for an address
 _REASON = TextRule(longest=1000, several_lines=True)
 
 RULES = MappingProxyType(
@@ -90,19 +91,21 @@ RULES = MappingProxyType(
     }
 )
 
-# The characters of the Unicode property Bidi_Control: unseen, they make text read otherwise than it is stored.
+# The characters with the Unicode property Bidi_Control: invisible, they make text display differently from what is
+# stored.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_BREAKS = frozenset("\n\u2028\u2029")
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
-# Rendered blank although Unicode counts them as letters or symbols: Hangul fillers and the empty braille pattern.
+# Rendered blank although Unicode classifies them as letters or symbols: Hangul fillers and the empty braille pattern.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 def clean(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str | None:
-    """The text as it is kept, or None when nothing visible is left of it.
+    """Return the text as it is stored, or None when it has no visible character.
 
     `field` names the rule. Raises InvalidInput for control characters, bidirectional controls and lone surrogates, for
-    text too long, with too few visible characters or not of its form; KeyError for a field without a rule.
+    text that is too long, has too few visible characters or does not match its form; KeyError for a field without a
+    rule.
     """
     rule = RULES[field]
     kept = _trimmed(text or "", rule)
@@ -113,7 +116,7 @@ def clean(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str | 
 
 
 def given(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str:
-    """As `clean`, for a field that must not be empty: raises InvalidInput when nothing is left."""
+    """Like `clean`, for a required field: also raises InvalidInput when the text has no visible character."""
     kept = clean(field, text, path=path)
     if kept is None:
         raise InvalidInput(field=field.rpartition(".")[2], rule="it must not be empty", path=path)
@@ -121,7 +124,7 @@ def given(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str:
 
 
 def visible_length(text: str) -> int:
-    """How many characters a reader sees: white space, controls, format characters and blank letters do not count."""
+    """Count the visible characters: without white space, controls, format characters and blank letters."""
     return sum(
         unicodedata.category(character) not in _INVISIBLE_CATEGORIES and character not in _BLANK_LETTERS
         for character in text

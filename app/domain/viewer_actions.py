@@ -1,4 +1,4 @@
-"""What a viewer may do to a location at this moment, asked of the very functions that guard the mutations."""
+"""The actions that a viewer may take on a location now, decided by the same functions that guard the mutations."""
 
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
@@ -20,9 +20,9 @@ FORBIDDEN = "FORBIDDEN"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """All that the decisions about one location depend on, seen by one viewer at one moment.
+    """Everything that decisions about one location depend on, for one viewer at one moment.
 
-    `permitted` are the actions, and `verbs` the verbs of the status machine, that the viewer's role includes.
+    `permitted` are the actions and `verbs` the verbs of the status machine that the viewer's role includes.
     """
 
     viewer: Viewer
@@ -42,7 +42,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class ViewerAction:
-    """Whether an action would be taken; `reason` is FORBIDDEN or the code of the refusal, None when allowed."""
+    """Whether an action would succeed; `reason` is FORBIDDEN or the code of the refusal, None when allowed."""
 
     action: LocationAction
     allowed: bool
@@ -50,7 +50,7 @@ class ViewerAction:
 
 
 def viewer_actions(situation: Situation) -> tuple[ViewerAction, ...]:
-    """Every action with its answer, in the order of the closed set."""
+    """Return every action with its result, in the order of LocationAction."""
     return tuple(_answer(action, situation) for action in LocationAction)
 
 
@@ -80,7 +80,7 @@ def _decide(action: LocationAction, situation: Situation) -> None:
 
 
 def _check_claimable(situation: Situation) -> None:
-    """Raises MacInUse when another location holds an address that the move would claim."""
+    """Raise MacInUse when another location claims an address that the transition would claim."""
     if any(each.code is IssueCode.MAC_IN_USE for each in situation.issues):
         raise MacInUse(mac_addresses=())
 
@@ -89,7 +89,7 @@ _VERBS = MappingProxyType({LocationAction(verb): verb for verb in Verb if verb i
 
 
 def _editable(situation: Situation) -> None:
-    """Whether any section at all can be edited."""
+    """Check that the viewer could edit at least one section."""
     decide_edit(situation.status, frozenset(), situation.override, situation.viewer, situation.now)
 
 
@@ -104,7 +104,7 @@ def _submittable(situation: Situation) -> None:
 
 
 def _approvable(situation: Situation) -> None:
-    """As for a reviewer who has just seen the current content."""
+    """Check as for a reviewer who has just read the current content."""
     decide_approval(
         expected_digest=situation.current_digest,
         current_digest=situation.current_digest,

@@ -1,7 +1,7 @@
-"""The closed sets of the product: every code that a table, the schema, a span or a log line may hold.
+"""The enumerations of the product: every code that a table, the schema, a span or a log line may contain.
 
-Each is text with its own name as its value, so that a row's column, an enum member and a JSON document
-agree to the letter. Sets only gain members.
+Each member's value is its own name, so that database columns, GraphQL enums and JSON documents use identical text.
+Members are only added, never removed.
 """
 
 from enum import StrEnum, unique
@@ -9,7 +9,7 @@ from enum import StrEnum, unique
 
 @unique
 class Role(StrEnum):
-    """What kind of principal a user is."""
+    """The kind of principal that a user is."""
 
     CUSTOMER = "CUSTOMER"
     IMPLEMENTATION_LEAD = "IMPLEMENTATION_LEAD"
@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 @unique
 class UserStatus(StrEnum):
-    """Whether a user may act; a suspended one is refused although the token is still valid."""
+    """Whether a user may act. A suspended user is refused although their token is still valid."""
 
     ACTIVE = "ACTIVE"
     SUSPENDED = "SUSPENDED"
@@ -26,7 +26,7 @@ class UserStatus(StrEnum):
 
 @unique
 class LocationStatus(StrEnum):
-    """Where a location stands between onboarding and hand-off."""
+    """The status of a location between onboarding and hand-off."""
 
     NOT_STARTED = "NOT_STARTED"
     IN_PROGRESS = "IN_PROGRESS"
@@ -43,7 +43,7 @@ LOCKED_STATUSES = frozenset({LocationStatus.APPROVED, LocationStatus.PROVISIONIN
 
 @unique
 class Section(StrEnum):
-    """A part of a location that is filled in, revised and overridden on its own."""
+    """A part of a location that has its own revision and is edited and overridden separately."""
 
     LOCATION = "LOCATION"
     CONTACTS = "CONTACTS"
@@ -57,7 +57,7 @@ class Section(StrEnum):
 
 @unique
 class ContactPurpose(StrEnum):
-    """What a contact is for."""
+    """The purpose of a contact."""
 
     PRIMARY = "PRIMARY"
     TECHNICAL = "TECHNICAL"
@@ -66,7 +66,7 @@ class ContactPurpose(StrEnum):
 
 @unique
 class DeviceBrand(StrEnum):
-    """The maker of a desk phone."""
+    """The manufacturer of a desk phone."""
 
     YEALINK = "YEALINK"
     POLY = "POLY"
@@ -79,7 +79,7 @@ class DeviceBrand(StrEnum):
 
 @unique
 class CallFlowKind(StrEnum):
-    """How an incoming call is answered: rung through, or by a menu (interactive voice response)."""
+    """How an incoming call is answered: by ringing extensions directly, or by a menu (interactive voice response)."""
 
     DIRECT = "DIRECT"
     IVR = "IVR"
@@ -87,7 +87,7 @@ class CallFlowKind(StrEnum):
 
 @unique
 class CallTarget(StrEnum):
-    """Where a call-flow option leads."""
+    """The target of a call-flow option."""
 
     EXTENSION = "EXTENSION"
     VOICEMAIL = "VOICEMAIL"
@@ -97,7 +97,7 @@ class CallTarget(StrEnum):
 
 @unique
 class CallTrigger(StrEnum):
-    """What leads a call along a branch of its flow: the call itself, a key, no key in time, or a wrong key."""
+    """The event that selects a branch of a call flow: the call itself, a key, no key in time, or an invalid key."""
 
     DIRECT = "DIRECT"
     DIGIT = "DIGIT"
@@ -107,7 +107,7 @@ class CallTrigger(StrEnum):
 
 @unique
 class ApprovalStatus(StrEnum):
-    """What became of a request for approval."""
+    """The status of a request for approval."""
 
     PENDING = "PENDING"
     APPROVED = "APPROVED"
@@ -118,7 +118,7 @@ class ApprovalStatus(StrEnum):
 
 @unique
 class PayloadState(StrEnum):
-    """Where a provisioning payload stands on its way to the partner."""
+    """The state of a provisioning payload on its way to the partner."""
 
     GENERATED = "GENERATED"
     RELEASED = "RELEASED"
@@ -130,7 +130,7 @@ class PayloadState(StrEnum):
 
 @unique
 class ReceiptKind(StrEnum):
-    """A partner's answer to a payload."""
+    """The kind of a partner's answer to a payload."""
 
     ACKNOWLEDGED = "ACKNOWLEDGED"
     REJECTED = "REJECTED"
@@ -138,7 +138,7 @@ class ReceiptKind(StrEnum):
 
 @unique
 class Verb(StrEnum):
-    """What may be done to a location as a whole; the rows of the status machine."""
+    """The verbs of the status machine: what can be done to a location as a whole."""
 
     START = "START"
     SUBMIT = "SUBMIT"
@@ -159,7 +159,7 @@ class Verb(StrEnum):
 
 @unique
 class SessionChange(StrEnum):
-    """What a move does to the location's onboarding session."""
+    """The effect of a transition on the location's onboarding session."""
 
     KEEP = "KEEP"
     OPEN_IF_MISSING = "OPEN_IF_MISSING"
@@ -168,7 +168,7 @@ class SessionChange(StrEnum):
 
 @unique
 class ClaimChange(StrEnum):
-    """What a move does to the location's claims on its hardware addresses."""
+    """The effect of a transition on the location's claims to hardware addresses."""
 
     KEEP = "KEEP"
     TAKE = "TAKE"
@@ -177,7 +177,7 @@ class ClaimChange(StrEnum):
 
 @unique
 class ProblemCode(StrEnum):
-    """Why the domain refused."""
+    """The reason of a refusal."""
 
     LOCKED = "LOCKED"
     NOT_LOCKED = "NOT_LOCKED"
@@ -201,7 +201,7 @@ class ProblemCode(StrEnum):
 
 @unique
 class Gate(StrEnum):
-    """A step that readiness issues may stand in the way of."""
+    """A step that readiness issues can block."""
 
     SUBMIT = "SUBMIT"
     APPROVE = "APPROVE"
@@ -210,7 +210,7 @@ class Gate(StrEnum):
 
 @unique
 class Severity(StrEnum):
-    """How much a readiness issue matters; only a BLOCKER stops anything."""
+    """The severity of a readiness issue; only a BLOCKER blocks a step."""
 
     BLOCKER = "BLOCKER"
     WARNING = "WARNING"
@@ -219,7 +219,7 @@ class Severity(StrEnum):
 
 @unique
 class IssueCode(StrEnum):
-    """What readiness may find."""
+    """The kinds of readiness issues."""
 
     NAME_MISSING = "NAME_MISSING"
     ADDRESS_INCOMPLETE = "ADDRESS_INCOMPLETE"
@@ -275,7 +275,7 @@ class IssueCode(StrEnum):
 
 @unique
 class ValueState(StrEnum):
-    """What the audit trail tells of a value."""
+    """What the audit log shows of a value."""
 
     ABSENT = "ABSENT"
     TOLD = "TOLD"
@@ -285,7 +285,7 @@ class ValueState(StrEnum):
 
 @unique
 class LocationAction(StrEnum):
-    """What a viewer who sees a location may want to do to it; verbs carry their own names."""
+    """An action on a location that a viewer may be allowed to take; verbs keep their own names."""
 
     EDIT = "EDIT"
     OPEN_OVERRIDE = "OPEN_OVERRIDE"

@@ -1,4 +1,4 @@
-"""Whose turn it is: what a location awaits in each status."""
+"""Who has to act next on a location, by status."""
 
 from collections.abc import Mapping
 from enum import StrEnum, unique
@@ -8,7 +8,7 @@ from app.domain.vocabulary import LocationStatus, Verb
 
 @unique
 class Awaiting(StrEnum):
-    """Who has to act next; ME is the viewer's own role."""
+    """The party that has to act next; ME is the viewer's own role."""
 
     ME = "ME"
     CUSTOMER = "CUSTOMER"
@@ -16,7 +16,7 @@ class Awaiting(StrEnum):
     PARTNER = "PARTNER"
 
 
-# The verb that takes a location further from each status; a status that is not listed is final.
+# The verb that advances a location from each status. Statuses that are not listed are final.
 NEXT_VERB: Mapping[LocationStatus, Verb] = {
     LocationStatus.NOT_STARTED: Verb.START,
     LocationStatus.IN_PROGRESS: Verb.SUBMIT,

@@ -1,6 +1,6 @@
-"""Readiness: one engine of pure rules that lists every issue of a location at once.
+"""Readiness: pure rules that list every issue of a location at once.
 
-The same function serves preview, submission, bulk, approval and payload generation.
+The same function serves preview, submission, bulk operations, approval and payload generation.
 """
 
 from app.domain.readiness.engine import blocking, readiness

@@ -1,11 +1,11 @@
-"""Which parts an address needs, country by country (after the Universal Postal Union's addressing systems)."""
+"""Required address parts by country (after the Universal Postal Union's addressing systems)."""
 
 _ALWAYS = ("line1", "city", "country")
 
-# Where mail and emergency services need the state or province.
+# Countries where mail and emergency services need the state or province.
 _WITH_STATE = frozenset({"AU", "BR", "CA", "CN", "IN", "MX", "US"})
 
-# Where there are no postal codes, or none in general use.
+# Countries without postal codes, or without postal codes in general use.
 _WITHOUT_ZIPCODE = frozenset(
     {
         "AE", "AG", "AO", "BF", "BI", "BJ", "BO", "BS", "BW", "BZ", "CD", "CF", "CG", "CI", "CM", "DJ",

@@ -1,4 +1,4 @@
-"""Does every call end somewhere, and can every option of the menu be chosen?"""
+"""Call flow: every call must reach a target, and every menu option must be selectable."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -103,7 +103,7 @@ def _is_extension(identifier: str | None, content: LocationContent) -> bool:
 
 
 def _takes_messages(target: Target, content: LocationContent) -> bool:
-    """Whether there is a mailbox: voicemail is on at the location, and with the person whose extension is named."""
+    """Return whether a mailbox takes the call: voicemail is on for the location and for the extension's person."""
     if content.phone_system is None or not content.phone_system.voicemail:
         return False
     holders = {extension.person_id for extension in content.extensions if extension.id == target.extension_id}

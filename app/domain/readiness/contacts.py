@@ -1,4 +1,4 @@
-"""Is there somebody to ask, and can they be reached?"""
+"""Contacts: there must be a primary contact, and each contact must be reachable."""
 
 from collections.abc import Iterator
 

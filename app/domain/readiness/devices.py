@@ -1,4 +1,4 @@
-"""Can each device be recognised by the partner, and is it the one that was meant?"""
+"""Devices: each must be identifiable by the partner, and its data must be consistent."""
 
 from collections import Counter
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Runs every rule over a location and never stops at the first finding."""
+"""Runs every readiness rule over a location; an issue never stops the run."""
 
 from collections.abc import Callable, Iterable, Iterator
 

@@ -1,4 +1,4 @@
-"""Can each extension be dialled, by nobody's mistake for something else, and does somebody answer?"""
+"""Extensions: each must be dialable, not be confused with another number, and be assigned."""
 
 import re
 from collections import Counter

@@ -1,4 +1,4 @@
-"""What each issue says, how severe it is and what it stands in the way of: the rules' sentences as data."""
+"""The severity, the texts and the blocked gates of each issue code, as data."""
 
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -13,7 +13,7 @@ _NOTHING: frozenset[Gate] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The sentence and the remedy of an issue code, with facts in braces, and what it blocks."""
+    """The message and the remedy of an issue code, with facts in braces, and the gates that it blocks."""
 
     severity: Severity
     blocks: frozenset[Gate]
@@ -169,7 +169,7 @@ FINDINGS = MappingProxyType(
 
 
 def issue(code: IssueCode, path: str, /, **facts: object) -> Issue:
-    """The issue of this code at a place, its sentences filled with the facts that they name."""
+    """Return the issue of this code at a path, with the facts filled into its texts."""
     finding = FINDINGS[code]
     return Issue(
         code=code,

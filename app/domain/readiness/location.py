@@ -1,4 +1,4 @@
-"""Is the place itself known: its name, its address, its time zone?"""
+"""The location itself: name, address and time zone."""
 
 from collections.abc import Iterator
 

@@ -1,14 +1,14 @@
-"""Whose block a hardware address lies in, by the IEEE registry of organisationally unique identifiers."""
+"""The manufacturer of a hardware address, by the IEEE registry of organisationally unique identifiers."""
 
 import re
 from functools import lru_cache
 from types import MappingProxyType
 
-import netaddr  # type: ignore[import-untyped] # - it ships no types
+import netaddr  # type: ignore[import-untyped] # - the package has no type information
 
 from app.domain.vocabulary import DeviceBrand
 
-# How each maker's name begins in the registry. OTHER stands for no maker, so every block may be its own.
+# Patterns for the start of each manufacturer's name in the registry. OTHER has none: any block is accepted for it.
 REGISTERED_AS = MappingProxyType(
     {
         DeviceBrand.YEALINK: (r"yealink\b", r"xiamen yealink\b"),
@@ -20,14 +20,15 @@ REGISTERED_AS = MappingProxyType(
     }
 )
 
-# Blocks that the registry keeps to hand out in smaller parts: whose a part is, it does not say.
+# The owner of blocks that the registry assigns in smaller parts; it does not record the owners of the parts.
 _SHARED = "IEEE Registration Authority"
 
 
 def other_maker(mac: str, brand: DeviceBrand) -> str | None:
-    """The registered owner of the address's block when it is not the brand's maker.
+    """Return the registered owner of the address's block when it is not the brand's manufacturer.
 
-    None when it is, when the brand names no maker, and when the registry at hand does not know the block.
+    None when the owner is that manufacturer, when the brand names no manufacturer, or when the installed copy of the
+    registry does not contain the block.
     """
     owner = _owner(mac[:6])
     if owner is None or brand not in REGISTERED_AS:

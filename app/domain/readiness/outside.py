@@ -1,4 +1,4 @@
-"""What readiness has to be told, because the content alone cannot tell it."""
+"""Facts that readiness needs and the content does not contain."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -10,11 +10,11 @@ from app.domain.vocabulary import DeviceBrand
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """Facts from beyond the location.
+    """Facts from outside the location.
 
-    `claimed_elsewhere` maps hardware addresses that other locations hold to the holder's name, or to None where the
-    viewer may not learn it. `models` is the device catalogue, None when there is none to compare with. `rejection` is
-    the last one of a partner, whatever content it was about.
+    `claimed_elsewhere` maps hardware addresses that other locations claim to the name of that location, or to None when
+    the viewer may not see it. `models` is the device catalogue, None when there is none. `rejection` is the last
+    rejection by a partner, for any content.
     """
 
     claimed_elsewhere: Mapping[str, str | None] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Is each person known, and reached by an extension?"""
+"""People: each needs a name, an extension and well-formed contact data."""
 
 from collections.abc import Iterator
 

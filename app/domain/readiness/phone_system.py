@@ -1,4 +1,4 @@
-"""Can the location be called, and does it show a name that networks carry?"""
+"""Phone system: a main number that can be dialled, and a caller-ID name that networks transmit."""
 
 from collections.abc import Iterator
 

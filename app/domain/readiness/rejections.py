@@ -1,4 +1,4 @@
-"""Did a partner refuse this very content?"""
+"""Issues that a partner reported for exactly this content."""
 
 from collections.abc import Iterator
 

@@ -1,9 +1,10 @@
-"""Numbers that no extension may take or stand in the way of: emergency calls and public services."""
+"""Numbers that extensions must not use or block: emergency calls and public services."""
 
 import phonenumbers
 
-# Emergency calls and their test in North America: 911 (47 U.S.C. 251(e)(3)) and 933, which reads the address back.
-# 47 CFR 9.16 (Kari's Law) wants 911 dialled without any prefix, so nothing that begins with it can be an extension.
+# Emergency numbers in North America: 911 (47 U.S.C. 251(e)(3)) and its test number 933, which reads the caller's
+# address back. 47 CFR 9.16 (Kari's Law) requires that 911 can be dialled without a prefix, so no extension may begin
+# with it.
 EMERGENCY = ("911", "933")
 
 # The service codes N11 of the North American Numbering Plan, and 988, the crisis line (47 CFR 52.200).
@@ -13,10 +14,10 @@ _SHORTEST_EXTENSION = 2
 
 
 def shadows_emergency(number: str, country: str | None) -> bool:
-    """Whether the number is an emergency number, begins with one, or is the beginning of one.
+    """Return whether the number is an emergency number, begins with one, or is the beginning of one.
 
-    A phone that sends a number as soon as it matches would ring extension 91 before 911 was dialled. Beside North
-    America's, the emergency numbers of the location's own country count.
+    A phone that sends a number as soon as it matches would ring extension 91 before 911 was dialled. The emergency
+    numbers are those of North America and those of the location's own country.
     """
     if len(number) < _SHORTEST_EXTENSION:
         return False
@@ -26,5 +27,5 @@ def shadows_emergency(number: str, country: str | None) -> bool:
 
 
 def is_service(number: str) -> bool:
-    """Whether the number is a service code that the public network answers."""
+    """Return whether the public network answers this number as a service code."""
     return number in SERVICES

@@ -1,4 +1,4 @@
-"""Is it said when the location is open, once for each hour?"""
+"""Working hours: there must be some, each a valid interval, without overlap."""
 
 from collections.abc import Iterator
 from datetime import time
@@ -51,7 +51,7 @@ def _is_interval(interval: WorkingHours) -> bool:
 
 
 def _overlaps(one: WorkingHours, other: WorkingHours) -> bool:
-    """Whether two intervals share a minute; a week follows on itself, so Sunday's night may reach into Monday."""
+    """Return whether two intervals share a minute. The week wraps around: Sunday's interval may extend into Monday."""
     ahead = (_start(other) - _start(one)) % _WEEK
     behind = (_start(one) - _start(other)) % _WEEK
     return ahead < _length(one) or behind < _length(other)
