@@ -1,1 +1,1 @@
-"""Who is calling: a bearer token becomes verified claims; what the caller may do is decided elsewhere."""
+"""Authentication: verifies bearer tokens and returns their claims. It makes no authorisation decisions."""

@@ -1,4 +1,4 @@
-"""What a verified token says, and the two ways of not getting there: a bad token, and keys that cannot be had."""
+"""The claims of a verified token, and the two errors of verification: an invalid token, and unavailable keys."""
 
 from dataclasses import dataclass
 from enum import StrEnum, unique
@@ -6,10 +6,10 @@ from enum import StrEnum, unique
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says about its bearer.
+    """The claims of a verified token.
 
     `subject` is 1 to 255 printable characters, unique at the issuer. `expires_at` is the token's own `exp` in whole
-    unix seconds; the verifier's leeway is not added.
+    Unix seconds; the verifier's leeway is not added.
     """
 
     subject: str
@@ -18,7 +18,7 @@ class Claims:
 
 @unique
 class TokenFault(StrEnum):
-    """What is wrong with a token. The value is the sentence a client may read, the name a label for counting."""
+    """The faults of a token: the value is the message for the client, the name is the label for counting."""
 
     MISSING = "No bearer token was sent."
     HEADER = "The Authorization header must be the word Bearer and exactly one token."
@@ -37,21 +37,22 @@ class TokenFault(StrEnum):
     LIFETIME = "The token is valid for longer than is accepted."
 
 
-class InvalidToken(Exception):  # noqa: N818 - it says what was refused; nothing of ours went wrong
-    """The request carries no token that can be believed.
+class InvalidToken(Exception):  # noqa: N818 - an answer to the client, not an error of the server
+    """The request has no valid token.
 
-    It is made from a fault alone, so that no part of a token can reach its text, its repr or a log.
+    The exception is created from a fault alone, so that no part of a token can appear in its message, its repr or a
+    log.
     """
 
     def __init__(self, fault: TokenFault) -> None:
-        """Take the fault; the message is the fault's sentence."""
+        """Store the fault; its value becomes the message."""
         super().__init__(fault.value)
         self.fault = fault
 
 
 class KeysUnavailable(Exception):  # noqa: N818 - a state of the issuer, not a mistake in a call
-    """The issuer's signing keys cannot be had at the moment, so no token can be judged."""
+    """The issuer's signing keys are unavailable, so no token can be verified."""
 
     def __init__(self) -> None:
-        """The message is constant; the cause is in the log."""
+        """Set the constant message; the cause is in the log."""
         super().__init__("The issuer's signing keys cannot be had at the moment.")

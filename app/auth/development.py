@@ -1,4 +1,4 @@
-"""The development issuer: signs access tokens on a developer's machine, where no identity provider is at hand."""
+"""The development issuer: signs access tokens on a developer's machine, without an identity provider."""
 
 import os
 import tempfile
@@ -27,18 +27,19 @@ KEY_FILE = "development-issuer.pem"
 
 
 class DevelopmentIssuer:
-    """Signs tokens with a key that lives in a file; whoever can read the file can be anybody."""
+    """Signs tokens with a private key from a file. Anyone who can read the file can sign in as any user."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
-        """Take the signing key; `load_or_create` is how to come by one."""
+        """Store the signing key; use `load_or_create` to obtain one."""
         self._key = key
         self._jwk = _public_jwk(key)
 
     @classmethod
     def load_or_create(cls, home: Path) -> "DevelopmentIssuer":
-        """The issuer whose key is in `home`, made on first use; processes that start at once get the same key.
+        """Return the issuer whose key is stored in `home`, creating the key on first use.
 
-        Raises ValueError when the file holds something else, OSError when it cannot be read or written.
+        Processes that start at the same time get the same key. Raises ValueError when the file contains no such key,
+        OSError when it cannot be read or written.
         """
         path = home / KEY_FILE
         if not path.exists():
@@ -47,7 +48,7 @@ class DevelopmentIssuer:
         return cls(_load(path))
 
     def issue(self, subject: str, *, lifetime_seconds: int, now: float, audience: str = AUDIENCE) -> str:
-        """An access token (RFC 9068) for a subject, valid from `now`, in unix seconds, for `lifetime_seconds`."""
+        """Return an access token (RFC 9068) for a subject, valid for `lifetime_seconds` from `now` (Unix seconds)."""
         issued_at = int(now)
         claims = {
             "iss": ISSUER,
@@ -61,12 +62,12 @@ class DevelopmentIssuer:
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"typ": "at+jwt", "kid": self._jwk["kid"]})
 
     def public_keys(self) -> StaticKeys:
-        """The keys that verify this issuer's tokens."""
+        """Return the keys that verify this issuer's tokens."""
         return StaticKeys([self._jwk])
 
 
 def _create(path: Path) -> None:
-    """Put a new key at `path` unless another process does so first: a link appears whole or not at all."""
+    """Write a new key to `path` unless another process does so first; a hard link makes the file appear complete."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600 from the start
     try:
@@ -76,13 +77,13 @@ def _create(path: Path) -> None:
             os.fsync(file.fileno())
         path.hardlink_to(draft)
     except FileExistsError:
-        return  # the other process' key is as good as ours
+        return  # another process created a key first: use that one
     finally:
         Path(draft).unlink()
 
 
 def _load(path: Path) -> Ed25519PrivateKey:
-    path.chmod(0o600)  # a copied or restored file may have become readable for others
+    path.chmod(0o600)  # the mode of a copied or restored file may have changed
     try:
         key = load_pem_private_key(path.read_bytes(), password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -93,7 +94,7 @@ def _load(path: Path) -> Ed25519PrivateKey:
 
 
 def _public_jwk(key: Ed25519PrivateKey) -> dict[str, str]:
-    """The public half as a JWK whose id is its thumbprint (RFC 7638; RFC 8037 for this kind of key)."""
+    """Return the public key as a JWK whose id is its thumbprint (RFC 7638; RFC 8037 for this type of key)."""
     x = OKPAlgorithm.to_jwk(key.public_key(), as_dict=True)["x"]
     canonical = f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'
     kid = base64url_encode(sha256(canonical.encode()).digest()).decode()

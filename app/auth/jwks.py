@@ -1,4 +1,4 @@
-"""Reading a JSON Web Key Set (RFC 7517): which of its keys may verify a token, and which one a token means."""
+"""JSON Web Key Sets (RFC 7517): which keys may verify a token, and which key a token refers to."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import jwt
 
 MAX_KEYS = 64
 
-# One algorithm for each kind of key, whatever set or token say: nothing is left to negotiate (RFC 8725, section 3.1).
+# One algorithm per type of key, whatever the set or the token says: nothing is negotiated (RFC 8725, section 3.1).
 ALGORITHM_OF_KEY = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA", ("RSA", None): "RS256"}
 ALGORITHMS = frozenset(ALGORITHM_OF_KEY.values())
 
@@ -17,7 +17,7 @@ Keys: TypeAlias = Mapping[tuple[str | None, str], jwt.PyJWK]
 
 
 def read_key_set(body: bytes | bytearray) -> Keys:
-    """The usable keys of a JSON Web Key Set as an issuer serves it; raises ValueError when it is not one."""
+    """Parse an issuer's JSON Web Key Set and return its usable keys. Raises ValueError when it is not a valid set."""
     try:
         document = json.loads(body)
     except RecursionError:
@@ -29,10 +29,10 @@ def read_key_set(body: bytes | bytearray) -> Keys:
 
 
 def usable_keys(entries: list[object]) -> Keys:
-    """The public signing keys among JWKs; the first of several under one id and algorithm counts.
+    """Return the public signing keys among JWKs. Of several with the same id and algorithm the first is used.
 
-    Left out without a word, as RFC 7517 section 5 asks: symmetric and private keys, keys for another use or
-    algorithm, unknown curves, RSA below 2048 bits, whatever cannot be read.
+    As RFC 7517 section 5 requires, unusable keys are skipped silently: symmetric and private keys, keys for another use
+    or algorithm, unknown curves, RSA below 2048 bits, and malformed entries.
     """
     keys: dict[tuple[str | None, str], jwt.PyJWK] = {}
     for entry in entries:
@@ -43,7 +43,7 @@ def usable_keys(entries: list[object]) -> Keys:
 
 
 def find(keys: Keys, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
-    """The key a token means; a token that names no key means the only one, or none when there are several."""
+    """Return the key that a token refers to; without a key id that is the set's only key, else None."""
     if kid is not None:
         return keys.get((kid, algorithm))
     only = next(iter(keys.values())) if len(keys) == 1 else None
@@ -51,7 +51,7 @@ def find(keys: Keys, kid: str | None, algorithm: str) -> jwt.PyJWK | None:
 
 
 def _usable(entry: object) -> jwt.PyJWK | None:
-    if not isinstance(entry, dict) or "d" in entry:  # a published private key signs for everybody
+    if not isinstance(entry, dict) or "d" in entry:  # with a published private key anyone can sign tokens
         return None
     kid, kty, crv = entry.get("kid"), entry.get("kty"), entry.get("crv")
     if not (isinstance(kid, str | None) and isinstance(kty, str) and isinstance(crv, str | None)):

@@ -1,4 +1,4 @@
-"""Where the keys that verify tokens come from: a fixed set, or the issuer's key set fetched and renewed over HTTP."""
+"""Sources of the keys that verify tokens: a fixed set, or the issuer's key set fetched and renewed over HTTP."""
 
 import asyncio
 import ipaddress
@@ -17,7 +17,8 @@ from app.auth.jwks import Keys, find, read_key_set, usable_keys
 
 MAX_KEY_SET_BYTES = 256 * 1024
 
-# The last fifth of a set's life renews it in the background, so that on a busy server nobody waits for the issuer.
+# In the last fifth of its lifetime a set is renewed in the background, so that on a busy server no request waits for
+# the issuer.
 RENEW_AHEAD = 0.8
 
 logger = logging.getLogger(__name__)
@@ -25,34 +26,34 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TrustedKey:
-    """A public key and for how many seconds from now it may be believed without asking its source again."""
+    """A public key, and for how many seconds it may be used before its source must be asked again."""
 
     public: jwt.PyJWK
     for_seconds: float
 
 
 class KeySource(Protocol):
-    """Whoever knows the issuer's public keys."""
+    """A source of the issuer's public keys."""
 
     async def key_for(self, kid: str | None, algorithm: str) -> TrustedKey | None:
-        """The key a token means, or None when the issuer has no such key.
+        """Return the key that a token refers to, or None when the issuer has no such key.
 
-        `kid` is None when the token names no key; then the only key of the set is meant. Raises KeysUnavailable.
+        `kid` is None when the token has no key id; the set's only key is used then. Raises KeysUnavailable.
         """
         ...
 
 
 class StaticKeys:
-    """Keys that are known beforehand and never change."""
+    """A fixed set of known keys."""
 
     def __init__(self, jwks: Sequence[object]) -> None:
-        """Take public keys as JWKs; raises ValueError when none of them can verify a token."""
+        """Take public keys as JWKs. Raises ValueError when none of them can verify a token."""
         self._keys = usable_keys(list(jwks))
         if not self._keys:
             raise ValueError("none of the keys can verify a token")
 
     async def key_for(self, kid: str | None, algorithm: str) -> TrustedKey | None:
-        """The key a token means, believed for ever."""
+        """Return the key that a token refers to, without an expiry."""
         key = find(self._keys, kid, algorithm)
         return None if key is None else TrustedKey(key, math.inf)
 
@@ -60,10 +61,10 @@ class StaticKeys:
 class RemoteKeySet:
     """The issuer's key set at a URL, for one event loop.
 
-    At most one fetch is under way at a time and at most one begins in `retry_seconds`, whatever tokens arrive: an
-    unknown key id asks again only then. A key that the issuer removed is believed for at most `refresh_seconds`
-    while the issuer answers. While it does not, the last set serves until it is `stale_seconds` old, and nobody
-    waits for further attempts. Each fetch is bounded by `timeout_seconds` in all and by 256 KiB.
+    Only one fetch runs at a time, and at most one starts per `retry_seconds`, whatever tokens arrive: an unknown key id
+    triggers a fetch only within these limits. A key that the issuer removed is accepted for at most `refresh_seconds`
+    while the issuer is reachable. While it is not, the last set is used until it is `stale_seconds` old, and no request
+    waits for further attempts. Each fetch is limited to `timeout_seconds` in total and to 256 KiB.
     """
 
     def __init__(
@@ -77,9 +78,9 @@ class RemoteKeySet:
         timeout_seconds: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the URL and a client, which stays the caller's to close; `clock` counts seconds from anywhere.
+        """Take the URL and a client, which the caller closes; `clock` returns seconds from an arbitrary start.
 
-        Raises ValueError unless the URL is https, or http on this very machine, without a user or password.
+        Raises ValueError unless the URL is https, or http on a loopback address, without a user or password.
         """
         self._url = _safe(url)
         self._client = client
@@ -95,10 +96,10 @@ class RemoteKeySet:
         self._attempt: asyncio.Task[None] | None = None
 
     async def key_for(self, kid: str | None, algorithm: str) -> TrustedKey | None:
-        """The key a token means, or None when the issuer has no such key.
+        """Return the key that a token refers to, or None when the issuer has no such key.
 
-        Raises KeysUnavailable when there is no set young enough, or when the key is unknown and the issuer does not
-        answer: it may have been added since.
+        Raises KeysUnavailable when the key set is too old, or when the key is unknown and the issuer is unreachable:
+        the key may have been added since the last fetch.
         """
         await self._renew_when_due()
         key = find(self._keys, kid, algorithm)
@@ -110,7 +111,7 @@ class RemoteKeySet:
         return None if key is None else TrustedKey(key, self._trusted_for())
 
     async def aclose(self) -> None:
-        """End a fetch that is under way; to be called before the client is closed."""
+        """Cancel a running fetch; call this before closing the client."""
         if self._attempt is not None:
             self._attempt.cancel()
             await asyncio.wait([self._attempt])
@@ -125,10 +126,10 @@ class RemoteKeySet:
             self._begin_renewal()
 
     async def _renew(self) -> None:
-        """Wait for the attempt under way, or for a new one; return at once when it is too early for one."""
+        """Wait for the running attempt or a new one; return at once when it is too early for a new one."""
         attempt = self._begin_renewal()
         if attempt is not None:
-            await asyncio.shield(attempt)  # a caller that goes away must not end the fetch others wait for
+            await asyncio.shield(attempt)  # a cancelled request must not cancel the fetch that others wait for
 
     def _begin_renewal(self) -> asyncio.Task[None] | None:
         if self._attempt is not None and not self._attempt.done():
@@ -153,13 +154,14 @@ class RemoteKeySet:
 
     async def _fetch(self) -> bytearray:
         body = bytearray()
-        # httpx bounds each read but not the whole: a server that drips would hold the fetch for hours.
+        # httpx limits each read but not the whole: a server that sends single bytes could keep the fetch open for
+        # hours.
         async with (
             asyncio.timeout(self._timeout_seconds),
             self._client.stream(
                 "GET",
                 self._url,
-                # Compression is neither asked for nor undone: a small answer must not unfold into a large one.
+                # Compression is neither requested nor decoded: a small response must not decompress into a large one.
                 headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
                 follow_redirects=False,
             ) as response,
@@ -173,7 +175,7 @@ class RemoteKeySet:
         return body
 
     def _trusted_for(self) -> float:
-        """Seconds until the next step that could change what a key is worth."""
+        """Return the seconds until the key may have to be looked up again."""
         now = self._clock()
         steps = [
             self._fetched_at + RENEW_AHEAD * self._refresh_seconds,
@@ -183,7 +185,7 @@ class RemoteKeySet:
         return next((step - now for step in steps if step > now), 0.0)
 
     def _failing(self) -> bool:
-        """Whether the last attempt failed, lately enough to say something about the issuer now."""
+        """Return whether the last attempt failed less than `refresh_seconds` ago."""
         return self._clock() - self._failed_at < self._refresh_seconds
 
     def _age(self) -> float:

@@ -1,4 +1,4 @@
-"""From an Authorization header to verified claims: JWT access tokens (RFC 9068) under the advice of RFC 8725."""
+"""Verifies the JWT access token (RFC 9068) of an Authorization header, following the advice of RFC 8725."""
 
 import hashlib
 import math
@@ -19,7 +19,7 @@ MAX_HEADER_LENGTH = 8 * 1024
 MAX_SUBJECT_LENGTH = 255
 ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 
-# Year 9999: beyond it a NumericDate is nonsense, and arithmetic on it may overflow.
+# Year 9999: later values of a NumericDate are invalid, and arithmetic on them may overflow.
 _LAST_SECOND = 253_402_300_799
 
 _BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]*)", re.ASCII | re.IGNORECASE)
@@ -34,10 +34,10 @@ _FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
 
 
 class Verifier:
-    """Believes the access tokens of one issuer for one audience.
+    """Verifies access tokens of one issuer for one audience.
 
-    Verified tokens are remembered until they expire or their key has to be looked up again, whichever comes first;
-    under a digest, so that no token lies in memory, and the oldest is forgotten when there are `cache_size`.
+    Verified tokens are cached until they expire or their key must be looked up again. The cache key is a digest, so
+    that no token is kept in memory. When the cache holds `cache_size` tokens, the oldest is removed.
     """
 
     def __init__(
@@ -51,7 +51,10 @@ class Verifier:
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take whom to believe; `leeway_seconds` forgives clocks that differ, `clock` gives unix seconds."""
+        """Take the trusted issuer, audience and keys.
+
+        `leeway_seconds` tolerates differences between clocks, `clock` returns Unix seconds.
+        """
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
@@ -62,7 +65,7 @@ class Verifier:
         self._verified: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
 
     def cached(self, authorization: str) -> Claims | None:
-        """The claims of a header value that was verified lately; None says only that `verify` has to look."""
+        """Return the claims of a recently verified header value, or None when `verify` has to check it."""
         if len(authorization) > MAX_HEADER_LENGTH:
             return None
         digest = _digest(authorization)
@@ -76,9 +79,9 @@ class Verifier:
         return None
 
     async def verify(self, authorization: str | None) -> Claims:
-        """The claims of the token in an Authorization header's value; None stands for no such header.
+        """Return the claims of the token in an Authorization header's value; None means that there is no such header.
 
-        Raises InvalidToken, and KeysUnavailable when the issuer's keys cannot be had.
+        Raises InvalidToken, or KeysUnavailable when the issuer's keys are unavailable.
         """
         if not authorization:
             raise InvalidToken(TokenFault.MISSING)
@@ -94,13 +97,13 @@ class Verifier:
         now = self._clock()
         claims = Claims(_subject(payload), self._expiry(payload, now))
         until = min(claims.expires_at + self._leeway_seconds, now + key.for_seconds)
-        # Written in another way, with more blanks say, one token would push those of others out.
+        # Cache only the usual spelling: variants of one token, with more spaces for example, would evict other tokens.
         if authorization == f"Bearer {token}":
             self._remember(_digest(authorization), until, claims)
         return claims
 
     def _payload(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
-        """The claims that the key signed for us; the times among them are not judged yet."""
+        """Check signature, issuer and audience, and return the claims; the caller checks the times."""
         try:
             return jwt.decode(
                 token,
@@ -110,7 +113,7 @@ class Verifier:
                 audience=self._audience,
                 options={
                     "require": ["exp", "iat", "iss", "aud", "sub"],
-                    # PyJWT reads the machine's clock; ours is an argument.
+                    # PyJWT would use the machine's clock instead of `clock`.
                     "verify_exp": False,
                     "verify_iat": False,
                     "verify_nbf": False,
@@ -120,7 +123,7 @@ class Verifier:
             raise InvalidToken(_FAULT_OF_ERROR.get(type(error), TokenFault.MALFORMED)) from None
 
     def _expiry(self, payload: dict[str, Any], now: float) -> int:
-        """When the token expires, in unix seconds, after its times were found in order."""
+        """Check the times of the token and return its expiry in Unix seconds."""
         expires_at, issued_at = _seconds(payload["exp"]), _seconds(payload["iat"])
         if now >= expires_at + self._leeway_seconds:
             raise InvalidToken(TokenFault.EXPIRED)
@@ -138,7 +141,7 @@ class Verifier:
 
 
 def _token(authorization: str) -> str:
-    """The one token of a header value (RFC 6750, section 2.1), not looked into yet."""
+    """Return the single token of a header value (RFC 6750, section 2.1), not yet decoded."""
     if len(authorization) > MAX_HEADER_LENGTH:
         raise InvalidToken(TokenFault.TOO_LONG)
     match = _BEARER.fullmatch(authorization)
@@ -148,12 +151,12 @@ def _token(authorization: str) -> str:
 
 
 def _header(token: str) -> tuple[str | None, str]:
-    """The key id and the algorithm a token names, once its header is one we accept."""
+    """Return the key id and the algorithm of a token after checking its header."""
     try:
         header = jwt.get_unverified_header(token)
     except jwt.PyJWTError:
         raise InvalidToken(TokenFault.MALFORMED) from None
-    if "crit" in header:  # RFC 7515, section 4.1.11: we understand no extension
+    if "crit" in header:  # RFC 7515, section 4.1.11: no extensions are supported
         raise InvalidToken(TokenFault.MALFORMED)
     algorithm, kind = header.get("alg"), header.get("typ")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
@@ -165,14 +168,14 @@ def _header(token: str) -> tuple[str | None, str]:
 
 def _subject(payload: dict[str, Any]) -> str:
     subject: str = payload["sub"]
-    # Printable, because a NUL or half a surrogate pair would travel on to a database that refuses it.
+    # Printable, because the database rejects a NUL or an unpaired surrogate.
     if not 1 <= len(subject) <= MAX_SUBJECT_LENGTH or not subject.isprintable():
         raise InvalidToken(TokenFault.SUBJECT)
     return subject
 
 
 def _seconds(value: object) -> int | float:
-    """A NumericDate (RFC 7519, section 2), which JSON may hold as a text, a list or an infinity."""
+    """Check a NumericDate (RFC 7519, section 2), which JSON may contain as a string, a list or an infinity."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= _LAST_SECOND:
         return value
     raise InvalidToken(TokenFault.MALFORMED)

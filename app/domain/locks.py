@@ -63,7 +63,7 @@ def decide_edit(
 
 
 def check_overridable(status: LocationStatus) -> None:
-    """Raises NotLocked where there is nothing to override."""
+    """Raise NotLocked when the location is not locked."""
     if not is_locked(status):
         raise NotLocked(status=status)
 
@@ -76,7 +76,7 @@ def override_terms(
     expires_in_minutes: int,
     now: datetime,
 ) -> OverrideTerms:
-    """The terms of a new override; raises InvalidInput for no section, too thin a reason or too long a time."""
+    """Return the terms of a new override. Raises InvalidInput for no sections, or an invalid reason or duration."""
     if not sections:
         raise InvalidInput(field="sections", rule="there must be at least one", path=("sections",))
     check_range("expiresInMinutes", expires_in_minutes, path=("expiresInMinutes",))

@@ -36,5 +36,5 @@ def read_phone(text: str, *, country: str | None) -> PhoneNumber:
 
 
 def is_country(code: str) -> bool:
-    """Whether the code is an ISO 3166-1 alpha-2 country or territory with a numbering plan."""
+    """Return whether the code is an ISO 3166-1 alpha-2 country or territory with a numbering plan."""
     return code in phonenumbers.SUPPORTED_REGIONS

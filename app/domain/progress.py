@@ -23,16 +23,16 @@ SECTION_OF = MappingProxyType(
 
 
 def section_of(path: str) -> Section | None:
-    """The section that a JSON pointer leads into, or None for a path of no section."""
+    """Return the section that a JSON pointer leads into, or None when it leads into no section."""
     return SECTION_OF.get(path.removeprefix("/").partition("/")[0])
 
 
 def completeness(issues: Iterable[Issue]) -> Mapping[Section, bool]:
-    """For every section, whether nothing in it stands in the way of submission."""
+    """Return for every section whether it has no issue that blocks submission."""
     open_sections = {section_of(issue.path) for issue in issues if Gate.SUBMIT in issue.blocks}
     return {section: section not in open_sections for section in Section}
 
 
 def progress(complete: Collection[bool]) -> int:
-    """How many sections are complete, in percent of all."""
+    """Return the share of complete sections in percent, rounded down."""
     return sum(complete) * 100 // len(Section)

@@ -24,14 +24,14 @@ from app.domain.vocabulary import (
 
 @unique
 class Fact(StrEnum):
-    """What a decision has to know of a location beyond its status."""
+    """Facts that decisions use in addition to the status."""
 
     DIGEST_MOVED = "DIGEST_MOVED"
-    """The current content is not the approved content."""
+    """The current content differs from the approved content."""
     COMPLETED_UNANSWERED = "COMPLETED_UNANSWERED"
     """A lead completed the location and its payload has no receipt."""
     ACKNOWLEDGED_BEFORE = "ACKNOWLEDGED_BEFORE"
-    """A partner acknowledged some payload of the location, so that its phones live by it."""
+    """A partner acknowledged a payload of the location, so its phones run with that configuration."""
 
 
 NO_FACTS: frozenset[Fact] = frozenset()
@@ -48,8 +48,7 @@ _CANCELLED = LocationStatus.CANCELLED
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRule:
-    """One row of the table: the statuses that accept the verb (`sources`) and the resulting status (`to`; None: the
-    same).
+    """One row of the table: the statuses that accept the verb, and the resulting status (`to`; None: the same).
 
     `only_when` maps a source status to a fact that must hold there. `gate` is the required readiness. `overrides` are
     the source statuses from which the transition is audited as an override. `session`, `request` and `payload` are the
@@ -184,18 +183,18 @@ TABLE = MappingProxyType(
     }
 )
 
-# The statuses in which a location holds the hardware addresses of its devices.
+# The statuses in which a location claims the hardware addresses of its devices.
 CLAIMING_STATUSES = frozenset({_PENDING, _APPROVED, _PROVISIONING, _COMPLETED})
-# Where a location may go from a locked status with its approval and its payloads in force.
+# Transitions from a locked status to one of these keep the approval and the payloads in force.
 _HANDED_OFF = frozenset({_PROVISIONING, _COMPLETED})
 
 
 def transition(
     status: LocationStatus, verb: Verb, permitted: AbstractSet[Verb], facts: AbstractSet[Fact] = NO_FACTS
 ) -> Transition:
-    """Where the verb takes a location that is in this status, and what follows; `permitted` are the viewer's verbs.
+    """Return the new status and the consequences of a verb; `permitted` are the verbs of the viewer's role.
 
-    Raises IllegalTransition, with the verbs that the viewer may use here, for anything that the table does not list.
+    Raises IllegalTransition, listing the verbs that the viewer may use now, when the table has no such transition.
     """
     if not _takes(status, verb, permitted, facts):
         raise IllegalTransition(from_status=status, verb=verb, allowed=allowed(status, permitted, facts))
@@ -206,12 +205,12 @@ def transition(
 def allowed(
     status: LocationStatus, permitted: AbstractSet[Verb], facts: AbstractSet[Fact] = NO_FACTS
 ) -> tuple[Verb, ...]:
-    """Those of the permitted verbs that a location in this status takes, in the order of the table."""
+    """Return the permitted verbs that a location in this status accepts, in the order of the table."""
     return tuple(verb for verb in TABLE if _takes(status, verb, permitted, facts))
 
 
 def holds_macs(status: LocationStatus, *, has_live_payload: bool) -> bool:
-    """Whether a location holds the hardware addresses of its devices against all other locations."""
+    """Return whether a location claims the hardware addresses of its devices against all other locations."""
     return status in CLAIMING_STATUSES or (has_live_payload and status is not _CANCELLED)
 
 

@@ -22,8 +22,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextRule:
-    """The rule of a field: at most `longest` characters and, when a value is given, at least `least_visible` visible
-    ones.
+    """The rule of a field: at most `longest` characters and, in a given value, at least `least_visible` visible ones.
 
     The text may span several lines (`several_lines`) or have to match a `form`.
     """

@@ -1,1 +1,1 @@
-"""HTTP: bodies, negotiation, GraphQL over HTTP, the GraphiQL page, health. Knows nothing of the product."""
+"""HTTP: request bodies, content negotiation, GraphQL over HTTP, the GraphiQL page, health; no product logic."""

@@ -1,7 +1,7 @@
-"""The guard of a request's body: read no more than allowed, and take only JSON that every reader understands alike.
+"""Reads request bodies: limits their size, and accepts only JSON that every parser understands in the same way.
 
-Duplicate keys, numbers that are no numbers, halves of surrogate pairs and deep nesting are refused (RFC 8259 and
-RFC 7493 leave them to each parser, and parsers differ), so nothing behind this guard meets them.
+Duplicate keys, NaN and infinities, unpaired surrogates and deep nesting are refused, so that the code after this check
+never sees them. RFC 8259 and RFC 7493 leave their handling to the parser, and parsers differ.
 """
 
 import json
@@ -29,10 +29,10 @@ __all__ = [
 
 
 async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
-    """Read an ASGI request's body of at most `maximum` bytes, stopping at the first byte too many.
+    """Read an ASGI request's body of at most `maximum` bytes; stop at the first byte beyond it.
 
-    A Content-Length beyond the maximum among the headers is refused before anything is read; a smaller one is not
-    believed. Raises PayloadTooLarge, BadRequest for a length that is no number, ClientDisconnect.
+    A Content-Length above the maximum is refused before anything is read; a smaller one is not trusted. Raises
+    PayloadTooLarge, BadRequest when the length is not a number, ClientDisconnect.
     """
     for name, value in headers:
         if name.lower() == b"content-length":
@@ -54,9 +54,10 @@ async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[byte
 
 
 def parse_json_body(raw: bytes, limits: "BodyLimits") -> "GraphQLParameters":
-    """Read the body of an application/json GraphQL request: all four keys, None where absent; others are ignored.
+    """Parse the body of an application/json GraphQL request.
 
-    Raises PayloadTooLarge, or BadRequest naming what is wrong.
+    The result has all four keys, None where absent; other keys are ignored. Raises PayloadTooLarge, or BadRequest with
+    the problem.
     """
     body = parse_json(raw, limits)
     if isinstance(body, list):
@@ -86,9 +87,9 @@ OPTIONAL_KEYS: tuple[tuple[str, type, str], ...] = (
 
 
 def parse_json(raw: bytes, limits: "BodyLimits", name: str = "The body") -> object:
-    """Read strict JSON; `name` begins the sentences of a refusal (a GET request's `variables` are JSON too).
+    """Parse strict JSON. `name` is the subject of the error messages (a GET request's `variables` are JSON too).
 
-    Integers are exact and within 64 bits. Raises PayloadTooLarge, or BadRequest.
+    Integers are exact and within 64 bits. Raises PayloadTooLarge or BadRequest.
     """
     if len(raw) > limits.size:
         raise PayloadTooLarge(limits.size)
@@ -119,9 +120,9 @@ def _check_declared(length: bytes, maximum: int) -> None:
 
 
 def _check_shape(text: str, limits: "BodyLimits", name: str) -> None:
-    """Bound depth and number of values before the parser recurses into them or builds them.
+    """Check depth and number of values before the parser recurses into them or builds them.
 
-    Most bodies pass by counting alone; only where brackets and commas are many are the strings set aside.
+    For most bodies counting characters is enough; strings are removed only when there are many brackets or commas.
     """
     if text.count("[") + text.count("{") <= limits.depth and text.count(",") + limits.depth < limits.values:
         return
@@ -133,7 +134,7 @@ def _check_shape(text: str, limits: "BodyLimits", name: str) -> None:
         raise BadRequest(f"{name} is nested more than {limits.depth} deep.")
 
 
-# An unterminated string runs to the end, or each of its escaped quotes would be tried as a beginning.
+# An unterminated string matches to the end of the text; otherwise each of its escaped quotes would be tried as a start.
 STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
 BRACKET = re.compile(r"[\[\]{}]")
 STEPS: Mapping[str, int] = {"[": 1, "{": 1, "]": -1, "}": -1}
@@ -166,7 +167,7 @@ def _constant(word: str) -> NoReturn:
 
 
 class GraphQLParameters(TypedDict):
-    """The parameters of a request, as GraphQL over HTTP names them."""
+    """The parameters of a request, named as in GraphQL over HTTP."""
 
     query: str
     operationName: str | None
@@ -176,10 +177,10 @@ class GraphQLParameters(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class BodyLimits:
-    """The most a body may hold; what is equal to a limit passes.
+    """The limits of a body; a value equal to a limit is accepted.
 
-    `size` is in bytes, `depth` in levels of arrays and objects. `values` bounds the work of parsing what no token
-    has vouched for yet: opening brackets and commas, about the number of values.
+    `size` is in bytes, `depth` in levels of arrays and objects. `values` limits the parsing work for unauthenticated
+    requests; it counts opening brackets and commas, which is about the number of values.
     """
 
     size: int = 1024 * 1024
@@ -188,14 +189,14 @@ class BodyLimits:
 
 
 class BodyRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The body was refused; `code` and `status` say how to answer, the message is for the client."""
+    """The body was refused; `code` and `status` are those of the response, the message is for the client."""
 
     code: ClassVar[str]
     status: ClassVar[int]
 
 
 class PayloadTooLarge(BodyRefused):
-    """The body has more bytes than allowed."""
+    """The body is larger than the limit."""
 
     code = "PAYLOAD_TOO_LARGE"
     status = 413
@@ -213,7 +214,7 @@ class BadRequest(BodyRefused):
 
 
 class _NotStrict(Exception):  # noqa: N818 - never leaves this module
-    """What is accepted by the parser and not by us: the end of a sentence."""
+    """JSON that the parser accepts but this module refuses; the message is the predicate of a sentence."""
 
 
 STRICT = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)

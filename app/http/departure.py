@@ -1,4 +1,4 @@
-"""A client that leaves while its answer is made: the work for it ends, unless it writes."""
+"""Client disconnects: cancels the work for a client that has left, unless the request writes."""
 
 import asyncio
 from types import TracebackType
@@ -7,11 +7,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 PATIENCE_SECONDS = 1.0
-"""After how long it is asked whether the client is still there; most requests are done before, and pay a timer."""
+"""Seconds before the connection is watched. Most requests finish earlier and only pay for a timer."""
 
 
 class Departure:
-    """Cancels the task that entered it once its client has left, and raises ClientDisconnect instead."""
+    """A context manager that cancels its task when the client disconnects, and raises ClientDisconnect instead."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -30,7 +30,7 @@ class Departure:
             raise ClientDisconnect from error
 
     def ignore(self) -> None:
-        """Finish the work from here on whether or not the client waits, as a write has to be."""
+        """Stop watching: finish the work even when the client disconnects, as writes must."""
         self._timer.cancel()
         if self._watch is not None:
             self._watch.cancel()
@@ -40,7 +40,7 @@ class Departure:
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
-            pass  # what is left of a body that nobody reads
+            pass  # the rest of a body that is not read
         self._left = True
         if self._work is not None:
             self._work.cancel()

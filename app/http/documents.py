@@ -1,4 +1,4 @@
-"""A document that anybody may fetch by GET: the metrics, the payload's JSON Schema."""
+"""Public documents served by GET: the metrics, the payload's JSON Schema."""
 
 from collections.abc import Callable
 
@@ -8,10 +8,10 @@ from starlette.routing import Route
 
 
 def document_route(path: str, render: Callable[[], bytes], content_type: str) -> Route:
-    """A route that answers with what `render` returns at that moment."""
+    """Return a route that responds with the current result of `render`."""
 
     async def document(_request: Request) -> Response:
-        # A header instead of a media type: Starlette would add a character set of its own.
+        # A header instead of a media type: Starlette would append its own charset.
         return Response(render(), headers={"content-type": content_type, "cache-control": "no-store"})
 
     return Route(path, document)

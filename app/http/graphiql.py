@@ -1,7 +1,7 @@
-"""The GraphiQL page: files built from web/, served under a content security policy of their own.
+"""The GraphiQL page: files built from web/, served under their own content security policy.
 
-Nothing of the page comes from elsewhere and nothing in it is inline but styles, which its editor writes while it
-draws. While the files are missing the page says so, and why, and tries again by itself.
+The page loads nothing from other hosts and uses nothing inline except styles, which its editor generates. While the
+files are missing, a page that gives the reason is served; it reloads itself.
 """
 
 import re
@@ -34,9 +34,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
-IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}  # the names hold a hash
+IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}  # the names contain a hash
 
-# Said here, because a machine's own table may know .js as text/plain, which nosniff then refuses.
+# Fixed here, because a machine's own table may map .js to text/plain, which nosniff then blocks.
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".ttf": "font/ttf"}
 ASSET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
@@ -60,9 +60,9 @@ REFRESH = '<meta http-equiv="refresh" content="3">'
 def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> list[BaseRoute]:
     """Return the routes of the page built into `dist`.
 
-    `config` is asked at every opening of the page and must be JSON: `mode` "development" or "production"; `people`,
-    in development only, `[{role, name, email, token}]` whom the page may sign in as, the first by default; `tabs`,
-    optional, `[{example, variables}]` with values for the variables of the examples in web/src/examples.
+    `config` is called each time the page opens and must return JSON: `mode` is "development" or "production"; `people`,
+    in development only, is `[{role, name, email, token}]`, the users that the page can sign in as, the default first;
+    `tabs`, optional, is `[{example, variables}]` with values for the variables of the examples in web/src/examples.
     """
 
     def page(_: Request) -> Response:
@@ -72,7 +72,7 @@ def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> l
         return HTMLResponse(index.read_bytes(), headers={**HEADERS, "Cache-Control": "no-cache"})
 
     def settings(request: Request) -> Response:
-        # Development tokens are for this page alone, not for what another local server's page may read by CORS.
+        # Development tokens are for this page only; a page of another local server must not read them by CORS.
         if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
             return PlainTextResponse("Only for the GraphiQL page.", status_code=403, headers=NO_STORE)
         return JSONResponse(dict(config()), headers=NO_STORE)
@@ -92,7 +92,10 @@ def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> l
 
 
 def _missing(dist: Path) -> Response:
-    """Say what is going on: deploy/graphiql.py leaves its reason beside `dist` when it had to give up."""
+    """Return the page that explains why the files are missing.
+
+    deploy/graphiql.py writes the reason of a failed build beside `dist`.
+    """
     try:
         why = dist.with_name(f"{dist.name}.failed").read_text(encoding="utf-8")
     except OSError:

@@ -1,8 +1,8 @@
-"""GraphQL over HTTP: what a request may look like, and how an answer goes back.
+"""GraphQL over HTTP: the form of requests and responses.
 
-Follows the GraphQL-over-HTTP specification: POST with a JSON body, GET for queries, `Accept` decides between
-`application/graphql-response+json`, whose status tells refused requests, and `application/json`, whose status is
-200 for everything that GraphQL itself answered. Only JSON bodies are read, which no HTML form can send.
+Follows the GraphQL-over-HTTP specification: POST with a JSON body, GET for queries. `Accept` selects
+`application/graphql-response+json`, in which refused requests have an error status, or `application/json`, in which
+every result of GraphQL has status 200. Only JSON bodies are accepted, which no HTML form can send.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,8 +20,8 @@ from app.http.departure import Departure
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
 
-# The status of a refused request, by its error's code; the codes above the line are the transport's own and
-# count whatever the client accepts.
+# The status of a refused request, by error code. The status of a transport code does not depend on the media type of
+# the response; that of a GraphQL code does.
 TRANSPORT_STATUS = {
     "BAD_REQUEST": 400,
     "UNAUTHENTICATED": 401,
@@ -46,23 +46,23 @@ GRAPHQL_STATUS = {
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
-    """A GraphQL request as it arrived over HTTP; `fields` are its header fields by lower-case name."""
+    """A GraphQL request received over HTTP; `fields` are its header fields by lower-case name."""
 
     parameters: GraphQLParameters
     fields: Mapping[bytes, bytes]
     read_only: bool
     request_id: str
     writing: Callable[[], None]
-    """To be told once the request begins to write: from then on it is finished although its client leaves."""
+    """Called when the request begins to write: from then on it is finished even when its client disconnects."""
 
     def field(self, name: bytes) -> str | None:
-        """A header field's value, several of one name as one list (RFC 9110, section 5.3); None if it was not sent."""
+        """Return a header field's value, with repeated fields joined to one list (RFC 9110, section 5.3), or None."""
         value = self.fields.get(name)
         return None if value is None else value.decode("latin-1")
 
 
 class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The request is refused before GraphQL is asked; `headers` go with the answer."""
+    """The request is refused before GraphQL executes it; `headers` are added to the response."""
 
     def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -70,7 +70,7 @@ class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not a
         self.headers = headers or {}
 
 
-# Answers a call: the body, and whether GraphQL executed it (else it was refused). May raise TransportRefused.
+# Answers a call: returns the body and whether GraphQL executed it (else it was refused). May raise TransportRefused.
 Answerer = Callable[[HttpCall], Awaitable[tuple[dict[str, Any], bool]]]
 
 
@@ -86,7 +86,7 @@ class GraphQLEndpoint:
         try:
             response = await self._respond(scope, receive)
         except ClientDisconnect:
-            return  # nobody is there to be answered, and nothing of ours failed
+            return  # the client has left: nothing to send and nothing to log
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         await send({"type": "http.response.body", "body": response.body})
 
@@ -139,7 +139,7 @@ def _fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def negotiated(accept: str) -> str:
-    """The media type to answer with, by the Accept header's q-values. Raises TransportRefused when none is accepted."""
+    """Return the media type of the response, by the Accept header. Raises TransportRefused when none is acceptable."""
     if accept in _USUAL:
         return accept or PLAIN_JSON
     ranges = [_media_range(each) for each in accept.split(",") if each.strip()]
@@ -148,7 +148,7 @@ def negotiated(accept: str) -> str:
     best, best_quality = None, 0.0
     for offered in (PLAIN_JSON, RESPONSE_JSON):
         quality = _quality(offered, ranges)
-        # On equal terms the newer type wins only when the client named it.
+        # At equal quality the newer type wins only when the client named it.
         named = any(media == offered for media, _ in ranges)
         if quality > best_quality or (quality == best_quality > 0 and named and offered == RESPONSE_JSON):
             best, best_quality = offered, quality
@@ -161,7 +161,7 @@ _USUAL = {"", PLAIN_JSON, RESPONSE_JSON}
 
 
 def is_json(content_type: str) -> bool:
-    """Whether a body's content type is JSON in UTF-8."""
+    """Return whether a body's content type is JSON in UTF-8."""
     if content_type == PLAIN_JSON:
         return True
     media, *parameters = content_type.split(";")
@@ -172,13 +172,13 @@ def is_json(content_type: str) -> bool:
 
 
 def refusal_body(code: str, message: str, request_id: str) -> dict[str, Any]:
-    """The body of a request that was refused before GraphQL was asked."""
+    """Return the body of a request that was refused before GraphQL executed it."""
     return {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What goes back over HTTP, as ASGI wants it."""
+    """An HTTP response in the form that ASGI expects."""
 
     status: int
     headers: list[tuple[bytes, bytes]]
@@ -188,7 +188,7 @@ class Response:
 def encoded(
     body: dict[str, Any], executed: bool, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
-    """The response with its status: 200 for a GraphQL result, by code for a refused request."""
+    """Return the response with its status: 200 for a GraphQL result, by error code for a refused request."""
     content = orjson.dumps(body)
     fields = [
         (b"content-type", _CONTENT_TYPE[media_type]),
@@ -202,7 +202,7 @@ def encoded(
     status = _status(error["code"], media_type)
     extra = dict(headers or {})
     if status == 401:
-        # RFC 9110 wants a challenge with every 401, one for a user who is gone or suspended included.
+        # RFC 9110 requires a challenge with every 401, including those for missing or suspended users.
         extra.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
     if status == 429:
         extra.setdefault("Retry-After", str(ceil(error["retryAfterMs"] / 1000)))  # RFC 9110 counts whole seconds
@@ -234,7 +234,7 @@ def _media_range(text: str) -> tuple[str, float]:
 
 
 def _quality(offered: str, ranges: list[tuple[str, float]]) -> float:
-    """The q-value of the most specific range that matches, or 0."""
+    """Return the q-value of the most specific matching range, or 0."""
     for wanted in (offered, "application/*", "*/*"):
         for media, quality in ranges:
             if media == wanted:

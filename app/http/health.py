@@ -1,4 +1,4 @@
-"""Whether the process is alive, and whether it can serve."""
+"""Health checks: liveness and readiness of the process."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,12 +6,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-# What the server needs to serve, by name; each tells whether it is there.
+# Returns the state of each dependency of the server by name, True when it is available.
 Checks = Callable[[], Awaitable[dict[str, bool]]]
 
 
 def health_routes(checks: Checks) -> list[BaseRoute]:
-    """`/healthz` answers while the process runs; `/readyz` answers 200 when every check holds, else 503."""
+    """Return the routes of `/healthz`, always 200, and `/readyz`, 200 or, when a check fails, 503."""
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})

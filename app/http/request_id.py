@@ -1,4 +1,4 @@
-"""Every request has an id: the client's own when it has the right form, else a new one. Every response carries it."""
+"""Request ids: the client's own when it is well-formed, else a new one; every response carries the id."""
 
 import re
 import secrets
@@ -10,13 +10,13 @@ _FORM = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
 
 
 class RequestId:
-    """Pure ASGI middleware; the id is in `scope["state"]["request_id"]`."""
+    """Pure ASGI middleware; stores the id in `scope["state"]["request_id"]`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on with its id, and put the id on the response."""
+        """Pass the request on with its id, and add the id to the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,7 +1,8 @@
-"""One protocol a connection: a request that asks for another one is refused, and its connection ends.
+"""Refuses requests for another protocol and closes their connection.
 
-After an `Upgrade` header, or CONNECT, uvicorn's parser takes what follows the head for another protocol's bytes. Where
-no other protocol is spoken it starts anew with them: the body of such a request would be run as the next request.
+After an `Upgrade` header, or CONNECT, uvicorn's parser treats the bytes after the request head as another protocol.
+When no other protocol is spoken, it parses them again as HTTP: the body of such a request would be executed as the next
+request.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,7 +13,7 @@ SENTENCE = "This server changes to no other protocol: send no Upgrade header, an
 
 
 class NoUpgrades:
-    """Pure ASGI middleware; stands inside the one that puts an id into `scope["state"]["request_id"]`."""
+    """Pure ASGI middleware; must be inside the middleware that sets `scope["state"]["request_id"]`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

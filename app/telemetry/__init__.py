@@ -1,4 +1,4 @@
-"""Telemetry: tracing, metrics, logging and error tracking, wired once, named nowhere else."""
+"""Telemetry: tracing, metrics, logging and error tracking, configured in this package only."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from app.telemetry.tracing import Tracing, start_tracing
 
 @dataclass(frozen=True, slots=True)
 class Telemetry:
-    """What watches a running server."""
+    """The telemetry of a running server."""
 
     tracing: Tracing
     metrics: Metrics
     errors: ErrorTracking
 
     def shutdown(self) -> None:
-        """Send what is left and stop; blocks for some seconds at most. Log lines are written on."""
+        """Send pending data and stop; blocks for a few seconds at most. Logging continues."""
         self.tracing.shutdown()
         self.errors.shutdown()
 
@@ -25,9 +25,9 @@ class Telemetry:
 def start_telemetry(
     *, service_version: str, environment: str, sentry_dsn: str | None = None, log_level: str = "INFO"
 ) -> Telemetry:
-    """Start everything; `environment` is "development", which logs text for people, or "production".
+    """Start all telemetry. `environment` is "development" (log lines as text) or "production" (JSON).
 
-    Raises sentry_sdk.utils.BadDsn, and ValueError for an unknown log level.
+    Raises sentry_sdk.utils.BadDsn, or ValueError for an unknown log level.
     """
     start_logging(development=environment == "development", level=log_level)
     return Telemetry(
@@ -38,7 +38,7 @@ def start_telemetry(
 
 
 def unwired_telemetry(service_version: str) -> Telemetry:
-    """Telemetry that leaves logging as it is and reports no errors elsewhere."""
+    """Return telemetry that leaves logging unchanged and reports no errors."""
     return Telemetry(
         tracing=start_tracing(service_version),
         metrics=start_metrics(service_version),

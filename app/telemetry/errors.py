@@ -1,4 +1,4 @@
-"""Error tracking: exceptions that were logged as errors go to Sentry when a DSN is given, stripped of personal data."""
+"""Error tracking: sends exceptions logged as errors to Sentry, without personal data, when a DSN is given."""
 
 from typing import Any, cast
 
@@ -32,9 +32,9 @@ KEPT_OF_FRAME = ("filename", "function", "module", "lineno", "in_app", "context_
 def start_error_tracking(
     dsn: str | None, *, service_version: str, environment: str, transport: Transport | None = None
 ) -> "ErrorTracking":
-    """Report to the DSN each exception that is logged at level ERROR; without a DSN nothing is reported.
+    """Report each exception that is logged at level ERROR to the DSN; without a DSN nothing is reported.
 
-    `transport` replaces the way to Sentry. Raises sentry_sdk.utils.BadDsn.
+    `transport` replaces the connection to Sentry. Raises sentry_sdk.utils.BadDsn.
     """
     if not dsn:
         return ErrorTracking(active=False)
@@ -43,7 +43,7 @@ def start_error_tracking(
         release=service_version,
         environment=environment,
         transport=transport,
-        # Only what is named: the default integrations send arguments of the process, installed packages, log lines.
+        # Explicit integrations only: the default ones send process arguments, installed packages and log lines.
         default_integrations=False,
         auto_enabling_integrations=False,
         integrations=[DedupeIntegration(), LoggingIntegration(level=None, sentry_logs_level=None)],
@@ -60,7 +60,7 @@ def start_error_tracking(
 
 
 def scrubbed(event: Event, _hint: Hint) -> Event | None:
-    """What may leave of an event: types and stacks of exceptions, and the request's ids. None without an exception."""
+    """Reduce an event to exception types, stacks and the request's ids; None when it has no exception."""
     exceptions = (event.get("exception") or {}).get("values") or []
     if not exceptions:
         return None
@@ -80,7 +80,7 @@ class ErrorTracking:
         self._active = active
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> None:
-        """Send what is left and stop; blocks for at most `seconds`."""
+        """Send pending data and stop; blocks for at most `seconds`."""
         if self._active:
             sentry_sdk.get_client().close(timeout=seconds)
 

@@ -1,7 +1,8 @@
-"""Log lines: JSON on standard error, or text in development; ours, uvicorn's and everybody else's alike.
+"""Logging: JSON lines on standard error, or text in development, for this product, uvicorn and all libraries.
 
-Lines carry the request's and the trace's id. They tell what happened, not to whom: values under telling keys and
-values that look like personal data or secrets are masked, and an exception leaves its type and stack, no message.
+Each line has the request id and the trace id. Lines contain no personal data: values under sensitive keys and values
+that look like personal data or secrets are masked, and an exception is logged with its type and stack, without its
+message.
 """
 
 import logging
@@ -29,17 +30,17 @@ DEEPEST = 4
 MOST_FRAMES = 30
 MOST_CAUSES = 5
 
-TELLING_KEYS = frozenset({
+SENSITIVE_KEYS = frozenset({
     "arguments", "body", "cookie", "document", "firstname", "fullname", "headers", "input", "lastname", "mac", "name",
     "params", "parameters", "password", "query", "querystring", "subject", "url", "username", "values", "variables",
 })  # fmt: skip
-TELLING_ENDINGS = (
+SENSITIVE_ENDINGS = (
     "address", "apikey", "authorization", "cookie", "dsn", "email", "mac", "password", "phone", "secret", "token",
 )  # fmt: skip
 
-OWN_KEYS = frozenset({"exc_info", "level", "logger", "timestamp", "trace_id"})  # set here, so nobody's data
+OWN_KEYS = frozenset({"exc_info", "level", "logger", "timestamp", "trace_id"})  # set by this module
 
-_TELLING_TEXT = (
+_SENSITIVE_TEXT = (
     (re.compile(r"://[^\s/@]{1,256}@"), f"://{MASK}@"),
     (re.compile(r"\?[^\s\"'?]{0,256}=[^\s\"']*"), f"?{MASK}"),
     (re.compile(r"\b(bearer|basic) +[\w.~+/=-]+", re.IGNORECASE), rf"\1 {MASK}"),
@@ -53,15 +54,15 @@ _PRINTED_AS_TEXT = (str, date, Decimal, PurePath, UUID)
 
 
 def start_logging(*, development: bool, level: str = "INFO", stream: TextIO | None = None) -> None:
-    """Send every logger's lines, structlog's and the standard library's, to one handler; replaces those before it.
+    """Send the lines of all loggers, structlog's and the standard library's, to one handler; replaces earlier handlers.
 
-    `stream` is standard error unless given. Start uvicorn with `log_config=None`: its own would replace this one.
-    Raises ValueError for an unknown level.
+    `stream` defaults to standard error. Start uvicorn with `log_config=None`: its own configuration would replace this
+    one. Raises ValueError for an unknown level.
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.ExtraAdder(),
-        # From here on the keys are OWN_KEYS, and replace a caller's.
+        # The processors from here on add the keys in OWN_KEYS and overwrite a caller's.
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -101,12 +102,12 @@ def start_logging(*, development: bool, level: str = "INFO", stream: TextIO | No
 
 
 def masked(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    """A structlog processor: mask what is telling, bound what is long, name by its type what is no plain value."""
+    """A structlog processor: masks sensitive values, truncates long ones, shows other objects by their type."""
     return {key: value if key in OWN_KEYS else _plain(key, value, 0) for key, value in event.items()}
 
 
 def stack_of(exc_info: ExcInfo) -> list[dict[str, Any]]:
-    """An exception and its causes as types and frames, the newest exception first; no message and no variables."""
+    """Return an exception and its causes as types and frames, newest first, without messages and variables."""
     error: BaseException | None = exc_info[1]
     stacks: list[dict[str, Any]] = []
     while error is not None and len(stacks) < MOST_CAUSES:
@@ -150,7 +151,7 @@ def _with_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _access_without_query(record: logging.LogRecord) -> bool:
-    """A filter for uvicorn's access lines: the query string may hold variables, the client's address is a person's."""
+    """Remove personal data from uvicorn's access lines: the query string and the client's address."""
     if isinstance(record.args, tuple) and len(record.args) == 5:
         _client, method, target, _version, status = record.args
         record.msg, record.args = "request", ()
@@ -158,8 +159,8 @@ def _access_without_query(record: logging.LogRecord) -> bool:
     return True
 
 
-def _plain(key: str, value: Any, depth: int) -> Any:  # noqa: PLR0911 - one line for each kind of value
-    if _is_telling(key) and value is not None:
+def _plain(key: str, value: Any, depth: int) -> Any:  # noqa: PLR0911 - one line per type of value
+    if _is_sensitive(key) and value is not None:
         return MASK
     if value is None or isinstance(value, bool | int | float):
         return value
@@ -175,13 +176,13 @@ def _plain(key: str, value: Any, depth: int) -> Any:  # noqa: PLR0911 - one line
     return f"<{type(value).__qualname__}>"
 
 
-def _is_telling(key: str) -> bool:
+def _is_sensitive(key: str) -> bool:
     bare = key.lower().replace("_", "").replace("-", "")
-    return bare in TELLING_KEYS or bare.endswith(TELLING_ENDINGS)
+    return bare in SENSITIVE_KEYS or bare.endswith(SENSITIVE_ENDINGS)
 
 
 def _plain_text(text: str) -> str:
     shown = text[: 2 * LONGEST_TEXT]
-    for pattern, replacement in _TELLING_TEXT:
+    for pattern, replacement in _SENSITIVE_TEXT:
         shown = pattern.sub(replacement, shown)
     return f"{shown[:LONGEST_TEXT]}…" if len(shown) > LONGEST_TEXT or len(text) > 2 * LONGEST_TEXT else shown

@@ -1,7 +1,8 @@
-"""Counts and durations for operators, scraped by Prometheus: rates, refusals, approvals, bulk work, denials, the pool.
+"""Prometheus metrics for operators: rates, refusals, approvals, bulk operations, denials, connection pool.
 
-Labels are names of ours or of operations, few by construction: a client that invents names ends up under `other`.
-Processes with one folder in PROMETHEUS_MULTIPROC_DIR count together: whichever is scraped tells of all of them.
+Labels have few values by construction: they are names from this product or of operations, and invented operation names
+are counted under `other`. Processes with the same PROMETHEUS_MULTIPROC_DIR count together: scraping any of them returns
+the sums of all.
 """
 
 import os
@@ -15,7 +16,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable with the folder where processes count together; prometheus-client reads it when it is imported."""
+"""The environment variable of the shared folder; prometheus-client reads it on import."""
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
 ANONYMOUS = "anonymous"
@@ -32,8 +33,8 @@ _LABEL = re.compile(r"[A-Za-z_]\w{0,79}(\.\w{1,80})?", re.ASCII)
 
 
 def start_metrics(service_version: str) -> "Metrics":
-    """Make the instruments, on a registry of their own. Counters without labels are rendered from the start, as 0."""
-    disable_created_metrics()  # no alert asks when a series began, and it would double them
+    """Create the instruments on their own registry. Counters without labels are rendered as 0 from the start."""
+    disable_created_metrics()  # no alert uses creation times, and they would double the series
     registry = CollectorRegistry()
 
     def counter(name: str, description: str, *labels: str) -> Counter:
@@ -81,12 +82,12 @@ def start_metrics(service_version: str) -> "Metrics":
 
 @dataclass(slots=True, kw_only=True)
 class Metrics:
-    """What operators watch, one method an event."""
+    """The metrics for operators, with one method per event."""
 
     _registry: CollectorRegistry
     _target: Gauge
     _folder: Path | None
-    """Where processes count together; None where this one counts alone."""
+    """The folder in which processes count together; None when this process counts alone."""
     _requests: Histogram
     _errors: Counter
     _submissions: Counter
@@ -104,57 +105,57 @@ class Metrics:
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
     def request(self, operation: str | None, outcome: str, seconds: float) -> None:
-        """A request was answered. Pass None as the operation of callers who are not signed in: names are theirs."""
+        """Count an answered request. `operation` is None for unauthenticated callers, who could invent names."""
         self._requests.labels(self._asked(operation), self._bounded("outcome", outcome)).observe(seconds)
         if self._folder is not None:  # another process may be the one that is scraped
             self._look_at_pool()
 
     def error(self, operation: str | None, code: str) -> None:
-        """An error went back to the client under its code."""
+        """Count an error sent to a client, by code."""
         self._errors.labels(self._asked(operation), self._bounded("code", code)).inc()
 
     def submission(self, outcome: str) -> None:
-        """An onboarding was submitted, or not: `APPLIED`, `REPLAYED` or a problem's code."""
+        """Count a submission by outcome: `APPLIED`, `REPLAYED` or a problem's code."""
         self._submissions.labels(self._bounded("outcome", outcome)).inc()
 
     def approval_processed(self, seconds: float) -> None:
-        """A location was approved, so long after its submission."""
+        """Record an approval and the seconds since the submission."""
         self._approvals.observe(seconds)
 
     def bulk_item(self, operation: str, outcome: str) -> None:
-        """What became of an item of a bulk operation: `APPLIED`, `UNCHANGED`, `REPLAYED` or a problem's code."""
+        """Count an item of a bulk operation by outcome: `APPLIED`, `UNCHANGED`, `REPLAYED` or a problem's code."""
         self._bulk_items.labels(self._bounded("mutation", operation), self._bounded("outcome", outcome)).inc()
 
     def permission_denied(self, coordinate: str) -> None:
-        """A field, `Location.devices`, was refused for the viewer's role."""
+        """Count a field refused for the viewer's role, such as `Location.devices`."""
         self._denied.labels(self._bounded("field", coordinate)).inc()
 
     def override_opened(self) -> None:
-        """A lead opened a lock override."""
+        """Count an opened lock override."""
         self._overrides.inc()
 
     def moved_past_lock(self, operation: str) -> None:
-        """A lead reopened a locked location or completed it by hand, which counts as an override."""
+        """Count a locked location that a lead reopened or completed manually; both count as overrides."""
         self._moves_past_locks.labels(self._bounded("mutation", operation)).inc()
 
     def security_event(self, kind: str) -> None:
-        """Something happened that an attack would cause too."""
+        """Count an event that an attack would also cause."""
         self._security_events.labels(self._bounded("kind", kind)).inc()
 
     def limiter_failed(self) -> None:
-        """The rate limiter could not reach its store."""
+        """Count a failed access of the rate limiter to its store."""
         self._limiter_failures.inc()
 
     def embedded_restarted(self) -> None:
-        """The embedded PostgreSQL had ended unasked and was started again."""
+        """Count a restart of the embedded PostgreSQL after it ended unexpectedly."""
         self._restarts.inc()
 
     def watch_pool(self, read: Callable[[], tuple[int, int]]) -> None:
-        """Ask at each scrape how many connections are in use and how many callers wait for one."""
+        """Set the callback that returns, at each scrape, the connections in use and the number of waiting callers."""
         self._pool = read
 
     def render(self) -> bytes:
-        """Everything in Prometheus' text format; its media type is CONTENT_TYPE."""
+        """Return all metrics in Prometheus' text format; the media type is CONTENT_TYPE."""
         self._look_at_pool()
         if self._folder is None:
             return generate_latest(self._registry)
@@ -171,7 +172,7 @@ class Metrics:
             self._waiting.set(waiting)
 
     def _asked(self, name: str | None) -> str:
-        """A client's name for its operation. It shares no bound with names of ours, which it could push out."""
+        """Return the label for a client's operation name; these have a limit of their own."""
         return self._bounded("operation", name) if name else ANONYMOUS
 
     def _bounded(self, label: str, value: str) -> str:
@@ -185,7 +186,7 @@ class Metrics:
 
 
 def _ended(folder: Path) -> Iterator[int]:
-    """Processes that left gauges of their own behind."""
+    """Yield the ids of ended processes that left gauges behind."""
     for file in folder.glob("gauge_live*.db"):
         pid = int(file.stem.rpartition("_")[2])
         try:
@@ -193,4 +194,4 @@ def _ended(folder: Path) -> Iterator[int]:
         except ProcessLookupError:
             yield pid
         except PermissionError:
-            pass  # it lives, as somebody else
+            pass  # the process is alive and belongs to another user

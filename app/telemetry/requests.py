@@ -1,7 +1,7 @@
-"""Each HTTP request gets a server span, and its id is bound to every log line that is written for it.
+"""Creates a server span per HTTP request, and binds the request id to every log line written for it.
 
-OpenTelemetry's own ASGI middleware records the query string and the messages of exceptions, and a GET query's
-variables stand in the one, personal data may stand in the other.
+OpenTelemetry's own ASGI middleware records the query string, which may contain a GET query's variables, and exception
+messages, which may contain personal data.
 """
 
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ _propagator = TraceContextTextMapPropagator()
 
 
 def bind_request(request_id: str) -> AbstractContextManager[None]:
-    """Put the request's id on every log line written in this context."""
+    """Add the request id to every log line written in this context."""
     return bound_contextvars(request_id=request_id)
 
 
 class ObservedRequests:
-    """Pure ASGI middleware; stands inside the one that puts an id into `scope["state"]["request_id"]`.
+    """Pure ASGI middleware; must be inside the middleware that sets `scope["state"]["request_id"]`.
 
-    A caller's `traceparent` is continued. The route is the one that Starlette's router left in the scope.
+    A caller's `traceparent` is continued. The route is the one that Starlette's router stored in the scope.
     """
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
@@ -36,7 +36,7 @@ class ObservedRequests:
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Observe an HTTP request; let everything else pass."""
+        """Observe an HTTP request; pass everything else on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -68,7 +68,7 @@ class ObservedRequests:
                     mark_failed(span, str(message["status"]))
             await send(message)
 
-        # Attached also when it is not sampled, so that what runs inside begins no trace of its own.
+        # Attached even when it is not sampled, so that the work inside starts no trace of its own.
         token = attach(set_span_in_context(span))
         try:
             await self._app(scope, receive, send_observed if span.is_recording() else send)

@@ -1,6 +1,6 @@
-"""Spans: what a request spent its time on, from the HTTP request down to each statement.
+"""Tracing: spans for the time of a request, from the HTTP request down to each SQL statement.
 
-A span carries names, counts and types: never a value, a message or a document, for those hold personal data.
+A span contains names, counts and types, never values, messages or documents: those may contain personal data.
 """
 
 from collections.abc import Awaitable, Mapping, Sequence
@@ -36,18 +36,18 @@ from opentelemetry.trace import (
 Attributes = Mapping[str, str | int]
 
 NOTHING: AbstractContextManager[None] = nullcontext()
-"""What is handed out where nothing records: shared, since it keeps no state."""
+"""The context for everything that is not recorded; shared, because it is stateless."""
 
 LONGEST_NAME = 128  # characters; a client chooses the names of operations and aliases
 SHUTDOWN_SECONDS = 5.0
 
-_UNTRACED = "turnup_untraced"  # where a wrapped resolver keeps the one it wraps
+_UNTRACED = "turnup_untraced"  # the attribute in which a wrapped resolver keeps the original
 
 
 def start_tracing(service_version: str, *, exporters: Sequence[SpanExporter] | None = None) -> "Tracing":
-    """Start tracing as OpenTelemetry's own environment variables say; without an OTLP endpoint nothing is traced.
+    """Start tracing as configured by OpenTelemetry's environment variables; without an OTLP endpoint nothing is traced.
 
-    `exporters` replaces the environment's: each gets every span at once, when it ends.
+    `exporters` replaces the configured ones: each receives every span when it ends.
     """
     if exporters is None:
         processors: list[SpanProcessor] = [BatchSpanProcessor(OTLPSpanExporter())] if _exports() else []
@@ -56,7 +56,7 @@ def start_tracing(service_version: str, *, exporters: Sequence[SpanExporter] | N
     if not processors:
         return Tracing(None)
     resource = Resource.create({"service.name": "turnup", "service.version": service_version})
-    # The SDK's own exit handler waits half a minute for a collector that hangs.
+    # The SDK's own exit handler waits 30 seconds for a collector that does not respond.
     provider = TracerProvider(resource=resource.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
     for processor in processors:
         provider.add_span_processor(processor)
@@ -64,19 +64,19 @@ def start_tracing(service_version: str, *, exporters: Sequence[SpanExporter] | N
 
 
 def trace_id() -> str | None:
-    """The id of the trace that the caller runs in, 32 hexadecimal digits; None outside of one."""
+    """Return the id of the current trace, 32 hexadecimal digits, or None outside of a trace."""
     context = get_current_span().get_span_context()
     return format_trace_id(context.trace_id) if context.is_valid else None
 
 
 def mark_failed(span: Span, kind: str) -> None:
-    """Give a span the status of an error of this kind, a type or a code, and no message."""
+    """Set the span's status to an error of this kind (a type or a code), without a message."""
     span.set_attribute("error.type", kind)
     span.set_status(StatusCode.ERROR)
 
 
 class Tracing:
-    """Makes the spans. Where nothing is recorded, each method hands out one shared context that does nothing."""
+    """Creates spans. When nothing is recorded, each method returns one shared context that does nothing."""
 
     __slots__ = ("_provider", "_tracer")
 
@@ -90,9 +90,10 @@ class Tracing:
         return self._tracer
 
     def observer(self, kind: str, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[None]:
-        """A span around a round trip ("sql"), a loader's batch ("batch") or an "operation"; what the database is given.
+        """Return a span around a round trip ("sql"), a loader's batch ("batch") or an "operation".
 
-        Of the facts `batch.size`, `graphql.operation.type` and `graphql.document.hash` are recorded, others are not.
+        This is the observer that the database takes. Of the facts, only `batch.size`, `graphql.operation.type` and
+        `graphql.document.hash` are recorded.
         """
         if self._tracer is None:
             return NOTHING
@@ -109,7 +110,7 @@ class Tracing:
     def operation_span(
         self, operation_type: str, name: str | None, document_hash: str | None = None
     ) -> AbstractContextManager[None]:
-        """A span around a GraphQL operation: `graphql query Rollout`. Outside a request it begins a trace."""
+        """Return a span around a GraphQL operation: `graphql query Rollout`. Outside a request it starts a trace."""
         if self._tracer is None or _in_unrecorded_trace():
             return NOTHING
         attributes = {"graphql.operation.type": operation_type}
@@ -124,7 +125,7 @@ class Tracing:
     def field_observer(
         self, parent_type: str, field_name: str, path: tuple[str, ...], batch_size: int
     ) -> AbstractContextManager[None]:
-        """A span around one field with a resolver and all objects of its level: `resolve Location.devices`."""
+        """Return a span around one field with a resolver, for all objects of its level: `resolve Location.devices`."""
         if self._tracer is None or not get_current_span().is_recording():
             return NOTHING
         attributes: Attributes = {"graphql.field.path": ".".join(path), "turnup.batch.size": batch_size}
@@ -133,7 +134,7 @@ class Tracing:
     def trace_root_fields(self, schema: GraphQLSchema) -> None:
         """Wrap the resolver of each query and mutation in a span: `resolve Query.locations`.
 
-        For executors that know no field observer. Wrapping again replaces what wrapped before.
+        For executors without field observers. Wrapping again replaces the earlier wrapper.
         """
         for root in (schema.query_type, schema.mutation_type):
             for field_name, field in root.fields.items() if root else ():
@@ -142,7 +143,7 @@ class Tracing:
                     field.resolve = self._traced(f"{root}.{field_name}", resolve)
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> None:
-        """Send what is left and stop; blocks for at most `seconds`, then what a slow collector did not take is lost."""
+        """Send pending spans and stop; after at most `seconds` the remaining spans are dropped."""
         self._tracer = None
         if self._provider is not None:
             stopping = Thread(target=self._provider.shutdown, name="tracing-shutdown", daemon=True)
@@ -209,7 +210,7 @@ def _end(span: Span, error: BaseException | None) -> None:
 
 
 class _Recorded:
-    """A span that is current between enter and exit; an exception leaves its type on it."""
+    """A span that is current between enter and exit; an exception sets its type on the span."""
 
     __slots__ = ("_attributes", "_kind", "_name", "_span", "_token", "_tracer")
 

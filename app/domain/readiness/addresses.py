@@ -17,7 +17,7 @@ _WITHOUT_ZIPCODE = frozenset(
 
 
 def required_parts(country: str | None) -> tuple[str, ...]:
-    """The parts that an address in this country cannot lack; an unknown country is taken to have postal codes."""
+    """Return the required parts of an address in this country; an unknown country is assumed to have postal codes."""
     state = ("state",) if country in _WITH_STATE else ()
     zipcode = () if country in _WITHOUT_ZIPCODE else ("zipcode",)
     return _ALWAYS + state + zipcode

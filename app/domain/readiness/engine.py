@@ -34,10 +34,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def readiness(content: LocationContent, outside: Outside = NOTHING_OUTSIDE) -> tuple[Issue, ...]:
-    """Every issue of the content, section after section; `outside` is what the content alone cannot tell."""
+    """Return every issue of the content, section by section; `outside` holds facts from outside the content."""
     return tuple(issue for rule in RULES for issue in rule(content, outside))
 
 
 def blocking(gate: Gate, issues: Iterable[Issue]) -> tuple[Issue, ...]:
-    """Those of the issues that stand in the way of the gate."""
+    """Return the issues that block the gate."""
     return tuple(issue for issue in issues if gate in issue.blocks)
