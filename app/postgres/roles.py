@@ -1,7 +1,7 @@
-"""The three database roles and the database itself, as statements for psql against PostgreSQL 15 or newer.
+"""The three database roles and the database, as a psql script for PostgreSQL 15 or newer.
 
-`turnup_owner` owns and migrates, `turnup_definer` owns the few SECURITY DEFINER functions and cannot log in,
-`turnup_app` serves requests; none is a superuser and none bypasses row-level security.
+`turnup_owner` owns and migrates the tables, `turnup_definer` owns the few SECURITY DEFINER functions and cannot log in,
+`turnup_app` serves requests. None is a superuser and none bypasses row-level security.
 """
 
 _SCRIPT = r"""-- Turnup's roles and its database; safe to run again. Run as a superuser or with CREATEROLE and CREATEDB:
@@ -54,11 +54,11 @@ GRANT CONNECT ON DATABASE {database} TO turnup_app;
 
 
 def roles_sql(owner_password: str | None, app_password: str | None, database: str = "turnup") -> str:
-    """Return a psql script that creates the roles and the database, and can run again to set them right.
+    """Return a psql script that creates the roles and the database; running it again corrects them.
 
-    Without a password the script takes it from a psql variable, `owner_password` or `app_password`, and stops
-    with a syntax error where that variable is not given. The script refuses roles that are superusers, bypass
-    row-level security, or inherit what they must not.
+    Without a password the script reads it from a psql variable, `owner_password` or `app_password`, and stops with a
+    syntax error when that variable is not set. The script refuses roles that are superusers, bypass row-level security,
+    or inherit other roles' rights that they must not have.
     """
     variables = [
         name for name, value in (("owner_password", owner_password), ("app_password", app_password)) if value is None
@@ -76,10 +76,10 @@ def roles_sql(owner_password: str | None, app_password: str | None, database: st
 
 
 def quoted_identifier(name: str) -> str:
-    """Return a name as SQL reads it back to the letter, whatever characters it holds."""
+    """Quote a name as an SQL identifier, preserving every character."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quoted_literal(value: str) -> str:
-    """Return a text as an SQL string literal (`standard_conforming_strings`, the default, is on)."""
+    """Quote a text as an SQL string literal (for `standard_conforming_strings` on, the default)."""
     return "'" + value.replace("'", "''") + "'"

@@ -1,10 +1,10 @@
-"""The supervisor: the parent process of the embedded PostgreSQL, which runs it for as long as somebody uses it.
+"""The supervisor: the parent process of the embedded PostgreSQL, which runs it as long as a process uses it.
 
-    python -I -S supervisor.py [folder, for whoever lists processes] < order.json
+    python -I -S supervisor.py [folder, shown in process lists] < order.json
 
-Runs as a script of its own and needs the standard library alone. Every user of the cluster holds a connection
-to the supervisor's control socket, which the kernel closes however that user ends; when the last one has gone, the
-supervisor stops PostgreSQL and leaves. When PostgreSQL ends first, the supervisor leaves too: its users see their
+Runs as a separate script and needs only the standard library. Every user of the cluster holds a connection to the
+supervisor's control socket, which the kernel closes however that process ends. When the last connection closes, the
+supervisor stops PostgreSQL and exits. When PostgreSQL ends first, the supervisor exits too: its users see their
 connections close and start the next supervisor.
 """
 
@@ -30,13 +30,13 @@ from typing import Any, cast
 READY = b"ready\n"
 SETTINGS = {
     "autovacuum_worker_slots": "3",
-    "io_method": "sync",  # the default keeps three more processes around
+    "io_method": "sync",  # the default keeps three more processes running
     "jit": "off",
     "listen_addresses": "",
     "log_checkpoints": "off",
     "log_error_verbosity": "terse",
     "log_min_error_statement": "panic",
-    "log_min_messages": "log",  # without failed statements: these quote customers' data, and the caller hears of them
+    "log_min_messages": "log",  # no failed statements: they contain customers' data; the caller gets the error
     "log_timezone": "UTC",
     "logging_collector": "off",
     "max_connections": "100",
@@ -48,13 +48,13 @@ SETTINGS = {
     "timezone": "UTC",
     "unix_socket_permissions": "0700",
 }
-LOG_LIMIT = 4_000_000  # bytes, then the log becomes the one earlier log and starts anew
-TICK = 0.2  # seconds between two looks at the postmaster
-PATIENCE = 2.0  # seconds for the first user, who has just launched us, to connect
-PREDECESSOR_PATIENCE = 5.0  # seconds for an earlier postmaster, whose supervisor was killed, to end in order
+LOG_LIMIT = 4_000_000  # bytes; a larger log is moved to postgres.log.1 and starts empty
+TICK = 0.2  # seconds between two checks of the postmaster
+PATIENCE = 2.0  # seconds for the first user, which has just launched this process, to connect
+PREDECESSOR_PATIENCE = 5.0  # seconds for an earlier postmaster, whose supervisor was killed, to shut down
 ORPHANS_PATIENCE = 0.5  # seconds for backends to notice that their postmaster has died
 START_LIMIT = 50.0  # seconds; crash recovery replays at most about max_wal_size
-STOP_STEPS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, by force
+STOP_STEPS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, kill
 PR_SET_PDEATHSIG = 1
 
 
@@ -64,7 +64,7 @@ class CannotStartError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a supervisor is told on its standard input: where everything lies, and as whom to run it."""
+    """The supervisor's instructions, read from its standard input: paths, and the user that runs PostgreSQL."""
 
     binaries: Path
     data: Path
@@ -72,7 +72,7 @@ class Order:
     control: Path
     log: Path
     supervisor_lock: int  # an inherited descriptor, locked exclusively: while it is open, no other supervisor starts
-    uid_gid: tuple[int, int] | None  # whom PostgreSQL's processes run as; None for the supervisor's own user
+    uid_gid: tuple[int, int] | None  # the user and group of PostgreSQL's processes; None for the supervisor's own
     password: str
     roles: str
     roles_version: str
@@ -89,7 +89,7 @@ class Order:
 
 
 def main() -> None:
-    """Listen, so that whoever launched us can connect at once, and keep the cluster in the background."""
+    """Listen before returning, so that the launching process can connect at once; run the cluster in the background."""
     os.umask(0o077)
     order = Order.read(sys.stdin.read())
     listener = _listen(order.control)
@@ -98,20 +98,20 @@ def main() -> None:
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     os.chdir("/")
-    os.pwrite(order.supervisor_lock, f"{os.getpid():<10}\n".encode(), 0)  # one width: a reader never sees a mixture
+    os.pwrite(order.supervisor_lock, f"{os.getpid():<10}\n".encode(), 0)  # fixed width: pids never mix
     signal.signal(signal.SIGTERM, _leave)
     keep(order, listener)
 
 
 def keep(order: Order, listener: socket.socket) -> None:
-    """Run PostgreSQL until its last user has gone or it ends by itself; tell the users why it cannot start."""
+    """Run PostgreSQL until its last user leaves or it ends; when it cannot start, send the users the reason."""
     leaving: list[socket.socket] = []
     try:
         with postmaster(order) as process:
             leaving = serve(order, listener, process)
             order.control.unlink(missing_ok=True)
             listener.close()
-    except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
+    except Exception as error:  # noqa: BLE001 - any failure must reach the waiting users
         reason = str(error) if isinstance(error, CannotStartError) else traceback.format_exc()
         _refuse(listener, reason)
     os.close(order.supervisor_lock)
@@ -120,7 +120,7 @@ def keep(order: Order, listener: socket.socket) -> None:
 
 
 def serve(order: Order, listener: socket.socket, process: subprocess.Popen[bytes]) -> list[socket.socket]:
-    """Welcome users and let them go; return, when all have gone, those who wait for the cluster to stop."""
+    """Accept and release users until all have left; return the users that wait for the cluster to stop."""
     users: set[socket.socket] = set()
     deadline = time.monotonic() + PATIENCE
     with selectors.DefaultSelector() as selector:
@@ -150,11 +150,11 @@ def serve(order: Order, listener: socket.socket, process: subprocess.Popen[bytes
 
 @contextmanager
 def postmaster(order: Order) -> Iterator[subprocess.Popen[bytes]]:
-    """Run PostgreSQL, ready and with its roles in place, for as long as the context lasts.
+    """Run PostgreSQL, ready and with its roles created, for the duration of the context.
 
-    Every process of the cluster holds the lock file `postgres.lock` open. So the lock is free when the last
-    process of an earlier postmaster, orphaned backends included, has ended, and only then are its pid files
-    stale for certain. Raises CannotStartError.
+    Every process of the cluster holds the lock file `postgres.lock` open. Therefore the lock is free only when the last
+    process of an earlier postmaster, orphaned backends included, has ended, and only then are its pid files certainly
+    stale. Raises CannotStartError.
     """
     _bound(order.log)
     with (order.data.parent / "postgres.lock").open("a") as lock, order.log.open("ab") as log:
@@ -184,7 +184,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Bind the control socket; a file in its place is stale, because the supervisor's lock is ours."""
+    """Bind the control socket. An existing file is stale, because this process holds the supervisor's lock."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.fspath(path))
@@ -193,7 +193,7 @@ def _listen(path: Path) -> socket.socket:
 
 
 def _refuse(listener: socket.socket, reason: str) -> None:
-    """Tell everybody who waits why there is no cluster; the one who launched us is about to connect."""
+    """Send every waiting user the reason of the failure; the launching process is about to connect."""
     listener.settimeout(PATIENCE)
     with suppress(OSError):
         while True:
@@ -204,7 +204,7 @@ def _refuse(listener: socket.socket, reason: str) -> None:
 
 
 def _bound(log: Path) -> None:
-    """Empty a log that has grown too long, keeping what it held as the one earlier log."""
+    """Move a log that exceeds the limit to the one earlier log, and empty it."""
     with suppress(FileNotFoundError):
         if log.stat().st_size > LOG_LIMIT:
             shutil.copyfile(log, log.with_name(f"{log.name}.1"))
@@ -212,10 +212,10 @@ def _bound(log: Path) -> None:
 
 
 def _await_predecessor(data: Path, lock: int) -> None:
-    """Take the cluster's lock when the processes of an earlier postmaster have gone, ending those that stay.
+    """Take the cluster's lock when the processes of an earlier postmaster have ended; kill those that remain.
 
-    A postmaster may take its time for an orderly end. Backends without one cannot commit any more, and a busy
-    one would not notice for as long as its statement runs.
+    A postmaster may need time for a clean shutdown. Backends without a postmaster cannot commit any more, and a busy
+    one would not notice until its statement ends.
     """
     began = time.monotonic()
     while not _taken(lock):
@@ -240,9 +240,9 @@ def _taken(lock: int) -> bool:
 
 
 def _leftovers(data: Path) -> tuple[int, set[int]]:
-    """Return the last postmaster's pid, or 0, and the living processes of the cluster.
+    """Return the last postmaster's pid, or 0, and the running processes of the cluster.
 
-    On Linux they are told by their working directory, elsewhere only the postmaster is known.
+    On Linux they are identified by their working directory; elsewhere only the postmaster is known.
     """
     parent = 0
     with suppress(FileNotFoundError, ValueError):
@@ -264,10 +264,10 @@ def _signal_all(processes: set[int], number: signal.Signals) -> None:
 
 
 def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Popen[bytes]]:
-    """Return a function that starts one of PostgreSQL's programs as its user, bound to die with the supervisor.
+    """Return a function that starts one of PostgreSQL's programs as its user, ending with the supervisor.
 
-    The parent-death signal is set after the change of user, which would clear it, and belongs to the thread
-    that forks: the supervisor has one thread.
+    The parent-death signal is set after the change of user, which would clear it. It belongs to the thread that forks:
+    the supervisor has only one.
     """
     supervisor = os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
@@ -286,7 +286,7 @@ def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Pope
     def spawn(
         command: list[str | Path], *, stdin: int = subprocess.DEVNULL, environment: dict[str, str] | None = None
     ) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(  # noqa: S603 - our own programs and paths
+        return subprocess.Popen(  # noqa: S603 - programs and paths of this package
             command,
             stdin=stdin,
             stdout=log,
@@ -302,7 +302,7 @@ def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Pope
 
 
 def _initialise(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
-    """Make the data directory, under another name until it is complete."""
+    """Create the data directory, under a temporary name until it is complete."""
     order.data.with_name("roles.done").unlink(missing_ok=True)
     fresh = order.data.with_name("data.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -336,7 +336,7 @@ def _initialise(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> 
 
 
 def _await_ready(order: Order, process: subprocess.Popen[bytes]) -> None:
-    """Wait for the postmaster to say in its pid file that it takes connections."""
+    """Wait until the postmaster's pid file says that it accepts connections."""
     pid_file = order.data / "postmaster.pid"
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
@@ -351,7 +351,7 @@ def _await_ready(order: Order, process: subprocess.Popen[bytes]) -> None:
 
 
 def _ensure_roles(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
-    """Create the roles and the database, unless this very script has run in this data directory."""
+    """Create the roles and the database, unless this version of the script has already run in this data directory."""
     done = order.data.with_name("roles.done")
     if done.exists() and done.read_text() == order.roles_version:
         return
@@ -367,7 +367,7 @@ def _ensure_roles(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End the postmaster: in order if it can, in any case within half a minute."""
+    """Stop the postmaster: cleanly if possible, in any case within 30 seconds."""
     for number, patience in STOP_STEPS:
         if process.poll() is None:
             process.send_signal(number)
