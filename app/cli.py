@@ -47,14 +47,14 @@ MOST_LOCATIONS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Databases:
-    """The two ways to sign in to the database; the owner's is needed for migrations and seeds only."""
+    """The URLs of the database for its two roles; the owner's is needed only for migrations and seeds."""
 
     app: str | None
     owner: str | None
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run one command; a mistake ends with one line that names it and exit status 2 or 1."""
+    """Run one command. An error is reported in one line; the exit status is 2 for wrong usage, else 1."""
     options = parser().parse_args(arguments)
     try:
         settings = Settings()
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Every command and its options."""
+    """Return the parser of all commands and options."""
     root = argparse.ArgumentParser(prog="turnup", description=__doc__)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("serve", help="set up what is missing and serve").set_defaults(run=serve)
@@ -90,10 +90,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def serve(settings: Settings, _options: argparse.Namespace) -> None:
-    """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens."""
+    """Serve until stopped; in development also start the database, load the demo data, build GraphiQL, print tokens."""
     _check_address(settings)
     _check_key_set(settings)
-    # uvicorn ends its process by the signal that stopped it; the database is to be left in order before that.
+    # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with databases(settings) as found:
         asyncio.run(_prepare(settings, found))
@@ -112,8 +112,8 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=10,
-                # A worker answers once it has imported everything; on a busy machine that takes longer than uvicorn's
-                # 5 s, after which it would be replaced by one that takes as long.
+                # A worker responds only after importing everything. On a busy machine that takes longer than uvicorn's
+                # 5 s; the worker would then be replaced by another that takes as long.
                 timeout_worker_healthcheck=60,
                 limit_concurrency=1_000,
             )
@@ -121,7 +121,7 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
 
 @contextmanager
 def _counting_together(settings: Settings) -> Iterator[None]:
-    """Several workers count in one folder, so that a scrape of any of them tells of all."""
+    """Let several workers count in one folder, so that scraping any of them returns the sums of all."""
     if settings.workers == 1 or metrics.FOLDER in os.environ:
         yield
         return
@@ -131,7 +131,7 @@ def _counting_together(settings: Settings) -> Iterator[None]:
 
 
 def app_of_worker() -> Starlette:
-    """The app of a serving process; a worker ends in order when the server that started it is gone, however it went."""
+    """Return the app of a worker process; a worker exits cleanly when the server that started it has ended."""
     server = multiprocessing.parent_process()
     if server is not None:
         threading.Thread(target=_end_after, args=(server,), daemon=True).start()
@@ -144,13 +144,13 @@ def _end_after(server: BaseProcess) -> None:
 
 
 def run_migrations(settings: Settings, _options: argparse.Namespace) -> None:
-    """Bring the database to the newest revision."""
+    """Migrate the database to the newest revision."""
     with databases(settings) as found:
         asyncio.run(migrate(_owner(found)))
 
 
 def run_seed(settings: Settings, options: argparse.Namespace) -> None:
-    """Load demo data, or plain locations for load tests."""
+    """Load the demo data, or plain locations for load tests."""
     if settings.in_production:
         sys.exit("turnup: demo data is refused in production")
     with databases(settings) as found:
@@ -174,7 +174,7 @@ def print_token(settings: Settings, options: argparse.Namespace) -> None:
 
 
 def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
-    """Print the schema, or fail when the file at the top differs from it."""
+    """Print the schema, or with `--check` fail when schema.graphql differs from it."""
     if not options.check:
         sys.stdout.write(printed())
     elif SCHEMA_FILE.read_text(encoding="utf-8") != printed():
@@ -182,13 +182,13 @@ def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
 
 
 def print_roles(_settings: Settings, _options: argparse.Namespace) -> None:
-    """Print what a database administrator runs once for an external PostgreSQL."""
+    """Print the script that a database administrator runs once on an external PostgreSQL."""
     print(roles_sql(None, None, DATABASE))
 
 
 @contextmanager
 def databases(settings: Settings) -> Iterator[Databases]:
-    """Where the database is: as the settings say, or the embedded one, which runs until the block ends."""
+    """Yield the database's URLs: from the settings, or of the embedded PostgreSQL, which runs until the block ends."""
     if settings.database_url is not None or settings.owner_database_url is not None:
         found = Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
         for variable, url in (("DATABASE_URL", found.app), ("TURNUP_OWNER_DATABASE_URL", found.owner)):
@@ -203,20 +203,20 @@ def databases(settings: Settings) -> Iterator[Databases]:
 
 @contextmanager
 def owner_database(settings: Settings) -> Iterator[str]:
-    """Where the database is for the owner of its tables."""
+    """Yield the URL of the database for the role that owns the tables."""
     with databases(settings) as found:
         yield _owner(found)
 
 
 def development_token(settings: Settings, email: str) -> str:
-    """A token that a development server of the same home believes."""
+    """Return a token that a development server with the same home accepts."""
     issuer = DevelopmentIssuer.load_or_create(settings.home)
     audience = settings.audience or AUDIENCE
     return issuer.issue(email, lifetime_seconds=DEVELOPMENT_TOKEN_SECONDS, now=time.time(), audience=audience)
 
 
 def _check_address(settings: Settings) -> None:
-    """End with one line when the address cannot be listened on, before anything is started."""
+    """Exit with one line when the address cannot be listened on, before anything is started."""
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -227,7 +227,7 @@ def _check_address(settings: Settings) -> None:
 
 
 def _check_key_set(settings: Settings) -> None:
-    """End with one line when the issuer's keys would come over an open line."""
+    """Exit with one line when the issuer's keys would be fetched without encryption."""
     if settings.jwks_url is not None:
         try:
             RemoteKeySet(settings.jwks_url, httpx.AsyncClient(trust_env=False))
@@ -236,7 +236,7 @@ def _check_key_set(settings: Settings) -> None:
 
 
 async def _check_database(variable: str, url: str) -> None:
-    """End with one line when a database that a variable names cannot be reached; a URL's text stays secret."""
+    """Exit with one line when the database of a variable cannot be reached; the URL is not printed."""
     try:
         connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     except ValueError:
@@ -249,7 +249,7 @@ async def _check_database(variable: str, url: str) -> None:
 
 
 async def _prepare(settings: Settings, found: Databases) -> None:
-    """Migrate and load the demo data where that is ours to do, and see that the app's role is held by policies."""
+    """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
     app = _app(found)
     if found.owner is not None:
         await migrate(found.owner)
@@ -263,7 +263,7 @@ async def _prepare(settings: Settings, found: Databases) -> None:
 
 
 def _hand_down(found: Databases) -> None:
-    """uvicorn's processes read their settings from the environment; the owner's credentials stay behind."""
+    """Pass the app's URL to uvicorn's processes, which read the environment; remove the owner's credentials."""
     os.environ["DATABASE_URL"] = _app(found)
     os.environ.pop("TURNUP_OWNER_DATABASE_URL", None)
 
@@ -280,13 +280,13 @@ def _greet(settings: Settings) -> None:
 
 
 def _build_graphiql() -> None:
-    """Build the page beside the server; it says itself when it is not there yet, or why it will not be."""
+    """Build the GraphiQL page in the background; until it is ready the server explains its absence."""
     if not (GRAPHIQL_DIST / "index.html").exists():
-        subprocess.Popen(  # noqa: S603 - our own script with our own interpreter
+        subprocess.Popen(  # noqa: S603 - a script of this product, run by the same interpreter
             [sys.executable, str(ROOT / "deploy" / "graphiql.py")],
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
-            # npm and what it runs have no business with the database.
+            # npm and its scripts must not see the database's URL.
             env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
         )
 
@@ -308,7 +308,7 @@ def _plain(url: SecretStr | None) -> str | None:
 
 
 def _count(text: str) -> int:
-    """A number of rows to add."""
+    """Parse the number of rows to add."""
     count = int(text)
     if not 1 <= count <= MOST_LOCATIONS:
         raise argparse.ArgumentTypeError(f"{count} is not between 1 and {MOST_LOCATIONS}")
@@ -316,12 +316,12 @@ def _count(text: str) -> int:
 
 
 def _sentence(message: str) -> str:
-    """A library's message as the end of one line."""
+    """Return a library's message as the end of one line."""
     return " ".join(message.removeprefix("Value error, ").split())
 
 
 def _setting_of(location: tuple[int | str, ...]) -> str:
-    """The environment variable behind a field, for a message."""
+    """Return the name of a field's environment variable, for a message."""
     if not location:
         return ""
     name = str(location[0])

@@ -1,6 +1,6 @@
-"""The command line of the audit trail: turnup audit verify | heads | replay | erase.
+"""The command line of the audit log: turnup audit verify | heads | replay | erase.
 
-All of it signs in as the owner, who may become the definer role; the app's role sees too little of the trail.
+All commands sign in as the owner, which may become the definer role; the app's role cannot see enough of the log.
 """
 
 import argparse
@@ -19,12 +19,12 @@ from app.settings import Settings
 
 KEY_FILE = "audit-heads.pem"
 
-# Gives the address of the database for its owner as long as a block runs.
+# Returns a context that yields the database's URL for its owner.
 Owner = Callable[[Settings], AbstractContextManager[str]]
 
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", owner: Owner) -> None:
-    """Add `audit` and its sub-commands."""
+    """Add `audit` and its subcommands."""
     audit = commands.add_parser("audit", help="prove, rebuild and erase what the audit trail holds")
     kinds = audit.add_subparsers(required=True, metavar="COMMAND")
     key_help = f"Ed25519 key, PEM; else {KEY_FILE} under TURNUP_HOME"
@@ -51,7 +51,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
-    """Walk the chains."""
+    """Verify the chains and print the counts."""
     signed = None if options.heads is None else _signed(settings, options)
 
     async def walk(url: str) -> None:
@@ -69,7 +69,7 @@ def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) ->
 
 
 def run_heads(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
-    """Write signed heads."""
+    """Write signed heads to a file or to standard output."""
     key = load_or_create_key(options.key or settings.home / KEY_FILE)
 
     async def read(url: str) -> dict[str, Head]:
@@ -85,7 +85,7 @@ def run_heads(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
 
 
 def run_replay(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
-    """Rebuild and compare."""
+    """Rebuild the tables from the log and print the differences."""
     with owner(settings) as url:
         found = asyncio.run(replay(url, keep=options.keep))
     for account in found.skipped:
@@ -98,7 +98,7 @@ def run_replay(settings: Settings, options: argparse.Namespace, owner: Owner) ->
 
 
 def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
-    """Erase from history."""
+    """Erase a person, or the reason of an entry, from history."""
     with owner(settings) as url:
         try:
             if options.id.startswith("entry"):

@@ -1,4 +1,4 @@
-"""Settings, read from the environment once at the edge. Nobody else reads it; a wrong value is fatal by name."""
+"""Settings, read from environment variables once at start. An invalid value stops the start and is reported by name."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -9,28 +9,28 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Environment(StrEnum):
-    """Where the server runs."""
+    """The environment in which the server runs."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
 
 
 class Executor(StrEnum):
-    """Which GraphQL executor answers."""
+    """The GraphQL executor."""
 
     BREADTH_FIRST = "breadth_first"
     REFERENCE = "reference"
 
 
 class SelfApproval(StrEnum):
-    """What happens when leads approve what they submitted or edited themselves."""
+    """The handling of leads who approve content that they submitted or edited themselves."""
 
     REFUSE = "refuse"
     ALLOW = "allow"
 
 
 class Settings(BaseSettings):
-    """Every setting, with its default. Names in the environment are given beside those that differ."""
+    """All settings with their defaults. A variable's name is TURNUP_ and the field's name unless an alias is given."""
 
     model_config = SettingsConfigDict(env_prefix="TURNUP_", frozen=True, extra="ignore", env_ignore_empty=True)
 
@@ -54,19 +54,19 @@ class Settings(BaseSettings):
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     limit_price: int = Field(50_000, ge=1)
-    # Budgets a user and minute.
+    # Rate limits per user per minute.
     limit_objects: int = Field(500_000, ge=1)
     limit_edits: int = Field(240, ge=1)
     limit_submits: int = Field(30, ge=1)
     limit_approvals: int = Field(120, ge=1)
     limit_payloads: int = Field(120, ge=1)
     limit_bulk_calls: int = Field(10, ge=1)
-    limit_bulk_items: int = Field(500, ge=100)  # the largest bulk call has to fit
+    limit_bulk_items: int = Field(500, ge=100)  # at least the largest bulk call
 
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
-        """Origins stand in one variable, separated by commas; each is exact, without a path."""
+        """Split a comma-separated list of origins; each is compared exactly and has no path."""
         if not isinstance(value, str):
             return value
         origins = tuple(each.strip() for each in value.split(",") if each.strip())
@@ -97,7 +97,7 @@ class Settings(BaseSettings):
 
     @property
     def in_production(self) -> bool:
-        """Whether the strict defaults apply."""
+        """Whether the production defaults and checks apply."""
         return self.env is Environment.PRODUCTION
 
     @property
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The origins that browsers may call from."""
+        """The origins from which browsers may call the API."""
         if self.cors_origins is not None:
             return self.cors_origins
         return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
@@ -119,7 +119,7 @@ LOCAL_PORTS = (3000, 5173, 8000)
 
 
 def production_problems(settings: Settings) -> list[str]:
-    """Why these settings must not run in production; empty in development and when all is well."""
+    """Return the reasons why these settings must not run in production; empty in development."""
     if not settings.in_production:
         return []
     checks = {

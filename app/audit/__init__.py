@@ -1,8 +1,8 @@
-"""The audit trail: open an entry, change rows, seal.
+"""The audit log: open an entry, change rows, seal the entry.
 
-PostgreSQL captures what changes by itself and attaches it to the open entry of the row's location, else of its
-account (`system` for users, grants and the device catalogue). Who acts is what sign-in found, never an argument.
-A transaction that changed something no sealed entry covers cannot commit.
+PostgreSQL triggers capture each change and attach it to the open entry of the row's location, else of its account
+(`system` for users, grants and the device catalogue). The actor comes from the sign-in and is never an argument. A
+transaction with a change that no sealed entry covers cannot commit.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from app.db.statements import Statement
 
 SYSTEM = "system"
 
-# The arguments of the database's function. The last one is a truth value: of many it travels as text, for the driver
-# would ask the database what an array of them is.
+# The arguments of the database function. The last one is a boolean. An array of them is sent as text: for a boolean
+# array the driver would query the type's definition.
 _PARTS = (
     "entry_id",
     "chain",
@@ -54,10 +54,10 @@ _COUNT = "SELECT turnup.audit_count($1::text, $2::text, $3::text, $4::text)"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """An entry to be opened; the fields are the arguments of `open_entry`.
+    """An entry to open; the fields are the arguments of `open_entry`.
 
-    `is_override` says that it counts as an override without one being open, as a reopening of what was locked does;
-    what is done under an override counts anyway.
+    `is_override` marks an entry that counts as an override without an open one, such as reopening a locked location.
+    Entries under an open override always count.
     """
 
     entry_id: str
@@ -86,7 +86,7 @@ async def open_entry(
     code: str | None = None,
     is_override: bool = False,
 ) -> None:
-    """Open an entry on a chain, an account's id or `SYSTEM`; later changes of this transaction belong to it."""
+    """Open an entry on a chain (an account's id or `SYSTEM`); later changes of this transaction belong to it."""
     await tx.fetch(
         _OPEN,
         entry_id=entry_id,
@@ -103,33 +103,33 @@ async def open_entry(
 
 
 async def open_entries(tx: Transaction, openings: Sequence[Opening]) -> None:
-    """Open many entries in one statement, in their order: one for each location that a bulk operation changes."""
+    """Open several entries in one statement, in their order: one per location that a bulk operation changes."""
     columns = {part: [getattr(opening, part) for opening in openings] for part in _PARTS}
     await tx.fetch(_OPEN_MANY, **columns | {"is_override": [str(opening.is_override) for opening in openings]})
 
 
 async def seal(tx: Transaction) -> None:
-    """Number and hash every open entry of this transaction; the last thing before the commit, for it locks chains."""
+    """Number and hash every open entry of this transaction. Call it last before the commit: it locks the chains."""
     await tx.fetch(_SEAL)
 
 
 async def record_denial(database: Database, *, field: str, user_id: str, request_id: str) -> None:
-    """Count that a role was refused a field, such as `overrides`, in a transaction of its own.
+    """Count a field refused for a role, such as `overrides`, in a transaction of its own.
 
-    One entry a user, field and minute is made on the chain `SYSTEM`, with the count, once the minute is over.
+    One entry per user, field and minute, with the count, is written to the chain `SYSTEM` after the minute ends.
     """
     await _count(database, "ROLE_DENIED", field, user_id, request_id)
 
 
 async def record_security_event(database: Database, *, kind: str, user_id: str, request_id: str) -> None:
-    """Count what should not happen, such as a suspended user's token; entered like a denial."""
+    """Count a security event, such as the use of a suspended user's token; recorded like a denial."""
     await _count(database, "SECURITY_EVENT", kind, user_id, request_id)
 
 
 async def settle(database: Database) -> int:
-    """Enter what was counted in minutes that are over; returns how many entries that made.
+    """Write the entries of all past minutes that have counts; returns the number of entries.
 
-    Every denial does this too; called now and then it also enters the last ones.
+    Every denial does this too. A periodic call also records the last counts.
     """
     async with database.connection() as connection:
         with translated():

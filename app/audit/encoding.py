@@ -1,7 +1,7 @@
-"""The bytes that hashes are taken of. `turnup.audit_encoded` in PostgreSQL writes the same ones.
+"""The bytes that are hashed. `turnup.audit_encoded` in PostgreSQL produces the same bytes.
 
-Every part is either of fixed length or framed (its presence, its length, its bytes), so that two different
-entries never have the same bytes. Values enter by their salted hashes, never themselves.
+Every part has either a fixed length or a frame (presence, length, bytes), so that two different entries never have the
+same bytes. Values are represented by their salted hashes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,18 +10,19 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-# How an entry's bytes begin. The first form knew nothing of overrides; entries that have it say so by a null.
+# The first bytes of an entry. The first form has no override flag; its entries have null in that column.
 FORMS = {None: b"turnup.audit.1", False: b"turnup.audit.2\x00", True: b"turnup.audit.2\x01"}
 GENESIS = bytes(32)
-# Every salt has this length: were it free, what is salt and what is value could be divided anew under the same hash.
+# Every salt has this length: with a free length, the boundary between salt and value could be moved under the same
+# hash.
 SALT_BYTES = 16
-_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # PostgreSQL's
+_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)  # the epoch of PostgreSQL's timestamps
 _MICROSECOND = timedelta(microseconds=1)
 _ABSENT = b"\x00"
 
 
 class ChangeRecord(NamedTuple):
-    """One value before and after, each as PostgreSQL's text of its jsonb, with its salt and its hash."""
+    """One value before and after a change, each as PostgreSQL's jsonb text, with its salt and its hash."""
 
     account_id: str | None
     location_id: str | None
@@ -37,7 +38,7 @@ class ChangeRecord(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One write or refused attempt, as it stands in a chain."""
+    """One write or refused attempt, as stored in a chain."""
 
     id: str
     chain: str
@@ -61,7 +62,7 @@ class Entry(NamedTuple):
 
 
 def encoded(entry: Entry, changes: Sequence[ChangeRecord]) -> bytes:
-    """The bytes of an entry with its changes in their order."""
+    """Return the bytes of an entry with its changes in their order."""
     micros = (entry.occurred_at - _EPOCH) // _MICROSECOND
     parts = [
         FORMS[entry.is_override],
@@ -80,7 +81,7 @@ def encoded(entry: Entry, changes: Sequence[ChangeRecord]) -> bytes:
 
 
 def salted(salt: bytes, value: str) -> bytes:
-    """The hash that stands for a value in the chain; the salt is `SALT_BYTES` long."""
+    """Return the hash that represents a value in the chain; the salt is `SALT_BYTES` long."""
     return sha256(salt + value.encode()).digest()
 
 
@@ -95,7 +96,7 @@ def _changes(changes: Iterable[ChangeRecord]) -> Iterable[bytes]:
         yield _framed(change.after_hash)
 
 
-@lru_cache(maxsize=8192)  # the same tables, fields, rows and locations come again and again
+@lru_cache(maxsize=8192)  # the same tables, fields, rows and locations recur in many entries
 def _text(value: str | None) -> bytes:
     return _ABSENT if value is None else _framed(value.encode())
 

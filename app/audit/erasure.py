@@ -1,7 +1,7 @@
-"""Erase a person from history. The chain stays whole: it is made of salted hashes, and those stay.
+"""Erases a person from history. The chain stays valid, because it consists of salted hashes, which are kept.
 
-The location's rules decide when somebody may be removed from it; erasure takes out of the past what such a
-removal leaves there. It is the definer's alone: the app's role cannot call it.
+The location's rules decide when a person may be removed from it; erasure deletes the values that such a removal leaves
+in the past. Only the definer role may call it, not the app's role.
 """
 
 from collections.abc import AsyncIterator
@@ -18,12 +18,12 @@ _REFUSALS = ("AU004", "AU005")
 
 
 class NotErased(Exception):  # noqa: N818 - says what happened
-    """Nothing was erased, for the reason given."""
+    """Nothing was erased; the message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many values and payload documents went; `kept` are payloads in use, erased once they are out of it."""
+    """The number of erased values and payload documents; `kept` are payloads in use, which are erased later."""
 
     values: int
     documents: int
@@ -31,7 +31,7 @@ class Erased:
 
 
 async def erase_person(owner_url: str, identifier: str, *, reason: str) -> Erased:
-    """Erase a removed person or contact, or a user, who ends suspended and nameless. Raises NotErased."""
+    """Erase a removed person or contact, or a user, who is suspended and loses their name. Raises NotErased."""
     table = TABLE_OF_TYPE.get(ids.type_of(identifier) or "")
     if table is None:
         raise NotErased(f"{identifier} is the id of no person, contact or user")
@@ -41,7 +41,7 @@ async def erase_person(owner_url: str, identifier: str, *, reason: str) -> Erase
 
 
 async def erase_reason(owner_url: str, entry_id: str, *, reason: str) -> None:
-    """Erase the reason that somebody wrote into an entry. Raises NotErased."""
+    """Erase the free-text reason of an entry. Raises NotErased."""
     async with _as_definer(owner_url) as connection:
         await connection.execute("SELECT turnup.audit_erase_reason($1, $2)", entry_id, reason)
 

@@ -1,6 +1,7 @@
-"""Signed heads: where every chain ended at a moment, to be kept where the database's owner cannot write.
+"""Signed heads: the last entry of every chain at one moment, stored where the database's owner cannot write.
 
-A chain alone cannot tell that its tail was cut, or that all of it was computed anew; a head signed earlier can.
+A chain alone does not show that its last entries were removed or that the whole chain was recomputed; a head that was
+signed earlier does.
 """
 
 import json
@@ -27,11 +28,11 @@ FORMAT = "turnup.audit.heads.1"
 
 
 class UntrustedHeads(Exception):  # noqa: N818 - says what was found
-    """The file of heads cannot be believed."""
+    """The file of heads is not trusted."""
 
 
 def signed_heads(heads: Mapping[str, Head], key: Ed25519PrivateKey, *, at: datetime) -> str:
-    """The heads as JSON text with an Ed25519 signature over their canonical form (RFC 8785)."""
+    """Return the heads as JSON text with an Ed25519 signature over their canonical form (RFC 8785)."""
     document: dict[str, Any] = {
         "format": FORMAT,
         "at": at.isoformat(timespec="seconds"),
@@ -42,7 +43,7 @@ def signed_heads(heads: Mapping[str, Head], key: Ed25519PrivateKey, *, at: datet
 
 
 def trusted_heads(text: str, key: Ed25519PublicKey) -> dict[str, Head]:
-    """The heads of a file; raises UntrustedHeads when the key did not sign exactly this."""
+    """Return the heads of a file. Raises UntrustedHeads when the key did not sign exactly these heads."""
     try:
         document = json.loads(text)
         signature = bytes.fromhex(document.pop("signature"))
@@ -57,7 +58,7 @@ def trusted_heads(text: str, key: Ed25519PublicKey) -> dict[str, Head]:
 
 
 def load_or_create_key(path: Path) -> Ed25519PrivateKey:
-    """The signing key of a PEM file; made, for its owner's eyes only, where there is none."""
+    """Return the signing key of a PEM file; when there is none, create it, readable only by its owner."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         key = Ed25519PrivateKey.generate()
@@ -73,7 +74,7 @@ def load_or_create_key(path: Path) -> Ed25519PrivateKey:
 
 
 def load_public_key(path: Path) -> Ed25519PublicKey:
-    """The public key of a PEM file that holds it, or the private key."""
+    """Return the public key of a PEM file that contains it, or the private key."""
     pem = path.read_bytes()
     key = load_pem_private_key(pem, None).public_key() if b"PRIVATE" in pem else load_pem_public_key(pem)
     if not isinstance(key, Ed25519PublicKey):

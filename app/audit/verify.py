@@ -1,7 +1,7 @@
-"""Walk the chains and name the first entry that is not as it was sealed.
+"""Verifies the chains, and reports the first entry that is not as it was sealed.
 
-Entries and changes are read in pages, so that the size of a trail is no matter. The connection acts as the
-definer role in one snapshot; `snapshot` opens such a one.
+Entries and changes are read in pages, so that memory use does not depend on the size of the log. The connection acts as
+the definer role in one snapshot, which `snapshot` opens.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -18,12 +18,12 @@ from app.audit.encoding import GENESIS, SALT_BYTES, ChangeRecord, Entry, encoded
 
 PAGE = 500
 ERASE = "ERASE"
-# Columns whose values never enter the trail; their salted hashes tell that they changed.
+# Columns whose values are never stored in the log; their salted hashes show that they changed.
 WITHHELD = frozenset({("user", "subject")})
 _PLACES = frozenset({"account", "location"})  # the tables whose rows chains and entries are named after
-_LISTS = frozenset({"field_change", "audit_entry"})  # the tables that an erasing entry names what it took from
+_LISTS = frozenset({"field_change", "audit_entry"})  # the tables that an ERASE entry lists as erased from
 
-# The first page begins below everything: an entry may have been put where none belongs.
+# The first page has no lower bound, so that an entry below the first valid position is found too.
 _ENTRIES = """
 SELECT {columns} FROM turnup.audit_entry
 WHERE {after} AND number IS NOT NULL AND ($1::text IS NULL OR chain = $1)
@@ -49,7 +49,7 @@ _ORPHAN = """
 SELECT c.entry_id FROM turnup.field_change c
 WHERE NOT EXISTS (SELECT FROM turnup.audit_entry e WHERE e.id = c.entry_id) LIMIT 1
 """
-# Where an account is walked alone: what others' chains, which are not walked, say of it.
+# Used when one account is verified alone: the entries of other chains, which are not verified, about this account.
 _ELSEWHERE = f"""
 SELECT chain, number, id FROM turnup.audit_entry WHERE account_id = $1 AND chain <> $1
 UNION ALL
@@ -68,7 +68,7 @@ SELECT (SELECT count(*) FROM turnup.audit_entry WHERE number IS NOT NULL AND ($1
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where a chain ends."""
+    """The last entry of a chain."""
 
     number: int
     hash: bytes
@@ -76,7 +76,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The first entry that is not as it was sealed; `number` is None where the fault is not an entry's own."""
+    """The first entry that is not as it was sealed; `number` is None when the fault concerns no single entry."""
 
     chain: str
     number: int | None
@@ -84,14 +84,14 @@ class Broken:
     why: str
 
     def __str__(self) -> str:
-        """One line for people."""
+        """Return one line for display."""
         entry = "" if self.number is None else f", entry {self.number}"
         return f"chain {self.chain}{entry}{f' ({self.entry_id})' if self.entry_id else ''}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a walk found. `erased` counts values that were taken out by an erasure that the chain itself holds."""
+    """The result of a verification. `erased` counts values removed by an erasure that the chain itself records."""
 
     chains: int
     entries: int
@@ -103,7 +103,7 @@ class Verdict:
 
 @asynccontextmanager
 async def snapshot(owner_url: str) -> AsyncIterator[Any]:
-    """A connection that sees the whole trail at one moment, read only, as the definer role."""
+    """Open a read-only connection that sees the whole log at one moment, as the definer role."""
     connection = await asyncpg.connect(owner_url, server_settings={"timezone": "UTC"})
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -114,9 +114,9 @@ async def snapshot(owner_url: str) -> AsyncIterator[Any]:
 
 
 async def verify(connection: Any, *, chain: str | None = None, signed: Mapping[str, Head] | None = None) -> Verdict:
-    """Walk every chain, or one; against `signed` heads too, which tell a cut tail and a trail computed anew.
+    """Verify every chain, or one; with `signed` heads also detect removed last entries and recomputed chains.
 
-    One that is asked for by name has to be there, and among the signed heads too where there are any.
+    A chain given by name must exist, and must be among the signed heads when there are any.
     """
     stored = {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, chain)}
     expected = {name: head for name, head in (signed or {}).items() if chain in {None, name}}
@@ -137,14 +137,14 @@ async def verify(connection: Any, *, chain: str | None = None, signed: Mapping[s
 
 
 async def heads(connection: Any) -> dict[str, Head]:
-    """Where every chain ends."""
+    """Return the last entry of every chain."""
     return {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, None)}
 
 
 async def _entries(
     connection: Any, chain: str | None
 ) -> AsyncIterator[tuple[Entry, list[ChangeRecord], Mapping[str, str]]]:
-    """Each entry with its changes, and the accounts of the locations that its page names and that are there."""
+    """Yield each entry with its changes, and the accounts of the existing locations that its page names."""
     records = await connection.fetch(_FIRST, chain)
     while True:
         page = [Entry(*record) for record in records]
@@ -187,7 +187,7 @@ def _is_there(chain: str, walk: "_Walk", signed: Mapping[str, Head] | None) -> N
 
 
 class Side(NamedTuple):
-    """A value with what vouches for it."""
+    """One value of a change with its salt and hash."""
 
     name: str
     value: str | None
@@ -195,22 +195,25 @@ class Side(NamedTuple):
     hash: bytes | None
 
 
-class _Break(Exception):  # noqa: N818 - carries the finding to the top
+class _Break(Exception):  # noqa: N818 - carries the finding to the caller
     def __init__(self, broken: Broken) -> None:
         super().__init__(str(broken))
         self.broken = broken
 
 
 class _Walk:
-    """The state of a walk: where the chain stands, which heads are left, what the chain told of and what it names that
-    is gone, and which values wait for their erasure."""
+    """The state of a verification.
+
+    It holds the last entry, the heads not reached yet, the accounts and locations that the chain describes or names
+    without their rows, and the removed values whose erasure entry has not been reached yet.
+    """
 
     def __init__(self, stored: dict[str, Head], signed: dict[str, Head], accounts: frozenset[str]) -> None:
         self._stored = stored
         self._signed = signed
         self._accounts = accounts
         self._last: Entry | None = None
-        # Accounts and locations that the chain tells of, and the locations it names that are not there now.
+        # Accounts and locations with changes in the chain, and the locations that it names and that do not exist.
         self._told: set[tuple[str, str]] = set()
         self._gone: dict[str, Entry] = {}
         self._waiting: dict[tuple[str, str], tuple[Entry, bytes]] = {}
