@@ -1,1 +1,1 @@
-"""Who may do what: the matrix, and the classes that put it on the fields of the schema."""
+"""Permissions: the policy matrix, and the guards that apply it to the fields of the schema."""

@@ -1,7 +1,7 @@
-"""Permission classes for the fields of the schema. Each asks the matrix about the viewer's role, nothing else.
+"""Permission classes for the fields of the schema. They ask the matrix about the viewer's role, nothing else.
 
-A guard is asked before its field is resolved, so that a refused field is never read. The answer depends on the
-viewer alone (for `node` also on the type that the id names), never on the object.
+A guard runs before its field is resolved, so that a refused field is never read. The answer depends on the viewer alone
+(for `node` also on the type that the id names), never on the object.
 """
 
 from functools import cache
@@ -17,7 +17,7 @@ from permissions.policy import Forbidden
 
 
 class Can(BasePermission):
-    """Lets a field be resolved when the viewer's role includes `action`."""
+    """Allows a field when the viewer's role includes `action`."""
 
     action: ClassVar[Action]
     viewer_only: ClassVar[bool] = True
@@ -27,14 +27,14 @@ class Can(BasePermission):
         return allows(info.context.viewer.role, self.action)
 
     def on_unauthorized(self) -> None:
-        """Refuse, naming the action and nothing that was asked for."""
+        """Raise Forbidden with the action and nothing about the requested object."""
         raise Forbidden(self.action)
 
 
 class CanViewTypeOfId(BasePermission):
-    """Lets `node(id:)` be resolved when the role includes viewing the type that the id's prefix names.
+    """Allows `node(id:)` when the role may view the type that the id's prefix names.
 
-    An id of no known type passes: it will be missing.
+    An id of an unknown type passes; it will not be found.
     """
 
     viewer_only: ClassVar[bool] = True
@@ -45,17 +45,17 @@ class CanViewTypeOfId(BasePermission):
         return action is None or allows(info.context.viewer.role, action)
 
     def on_unauthorized(self) -> None:
-        """Refuse, naming nothing that was asked for."""
+        """Raise Forbidden without anything about the requested object."""
         raise Forbidden(None)
 
 
 @cache
 def can(action: Action) -> type[Can]:
-    """The permission class of an action, such as `can(Action.APPROVE)`."""
+    """Return the permission class of an action, such as `can(Action.APPROVE)`."""
     name = "Can" + "".join(word.title() for word in action.split("_"))
     return type(name, (Can,), {"action": action, "__doc__": f"Asks the matrix about {action}."})
 
 
 def guarded(*permissions: type[BasePermission]) -> list[FieldExtension]:
-    """The extensions that put permission classes on a field, without adding directives to the printed schema."""
+    """Return the extensions that guard a field, without adding directives to the printed schema."""
     return [PermissionExtension([permission() for permission in permissions], use_directives=False)]

@@ -1,8 +1,9 @@
-"""The whole policy on one screen: which roles may take an action, and which may be shown an object of a type.
+"""The whole policy on one page: which roles may take an action, and which may see an object of a type.
 
 Nothing else in the product decides by role. Guards on fields, operations, `viewerActions`, the `awaiting` filter,
-scopes and user management all ask this page, by the functions of `permissions.policy`. What is not listed is denied.
-Whether an object is in scope depends on grants, and whether it is locked on its state; neither is answered here.
+scopes and user management all ask this module, through the functions of `permissions.policy`. Actions that are not
+listed are denied. Whether an object is in scope depends on grants, and whether it is locked on its state; neither is
+decided here.
 """
 
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ CUSTOMER, LEAD, PARTNER = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER
 
 @unique
 class Action(StrEnum):
-    """What a principal may be allowed to do."""
+    """The actions that a role can be allowed to take."""
 
     VIEW_LOCATIONS = "VIEW_LOCATIONS"
     VIEW_ALL_LOCATIONS = "VIEW_ALL_LOCATIONS"
@@ -74,7 +75,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     Action.ADMINISTER:               frozenset({          LEAD         }),
 }
 
-# The action that a verb of the status machine takes. A verb that is not listed is nobody's.
+# The action that a verb of the status machine requires. A verb that is not listed is denied to every role.
 ACTION_OF_VERB: Mapping[Verb, Action] = {
     Verb.START:                Action.EDIT_ONBOARDING,
     Verb.SUBMIT:               Action.SUBMIT,
@@ -93,18 +94,18 @@ ACTION_OF_VERB: Mapping[Verb, Action] = {
     Verb.REOPEN:               Action.REOPEN,
 }
 
-# The same for what `viewerActions` lists: the verbs, and what is no verb.
+# The same for the actions of `viewerActions`: the verbs, and those that are not verbs.
 ACTION_OF_LOCATION_ACTION: Mapping[LocationAction, Action] = {
     LocationAction.EDIT:          Action.EDIT_ONBOARDING,
     LocationAction.OPEN_OVERRIDE: Action.OVERRIDE_LOCK,
     **{LocationAction(verb): action for verb, action in ACTION_OF_VERB.items() if verb in LocationAction.__members__},
 }
 
-# Users of these roles work for one account each, and may be granted nothing of another.
+# Users of these roles belong to one account and cannot have grants on another.
 BOUND_TO_ACCOUNT: frozenset[Role] = frozenset({CUSTOMER})
 
-# What one must be allowed to do to be shown an object of a type, wherever in the graph it turns up.
-# A type that is not listed is part of the object it hangs on.
+# The action that a role must be allowed to take to see an object of a type, wherever it appears in the graph. A type
+# that is not listed is part of its parent object.
 AUDIENCE: Mapping[str, Action] = {
     "Account":               Action.VIEW_ACCOUNTS,
     "Location":              Action.VIEW_LOCATIONS,
@@ -132,5 +133,5 @@ AUDIENCE: Mapping[str, Action] = {
 
 
 def allows(role: Role, action: Action) -> bool:
-    """Whether a role may take an action at all; an action that the matrix does not know is nobody's."""
+    """Return whether a role may take an action; an action that the matrix does not list is denied."""
     return role in MATRIX.get(action, frozenset())

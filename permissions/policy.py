@@ -1,4 +1,4 @@
-"""What follows from the matrix: verbs, listed actions, scopes, whose turn it is, and what may be granted to whom."""
+"""What follows from the matrix: verbs, listed actions, scopes, the awaited role, and the grants that a user may get."""
 
 from app.domain.viewer import EVERYTHING, Scope, Viewer
 from app.domain.vocabulary import LocationAction, LocationStatus, Role, Verb
@@ -6,10 +6,10 @@ from app.domain.waiting import NEXT_VERB, Awaiting
 from permissions.matrix import ACTION_OF_LOCATION_ACTION, ACTION_OF_VERB, CUSTOMER, LEAD, PARTNER, Action, allows
 
 AWAITING_OF_ROLE = {CUSTOMER: Awaiting.CUSTOMER, PARTNER: Awaiting.PARTNER, LEAD: Awaiting.LEAD}
-"""The name of each role in the `awaiting` filter; a verb that several roles may take is awaited of the first here."""
+"""The name of each role in the `awaiting` filter; a verb allowed to several roles counts for the first listed."""
 
 
-class Forbidden(Exception):  # noqa: N818 - the code's own name
+class Forbidden(Exception):  # noqa: N818 - named like the error code
     """The viewer's role does not include this action."""
 
     def __init__(self, action: Action | None) -> None:
@@ -18,18 +18,18 @@ class Forbidden(Exception):  # noqa: N818 - the code's own name
 
 
 def check_allowed(role: Role, action: Action) -> None:
-    """Raises Forbidden unless the role may take the action."""
+    """Raise Forbidden unless the role may take the action."""
     if not allows(role, action):
         raise Forbidden(action)
 
 
 def verbs_of(role: Role) -> frozenset[Verb]:
-    """The verbs of the status machine that a role may use."""
+    """Return the verbs of the status machine that a role may use."""
     return frozenset(verb for verb, action in ACTION_OF_VERB.items() if allows(role, action))
 
 
 def location_actions_of(viewer: Viewer, *, account_id: str, location_id: str) -> frozenset[LocationAction]:
-    """What the viewer's role may do to this location, whatever its status."""
+    """Return the actions that the viewer's role may take on this location, in any status."""
     editable = viewer.editing.includes(account_id, location_id)
     return frozenset(
         each
@@ -39,7 +39,7 @@ def location_actions_of(viewer: Viewer, *, account_id: str, location_id: str) ->
 
 
 def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Scope) -> Viewer:
-    """A signed-in user with the scopes that follow from the role and from what was granted."""
+    """Return a signed-in user with the scopes that follow from the role and the grants."""
     return Viewer(
         id=identifier,
         name=name,
@@ -52,18 +52,18 @@ def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Sc
 
 
 def statuses_awaiting(who: Awaiting, viewer: Role) -> frozenset[LocationStatus]:
-    """The statuses in which a location awaits `who`, as `viewer` asks. A finished location awaits nobody."""
+    """Return the statuses in which a location awaits `who`, seen by role `viewer`; final ones await nobody."""
     awaited = AWAITING_OF_ROLE[viewer] if who is Awaiting.ME else who
     return frozenset(status for status, verb in NEXT_VERB.items() if _awaited_for(verb) is awaited)
 
 
 def needs_no_grant(role: Role) -> bool:
-    """Whether a role sees every account, so that a grant would say nothing."""
+    """Return whether a role sees every account, so that a grant would have no effect."""
     return allows(role, Action.VIEW_ALL_LOCATIONS)
 
 
 def takes_listed_locations(role: Role) -> bool:
-    """Whether a grant may list locations: only for those who see locations, and not all of them."""
+    """Return whether a grant may list locations: only for roles that see locations, and not all of them."""
     return allows(role, Action.VIEW_LOCATIONS) and not needs_no_grant(role)
 
 
