@@ -1,7 +1,7 @@
-"""The pool of connections and the two transactions a request may hold: a reading and a writing one.
+"""The connection pool and the two kinds of transactions: reading and writing.
 
-A reading is one REPEATABLE READ, READ ONLY transaction: everything a query returns belongs to one snapshot.
-Each transaction signs its user in first, so that row-level security knows who asks before anything is read.
+A reading transaction is REPEATABLE READ, READ ONLY: everything that a query returns belongs to one snapshot. Each
+transaction signs its user in first, so that row-level security knows the viewer before anything is read.
 """
 
 import asyncio
@@ -28,59 +28,59 @@ _GONE = (
 )
 
 RETRY_SECONDS = 0.02
-"""How long to wait before asking PostgreSQL for one more connection again."""
+"""Seconds between two attempts to open another connection when PostgreSQL has none to spare."""
 IDLE_SECONDS = 60.0
-"""After how long a connection that a crowd needed goes back to PostgreSQL, for others to have."""
+"""Seconds after which an idle connection is closed, so that PostgreSQL can give it to others."""
 
 CLOSING_SECONDS = 5.0
-"""How long connections that are in use may go on when the pool is closed."""
+"""Seconds that connections in use may continue when the pool is closed."""
 
-# Told before each round trip: what kind ("sql", "batch"), the statement's name, and facts; wraps the work.
+# Called around each round trip with its kind ("sql", "batch"), the statement's name and facts; returns a context.
 Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
 
 _WHOLE = itemgetter(slice(None))
-"""A record as a tuple, which the driver makes faster than Python does from its values one by one."""
+"""Converts a record to a tuple; the driver does this faster than Python converts the single values."""
 
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
 SIGN_IN = "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)"
 
 
-class UnknownUser(Exception):  # noqa: N818 - reads as what happened
-    """The token is genuine but no active user stands behind it."""
+class UnknownUser(Exception):  # noqa: N818 - names what happened
+    """The token is valid but belongs to no active user."""
 
 
 class SuspendedUser(UnknownUser):
-    """The user behind the token is suspended."""
+    """The token's user is suspended."""
 
     def __init__(self, user_id: str) -> None:
         super().__init__()
         self.user_id = user_id
 
 
-class DatabaseUnavailable(Exception):  # noqa: N818 - the code's own name
-    """The server cannot be reached, or went away."""
+class DatabaseUnavailable(Exception):  # noqa: N818 - named like the error code
+    """The database server cannot be reached, or the connection was lost."""
 
 
 class CommitUnknown(DatabaseUnavailable):
-    """The connection failed after COMMIT was sent and before it was answered."""
+    """The connection was lost after COMMIT was sent and before it was answered."""
 
 
-class Overloaded(Exception):  # noqa: N818 - the code's own name
-    """No connection came free for as long as a caller may wait, or a write had to give way to others."""
+class Overloaded(Exception):  # noqa: N818 - named like the error code
+    """No connection became free within the wait limit, or a write lost a conflict with concurrent ones."""
 
 
-class StatementTimeout(Exception):  # noqa: N818 - reads as what happened
-    """A statement ran into its transaction's statement timeout."""
+class StatementTimeout(Exception):  # noqa: N818 - names what happened
+    """A statement exceeded its transaction's statement timeout."""
 
 
 def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractContextManager[Any]:
-    """The observer of a database nobody watches."""
+    """Observe nothing: the default observer."""
     return nullcontext()
 
 
 class _Translated:
-    """One for all: a context of contextlib's own would be made anew around each of a request's statements."""
+    """The context behind `translated`. One shared instance: contextlib would create one per statement."""
 
     __slots__ = ()
 
@@ -95,7 +95,7 @@ class _Translated:
         if isinstance(error, asyncpg.QueryCanceledError):
             raise StatementTimeout from error
         if isinstance(error, asyncpg.exceptions.DataError):
-            return  # a value of the wrong type is a bug of ours, though the driver counts it as misuse of a connection
+            return  # a value of the wrong type is a bug in this code, not a connection error
         if isinstance(error, (OSError, asyncpg.InterfaceError, *_GONE)):
             raise DatabaseUnavailable from error
 
@@ -104,12 +104,12 @@ _TRANSLATED = _Translated()
 
 
 def translated() -> AbstractContextManager[None]:
-    """Turn the driver's exceptions about time and connections into ours; the others pass."""
+    """Translate the driver's exceptions about timeouts and connections into those of this module; others pass."""
     return _TRANSLATED
 
 
 class Transaction:
-    """One open transaction on one connection, with its signed-in viewer; statements run one after another."""
+    """An open transaction on one connection with its signed-in viewer. Statements run one at a time."""
 
     __slots__ = ("_connection", "_observe", "viewer")
 
@@ -119,17 +119,17 @@ class Transaction:
         self.viewer = viewer
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
-        """Every row of a statement, as its structs."""
+        """Return every row of a statement as a struct."""
         with self._observe("sql", statement.name, {}), translated():
             records = await self._connection.fetch(statement.sql, *statement.arguments(values))
         return list(starmap(statement.build, map(_WHOLE, records)))
 
     @asynccontextmanager
     async def savepoint(self, *, final: bool = False) -> AsyncIterator[None]:
-        """Undo what the block wrote when it raises; the transaction goes on.
+        """Roll back to the start of the block when it raises; the transaction continues.
 
-        With `final` nothing is written after the block: its end checks what constraints defer to the COMMIT, so that
-        what they refuse is raised here, where it can be named, undone and tried again.
+        With `final`, nothing may be written after the block: its end checks the deferred constraints, so that a
+        violation is raised here, where it can be named, rolled back and retried.
         """
         with translated():
             await self._connection.execute("SAVEPOINT attempt")
@@ -143,7 +143,7 @@ class Transaction:
 
     @asynccontextmanager
     async def undone(self) -> AsyncIterator[None]:
-        """Undo what the block wrote, however it ends."""
+        """Roll back to the start of the block, however it ends."""
         with translated():
             await self._connection.execute("SAVEPOINT trial")
         try:
@@ -152,7 +152,7 @@ class Transaction:
             await _undone(self._connection, "ROLLBACK TO SAVEPOINT trial")
 
     async def fetch_one(self, statement: Statement, **values: Any) -> Any | None:
-        """The first row of a statement, or None."""
+        """Return the first row of a statement, or None."""
         rows = await self.fetch(statement, **values)
         return rows[0] if rows else None
 
@@ -170,7 +170,7 @@ class Database:
     async def open(
         cls, url: str, *, size: int, wait_seconds: float = 5.0, observe: Observer = unobserved
     ) -> "Database":
-        """Open a pool of at most `size` connections; a caller waits `wait_seconds` for one before it is refused."""
+        """Open a pool of at most `size` connections; a caller waits at most `wait_seconds` for one."""
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
@@ -179,7 +179,7 @@ class Database:
             max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=IDLE_SECONDS,
             init=_prepare,
-            # Settings live and end with the transaction, and no session state is made: nothing to reset.
+            # Settings are local to the transaction and no session state is created, so there is nothing to reset.
             reset=_nothing_to_reset,
             server_settings={"application_name": "turnup", "timezone": "UTC"},
             timeout=wait_seconds,
@@ -187,18 +187,18 @@ class Database:
         return cls(pool, wait_seconds=wait_seconds, observe=observe)
 
     def usage(self) -> tuple[int, int]:
-        """How many connections are in use, and how many callers wait for one."""
+        """Return the number of connections in use, and the number of callers waiting for one."""
         return self._pool.get_size() - self._pool.get_idle_size(), self._waiting
 
     async def close(self) -> None:
-        """Close every connection; those in use get CLOSING_SECONDS to finish, then they are ended."""
+        """Close every connection; those in use get CLOSING_SECONDS to finish, then they are terminated."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
-                await self._pool.close()  # which ends what is left when it is cancelled
+                await self._pool.close()  # on cancellation this terminates the remaining connections
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """A bare connection, for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
+        """Yield a connection for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
         connection = await self.acquire()
         try:
             yield connection
@@ -206,15 +206,18 @@ class Database:
             await self.release(connection)
 
     async def release(self, connection: Any) -> None:
-        """Give a connection back."""
+        """Return a connection to the pool."""
         await self._pool.release(connection)
 
     async def acquire(self) -> Any:
-        """A connection, to be released. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
+        """Return a connection, which the caller must release.
+
+        Raises DatabaseUnavailable, or Overloaded when none is free in time.
+        """
         with translated():
             self._waiting += 1
             try:
-                if self._pool.get_idle_size():  # one is at hand: nothing to wait for, and no timer to set
+                if self._pool.get_idle_size():  # an idle connection is available: no wait, so no timer
                     with suppress(asyncpg.TooManyConnectionsError):
                         return await self._pool.acquire()
                 async with asyncio.timeout(self._wait_seconds):
@@ -225,10 +228,10 @@ class Database:
                 self._waiting -= 1
 
     async def _acquired(self) -> Any:
-        """A connection of the pool.
+        """Return a connection of the pool.
 
-        When the pool wants to grow and PostgreSQL, which others use too, has no connection to spare, one of ours that
-        comes free will do: whoever asks waits for it as for any other.
+        When the pool cannot grow because PostgreSQL, which others use too, has no connection to spare, this waits for
+        one of the pool's own connections to become free.
         """
         while True:
             with suppress(asyncpg.TooManyConnectionsError):
@@ -236,16 +239,16 @@ class Database:
             await asyncio.sleep(RETRY_SECONDS)
 
     def snapshot(self, subject: str, *, timeout_ms: int) -> AbstractAsyncContextManager[Transaction]:
-        """A signed-in read-only transaction: one consistent snapshot of what the user may see.
+        """Return a signed-in read-only transaction: one consistent snapshot of what the user may see.
 
         `timeout_ms` becomes the statement timeout. Raises UnknownUser, SuspendedUser or DatabaseUnavailable.
         """
         return _Transacting(self, "REPEATABLE READ, READ ONLY", subject, timeout_ms)
 
     def writing(self, subject: str, *, timeout_ms: int) -> AbstractAsyncContextManager[Transaction]:
-        """A signed-in READ COMMITTED transaction, committed when the block ends well, else rolled back.
+        """Return a signed-in READ COMMITTED transaction, committed when the block succeeds, else rolled back.
 
-        Raises CommitUnknown when nobody can tell whether it was committed; after anything else it was not.
+        Raises CommitUnknown when the result of the commit is unknown; after any other exception nothing was committed.
         """
         return _Transacting(self, "READ COMMITTED, READ WRITE", subject, timeout_ms)
 
@@ -265,7 +268,7 @@ class Database:
 
 
 class _Transacting(AbstractAsyncContextManager[Transaction]):
-    """A transaction from its BEGIN to its end. A class, since generators one in another cost every request more."""
+    """A transaction from its BEGIN to its end. A class, because nested generators cost every request more."""
 
     __slots__ = ("_connection", "_database", "_mode", "_subject", "_timeout_ms")
 
@@ -300,7 +303,7 @@ class _Transacting(AbstractAsyncContextManager[Transaction]):
 
 
 async def _commit(connection: Any) -> None:
-    """Commit; an error that PostgreSQL reports, and lives on, means that it rolled back. It is not to be repeated."""
+    """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried."""
     try:
         with translated():
             await connection.execute("COMMIT")
@@ -315,10 +318,10 @@ async def _commit(connection: Any) -> None:
 
 
 async def _undone(connection: Any, statement: str) -> None:
-    """Roll back because of an exception, and never hide it.
+    """Roll back because of an exception, without replacing that exception.
 
-    On a connection that is gone nothing is left to roll back; one that cannot be used is reset or ended by the pool. A
-    savepoint is gone when whoever waited for its release was cancelled before the answer came.
+    On a lost connection there is nothing to roll back; the pool resets or closes one that cannot be used. A savepoint
+    no longer exists when the caller was cancelled while waiting for its release.
     """
     with suppress(OSError, asyncpg.InterfaceError, asyncpg.InvalidSavepointSpecificationError, *_GONE):
         await connection.execute(statement)

@@ -1,8 +1,8 @@
-"""The two generic loaders behind every relation: `one` row a key, or `many` rows a key.
+"""The two generic loaders behind every relation: `one` row per key, or `many` rows per key.
 
-Each gathers the keys of a whole level of a query into one statement, on aiodataloader. Lists that belong to a
-location are capped when they are written; a history that only grows (approvals, payloads, audit entries) is
-cut to its newest rows here, for each key apart.
+Each loads the keys of a whole level of a query in one statement, on aiodataloader. Lists that belong to a location are
+capped when they are written. A history that only grows (approvals, payloads, audit entries) is limited here to its
+newest rows per key.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -36,7 +36,7 @@ from app.domain.vocabulary import Section
 
 Fetch = Callable[[Statement, Collection[str]], Awaitable[list[Any]]]
 
-# The newest rows of a history that a relation returns; its root field pages through the rest.
+# The number of newest rows of a history that a relation returns; the root field pages through the rest.
 NEWEST = 100
 
 # The defined order of each list. A descending order marks a history.
@@ -61,8 +61,8 @@ _NEWEST_FIRST: dict[Table, tuple[Column[Any], ...]] = {
     tables.audit_entry: (tables.audit_entry.c.occurred_at, tables.audit_entry.c.id),
 }
 
-# What is kept of a section is whether its own content is complete. Claims of other locations come and go without a
-# write to this one, so whether one of its devices has an address that is in use elsewhere is found as it is read.
+# The stored flag of a section says whether its own content is complete. Claims of other locations change without a
+# write to this location, so whether a device's address is in use elsewhere is checked on reading.
 _IN_USE_ELSEWHERE = exists(
     select(literal_column("1")).select_from(func.turnup.claimed_elsewhere(tables.section.c.location_id))
 )
@@ -77,31 +77,31 @@ _KEYS = many_ids("keys")
 
 
 class _Loader:
-    """Loads for one key at a time what `each` loads for many: keys that are asked for together go together."""
+    """Adds loading by single key to `each`: keys requested at the same time are loaded together."""
 
     _gathering: DataLoader[str, Any] | None = None
 
     def load(self, key: str) -> Awaitable[Any]:
-        """What the key has."""
+        """Return the result for one key."""
         return self._gathered().load(key)
 
     def load_many(self, keys: list[str]) -> Awaitable[list[Any]]:
-        """What each key has."""
+        """Return the result for each key."""
         return self._gathered().load_many(keys)
 
     async def each(self, keys: Sequence[Any]) -> list[Any]:
-        """What each key has."""
+        """Return the result for each key, in the order of `keys`."""
         raise NotImplementedError
 
     def _gathered(self) -> DataLoader[str, Any]:
-        """Made when first needed: whole levels never need it, and it costs as much as a small statement."""
+        """Create the DataLoader on first use: loading levels needs none, and it costs as much as a small statement."""
         if self._gathering is None:
             self._gathering = DataLoader(self.each)
         return self._gathering
 
 
 class OneLoader(_Loader):
-    """Loads the row whose `column` has the key, or None: for many keys by `each`, for one at a time by `load`."""
+    """Loads the row whose `column` equals the key, or None: many keys with `each`, single keys with `load`."""
 
     def __init__(self, column: Column[Any], fetch: Fetch) -> None:
         self._statement = one_statement(column)
@@ -110,7 +110,7 @@ class OneLoader(_Loader):
         self._found: dict[str | None, Any] = {}
 
     async def each(self, keys: Sequence[str | None]) -> list[Any]:
-        """The row of each key, in one statement for those that were not asked for before; None has no row."""
+        """Return the row of each key, loading the unknown keys in one statement; the key None has no row."""
         found = self._found
         missing: dict[Any, None] = dict.fromkeys(keys)
         missing.pop(None, None)
@@ -124,7 +124,7 @@ class OneLoader(_Loader):
 
 
 class ManyLoader(_Loader):
-    """Loads the rows whose `column` has the key, in the table's defined order: by `each` or, one at a time, `load`."""
+    """Loads the rows whose `column` equals the key, in the table's order: `each` for many keys, `load` for one."""
 
     def __init__(self, column: Column[Any], fetch: Fetch) -> None:
         self._statement = many_statement(column)
@@ -133,7 +133,7 @@ class ManyLoader(_Loader):
         self._found: dict[str, list[Any]] = {}
 
     async def each(self, keys: Sequence[str]) -> list[list[Any]]:
-        """The rows of each key, in one statement for those that were not asked for before."""
+        """Return the rows of each key, loading the unknown keys in one statement."""
         found = self._found
         missing = dict.fromkeys(keys)
         if found:
@@ -155,7 +155,7 @@ def _key_of(column: Column[Any]) -> Callable[[Any], str]:
 
 @cache
 def one_statement(key: Column[Any]) -> Statement:
-    """The statement of a to-one relation; the key column is unique, or unique among the rows that are open."""
+    """Return the statement of a to-one relation; the key column is unique, at least among the open rows."""
     table = _table_of(key)
     statement = select(*columns_of(table)).where(key == any_(_KEYS))
     if table is tables.onboarding_session and key.key != "id":
@@ -165,7 +165,7 @@ def one_statement(key: Column[Any]) -> Statement:
 
 @cache
 def many_statement(key: Column[Any]) -> Statement:
-    """The statement of a to-many relation: the whole list, or of a history the newest rows of each key."""
+    """Return the statement of a to-many relation: the whole list, or the newest rows per key of a history."""
     table = _table_of(key)
     name = f"many {table.name} by {key.key}"
     if table in _ASCENDING:
@@ -185,5 +185,5 @@ def many_statement(key: Column[Any]) -> Statement:
 
 def _table_of(key: Column[Any]) -> Table:
     table = key.table
-    assert isinstance(table, Table)  # noqa: S101 - relations are written on tables
+    assert isinstance(table, Table)  # noqa: S101 - relations are declared on tables
     return table

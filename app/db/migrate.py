@@ -1,4 +1,4 @@
-"""Bring a database to the newest revision, as its owner; and tell, as anyone, whether it is there."""
+"""Migrates a database to the newest revision as its owner; any role can check whether it is current."""
 
 from functools import cache
 from pathlib import Path
@@ -14,14 +14,14 @@ from sqlalchemy.pool import NullPool
 from app.db.tables import SCHEMA
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-# Two servers that start at once migrate one after the other; the number is arbitrary and ours alone.
+# Serialises the migrations of servers that start at the same time; the number is arbitrary and used for nothing else.
 MIGRATION_LOCK = 7_264_915
 
 
 async def migrate(owner_url: str) -> None:
     """Run every missing migration in one transaction, as the role of `owner_url`.
 
-    Raises what PostgreSQL raises; nothing is left half done.
+    Raises PostgreSQL's exceptions; on failure nothing is changed.
     """
     engine = create_async_engine(make_url(owner_url).set(drivername="postgresql+asyncpg"), poolclass=NullPool)
     try:
@@ -34,7 +34,7 @@ async def migrate(owner_url: str) -> None:
 
 
 async def is_current(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
-    """Whether the database stands at the newest revision this code knows; the app's role may ask."""
+    """Return whether the database has the newest revision that this code knows; the app's role may check."""
     try:
         found = await connection.fetchval(f"SELECT version_num FROM {SCHEMA}.alembic_version")
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError, asyncpg.InsufficientPrivilegeError):
@@ -44,9 +44,9 @@ async def is_current(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
 
 @cache
 def newest_revision() -> str:
-    """The newest revision among the migrations of this code."""
+    """Return the newest revision among this code's migrations."""
     head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None, "there is at least one migration"  # noqa: S101 - shipped with the code
+    assert head is not None, "there is at least one migration"  # noqa: S101 - the migrations are part of the package
     return head
 
 

@@ -1,7 +1,7 @@
-"""Every SELECT behind a root field, by name. Each takes its scope from the reading and adds it as a predicate.
+"""The SELECT statements behind the root fields, by name; each is restricted to the scope of its reading.
 
-A statement is compiled once for each shape of what is asked (scope, filters, order, first page or a later
-one); there are few shapes, and they are kept. The relations between rows are in app.db.loaders.
+A statement is compiled once per shape of the request (scope, filters, order, first or later page). There are few
+shapes, and the compiled statements are kept. Relations between rows are loaded by app.db.loaders.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ from app.db.statements import Statement, compiled
 
 COUNT_CAP = 10_000
 
-# The orders that lists can be asked for in; a cursor names its order.
+# The orders of the lists; a cursor contains the name of its order.
 ACCOUNTS_BY_NAME = Order("account.name", (tables.account.c.name, tables.account.c.id))
 LOCATIONS_BY_NAME = Order("location.name", (tables.location.c.name, tables.location.c.id))
 LOCATIONS_BY_UPDATED = Order("location.updated", (tables.location.c.updated_at, tables.location.c.id), descending=True)
@@ -68,19 +68,20 @@ def _before(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
 
 
 def _holds(condition: str) -> Callable[[str], ColumnElement[bool]]:
-    """What has no parameter: an index that is made for the condition is found by it."""
+    """Return a filter without a parameter; an index created for the condition matches it."""
     return lambda _parameter: literal_column(condition, Boolean)
 
 
 def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
-    """Case-insensitive; the parameter is a pattern made by `containing`.
+    """Return a case-insensitive filter; the parameter is a pattern from `containing`.
 
-    The database's own collation knows every script's letters; that of the column ("C") only ASCII's.
+    It uses the database's own collation, which knows the letters of every script; the column's collation ("C") knows
+    only ASCII.
     """
     return lambda parameter: collate(column, "default").ilike(bindparam(parameter, type_=Text))
 
 
-# What a list can be filtered by; a filter's parameter has its name.
+# The filters of each list; a filter's parameter has the filter's name.
 FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
     tables.account: {},
     tables.user: {},
@@ -115,7 +116,7 @@ FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
 
 
 async def page_of(reading: Reading, order: Order, page: Page, filters: Mapping[str, Any]) -> Slice:
-    """A page of the rows in scope, in an order; `filters` are values by the names in FILTERS."""
+    """Return a page of the rows in scope, in an order; `filters` are values by the names in FILTERS."""
     scope = scope_on(reading.viewer, order.table)
     statement = _page(order, shape_of(scope), frozenset(filters), page.after is not None)
     rows = await reading.fetch(statement, **scope_values(scope), **filters, **page.parameters())
@@ -123,7 +124,7 @@ async def page_of(reading: Reading, order: Order, page: Page, filters: Mapping[s
 
 
 async def count_of(reading: Reading, order: Order, filters: Mapping[str, Any]) -> int:
-    """How many rows such pages hold altogether, counted up to COUNT_CAP + 1."""
+    """Return the number of rows in scope that match the filters, counted up to COUNT_CAP + 1."""
     scope = scope_on(reading.viewer, order.table)
     found = await reading.fetch(
         _count(order.table, shape_of(scope), frozenset(filters)), **scope_values(scope), **filters
@@ -132,14 +133,14 @@ async def count_of(reading: Reading, order: Order, filters: Mapping[str, Any]) -
 
 
 async def find(reading: Reading, table: Table, identifier: str) -> Any | None:
-    """The row of a table with this id, or None when it is missing or out of scope."""
+    """Return the row of a table with this id, or None when it is missing or out of scope."""
     scope = scope_on(reading.viewer, table)
     rows = await reading.fetch(_find(table, shape_of(scope)), **scope_values(scope), id=identifier)
     return rows[0] if rows else None
 
 
 def containing(fragment: str) -> str:
-    """The pattern that matches text containing the fragment, whatever characters it has."""
+    """Return the LIKE pattern for text that contains the fragment, with special characters escaped."""
     escaped = fragment.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
 

@@ -1,4 +1,4 @@
-"""A reading: connection, snapshot and loaders as one value, alive as long as one response is being gathered."""
+"""A reading: the connection, snapshot and loaders of one response."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Hashable
@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 
 
 class Reading:
-    """What resolvers read from. Statements run one after another, however many resolvers ask at once."""
+    """The source that resolvers read from. Statements run one at a time, however many resolvers wait."""
 
     __slots__ = ("_many", "_one", "_others", "_turns")
 
@@ -28,29 +28,29 @@ class Reading:
 
     @property
     def viewer(self) -> Viewer:
-        """Who reads."""
+        """The viewer of this reading."""
         return self._turns.transaction.viewer
 
     def fetch(self, statement: Statement, **values: Any) -> Awaitable[list[Any]]:
-        """Every row of a statement."""
+        """Return every row of a statement."""
         return self._turns.fetch(statement, **values)
 
     def one(self, column: Column[Any]) -> OneLoader:
-        """This reading's loader of the row whose column has a key."""
+        """Return this reading's loader of the row whose column equals a key."""
         loader = self._one.get(column)
         if loader is None:
             loader = self._one[column] = OneLoader(column, self._turns.batch)
         return loader
 
     def many(self, column: Column[Any]) -> ManyLoader:
-        """This reading's loader of the rows whose column has a key."""
+        """Return this reading's loader of the rows whose column equals a key."""
         loader = self._many.get(column)
         if loader is None:
             loader = self._many[column] = ManyLoader(column, self._turns.batch)
         return loader
 
     def loader(self, name: Hashable, read: Callable[[Transaction, list[str]], Awaitable[list[Any]]]) -> Any:
-        """This reading's loader of that name: `read` gets the keys of a whole level and answers in their order."""
+        """Return this reading's loader of that name; `read` returns the results of a level's keys in their order."""
         turns = self._turns
 
         async def gathered(keys: list[str]) -> list[Any]:
@@ -62,9 +62,9 @@ class Reading:
 
 
 class _Turns:
-    """The transaction, for one reader after the other; once it has failed, it fails everyone the same.
+    """Serialises the use of the transaction; after a failure every later reader gets the same exception.
 
-    It knows none of the loaders that read by it, so that a reading and all its rows go when the last reference goes.
+    It has no reference to the loaders that use it, so that a reading and its rows are freed with the last reference.
     """
 
     __slots__ = ("_failure", "_lock", "_observe", "transaction")
@@ -76,7 +76,7 @@ class _Turns:
         self._failure: StatementTimeout | DatabaseUnavailable | None = None
 
     async def take(self, read: Callable[[Transaction], Awaitable[Result]]) -> Result:
-        """Read in one's turn."""
+        """Read when it is this reader's turn."""
         await self._lock.acquire()
         try:
             if self._failure is not None:
@@ -89,10 +89,10 @@ class _Turns:
             self._lock.release()
 
     def fetch(self, statement: Statement, **values: Any) -> Awaitable[list[Any]]:
-        """Every row of a statement."""
+        """Return every row of a statement."""
         return self.take(lambda transaction: transaction.fetch(statement, **values))
 
     async def batch(self, statement: Statement, keys: Collection[str]) -> list[Any]:
-        """Every row that a loader's statement has for these keys."""
+        """Return every row of a loader's statement for these keys."""
         with self._observe("batch", statement.name, {"batch.size": len(keys)}):
             return await self.fetch(statement, keys=joined(keys))

@@ -1,10 +1,11 @@
-"""Refuse to serve as a database role that row-level security would not hold."""
+"""Refuses to serve with a database role that can bypass row-level security."""
 
 from typing import Any
 
 from app.db.tables import SCHEMA
 
-# A role may become every role that it is a member of; with CREATEROLE it may make itself a member, up to PostgreSQL 15.
+# A role can become every role that it is a member of; with CREATEROLE, up to PostgreSQL 15, it can also make itself a
+# member.
 ROLE = f"""
 SELECT current_user AS name, rolsuper AS superuser, rolcreaterole AS creates_roles,
        EXISTS (SELECT FROM pg_roles b WHERE b.rolbypassrls AND pg_has_role(current_user, b.oid, 'MEMBER')) AS bypasses,
@@ -19,11 +20,11 @@ FROM pg_roles WHERE rolname = current_user
 
 
 class UnsafeRole(Exception):  # noqa: N818 - says what was found
-    """The app's database role could pass row-level security."""
+    """The app's database role can bypass row-level security."""
 
 
 async def check_app_role(connection: Any) -> None:
-    """Raises UnsafeRole for a role that policies would not hold, by itself or as another role that it may become."""
+    """Raise UnsafeRole when the role, or a role that it can become, is not subject to the policies."""
     role = await connection.fetchrow(ROLE)
     faults = {
         "is a superuser": role["superuser"],

@@ -1,6 +1,6 @@
-"""The scope as a predicate: what every statement on a root adds, in front of row-level security.
+"""The scope as a predicate, added to every statement of a root field, in addition to row-level security.
 
-A scope has three shapes; a statement is compiled once a shape, and the ids travel as parameters.
+A scope has one of three shapes; a statement is compiled once per shape, and the ids are parameters.
 """
 
 from enum import Enum
@@ -20,12 +20,12 @@ _OF_PROVISIONING = frozenset({tables.provisioning_payload, tables.receipt})
 
 
 def scope_on(viewer: Viewer, table: Table) -> Scope:
-    """The scope in which a viewer reads a table."""
+    """Return the scope that applies when a viewer reads a table."""
     return viewer.provisioning if table in _OF_PROVISIONING else viewer.scope
 
 
 class Shape(Enum):
-    """Which predicate a scope needs."""
+    """The kind of predicate that a scope needs."""
 
     EVERYTHING = "everything"
     ACCOUNTS = "accounts"
@@ -33,14 +33,14 @@ class Shape(Enum):
 
 
 def shape_of(scope: Scope) -> Shape:
-    """The shape of a scope: all accounts, all locations of some accounts, or listed locations."""
+    """Return the shape of a scope: all accounts, all locations of some accounts, or listed locations."""
     if scope.accounts is None:
         return Shape.EVERYTHING
     return Shape.ACCOUNTS if scope.locations is None else Shape.LISTED
 
 
 def within(shape: Shape, table: Table) -> ColumnElement[bool]:
-    """The predicate that keeps a table's rows within a scope of this shape."""
+    """Return the predicate for a table's rows within a scope of this shape."""
     if shape is Shape.EVERYTHING:
         return true()
     account = table.c.id if table is tables.account else table.c.account_id
@@ -52,7 +52,7 @@ def within(shape: Shape, table: Table) -> ColumnElement[bool]:
 
 
 def scope_values(scope: Scope) -> dict[str, Any]:
-    """The values of the parameters that `within` used."""
+    """Return the values of the parameters of `within`."""
     return {
         "scope_accounts": None if scope.accounts is None else joined(scope.accounts),
         "scope_locations": None if scope.locations is None else joined(scope.locations),

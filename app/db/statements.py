@@ -1,7 +1,7 @@
-"""A statement: SQL that SQLAlchemy composed once, its parameters in order, and the struct each record becomes.
+"""Statements: SQL composed by SQLAlchemy, the order of its parameters, and the struct built from each record.
 
-Building and compiling happens once a process (or once a shape, behind a bounded cache); running it is the
-driver's own `fetch`. That keeps SQLAlchemy's expression language for composing and its cost off the requests.
+A statement is built and compiled once per process (or once per shape, behind a bounded cache) and executed by the
+driver's own `fetch`. SQLAlchemy's expression language is used for composing, without its cost per request.
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ _DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # - its
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
-    """Compiled SQL. `name` appears in spans; `parameters` are the names of $1, $2, ...; `build` makes a row."""
+    """Compiled SQL. `name` appears in spans; `parameters` are the names of $1, $2, ...; `build` creates a row."""
 
     name: str
     sql: str
@@ -27,25 +27,29 @@ class Statement:
     build: Callable[..., Any]
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
-        """The values in the order of the placeholders; raises KeyError for one that was not given."""
+        """Return the values in the order of the placeholders. Raises KeyError for a missing value."""
         return [values[name] for name in self.parameters]
 
 
 def many_ids(name: str) -> ColumnElement[Any]:
-    """A parameter for any number of ids, which travel as one text that `joined` makes.
+    """Return a parameter for any number of ids, sent as the single text that `joined` creates.
 
-    Of each element of an array the driver asks twice whether it is a collection itself, by classes that answer slowly.
+    For each element of an array the driver checks twice whether it is itself a collection, through slow abstract
+    classes.
     """
     return func.string_to_array(bindparam(name, type_=Text), literal_column("','"), type_=ARRAY(Text))
 
 
 def joined(ids: Iterable[str]) -> str:
-    """Ids as one value; no id holds a comma (app.domain.ids)."""
+    """Join ids to one value; no id contains a comma (app.domain.ids)."""
     return ",".join(ids)
 
 
 def compiled(name: str, clause: ClauseElement, build: Callable[..., Any]) -> Statement:
-    """Compile a composed statement whose every value is a named bind parameter."""
+    """Compile a composed statement in which every value is a named bind parameter.
+
+    Raises ValueError when it contains a literal value.
+    """
     result = clause.compile(dialect=_DIALECT)
     assert isinstance(result, SQLCompiler)  # noqa: S101 - what every statement compiles to
     constants = {key: value for key, value in result.params.items() if value is not None}
