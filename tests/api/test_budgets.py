@@ -15,6 +15,7 @@ from graphql import (
 from harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
 from serving import serving
 
+from app.domain.vocabulary import Budget
 from app.http.graphql import RESPONSE_JSON
 from app.limiting.limiter import Limiter
 from app.operations.registry import MUTATIONS as DECLARED
