@@ -104,7 +104,7 @@ async def _locked(
     if other is not None:
         wanted.append(await writing.location_of(tx, tables.location, other))
     named = [each for each in wanted if each is not None]
-    if len(named) < len(wanted) or await writing.lock_locations(tx, named) < set(named):
+    if len(named) < len(wanted) or await writing.lock_locations(tx, named, tx.viewer.scope) < set(named):
         raise NotFound
     digest = mutation.reviewed_digest(call.command)
     reviewed = None if digest is None else {named[0]: digest}
