@@ -46,7 +46,7 @@ from app.operations.context import Measurements
 from app.operations.housekeeping import run_housekeeping
 from app.operations.mutation import Counted
 from app.operations.registry import MUTATIONS
-from app.settings import Executor, SelfApproval, Settings
+from app.settings import Executor, SelfApprovalPolicy, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
@@ -233,7 +233,7 @@ class Runtime:
             limits=DocumentLimits(),
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,
-            self_approval_allowed=settings.self_approval is SelfApproval.ALLOW,
+            self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
 

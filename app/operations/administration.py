@@ -18,6 +18,7 @@ from app.operations.commands import Command
 from app.operations.context import NO_MEASUREMENTS, MutationCall, MutationOutcome, WriteContext, new_id
 from app.operations.mutation import ContentEffect, Mutation, RecordedRefusals
 from app.operations.transactions import before_commit, retried
+from permissions.policy import check_allowed
 
 C = TypeVar("C", bound=Command)
 
@@ -73,7 +74,7 @@ class AdministrationMutation(Mutation[C]):
 async def administer(
     context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]
 ) -> MutationOutcome:
-    """Run one mutation of administration in a transaction of its own. Raises what it refuses."""
+    """Run one mutation of administration in a transaction of its own. Raises what it refuses, and Forbidden."""
     try:
         with idempotency.alone(context, call):
             outcome = await retried(lambda: _once(context, mutation, call))
@@ -87,6 +88,7 @@ async def administer(
 async def _once(context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]) -> MutationOutcome:
     async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
         with before_commit():
+            check_allowed(tx.viewer.role, mutation.action)
             kept = await idempotency.earlier(tx, call)
             if kept is not None:
                 return MutationOutcome(ids=kept, replayed=True)

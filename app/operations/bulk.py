@@ -23,6 +23,7 @@ from app.operations.aggregate import Aggregate
 from app.operations.bulk_mutations import BulkCommand, BulkItem, BulkMutation
 from app.operations.context import NO_MEASUREMENTS, LocationChange, Measurements, MutationCall, WriteContext
 from app.operations.persistence import claims_of, writes_of
+from permissions.policy import check_allowed
 
 T = TypeVar("T")
 B = TypeVar("B", bound=BulkCommand[Any])
@@ -53,9 +54,9 @@ class BulkResult:
 async def perform_bulk(context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B]) -> BulkResult:
     """Run a bulk mutation.
 
-    Raises LimitReached or InvalidInput for the call as a whole before anything is written, and the idempotency
-    refusals. A call that applied nothing leaves its key free. A dry run predicts what the real one would do, and
-    leaves no trace: no row, number, entry or key.
+    Raises LimitReached or InvalidInput for the call as a whole before anything is written, Forbidden, and the
+    idempotency refusals. A call that applied nothing leaves its key free. A dry run predicts what the call would do
+    and leaves no trace: no row, number, audit entry or key.
     """
     items = call.command.named_items()
     check_items(mutation.name, [each.location_id for each in items], path=("items",))
@@ -79,6 +80,7 @@ async def _once(
 ) -> BulkResult:
     async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
         with transactions.before_commit():
+            check_allowed(tx.viewer.role, mutation.action)
             if call.command.dry_run:
                 async with tx.undone():
                     return await _carry_out(tx, context, mutation, call, items)

@@ -32,6 +32,7 @@ from app.operations.mutation import AggregateMutation, ContentEffect, Mutation, 
 from app.operations.persistence import claims_of, writes_of
 from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
 from app.operations.transactions import GivenUp, before_commit, retried
+from permissions.policy import check_allowed
 
 C = TypeVar("C", bound=Command)
 
@@ -50,7 +51,7 @@ _ONLY_LOGGED = frozenset(
 async def perform(context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]) -> MutationOutcome:
     """Run one mutation of a location in a transaction of its own.
 
-    Raises what it refuses, NotFound for a location out of reach, and the idempotency refusals. A deadlock or
+    Raises what it refuses, NotFound for a location out of reach, Forbidden, and the idempotency refusals. A deadlock or
     a serialisation failure before COMMIT was sent is tried again, at most three times in all.
     """
     try:
@@ -75,7 +76,8 @@ async def _once(context: WriteContext, mutation: AggregateMutation[C], call: Mut
 async def _attempt(
     tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
 ) -> MutationOutcome | Refusal:
-    """What was done, or why not; either is to be committed."""
+    """What was done, or why not; either is to be committed. Raises Forbidden."""
+    check_allowed(tx.viewer.role, mutation.action)
     kept = await idempotency.earlier(tx, call)
     if kept is not None:
         return MutationOutcome(ids=kept, replayed=True)

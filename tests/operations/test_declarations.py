@@ -12,24 +12,29 @@ import strawberry
 from harness import TestDatabase
 
 import app.operations
-from app.domain.vocabulary import LocationStatus
+from app.domain.vocabulary import LocationStatus, Role
 from app.operations import commands
 from app.operations.add_device import ADD_DEVICE, AddDevice
+from app.operations.administration import AdministrationMutation, administer
 from app.operations.approve import APPROVE
-from app.operations.bulk_mutations import BULK_APPROVE, BULK_UPDATE_STATUS, BulkApproveItem, BulkItem
-from app.operations.context import MutationCall
+from app.operations.bulk import perform_bulk
+from app.operations.bulk_mutations import BULK_APPROVE, BULK_UPDATE_STATUS, BulkApproveItem, BulkItem, BulkMutation
+from app.operations.context import MutationCall, WriteContext
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.manage_accounts import CREATE_ACCOUNT
 from app.operations.move_device import MOVE_DEVICE
-from app.operations.mutation import ContentEffect, DeclarationError, Mutation
+from app.operations.mutation import AggregateMutation, ContentEffect, DeclarationError, Mutation
 from app.operations.registry import MUTATIONS, by_name
 from app.operations.unit_of_work import perform
 from graphql_schema import mutation_inputs, mutation_payloads
 from graphql_schema.mutations import FIELDS, MutationField, root_type
+from permissions.matrix import MATRIX
+from permissions.policy import Forbidden
 from resolvers.commands import conversion
 
 from .scenario import Scenario
 from .test_bulk_in_turns import a_write_context
+from .test_fingerprints import KEPT, call_of
 
 MODULES = (mutation_inputs, mutation_payloads)
 KINDS = [ADD_DEVICE, MOVE_DEVICE, BULK_UPDATE_STATUS, CREATE_ACCOUNT]
@@ -117,6 +122,40 @@ async def test_content_that_changes_although_the_mutation_declares_no_edit_is_no
         ):
             await perform(context, undeclared, MutationCall(mutation="addDevice", command=command))
     assert await scenario.standing(location.id) == before
+
+
+async def performed(context: WriteContext, mutation: Mutation[Any], call: MutationCall[Any]) -> None:
+    """Do a mutation without its field's guard."""
+    match mutation:
+        case AdministrationMutation():
+            await administer(context, mutation, call)
+        case BulkMutation():
+            await perform_bulk(context, mutation, call)
+        case AggregateMutation():
+            await perform(context, mutation, call)
+
+
+@by_its_name
+async def test_the_operation_itself_refuses_a_role_without_the_declared_action(
+    scenario: Scenario, own_database: TestDatabase, field: MutationField
+) -> None:
+    mutation = field.mutation
+    call = call_of(mutation.name, next(each["input"] for each in KEPT if each["mutation"] == mutation.name))
+    if mutation.name == "bulkApprove":
+        item = BulkApproveItem(location_id="location-1", expected_digest="none")
+        call = replace(call, command=replace(call.command, items=(item,)))
+    elif isinstance(mutation, BulkMutation):
+        call = replace(
+            call, command=replace(call.command, location_ids=("location-1",), **IN_BULK.get(mutation.name, {}))
+        )
+    users = {Role.CUSTOMER: scenario.customer, Role.IMPLEMENTATION_LEAD: scenario.lead, Role.PARTNER: scenario.partner}
+    for role in set(Role) - MATRIX[mutation.action]:
+        async with a_write_context(own_database, users[role]) as context:
+            with pytest.raises(Forbidden):
+                await performed(context, mutation, call)
+
+
+IN_BULK = {"bulkUpdateStatus": {"status": LocationStatus.BLOCKED}}
 
 
 def planted(name: str, kind: type) -> ModuleType:
