@@ -26,7 +26,7 @@ class AcknowledgePayload(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RejectionReason:
+class RejectionReasonValue:
     """One thing that is wrong with a payload: where in the document, the partner's own code, and a sentence."""
 
     path: str
@@ -39,7 +39,7 @@ class RejectPayload(Command):
     """The payload to reject, and why."""
 
     payload_id: str
-    reasons: tuple[RejectionReason, ...]
+    reasons: tuple[RejectionReasonValue, ...]
 
 
 def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationChange:
@@ -98,7 +98,7 @@ _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb
 _ANSWERS = frozenset(_VERBS.values())
 
 
-def _reason(given: RejectionReason, place: int) -> dict[str, str]:
+def _reason(given: RejectionReasonValue, place: int) -> dict[str, str]:
     path = ("reasons", str(place))
     return {
         "path": given_text("rejection.path", given.path, path=(*path, "path")),

@@ -97,7 +97,7 @@ async def _once(
 async def _carry_out(
     tx: Transaction, context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B], items: tuple[I, ...]
 ) -> BulkResult:
-    """Decide every item, claim, enter and write what is to be done."""
+    """Decide every item, claim its addresses, record it and write its change."""
     wanted = [each.location_id for each in items]
     reached = await writing.lock_locations(tx, wanted, tx.viewer.scope)
     reviewed = mutation.reviewed_digests(items)

@@ -28,7 +28,7 @@ _UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionar
 
 @contextmanager
 def alone(context: WriteContext, call: MutationCall[Any]) -> Iterator[None]:
-    """Of calls with one key the first goes on; the others are told so before they take a connection.
+    """Of calls with one key the first goes on; the others are refused before they take a connection.
 
     Raises IdempotencyInProgress. Calls that reach other processes meet in `earlier`.
     """

@@ -13,7 +13,7 @@ from permissions.policy import location_actions_of
 
 
 async def previews(tx: Transaction, location_ids: list[str], *, self_approval_allowed: bool) -> list[Aggregate]:
-    """The locations as a use case would find them, in this transaction's snapshot; all of them are in reach."""
+    """The locations as a mutation would find them, in this transaction's snapshot; all of them are in reach."""
     editors: dict[str, frozenset[str]] = {}
     if allows(tx.viewer.role, Action.APPROVE):
         editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
