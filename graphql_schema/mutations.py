@@ -207,7 +207,8 @@ def _check_own_types(field: MutationField, modules: Iterable[ModuleType]) -> Non
 def _check_types_used(fields: Collection[MutationField], modules: Iterable[ModuleType]) -> None:
     used: set[type] = set()
     for each in fields:
-        used |= _reached(each.input) | _reached(each.payload) | set(each.payload.__mro__)
+        for kind in (each.input, *each.payload.__mro__):
+            _add_reached(kind, used)
     for module in modules:
         for name, each in vars(module).items():
             declared = isinstance(each, type) and has_object_definition(each) and each.__module__ == module.__name__
@@ -215,14 +216,15 @@ def _check_types_used(fields: Collection[MutationField], modules: Iterable[Modul
                 raise DeclarationError(f"{name} belongs to no mutation")
 
 
-def _reached(kind: Any, seen: frozenset[Any] = frozenset()) -> set[type]:
-    """The types of this package that a type consists of, itself included."""
-    if not has_object_definition(kind):
-        return {found for each in get_args(kind) for found in _reached(each, seen)}
-    if kind in seen:
-        return set()
-    hints = get_type_hints(kind).values()
-    return {kind} | {found for each in hints for found in _reached(each, seen | {kind})}
+def _add_reached(kind: Any, used: set[type]) -> None:
+    """Add a type of the schema, and the types that its fields lead to."""
+    if kind in used:
+        return
+    is_declared = has_object_definition(kind)
+    if is_declared:
+        used.add(kind)
+    for each in get_type_hints(kind).values() if is_declared else get_args(kind):
+        _add_reached(each, used)
 
 
 MutationRoot = root_type(FIELDS, MUTATIONS, (inputs, payloads))
