@@ -63,6 +63,5 @@ lock: $(VENV)/.dev ## Resolve the lock files anew, with hashes and no download a
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock $(LOCK) -o requirements-dev.lock
 
-
 clean: ## Remove the virtual environment and caches (data in .turnup stays)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
