@@ -36,9 +36,11 @@ from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, fr
 from app.operations.demo import load_demo
 from app.settings import Settings
 from app.telemetry import metrics
+from app.version import VERSION
 from graphql_schema.schema import printed
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 SCHEMA_FILE = ROOT / "schema.graphql"
 DATABASE = "turnup"
 CONNECT_SECONDS = 10.0
@@ -69,8 +71,11 @@ def main(arguments: list[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     """Every command and its options."""
     root = argparse.ArgumentParser(prog="turnup", description=__doc__)
+    root.add_argument("--version", action="version", version=f"turnup {VERSION}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="set up what is missing and serve").set_defaults(run=serve)
+    serving = commands.add_parser("serve", help="set up what is missing and serve")
+    serving.add_argument("--reload", action="store_true", help="restart when Python code changes; development only")
+    serving.set_defaults(run=serve)
     commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
@@ -89,8 +94,14 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def serve(settings: Settings, _options: argparse.Namespace) -> None:
-    """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens."""
+def serve(settings: Settings, options: argparse.Namespace) -> None:
+    """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens.
+
+    With `--reload` one server process is replaced when Python code changes; PostgreSQL keeps running, and new
+    migrations wait for the next start.
+    """
+    if options.reload and settings.in_production:
+        sys.exit("turnup: --reload is refused in production")
     _check_address(settings)
     _check_key_set(settings)
     # uvicorn ends its process by the signal that stopped it; the database is to be left in order before that.
@@ -107,7 +118,9 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
                 factory=True,
                 host=settings.host,
                 port=settings.port,
-                workers=settings.workers,
+                workers=1 if options.reload else settings.workers,
+                reload=options.reload,
+                reload_dirs=[str(ROOT / package) for package in PACKAGES] if options.reload else None,
                 log_config=None,
                 access_log=False,
                 server_header=False,

@@ -1,5 +1,6 @@
 """`turnup serve` as a new user starts it: from nothing to answers, and to an end that leaves nothing behind."""
 
+import shutil
 import signal
 import socket
 import time
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
 
+from app import cli
 from app.db import embedded
 
 pytestmark = [
@@ -103,6 +105,28 @@ def test_several_workers_answer_and_end_together(home: Path) -> None:
         assert server.end(signal.SIGTERM, within=30) == 0
     eventually(lambda: not [pid for pid in everyone if command_line(pid)], within=30)
     assert not postgres_of(home)
+
+
+@pytest.mark.slow
+def test_with_reload_a_change_of_the_code_is_served_without_a_new_start(home: Path, tmp_path: Path) -> None:
+    for package in cli.PACKAGES:
+        shutil.copytree(cli.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    version = tmp_path / "app" / "version.py"
+    with serving(home, "--reload", PYTHONPATH=str(tmp_path)) as server:
+        before = postgres_of(home)
+        version.write_text('VERSION = "9.8.7"\n')
+        eventually(lambda: serves_version(server, "9.8.7"), within=60)
+        assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
+        assert postgres_of(home) >= {pid for pid in before if " -D " in command_line(pid)} != set()
+        server.end(signal.SIGTERM, within=30)
+    assert not postgres_of(home)
+
+
+def serves_version(server: Server, version: str) -> bool:
+    """Whether the metrics name this version; a server between two processes does not answer."""
+    with suppress(httpx.TransportError):
+        return f'service_version="{version}"' in httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=5).text
+    return False
 
 
 def requests_counted(server: Server) -> float:

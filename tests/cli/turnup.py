@@ -90,13 +90,13 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, **variables: str) -> Iterator[Server]:
-    """`turnup serve` with this home, once it is ready; ended by force when the block did not end it."""
+def serving(home: Path, *options: str, **variables: str) -> Iterator[Server]:
+    """`turnup serve` with this home and options, once it is ready; ended by force when the block did not end it."""
     port = free_port()
     output = home.with_name(f"{home.name}-{port}.log")
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve"],
+            [sys.executable, "-m", "app.cli", "serve", *options],
             env=environment(TURNUP_HOME=str(home), PORT=str(port), **variables),
             cwd="/",
             stdin=subprocess.DEVNULL,
