@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import rfc8785
 
-from app.db import demo, embedded
+from app.db import demo
 from app.db.migrate import migrate
 from app.db.seed import location_rows
 from app.domain import digest
@@ -27,6 +27,7 @@ from app.domain.content import LocationContent
 from app.domain.content_document import content_document
 from app.domain.vocabulary import LocationStatus
 from app.operations.demo import load_demo
+from app.postgres import embedded
 from bench import bulk
 
 BATCH_SECONDS = 0.02

@@ -2,8 +2,8 @@
 
     make migration m="site codes of locations"
 
-Alembic prints the path of the new file. Its placeholders in angle brackets name what a migration must say; a test refuses a
-migration that still has them.
+Alembic prints the path of the new file. Its placeholders in angle brackets name what a migration must say; a test
+refuses a migration that still has them.
 """
 
 import re

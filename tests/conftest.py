@@ -21,10 +21,11 @@ from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
-from app.db import embedded, housekeeping
 from app.db.migrate import migrate
 from app.main import create_app
+from app.operations import housekeeping
 from app.operations.demo import load_demo
+from app.postgres import embedded
 from app.settings import Settings
 
 APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"

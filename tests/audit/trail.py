@@ -10,7 +10,7 @@ import asyncpg
 from harness import LEAD, drop_database, with_database
 from harness import TestDatabase as Databases
 
-from app.db import audit
+from app import audit
 from app.db.database import Database, Transaction
 from app.db.statements import Statement
 

@@ -13,7 +13,7 @@ import pytest
 from turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
 
 from app import cli
-from app.db import embedded
+from app.postgres import embedded
 
 pytestmark = [
     pytest.mark.xdist_group("serving"),
