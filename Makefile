@@ -45,9 +45,10 @@ bench-audit: $(VENV)/.dev ## Time writes with and without the audit trail, and i
 bench-bulk: $(VENV)/.dev ## Time bulk calls beside single ones and SQL by hand
 	@$(BIN)/python -m bench.bulk
 
-check: $(VENV)/.dev ## Format, lint, types, import contracts, schema drift
+check: $(VENV)/.dev ## Format, lint, dead code, types, import contracts, schema drift
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python deploy/dead_code.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(TURNUP) schema --check

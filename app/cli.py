@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL
@@ -106,7 +106,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
     _check_key_set(settings)
     # uvicorn ends its process by the signal that stopped it; the database is to be left in order before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with databases(settings) as found:
+    with _restarts_counted() as restarted, databases(settings, restarted) as found:
         asyncio.run(_prepare(settings, found))
         _hand_down(found)
         if settings.shows_graphiql and not settings.in_production:
@@ -141,6 +141,18 @@ def _counting_together(settings: Settings) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="turnup-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[metrics.FOLDER] = folder
         yield
+
+
+@contextmanager
+def _restarts_counted() -> Iterator[Callable[[], None]]:
+    """Give a function that counts a restart of the embedded PostgreSQL where serving processes read it."""
+    with tempfile.NamedTemporaryFile(prefix="turnup-restarts-", buffering=0) as file:
+        os.environ[metrics.RESTARTS_FILE] = file.name
+
+        def restarted() -> None:
+            file.write(b".")
+
+        yield restarted
 
 
 def app_of_worker() -> Starlette:
@@ -200,8 +212,11 @@ def print_roles(_settings: Settings, _options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def databases(settings: Settings) -> Iterator[Databases]:
-    """Where the database is: as the settings say, or the embedded one, which runs until the block ends."""
+def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) -> Iterator[Databases]:
+    """Where the database is: as the settings say, or the embedded one, which runs until the block ends.
+
+    Each unexpected restart of the embedded one calls `restarted`, in another thread.
+    """
     if settings.database_url is not None or settings.owner_database_url is not None:
         found = Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
         for variable, url in (("DATABASE_URL", found.app), ("TURNUP_OWNER_DATABASE_URL", found.owner)):
@@ -209,7 +224,7 @@ def databases(settings: Settings) -> Iterator[Databases]:
                 asyncio.run(_check_database(variable, url))
         yield found
         return
-    with embedded.start(settings.home) as postgres:
+    with embedded.start(settings.home, restarted=restarted) as postgres:
         cluster = postgres.cluster
         yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE))
 

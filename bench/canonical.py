@@ -12,8 +12,10 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import process_time
+from typing import Any
 from unittest.mock import patch
 
 import rfc8785
@@ -33,7 +35,7 @@ from bench import bulk
 BATCH_SECONDS = 0.02
 EDITS = 5
 """Edits per batch."""
-WRITERS = {"canonical": canonical, "rfc8785": rfc8785.dumps}
+WRITERS: dict[str, Callable[[Any], bytes]] = {"canonical": canonical, "rfc8785": rfc8785.dumps}
 
 
 def content_of(number: int, desks: int) -> LocationContent:
@@ -79,9 +81,9 @@ def compare_documents(rounds: int) -> None:
             sys.exit(f"{name}: the two writers differ")
         best: defaultdict[str, float] = defaultdict(lambda: float("inf"))
         for _ in range(rounds):
-            best["build"] = min(best["build"], cpu_seconds(lambda content=content: content_document(content)))
+            best["build"] = min(best["build"], cpu_seconds(partial(content_document, content)))
             for writer, write in WRITERS.items():
-                best[writer] = min(best[writer], cpu_seconds(lambda document=document, write=write: write(document)))
+                best[writer] = min(best[writer], cpu_seconds(partial(write, document)))
         times = " | ".join(f"{seconds * 1000:.3f}" for seconds in best.values())
         ratio = best["rfc8785"] / best["canonical"]
         print(f"| {name} | {len(canonical(document))} | {times} | {ratio:.1f} |", flush=True)

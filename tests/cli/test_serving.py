@@ -1,5 +1,6 @@
 """`turnup serve` as a new user starts it: from nothing to answers, and to an end that leaves nothing behind."""
 
+import os
 import shutil
 import signal
 import socket
@@ -10,7 +11,18 @@ from pathlib import Path
 
 import httpx
 import pytest
-from turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
+from turnup import (
+    Server,
+    command_line,
+    descendants,
+    eventually,
+    free_port,
+    postgres_of,
+    postmaster_of,
+    run,
+    secrets_of,
+    serving,
+)
 
 from app import cli
 from app.postgres import embedded
@@ -136,6 +148,27 @@ def requests_counted(server: Server) -> float:
 
 
 DURATION = "turnup_request_duration_seconds"
+
+
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+def test_each_restart_of_a_killed_postgresql_is_counted_whichever_worker_is_scraped(home: Path, workers: str) -> None:
+    with serving(home, TURNUP_WORKERS=workers) as server:
+        eventually(lambda: server.printed.count("Application startup complete") == int(workers), within=60)
+        assert restarts_counted(server) == 0
+        for restarts in (1, 2):
+            os.kill(postmaster_of(home), signal.SIGKILL)
+            eventually(lambda: restarts_counted(server) == restarts, within=30)  # noqa: B023 - called before it changes
+            assert {restarts_counted(server) for _ in range(10)} == {restarts}
+        eventually(server.ready, within=30)
+        assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
+        server.end(signal.SIGTERM, within=30)
+
+
+def restarts_counted(server: Server) -> float:
+    """How often PostgreSQL was started again, as the worker says that happens to be scraped."""
+    lines = httpx.get(f"http://127.0.0.1:{server.port}/metrics", trust_env=False).text.splitlines()
+    (value,) = (line.rpartition(" ")[2] for line in lines if line.startswith("turnup_embedded_restarts_total"))
+    return float(value)
 
 
 @pytest.mark.slow

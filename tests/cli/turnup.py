@@ -145,6 +145,11 @@ def postgres_of(home: Path) -> set[int]:
     return found
 
 
+def postmaster_of(home: Path) -> int:
+    """The process of PostgreSQL that started the others of a home's cluster."""
+    return int((data_of(home) / "postmaster.pid").read_text().splitlines()[0])
+
+
 def descendants(pid: int) -> set[int]:
     """A process and whatever it started."""
     parents: dict[int, int] = {}
