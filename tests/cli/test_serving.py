@@ -150,7 +150,8 @@ def requests_counted(server: Server) -> float:
 DURATION = "turnup_request_duration_seconds"
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_each_restart_of_a_killed_postgresql_is_counted_whichever_worker_is_scraped(home: Path, workers: str) -> None:
     with serving(home, TURNUP_WORKERS=workers) as server:
         eventually(lambda: server.printed.count("Application startup complete") == int(workers), within=60)
