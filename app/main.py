@@ -49,12 +49,12 @@ from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
+from app.version import VERSION
 from graphql_schema.schema import schema
 from graphql_schema.service import Request, Service, Watch
 from resolvers.budgets import Budget
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
-VERSION = "0.1.0"
 PAYLOAD_SCHEMA_PATH = f"/schemas/provisioning-payload-{PAYLOAD_VERSION}.json"
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # made and not freed yet, before the collector looks at them; Python's default is 700
