@@ -5,7 +5,7 @@ import strawberry
 from app.db import tables
 from app.domain.limits import CAPS
 from app.domain.vocabulary import BulkOutcome
-from app.execution.price import ASSUMED_SIZE
+from app.query_cost.price import ASSUMED_SIZE
 from graphql_schema.fields import field
 from graphql_schema.problems import Problem
 from graphql_schema.types import (

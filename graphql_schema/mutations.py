@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import strawberry
 from strawberry.tools import create_type
-from strawberry.types.base import has_object_definition
+from strawberry.types import has_object_definition
 
 from app.operations.add_device import ADD_DEVICE
 from app.operations.add_person import ADD_PERSON

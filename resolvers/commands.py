@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import strawberry
 from strawberry import Maybe
-from strawberry.types.base import has_object_definition
+from strawberry.types import has_object_definition
 
 from app.operations.commands import UNSET, Command, Unset
 from app.operations.mutation import DeclarationError
