@@ -81,7 +81,7 @@ def fingerprint(*patterns: str) -> str:
 def alone() -> Iterator[None]:
     """Wait until no other process builds the page; the system frees the lock when its holder ends."""
     with (WEB / "dist.lock").open("w") as lock:
-        if fcntl:
+        if fcntl is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
