@@ -2,7 +2,7 @@
 
     python3 deploy/chromium.py
 
-Prints the path of the browser; when there is none and it cannot be installed, says why and returns 1.
+Prints the path of the browser. When there is none and it cannot be installed, prints the reason and returns 1.
 """
 
 import shutil
@@ -14,7 +14,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def main() -> int:
-    """Print where it is, or say loudly why the browser tests cannot run."""
+    """Print the path of the browser, or the reason why the browser tests cannot run."""
     try:
         print(find_or_install(find, "chromium", "fonts-dejavu-core"))
     except Unavailable as why:

@@ -1,4 +1,4 @@
-"""Programs of other makers that some tests need, installed with Debian's packages where that needs no asking."""
+"""Third-party programs that some tests need, installed from Debian packages when that needs no user interaction."""
 
 import fcntl
 import os
@@ -12,13 +12,13 @@ APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
 
 
 class Unavailable(Exception):  # noqa: N818 - says what is the case
-    """The program is not here; the message says why in one line."""
+    """The program is not available; the message gives the reason in one line."""
 
 
 def find_or_install(find: Callable[[], str | None], *packages: str, **environment: str) -> str:
-    """What `find` finds, now or once these packages are installed, with these variables set for their installers.
+    """Return the result of `find`, before or after installing the packages with these environment variables.
 
-    Raises Unavailable where it is not found and cannot be installed.
+    Raises Unavailable when the program is not found and cannot be installed.
     """
     return find() or _install(find, packages, environment)
 
@@ -30,7 +30,7 @@ def _install(find: Callable[[], str | None], packages: tuple[str, ...], environm
     if os.geteuid() != 0:
         raise Unavailable(f"only root can install it: sudo apt-get install {wanted}")
     with _alone():
-        if found := find():  # another process installed it while this one waited
+        if found := find():  # another process installed it in the meantime
             return found
         for step in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
             _run(step, {**os.environ, "DEBIAN_FRONTEND": "noninteractive", **environment})
@@ -41,7 +41,7 @@ def _install(find: Callable[[], str | None], packages: tuple[str, ...], environm
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Wait until no other process of this checkout installs: apt-get waits for some of its locks and not for all."""
+    """Wait until no other process of this checkout installs: apt-get waits for some of its locks but not for all."""
     folder = os.open(Path(__file__).parent, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

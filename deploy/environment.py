@@ -1,10 +1,10 @@
-"""Make .venv from the lock files, with the standard library and pip alone.
+"""Create .venv from the lock files, with only the standard library and pip.
 
     python3 deploy/environment.py requirements.lock [requirements-dev.lock]
 
-Installs a hash-checked uv first and lets it do the rest (seconds instead of a minute); where uv has no
-wheel, pip reads the same files. The checkout is put on the environment's path by a one-line .pth file,
-because an editable install cannot be hash-checked. A checkout that was moved gets a new environment.
+Installs a hash-checked uv first and uses it for everything else (seconds instead of a minute); where uv has no wheel,
+pip reads the same files. The checkout is added to the environment's path by a one-line .pth file, because an editable
+install cannot be hash-checked. A checkout that was moved gets a new environment.
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 import venv
 from pathlib import Path
 
-OLDEST = (3, 11)  # an older Python has to read this file to its end and say so: annotations that it lacks are quoted
+OLDEST = (3, 11)  # an older Python must parse this file and report its version: newer annotations are quoted
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 HOME_STAMP = VENV / ".home"
@@ -26,7 +26,7 @@ exec "{python}" -m app.cli "$@"
 
 
 def main(locks: "list[str]") -> None:
-    """Create the environment if it is missing or was made elsewhere, then install every lock file."""
+    """Create the environment if it is missing or was created elsewhere, then install every lock file."""
     if sys.version_info < OLDEST:
         sys.exit(
             "turnup needs Python {}.{} or newer; this is {}. Try: make PYTHON=python3.12 ...".format(
@@ -39,12 +39,12 @@ def main(locks: "list[str]") -> None:
 
 
 def made_here() -> bool:
-    """Whether .venv exists and was made for this very folder: its scripts hold absolute paths."""
+    """Return whether .venv exists and was created for this folder: its scripts contain absolute paths."""
     return PYTHON.exists() and HOME_STAMP.exists() and HOME_STAMP.read_text() == str(ROOT)
 
 
 def create() -> None:
-    """Make an empty environment that sees this checkout's packages and has a `turnup` command."""
+    """Create an empty environment that sees this checkout's packages and has a `turnup` command."""
     print(f"turnup: making {VENV}", file=sys.stderr)
     shutil.rmtree(VENV, ignore_errors=True)
     try:
@@ -60,7 +60,7 @@ def create() -> None:
 
 
 def install(locks: "list[str]") -> None:
-    """Install the lock files, by uv when it can be had, else by pip; both check every hash."""
+    """Install the lock files, with uv if it is available, else with pip; both check every hash."""
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     wanted = [argument for lock in locks for argument in ("-r", lock)]
     uv_installed = subprocess.run([*pip, "--only-binary=:all:", "-r", "requirements-uv.lock"], cwd=ROOT, check=False)

@@ -1,10 +1,10 @@
-"""Build the GraphiQL page from web/ into web/dist, with the machine's Node.js or, without one, with PyPI's.
+"""Build the GraphiQL page from web/ into web/dist, with the machine's Node.js or, without one, a Node.js wheel.
 
     python3 deploy/graphiql.py
 
-Instant when nothing changed. Safe beside a running server and beside itself: one build at a time, and the new files
-take the place of the old in one move. When it cannot build it says why in one line, leaves that line in
-web/dist.failed for the page to show, and the whole log in web/dist.log.
+Returns at once when nothing changed. Safe to run beside a server or another build: builds run one at a time, and the
+new files replace the old ones in one step. When the build fails, the reason is printed in one line and stored in
+web/dist.failed, which the page shows; the complete log is web/dist.log.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: two builds at once waste time there, and the last one wins
+except ImportError:  # Windows: two concurrent builds waste time there, and the last one wins
     fcntl = None  # type: ignore[assignment] # - Windows has no fcntl
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,21 +36,21 @@ VENV_PYTHON = ROOT / ".venv" / ("Scripts/python.exe" if os.name == "nt" else "bi
 
 SOURCES = ("index.html", "package.json", "package-lock.json", "vite.config.js", "src/**/*")
 CI = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-NOISE = ("code ", "syscall ", "errno ", "path ", "at ", "npm warn", "npm notice", "WARNING:")  # lines that tell nothing
+NOISE = ("code ", "syscall ", "errno ", "path ", "at ", "npm warn", "npm notice", "WARNING:")  # uninformative lines
 
 
 class CannotBuildError(Exception):
-    """The page cannot be built here; the message says why in one line."""
+    """The page cannot be built here; the message gives the reason in one line."""
 
 
 def main() -> int:
     """Build if needed; return 0 when web/dist is current, else 1."""
     if is_current():
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a child is ended too, and temporary files go
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children end and temporary files go
     try:
         with alone():
-            if not is_current():  # else another process built it while this one waited
+            if not is_current():  # else another process built it in the meantime
                 build()
     except (CannotBuildError, OSError) as error:
         print(f"turnup: the GraphiQL page was not built: {error}", file=sys.stderr)
@@ -63,7 +63,7 @@ def main() -> int:
 
 
 def is_current() -> bool:
-    """Whether web/dist was built from exactly these sources."""
+    """Return whether web/dist was built from exactly these sources."""
     stamp = DIST / "fingerprint"
     return stamp.exists() and stamp.read_text() == fingerprint(*SOURCES)
 
@@ -79,7 +79,7 @@ def fingerprint(*patterns: str) -> str:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Wait until no other process builds the page; the system frees the lock when its holder ends."""
+    """Wait until no other process builds the page; the system releases the lock when its holder ends."""
     with (WEB / "dist.lock").open("w") as lock:
         if fcntl is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -87,13 +87,13 @@ def alone() -> Iterator[None]:
 
 
 def build() -> None:
-    """Fetch the packages if they changed, build into a folder of its own, then put it in place."""
+    """Install the packages if they changed, build into a temporary folder, then replace web/dist."""
     began = time.monotonic()
     if hasattr(os, "nice"):
-        os.nice(10)  # the server that starts beside this goes first
+        os.nice(10)  # the server that starts at the same time has priority
     FAILED.unlink(missing_ok=True)
     LOG.unlink(missing_ok=True)
-    for left in WEB.glob("dist.building-*"):  # by a build that was killed
+    for left in WEB.glob("dist.building-*"):  # left by a build that was killed
         shutil.rmtree(left, ignore_errors=True)
     print("turnup: building the GraphiQL page", file=sys.stderr)
     node, npm = machine_node() or private_node()
@@ -113,19 +113,19 @@ def build() -> None:
 
 
 def machine_node() -> tuple[str, list[str]] | None:
-    """Return the machine's node and npm command, unless missing or too old for the page's tools."""
+    """Return the machine's node and npm commands, or None when they are missing or too old for the page's tools."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         return None
     printed = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
     numbers = [int(number) for number in re.findall(r"\d+", printed)[:2]]
-    if [20, 19] <= numbers < [21] or numbers >= [22, 12]:  # as package.json says
+    if [20, 19] <= numbers < [21] or numbers >= [22, 12]:  # the range in package.json
         return node, [npm]
     return None
 
 
 def private_node() -> tuple[str, list[str]]:
-    """Return the node and npm command of PyPI's Node.js, installed into web/.node, hash-checked, if need be."""
+    """Return the node and npm commands of the Node.js wheel, installed into web/.node, hash-checked, if needed."""
     stamp, wanted = PRIVATE_NODE / "stamp", hashlib.sha256(NODE_LOCK.read_bytes()).hexdigest()
     if not stamp.exists() or stamp.read_text() != wanted:
         shutil.rmtree(PRIVATE_NODE, ignore_errors=True)
@@ -138,11 +138,11 @@ def private_node() -> tuple[str, list[str]]:
     windows = os.name == "nt"
     node = home / ("node.exe" if windows else "bin/node")
     npm = home / ("." if windows else "lib") / "node_modules/npm/bin/npm-cli.js"
-    return str(node), [str(node), str(npm)]  # the wheel's own bin/npm is broken
+    return str(node), [str(node), str(npm)]  # the wheel's own bin/npm does not work
 
 
 def install_packages(node: str, npm: list[str]) -> None:
-    """Bring web/node_modules to what package-lock.json says."""
+    """Bring web/node_modules to the state of package-lock.json."""
     stamp, wanted = WEB / "node_modules/.turnup", fingerprint("package.json", "package-lock.json")
     if stamp.exists() and stamp.read_text() == wanted:
         return
@@ -151,7 +151,7 @@ def install_packages(node: str, npm: list[str]) -> None:
 
 
 def run(what: str, command: list[str], node: str | None = None) -> None:
-    """Run a command in web/ with that node first in PATH; raise with its most telling line when it fails."""
+    """Run a command in web/ with that node first in PATH. On failure raise with the most informative line of output."""
     environment = dict(os.environ)
     if node:
         environment["PATH"] = os.pathsep.join([str(Path(node).parent), environment.get("PATH", "")])

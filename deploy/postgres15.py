@@ -1,11 +1,11 @@
-"""Run a command against a throw-away PostgreSQL 15, the oldest that Turnup supports, with Turnup's roles in it.
+"""Run a command against a temporary PostgreSQL 15, the oldest supported version, with Turnup's roles.
 
     .venv/bin/python deploy/postgres15.py .venv/bin/pytest -n 0 tests/db tests/api
 
-The command finds TURNUP_TEST_APP_URL, TURNUP_TEST_OWNER_URL and TURNUP_TEST_SUPERUSER_URL in its environment. The
-programs are Debian's; as root they are installed when they are missing. The cluster lives in a temporary folder
-behind a socket that only its user and root reach, and is gone with the command. Where there is no PostgreSQL 15,
-the last line on standard error says why, and the exit status is 75.
+The command gets TURNUP_TEST_APP_URL, TURNUP_TEST_OWNER_URL and TURNUP_TEST_SUPERUSER_URL in its environment. The
+programs are Debian's; as root they are installed when missing. The cluster lives in a temporary folder behind a socket
+that only its user and root can reach, and is deleted after the command. Without PostgreSQL 15 the last line on standard
+error gives the reason, and the exit status is 75.
 """
 
 import os
@@ -25,8 +25,8 @@ from debian import Unavailable, find_or_install
 
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAMS = Path("/usr/lib/postgresql/15/bin")
-USERS = ("postgres", "nobody")  # whom root runs it as, because PostgreSQL refuses to run as root
-UNAVAILABLE = 75  # EX_TEMPFAIL: try again where there is one
+USERS = ("postgres", "nobody")  # the user for root, because PostgreSQL refuses to run as root
+UNAVAILABLE = 75  # EX_TEMPFAIL: retry on a machine that has one
 START_LIMIT = 60.0
 
 
@@ -42,7 +42,7 @@ def main(command: list[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """A running PostgreSQL 15, and the variables that tell the tests where it is."""
+    """A running PostgreSQL 15, and the environment variables with its URLs."""
 
     version: str
     environment: Mapping[str, str]
@@ -54,8 +54,8 @@ def _programs() -> str | None:
 
 @contextmanager
 def postgres15() -> Iterator[Cluster]:
-    """A cluster with Turnup's roles, as long as the block runs. Raises Unavailable."""
-    # Debian's package would make and start a cluster of its own.
+    """Yield a cluster with Turnup's roles for the duration of the block. Raises Unavailable."""
+    # Debian's package would otherwise create and start a cluster.
     programs = Path(find_or_install(_programs, "postgresql-15", PG_CREATE_MAIN_CLUSTER="false"))
     identity = _identity()
     with tempfile.TemporaryDirectory(prefix="turnup-pg15-", ignore_cleanup_errors=True) as name:
@@ -138,7 +138,7 @@ def _initialise(programs: Path, folder: Path, password: str, identity: dict[str,
 
 
 def _await(process: subprocess.Popen[bytes], programs: Path, folder: Path, password: str) -> str:
-    """Wait until it answers; returns its version."""
+    """Wait until the server answers; return its version."""
     deadline = time.monotonic() + START_LIMIT
     while process.poll() is None and time.monotonic() < deadline:
         asked = _psql(programs, folder, password, "SHOW server_version;", check=False)
@@ -149,7 +149,7 @@ def _await(process: subprocess.Popen[bytes], programs: Path, folder: Path, passw
 
 
 def _make_roles(programs: Path, folder: Path, passwords: Mapping[str, str]) -> None:
-    """Run what `turnup roles --sql` prints, as a database administrator would."""
+    """Run the output of `turnup roles --sql`, as a database administrator would."""
     printed = subprocess.run(
         [sys.executable, "-m", "app.cli", "roles", "--sql"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout

@@ -1,9 +1,9 @@
-"""Find a Redis server for the tests of shared budgets, or install Debian's.
+"""Find a Redis server for the tests of shared rate limits, or install Debian's.
 
     python3 deploy/redis.py
 
-Prints the path of the server; when there is none and it cannot be installed, says why and returns 1. The tests start
-servers of their own; the package's service is left to the system.
+Prints the path of the server. When there is none and it cannot be installed, prints the reason and returns 1. The tests
+start their own servers and do not use the package's service.
 """
 
 import shutil
@@ -15,7 +15,7 @@ NAMES = ("redis-server", "valkey-server")
 
 
 def main() -> int:
-    """Print where it is, or say loudly why the tests of shared budgets cannot run."""
+    """Print the path of the server, or the reason why the tests of shared rate limits cannot run."""
     try:
         print(find_or_install(find, "redis-server"))
     except Unavailable as why:
