@@ -1,7 +1,7 @@
-"""Rows to test with, written as the definer role and committed; whoever makes an account forgets it again.
+"""Builders of test rows, written as the definer role and committed. Each test deletes the accounts that it creates.
 
-Each builder writes one thing in good order, and a test names what differs. Times are fixed, ids are made from the
-location's, so that a test can write down the whole answer it expects.
+Each builder writes one valid object, and a test passes only what differs. Times are fixed and ids are derived from the
+location's id, so that a test can write down the complete expected answer.
 """
 
 import json
@@ -29,9 +29,9 @@ HASH, SALT = bytes(32), bytes(16)
 
 @asynccontextmanager
 async def committed(database: TestDatabase) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
-    """A transaction of the definer role, which row-level security lets pass; committed when the block ends.
+    """Open a transaction of the definer role, which bypasses row-level security; committed when the block ends.
 
-    It leaves no trace in the audit trail, so that a test's own entries are the only ones.
+    Its changes are not recorded in the audit log, so that it contains only the entries of the test.
     """
     connection = await asyncpg.connect(database.owner_url)
     try:
@@ -59,7 +59,7 @@ async def forget(database: TestDatabase, accounts: Collection[str], users: Colle
 
 
 async def insert(connection: Any, table: Table, **row: Any) -> str:
-    """One row; returns its id, if it has one."""
+    """Insert one row; return its id, if it has one."""
     names, places = ", ".join(row), ", ".join(f"${number}" for number in range(1, len(row) + 1))
     statement = f'INSERT INTO turnup."{table.name}" ({names}) VALUES ({places})'
     await connection.execute(statement, *row.values())
@@ -67,7 +67,7 @@ async def insert(connection: Any, table: Table, **row: Any) -> str:
 
 
 def fresh(prefix: str) -> str:
-    """An id that nothing has yet."""
+    """Return an unused id."""
     return f"{prefix}-{secrets.token_hex(8)}"
 
 
@@ -78,14 +78,14 @@ async def an_account(connection: Any, **row: Any) -> str:
 async def a_user(
     connection: Any, role: Role, account: str | None = None, status: UserStatus = UserStatus.ACTIVE, **row: Any
 ) -> str:
-    """A user whose token's subject is the id."""
+    """Insert a user whose token's subject is the id."""
     name = fresh("user")
     own = {"subject": name, "name": "Uma Frost", "email": f"{name}@dune.example", "account_id": account}
     return await insert(connection, tables.user, **{"id": name, **own, "role": role, "status": status, **row})
 
 
 async def a_grant(connection: Any, user: str, account: str, locations: Collection[str] | None = None) -> str:
-    """A grant for every location of an account, or for the listed ones."""
+    """Insert a grant for every location of an account, or for the listed ones."""
     name = f"grant-{user}-{account}"[:64]
     await insert(connection, tables.grant, id=name, user_id=user, account_id=account, all_locations=locations is None)
     for location in locations or ():
@@ -96,7 +96,7 @@ async def a_grant(connection: Any, user: str, account: str, locations: Collectio
 async def a_location(
     connection: Any, account: str, *, status: LocationStatus = LocationStatus.PROVISIONING, **row: Any
 ) -> str:
-    """A location with everything in it: the published example's content under ids of its own."""
+    """Insert a complete location: the published example's content with its own ids."""
     name = row.pop("id", None) or fresh("location")
     content = content_of(name, account)
     met: Counter[str] = Counter()
@@ -116,7 +116,7 @@ async def a_location(
 
 
 def content_of(location: str, account: str) -> LocationContent:
-    """The published example's content, as another location."""
+    """Return the published example's content as another location."""
     content = demo.example()
     (contact,), (device,), (person,), (extension,) = (
         content.contacts,
@@ -217,7 +217,7 @@ async def a_receipt(
 
 
 async def an_entry(connection: Any, location: str, **row: Any) -> str:
-    """A sealed audit entry with two changes; its hashes prove nothing."""
+    """Insert a sealed audit entry with two changes; its hashes are not valid."""
     place = await _of(connection, location)
     last = await connection.fetchval(
         "SELECT coalesce(max(number), 0) FROM turnup.audit_entry WHERE chain = $1", place["account_id"]

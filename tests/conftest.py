@@ -1,7 +1,7 @@
-"""The run's cluster (the controller owns it), this worker's database, and a client of the app on it.
+"""Fixtures: the run's cluster (owned by the controller process), this worker's database, and a client of the app.
 
-With TURNUP_TEST_APP_URL and TURNUP_TEST_OWNER_URL the databases are made on that server instead of the embedded
-one; the roles have to be there.
+With TURNUP_TEST_APP_URL and TURNUP_TEST_OWNER_URL the databases are created on that server instead of the embedded one;
+the roles must exist there.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-import hypothesis_profile  # noqa: F401 - is loaded
+import hypothesis_profile  # noqa: F401 - loaded for its effect
 import pytest
 from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
@@ -29,20 +29,20 @@ from app.postgres import embedded
 from app.settings import Settings
 
 APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
-SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
+SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that create roles; they are skipped without it
 TEMPLATE = "turnup_template"
 
-# Tests write more in a minute than people do, and a busy machine may be slow; those about limits set their own.
+# Tests write more per minute than people do, and the machine may be slow; tests of limits set their own values.
 os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
 for budget in ("OBJECTS", "EDITS", "SUBMITS", "APPROVALS", "PAYLOADS", "BULK_CALLS", "BULK_ITEMS"):
     os.environ.setdefault(f"TURNUP_LIMIT_{budget}", "1000000000")
 
-# No round of housekeeping comes in between: the tests about it run one when they want it.
+# No housekeeping runs in the background: its tests start it explicitly.
 housekeeping.EVERY_SECONDS = 86_400
 
 
 class Cluster:
-    """The run's PostgreSQL: started once by whoever has no controller above it, gone when the run ends."""
+    """The run's PostgreSQL, started once by the controller process and deleted when the run ends."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="turnup-tests-"))
@@ -101,21 +101,21 @@ async def database() -> AsyncIterator[TestDatabase]:
 
 @pytest.fixture(scope="module")
 async def bare_database() -> AsyncIterator[TestDatabase]:
-    """A database of one module of tests with nothing in it, not even the schema."""
+    """An empty database for one test module, without the schema."""
     async with _own_database("template1") as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 async def empty_database(bare_database: TestDatabase) -> TestDatabase:
-    """A database of one module of tests, migrated and without rows."""
+    """A migrated database without rows for one test module."""
     await migrate(bare_database.owner_url)
     return bare_database
 
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
-    """A TURNUP_HOME of this worker."""
+    """A TURNUP_HOME for this worker."""
     folder = Path(tempfile.mkdtemp(prefix="turnup-home-"))
     yield folder
     shutil.rmtree(folder)
@@ -129,7 +129,7 @@ def settings(database: TestDatabase, home: Path) -> Settings:
 
 @pytest.fixture(scope="session")
 async def client(settings: Settings, database: TestDatabase) -> AsyncIterator[Client]:
-    """A client of the real app, on this worker's database."""
+    """A client of the real app on this worker's database."""
     app = create_app(settings)
     transport = httpx.ASGITransport(app)
     async with (
@@ -141,7 +141,7 @@ async def client(settings: Settings, database: TestDatabase) -> AsyncIterator[Cl
 
 @pytest.fixture
 async def own_client(home: Path) -> AsyncIterator[Client]:
-    """A client of the real app on a database that this test has for itself, with the demo data as it was."""
+    """A client of the real app on a database for this test alone, with the original demo data."""
     async with _own_database() as own:
         app = create_app(Settings(database_url=SecretStr(own.app_url), home=home))
         transport = httpx.ASGITransport(app)
@@ -170,7 +170,7 @@ async def _own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]
 
 @pytest.fixture
 async def as_definer(database: TestDatabase) -> AsyncIterator["asyncpg.Connection"]:
-    """A connection that row-level security lets pass; what it does is rolled back."""
+    """A connection that bypasses row-level security; its changes are rolled back."""
     connection = await asyncpg.connect(database.owner_url)
     transaction = connection.transaction()
     await transaction.start()

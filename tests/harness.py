@@ -1,4 +1,4 @@
-"""What the tests stand on: one embedded cluster a run, one database a worker, tokens, and a client of the real app."""
+"""The base of the tests: one embedded cluster per run, one database per worker, tokens, a client of the real app."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ OTHER_CUSTOMER = "customer@birch.example"
 PARTNER = "partner@carrier.example"
 OTHER_PARTNER = "partner@pbx.example"
 NOON = 1_800_000_000.0
-"""The beginning of a minute, in seconds since the epoch, at which clocks stand still."""
+"""The start of a minute in Unix seconds, at which tests freeze clocks."""
 
 YARDSTICK_SECONDS = 0.0016
-"""What it took that processor to parse the introspection query."""
+"""The parse time of the introspection query on the reference processor."""
 _YARDSTICK = get_introspection_query()
 
 
@@ -57,7 +57,7 @@ class Answer:
     @property
     def data(self) -> Any:
         """The data; fails the test when there are errors."""
-        assert "errors" not in self.body, str(self.body["errors"])  # text is shown whole, and lists are not
+        assert "errors" not in self.body, str(self.body["errors"])  # pytest shows a string in full, but shortens lists
         return self.body["data"]
 
     @property
@@ -67,7 +67,7 @@ class Answer:
 
 
 class Client:
-    """Asks the app as one of the demo people, with a real token."""
+    """Sends requests to the app as one of the demo people, with a real token."""
 
     def __init__(self, http: httpx.AsyncClient, issuer: DevelopmentIssuer, database: TestDatabase) -> None:
         self.http = http
@@ -75,13 +75,13 @@ class Client:
         self._issuer = issuer
 
     def token(self, subject: str, lifetime_seconds: int = 600) -> str:
-        """A token of the development issuer."""
+        """Return a token of the development issuer."""
         return self._issuer.issue(subject, lifetime_seconds=lifetime_seconds, now=time.time(), audience=AUDIENCE)
 
     async def ask(
         self, query: str, who: str | None = LEAD, /, *, headers: Mapping[str, str] | None = None, **variables: Any
     ) -> Answer:
-        """POST a query as somebody; None asks without a token."""
+        """POST a query as a demo person; None sends no token."""
         sent = {} if who is None else {"authorization": f"Bearer {self.token(who)}"}
         response = await self.http.post(
             "/graphql", json={"query": query, "variables": variables}, headers={**sent, **(headers or {})}
@@ -90,37 +90,37 @@ class Client:
 
 
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pools that are opened from here on let a crowd wait for a minute: its test is about something else."""
+    """Let callers of new pools wait for a connection for a minute, for tests with many callers."""
     monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 60.0)  # type: ignore[attr-defined]
 
 
 def slowness() -> float:
-    """How many times slower this processor is just now than the one that claims in seconds were made on; at least 1."""
+    """Return how many times slower this processor currently is than the reference processor; at least 1."""
     taken = min(timeit.repeat(lambda: parse(_YARDSTICK), timer=time.process_time, number=1, repeat=5))
     return max(1.0, taken / YARDSTICK_SECONDS)
 
 
 def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clocks of limiters that are made from here on stand still: no minute ends within a test."""
+    """Freeze the clocks of new limiters, so that no minute ends within a test."""
     monkeypatch.setitem(Limiter.__init__.__kwdefaults__, "clock", lambda: NOON)  # type: ignore[attr-defined]
 
 
 @contextmanager
 def counted(statements: list[str]) -> Iterator[list[str]]:
-    """The statements that are recorded while the block runs."""
+    """Yield the statements recorded while the block runs."""
     start = len(statements)
     seen: list[str] = []
     yield seen
     seen.extend(statements[start:])
 
 
-# Who waits for a lock on a table of this database: another worker of the run has its own on the same server.
+# The sessions that wait for a lock on a table of this database; other workers have databases on the same server.
 WAITERS = """FROM pg_locks WHERE NOT granted
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
 async def until_waiting(connection: asyncpg.Connection[asyncpg.Record], asked: asyncio.Task[Answer]) -> None:
-    """Return once another connection to this database waits for a lock."""
+    """Return when another connection to this database waits for a lock."""
     async with asyncio.timeout(30):
         while not await connection.fetchval(f"SELECT EXISTS (SELECT {WAITERS})"):
             assert not asked.done(), "nothing was waited for"
@@ -128,27 +128,28 @@ async def until_waiting(connection: asyncpg.Connection[asyncpg.Record], asked: a
 
 
 async def early_in_a_minute(connection: asyncpg.Connection[asyncpg.Record]) -> None:
-    """Return with ten seconds left of the database's minute, so that what is counted is counted in one."""
+    """Return with at least ten seconds left in the database's minute, so that counts fall into one minute."""
     second = await connection.fetchval("SELECT extract(second FROM clock_timestamp())::float")
     if second > 50:
         await asyncio.sleep(60.1 - second)
 
 
 def with_database(url: str, name: str) -> str:
-    """A URL with another database's name, whatever its form."""
+    """Return a URL with another database name, in any URL form."""
     head, _, query = url.partition("?")
     return f"{head.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
 
 
 def home_of(folder: Path) -> Path:
-    """The home of a test run's embedded cluster."""
+    """Return the home of a test run's embedded cluster."""
     return folder / "home"
 
 
 async def drop_database(owner_url: str, name: str) -> None:
-    """Drop a database and whoever is connected to it.
+    """Drop a database and end its connections.
 
-    PostgreSQL's own cleaner may be at work there, which its owner may not end: it is waited for, a few seconds at most.
+    PostgreSQL's autovacuum worker, which the owner may not terminate, may be connected to it; wait a few seconds for
+    it.
     """
     connection = await asyncpg.connect(owner_url)
     try:

@@ -1,4 +1,4 @@
-"""How drawn tests run: how long an example takes, or takes to draw, tells of the machine and fails nothing."""
+"""The Hypothesis profile: no deadlines or health checks on speed, because they depend on the machine's load."""
 
 from hypothesis import HealthCheck, settings
 

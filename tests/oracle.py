@@ -1,4 +1,4 @@
-"""What every race and every crash ends in: the audit trail tells all that they left behind."""
+"""The final check of every race and crash test: the audit log explains the complete content of the tables."""
 
 from harness import TestDatabase
 
@@ -7,7 +7,7 @@ from app.audit.verify import snapshot, verify
 
 
 async def the_trail_tells_all(database: TestDatabase) -> None:
-    """The chains are whole, and the entries alone rebuild what stands in the tables."""
+    """Check that the chains are valid and that replaying the entries rebuilds the tables."""
     async with snapshot(database.owner_url) as connection:
         assert (await verify(connection)).broken is None
     assert (await replay(database.owner_url)).differences == ()

@@ -1,7 +1,7 @@
-"""A house to write in: its people with real tokens, locations in every status in good order, and what became of them.
+"""A scenario for tests of writes: users with real tokens, locations in any status, and queries of the result.
 
-Locations are put into their status by the definer role, with the session, approval, payload, claims and override that
-the status implies and with digests that are true, so that every verb finds what it would find after a real history.
+The definer role puts locations into their status, with the session, approval, payload, claims and override that the
+status implies and with correct digests, so that every verb finds the same state as after a real history.
 """
 
 import json
@@ -49,7 +49,7 @@ PROBLEMS = """problems { __typename code message path
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What a mutation answered: DONE, the code of its problem, or the code of its error."""
+    """The answer of a mutation: DONE, the code of its problem, or the code of its error."""
 
     outcome: str
     payload: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
-    """A location that was made for a test, and the ids of what belongs to it."""
+    """A location created for a test, and the ids of its related objects."""
 
     id: str
     status: LocationStatus
@@ -99,7 +99,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the database holds of a location that a verb may change."""
+    """The stored state of a location that a verb may change."""
 
     status: str
     revision: int
@@ -116,7 +116,7 @@ class Standing:
 
 
 def a_mac(maker: str = "805ec0") -> str:
-    """An address of Yealink's that nothing has yet: counted, above those that tests write out."""
+    """Return an unused hardware address of Yealink, above those that tests write out."""
     return f"{maker}{next(_MACS):06x}"
 
 
@@ -124,7 +124,7 @@ _MACS = count(0x800000)
 
 
 def complete_content(location: str, account: str, *macs: str) -> LocationContent:
-    """Content that nothing stands against, with an address of its own; further ones make further devices."""
+    """Return content without issues, with its own hardware address; each further address adds a device."""
     content = content_of(location, account)
     (contact,), (device,) = content.contacts, content.devices
     first, *more = macs or (a_mac(),)
@@ -140,7 +140,7 @@ def complete_content(location: str, account: str, *macs: str) -> LocationContent
 
 
 class Scenario:
-    """Two accounts, everybody who may want something of them, and the definer's hand to set locations up."""
+    """Two accounts, users of every role, and the definer role for setting up locations."""
 
     lead: str
     lead_2: str
@@ -158,7 +158,7 @@ class Scenario:
         self.connection = connection
 
     async def open(self) -> None:
-        """Make the accounts and the people."""
+        """Create the accounts and the users."""
         db = self.connection
         async with self.arranging():
             self.account, self.away = await an_account(db), await an_account(db, name="Elm Florists")
@@ -174,14 +174,14 @@ class Scenario:
 
     @asynccontextmanager
     async def arranging(self) -> AsyncIterator[None]:
-        """What is written while the block runs is entered in the audit trail, so that a replay knows it."""
+        """Record what is written in the block in the audit log, so that a replay includes it."""
         async with self.connection.transaction():
             await self.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
             yield
             await self.connection.execute("SELECT turnup.audit_seal()")
 
     async def grant_listed(self, location: str) -> None:
-        """Let the listed customer see one location more."""
+        """Grant one more location to the customer with listed locations."""
         grant = f"grant-{self.listed}-{self.account}"[:64]
         row = {"grant_id": grant, "account_id": self.account, "location_id": location}
         async with self.arranging():
@@ -203,11 +203,11 @@ class Scenario:
         submitted_by: str | None = None,
         live: bool = False,
     ) -> Rollout:
-        """A location in a status, with all that the status implies.
+        """Create a location in a status, with everything that the status implies.
 
-        `moved` means that the content is not the approved content any more; `unanswered` that a lead completed it and
-        the payload is still out; `override_of` that this lead has an override open; `live` that a partner had
-        acknowledged an earlier payload, so that its phones work.
+        With `moved` the content differs from the approved content. With `unanswered` a lead completed the location and
+        the payload has no receipt. `override_of` is the lead who has an open override. With `live` a partner
+        acknowledged an earlier payload, so that the phones work.
         """
         account = account or self.account
         identifier = name or fresh("location")
@@ -287,7 +287,7 @@ class Scenario:
         await self._set_live(made, payload)
 
     async def an_earlier_payload(self, made: Rollout, state: str) -> tuple[str, str]:
-        """A payload of the location's that was released before its present one, and its document's digest."""
+        """Add a payload released before the current one; return its id and its document's digest."""
         async with self.arranging():
             payload, digest = await self._document(made, 1, state)
             if state in {"ACKNOWLEDGED", "REJECTED"}:
@@ -329,7 +329,7 @@ class Scenario:
         await self.connection.execute("UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", made.id, payload)
 
     async def an_override(self, made: Rollout, opener: str, sections: Collection[Section] = tuple(Section)) -> str:
-        """An override in force for an hour."""
+        """Open an override for an hour."""
         now = datetime.now(UTC)
         row = {"opened_by": opener, "sections": sorted(sections), "reason": "The phones were swapped on site."}
         times = {"opened_at": now - timedelta(minutes=5), "expires_at": now + timedelta(minutes=60)}
@@ -337,7 +337,7 @@ class Scenario:
             return await insert(self.connection, tables.override, id=fresh("override"), **_key(made), **row, **times)
 
     async def expire(self, override: str) -> None:
-        """Let an override's time be over, by the database's clock."""
+        """Move an override's expiry into the past, by the database's clock."""
         async with self.arranging():
             await self.connection.execute(
                 "UPDATE turnup.override SET expires_at = clock_timestamp() - interval '1 second' WHERE id = $1",
@@ -345,7 +345,7 @@ class Scenario:
             )
 
     async def without_hours(self, location: Rollout) -> Rollout:
-        """The location with no working hours, from outside: content that is not ready for anything."""
+        """Remove the location's working hours directly, so that the content is not ready for any step."""
         content = replace(location.content, working_hours=())
         async with self.arranging():
             await self.connection.execute("DELETE FROM turnup.working_hours WHERE location_id = $1", location.id)
@@ -355,13 +355,13 @@ class Scenario:
         return replace(location, content=content, digest=content_digest(content))
 
     async def retire(self, location: Rollout) -> None:
-        """Cancel a location from outside, so that its hardware addresses are free for the next test."""
+        """Cancel a location directly, so that its hardware addresses are free for the next test."""
         async with self.arranging():
             await self.connection.execute("UPDATE turnup.location SET status = 'CANCELLED' WHERE id = $1", location.id)
             await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
 
     async def standing(self, location: str) -> Standing:
-        """What the database holds of a location now."""
+        """Return the stored state of a location."""
         record = await self.connection.fetchrow(_STANDING, location)
         held = dict(record)
         for name in ("approvals", "payloads", "receipts"):
@@ -370,17 +370,17 @@ class Scenario:
         return Standing(**held)
 
     async def record(self, location: str) -> AggregateRecord:
-        """The location's dossier as it stands."""
+        """Return the location's aggregate record."""
         record = await self.connection.fetchrow(AGGREGATES.sql, [location])
         found: AggregateRecord = AGGREGATES.build(*record)
         return found
 
     async def digest_of_rows(self, location: str) -> str:
-        """The digest of the content that the location's rows make up, whatever the location says it is."""
+        """Return the digest computed from the location's rows, independent of the stored digest."""
         return content_digest((await self.record(location)).content)
 
     async def entries(self, location: str) -> list[dict[str, Any]]:
-        """The sealed audit entries about a location, in their order."""
+        """Return the sealed audit entries about a location, in order."""
         records = await self.connection.fetch(
             "SELECT id, action, outcome, code, actor_id, actor_role, request_id, reason, override_id,"
             " is_override"
@@ -390,7 +390,7 @@ class Scenario:
         return [dict(record) for record in records]
 
     async def send(self, who: str, mutation: str, /, select: str = "", **given: Any) -> Sent:
-        """Run one mutation as somebody; `select` is what to read of the payload beside its problems."""
+        """Run one mutation as a user; `select` is the selection of the payload besides its problems."""
         answer = await self.client.ask(document(mutation, select), who, input=given)
         request_id = answer.headers["x-request-id"]
         if answer.body.get("errors"):
@@ -406,12 +406,12 @@ class Scenario:
         return Sent("DONE", payload, request_id=request_id)
 
     async def revisions(self, location: str) -> dict[str, int]:
-        """The revisions of a location's sections, and of its rows by id."""
+        """Return the revisions of a location's sections, and of its rows by id."""
         record = await self.record(location)
         return {section.value: stored.revision for section, stored in record.sections.items()} | record.row_revisions
 
     async def check_invariants(self) -> None:
-        """What must hold of every location of the house, whatever was done to it."""
+        """Check the invariants of every location of the scenario."""
         held = await self.connection.fetch(_CLAIMS, [self.account, self.away])
         for location in held:
             claiming = location["status"] in {status.value for status in SUBMITTED}
@@ -421,33 +421,33 @@ class Scenario:
 
 
 def document(mutation: str, select: str = "") -> str:
-    """A mutation's document, with its problems and every fact of them."""
+    """Return a mutation's document, which selects its problems with all their fields."""
     field_type = MUTATIONS[mutation]
     kind = field_type.args["input"].type
     return f"mutation($input: {kind}) {{ {mutation}(input: $input) {{ {select} replayed {PROBLEMS} }} }}"
 
 
 def input_fields(mutation: str) -> Mapping[str, Any]:
-    """The fields of a mutation's input, from the schema."""
+    """Return the fields of a mutation's input, from the schema."""
     kind = get_named_type(MUTATIONS[mutation].args["input"].type)
     assert isinstance(kind, GraphQLInputObjectType)
     return kind.fields
 
 
 def takes_key_only_if_wanted(mutation: str) -> bool:
-    """Whether a mutation may be called without an idempotency key."""
+    """Return whether the idempotency key of a mutation is optional."""
     return not isinstance(input_fields(mutation)["idempotencyKey"].type, GraphQLNonNull)
 
 
 def payload_fields(mutation: str) -> Mapping[str, Any]:
-    """The fields of a mutation's payload, from the schema."""
+    """Return the fields of a mutation's payload, from the schema."""
     kind = get_named_type(MUTATIONS[mutation].type)
     assert isinstance(kind, GraphQLObjectType)
     return kind.fields
 
 
 def a_key() -> str:
-    """An idempotency key that nobody used."""
+    """Return an unused idempotency key."""
     return secrets.token_hex(12)
 
 
@@ -479,7 +479,7 @@ FROM turnup.location l WHERE l.account_id = ANY ($1)
 
 
 async def as_definer(url: str) -> "asyncpg.Connection[asyncpg.Record]":
-    """A connection that row-level security lets pass."""
+    """Return a connection that bypasses row-level security."""
     connection = await asyncpg.connect(url)
     await connection.execute("SET ROLE turnup_definer")
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
