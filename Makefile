@@ -53,7 +53,7 @@ check: $(VENV)/.dev ## Format, lint, dead code, types, import contracts, schema 
 	@$(BIN)/lint-imports --no-cache
 	@$(TURNUP) schema --check
 
-format: $(VENV)/.dev ## Rewrite the code in the house format
+format: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff format --quiet .
 	@$(BIN)/ruff check --quiet --fix .
 

@@ -73,21 +73,21 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(prog="turnup", description=__doc__)
     root.add_argument("--version", action="version", version=f"turnup {VERSION}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    serving = commands.add_parser("serve", help="set up what is missing and serve")
+    serving = commands.add_parser("serve", help="serve the API; in development set up everything first")
     serving.add_argument("--reload", action="store_true", help="restart when Python code changes; development only")
     serving.set_defaults(run=serve)
-    commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=run_migrations)
+    commands.add_parser("migrate", help="migrate the database to the newest revision").set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
     seed.add_argument("--locations", type=_count, default=0, metavar="N", help="add N plain locations for load tests")
     seed.set_defaults(run=run_seed)
     token = commands.add_parser("token", help="print a development token")
-    token.add_argument("email", help="whom the token is for, such as lead@turnup.example")
+    token.add_argument("email", help="the user's address, such as lead@turnup.example")
     token.set_defaults(run=print_token)
     schema = commands.add_parser("schema", help="print the GraphQL schema")
     schema.add_argument("--check", action="store_true", help="fail when schema.graphql differs")
     schema.set_defaults(run=print_schema)
-    roles = commands.add_parser("roles", help="print the statements that make the database roles")
+    roles = commands.add_parser("roles", help="print the statements that create the database roles")
     roles.add_argument("--sql", action="store_true", required=True, help="as a script for psql")
     roles.set_defaults(run=print_roles)
     cli_audit.add_commands(commands, owner_database)
@@ -145,7 +145,7 @@ def _counting_together(settings: Settings) -> Iterator[None]:
 
 @contextmanager
 def _restarts_counted() -> Iterator[Callable[[], None]]:
-    """Give a function that counts a restart of the embedded PostgreSQL where serving processes read it."""
+    """Yield a function that counts a restart of the embedded PostgreSQL in a file that the serving processes read."""
     with tempfile.NamedTemporaryFile(prefix="turnup-restarts-", buffering=0) as file:
         os.environ[metrics.RESTARTS_FILE] = file.name
 
@@ -183,18 +183,18 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
         asyncio.run(migrate(owner))
         loaded = asyncio.run(load_demo(owner, _app(found), reset=options.reset))
         if loaded:
-            print("The demo data is loaded.")
+            print("Loaded the demo data.")
         elif not options.locations:
-            print("The database has data already; --reset replaces it.")
+            print("The database already has data; --reset replaces it.")
         if options.locations:
             asyncio.run(seed_many(owner, options.locations))
-            print(f"Plain locations were added: {options.locations}.")
+            print(f"Added {options.locations} plain locations.")
 
 
 def print_token(settings: Settings, options: argparse.Namespace) -> None:
     """Print a token of the development issuer for an email address."""
     if settings.in_production or settings.jwks_url is not None:
-        sys.exit("turnup: tokens come from the issuer of TURNUP_JWKS_URL; this command signs for development only")
+        sys.exit("turnup: this command is for development only; get tokens from the issuer of TURNUP_JWKS_URL")
     print(development_token(settings, options.email))
 
 
@@ -321,13 +321,13 @@ def _build_graphiql() -> None:
 
 def _owner(found: Databases) -> str:
     if found.owner is None:
-        sys.exit("turnup: this needs TURNUP_OWNER_DATABASE_URL, the role that owns the tables")
+        sys.exit("turnup: TURNUP_OWNER_DATABASE_URL is required: the role that owns the tables")
     return found.owner
 
 
 def _app(found: Databases) -> str:
     if found.app is None:
-        sys.exit("turnup: DATABASE_URL is missing beside TURNUP_OWNER_DATABASE_URL")
+        sys.exit("turnup: DATABASE_URL is required in addition to TURNUP_OWNER_DATABASE_URL")
     return found.app
 
 

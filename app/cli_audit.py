@@ -25,28 +25,28 @@ Owner = Callable[[Settings], AbstractContextManager[str]]
 
 def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", owner: Owner) -> None:
     """Add `audit` and its subcommands."""
-    audit = commands.add_parser("audit", help="prove, rebuild and erase what the audit trail holds")
+    audit = commands.add_parser("audit", help="verify, replay and erase from the audit log")
     kinds = audit.add_subparsers(required=True, metavar="COMMAND")
     key_help = f"Ed25519 key, PEM; else {KEY_FILE} under TURNUP_HOME"
 
-    verifying = kinds.add_parser("verify", help="walk the chains; exit 1 naming the first broken entry")
+    verifying = kinds.add_parser("verify", help="verify the chains; exit 1 naming the first broken entry")
     verifying.add_argument("--account", metavar="ID", help="only this account's chain, or `system`")
     verifying.add_argument("--heads", type=Path, metavar="FILE", help="signed heads that must be in the chains")
     verifying.add_argument("--key", type=Path, metavar="FILE", help=f"the signer's public {key_help}")
     verifying.set_defaults(run=lambda settings, options: run_verify(settings, options, owner))
 
-    signing = kinds.add_parser("heads", help="write where every chain ends, signed")
-    signing.add_argument("--out", type=Path, metavar="FILE", help="where to; else standard output")
+    signing = kinds.add_parser("heads", help="write the signed head of every chain")
+    signing.add_argument("--out", type=Path, metavar="FILE", help="the output file; default: standard output")
     signing.add_argument("--key", type=Path, metavar="FILE", help=f"the private {key_help}, made on first use")
     signing.set_defaults(run=lambda settings, options: run_heads(settings, options, owner))
 
-    replaying = kinds.add_parser("replay", help="rebuild the tracked tables from the trail and compare")
-    replaying.add_argument("--keep", action="store_true", help="leave the rebuilt tables in the schema turnup_replay")
+    replaying = kinds.add_parser("replay", help="rebuild the tracked tables from the audit log and compare")
+    replaying.add_argument("--keep", action="store_true", help="keep the rebuilt tables in the schema turnup_replay")
     replaying.set_defaults(run=lambda settings, options: run_replay(settings, options, owner))
 
     erasing = kinds.add_parser("erase", help="erase a person, or the reason of an entry, from history")
     erasing.add_argument("id", help="a removed person's or contact's id, a user's id, or an entry's id")
-    erasing.add_argument("--reason", required=True, help="why, such as the request's number; it is entered")
+    erasing.add_argument("--reason", required=True, help="the reason, such as the request's number; it is recorded")
     erasing.set_defaults(run=lambda settings, options: run_erase(settings, options, owner))
 
 
@@ -60,7 +60,7 @@ def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) ->
         if verdict.broken is not None:
             sys.exit(f"turnup: {verdict.broken}")
         _say(
-            f"{verdict.chains} chains, {verdict.entries} entries, {verdict.changes} changes are as they were sealed"
+            f"{verdict.chains} chains, {verdict.entries} entries, {verdict.changes} changes verified"
             f" ({verdict.erased} values erased; {verdict.seconds:.1f} s)"
         )
 
@@ -93,8 +93,8 @@ def run_replay(settings: Settings, options: argparse.Namespace, owner: Owner) ->
     for difference in found.differences:
         _say(difference)
     if found.differences:
-        sys.exit("turnup: the tables are not what the audit trail tells")
-    _say(f"{found.rows} rows rebuilt, the same as in the tables; {found.erased} values in them are ERASED")
+        sys.exit("turnup: the tables differ from the audit log")
+    _say(f"{found.rows} rows rebuilt, equal to the tables; {found.erased} of their values are erased")
 
 
 def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
@@ -103,14 +103,16 @@ def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
         try:
             if options.id.startswith("entry"):
                 asyncio.run(erase_reason(url, options.id, reason=options.reason))
-                _say("The reason is erased.")
+                _say("The reason was erased.")
                 return
             erased = asyncio.run(erase_person(url, options.id, reason=options.reason))
         except NotErased as error:
             sys.exit(f"turnup: {error}")
-    _say(f"{erased.values} values and {erased.documents} payload documents are erased.")
+    _say(f"{erased.values} values and {erased.documents} payload documents were erased.")
     if erased.kept:
-        _say(f"Still in use, so kept whole: {', '.join(erased.kept)}. A server erases each once it is not.")
+        _say(
+            f"Payloads still in use, not erased yet: {', '.join(erased.kept)}. A server erases each when its use ends."
+        )
 
 
 def _signed(settings: Settings, options: argparse.Namespace) -> dict[str, Head]:

@@ -189,7 +189,7 @@ def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurem
     if Counted.OVERRIDES_OPENED in counts and outcome == "APPLIED":
         metrics.override_opened()
     if measurements.past_lock:
-        metrics.moved_past_lock(mutation)
+        metrics.passed_lock(mutation)
 
 
 class Runtime:

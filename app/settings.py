@@ -80,13 +80,15 @@ class Settings(BaseSettings):
     @classmethod
     def _of_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
-            raise ValueError(f"it has to begin with one of {', '.join(REDIS_SCHEMES)}")
+            raise ValueError(f"it must begin with one of {', '.join(REDIS_SCHEMES)}")
         return value
 
     @model_validator(mode="after")
     def _reserves_the_highest_price(self) -> "Settings":
         if self.limit_objects < self.limit_price:
-            raise ValueError("TURNUP_LIMIT_OBJECTS is below TURNUP_LIMIT_PRICE: such a query would never be answered")
+            raise ValueError(
+                "TURNUP_LIMIT_OBJECTS is below TURNUP_LIMIT_PRICE: the most expensive queries would always be refused"
+            )
         return self
 
     @model_validator(mode="after")

@@ -32,7 +32,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Something that no code reads; `path` is relative to the checkout."""
+    """Code that nothing reads; `path` is relative to the checkout."""
 
     path: str
     line: int
@@ -68,7 +68,7 @@ ALLOWED = (
 
 
 def unused(root: Path, folders: Iterable[str]) -> list[Found]:
-    """What no code in these folders reads."""
+    """Return the code in these folders that nothing reads."""
     vulture = Vulture()
     vulture.scavenge([str(root / folder) for folder in folders])
     found = []
@@ -82,7 +82,7 @@ def unused(root: Path, folders: Iterable[str]) -> list[Found]:
 
 
 def complaints(found: list[Found], allowed: Iterable[Allowed]) -> list[str]:
-    """A line per unused piece of code that is not allowed, and per entry that allows nothing."""
+    """Return one line per unused piece of code that is not allowed, and per entry of ALLOWED that matches nothing."""
     allowed = tuple(allowed)
     dead = [each for each in found if not any(each in entry for entry in allowed)]
     idle = [entry for entry in allowed if not any(each in entry for each in found)]

@@ -26,9 +26,9 @@ def find_or_install(find: Callable[[], str | None], *packages: str, **environmen
 def _install(find: Callable[[], str | None], packages: tuple[str, ...], environment: dict[str, str]) -> str:
     wanted = " ".join(packages)
     if not shutil.which("apt-get"):
-        raise Unavailable(f"this is no Debian; install what its packages have ({wanted}) in the system's own way")
+        raise Unavailable(f"this system is not Debian; install the equivalent of {wanted}")
     if os.geteuid() != 0:
-        raise Unavailable(f"only root can install it: sudo apt-get install {wanted}")
+        raise Unavailable(f"only root can install packages: sudo apt-get install {wanted}")
     with _alone():
         if found := find():  # another process installed it in the meantime
             return found
@@ -36,7 +36,7 @@ def _install(find: Callable[[], str | None], packages: tuple[str, ...], environm
             _run(step, {**os.environ, "DEBIAN_FRONTEND": "noninteractive", **environment})
     if found := find():
         return found
-    raise Unavailable(f"apt-get installed {wanted}, and it is not where it should be")
+    raise Unavailable(f"apt-get installed {wanted}, but the program was not found")
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def made_here() -> bool:
 
 def create() -> None:
     """Create an empty environment that sees this checkout's packages and has a `turnup` command."""
-    print(f"turnup: making {VENV}", file=sys.stderr)
+    print(f"turnup: creating {VENV}", file=sys.stderr)
     shutil.rmtree(VENV, ignore_errors=True)
     try:
         venv.create(VENV, with_pip=True)

@@ -166,7 +166,7 @@ def run(what: str, command: list[str], node: str | None = None) -> None:
         lines = LOG.read_bytes()[start:].decode(errors="replace").splitlines()
         lines = [line.strip().removeprefix("npm error").strip() for line in lines]
         telling = next((line for line in lines if line and not line.startswith(NOISE)), "no reason given")
-        raise CannotBuildError(f"{what}: {telling} (all of it: web/dist.log)")
+        raise CannotBuildError(f"{what}: {telling} (complete log: web/dist.log)")
 
 
 if __name__ == "__main__":

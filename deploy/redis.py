@@ -19,7 +19,7 @@ def main() -> int:
     try:
         print(find_or_install(find, "redis-server"))
     except Unavailable as why:
-        print(f"turnup: NO REDIS for the tests of shared budgets: {why}", file=sys.stderr)
+        print(f"turnup: NO REDIS for the tests of shared rate limits: {why}", file=sys.stderr)
         return 1
     return 0
 

@@ -21,7 +21,7 @@ UNRELEASED = "## {}, not released yet\n"
 
 
 class NotReleasable(Exception):  # noqa: N818 - a reason, printed as it is
-    """Why the version cannot be released now."""
+    """The reason why the version cannot be released now."""
 
 
 def release(root: Path, *, only_check: bool) -> str:
@@ -49,7 +49,7 @@ def release(root: Path, *, only_check: bool) -> str:
 
 
 def version_of(root: Path) -> str:
-    """The version in app/version.py. Raises NotReleasable where it is not three numbers, as in 1.0.0."""
+    """Return the version in app/version.py. Raises NotReleasable when it is not three numbers, as in 1.0.0."""
     found = re.search(r'^VERSION = "(\d+\.\d+\.\d+)"$', (root / "app/version.py").read_text(encoding="utf-8"), re.M)
     if found is None:
         raise NotReleasable("app/version.py holds no version of three numbers, such as 1.0.0")
@@ -57,13 +57,13 @@ def version_of(root: Path) -> str:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """What git prints for a command."""
+    """Return the output of a git command."""
     ended = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)  # noqa: S607
     return ended.stdout.strip()
 
 
 def main(arguments: list[str]) -> None:
-    """Release, or check alone."""
+    """Release the version, or only check it."""
     only_check = arguments == ["--check"]
     if arguments and not only_check:
         sys.exit("turnup: the only argument is --check")

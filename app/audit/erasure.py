@@ -34,7 +34,7 @@ async def erase_person(owner_url: str, identifier: str, *, reason: str) -> Erase
     """Erase a removed person or contact, or a user, who is suspended and loses their name. Raises NotErased."""
     table = TABLE_OF_TYPE.get(ids.type_of(identifier) or "")
     if table is None:
-        raise NotErased(f"{identifier} is the id of no person, contact or user")
+        raise NotErased(f"{identifier} is not the id of a person, contact or user")
     async with _as_definer(owner_url) as connection:
         found = await connection.fetchrow("SELECT * FROM turnup.audit_erase($1, $2, $3)", table, identifier, reason)
     return Erased(found["erased_values"], found["erased_documents"], tuple(found["kept_payloads"]))

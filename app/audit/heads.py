@@ -49,11 +49,11 @@ def trusted_heads(text: str, key: Ed25519PublicKey) -> dict[str, Head]:
         signature = bytes.fromhex(document.pop("signature"))
         key.verify(signature, canonical(document))
     except InvalidSignature as error:
-        raise UntrustedHeads("the signature is not by this key, or the heads were changed") from error
+        raise UntrustedHeads("the signature is not from this key, or the heads were modified") from error
     except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise UntrustedHeads("this is not a file of signed heads") from error
+        raise UntrustedHeads("the file does not contain signed heads") from error
     if document.get("format") != FORMAT:
-        raise UntrustedHeads(f"this is not {FORMAT}")
+        raise UntrustedHeads(f"the format of the file is not {FORMAT}")
     return {each["chain"]: Head(each["number"], bytes.fromhex(each["hash"])) for each in document["heads"]}
 
 

@@ -168,22 +168,24 @@ async def _nothing_loose(connection: Any, chain: str | None, walk: "_Walk") -> N
         raise _Break(Broken(unsealed["chain"], None, unsealed["id"], "the entry was never sealed"))
     orphan = None if chain is not None else await connection.fetchval(_ORPHAN)
     if orphan is not None:
-        raise _Break(Broken("?", None, orphan, "changes are there whose entry is gone"))
+        raise _Break(Broken("?", None, orphan, "its changes exist, but the entry does not"))
     elsewhere = None if chain in {None, SYSTEM} else await connection.fetchrow(_ELSEWHERE, chain)
     if elsewhere is not None:
         raise _Break(
-            Broken(elsewhere["chain"], elsewhere["number"], elsewhere["id"], f"it tells of {chain} from another chain")
+            Broken(
+                elsewhere["chain"], elsewhere["number"], elsewhere["id"], f"it concerns {chain} but is in another chain"
+            )
         )
     entries, changes = await connection.fetchrow(_COUNTED, chain)
     if entries != walk.entries or changes not in {None, walk.changes}:
-        raise _Break(Broken(chain or "?", None, None, "there are entries or changes that the walk did not come by"))
+        raise _Break(Broken(chain or "?", None, None, "there are entries or changes outside the verified chains"))
 
 
 def _is_there(chain: str, walk: "_Walk", signed: Mapping[str, Head] | None) -> None:
     if walk.entries == 0:
-        raise _Break(Broken(chain, None, None, "it has no entries: there is nothing to verify"))
+        raise _Break(Broken(chain, None, None, "the chain has no entries to verify"))
     if signed is not None and chain not in signed:
-        raise _Break(Broken(chain, None, None, "no head of it was signed: there is nothing to compare it with"))
+        raise _Break(Broken(chain, None, None, "the signed heads do not include this chain"))
 
 
 class Side(NamedTuple):
@@ -227,14 +229,14 @@ class _Walk:
         self.chains += last is None
         number, previous = (0, GENESIS) if last is None else (last.number, last.hash)
         if entry.number != number + 1:
-            raise _broken(entry, f"it follows entry {number}: what was between is gone")
+            raise _broken(entry, f"the entries between {number} and this one are missing")
         if entry.previous_hash != previous:
-            raise _broken(entry, "it does not continue the entry before it")
+            raise _broken(entry, "its previous hash is not the hash of the entry before it")
         if sha256(encoded(entry, changes)).digest() != entry.hash:
-            raise _broken(entry, "it, or one of its changes, is not what was sealed")
+            raise _broken(entry, "the entry or one of its changes was modified after sealing")
         signed = self._signed.get(entry.chain)
         if signed is not None and signed.number == entry.number and signed.hash != entry.hash:
-            raise _broken(entry, "the signed head of this entry is another")
+            raise _broken(entry, "its hash differs from the signed head")
         reason = Side("reason", entry.reason, entry.reason_salt, entry.reason_hash)
         self._check_side(entry, str(entry.number), None, reason)
         for place, change in enumerate(changes, start=1):
@@ -248,20 +250,20 @@ class _Walk:
         if self._last is not None:
             self._end_of(self._last)
         for chain in self._stored:
-            raise _Break(Broken(chain, None, None, "its head is there, its entries are gone"))
+            raise _Break(Broken(chain, None, None, "the chain has a head but no entries"))
         for chain, head in self._signed.items():
-            raise _Break(Broken(chain, head.number, None, "its head was signed, its entries are gone"))
+            raise _Break(Broken(chain, head.number, None, "the chain has a signed head but no entries"))
 
     def _check_places(self, entry: Entry, changes: list[ChangeRecord], homes: Mapping[str, str]) -> None:
         account = None if entry.chain == SYSTEM else entry.chain
         if entry.account_id != account:
-            raise _broken(entry, "it names another account than its chain's")
+            raise _broken(entry, "its account is not the account of the chain")
         self._told.update((each.table_name, each.row_id) for each in changes if each.table_name in _PLACES)
         for of_account, location in {(account, entry.location_id), *((c.account_id, c.location_id) for c in changes)}:
             if account is not None and of_account != account:
-                raise _broken(entry, "one of its changes names another account than its chain's")
+                raise _broken(entry, "the account of one of its changes is not the account of the chain")
             if location is not None and homes.get(location, of_account) != of_account:
-                raise _broken(entry, f"it names {location}, which is of another account")
+                raise _broken(entry, f"it names {location}, which belongs to another account")
             if account is not None and location is not None and location not in homes:
                 self._gone.setdefault(location, entry)
 
@@ -273,35 +275,39 @@ class _Walk:
         elif change.table_name in _LISTS:
             _entry, digest = self._waiting.pop((change.row_id, change.field), (entry, None))
             if digest != before.hash:
-                raise _broken(entry, f"it says that {change.field} of {change.row_id} was erased, which is not so")
+                raise _broken(
+                    entry, f"it records the erasure of {change.field} of {change.row_id}, which was not erased"
+                )
 
     def _check_side(self, entry: Entry, place: str, change: ChangeRecord | None, side: Side) -> None:
         if side.hash is None:
             if side.value is not None or side.salt is not None:
-                raise _broken(entry, f"{place} has a {side.name} that was not sealed")
+                raise _broken(entry, f"{side.name} of {place} was added after sealing")
         elif side.salt is None:
             self._waiting[place, side.name] = (entry, side.hash)
             self.erased += 1
         elif len(side.salt) != SALT_BYTES:
-            raise _broken(entry, f"the salt of {side.name} of {place} has another length than salts have")
+            raise _broken(entry, f"the salt of {side.name} of {place} has the wrong length")
         elif side.value is None:
             if change is None or (change.table_name, change.field) not in WITHHELD:
-                raise _broken(entry, f"{side.name} of {place} was taken out")
+                raise _broken(entry, f"{side.name} of {place} was removed")
         elif salted(side.salt, side.value) != side.hash:
-            raise _broken(entry, f"{side.name} of {place} is not what was sealed")
+            raise _broken(entry, f"{side.name} of {place} was modified after sealing")
 
     def _end_of(self, last: Entry) -> None:
         for entry, _hash in self._waiting.values():
-            raise _broken(entry, "a value was taken out of it that no erasure lists")
+            raise _broken(entry, "one of its values was removed without a recorded erasure")
         if last.chain != SYSTEM and last.chain not in self._accounts and ("account", last.chain) not in self._told:
-            raise _broken(last, "the chain is of an account that is not there, and that it never tells of")
+            raise _broken(last, "the chain's account does not exist, and the chain does not record it")
         for location, entry in self._gone.items():
             if ("location", location) not in self._told:
-                raise _broken(entry, f"it names {location}, which is not there, and which the chain never tells of")
+                raise _broken(entry, f"it names {location}, which does not exist and which the chain does not record")
         self._told, self._gone = set(), {}
         head = self._stored.pop(last.chain, None)
         if head != Head(last.number, last.hash):
-            raise _broken(last, "the chain's head is not this last entry: what followed is gone, or the head is wrong")
+            raise _broken(
+                last, "the chain's head is not this last entry: later entries are missing, or the head is wrong"
+            )
         signed = self._signed.pop(last.chain, None)
         if signed is not None and signed.number > last.number:
             raise _broken(last, f"the chain ends here, but entry {signed.number} was signed")

@@ -25,7 +25,7 @@ def read_key_set(body: bytes | bytearray) -> Keys:
     match document:
         case {"keys": list() as entries} if len(entries) <= MAX_KEYS:
             return usable_keys(entries)
-    raise ValueError(f"the document is not a set of at most {MAX_KEYS} keys")
+    raise ValueError(f"the document is not a JSON Web Key Set with at most {MAX_KEYS} keys")
 
 
 def usable_keys(entries: list[object]) -> Keys:

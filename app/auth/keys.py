@@ -167,7 +167,7 @@ class RemoteKeySet:
             ) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                raise ValueError(f"the issuer answered {response.status_code}")
+                raise ValueError(f"the issuer answered with status {response.status_code}")
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MAX_KEY_SET_BYTES:
@@ -199,7 +199,7 @@ def _safe(url: str) -> httpx.URL:
         parsed = httpx.URL()
     encrypted = parsed.scheme == "https" and parsed.host
     if parsed.userinfo or not (encrypted or (parsed.scheme == "http" and _is_loopback(parsed.host))):
-        raise ValueError("a key set's URL must be https, or http on a loopback address, without credentials")
+        raise ValueError("the key set's URL must use https, or http on a loopback address, without credentials")
     return parsed
 
 

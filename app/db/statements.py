@@ -54,5 +54,5 @@ def compiled(name: str, clause: ClauseElement, build: Callable[..., Any]) -> Sta
     assert isinstance(result, SQLCompiler)  # noqa: S101 - what every statement compiles to
     constants = {key: value for key, value in result.params.items() if value is not None}
     if constants:
-        raise ValueError(f"statement {name} carries values instead of parameters: {sorted(constants)}")
+        raise ValueError(f"statement {name} contains literal values instead of parameters: {sorted(constants)}")
     return Statement(name, str(result), tuple(result.positiontup or ()), build)

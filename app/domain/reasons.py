@@ -6,7 +6,7 @@ from app.domain.vocabulary import Verb
 
 
 def reason_for(
-    verb: Verb, reason: str | None, *, field: str = "move.reason", path: tuple[str, ...] = ("reason",)
+    verb: Verb, reason: str | None, *, field: str = "transition.reason", path: tuple[str, ...] = ("reason",)
 ) -> str | None:
     """Return the reason as it is stored, by the text rule called `field`.
 

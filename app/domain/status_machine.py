@@ -26,7 +26,7 @@ from app.domain.vocabulary import (
 class Fact(StrEnum):
     """Facts that decisions use in addition to the status."""
 
-    DIGEST_MOVED = "DIGEST_MOVED"
+    CONTENT_CHANGED = "CONTENT_CHANGED"
     """The current content differs from the approved content."""
     COMPLETED_UNANSWERED = "COMPLETED_UNANSWERED"
     """A lead completed the location and its payload has no receipt."""
@@ -125,7 +125,7 @@ TABLE = MappingProxyType(
         Verb.APPROVE_AGAIN: TransitionRule(
             sources=LOCKED_STATUSES,
             to=None,
-            only_when=dict.fromkeys(LOCKED_STATUSES, Fact.DIGEST_MOVED),
+            only_when=dict.fromkeys(LOCKED_STATUSES, Fact.CONTENT_CHANGED),
             gate=Gate.APPROVE,
         ),
         Verb.GENERATE_PAYLOAD: TransitionRule(

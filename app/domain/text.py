@@ -78,7 +78,7 @@ RULES = MappingProxyType(
         "callFlow.digit": TextRule(longest=2, form=_DIGIT),
         "target.externalNumber": _NUMBER,
         "approval.comment": _REASON,
-        "move.reason": _REASON,
+        "transition.reason": _REASON,
         "override.reason": TextRule(longest=1000, least_visible=10, several_lines=True),
         "override.ticket": TextRule(longest=120),
         "rejection.path": TextRule(longest=512, form=_POINTER),

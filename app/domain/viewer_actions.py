@@ -70,12 +70,12 @@ def _refusal(action: LocationAction, situation: Situation) -> str | None:
 
 
 def _decide(action: LocationAction, situation: Situation) -> None:
-    moved = None
+    decided = None
     if action in _VERBS:
-        moved = transition(situation.status, _VERBS[action], situation.verbs, situation.facts)
+        decided = transition(situation.status, _VERBS[action], situation.verbs, situation.facts)
     if action in _CONDITIONS:
         _CONDITIONS[action](situation)
-    if moved is not None and moved.consequences.mac_claims is ClaimChange.TAKE:
+    if decided is not None and decided.consequences.mac_claims is ClaimChange.TAKE:
         _check_claimable(situation)
 
 

@@ -1,7 +1,8 @@
 """The enumerations of the product: every code that a table, the schema, a span or a log line may contain.
 
 Each member's value is its own name, so that database columns, GraphQL enums and JSON documents use identical text.
-Members are only added, never removed.
+Members are only added, never removed. The docstrings of DeviceBrand, CallFlowKind and CallTarget are texts of the
+published JSON Schema of the payload, so they must not change.
 """
 
 from enum import StrEnum, unique
@@ -66,7 +67,7 @@ class ContactPurpose(StrEnum):
 
 @unique
 class DeviceBrand(StrEnum):
-    """The manufacturer of a desk phone."""
+    """The maker of a desk phone."""
 
     YEALINK = "YEALINK"
     POLY = "POLY"
@@ -79,7 +80,7 @@ class DeviceBrand(StrEnum):
 
 @unique
 class CallFlowKind(StrEnum):
-    """How an incoming call is answered: by ringing extensions directly, or by a menu (interactive voice response)."""
+    """How an incoming call is answered: rung through, or by a menu (interactive voice response)."""
 
     DIRECT = "DIRECT"
     IVR = "IVR"
@@ -87,7 +88,7 @@ class CallFlowKind(StrEnum):
 
 @unique
 class CallTarget(StrEnum):
-    """The target of a call-flow option."""
+    """Where a call-flow option leads."""
 
     EXTENSION = "EXTENSION"
     VOICEMAIL = "VOICEMAIL"
@@ -306,7 +307,7 @@ class LocationAction(StrEnum):
 
 @unique
 class Budget(StrEnum):
-    """What is counted per user and minute."""
+    """What is limited per user and minute."""
 
     OBJECTS = "OBJECTS"
     EDITS = "EDITS"
@@ -319,7 +320,7 @@ class Budget(StrEnum):
 
 @unique
 class BulkPolicy(StrEnum):
-    """What a refused item means for the others."""
+    """How a refused item of a bulk operation affects the other items."""
 
     PER_ITEM = "PER_ITEM"
     ALL_OR_NOTHING = "ALL_OR_NOTHING"
@@ -327,7 +328,7 @@ class BulkPolicy(StrEnum):
 
 @unique
 class BulkOutcome(StrEnum):
-    """Result of one item of a bulk mutation."""
+    """The result of one item of a bulk mutation."""
 
     APPLIED = "APPLIED"
     UNCHANGED = "UNCHANGED"

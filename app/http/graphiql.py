@@ -46,14 +46,14 @@ MISSING = """<!doctype html>
 <style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 40rem; padding: 0 1rem }}</style>
 </head>
 <body><h1>GraphiQL is not ready</h1>{reason}
-<p>The API itself answers at <code>/graphql</code> all the same.</p>
+<p>The API is available at <code>/graphql</code>.</p>
 </body>
 </html>
 """
-COMING = """<p>The page is built when the server starts for the first time, which takes about half a minute;
-this one reloads itself until then. To build it by hand: <code>python3 deploy/graphiql.py</code></p>"""
+COMING = """<p>The page is built when the server starts for the first time, which takes about 30 seconds;
+this page reloads itself until then. To build it manually: <code>python3 deploy/graphiql.py</code></p>"""
 FAILED = """<p>The page could not be built: {why}</p>
-<p>When that is mended: <code>python3 deploy/graphiql.py</code>, then reload.</p>"""
+<p>Fix the cause, run <code>python3 deploy/graphiql.py</code>, then reload.</p>"""
 REFRESH = '<meta http-equiv="refresh" content="3">'
 
 

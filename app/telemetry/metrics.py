@@ -78,7 +78,7 @@ def start_metrics(service_version: str) -> "Metrics":
         _bulk_items=counter("bulk_items", "items of bulk operations, by outcome", "operation", "outcome"),
         _denied=counter("permission_denied", "fields refused for the viewer's role", "field"),
         _overrides=counter("overrides_opened", "lock overrides opened"),
-        _moves_past_locks=counter(
+        _locks_passed=counter(
             "overrides_moves", "locked locations reopened or completed by hand, by operation", "operation"
         ),
         _security_events=counter("security_events", "security events, by kind", "kind"),
@@ -104,7 +104,7 @@ class Metrics:
     _bulk_items: Counter
     _denied: Counter
     _overrides: Counter
-    _moves_past_locks: Counter
+    _locks_passed: Counter
     _security_events: Counter
     _limiter_failures: Counter
     _restarts: "_Restarts"
@@ -143,9 +143,9 @@ class Metrics:
         """Count an opened lock override."""
         self._overrides.inc()
 
-    def moved_past_lock(self, operation: str) -> None:
+    def passed_lock(self, operation: str) -> None:
         """Count a locked location that a lead reopened or completed manually; both count as overrides."""
-        self._moves_past_locks.labels(self._bounded("mutation", operation)).inc()
+        self._locks_passed.labels(self._bounded("mutation", operation)).inc()
 
     def security_event(self, kind: str) -> None:
         """Count an event that an attack would also cause."""
@@ -198,7 +198,7 @@ class _Restarts(Collector):
         self._file = file
 
     def collect(self) -> Iterator[Metric]:
-        """The one counter."""
+        """Yield the single counter."""
         restarts = 0 if self._file is None else self._file.stat().st_size
         yield CounterMetricFamily("turnup_embedded_restarts", "embedded PostgreSQL started again", value=restarts)
 

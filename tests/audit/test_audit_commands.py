@@ -92,7 +92,7 @@ async def test_an_operator_proves_the_trail_and_finds_what_was_done_to_it(
     cut = await turnup(copy, "verify", "--heads", str(file))
     assert cut.status == 1
     assert cut.error.startswith("turnup: chain account-2, entry ")
-    assert cut.error.endswith(": its head was signed, its entries are gone")
+    assert cut.error.endswith(": the chain has a signed head but no entries")
 
     async with definer(copy.owner_url) as connection:
         entry = await connection.fetchval(
@@ -112,7 +112,7 @@ async def test_an_account_without_entries_ends_the_command_with_status_1(
     for more in ((), ("--heads", str(file))):
         mistyped = await turnup(copy, "verify", "--account", "acount-1", *more)
         assert (mistyped.status, mistyped.out) == (1, "")
-        assert mistyped.error == "turnup: chain acount-1: it has no entries: there is nothing to verify"
+        assert mistyped.error == "turnup: chain acount-1: the chain has no entries to verify"
     whole = await turnup(copy, "verify", "--account", "account-1", "--heads", str(file))
     assert (whole.status, whole.error) == (0, "")
 
@@ -120,7 +120,7 @@ async def test_an_account_without_entries_ends_the_command_with_status_1(
 async def test_an_operator_replays_the_trail(copy: Databases, turnup: Turnup) -> None:
     same = await turnup(copy, "replay")
     assert (same.status, same.error) == (0, "")
-    assert "rows rebuilt, the same as in the tables" in same.out
+    assert "rows rebuilt, equal to the tables" in same.out
     async with definer(copy.owner_url) as connection:
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await connection.execute("UPDATE turnup.device SET label = 'x' WHERE id = 'phone-1'")
@@ -136,7 +136,7 @@ async def test_an_operator_erases_who_was_removed(copy: Databases, turnup: Turnu
         await connection.execute("DELETE FROM turnup.contact WHERE id = 'contact-1'")
     done = await turnup(copy, "erase", "contact-1", "--reason", "Request 1")
     assert (done.status, done.error) == (0, "")
-    assert done.out == "6 values and 0 payload documents are erased.\n"
+    assert done.out == "6 values and 0 payload documents were erased.\n"
 
 
 @pytest.mark.parametrize("text", ["{}", "not json"])
@@ -148,7 +148,7 @@ async def test_heads_that_nobody_signed_are_refused(
     file.write_text(text)
     refused = await turnup(database, "verify", "--heads", str(file))
     assert refused.status == 1
-    assert "not a file of signed heads" in refused.error
+    assert "does not contain signed heads" in refused.error
 
 
 async def delete_the_chain_of(place: Databases, chain: str) -> None:

@@ -165,7 +165,7 @@ async def test_a_second_entry_of_one_number_does_not_hide_between_two_pages(conn
 @pytest.mark.parametrize("chain", ["account-z", "", "account-a "])
 async def test_a_chain_without_entries_is_not_called_whole(connection: asyncpg.Connection, chain: str) -> None:
     broken = (await verify(connection, chain=chain)).broken
-    assert str(broken) == f"chain {chain}: it has no entries: there is nothing to verify"
+    assert str(broken) == f"chain {chain}: the chain has no entries to verify"
 
 
 async def test_a_chain_whose_head_nobody_signed_is_not_called_the_same_as_signed(
@@ -175,7 +175,7 @@ async def test_a_chain_whose_head_nobody_signed_is_not_called_the_same_as_signed
     del signed["account-b"]
     assert (await verify(connection, chain="account-a", signed=signed)).broken is None
     broken = (await verify(connection, chain="account-b", signed=signed)).broken
-    assert str(broken) == "chain account-b: no head of it was signed: there is nothing to compare it with"
+    assert str(broken) == "chain account-b: the signed heads do not include this chain"
 
 
 async def test_what_an_account_that_is_gone_left_behind_is_whole(trail: Databases) -> None:

@@ -394,7 +394,7 @@ async def test_who_is_still_there_is_not_erased(copy: Databases) -> None:
         await erase_person(copy.owner_url, PERSON, reason="Request 20")
     with pytest.raises(NotErased, match="knows no person"):
         await erase_person(copy.owner_url, "person-nobody", reason="Request 20")
-    with pytest.raises(NotErased, match="the id of no person"):
+    with pytest.raises(NotErased, match="not the id of a person"):
         await erase_person(copy.owner_url, "phone-1", reason="Request 20")
     with pytest.raises(NotErased, match="holds no reason"):
         await erase_reason(copy.owner_url, "entry_nobody", reason="Request 20")

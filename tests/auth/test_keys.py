@@ -151,7 +151,7 @@ def test_fixed_keys_must_hold_one_that_can_verify():
 )
 async def test_keys_are_not_fetched_in_the_clear_or_with_credentials(url):
     async with httpx.AsyncClient(trust_env=False) as client:
-        with pytest.raises(ValueError, match="must be https") as refused:
+        with pytest.raises(ValueError, match="must use https") as refused:
             RemoteKeySet(url, client)
     assert "secret" not in str(refused.value)
 

@@ -46,7 +46,7 @@ async def test_seed_adds_as_many_plain_locations_as_asked_for(empty_database: ha
 async def test_seed_keeps_data_that_is_there(empty_database: harness.TestDatabase) -> None:
     on(empty_database, "seed")
     before = await told(empty_database.owner_url, "SELECT max(created_at) FROM turnup.account")
-    assert on(empty_database, "seed").stdout == "The database has data already; --reset replaces it.\n"
+    assert on(empty_database, "seed").stdout == "The database already has data; --reset replaces it.\n"
     assert await told(empty_database.owner_url, "SELECT max(created_at) FROM turnup.account") == before
 
 
@@ -61,7 +61,7 @@ def test_seed_refuses_a_number_of_locations_that_makes_no_sense(count: str, caps
 def test_migrating_without_the_owners_url_is_refused_by_name(database: harness.TestDatabase) -> None:
     ended = run("migrate", DATABASE_URL=database.app_url)
     assert ended.returncode == 1
-    assert ended.stderr == "turnup: this needs TURNUP_OWNER_DATABASE_URL, the role that owns the tables\n"
+    assert ended.stderr == "turnup: TURNUP_OWNER_DATABASE_URL is required: the role that owns the tables\n"
 
 
 def test_serving_as_the_owner_is_refused_by_name(database: harness.TestDatabase) -> None:

@@ -252,7 +252,7 @@ def test_a_token_from_the_command_line_is_believed_by_the_server(home: Path, ser
 @pytest.mark.slow
 def test_the_demo_data_is_brought_back_beside_a_running_server(home: Path, server: Server) -> None:
     server.ask(START)
-    assert run("seed", "--reset", TURNUP_HOME=str(home)).stdout == "The demo data is loaded.\n"
+    assert run("seed", "--reset", TURNUP_HOME=str(home)).stdout == "Loaded the demo data.\n"
     assert server.ask(STATUS) == {"location": {"status": "NOT_STARTED"}}
 
 

@@ -46,7 +46,7 @@ LEGAL = [
 
 
 def consequences(status, verb, facts=NO_FACTS):
-    return transition(status, verb, {verb}, facts | {Fact.DIGEST_MOVED}).consequences
+    return transition(status, verb, {verb}, facts | {Fact.CONTENT_CHANGED}).consequences
 
 
 @pytest.mark.parametrize(("status", "verb"), list(product(LocationStatus, Verb)))
@@ -72,7 +72,7 @@ def test_nobody_approves_again_what_did_not_move():
     with pytest.raises(IllegalTransition):
         transition(LocationStatus.APPROVED, Verb.APPROVE_AGAIN, EVERY_VERB)
     assert (
-        transition(LocationStatus.APPROVED, Verb.APPROVE_AGAIN, EVERY_VERB, {Fact.DIGEST_MOVED}).to
+        transition(LocationStatus.APPROVED, Verb.APPROVE_AGAIN, EVERY_VERB, {Fact.CONTENT_CHANGED}).to
         is LocationStatus.APPROVED
     )
 

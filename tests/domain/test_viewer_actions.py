@@ -97,7 +97,7 @@ def test_an_edit_under_an_override_asks_for_another_approval_first():
     moved = {
         "status": LocationStatus.PROVISIONING,
         "approved_digest": "a" * 64,
-        "facts": {Fact.DIGEST_MOVED},
+        "facts": {Fact.CONTENT_CHANGED},
         "latest_payload": a_payload(state=PayloadState.SUPERSEDED),
     }
     given = answers(**moved)

@@ -28,7 +28,7 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
         metrics.bulk_item("bulkApprove", "APPLIED")
     metrics.permission_denied("Location.devices")
     metrics.override_opened()
-    metrics.moved_past_lock("reopen")
+    metrics.passed_lock("reopen")
     metrics.security_event("forged_identity_headers")
     metrics.limiter_failed()
     metrics.watch_pool(lambda: (3, 7))
@@ -99,7 +99,7 @@ def test_names_of_ours_stay_whatever_clients_invent(metrics: Metrics) -> None:
         metrics.request(f"Invented{number}", "succeeded", 0.1)
     metrics.request(None, "succeeded", 0.1)
     metrics.bulk_item("bulkApprove", "APPLIED")
-    metrics.moved_past_lock("reopen")
+    metrics.passed_lock("reopen")
     samples = {_sample(name, labels) for name, labels in _samples(metrics)}
     assert "turnup_request_duration_seconds_count operation=anonymous outcome=succeeded" in samples
     assert "turnup_bulk_items_total operation=bulkApprove outcome=APPLIED" in samples
