@@ -1,6 +1,6 @@
 """The object types. They refer to each other, so they share a module; each is fields and descriptions only.
 
-Every object is a row of app.db.rows whose class has the type's name; fields without a resolver are its columns.
+An object is a row of app.db.rows, whose class has the type's name and `Row`; fields without a resolver are columns.
 """
 
 from datetime import datetime, time
@@ -43,7 +43,7 @@ AS_OF_PRICE = 100
 # How many locations a grant is taken to list: a customer with fewer is seldom granted them one by one.
 LISTED_SIZE = 100
 
-ROW_OF_TYPE: dict[str, type[rows.Row]] = {row.__name__: row for row in rows.ROW_OF_TABLE.values()}
+ROW_OF_TYPE: dict[str, type[rows.Row]] = {row.__name__.removesuffix("Row"): row for row in rows.ROW_OF_TABLE.values()}
 
 
 @strawberry.interface(description="An object that can be fetched again by its id.")
@@ -494,7 +494,7 @@ class Location(Node):
     )
     @staticmethod
     async def as_of(
-        root: strawberry.Parent[rows.Location],
+        root: strawberry.Parent[rows.LocationRow],
         info: Info,
         revision: Annotated[int, argument("A revision that the location has or had.")],
     ) -> ContentAsOf | None:

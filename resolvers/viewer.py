@@ -14,13 +14,13 @@ async def me(info: Info) -> Viewer:
     return info.context.viewer
 
 
-async def account_of_customer(info: Info) -> rows.Account | None:
+async def account_of_customer(info: Info) -> rows.AccountRow | None:
     """The account that a customer works for, once something of it was granted; null for everybody else."""
     viewer = info.context.viewer
     if viewer.role is not Role.CUSTOMER or not viewer.scope.accounts:
         return None
     (account,) = viewer.scope.accounts
-    row: rows.Account | None = await info.context.reading.one(tables.account.c.id).load(account)
+    row: rows.AccountRow | None = await info.context.reading.one(tables.account.c.id).load(account)
     return row
 
 
