@@ -44,7 +44,7 @@ from app.limiting.stores import store_at
 from app.operations.bulk import BULK_MUTATIONS
 from app.operations.context import Watched
 from app.operations.housekeeping import run_housekeeping
-from app.settings import Executor, SelfApproval, Settings
+from app.settings import Executor, SelfApprovalPolicy, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
@@ -231,7 +231,7 @@ class Runtime:
             limits=DocumentLimits(),
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,
-            self_approval_allowed=settings.self_approval is SelfApproval.ALLOW,
+            self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
 

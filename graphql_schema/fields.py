@@ -1,7 +1,7 @@
-"""Shorthand of the declarations: a described column, and the arguments that every list takes."""
+"""Shorthand of the declarations: a type and the class that it shows, a described column, the arguments of lists."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
@@ -11,10 +11,40 @@ from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.paging import LARGEST_PAGE
 
+T = TypeVar("T")
 
-def column(description: str) -> Any:
-    """A field that shows a column of the type's row."""
-    return strawberry.field(description=description)
+NEVER_NULL = "never_null"
+"""Key in a field's `metadata`: the schema lets the field be null, although its value never is."""
+
+
+def shows(shown: type, description: str) -> Callable[[type[T]], type[T]]:
+    """Make a class the GraphQL type of the values of class `shown`.
+
+    The type's name in GraphQL is the name of the class without the suffix `Type`: `DeviceType` is `Device`.
+    """
+
+    def made(cls: type[T]) -> type[T]:
+        made_type = strawberry.type(cls, name=cls.__name__.removesuffix("Type"), description=description)
+        setattr(made_type, _SHOWN, shown)
+        return made_type
+
+    return made
+
+
+def shown_by(cls: type) -> type | None:
+    """The class of the values that a GraphQL type shows; None when it declares none."""
+    return getattr(cls, _SHOWN, None)
+
+
+_SHOWN = "__shown_class__"
+
+
+def column(description: str, *, never_null: bool = False) -> Any:
+    """A field that shows a column of the type's row, or an attribute of its value, of the same name.
+
+    `never_null` declares that the schema lets the field be null although the value never is.
+    """
+    return strawberry.field(description=description, metadata={NEVER_NULL: True} if never_null else {})
 
 
 First = Annotated[int, strawberry.argument(description=f"How many at most, from 1 to {LARGEST_PAGE}.")]

@@ -6,8 +6,9 @@ import strawberry
 from graphql import GraphQLResolveInfo
 
 from app.domain import refusals
+from app.domain.issue import Issue
 from app.domain.vocabulary import Gate, IssueCode, LocationStatus, ProblemCode, Section, Severity, Verb
-from graphql_schema.fields import column
+from graphql_schema.fields import column, shows
 
 REFUSAL_OF_PROBLEM: dict[str, type[refusals.Refusal]] = {
     refusal.__name__: refusal for refusal in refusals.Refusal.__subclasses__()
@@ -117,8 +118,8 @@ class IdempotencyInProgress(Problem):
     retry_after_ms: int = column("Milliseconds to wait before trying again.")
 
 
-@strawberry.type(description="One finding about a location's content.")
-class Issue:
+@shows(Issue, "One finding about a location's content.")
+class IssueType:
     code: IssueCode = column("The kind of finding, for programs.")
     severity: Severity = column("How much it matters.")
     path: str = column("JSON pointer (RFC 6901) to the value; rows are named by their ids.")
@@ -129,7 +130,7 @@ class Issue:
 
 @strawberry.type(description="Something is missing or wrong; every finding is listed.")
 class NotReady(Problem):
-    issues: list[Issue] = column("Every finding that stands in the way, and the warnings beside it.")
+    issues: list[IssueType] = column("Every finding that stands in the way, and the warnings beside it.")
 
 
 PROBLEMS = [

@@ -12,7 +12,7 @@ from graphql_schema.queries import Query
 schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
-    types=[types.User, types.Override, types.Receipt, *PROBLEMS],
+    types=[types.UserType, types.OverrideType, types.ReceiptType, *PROBLEMS],
     config=StrawberryConfig(auto_camel_case=True),
 )
 

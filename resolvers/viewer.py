@@ -1,11 +1,9 @@
 """Who is signed in, and what they may still use."""
 
-from collections.abc import Sequence
-
 from app.db import rows, tables
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import Role
-from resolvers.budgets import Standing
+from resolvers.budgets import RateLimit
 from resolvers.context import Info
 
 
@@ -24,6 +22,6 @@ async def account_of_customer(info: Info) -> rows.AccountRow | None:
     return row
 
 
-async def rate_limits(info: Info) -> Sequence[Standing]:
-    """Where the viewer's budgets stand."""
-    return await info.context.budgets.standings()
+async def rate_limits(info: Info) -> list[RateLimit]:
+    """The state of each of the viewer's budgets."""
+    return await info.context.budgets.rate_limits()
