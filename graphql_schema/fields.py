@@ -14,7 +14,7 @@ from resolvers.paging import LARGEST_PAGE
 T = TypeVar("T")
 
 NEVER_NULL = "never_null"
-"""Key in a field's `metadata`: the schema lets the field be null, although its value never is."""
+"""Key in a field's `metadata`: its value is never null, although the class or the schema allows null."""
 
 
 def shows(shown: type, description: str) -> Callable[[type[T]], type[T]]:
@@ -25,10 +25,15 @@ def shows(shown: type, description: str) -> Callable[[type[T]], type[T]]:
 
     def made(cls: type[T]) -> type[T]:
         made_type = strawberry.type(cls, name=cls.__name__.removesuffix("Type"), description=description)
-        setattr(made_type, _SHOWN, shown)
+        declare_shown(made_type, shown)
         return made_type
 
     return made
+
+
+def declare_shown(cls: type, shown: type) -> None:
+    """Declare the class of the values that a GraphQL type shows."""
+    setattr(cls, _SHOWN, shown)
 
 
 def shown_by(cls: type) -> type | None:
@@ -42,7 +47,7 @@ _SHOWN = "__shown_class__"
 def column(description: str, *, never_null: bool = False) -> Any:
     """A field that shows a column of the type's row, or an attribute of its value, of the same name.
 
-    `never_null` declares that the schema lets the field be null although the value never is.
+    `never_null` declares that the value is never null, although its class or the schema allows null.
     """
     return strawberry.field(description=description, metadata={NEVER_NULL: True} if never_null else {})
 

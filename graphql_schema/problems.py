@@ -8,7 +8,7 @@ from graphql import GraphQLResolveInfo
 from app.domain import refusals
 from app.domain.issue import Issue
 from app.domain.vocabulary import Gate, IssueCode, LocationStatus, ProblemCode, Section, Severity, Verb
-from graphql_schema.fields import column, shows
+from graphql_schema.fields import column, declare_shown, shows
 
 REFUSAL_OF_PROBLEM: dict[str, type[refusals.Refusal]] = {
     refusal.__name__: refusal for refusal in refusals.Refusal.__subclasses__()
@@ -19,7 +19,9 @@ REFUSAL_OF_PROBLEM: dict[str, type[refusals.Refusal]] = {
 class Problem:
     code: ProblemCode = column("The kind of refusal, for programs.")
     message: str = column("A sentence, for people.")
-    path: list[str] | None = column("Where in the input the refused value stands; empty when no single value is.")
+    path: list[str] | None = column(
+        "Where in the input the refused value stands; empty when no single value is.", never_null=True
+    )
 
     @classmethod
     def is_type_of(cls, value: Any, _info: GraphQLResolveInfo[Any]) -> bool:
@@ -153,3 +155,6 @@ PROBLEMS = [
     IdempotencyKeyReused,
     IdempotencyInProgress,
 ]
+
+for problem in PROBLEMS:
+    declare_shown(problem, REFUSAL_OF_PROBLEM[problem.__name__])

@@ -239,7 +239,7 @@ class TargetType:
 
 @shows(rows.CallFlowOptionRow, "What a caller reaches by pressing a key.")
 class CallFlowOptionType:
-    digit: str = column("One or two keys of 0-9, * and #.")
+    digit: str = column("One or two keys of 0-9, * and #.", never_null=True)
     target: TargetType = part("Where the key leads.")
 
 

@@ -213,7 +213,7 @@ class ProvisioningPayloadRow(Row, frozen=True):
     location_id: str
     sequence: int
     version: str
-    state: str | None
+    state: str
     document: str
     document_digest: str
     content_digest: str
