@@ -73,10 +73,8 @@ def check_types(schema: strawberry.Schema) -> None:
     faults = list(_wrong_nodes(schema, objects))
     for definition in objects:
         name = schema.config.name_converter.from_object(definition)
-        if definition.origin in (schema.query, schema.mutation):
-            found = _of_root(definition)
-        else:
-            found = _of_type(definition)
+        is_root = definition.origin in (schema.query, schema.mutation)
+        found = _of_root(definition) if is_root else _of_type(definition)
         faults += [f"{name}.{field}: {fault}" for field, fault in found]
     if faults:
         raise SchemaMismatch(sorted(faults))
