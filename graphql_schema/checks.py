@@ -40,25 +40,25 @@ class SchemaMismatch(Exception):  # noqa: N818 - named for what is the matter
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
-    """The form of a value: its class (None for any), whether it may be null (None if unknown), a list's items."""
+class ValueType:
+    """The type of a value: its class (None for any), whether it may be null (None if unknown), a list's items."""
 
     kind: Any
     nullable: bool | None
-    items: "Form | None" = None
+    items: "ValueType | None" = None
 
     def __str__(self) -> str:
         if self.items is not None:
-            return f"a list of {self.items}"
+            return f"a list of {'nullable ' if self.items.nullable else ''}{self.items}"
         return "JSON" if self.kind is JSON else getattr(self.kind, "__name__", "anything")
 
 
 @dataclass(frozen=True, slots=True)
-class Attribute:
-    """An attribute of a shown class: where its value comes from, in words, its form, and its column if it has one."""
+class ShownAttribute:
+    """An attribute of a shown class: where its value comes from, in words, its type, and its column if it has one."""
 
     source: str
-    form: Form
+    type: ValueType
     column: Column[Any] | None = None
 
 
@@ -106,7 +106,7 @@ def _of_type(definition: StrawberryObjectDefinition) -> Iterator[tuple[str, str]
         yield "*", f"{shown.__name__} is the row of no table"
         return
     for field in definition.fields:
-        if _is_guarded(field) and not _form_of_type(field.type).nullable:
+        if _is_guarded(field) and not _type_of_graphql(field.type).nullable:
             yield field.python_name, "its guard may refuse, so it must be nullable"
         for fault in _of_field(field, shown):
             yield field.python_name, fault
@@ -117,9 +117,11 @@ def _of_field(field: StrawberryField, shown: type) -> Iterator[str]:
         case Relation() as relation:
             yield from _related(field, shown, relation)
         case Part():
-            yield from _misfits(Attribute("the parent", Form(shown, nullable=False)), field)
+            yield from _misfits(ShownAttribute("the parent", ValueType(shown, nullable=False)), field)
         case Named(table):
-            yield from _misfits(Attribute(f"table {table.name}", Form(ROW_OF_TABLE[table], nullable=True)), field)
+            yield from _misfits(
+                ShownAttribute(f"table {table.name}", ValueType(ROW_OF_TABLE[table], nullable=True)), field
+            )
         case _ if field.base_resolver is not None:
             yield from _resolved(field, shown)
         case _:
@@ -134,42 +136,38 @@ def _plain(field: StrawberryField, shown: type) -> Iterator[str]:
         yield from _misfits(attribute, field)
 
 
-def _misfits(attribute: Attribute, field: StrawberryField, *, may_be_null: bool = False) -> Iterator[str]:
+def _misfits(attribute: ShownAttribute, field: StrawberryField, *, may_be_null: bool = False) -> Iterator[str]:
     """How a field's type does not fit the attribute; `may_be_null` if more than the attribute can make it null."""
-    kind, source = _form_of_type(field.type), attribute.source
-    fault = _wrong_kind(attribute.form, kind)
-    if fault:
-        yield f"its type is {kind}, but {source} holds {attribute.form}" if fault == "kind" else f"{fault} {source}"
+    declared, held, source = _type_of_graphql(field.type), attribute.type, attribute.source
+    if not _fits(held, declared):
+        yield f"its type is {declared}, but {source} holds {held}"
     elif field.metadata.get(NEVER_NULL):
-        if attribute.form.nullable == kind.nullable:
+        if held.nullable == declared.nullable:
             yield f"its nullability is that of {source}, so never_null must not be declared"
-    elif attribute.form.nullable and not kind.nullable:
+    elif held.nullable and not declared.nullable:
         yield f"it must be nullable, because {source} may be null"
-    elif attribute.form.nullable is False and kind.nullable and not (may_be_null or _is_guarded(field)):
+    elif held.nullable is False and declared.nullable and not (may_be_null or _is_guarded(field)):
         yield f"it must not be nullable, because {source} is never null and no guard can refuse it"
 
 
-def _wrong_kind(held: Form, shown: Form) -> str | None:
-    """What is wrong with classes and lists, else None."""
+def _fits(held: ValueType, declared: ValueType) -> bool:
+    """Whether the classes and lists of two types agree; the nullability of the value itself is compared apart."""
+    if held.items is not None and declared.items is not None:
+        same_nullability = held.items.nullable in (None, declared.items.nullable)
+        return same_nullability and _fits(held.items, declared.items)
     if held.kind is None and held.items is None:
-        return None
-    if (held.items is None) != (shown.items is None):
-        return "kind"
-    if held.items is not None and shown.items is not None:
-        if held.items.nullable is not None and bool(shown.items.nullable) != held.items.nullable:
-            return "the nullability of its items differs from"
-        return _wrong_kind(held.items, shown.items)
-    return None if shown.kind is None or held.kind is shown.kind else "kind"
+        return True
+    return held.items is declared.items and (declared.kind is None or held.kind is declared.kind)
 
 
 def _related(field: StrawberryField, shown: type, relation: Relation) -> Iterator[str]:
-    column, kind = relation.column, _form_of_type(field.type)
+    column, declared = relation.column, _type_of_graphql(field.type)
     row = ROW_OF_TABLE[column.table]
     key = _attribute(shown, relation.key)
-    target = kind.items or kind
+    target = declared.items or declared
     if target.kind is not row:
         yield f"its type shows {target}, but column {column} belongs to {row.__name__}"
-    if relation.to_many != (kind.items is not None):
+    if relation.to_many != (declared.items is not None):
         yield "many() needs a list" if relation.to_many else "one() needs a single object"
     if not relation.to_many and not _is_unique(column):
         yield f"one() needs a unique column, and {column} is not"
@@ -179,13 +177,13 @@ def _related(field: StrawberryField, shown: type, relation: Relation) -> Iterato
     if key.column is not None and _roots(key.column) and _roots(column) and not _roots(key.column) & _roots(column):
         yield f"its key {key.column} and column {column} hold ids of different tables"
     if relation.to_many:
-        if key.form.nullable:
+        if key.type.nullable:
             yield f"many() needs a key that is never null, and {key.source} may be"
-        if kind.nullable and not _is_guarded(field):
+        if declared.nullable and not _is_guarded(field):
             yield "a list must not be nullable unless a guard can refuse it"
         if target.nullable:
             yield "the items of a list must not be nullable"
-    elif not kind.nullable and (key.form.nullable or not _always_exists(key.column, column)):
+    elif not declared.nullable and (key.type.nullable or not _always_exists(key.column, column)):
         yield f"it must be nullable, because no foreign key guarantees a row for {key.source}"
 
 
@@ -198,11 +196,11 @@ def _resolved(field: StrawberryField, shown: type | None) -> Iterator[str]:
     parent = hints.get(resolver.parent_parameter.name) if resolver.parent_parameter else None
     if shown is not None and isinstance(parent, type) and parent is not shown:
         yield f"its resolver {function.__name__} takes {parent.__name__}, but the type shows {shown.__name__}"
-    returned = Attribute(f"resolver {function.__name__}", _form_of_hint(hints.get("return", Any)))
+    returned = ShownAttribute(f"resolver {function.__name__}", _type_of_hint(hints.get("return", Any)))
     yield from _misfits(returned, field, may_be_null=True)
 
 
-def _attribute(shown: type, name: str) -> Attribute | str:
+def _attribute(shown: type, name: str) -> ShownAttribute | str:
     """The attribute of a shown class, or what is wrong with it."""
     hints = get_type_hints(shown)
     described = getattr(shown, name, None)
@@ -210,73 +208,73 @@ def _attribute(shown: type, name: str) -> Attribute | str:
         hints[name] = get_type_hints(described.fget).get("return", Any)
     if name not in hints:
         return f"{shown.__name__} has no attribute {name}"
-    form = _form_of_hint(hints[name])
+    hinted = _type_of_hint(hints[name])
     table = TABLE_OF_ROW.get(shown)
     if table is None:
-        return Attribute(f"{shown.__name__}.{name}", form)
+        return ShownAttribute(f"{shown.__name__}.{name}", hinted)
     if name not in table.c:
         stated = name.removesuffix("_state")
         if stated != name and stated in table.c:  # what the trail says of another column
-            return Attribute(f"the state of column {table.name}.{stated}", Form(ValueState, nullable=False))
+            return ShownAttribute(f"the state of column {table.name}.{stated}", ValueType(ValueState, nullable=False))
         return f"table {table.name} has no column {name}"
     column = table.c[name]
     source = f"column {table.name}.{name}"
-    stored = _form_of_column(column)
-    if _wrong_kind(_without_closed_sets(stored), form) or form.nullable not in (None, stored.nullable):
+    stored = _type_of_column(column)
+    if not _fits(_without_closed_sets(stored), hinted) or hinted.nullable not in (None, stored.nullable):
         return f"{shown.__name__}.{name} does not have the type of {source}"
-    return Attribute(source, stored, column)
+    return ShownAttribute(source, stored, column)
 
 
-def _form_of_column(column: Column[Any]) -> Form:
+def _type_of_column(column: Column[Any]) -> ValueType:
     closed = column.info.get(CLOSED_SET)
     if isinstance(column.type, JSONB):
-        return Form(JSON, bool(column.nullable))
+        return ValueType(JSON, bool(column.nullable))
     kind = column.type.python_type
     if kind is list:
         items = column.type.item_type.python_type  # type: ignore[attr-defined] # of an array
-        return Form(None, bool(column.nullable), Form(closed or items, nullable=False))
-    return Form(closed or kind, bool(column.nullable))
+        return ValueType(None, bool(column.nullable), ValueType(closed or items, nullable=False))
+    return ValueType(closed or kind, bool(column.nullable))
 
 
-def _without_closed_sets(form: Form) -> Form:
-    """The form as the driver returns it: text for members of a closed set, and whatever JSON holds."""
-    if form.items is not None:
-        return Form(None, form.nullable, _without_closed_sets(form.items))
-    if form.kind is JSON:
-        return Form(None, form.nullable)
-    is_closed = isinstance(form.kind, type) and issubclass(form.kind, Enum)
-    return Form(str if is_closed else form.kind, form.nullable)
+def _without_closed_sets(stored: ValueType) -> ValueType:
+    """The type as the driver returns it: text for members of a closed set, and whatever JSON holds."""
+    if stored.items is not None:
+        return ValueType(None, stored.nullable, _without_closed_sets(stored.items))
+    if stored.kind is JSON:
+        return ValueType(None, stored.nullable)
+    is_closed = isinstance(stored.kind, type) and issubclass(stored.kind, Enum)
+    return ValueType(str if is_closed else stored.kind, stored.nullable)
 
 
-def _form_of_hint(hint: Any, *, nullable: bool | None = False) -> Form:
+def _type_of_hint(hint: Any, *, nullable: bool | None = False) -> ValueType:
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Annotated, ClassVar):
-        return _form_of_hint(arguments[0])
+        return _type_of_hint(arguments[0])
     if origin in (Union, UnionType):
         inner = [each for each in arguments if each is not NoneType]
         may_be_null = len(inner) < len(arguments)
-        return _form_of_hint(inner[0], nullable=may_be_null) if len(inner) == 1 else Form(None, may_be_null)
+        return _type_of_hint(inner[0], nullable=may_be_null) if len(inner) == 1 else ValueType(None, may_be_null)
     if hint is Any:
-        return Form(None, None)
+        return ValueType(None, None)
     if isinstance(origin, type) and issubclass(origin, Collection) and not issubclass(origin, Mapping):
         is_list = issubclass(origin, (Sequence, AbstractSet))
-        return Form(None, nullable, _form_of_hint(arguments[0])) if is_list else Form(None, nullable)
+        return ValueType(None, nullable, _type_of_hint(arguments[0])) if is_list else ValueType(None, nullable)
     if get_object_definition(origin or hint) is not None:
-        return Form(shown_by(origin or hint), nullable)
-    return Form(origin or hint, nullable)
+        return ValueType(shown_by(origin or hint), nullable)
+    return ValueType(origin or hint, nullable)
 
 
-def _form_of_type(type_: Any, *, nullable: bool = False) -> Form:
-    """The form of what a GraphQL type shows; of an interface, whose types show several classes, any."""
+def _type_of_graphql(type_: Any, *, nullable: bool = False) -> ValueType:
+    """The type of what a GraphQL type shows; of an interface, whose types show several classes, any."""
     if isinstance(type_, StrawberryOptional):
-        return _form_of_type(type_.of_type, nullable=True)
+        return _type_of_graphql(type_.of_type, nullable=True)
     if isinstance(type_, StrawberryList):
-        return Form(None, nullable, _form_of_type(type_.of_type))
+        return ValueType(None, nullable, _type_of_graphql(type_.of_type))
     if isinstance(type_, StrawberryEnumDefinition):
-        return Form(type_.wrapped_cls, nullable)
+        return ValueType(type_.wrapped_cls, nullable)
     if get_object_definition(type_) is not None:
-        return Form(shown_by(type_), nullable)
-    return Form(str if type_ is strawberry.ID else type_, nullable)
+        return ValueType(shown_by(type_), nullable)
+    return ValueType(str if type_ is strawberry.ID else type_, nullable)
 
 
 def _is_guarded(field: StrawberryField) -> bool:
