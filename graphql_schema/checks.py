@@ -155,9 +155,9 @@ def _fits(held: ValueType, declared: ValueType) -> bool:
     if held.items is not None and declared.items is not None:
         same_nullability = held.items.nullable in (None, declared.items.nullable)
         return same_nullability and _fits(held.items, declared.items)
-    if held.kind is None and held.items is None:
-        return True
-    return held.items is declared.items and (declared.kind is None or held.kind is declared.kind)
+    if held.items is not None or declared.items is not None:
+        return held.items is None and held.kind is None
+    return None in (held.kind, declared.kind) or held.kind is declared.kind
 
 
 def _related(field: StrawberryField, shown: type, relation: Relation) -> Iterator[str]:
