@@ -44,12 +44,17 @@ def shown_by(cls: type) -> type | None:
 _SHOWN = "__shown_class__"
 
 
-def column(description: str, *, never_null: bool = False) -> Any:
-    """A field that shows a column of the type's row, or an attribute of its value, of the same name.
+def field(description: str, *, never_null: bool = False) -> Any:
+    """A field of an input, of a payload, or of another value that no table holds.
 
     `never_null` declares that the value is never null, although its class or the schema allows null.
     """
     return strawberry.field(description=description, metadata={NEVER_NULL: True} if never_null else {})
+
+
+def column(description: str, *, never_null: bool = False) -> Any:
+    """A field that shows the column of its name of the type's row; `never_null` as for `field`."""
+    return field(description, never_null=never_null)
 
 
 First = Annotated[int, strawberry.argument(description=f"How many at most, from 1 to {LARGEST_PAGE}.")]

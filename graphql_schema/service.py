@@ -18,7 +18,7 @@ from app.domain.viewer import Viewer
 from app.execution import Executed
 from app.execution.limits import DocumentLimits, DocumentTooComplex
 from app.execution.price import PriceRules, check_price
-from app.operations.context import Watched, WriteContext
+from app.operations.context import Measurements, WriteContext
 from graphql_schema import errors
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused
@@ -81,7 +81,7 @@ class Watch:
     """Told the operation and the code of each of its errors."""
     denied: Callable[[str], None]
     """Told the name of the field that a role was refused."""
-    performed: Callable[[str, str, Watched], None]
+    performed: Callable[[str, str, Measurements], None]
     """Told each mutation's field, its outcome, and what it did; of a bulk mutation, for each item."""
 
 

@@ -18,6 +18,7 @@ from app.domain.viewer import Viewer
 from app.domain.viewer_actions import ViewerAction
 from app.domain.vocabulary import (
     ApprovalStatus,
+    Budget,
     CallFlowKind,
     CallTarget,
     ContactPurpose,
@@ -39,7 +40,7 @@ from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers import computed_fields, history, review
 from resolvers import viewer as viewer_resolvers
-from resolvers.budgets import Budget, RateLimit
+from resolvers.budgets import RateLimit
 from resolvers.context import Info
 from resolvers.relations import many, one, part
 

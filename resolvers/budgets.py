@@ -1,77 +1,15 @@
-"""What a viewer may use in a minute: which mutation counts toward which budget, and what is said when one is spent.
+"""What a viewer may use per minute, and what is answered when a budget is spent.
 
-Counting is done elsewhere; this room says what counts. A budget is asked after the role and before the form of the
-input, so that every call counts, whether it is then refused, repeated under its key, or changes nothing.
+Each mutation declares its budget. A budget is asked after the role and before the form of the input, so that every
+call counts, whether it is then refused, repeated under its key, or changes nothing. app/limiting does the counting.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum, unique
-from types import MappingProxyType
 from typing import Protocol
 
-
-@unique
-class Budget(StrEnum):
-    """What is counted a user and minute."""
-
-    OBJECTS = "OBJECTS"
-    EDITS = "EDITS"
-    SUBMITS = "SUBMITS"
-    APPROVALS = "APPROVALS"
-    PAYLOADS = "PAYLOADS"
-    BULK_CALLS = "BULK_CALLS"
-    BULK_ITEMS = "BULK_ITEMS"
-
-
-# The budget of each mutation, by its field's name. A bulk mutation's items count toward BULK_ITEMS as well.
-BUDGET_OF: Mapping[str, Budget] = MappingProxyType(
-    {
-        "startOnboarding": Budget.EDITS,
-        "setCurrentStep": Budget.EDITS,
-        "updateLocation": Budget.EDITS,
-        "setContacts": Budget.EDITS,
-        "setPhoneSystem": Budget.EDITS,
-        "addDevice": Budget.EDITS,
-        "editDevice": Budget.EDITS,
-        "moveDevice": Budget.EDITS,
-        "removeDevice": Budget.EDITS,
-        "addPerson": Budget.EDITS,
-        "editPerson": Budget.EDITS,
-        "removePerson": Budget.EDITS,
-        "setExtensions": Budget.EDITS,
-        "setWorkingHours": Budget.EDITS,
-        "setCallFlow": Budget.EDITS,
-        "block": Budget.EDITS,
-        "unblock": Budget.EDITS,
-        "cancel": Budget.EDITS,
-        "reopen": Budget.EDITS,
-        "openOverride": Budget.EDITS,
-        "closeOverride": Budget.EDITS,
-        "createAccount": Budget.EDITS,
-        "updateAccount": Budget.EDITS,
-        "createLocation": Budget.EDITS,
-        "createUser": Budget.EDITS,
-        "editUser": Budget.EDITS,
-        "setGrants": Budget.EDITS,
-        "suspendUser": Budget.EDITS,
-        "reinstateUser": Budget.EDITS,
-        "setDeviceModels": Budget.EDITS,
-        "submitOnboarding": Budget.SUBMITS,
-        "withdrawSubmission": Budget.SUBMITS,
-        "approve": Budget.APPROVALS,
-        "requestChanges": Budget.APPROVALS,
-        "generatePayload": Budget.PAYLOADS,
-        "triggerProvisioning": Budget.PAYLOADS,
-        "completeProvisioning": Budget.PAYLOADS,
-        "acknowledgePayload": Budget.PAYLOADS,
-        "rejectPayload": Budget.PAYLOADS,
-        "bulkUpdateStatus": Budget.BULK_CALLS,
-        "bulkApprove": Budget.BULK_CALLS,
-        "bulkGeneratePayloads": Budget.BULK_CALLS,
-    }
-)
+from app.domain.vocabulary import Budget
 
 
 class RateLimited(Exception):  # noqa: N818 - the code's own name
@@ -188,10 +126,10 @@ class Budgets:
         except ConnectionError:
             return
 
-    async def spend(self, mutation: str, *, items: int = 0) -> None:
-        """Count a mutation, with its items when it is a bulk one. Raises RateLimited or WritesClosed."""
+    async def spend(self, budget: Budget, *, items: int = 0) -> None:
+        """Count a mutation toward its budget, and the items of a bulk one. Raises RateLimited or WritesClosed."""
         try:
-            await self._take({BUDGET_OF[mutation]: 1, Budget.BULK_ITEMS: items})
+            await self._take({budget: 1, Budget.BULK_ITEMS: items})
         except ConnectionError as error:
             raise WritesClosed from error
 

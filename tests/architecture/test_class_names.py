@@ -13,10 +13,6 @@ PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 STILL_TWICE = {
     # app/domain/content.py and app/domain/payload_shape.py
     *("Address", "CallFlow", "Contact", "Device", "Extension", "PhoneSystem", "Target", "WorkingHours"),
-    # app/domain/refusals.py and graphql_schema/problems.py
-    *("ApprovalOutdated", "Conflict", "DigestMismatch", "IdempotencyInProgress", "IdempotencyKeyReused"),
-    *("IllegalTransition", "InvalidInput", "LimitReached", "Locked", "MacInUse", "NotFound", "NotLocked", "NotReady"),
-    *("OverrideScope", "PayloadSuperseded", "PayloadWithdrawn", "SelfApproval", "StaleReview"),
     # app/db/scoping.py and app/execution/plan.py
     "Shape",
 }

@@ -21,7 +21,7 @@ from graphql_schema.schema import schema
 from graphql_schema.types import AddressType, DeviceType, ExtensionType, LocationType, PersonType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers.mutations import Refused, Result
+from resolvers.mutations import MutationResult, RefusalValue
 from resolvers.relations import many, named, one, part
 
 ID = strawberry.ID
@@ -37,7 +37,7 @@ class Figures:
     noted: str | None
     names: tuple[str, ...]
     device_id: str | None
-    problem: Refused | None
+    problem: RefusalValue | None
 
     @property
     def doubled(self) -> int:
@@ -322,14 +322,14 @@ PLANTS: dict[str, tuple[type, str, Any, Any, str]] = {
         "its type is LocationRow, but the parent holds DeviceRow",
     ),
     "a result's object of another table": (
-        Result,
+        MutationResult,
         "device",
         PersonType | None,
         named(tables.device, ""),
         "its type is PersonRow, but table device holds DeviceRow",
     ),
     "a result's object that is never null": (
-        Result,
+        MutationResult,
         "device",
         DeviceType,
         named(tables.device, ""),
