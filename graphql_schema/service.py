@@ -93,7 +93,7 @@ class Service:
         schema: GraphQLSchema,
         database: Database,
         watch: Watch,
-        limiter: BudgetCounter,
+        budget_counter: BudgetCounter,
         *,
         limits: DocumentLimits,
         prices: PriceRules,
@@ -106,7 +106,7 @@ class Service:
         self._schema = schema
         self._database = database
         self._watch = watch
-        self._limiter = limiter
+        self._budget_counter = budget_counter
         self._prices = prices
         self._deadline_seconds = deadline_seconds
         self._timeout_ms = int(deadline_seconds * 1000)
@@ -163,7 +163,7 @@ class Service:
         """
         async with AsyncExitStack() as stack:
             reading = await self._open_reading(request, stack)
-            budgets = Budgets(self._limiter, reading.viewer.id)
+            budgets = Budgets(self._budget_counter, reading.viewer.id)
             await budgets.reserve(price)
             context = Context(
                 viewer=reading.viewer,
