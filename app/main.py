@@ -49,8 +49,9 @@ from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
+from graphql_schema.requests import Request
 from graphql_schema.schema import schema
-from graphql_schema.service import Request, Service, Watch
+from graphql_schema.service import Service, Watch
 from resolvers.budgets import Budget
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"

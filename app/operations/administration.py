@@ -78,7 +78,7 @@ async def administer(context: WriteContext, case: AdminCase, call: MutationCall)
 
 
 async def _once(context: WriteContext, case: AdminCase, call: MutationCall) -> MutationOutcome:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+    async with context.transaction() as tx:
         with before_commit():
             kept = await idempotency.earlier(tx, call)
             if kept is not None:

@@ -137,7 +137,7 @@ async def perform_bulk(context: WriteContext, case: BulkCase, call: MutationCall
 
 
 async def _once(context: WriteContext, case: BulkCase, call: MutationCall, items: Sequence[Input]) -> BulkResult:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+    async with context.transaction() as tx:
         with unit_of_work.before_commit():
             if call.input["dry_run"]:
                 async with tx.undone():

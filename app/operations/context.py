@@ -1,13 +1,14 @@
 """What a use case is handed (Work), what it decides (Change), what the caller learns (Outcome)."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Table
 
 from app.db import tables
-from app.db.database import Database
+from app.db.database import Database, Transaction
 from app.domain.content import LocationContent
 from app.domain.status_machine import Transition
 from app.domain.vocabulary import Section
@@ -33,7 +34,8 @@ class WriteContext:
     database: Database
     subject: str
     request_id: str
-    timeout_ms: int
+    transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
+    """Returns the signed-in transaction of one attempt, committed when its block ends well, else rolled back."""
     self_approval_allowed: bool
     performed: Callable[[str, str, Watched], None]
     """Told each use case's name, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem's code), and what it did."""

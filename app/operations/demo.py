@@ -1,6 +1,7 @@
 """The demo data, walked along the path: every location comes to its status by the mutations that people would make."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from app.db import demo
@@ -92,7 +93,7 @@ async def _step(database: Database, branch: demo.Branch, email: str, use_case: U
         database=database,
         subject=email,
         request_id=REQUEST_ID,
-        timeout_ms=TIMEOUT_MS,
+        transaction=partial(database.writing, email, timeout_ms=TIMEOUT_MS),
         self_approval_allowed=False,
         performed=lambda _mutation, _outcome, _watched: None,
     )

@@ -89,7 +89,7 @@ def before_commit() -> Iterator[None]:
 
 
 async def _once(context: WriteContext, use_case: UseCase, call: MutationCall) -> MutationOutcome:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+    async with context.transaction() as tx:
         with before_commit():
             done = await _attempt(tx, context, use_case, call)
     if isinstance(done, Refusal):

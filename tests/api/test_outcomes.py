@@ -10,8 +10,8 @@ from serving import serving
 from app.db import writing
 from app.db.database import DatabaseUnavailable, SuspendedUser
 from app.db.loaders import OneLoader
+from app.db.transactions import Transactions
 from app.settings import Settings
-from graphql_schema.service import Service
 from resolvers.budgets import Budgets
 from resolvers.context import Context
 
@@ -86,7 +86,7 @@ async def test_a_query_has_no_outcome(own_client: Client, monkeypatch: pytest.Mo
     async def lost(*_arguments: object) -> None:
         raise DatabaseUnavailable
 
-    monkeypatch.setattr(Service, "_open_reading", lost)
+    monkeypatch.setattr(Transactions, "read", lost)
     assert outcomes(await own_client.ask(STATUS, LEAD)) == [("UNAVAILABLE", None)]
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -43,7 +44,7 @@ async def a_write_context(
             database=opened,
             subject=subject,
             request_id="at-a-desk",
-            timeout_ms=10_000,
+            transaction=partial(opened.writing, subject, timeout_ms=10_000),
             self_approval_allowed=False,
             performed=lambda *_: None,
         )
