@@ -6,8 +6,8 @@ from typing import Any
 
 from graphql import DocumentNode, GraphQLError, OperationType
 
-from app.execution.limits import DocumentTooComplex
-from app.execution.price import PriceRules, check_price
+from app.query_cost.limits import DocumentTooComplex
+from app.query_cost.price import PriceRules, check_price
 from graphql_schema.documents import Documents, Operation
 from graphql_schema.errors import RequestRefused, raised, refused
 

@@ -17,9 +17,9 @@ from graphql import execute as reference_execute
 
 from app.db.database import Database, Observer
 from app.db.transactions import Transactions
-from app.execution.limits import DocumentLimits
-from app.execution.price import PriceRules
 from app.operations.context import Watched, WriteContext
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
 from graphql_schema import answers, errors, incidents
 from graphql_schema.answers import Answer
 from graphql_schema.authorisation import Authorised, authorise
