@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from graphql import GraphQLError
 
 from app.db.reading import Reading
-from app.db.transactions import Transactions
+from app.db.request_transactions import RequestTransactions
 from app.domain.viewer import Viewer
 from graphql_schema.errors import RequestRefused, refused
 from graphql_schema.requests import PreparedOperation, Request
-from resolvers.budgets import Budgets, Limiter
+from resolvers.budgets import BudgetCounter, Budgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class ForgedIdentity(RequestRefused):
 
 
 async def authorise(
-    prepared: PreparedOperation, request: Request, transactions: Transactions, limiter: Limiter
+    prepared: PreparedOperation, request: Request, transactions: RequestTransactions, limiter: BudgetCounter
 ) -> Authorised:
     """Sign the user in by the transaction that the operation begins with, and reserve its price.
 

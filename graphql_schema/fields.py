@@ -12,6 +12,11 @@ from permissions.matrix import Action
 from resolvers.paging import LARGEST_PAGE
 
 
+def field(description: str) -> Any:
+    """A field of an input, of a payload, or of another value that no table holds."""
+    return strawberry.field(description=description)
+
+
 def column(description: str) -> Any:
     """A field that shows a column of the type's row."""
     return strawberry.field(description=description)

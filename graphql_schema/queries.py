@@ -8,7 +8,7 @@ from app.domain.vocabulary import DeviceBrand
 from graphql_schema.connections import Connection
 from graphql_schema.fields import After, First, Identifier, argument, computed
 from graphql_schema.inputs import ApprovalFilter, AuditLogFilter, LocationFilter, ProvisioningPayloadFilter
-from graphql_schema.problems import Issue
+from graphql_schema.problems import ReadinessIssue
 from graphql_schema.types import (
     Account,
     Approval,
@@ -103,7 +103,7 @@ class Query:
         description="Every finding about a location's content, all at once; the submission asks the same rules.",
         extensions=VIEW_LOCATIONS,
     )
-    async def readiness(self, info: Info, location_id: Identifier) -> list[Issue] | None:
+    async def readiness(self, info: Info, location_id: Identifier) -> list[ReadinessIssue] | None:
         return found(await reviews.readiness(info, location_id))
 
     @strawberry.field(

@@ -16,8 +16,8 @@ from graphql import GraphQLError, GraphQLSchema
 from graphql import execute as reference_execute
 
 from app.db.database import Database, Observer
-from app.db.transactions import Transactions
-from app.operations.context import Watched, WriteContext
+from app.db.request_transactions import RequestTransactions
+from app.operations.context import Measurements, WriteContext
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from graphql_schema import answers, errors, incidents
@@ -28,7 +28,7 @@ from graphql_schema.errors import RequestRefused
 from graphql_schema.execution import Execution, execute
 from graphql_schema.incidents import Denial, Incident
 from graphql_schema.requests import PreparedOperation, Request, prepare
-from resolvers.budgets import Limiter
+from resolvers.budgets import BudgetCounter
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
@@ -47,7 +47,7 @@ class Watch:
     """Called with the operation and the code of each of its errors."""
     denied: Callable[[str], None]
     """Called with the name of each field that the user's role does not include."""
-    performed: Callable[[str, str, Watched], None]
+    performed: Callable[[str, str, Measurements], None]
     """Called with each mutation's field, its outcome, and its measurements; of a bulk mutation, for each item."""
 
 
@@ -59,7 +59,7 @@ class Service:
         schema: GraphQLSchema,
         database: Database,
         watch: Watch,
-        limiter: Limiter,
+        limiter: BudgetCounter,
         *,
         limits: DocumentLimits,
         prices: PriceRules,
@@ -130,11 +130,11 @@ class Service:
             await authorised.budgets.settle(execution.returned)
         return execution
 
-    def _transactions(self, subject: str) -> Transactions:
-        return Transactions(self._database, subject, timeout_ms=self._timeout_ms, observe=self._watch.observe)
+    def _transactions(self, subject: str) -> RequestTransactions:
+        return RequestTransactions(self._database, subject, timeout_ms=self._timeout_ms, observe=self._watch.observe)
 
     def _context(
-        self, request: Request, authorised: Authorised, transactions: Transactions, written: set[str | int]
+        self, request: Request, authorised: Authorised, transactions: RequestTransactions, written: set[str | int]
     ) -> Context:
         write_context = WriteContext(
             database=self._database,

@@ -13,6 +13,7 @@ from strawberry.scalars import JSON
 from app.db import rows, tables
 from app.domain.vocabulary import (
     ApprovalStatus,
+    Budget,
     CallFlowKind,
     CallTarget,
     ContactPurpose,
@@ -29,12 +30,11 @@ from app.domain.vocabulary import (
 from app.execution import by_class
 from app.query_cost.price import PRICE
 from graphql_schema.fields import argument, column, computed, derived
-from graphql_schema.problems import Issue
+from graphql_schema.problems import ReadinessIssue
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers import computed_fields, history, review
 from resolvers import viewer as viewer_resolvers
-from resolvers.budgets import Budget
 from resolvers.context import Info
 from resolvers.relations import many, one, part
 
@@ -456,7 +456,7 @@ class Location(Node):
     session: OnboardingSession | None = one(
         tables.onboarding_session.c.location_id, "The open onboarding session; null when there is none.", key="id"
     )
-    readiness: list[Issue] = computed(
+    readiness: list[ReadinessIssue] = computed(
         review.readiness_of, "Every finding about the content, all at once; the submission asks the same rules."
     )
     viewer_actions: list[ViewerAction] = computed(

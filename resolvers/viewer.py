@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from app.db import rows, tables
 from app.domain.viewer import Viewer
 from permissions.matrix import BOUND_TO_ACCOUNT
-from resolvers.budgets import Standing
+from resolvers.budgets import BudgetState
 from resolvers.context import Info
 
 
@@ -24,6 +24,6 @@ async def account_of_customer(info: Info) -> rows.Account | None:
     return row
 
 
-async def rate_limits(info: Info) -> Sequence[Standing]:
+async def rate_limits(info: Info) -> Sequence[BudgetState]:
     """Where the viewer's budgets stand."""
     return await info.context.budgets.standings()

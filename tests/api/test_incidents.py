@@ -8,7 +8,7 @@ import pytest
 from harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
 from app.db.database import Database, DatabaseUnavailable, SuspendedUser
-from app.db.transactions import Transactions
+from app.db.request_transactions import RequestTransactions
 from app.operations import housekeeping
 
 LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'
@@ -75,11 +75,11 @@ async def test_a_suspended_user_s_token_is_a_security_event(own_client: Client) 
 async def test_a_user_who_is_suspended_between_a_write_and_its_answer_is_a_security_event(
     own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def suspended(_self: Transactions) -> None:
+    async def suspended(_self: RequestTransactions) -> None:
         raise SuspendedUser("user-lead")
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(Transactions, "read", suspended)
+        meanwhile.setattr(RequestTransactions, "read", suspended)
         start = 'mutation { startOnboarding(input: {locationId: "location-12"}) { problems { code } } }'
         assert (await own_client.ask(start, LEAD)).codes == ["UNAVAILABLE"]
     await settled(own_client)

@@ -10,7 +10,7 @@ from serving import serving
 from app.db import writing
 from app.db.database import Database, DatabaseUnavailable, SuspendedUser
 from app.db.loaders import OneLoader
-from app.db.transactions import Transactions
+from app.db.request_transactions import RequestTransactions
 from app.settings import Settings
 from resolvers.budgets import Budgets
 from resolvers.context import Context
@@ -97,7 +97,7 @@ async def test_a_query_has_no_outcome(own_client: Client, monkeypatch: pytest.Mo
     async def lost(*_arguments: object) -> None:
         raise DatabaseUnavailable
 
-    monkeypatch.setattr(Transactions, "read", lost)
+    monkeypatch.setattr(RequestTransactions, "read", lost)
     assert outcomes(await own_client.ask(STATUS, LEAD)) == [("UNAVAILABLE", None)]
 
 

@@ -12,7 +12,7 @@ from app.db.reading import Reading
 from app.domain.viewer import Viewer
 
 
-class Transactions(AbstractAsyncContextManager["Transactions"]):
+class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
     """Opens transactions for one user; the end of the block ends the one that is open."""
 
     __slots__ = ("_database", "_observe", "_reading", "_subject", "_timeout_ms", "_writing")
