@@ -15,9 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-import hypothesis_profile  # noqa: F401 - is loaded
 import pytest
-from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
@@ -26,6 +24,8 @@ from app.db.migrate import migrate
 from app.main import create_app
 from app.operations.demo import load_demo
 from app.settings import Settings
+from tests import hypothesis_profile  # noqa: F401 - is loaded
+from tests.harness import Client, TestDatabase, drop_database, home_of, with_database
 
 APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
 SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given

@@ -20,11 +20,12 @@ from graphql import (
     is_required_argument,
     is_required_input_field,
 )
-from harness import CUSTOMER, LEAD, LISTED_CUSTOMER, PARTNER, Client, TestDatabase
-from serving import serving
 
 from app.settings import Executor, Settings
 from graphql_schema.schema import schema
+from tests.harness import CUSTOMER, LEAD, LISTED_CUSTOMER, PARTNER, Client, TestDatabase
+
+from .serving import serving
 
 SCHEMA = schema._schema
 ROOTS = {"rateLimits"}  # what is left of a budget differs from one moment to the next

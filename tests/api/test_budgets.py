@@ -12,14 +12,15 @@ from graphql import (
     GraphQLNonNull,
     is_required_input_field,
 )
-from harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
-from serving import serving
 
 from app.http.graphql import RESPONSE_JSON
 from app.limiting.limiter import Limiter
 from app.settings import Settings
 from graphql_schema.schema import schema
 from resolvers.budgets import BUDGET_OF, Budget
+from tests.harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
+
+from .serving import serving
 
 MUTATIONS: dict[str, GraphQLField] = schema._schema.mutation_type.fields  # type: ignore[union-attr]
 LIMITS = "{ rateLimits { name limit remaining resetsAt } }"

@@ -4,8 +4,6 @@ import asyncio
 
 import asyncpg
 import pytest
-from harness import LEAD, Client, TestDatabase
-from serving import serving
 
 from app.db import writing
 from app.db.database import DatabaseUnavailable, SuspendedUser
@@ -14,6 +12,9 @@ from app.settings import Settings
 from graphql_schema.service import Service
 from resolvers.budgets import Budgets
 from resolvers.context import Context
+from tests.harness import LEAD, Client, TestDatabase
+
+from .serving import serving
 
 pytestmark = pytest.mark.usefixtures("replayed")
 

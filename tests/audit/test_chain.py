@@ -15,10 +15,16 @@ from typing import Any
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from harness import TestDatabase as Databases
 from hypothesis import given
 from hypothesis import strategies as st
-from tampering import (
+
+from app.db.audit.encoding import FORMS, GENESIS, Change, Entry, encoded
+from app.db.audit.heads import UntrustedHeads, signed_heads, trusted_heads
+from app.db.audit.replay import replay
+from app.db.audit.verify import PAGE, heads, snapshot, verify
+from tests.harness import TestDatabase as Databases
+
+from .tampering import (
     SEEN,
     UNSEEN,
     UNTOLD,
@@ -31,12 +37,7 @@ from tampering import (
     set_the_head_right,
     take_the_checks_away,
 )
-from trail import an_id, definer
-
-from app.db.audit.encoding import FORMS, GENESIS, Change, Entry, encoded
-from app.db.audit.heads import UntrustedHeads, signed_heads, trusted_heads
-from app.db.audit.replay import replay
-from app.db.audit.verify import PAGE, heads, snapshot, verify
+from .trail import an_id, definer
 
 ROOT = Path(__file__).parent.parent.parent
 TAMPERINGS = 1_000

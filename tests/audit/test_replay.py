@@ -7,12 +7,9 @@ from typing import Any
 import asyncpg
 from alembic import command
 from alembic.config import Config
-from harness import LEAD
-from harness import TestDatabase as Databases
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
-from trail import ACCOUNT, DEVICE, LOCATION, an_id, definer, enter, run
 
 from app.db import audit, demo, seed
 from app.db.audit.history import as_of
@@ -24,6 +21,10 @@ from app.db.migrate import MIGRATIONS, migrate
 from app.domain.content import CallFlow, Contact, Device, Extension, LocationContent, Person, Target, WorkingHours
 from app.domain.digest import content_digest
 from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand
+from tests.harness import LEAD
+from tests.harness import TestDatabase as Databases
+
+from .trail import ACCOUNT, DEVICE, LOCATION, an_id, definer, enter, run
 
 HISTORIES = 100
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.served import Served, served
 from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+
+from tests.contract.served import Served, served
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "web/src/examples"

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
 
 from app.db import embedded
+
+from .turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
 
 pytestmark = [
     pytest.mark.xdist_group("serving"),

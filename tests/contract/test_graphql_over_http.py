@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import LEAD
+
+from tests.harness import LEAD
 
 from .served import Served, served
 

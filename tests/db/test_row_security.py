@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 
 import asyncpg
-import harness
 import pytest
-from house import good_rows, key_of, name_of, put, put_house, unaudited
 
 from app.db import tables
+from tests import harness
+
+from .house import good_rows, key_of, name_of, put, put_house, unaudited
 
 ALL_TABLES = sorted(table.name for table in tables.metadata.sorted_tables)
 

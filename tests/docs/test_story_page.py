@@ -5,8 +5,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from contract.served import Served, environment, served
-from pages import ROOT, comparable, page, shell_blocks
+
+from tests.contract.served import Served, environment, served
+
+from .pages import ROOT, comparable, page, shell_blocks
 
 pytestmark = [
     pytest.mark.slow,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from builders_db import a_user, an_account
 from graphql import GraphQLObjectType, get_named_type
-from operations.edits import EDITS
-from operations.house import a_key, payload_fields
-from operations.test_verbs import MUTATION, TABLE, conditions
-from operations.test_verbs import given as good_input
 
 from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
+from tests.builders_db import a_user, an_account
+from tests.operations.edits import EDITS
+from tests.operations.house import a_key, payload_fields
+from tests.operations.test_verbs import MUTATION, TABLE, conditions
+from tests.operations.test_verbs import given as good_input
 
 from .cases import CASES, Arrange, Sending
 

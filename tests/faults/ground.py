@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from operations.house import House, Sent
-
 from app.db import tables
+from tests.operations.house import House, Sent
 
 from .cases import NOWHERE, Sending
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from operations.house import MUTATIONS, Sent
 
 from app.db.database import Database
+from tests.operations.house import MUTATIONS, Sent
 
 from .cases import CASES, Sending
 from .every import EVERY

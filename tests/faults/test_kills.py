@@ -20,11 +20,11 @@ from typing import Any
 
 import httpx
 import pytest
-from cli.turnup import environment, free_port
-from harness import Client
-from operations.house import Sent
 
 from app.auth.development import DevelopmentIssuer
+from tests.cli.turnup import environment, free_port
+from tests.harness import Client
+from tests.operations.house import Sent
 
 from .cases import CASES, Sending
 from .ground import Ground

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from redis_server import RedisServer, program
+
+from .redis_server import RedisServer, program
 
 
 @pytest.fixture(scope="session")

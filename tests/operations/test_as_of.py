@@ -8,11 +8,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from harness import TestDatabase
 
 from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
 from app.settings import Executor
+from tests.harness import TestDatabase
 
 from .conftest import served
 from .edits import CONTENT_EDITS, EDITS, SECTIONS

@@ -4,9 +4,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from harness import TestDatabase
 
 from app.domain.vocabulary import LocationStatus, Role, Verb
+from tests.harness import TestDatabase
 
 from .edits import CONTENT_EDITS, EDITS
 from .house import House, Rollout, Sent, a_key

@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 import pytest
-from harness import TestDatabase
 
 from app.db.database import Database, Observer, unobserved
 from app.domain.vocabulary import LocationStatus
 from app.operations.bulk import BulkCase, BulkPolicy, perform_bulk
 from app.operations.desk import Call, Desk, Input, UseCase, Work
+from tests.harness import TestDatabase
 
 from .house import House
 

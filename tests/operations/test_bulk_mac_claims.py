@@ -7,14 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
-from builders_db import fresh
-from harness import TestDatabase
 
 from app.db.database import Observer
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
 from app.operations.bulk import BULK_UPDATE_STATUS, BulkPolicy, perform_bulk
 from app.operations.desk import Call
+from tests.builders_db import fresh
+from tests.harness import TestDatabase
 
 from .house import House, Rollout, a_key, a_mac
 from .test_bulk_in_turns import a_desk

@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from harness import TestDatabase as Databases
 
 from app.db import tables
 from app.db.audit.erasure import Erased, erase_person, erase_reason
 from app.db.database import Database
 from app.db.housekeeping import erase_what_is_due
 from app.domain.vocabulary import LocationStatus
+from tests.harness import TestDatabase as Databases
 
 from .house import House, Rollout, a_key
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders_db import insert
 
 from app.db import tables
 from app.domain.vocabulary import LocationStatus
+from tests.builders_db import insert
 
 from .edits import EDITS
 from .house import MUTATIONS, House, Rollout, a_key, input_fields

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders_db import fresh
-from domain.builders import a_location as in_good_order
-from domain.defects import CHANGES, a_location_with_every_defect
 
 from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
 from app.domain.progress import section_of
 from app.domain.vocabulary import Gate, LocationStatus, Section
+from tests.builders_db import fresh
+from tests.domain.builders import a_location as in_good_order
+from tests.domain.defects import CHANGES, a_location_with_every_defect
 
 from .house import House, Rollout, Sent, a_key, a_mac
 

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from harness import TestDatabase
 from sqlalchemy import Index, UniqueConstraint
 
 from app.db.tables import approval, extension, onboarding_session, override, provisioning_payload, receipt
 from app.domain.vocabulary import LocationStatus
 from app.operations.applying import SECTION_OF_TABLE
+from tests.harness import TestDatabase
 
 from .edits import EDITS
 from .house import House, Rollout, Sent, a_key

@@ -7,10 +7,10 @@ from itertools import product
 from typing import Any
 
 import pytest
-from harness import TestDatabase
 
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus, Section
+from tests.harness import TestDatabase
 
 from .edits import SECTIONS
 from .house import LOCKED, House, Rollout, Sent, a_key, a_mac, as_definer, input_fields

@@ -2,9 +2,10 @@
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from telemetry_builders import SECRETS
 
 from app.telemetry.metrics import CONTENT_TYPE, Metrics, start_metrics
+
+from .telemetry_builders import SECRETS
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
