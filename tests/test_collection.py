@@ -9,8 +9,8 @@ TESTS = Path(__file__).parent
 MODULES = sorted(TESTS.rglob("*.py"))
 FOLDERS = sorted({module.parent for module in MODULES})
 ALSO_OF_OTHERS = {"http", "permissions"}  # a package of Python and one of the product
-NAMES = {path.stem for path in [*MODULES, *FOLDERS]} - ALSO_OF_OTHERS
-BARE = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(sorted(NAMES - {"tests", "__init__"}))})\b.*", re.MULTILINE)
+NAMES = {path.stem for path in [*MODULES, *FOLDERS]} - ALSO_OF_OTHERS - {"tests", "__init__"}
+BARE = re.compile(rf"^\s*(?:from|import) (?:{'|'.join(sorted(NAMES))})\b.*", re.MULTILINE)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: str(folder.relative_to(TESTS.parent)))
