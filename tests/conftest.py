@@ -30,6 +30,7 @@ from tests.harness import Client, TestDatabase, drop_database, home_of, with_dat
 APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
 SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
 TEMPLATE = "turnup_template"
+pytest_plugins = ["tests.lanes"]
 
 # Tests write more in a minute than people do, and a busy machine may be slow; those about limits set their own.
 os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
@@ -63,7 +64,7 @@ class Cluster:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and not config.option.collectonly:
+    if not hasattr(config, "workerinput") and not config.option.collectonly and not config.option.no_database:
         config.stash[_CLUSTER] = Cluster()
 
 
@@ -153,6 +154,8 @@ async def own_client(home: Path) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def _own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]:
+    if OWNER_URL not in os.environ:
+        pytest.fail("This test needs the database, and --no-database starts none.", pytrace=False)
     name = f"turnup_test_{uuid4().hex[:12]}"
     owner_url = os.environ[OWNER_URL]
     await _run(
