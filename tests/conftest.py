@@ -19,10 +19,11 @@ import pytest
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
-from app.db import embedded, housekeeping
 from app.db.migrate import migrate
 from app.main import create_app
+from app.operations import housekeeping
 from app.operations.demo import load_demo
+from app.postgres import embedded
 from app.settings import Settings
 from tests import hypothesis_profile  # noqa: F401 - is loaded
 from tests.harness import Client, TestDatabase, drop_database, home_of, with_database

@@ -1,7 +1,7 @@
 """What every race and every crash ends in: the audit trail tells all that they left behind."""
 
-from app.db.audit.replay import replay
-from app.db.audit.verify import snapshot, verify
+from app.audit.replay import replay
+from app.audit.verify import snapshot, verify
 from tests.harness import TestDatabase
 
 

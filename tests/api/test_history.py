@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.db.audit.erasure import erase_person, erase_reason
+from app.audit.erasure import erase_person, erase_reason
 from tests.harness import LEAD, Client
 
 from .serving import Wire, tables_of

@@ -6,8 +6,8 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from app.db import housekeeping
 from app.db.database import Database, DatabaseUnavailable
+from app.operations import housekeeping
 from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
 LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'

@@ -3,8 +3,9 @@
 import asyncpg
 import pytest
 
-from app.db import audit, tables
-from app.db.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
+from app import audit
+from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
+from app.db import tables
 from app.db.database import Database, Transaction
 from tests.harness import CUSTOMER, LEAD
 from tests.harness import TestDatabase as Databases

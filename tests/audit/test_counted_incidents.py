@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.db import audit
-from app.db.audit.verify import snapshot, verify
+from app import audit
+from app.audit.verify import snapshot, verify
 from app.db.database import Database
 from tests.harness import LEAD, early_in_a_minute
 from tests.harness import TestDatabase as Databases

@@ -6,7 +6,7 @@ from contextlib import suppress
 import asyncpg
 import pytest
 
-from app.db import audit
+from app import audit
 from app.db.database import Database
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases

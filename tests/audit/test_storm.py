@@ -9,8 +9,8 @@ from time import monotonic
 import asyncpg
 import pytest
 
-from app.db import audit
-from app.db.audit.verify import snapshot
+from app import audit
+from app.audit.verify import snapshot
 from app.db.database import Database
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.db import embedded
+from app.postgres import embedded
 
 from .turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
 

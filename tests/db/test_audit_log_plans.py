@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.audit.history import as_of
+from app.audit.history import as_of
 from app.db.database import Database
 from app.db.paging import Page
 from app.db.queries import ENTRIES_BY_TIME, page_of

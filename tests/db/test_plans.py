@@ -19,7 +19,7 @@ from app.db.statements import joined
 from tests import harness
 
 from .explaining import Plan, nodes_of, plan_of
-from .house import put, unaudited
+from .scenario import put, unaudited
 
 LOCATIONS = 1_000
 PAGE = 20

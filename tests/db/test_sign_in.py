@@ -21,7 +21,7 @@ from app.db.database import (
 from app.db.statements import Statement
 from tests import harness
 
-from .house import unaudited
+from .scenario import unaudited
 
 SETTINGS = Statement(
     "settings",

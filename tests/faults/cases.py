@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.domain.vocabulary import LocationStatus
 from tests.operations.edits import EDITS
-from tests.operations.house import a_key, a_mac
+from tests.operations.scenario import a_key, a_mac
 
 if TYPE_CHECKING:
     from .ground import Ground

@@ -7,7 +7,7 @@ import pytest
 
 from tests.harness import TestDatabase, at_noon
 from tests.operations.conftest import own_database, replayed, served
-from tests.operations.house import as_definer
+from tests.operations.scenario import as_definer
 
 from .ground import BUDGETS, Ground
 

@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType, get_named_type
 from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
 from tests.builders_db import a_user, an_account
 from tests.operations.edits import EDITS
-from tests.operations.house import a_key, payload_fields
+from tests.operations.scenario import a_key, payload_fields
 from tests.operations.test_verbs import MUTATION, TABLE, conditions
 from tests.operations.test_verbs import given as good_input
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.db import tables
-from tests.operations.house import House, Sent
+from tests.operations.scenario import Scenario, Sent
 
 from .cases import NOWHERE, Sending
 
@@ -36,7 +36,7 @@ BUDGETS = dict.fromkeys(
 Image = dict[str, tuple[int, str | None]]
 
 
-class Ground(House):
+class Ground(Scenario):
     """The house, seen as a whole and from outside."""
 
     async def image(self) -> Image:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.domain.vocabulary import LocationStatus
-from tests.operations.house import PROBLEMS, Sent, a_key, a_mac
+from tests.operations.scenario import PROBLEMS, Sent, a_key, a_mac
 
 from .cases import CASES, Sending
 from .ground import Ground

@@ -16,7 +16,7 @@ import asyncpg
 import pytest
 
 from app.db.database import Database
-from tests.operations.house import MUTATIONS, Sent
+from tests.operations.scenario import MUTATIONS, Sent
 
 from .cases import CASES, Sending
 from .every import EVERY

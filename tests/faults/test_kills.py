@@ -24,7 +24,7 @@ import pytest
 from app.auth.development import DevelopmentIssuer
 from tests.cli.turnup import environment, free_port
 from tests.harness import Client
-from tests.operations.house import Sent
+from tests.operations.scenario import Sent
 
 from .cases import CASES, Sending
 from .ground import Ground

@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.vocabulary import LocationStatus
 from tests.operations.edits import EDITS
-from tests.operations.house import Sent, a_key
+from tests.operations.scenario import Sent, a_key
 
 from .ground import Ground
 

@@ -5,7 +5,7 @@ from typing import Any
 import asyncpg
 
 from app.db.seed import seed_many
-from app.operations.keys import MOST_KEPT
+from app.operations.idempotency import MOST_KEPT
 from tests.harness import LEAD, Client
 
 UPDATE = """

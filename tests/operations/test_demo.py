@@ -10,7 +10,7 @@ import pytest
 from app.db import demo
 from app.operations import demo as loading
 from app.operations.demo import WAY_TO, load_demo
-from app.operations.frame import perform
+from app.operations.unit_of_work import perform
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
 from tests.oracle import the_trail_tells_all
