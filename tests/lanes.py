@@ -57,6 +57,7 @@ LANES: Mapping[str, Lane] = {
         330,
     ),
     "commands": Lane(("tests/cli/",), 60),
+    "decisions": Lane(("tests/slow/test_decisions.py",), 30),
     "differential": Lane(("tests/api/test_both_executors.py", "tests/execution/"), 150),
     "kills": Lane(("tests/faults/test_kills.py",), 120),
     "pages": Lane(("tests/docs/",), 30, needs=("curl",)),

@@ -67,14 +67,14 @@ def test_the_executors_agree_on_a_strawberry_schema(runner: asyncio.Runner, rand
 
 @pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.integers(0, 2**32), st.booleans())
-@settings(max_examples=10_000, **MANY)
+@settings(max_examples=scaled(10_000), **MANY)
 def test_the_executors_agree_ten_thousand_times(runner: asyncio.Runner, random: Random, seed: int, calm: bool) -> None:
     compare(runner, random, seed, calm)
 
 
 @pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=5_000, **MANY)
+@settings(max_examples=scaled(5_000), **MANY)
 def test_the_executors_agree_on_a_strawberry_schema_five_thousand_times(
     runner: asyncio.Runner, random: Random, staff: bool
 ) -> None:
