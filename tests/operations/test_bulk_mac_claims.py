@@ -15,6 +15,7 @@ from app.operations.bulk import BULK_UPDATE_STATUS, BulkPolicy, perform_bulk
 from app.operations.context import MutationCall
 from tests.builders_db import fresh
 from tests.harness import TestDatabase
+from tests.lanes import scaled
 
 from .scenario import Rollout, Scenario, a_key, a_mac
 from .test_bulk_in_turns import a_write_context
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
 ITEMS = "results { id outcome problem { code ... on MacInUse { macAddresses } } }"
-ROUNDS = [8, pytest.param(150, marks=pytest.mark.slow)]
+ROUNDS = [8, pytest.param(scaled(50), marks=pytest.mark.slow)]
 
 
 async def wanting(scenario: Scenario, *addresses: list[str], status: S = S.IN_PROGRESS, **more: Any) -> list[Rollout]:
