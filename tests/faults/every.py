@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLObjectType, get_named_type
 
 from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
+from tests.agreed import WHO_MAY
 from tests.builders_db import a_user, an_account
 from tests.operations.edits import EDITS
 from tests.operations.scenario import a_key, payload_fields
@@ -35,7 +36,7 @@ def _verb(verb: Verb) -> Arrange:
         status = sorted(TABLE[verb].sources)[0]
         location = await ground.a_location(status, **conditions(status, verb))
         who = {Role.CUSTOMER: ground.customer, Role.PARTNER: ground.partner, Role.IMPLEMENTATION_LEAD: ground.lead}
-        sender = next(user for role, user in who.items() if role in TABLE[verb].who)
+        sender = next(user for role, user in who.items() if role in WHO_MAY[verb])
         return _sending(sender, MUTATION[verb], good_input(verb, location), location.id)
 
     return arrange

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from app.domain.vocabulary import LocationStatus
+from tests.agreed import WHO_MAY
 
 from .edits import EDITS
 from .scenario import MUTATIONS, Scenario, a_key, input_fields
@@ -60,7 +61,7 @@ async def test_a_verb_that_is_sent_again_is_answered_by_what_it_did(scenario: Sc
             ("IMPLEMENTATION_LEAD", scenario.lead),
             ("PARTNER", scenario.partner),
         )
-        if role in TABLE[verb].who
+        if role in WHO_MAY[verb]
     )
     first = await scenario.send(who, MUTATION[verb], **given)
     after = await scenario.standing(location.id)
