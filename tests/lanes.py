@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import randrange
@@ -48,7 +48,7 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 120),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 150),
     "browser": Lane(("tests/browser/",), 150, needs=("chromium",)),
     "combinations": Lane(
         (
@@ -56,16 +56,16 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_readiness_gates.py",
             "tests/operations/test_viewer_actions_hold.py",
         ),
-        200,
+        150,
         campaign=10,
     ),
     "commands": Lane(("tests/cli/",), 90),
     "decisions": Lane(("tests/slow/test_decisions.py",), 30),
     "differential": Lane(("tests/api/test_both_executors.py", "tests/execution/"), 90, campaign=50),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
-    "kills": Lane(("tests/faults/test_kills.py",), 60, campaign=10),
+    "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
     "pages": Lane(("tests/docs/",), 30, needs=("curl",)),
-    "postgresql15": Lane(("tests/db/",), 180, needs=("postgresql15",)),
+    "postgresql15": Lane(("tests/db/",), 200, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 60),
     "races": Lane(
         (
@@ -77,9 +77,9 @@ LANES: Mapping[str, Lane] = {
         150,
         campaign=10,
     ),
-    "reference": Lane(("tests/slow/test_reference_executor.py",), 150),
-    "statements": Lane(("tests/faults/test_every_statement.py",), 420, campaign=1),
-    "storm": Lane(("tests/audit/test_storm.py",), 40, campaign=10),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 180),
+    "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
+    "storm": Lane(("tests/audit/test_storm.py",), 40),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
 }
 
@@ -121,6 +121,25 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(SlowRun(config), "turnup-slow-run")
     if config.option.hypothesis_seed is None:
         config.option.hypothesis_seed = str(config.option.randomly_seed)
+
+
+@pytest.hookimpl(trylast=True)  # tests that do not run are deselected by now
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start with the lanes of the longest tests: at the end both workers have something left to do."""
+    if not config.option.shuffle and all(item.get_closest_marker("slow") for item in items):
+        tests = Counter(lane_of(item.nodeid) for item in items)
+        items.sort(key=lambda item: -LANES[lane_of(item.nodeid)].seconds / tests[lane_of(item.nodeid)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Say in words that a fixture asked for the database in a run that has none."""
+    try:
+        return (yield)
+    except KeyError as missing:
+        if request.config.option.no_database and str(missing.args[0]).startswith("TURNUP_TEST_"):
+            pytest.fail("This test needs the database, and --no-database starts none.", pytrace=False)
+        raise
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,8 +1,8 @@
 """Many writers over many accounts at once: no deadlock surfaces, chains stay whole, the trail rebuilds everything."""
 
 import asyncio
+import sys
 from collections import Counter
-from collections.abc import Callable
 from random import Random
 from time import monotonic
 
@@ -14,7 +14,6 @@ from app.audit.verify import snapshot
 from app.db.database import Database
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
-from tests.lanes import scaled
 from tests.oracle import the_trail_tells_all
 
 from .trail import an_id, definer, enter, run
@@ -27,14 +26,11 @@ async def test_eight_writers_over_twenty_accounts_for_fifteen_seconds(copy: Data
 
 
 @pytest.mark.slow
-async def test_eight_writers_over_twenty_accounts_for_longer(
-    copy: Databases, record_property: Callable[[str, object], None]
-) -> None:
-    record_property("tried", await storm(copy, seconds=scaled(60)))
+async def test_eight_writers_over_twenty_accounts_for_a_minute(copy: Databases) -> None:
+    await storm(copy, seconds=60)
 
 
-async def storm(place: Databases, *, seconds: float) -> str:
-    """Write for so long; returns how much was written."""
+async def storm(place: Databases, *, seconds: float) -> None:
     async with definer(place.owner_url, system="ARRANGE") as connection:
         for n in range(ACCOUNTS):
             await connection.execute("INSERT INTO turnup.account (id, name) VALUES ($1, $1)", f"account-s{n}")
@@ -55,7 +51,7 @@ async def storm(place: Databases, *, seconds: float) -> str:
     assert total["deadlocks"] == 0
     assert total["committed"] > seconds * 5
     assert total["rolled back"] > 0
-    return f"{seconds:.0f} s: {total['committed']:,} transactions, {total['entries']:,} entries, no deadlock"
+    sys.stdout.write(f"\n{seconds:.0f} s: {total['committed']} transactions, {total['entries']} entries\n")
 
 
 async def writer(pool: Database, random: Random, until: float) -> Counter[str]:

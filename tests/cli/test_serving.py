@@ -4,7 +4,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -24,9 +24,9 @@ START = 'mutation { startOnboarding(input: {locationId: "location-12"}) { locati
 STATUS = '{ location(id: "location-12") { status } }'
 
 
-@contextmanager
-def a_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A TURNUP_HOME that is not there yet, and is gone in the end."""
+@pytest.fixture(scope="module")
+def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A TURNUP_HOME that is not there yet."""
     home = tmp_path_factory.mktemp("new-user") / "home"
     yield home
     eventually(lambda: not postgres_of(home), within=30)
@@ -34,30 +34,28 @@ def a_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A TURNUP_HOME for tests that start and end servers: none runs on it between them."""
-    with a_home(tmp_path_factory) as home:
-        yield home
+def home(fresh_home: Path) -> Path:
+    """A TURNUP_HOME that a server has used before."""
+    if not fresh_home.exists():
+        with serving(fresh_home) as server:
+            server.end(signal.SIGTERM, within=30)
+    return fresh_home
 
 
 @pytest.fixture(scope="module")
-def home_in_use(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The TURNUP_HOME of the server that only answers."""
-    with a_home(tmp_path_factory) as home:
-        yield home
-
-
-@pytest.fixture(scope="module")
-def server(home_in_use: Path) -> Iterator[Server]:
-    """A server that only answers, started in an empty place, for all tests that only ask."""
-    assert not home_in_use.exists()
-    with serving(home_in_use) as server:
+def server(home: Path) -> Iterator[Server]:
+    """A server that only answers, for all tests that only ask."""
+    with serving(home) as server:
         yield server
         server.end(signal.SIGTERM, within=30)
 
 
-def test_the_first_start_in_an_empty_place_ends_in_answers(server: Server) -> None:
-    assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
+def test_the_first_start_in_an_empty_place_ends_in_answers(fresh_home: Path) -> None:
+    assert not fresh_home.exists()
+    with serving(fresh_home) as server:
+        nodes = server.ask(LOCATIONS)["locations"]["nodes"]
+        server.end(signal.SIGTERM, within=30)
+    assert len(nodes) == 12
 
 
 def test_a_server_that_is_told_to_stop_leaves_in_order_and_takes_postgres_along(home: Path) -> None:
@@ -127,10 +125,10 @@ def test_a_killed_server_leaves_no_workers(home: Path) -> None:
     eventually(lambda: not postgres_of(home), within=30)
 
 
-def test_no_secret_is_printed_or_put_into_a_command_line(home_in_use: Path, server: Server) -> None:
-    shown = [server.printed, *map(command_line, descendants(server.process.pid) | postgres_of(home_in_use))]
+def test_no_secret_is_printed_or_put_into_a_command_line(home: Path, server: Server) -> None:
+    shown = [server.printed, *map(command_line, descendants(server.process.pid) | postgres_of(home))]
     assert any("postgres" in line for line in shown)
-    assert not [secret for secret in secrets_of(home_in_use) if any(secret in line for line in shown)]
+    assert not [secret for secret in secrets_of(home) if any(secret in line for line in shown)]
 
 
 @pytest.mark.parametrize(
@@ -183,8 +181,8 @@ def test_the_greeting_holds_a_token_for_each_role(server: Server, label: str, ro
     assert server.ask("{ viewer { role } }", label) == {"viewer": {"role": role}}
 
 
-def test_a_token_from_the_command_line_is_believed_by_the_server(home_in_use: Path, server: Server) -> None:
-    token = run("token", "lead2@turnup.example", TURNUP_HOME=str(home_in_use)).stdout.strip()
+def test_a_token_from_the_command_line_is_believed_by_the_server(home: Path, server: Server) -> None:
+    token = run("token", "lead2@turnup.example", TURNUP_HOME=str(home)).stdout.strip()
     answer = httpx.post(
         f"http://127.0.0.1:{server.port}/graphql",
         json={"query": "{ viewer { email } }"},
@@ -195,9 +193,9 @@ def test_a_token_from_the_command_line_is_believed_by_the_server(home_in_use: Pa
 
 
 @pytest.mark.slow
-def test_the_demo_data_is_brought_back_beside_a_running_server(home_in_use: Path, server: Server) -> None:
+def test_the_demo_data_is_brought_back_beside_a_running_server(home: Path, server: Server) -> None:
     server.ask(START)
-    assert run("seed", "--reset", TURNUP_HOME=str(home_in_use)).stdout == "The demo data is loaded.\n"
+    assert run("seed", "--reset", TURNUP_HOME=str(home)).stdout == "The demo data is loaded.\n"
     assert server.ask(STATUS) == {"location": {"status": "NOT_STARTED"}}
 
 
