@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 TURNUP := $(BIN)/turnup
 # The tests of these need no database; the comparison of the executors takes too long for a minute.
-FAST := tests/domain tests/execution tests/permissions tests/http tests/auth tests/telemetry tests/docs \
-	tests/limiting/test_limiter.py tests/browser/test_examples.py tests/browser/test_graphiql_routes.py \
-	tests/test_collection.py tests/test_lanes.py --ignore=tests/execution/test_differential.py
+FAST := tests/architecture tests/domain tests/execution tests/query_cost tests/permissions tests/http tests/auth \
+	tests/telemetry tests/docs tests/limiting/test_limiter.py tests/browser/test_examples.py \
+	tests/browser/test_graphiql_routes.py tests/test_collection.py tests/test_lanes.py \
+	--ignore=tests/execution/test_differential.py
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 # A moved checkout has scripts that point to the old place: make the environment anew.
@@ -15,7 +16,8 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk check format schema reset lock clean
+.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk check format schema \
+	reset migration lock release clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
@@ -30,6 +32,9 @@ $(VENV)/.dev: $(VENV)/.deps requirements-dev.lock
 
 serve: $(VENV)/.deps ## Set everything up and serve on 127.0.0.1:$PORT (8000), demo data included
 	@$(TURNUP) serve
+
+dev: $(VENV)/.deps ## Serve, and restart the server when Python code changes; for development only
+	@$(TURNUP) serve --reload
 
 test: $(VENV)/.dev ## Run the tests that decide about every change
 	@$(BIN)/pytest
@@ -55,9 +60,10 @@ bench-audit: $(VENV)/.dev ## Time writes with and without the audit trail, and i
 bench-bulk: $(VENV)/.dev ## Time bulk calls beside single ones and SQL by hand
 	@$(BIN)/python -m bench.bulk
 
-check: $(VENV)/.dev ## Format, lint, types, import contracts, schema drift
+check: $(VENV)/.dev ## Format, lint, dead code, types, import contracts, schema drift
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python deploy/dead_code.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(TURNUP) schema --check
@@ -72,10 +78,15 @@ schema: $(VENV)/.deps ## Rewrite schema.graphql from the code
 reset: $(VENV)/.deps ## Bring the demo data back
 	@$(TURNUP) seed --reset
 
+migration: $(VENV)/.deps ## Add a migration with the next number: make migration m="site codes of locations"
+	@$(BIN)/python deploy/migration.py "$(m)"
+
 lock: $(VENV)/.dev ## Resolve the lock files anew, with hashes and no download addresses
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock $(LOCK) -o requirements-dev.lock
 
+release: check ## Commit and tag the release of the version in app/version.py; ARGS=--check says what is missing
+	@$(PYTHON) deploy/release.py $(ARGS)
 
 clean: ## Remove the virtual environment and caches (data in .turnup stays)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

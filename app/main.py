@@ -30,8 +30,6 @@ from app.db.safety import check_app_role
 from app.domain.payload import VERSION as PAYLOAD_VERSION
 from app.domain.payload import json_schema
 from app.execution import BreadthFirst
-from app.execution.limits import DocumentLimits
-from app.execution.price import PriceRules
 from app.http.body import BodyLimits
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
@@ -44,17 +42,19 @@ from app.limiting.stores import store_at
 from app.operations.bulk import BULK_MUTATIONS
 from app.operations.context import Watched
 from app.operations.housekeeping import run_housekeeping
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
 from app.settings import Executor, SelfApproval, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
+from app.version import VERSION
 from graphql_schema.schema import schema
 from graphql_schema.service import Request, Service, Watch
 from resolvers.budgets import Budget
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
-VERSION = "0.1.0"
 PAYLOAD_SCHEMA_PATH = f"/schemas/provisioning-payload-{PAYLOAD_VERSION}.json"
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # made and not freed yet, before the collector looks at them; Python's default is 700
@@ -154,7 +154,7 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson writes them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, batches_in_turn=True).execute
+    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:
@@ -205,7 +205,7 @@ class Runtime:
     async def start(self, stack: AsyncExitStack) -> None:
         """Open what the server needs; `stack` closes it again. Raises when the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
-        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101
+        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy; the message says it
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 import strawberry
 
 from app.db.queries import COUNT_CAP
-from app.execution.price import PRICE
+from app.query_cost.price import PRICE
 from graphql_schema.fields import column
 from resolvers import paging
 from resolvers.context import Info

@@ -18,7 +18,7 @@ def described(enum: type[Enum], description: str, values: Mapping[str, str], *, 
     if set(values) != set(enum.__members__):
         raise ValueError(f"{enum.__name__} needs a description for each of its members")
     graphql_enum = strawberry.enum(enum, name=name, description=description)
-    for value in graphql_enum.__strawberry_definition__.values:  # type: ignore[attr-defined] # set by strawberry.enum
+    for value in graphql_enum.__strawberry_definition__.values:  # type: ignore[attr-defined] # - set by strawberry.enum
         value.description = values[value.name]
 
 

@@ -10,7 +10,7 @@ from graphql import FieldNode, GraphQLError, ValueNode
 
 from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import InvalidInput, NotFound
-from app.execution.limits import DocumentTooComplex
+from app.query_cost.limits import DocumentTooComplex
 from permissions.policy import Forbidden
 from resolvers.budgets import BudgetsUnavailable, RateLimited, WritesClosed
 from resolvers.mutations import ReadingFailed, ReadingLost

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import strawberry
 
 from app.execution import BATCH_RESOLVER
-from app.execution.price import ASSUMED_SIZE
+from app.query_cost.price import ASSUMED_SIZE
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.paging import LARGEST_PAGE

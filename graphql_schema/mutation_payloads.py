@@ -4,8 +4,8 @@ import strawberry
 
 from app.db import tables
 from app.domain.limits import CAPS
-from app.execution.price import ASSUMED_SIZE
 from app.operations.bulk import BulkOutcome
+from app.query_cost.price import ASSUMED_SIZE
 from graphql_schema.fields import column
 from graphql_schema.problems import Problem
 from graphql_schema.types import (

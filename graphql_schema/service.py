@@ -16,9 +16,9 @@ from app.db.database import Database, Observer, SuspendedUser, UnknownUser
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
 from app.execution import Executed
-from app.execution.limits import DocumentLimits, DocumentTooComplex
-from app.execution.price import PriceRules, check_price
 from app.operations.context import Watched, WriteContext
+from app.query_cost.limits import DocumentLimits, DocumentTooComplex
+from app.query_cost.price import PriceRules, check_price
 from graphql_schema import errors
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused

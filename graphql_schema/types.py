@@ -27,7 +27,7 @@ from app.domain.vocabulary import (
     ValueState,
 )
 from app.execution import by_class
-from app.execution.price import PRICE
+from app.query_cost.price import PRICE
 from graphql_schema.fields import argument, column, computed, derived
 from graphql_schema.problems import Issue
 from permissions.guards import can, guarded

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any
 
 from strawberry import Some
-from strawberry.types.base import StrawberryMaybe, get_object_definition
+from strawberry.types import get_object_definition
+from strawberry.types.base import StrawberryMaybe
 
 from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import Refusal

@@ -205,4 +205,4 @@ def _all(kind: type[T], rows: Mapping[str, Row]) -> tuple[T, ...]:
 
 def _as(kind: type[T], row: Row) -> T:
     """A value of the domain from the columns that share its fields' names; a column nobody told of is null."""
-    return msgspec.convert({name: row.get(name) for name in kind.__slots__}, kind)  # type: ignore[attr-defined]
+    return msgspec.convert({name: row.get(name) for name in kind.__slots__}, kind)  # type: ignore[attr-defined] # - a row's class has slots

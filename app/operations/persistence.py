@@ -39,7 +39,6 @@ SECTION_OF_TABLE = {
 # Rows of these tables have no identity of their own: when any of them differs, the list is written anew.
 _REPLACED = (tables.working_hours, tables.call_flow_option)
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
-_PLACE = ("name", "line1", "line2", "city", "state", "zipcode", "country", "timezone")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -78,13 +78,16 @@ class Cluster:
         )
 
 
-def start(home: Path, *, limit: float = START_LIMIT) -> "EmbeddedPostgres":
+def start(
+    home: Path, *, limit: float = START_LIMIT, restarted: Callable[[], None] = lambda: None
+) -> "EmbeddedPostgres":
     """Use the cluster that lives under a home directory: make it, start it or share it, as needed.
 
-    Blocks until the cluster takes connections, at most `limit` seconds. Raises EmbeddedPostgresError, whose
-    message ends with the last lines of the log.
+    Blocks until the cluster takes connections, at most `limit` seconds. A thread calls `restarted` each time that the
+    cluster runs again after it ended unasked. Raises EmbeddedPostgresError, whose message ends with the last lines of
+    the log.
     """
-    return EmbeddedPostgres(_prepare(home), limit=limit)
+    return EmbeddedPostgres(_prepare(home), limit=limit, restarted=restarted)
 
 
 def create_database(cluster: Cluster, name: str, template: str = "turnup") -> None:
@@ -138,9 +141,10 @@ class EmbeddedPostgres:
     again, at once and then after growing pauses, and says so in the log.
     """
 
-    def __init__(self, place: "_Place", *, limit: float) -> None:
+    def __init__(self, place: "_Place", *, limit: float, restarted: Callable[[], None]) -> None:
         """Attach to the cluster of a place within `limit` seconds. Use `start`."""
         self._place = place
+        self._restarted = restarted
         self._left = threading.Event()
         self._changing = threading.Lock()
         self._connection = _attach(place, limit, self._left)
@@ -208,6 +212,7 @@ class EmbeddedPostgres:
                 connection.shutdown(socket.SHUT_WR)
             else:
                 log.warning("the embedded PostgreSQL is back")
+                self._restarted()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
