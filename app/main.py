@@ -29,6 +29,7 @@ from app.db.migrate import is_current
 from app.db.safety import check_app_role
 from app.domain.payload import VERSION as PAYLOAD_VERSION
 from app.domain.payload import json_schema
+from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
 from app.http.body import BodyLimits
 from app.http.documents import document_route
@@ -39,12 +40,13 @@ from app.http.request_id import RequestId
 from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
-from app.operations.bulk import BULK_MUTATIONS
-from app.operations.context import Watched
+from app.operations.context import Measurements
 from app.operations.housekeeping import run_housekeeping
+from app.operations.mutation import Counted
+from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
-from app.settings import Executor, SelfApproval, Settings
+from app.settings import Executor, SelfApprovalPolicy, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
@@ -52,7 +54,6 @@ from app.telemetry.tracing import NOTHING
 from app.version import VERSION
 from graphql_schema.schema import schema
 from graphql_schema.service import Request, Service, Watch
-from resolvers.budgets import Budget
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
 PAYLOAD_SCHEMA_PATH = f"/schemas/provisioning-payload-{PAYLOAD_VERSION}.json"
@@ -176,17 +177,18 @@ def _limiter(settings: Settings, metrics: Metrics) -> Limiter:
     return Limiter(limits, store_at(url), failed=metrics.limiter_failed)
 
 
-def _count(metrics: Metrics, mutation: str, outcome: str, watched: Watched) -> None:
-    """What operators watch of the path: submissions, approvals, bulk work, overrides."""
-    if mutation == "submitOnboarding":
+def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurements) -> None:
+    """Count what a mutation declares, and every transition past a lock."""
+    counts = MUTATIONS[mutation].counts
+    if Counted.SUBMISSIONS in counts:
         metrics.submission(outcome)
-    if mutation in BULK_MUTATIONS:
+    if Counted.BULK_ITEMS in counts:
         metrics.bulk_item(mutation, outcome)
-    if watched.waited_seconds is not None:
-        metrics.approval_processed(watched.waited_seconds)
-    if mutation == "openOverride" and outcome == "APPLIED":
+    if Counted.APPROVAL_WAITING_TIME in counts and measurements.waited_seconds is not None:
+        metrics.approval_processed(measurements.waited_seconds)
+    if Counted.OVERRIDES_OPENED in counts and outcome == "APPLIED":
         metrics.override_opened()
-    if watched.past_lock:
+    if measurements.past_lock:
         metrics.moved_past_lock(mutation)
 
 
@@ -231,7 +233,7 @@ class Runtime:
             limits=DocumentLimits(),
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,
-            self_approval_allowed=settings.self_approval is SelfApproval.ALLOW,
+            self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
 

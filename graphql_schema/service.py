@@ -16,13 +16,13 @@ from app.db.database import Database, Observer, SuspendedUser, UnknownUser
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
 from app.execution import Executed
-from app.operations.context import Watched, WriteContext
+from app.operations.context import Measurements, WriteContext
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex
 from app.query_cost.price import PriceRules, check_price
 from graphql_schema import errors
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused
-from resolvers.budgets import Budgets, Limiter
+from resolvers.budgets import BudgetCounter, Budgets
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
@@ -81,7 +81,7 @@ class Watch:
     """Told the operation and the code of each of its errors."""
     denied: Callable[[str], None]
     """Told the name of the field that a role was refused."""
-    performed: Callable[[str, str, Watched], None]
+    performed: Callable[[str, str, Measurements], None]
     """Told each mutation's field, its outcome, and what it did; of a bulk mutation, for each item."""
 
 
@@ -93,7 +93,7 @@ class Service:
         schema: GraphQLSchema,
         database: Database,
         watch: Watch,
-        limiter: Limiter,
+        budget_counter: BudgetCounter,
         *,
         limits: DocumentLimits,
         prices: PriceRules,
@@ -106,7 +106,7 @@ class Service:
         self._schema = schema
         self._database = database
         self._watch = watch
-        self._limiter = limiter
+        self._budget_counter = budget_counter
         self._prices = prices
         self._deadline_seconds = deadline_seconds
         self._timeout_ms = int(deadline_seconds * 1000)
@@ -163,7 +163,7 @@ class Service:
         """
         async with AsyncExitStack() as stack:
             reading = await self._open_reading(request, stack)
-            budgets = Budgets(self._limiter, reading.viewer.id)
+            budgets = Budgets(self._budget_counter, reading.viewer.id)
             await budgets.reserve(price)
             context = Context(
                 viewer=reading.viewer,

@@ -17,6 +17,12 @@ class Forbidden(Exception):  # noqa: N818 - the code's own name
         self.action = action
 
 
+def check_allowed(role: Role, action: Action) -> None:
+    """Raises Forbidden unless the role may take the action."""
+    if not allows(role, action):
+        raise Forbidden(action)
+
+
 def verbs_of(role: Role) -> frozenset[Verb]:
     """The verbs of the status machine that a role may use."""
     return frozenset(verb for verb, action in ACTION_OF_VERB.items() if allows(role, action))

@@ -63,10 +63,8 @@ def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
     if change.current_step is not None:
         yield from _session_touched(aggregate, {"current_step": change.current_step})
     # What is updated makes room for what is added: an expired override is ended before the next one is opened.
-    for table, key, values in change.updates:
-        yield Update(table, key, values)
-    for table, row in change.rows:
-        yield Insert(table, row)
+    yield from change.updates
+    yield from change.rows
     if change.transition is not None:
         place["status"] = change.transition.to
         yield from _entailed(aggregate, change, change.transition.consequences)
