@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-from harness import TestDatabase
 from sqlalchemy import Table
 
 from app.db import demo, tables
 from app.db.seed import location_rows
 from app.domain.content import LocationContent
 from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, ReceiptKind, Role, Section, UserStatus
+from tests.harness import TestDatabase
 
 NOON = datetime(2024, 1, 10, 12, 0, tzinfo=UTC)
 LEAD_ID = "user-lead"

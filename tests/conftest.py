@@ -15,9 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 import httpx
-import hypothesis_profile  # noqa: F401 - is loaded
 import pytest
-from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
@@ -27,10 +25,13 @@ from app.operations import housekeeping
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from app.settings import Settings
+from tests import hypothesis_profile  # noqa: F401 - is loaded
+from tests.harness import Client, TestDatabase, drop_database, home_of, with_database
 
 APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
 SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
 TEMPLATE = "turnup_template"
+pytest_plugins = ["tests.lanes"]
 
 # Tests write more in a minute than people do, and a busy machine may be slow; those about limits set their own.
 os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
@@ -64,7 +65,7 @@ class Cluster:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and not config.option.collectonly:
+    if not hasattr(config, "workerinput") and not config.option.collectonly and not config.option.no_database:
         config.stash[_CLUSTER] = Cluster()
 
 

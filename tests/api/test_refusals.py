@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-from conftest import World
-from harness import CUSTOMER, LEAD, PARTNER, Answer, Client
 
 from app.auth.development import DevelopmentIssuer
 from app.settings import Settings
+from tests.harness import CUSTOMER, LEAD, PARTNER, Answer, Client
+
+from .conftest import World
 
 JSON = {"content-type": "application/json"}
 

@@ -5,14 +5,15 @@ from typing import Any
 
 import asyncpg
 import pytest
-from builders_db import committed
-from conftest import World
-from harness import LEAD, LEAD_2, Answer, Client
-from harness import TestDatabase as WorkerDatabase
 from sqlalchemy import true
 
 from app.db import queries, tables
 from app.db.scoping import Shape
+from tests.builders_db import committed
+from tests.harness import LEAD, LEAD_2, Answer, Client
+from tests.harness import TestDatabase as WorkerDatabase
+
+from .conftest import World
 
 ROOTS = {
     "account": "Account",

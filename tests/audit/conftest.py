@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from harness import TestDatabase as Databases
-from trail import made
 
 from app.db.database import Database
 from app.db.migrate import migrate
+from tests.harness import TestDatabase as Databases
+
+from .trail import made
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import TestDatabase as Databases
-from trail import definer
 
 from app.cli import main
+from tests.harness import TestDatabase as Databases
+
+from .trail import definer
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -5,13 +5,14 @@ from contextlib import suppress
 
 import asyncpg
 import pytest
-from harness import LEAD
-from harness import TestDatabase as Databases
-from oracle import the_trail_tells_all
-from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of, made
 
 from app import audit
 from app.db.database import Database
+from tests.harness import LEAD
+from tests.harness import TestDatabase as Databases
+from tests.oracle import the_trail_tells_all
+
+from .trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of, made
 
 RENAME = f"UPDATE turnup.device SET label = gen_random_uuid()::text WHERE id = '{DEVICE}'"
 ELSEWHERE = "UPDATE turnup.location SET line2 = gen_random_uuid()::text WHERE id = 'location-2'"

@@ -8,14 +8,15 @@ from time import monotonic
 
 import asyncpg
 import pytest
-from harness import LEAD
-from harness import TestDatabase as Databases
-from oracle import the_trail_tells_all
-from trail import an_id, definer, enter, run
 
 from app import audit
 from app.audit.verify import snapshot
 from app.db.database import Database
+from tests.harness import LEAD
+from tests.harness import TestDatabase as Databases
+from tests.oracle import the_trail_tells_all
+
+from .trail import an_id, definer, enter, run
 
 WRITERS, ACCOUNTS = 8, 20
 

@@ -7,12 +7,12 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from harness import LEAD, drop_database, with_database
-from harness import TestDatabase as Databases
 
 from app import audit
 from app.db.database import Database, Transaction
 from app.db.statements import Statement
+from tests.harness import LEAD, drop_database, with_database
+from tests.harness import TestDatabase as Databases
 
 ACCOUNT, LOCATION, DEVICE = "account-1", "location-1", "phone-1"
 

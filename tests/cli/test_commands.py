@@ -4,12 +4,13 @@ import subprocess
 from pathlib import Path
 
 import asyncpg
-import harness
 import pytest
-from turnup import run
 
 from app import cli
 from app.db.migrate import is_current
+from tests import harness
+
+from .turnup import run
 
 
 async def told(url: str, query: str) -> object:

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from turnup import (
+
+from app import cli
+from app.postgres import embedded
+
+from .turnup import (
     Server,
     command_line,
     descendants,
@@ -23,9 +27,6 @@ from turnup import (
     secrets_of,
     serving,
 )
-
-from app import cli
-from app.postgres import embedded
 
 pytestmark = [
     pytest.mark.xdist_group("serving"),

@@ -5,10 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-import harness
 import pytest
-from explaining import Plan, nodes_of, plan_of
-from scenario import put, unaudited
 from sqlalchemy import Column
 
 from app.db import tables
@@ -19,6 +16,10 @@ from app.db.queries import LOCATIONS_BY_NAME, LOCATIONS_BY_UPDATED, page_of
 from app.db.reading import Reading
 from app.db.seed import seed_many
 from app.db.statements import joined
+from tests import harness
+
+from .explaining import Plan, nodes_of, plan_of
+from .scenario import put, unaudited
 
 LOCATIONS = 1_000
 PAGE = 20

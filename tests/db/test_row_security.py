@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 
 import asyncpg
-import harness
 import pytest
-from scenario import good_rows, key_of, name_of, put, put_scenario, unaudited
 
 from app.db import tables
 from app.domain.vocabulary import Role
 from permissions.matrix import AUDIENCE, allows
+from tests import harness
+
+from .scenario import good_rows, key_of, name_of, put, put_scenario, unaudited
 
 ALL_TABLES = sorted(table.name for table in tables.metadata.sorted_tables)
 

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from operations.scenario import Scenario, Sent
-
 from app.db import tables
+from tests.operations.scenario import Scenario, Sent
 
 from .cases import NOWHERE, Sending
 

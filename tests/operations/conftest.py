@@ -9,14 +9,14 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from harness import Client, TestDatabase, drop_database, with_database
-from oracle import the_trail_tells_all
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
 from app.domain.vocabulary import LocationStatus
 from app.main import create_app
 from app.settings import SelfApprovalPolicy, Settings
+from tests.harness import Client, TestDatabase, drop_database, with_database
+from tests.oracle import the_trail_tells_all
 
 from .scenario import Rollout, Scenario, as_definer
 

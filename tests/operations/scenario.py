@@ -14,9 +14,7 @@ from itertools import count
 from typing import Any
 
 import asyncpg
-from builders_db import a_grant, a_user, an_account, content_of, fresh, insert
 from graphql import GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType, get_named_type
-from harness import Client
 
 from app.db import tables
 from app.db.aggregates import AGGREGATES, AggregateRecord
@@ -30,6 +28,8 @@ from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.vocabulary import LocationStatus, Role, Section
 from graphql_schema.schema import schema
+from tests.builders_db import a_grant, a_user, an_account, content_of, fresh, insert
+from tests.harness import Client
 
 S = LocationStatus
 SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED})

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import CUSTOMER, LEAD, TestDatabase
+
+from tests.harness import CUSTOMER, LEAD, TestDatabase
 
 from .scenario import Scenario, Sent, a_key
 
