@@ -9,15 +9,24 @@ import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import httpx
 import hypothesis_profile  # noqa: F401 - is loaded
 import pytest
-from harness import Client, TestDatabase, drop_database, home_of, with_database
+from harness import (
+    APP_URL,
+    OWNER_URL,
+    SUPERUSER_URL,
+    TEMPLATE,
+    Client,
+    TestDatabase,
+    home_of,
+    own_database,
+    run_as_owner,
+    with_database,
+)
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
@@ -27,9 +36,15 @@ from app.main import create_app
 from app.operations.demo import load_demo
 from app.settings import Settings
 
-APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
-SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
-TEMPLATE = "turnup_template"
+# The cluster's data need not outlive the machine, and nothing but a test's own statements should run in it.
+THROWAWAY = {
+    "autovacuum": "off",
+    "file_copy_method": "clone",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "4GB",
+    "synchronous_commit": "off",
+}
 
 # Tests write more in a minute than people do, and a busy machine may be slow; those about limits set their own.
 os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
@@ -51,6 +66,7 @@ class Cluster:
             os.environ[OWNER_URL] = self.postgres.cluster.dsn("turnup_owner", "turnup")
             os.environ[APP_URL] = self.postgres.cluster.dsn("turnup_app", "turnup")
             os.environ[SUPERUSER_URL] = self.postgres.cluster.dsn("postgres", "turnup")
+            asyncio.run(_make_throwaway(os.environ[SUPERUSER_URL]))
         asyncio.run(_make_template(os.environ[OWNER_URL]))
 
     def close(self) -> None:
@@ -75,33 +91,32 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 _CLUSTER = pytest.StashKey[Cluster]()
 
 
+async def _make_throwaway(superuser_url: str) -> None:
+    connection = await asyncpg.connect(superuser_url)
+    for name, value in THROWAWAY.items():
+        await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
+
+
 async def _make_template(owner_url: str) -> None:
-    await _run(owner_url, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
+    await run_as_owner(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
     template = with_database(owner_url, TEMPLATE)
     await migrate(template)
     await load_demo(template, with_database(os.environ[APP_URL], TEMPLATE))
 
 
-async def _run(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.fixture(scope="session")
 async def database() -> AsyncIterator[TestDatabase]:
     """This worker's database."""
-    async with _own_database() as made:
+    async with own_database() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 async def bare_database() -> AsyncIterator[TestDatabase]:
     """A database of one module of tests with nothing in it, not even the schema."""
-    async with _own_database("template1") as made:
+    async with own_database("template1") as made:
         yield made
 
 
@@ -141,7 +156,7 @@ async def client(settings: Settings, database: TestDatabase) -> AsyncIterator[Cl
 @pytest.fixture
 async def own_client(home: Path) -> AsyncIterator[Client]:
     """A client of the real app on a database that this test has for itself, with the demo data as it was."""
-    async with _own_database() as own:
+    async with own_database() as own:
         app = create_app(Settings(database_url=SecretStr(own.app_url), home=home))
         transport = httpx.ASGITransport(app)
         async with (
@@ -149,22 +164,6 @@ async def own_client(home: Path) -> AsyncIterator[Client]:
             httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
         ):
             yield Client(http, DevelopmentIssuer.load_or_create(home), own)
-
-
-@asynccontextmanager
-async def _own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]:
-    name = f"turnup_test_{uuid4().hex[:12]}"
-    owner_url = os.environ[OWNER_URL]
-    await _run(
-        owner_url,
-        f"CREATE DATABASE {name} TEMPLATE {template}",
-        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
-        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
-    )
-    try:
-        yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
-    finally:
-        await drop_database(owner_url, name)
 
 
 @pytest.fixture

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import timeit
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -19,6 +21,11 @@ from graphql import get_introspection_query, parse
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.database import Database
 from app.limiting.limiter import Limiter
+
+# Where the run's databases are, for each role; the last one for tests that make roles, which skip without it.
+APP_URL, OWNER_URL, SUPERUSER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL", "TURNUP_TEST_SUPERUSER_URL"
+TEMPLATE = "turnup_template"
+"""The database with the demo data that others are copies of."""
 
 LEAD = "lead@turnup.example"
 LEAD_2 = "lead2@turnup.example"
@@ -143,6 +150,31 @@ def with_database(url: str, name: str) -> str:
 def home_of(folder: Path) -> Path:
     """The home of a test run's embedded cluster."""
     return folder / "home"
+
+
+@asynccontextmanager
+async def own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]:
+    """A database that is a copy of a template, as long as the block runs."""
+    owner_url, name = os.environ[OWNER_URL], f"turnup_test_{uuid4().hex[:12]}"
+    await run_as_owner(
+        f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy",
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
+    )
+    try:
+        yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
+    finally:
+        await drop_database(owner_url, name)
+
+
+async def run_as_owner(*statements: str) -> None:
+    """Run statements in the owner's maintenance database, each in its own transaction."""
+    connection = await asyncpg.connect(os.environ[OWNER_URL])
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def drop_database(owner_url: str, name: str) -> None:

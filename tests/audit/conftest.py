@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from harness import TestDatabase as Databases
-from trail import made
+from harness import own_database
 
 from app.db.database import Database
 from app.db.migrate import migrate
@@ -21,7 +21,7 @@ async def pool(database: Databases) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def empty() -> AsyncIterator[Databases]:
     """A migrated database without any data, of this module alone."""
-    async with made("template0") as found:
+    async with own_database("template0") as found:
         await migrate(found.owner_url)
         yield found
 
@@ -29,12 +29,12 @@ async def empty() -> AsyncIterator[Databases]:
 @pytest.fixture
 async def bare() -> AsyncIterator[Databases]:
     """A database where nothing was migrated yet, of this test alone."""
-    async with made("template0") as found:
+    async with own_database("template0") as found:
         yield found
 
 
 @pytest.fixture
 async def copy() -> AsyncIterator[Databases]:
     """A database with the demo data, of this test alone."""
-    async with made("turnup_template") as found:
+    async with own_database() as found:
         yield found

@@ -5,10 +5,10 @@ from contextlib import suppress
 
 import asyncpg
 import pytest
-from harness import LEAD
+from harness import LEAD, own_database
 from harness import TestDatabase as Databases
 from oracle import the_trail_tells_all
-from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of, made
+from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of
 
 from app.db import audit
 from app.db.database import Database
@@ -62,7 +62,7 @@ ORDERS: dict[str, tuple[list[str], str]] = {
 @pytest.fixture(scope="module")
 async def place() -> AsyncIterator[Databases]:
     """A database with the demo data, of this module alone. Whatever was tried there, the trail tells all of it."""
-    async with made("turnup_template") as found:
+    async with own_database() as found:
         yield found
         await the_trail_tells_all(found)
 
