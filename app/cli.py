@@ -27,13 +27,13 @@ from starlette.applications import Starlette
 from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.auth.keys import RemoteKeySet
-from app.db import embedded
 from app.db.migrate import migrate
-from app.db.roles import roles_sql
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
 from app.operations.demo import load_demo
+from app.postgres import embedded
+from app.postgres.roles import roles_sql
 from app.settings import Settings
 from app.telemetry import metrics
 from graphql_schema.schema import printed

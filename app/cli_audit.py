@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app.db.audit.erasure import NotErased, erase_person, erase_reason
-from app.db.audit.heads import UntrustedHeads, load_or_create_key, load_public_key, signed_heads, trusted_heads
-from app.db.audit.replay import replay
-from app.db.audit.verify import Head, heads, snapshot, verify
+from app.audit.erasure import NotErased, erase_person, erase_reason
+from app.audit.heads import UntrustedHeads, load_or_create_key, load_public_key, signed_heads, trusted_heads
+from app.audit.replay import replay
+from app.audit.verify import Head, heads, snapshot, verify
 from app.settings import Settings
 
 KEY_FILE = "audit-heads.pem"

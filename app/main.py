@@ -25,7 +25,6 @@ from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
 from app.db.database import Database, DatabaseUnavailable, Overloaded
-from app.db.housekeeping import keep_house
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
 from app.domain.payload import VERSION as PAYLOAD_VERSION
@@ -36,14 +35,15 @@ from app.execution.price import PriceRules
 from app.http.body import BodyLimits
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import Call, GraphQLEndpoint, TransportRefused
+from app.http.graphql import GraphQLEndpoint, HttpCall, TransportRefused
 from app.http.health import health_routes
 from app.http.request_id import RequestId
 from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.bulk import BULK_MUTATIONS
-from app.operations.desk import Watched
+from app.operations.context import Watched
+from app.operations.housekeeping import run_housekeeping
 from app.settings import Executor, SelfApproval, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -80,20 +80,20 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     Without a `telemetry` one is made that leaves logging as it is and reports no errors elsewhere.
     """
     watching = telemetry or unwired_telemetry(VERSION)
-    live = Live(settings, watching)
+    runtime = Runtime(settings, watching)
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLEndpoint(live.answer, limits=BodyLimits(size=settings.limit_body_bytes))),
-        *health_routes(live.checks),
+        Route("/graphql", GraphQLEndpoint(runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))),
+        *health_routes(runtime.checks),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
         document_route(PAYLOAD_SCHEMA_PATH, payload_schema, "application/schema+json"),
     ]
     if settings.shows_graphiql:
-        routes += graphiql_routes(GRAPHIQL_DIST, live.graphiql_config)
+        routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await live.start(stack)
+            await runtime.start(stack)
             yield
 
     cors = Middleware(
@@ -190,7 +190,7 @@ def _count(metrics: Metrics, mutation: str, outcome: str, watched: Watched) -> N
         metrics.moved_past_lock(mutation)
 
 
-class Live:
+class Runtime:
     """What lives as long as the server does, and the callables that the routes were given before it began."""
 
     database: Database
@@ -214,7 +214,7 @@ class Live:
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
             await check_app_role(connection)
-        housekeeping = asyncio.create_task(keep_house(self.database))
+        housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
         self.verifier = Verifier(
             issuer=settings.issuer or development.ISSUER,
@@ -235,7 +235,7 @@ class Live:
             execute=_executor(settings, telemetry),
         )
 
-    async def answer(self, call: Call) -> tuple[dict[str, Any], bool]:
+    async def answer(self, call: HttpCall) -> tuple[dict[str, Any], bool]:
         """Verify the token, then let the service answer."""
         authorization = call.field(b"authorization") or None
         claims = self.verifier.cached(authorization) if authorization else None

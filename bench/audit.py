@@ -16,14 +16,15 @@ from uuid import uuid4
 
 import asyncpg
 
-from app.db import audit, embedded
-from app.db.audit.history import as_of
-from app.db.audit.replay import replay
-from app.db.audit.verify import snapshot, verify
+from app import audit
+from app.audit.history import as_of
+from app.audit.replay import replay
+from app.audit.verify import snapshot, verify
 from app.db.database import Database, Transaction
 from app.db.migrate import migrate
 from app.db.seed import seed_demo
 from app.db.statements import Statement
+from app.postgres import embedded
 
 LEAD, ACCOUNT, LOCATION = "lead@turnup.example", "account-1", "location-1"
 ROWS = 200

@@ -27,7 +27,7 @@ from pydantic import SecretStr
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import database as pools
-from app.db import demo, embedded
+from app.db import demo
 from app.db.migrate import migrate
 from app.db.seed import location_rows, new_id
 from app.domain.content import LocationContent
@@ -36,6 +36,7 @@ from app.domain.digest import content_digest
 from app.domain.vocabulary import LocationStatus
 from app.main import create_app
 from app.operations.demo import load_demo
+from app.postgres import embedded
 from app.settings import Settings
 
 SIZES = (1, 10, 100)

@@ -19,7 +19,7 @@ from pathlib import Path
 import uvloop
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.db import embedded
+from app.postgres import embedded
 from bench import peers
 from bench.requests import CASES, ROOT, body_of, called, filled, in_process
 
@@ -93,7 +93,7 @@ if __name__ == "__main__":
         sys.exit("NOT COUNTED: this needs valgrind (apt-get install valgrind).")
     else:
         with tempfile.TemporaryDirectory(prefix="turnup-bench-") as scratch:
-            house = (Path(scratch) / "home").resolve()
-            with embedded.start(house) as postgres:
-                uvloop.run(main(house, postgres.cluster, given.locations))
-            embedded.erase(house)
+            scenario = (Path(scratch) / "home").resolve()
+            with embedded.start(scenario) as postgres:
+                uvloop.run(main(scenario, postgres.cluster, given.locations))
+            embedded.erase(scenario)

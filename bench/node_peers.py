@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db import embedded
+from app.postgres import embedded
 from bench.measuring import HttpConnection, Server
 
 HERE = Path(__file__).resolve().parent / "node"

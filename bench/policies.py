@@ -17,12 +17,13 @@ from typing import Any
 import asyncpg
 import orjson
 
-from app.db import embedded, queries, tables
+from app.db import queries, tables
 from app.db.loaders import many_statement
 from app.db.migrate import migrate
 from app.db.scoping import Shape
 from app.db.seed import seed_many
 from app.db.statements import Statement, joined
+from app.postgres import embedded
 
 LOCATIONS, WIDE, DEVICES, PAGE, ROUNDS = 1_000, 10, 30, 20, 300
 WHO = {
@@ -51,7 +52,7 @@ async def main(owner_url: str, app_url: str) -> None:
     account = await fill(owner_url)
     app = await asyncpg.connect(app_url)
     await app.set_type_codec("json", schema="pg_catalog", encoder=str, decoder=orjson.loads)
-    works = [work async for work in all_works(app, account)]
+    works = [work async for work in all_aggregates(app, account)]
     executions, trips = defaultdict(list), defaultdict(list)
     for number in range(ROUNDS):
         for work in works[number % len(works) :] + works[: number % len(works)]:
@@ -124,7 +125,7 @@ def who_id(who: str) -> str:
     return "user-" + "".join(letter for letter in who if letter.isalnum())
 
 
-async def all_works(app: asyncpg.Connection, account: str) -> Any:
+async def all_aggregates(app: asyncpg.Connection, account: str) -> Any:
     """Every kind of user with both cases, and the baseline."""
     async with app.transaction():
         await app.execute("SELECT turnup.sign_in($1, 60000)", "lead")

@@ -32,11 +32,12 @@ import uvloop
 from starlette.types import ASGIApp
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.db import database, embedded, queries
+from app.db import database, queries
 from app.db.migrate import migrate
 from app.db.scoping import Shape
 from app.db.seed import MANY, seed_many
 from app.operations.demo import load_demo
+from app.postgres import embedded
 from bench import node_peers, peers
 from bench.measuring import HttpConnection, Server, cpu_seconds, post, sink, with_descendants
 
@@ -494,8 +495,8 @@ def options() -> argparse.Namespace:
 if __name__ == "__main__":
     given = options()
     with tempfile.TemporaryDirectory(prefix="turnup-bench-") as folder:
-        house = given.home or Path(folder) / "home"
-        with embedded.start(house.resolve()) as postgres:
-            uvloop.run(main(given, house.resolve(), postgres.cluster))
+        scenario = given.home or Path(folder) / "home"
+        with embedded.start(scenario.resolve()) as postgres:
+            uvloop.run(main(given, scenario.resolve(), postgres.cluster))
         if given.home is None:
-            embedded.erase(house)
+            embedded.erase(scenario)

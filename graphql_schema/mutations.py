@@ -18,7 +18,6 @@ from app.operations.manage_accounts import CREATE_ACCOUNT, CREATE_LOCATION, UPDA
 from app.operations.manage_catalogue import SET_DEVICE_MODELS
 from app.operations.manage_users import CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
-from app.operations.moves import BLOCK, CANCEL, REOPEN, UNBLOCK, WITHDRAW_SUBMISSION
 from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
@@ -31,6 +30,7 @@ from app.operations.set_phone_system import SET_PHONE_SYSTEM
 from app.operations.set_working_hours import SET_WORKING_HOURS
 from app.operations.start_onboarding import START_ONBOARDING
 from app.operations.submit_onboarding import SUBMIT_ONBOARDING
+from app.operations.transitions import BLOCK, CANCEL, REOPEN, UNBLOCK, WITHDRAW_SUBMISSION
 from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
 from app.operations.update_location import UPDATE_LOCATION
 from graphql_schema import mutation_inputs as inputs

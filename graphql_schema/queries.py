@@ -25,7 +25,8 @@ from graphql_schema.types import (
 )
 from permissions.guards import CanViewTypeOfId, can, guarded
 from permissions.matrix import Action
-from resolvers import judging, lists, objects
+from resolvers import lists, objects
+from resolvers import review as reviews
 from resolvers import viewer as viewer_resolvers
 from resolvers.context import Info
 from resolvers.lists import LocationOrder
@@ -103,14 +104,14 @@ class Query:
         extensions=VIEW_LOCATIONS,
     )
     async def readiness(self, info: Info, location_id: Identifier) -> list[Issue] | None:
-        return found(await judging.readiness(info, location_id))
+        return found(await reviews.readiness(info, location_id))
 
     @strawberry.field(
         description="What a lead approves: the current content's digest, and what is new since the last approval.",
         extensions=VIEW_LOCATIONS,
     )
     async def review(self, info: Info, location_id: Identifier) -> Review | None:
-        return found(await judging.review(info, location_id))
+        return found(await reviews.review(info, location_id))
 
     @strawberry.field(description="Requests for approval in reach, newest first.", extensions=VIEW_LOCATIONS)
     async def approvals(

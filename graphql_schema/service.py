@@ -11,14 +11,14 @@ from typing import Any
 from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
 from graphql import execute as reference_execute
 
-from app.db import audit
+from app import audit
 from app.db.database import Database, Observer, SuspendedUser, UnknownUser
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
 from app.execution import Executed
 from app.execution.limits import DocumentLimits, DocumentTooComplex
 from app.execution.price import PriceRules, check_price
-from app.operations.desk import Desk, Watched
+from app.operations.context import Watched, WriteContext
 from graphql_schema import errors
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused
@@ -168,7 +168,7 @@ class Service:
             context = Context(
                 viewer=reading.viewer,
                 budgets=budgets,
-                desk=self._desk(request),
+                write_context=self._write_context(request),
                 open_reading=lambda: self._open_reading(request, stack),
                 current=reading,
                 written=request.written,
@@ -208,8 +208,8 @@ class Service:
         self._check_identity(transaction.viewer, request)
         return Reading(transaction, self._watch.observe)
 
-    def _desk(self, request: Request) -> Desk:
-        return Desk(
+    def _write_context(self, request: Request) -> WriteContext:
+        return WriteContext(
             database=self._database,
             subject=request.subject,
             request_id=request.request_id,

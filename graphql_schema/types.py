@@ -32,7 +32,7 @@ from graphql_schema.fields import argument, column, computed, derived
 from graphql_schema.problems import Issue
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers import history, judging, parts
+from resolvers import computed_fields, history, review
 from resolvers import viewer as viewer_resolvers
 from resolvers.budgets import Budget
 from resolvers.context import Info
@@ -102,7 +102,7 @@ class Grant:
     account: Account = one(tables.account.c.id, "The account.", key="account_id")
     all_locations: bool = column("Whether all the account's locations may be seen, those made later too.")
     locations: "list[Location]" = computed(
-        parts.granted_locations,
+        computed_fields.granted_locations,
         "The locations that may be seen, by id; at most 1,000, and empty when `allLocations` is true. "
         f"Priced as {LISTED_SIZE} of them.",
         size=LISTED_SIZE,
@@ -177,7 +177,7 @@ class Device(Node):
     brand: DeviceBrand = column("The maker.")
     model: str | None = column("The model as in the device catalogue; null until filled in.")
     mac_address: str | None = derived(
-        parts.mac_address,
+        computed_fields.mac_address,
         "The MAC address (IEEE 802 EUI-48), upper-case hex with colons; null until filled in.",
     )
     serial_number: str | None = column("The maker's serial number; null when unknown.")
@@ -250,14 +250,14 @@ class CallFlow:
     retries: int | None = column("How often a wrong key is forgiven before the call follows `invalidTarget`.")
     revision: int = column("Counts the section's changes.")
     direct_targets: list[Extension] = computed(
-        parts.direct_targets, "The extensions that ring at once, in ringing order."
+        computed_fields.direct_targets, "The extensions that ring at once, in ringing order."
     )
-    options: list[CallFlowOption] = computed(parts.options, "The menu's keys, in order.")
+    options: list[CallFlowOption] = computed(computed_fields.options, "The menu's keys, in order.")
     timeout_target: Target | None = computed(
-        parts.timeout_target, "Where a call without a key leads; null until filled in."
+        computed_fields.timeout_target, "Where a call without a key leads; null until filled in."
     )
     invalid_target: Target | None = computed(
-        parts.invalid_target, "Where a call with wrong keys leads; null until filled in."
+        computed_fields.invalid_target, "Where a call with wrong keys leads; null until filled in."
     )
 
 
@@ -273,7 +273,7 @@ class OnboardingSession(Node):
     completeness: list[SectionState] = many(
         tables.section.c.location_id, "Every section of the location and whether it is complete.", key="location_id"
     )
-    progress: int = computed(parts.progress, "Complete sections, in percent of all.")
+    progress: int = computed(computed_fields.progress, "Complete sections, in percent of all.")
     location: "Location" = one(tables.location.c.id, "The location being filled in.", key="location_id")
 
 
@@ -315,7 +315,7 @@ class ProvisioningPayload(Node):
     sequence: int = column("Counts the location's payloads from 1.")
     version: str = column("The version of the document's JSON Schema.")
     state: PayloadState = column("Where it stands on its way to the partner.")
-    document: JSON = derived(parts.document, "The document, valid against its JSON Schema.")
+    document: JSON = derived(computed_fields.document, "The document, valid against its JSON Schema.")
     document_digest: str = column("SHA-256, in hex, of the document's RFC 8785 form; sent back to acknowledge it.")
     content_digest: str = column("SHA-256, in hex, of the approved content that it was made from.")
     location_revision: int = column("The location's revision that it was made from.")
@@ -457,10 +457,10 @@ class Location(Node):
         tables.onboarding_session.c.location_id, "The open onboarding session; null when there is none.", key="id"
     )
     readiness: list[Issue] = computed(
-        judging.readiness_of, "Every finding about the content, all at once; the submission asks the same rules."
+        review.readiness_of, "Every finding about the content, all at once; the submission asks the same rules."
     )
     viewer_actions: list[ViewerAction] = computed(
-        judging.viewer_actions_of, "What the viewer may do to it at this moment, and why not."
+        review.viewer_actions_of, "What the viewer may do to it at this moment, and why not."
     )
     approvals: list[Approval] = many(
         tables.approval.c.location_id, "The newest 100 requests for approval, newest first."

@@ -8,7 +8,7 @@ from strawberry.types import Info as StrawberryInfo
 
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
-from app.operations.desk import Desk
+from app.operations.context import WriteContext
 from resolvers.budgets import Budgets
 
 
@@ -20,7 +20,7 @@ class Context:
     """
 
     viewer: Viewer
-    desk: Desk
+    write_context: WriteContext
     budgets: Budgets
     open_reading: Callable[[], Awaitable[Reading]]
     written: set[str | int]

@@ -5,9 +5,9 @@ from typing import Any
 
 from strawberry import Parent
 
+from app.audit import history
+from app.audit.history import AsOf
 from app.db import rows
-from app.db.audit import history
-from app.db.audit.history import AsOf
 from app.db.database import Transaction
 from app.domain.content_document import content_document
 from app.domain.refusals import NotFound

@@ -14,8 +14,8 @@ from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, U
 from app.domain.refusals import Refusal
 from app.operations.administration import AdminCase, administer
 from app.operations.bulk import BulkCase, BulkOutcome, ItemResult, perform_bulk
-from app.operations.desk import Call, Outcome, UseCase
-from app.operations.frame import perform
+from app.operations.context import MutationCall, MutationOutcome, UseCase
+from app.operations.unit_of_work import perform
 from resolvers.context import Info
 
 KEY = "idempotency_key"
@@ -51,18 +51,20 @@ class Result:
 
 async def run(info: Info, use_case: UseCase, given: Any) -> Any:
     """Perform a use case, once its budget allows; what the payload's selection reads afterwards is a fresh snapshot."""
-    return await _answered(info, use_case.mutation, given, partial(perform, info.context.desk, use_case))
+    return await _answered(info, use_case.mutation, given, partial(perform, info.context.write_context, use_case))
 
 
 async def run_administration(info: Info, case: AdminCase, given: Any) -> Any:
     """Perform an administrative use case, as `run`."""
-    return await _answered(info, case.mutation, given, partial(administer, info.context.desk, case))
+    return await _answered(info, case.mutation, given, partial(administer, info.context.write_context, case))
 
 
-async def _answered(info: Info, mutation: str, given: Any, act: Callable[[Call], Awaitable[Outcome]]) -> Result:
+async def _answered(
+    info: Info, mutation: str, given: Any, act: Callable[[MutationCall], Awaitable[MutationOutcome]]
+) -> Result:
     await info.context.budgets.spend(mutation)
     values = plain(given)
-    call = Call(mutation=mutation, input=values, idempotency_key=values.pop(KEY, None))
+    call = MutationCall(mutation=mutation, input=values, idempotency_key=values.pop(KEY, None))
     info.context.written.add(info.path.key)
     try:
         outcome = await act(call)
@@ -112,9 +114,9 @@ async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
     if not values["dry_run"]:
         await info.context.budgets.spend(case.mutation, items=len(values["items"]))
         info.context.written.add(info.path.key)
-    call = Call(mutation=case.mutation, input=values, idempotency_key=key)
+    call = MutationCall(mutation=case.mutation, input=values, idempotency_key=key)
     try:
-        result = await perform_bulk(info.context.desk, case, call)
+        result = await perform_bulk(info.context.write_context, case, call)
     except Refusal as refusal:
         return Bulk(dry_run=values["dry_run"], problems=(Refused(refusal),))
     await (info.context.renew_reading() if values["dry_run"] else _read_anew(info))

@@ -30,10 +30,11 @@ from harness import (
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
-from app.db import embedded, housekeeping
 from app.db.migrate import migrate
 from app.main import create_app
+from app.operations import housekeeping
 from app.operations.demo import load_demo
+from app.postgres import embedded
 from app.settings import Settings
 
 # The cluster's data need not outlive the machine, and nothing but a test's own statements should run in it.

@@ -2,8 +2,8 @@
 
 from harness import TestDatabase
 
-from app.db.audit.replay import replay
-from app.db.audit.verify import snapshot, verify
+from app.audit.replay import replay
+from app.audit.verify import snapshot, verify
 
 
 async def the_trail_tells_all(database: TestDatabase) -> None:

@@ -13,8 +13,8 @@ from typing import Any, cast
 from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
 
 from app.db import tables
+from app.db.aggregates import AGGREGATES, AggregateRecord
 from app.db.database import Transaction
-from app.db.dossiers import DOSSIERS, Dossier
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_values, shape_of, within
 from app.db.statements import Statement, compiled, joined, many_ids
@@ -107,10 +107,10 @@ async def clock(tx: Transaction) -> datetime:
     return cast(datetime, now)
 
 
-async def dossiers_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str, Dossier]:
+async def aggregate_records_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str, AggregateRecord]:
     """The dossiers of locations that were locked, or are read in a snapshot, by their ids."""
-    found: list[Dossier] = await tx.fetch(DOSSIERS, ids=sorted(location_ids))
-    return {dossier.location.id: dossier for dossier in found}
+    found: list[AggregateRecord] = await tx.fetch(AGGREGATES, ids=sorted(location_ids))
+    return {record.location.id: record for record in found}
 
 
 async def write(tx: Transaction, writes: Iterable[Write]) -> None:

@@ -7,7 +7,7 @@ from app.domain.canonical import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ContentDifference:
     """One field's values; `path` is a JSON pointer (RFC 6901) into the content document, None stands for absent."""
 
     path: str
@@ -15,7 +15,7 @@ class Change:
     after: Json
 
 
-def diff(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[Change, ...]:
+def diff(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[ContentDifference, ...]:
     """Every field that differs between two content documents, in the order of its path.
 
     `before` is None when nothing was approved yet.
@@ -23,7 +23,7 @@ def diff(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[
     old = dict(_leaves(before or {}))
     new = dict(_leaves(after))
     return tuple(
-        Change(path=path, before=old.get(path), after=new.get(path))
+        ContentDifference(path=path, before=old.get(path), after=new.get(path))
         for path in sorted(old.keys() | new.keys())
         if old.get(path) != new.get(path)
     )

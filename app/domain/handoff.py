@@ -18,7 +18,7 @@ _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PayloadStanding:
+class PayloadFacts:
     """What decisions need to know of a payload; `withdrawn_because` is the reason of a WITHDRAWN one."""
 
     id: str
@@ -39,9 +39,9 @@ def decide_generation(
     *,
     current_digest: str,
     approved_digest: str | None,
-    latest: PayloadStanding | None,
+    latest: PayloadFacts | None,
     issues: Iterable[Issue],
-) -> PayloadStanding | None:
+) -> PayloadFacts | None:
     """The payload that already says it all, or None when a new one has to be made.
 
     Raises ApprovalOutdated, or NotReady when an issue blocks PROVISION.
@@ -56,9 +56,9 @@ def decide_release(
     *,
     current_digest: str,
     approved_digest: str | None,
-    latest: PayloadStanding | None,
+    latest: PayloadFacts | None,
     allowed: tuple[Verb, ...],
-) -> PayloadStanding:
+) -> PayloadFacts:
     """The payload that triggering releases; `allowed` are the verbs that the location takes from the viewer.
 
     Raises ApprovalOutdated, or IllegalTransition when there is no payload of the approved content.
@@ -70,7 +70,7 @@ def decide_release(
     return latest
 
 
-def decide_answer(payload: PayloadStanding, kind: ReceiptKind, document_digest: str | None) -> bool:
+def decide_answer(payload: PayloadFacts, kind: ReceiptKind, document_digest: str | None) -> bool:
     """Whether a partner's answer is new; False when it repeats the answer on record.
 
     An acknowledgement names the digest of the document that arrived, a rejection none. Raises DigestMismatch,
@@ -85,5 +85,5 @@ def decide_answer(payload: PayloadStanding, kind: ReceiptKind, document_digest: 
     return payload.state.value != kind.value
 
 
-def _is_offerable(payload: PayloadStanding, current_digest: str) -> bool:
+def _is_offerable(payload: PayloadFacts, current_digest: str) -> bool:
     return payload.state in _UNANSWERED and payload.content_digest == current_digest

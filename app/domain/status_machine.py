@@ -49,7 +49,7 @@ _PARTNERS = frozenset({Role.PARTNER})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
+class TransitionRule:
     """One row of the table: the statuses that take the verb, where it leads (None: nowhere else) and who may do it.
 
     `only_when` names what else must be so, by status. `gate` is the readiness it needs. `overrides` are the statuses
@@ -89,7 +89,7 @@ class Consequences:
 
 
 @dataclass(frozen=True, slots=True)
-class Move:
+class Transition:
     """A decided move: the status that the location takes and what follows from it."""
 
     to: LocationStatus
@@ -98,58 +98,58 @@ class Move:
 
 TABLE = MappingProxyType(
     {
-        Verb.START: Transition(
+        Verb.START: TransitionRule(
             sources=frozenset({_NOT_STARTED}),
             to=_IN_PROGRESS,
             who=_ONBOARDERS,
             session=SessionChange.OPEN_IF_MISSING,
         ),
-        Verb.SUBMIT: Transition(
+        Verb.SUBMIT: TransitionRule(
             sources=frozenset({_IN_PROGRESS}),
             to=_PENDING,
             who=_ONBOARDERS,
             gate=Gate.SUBMIT,
         ),
-        Verb.WITHDRAW: Transition(
+        Verb.WITHDRAW: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_IN_PROGRESS,
             who=_ONBOARDERS,
             request=ApprovalStatus.WITHDRAWN,
         ),
-        Verb.REQUEST_CHANGES: Transition(
+        Verb.REQUEST_CHANGES: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_IN_PROGRESS,
             who=_LEADS,
             needs_reason=True,
             request=ApprovalStatus.CHANGES_REQUESTED,
         ),
-        Verb.APPROVE: Transition(
+        Verb.APPROVE: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_APPROVED,
             who=_LEADS,
             gate=Gate.APPROVE,
             request=ApprovalStatus.APPROVED,
         ),
-        Verb.APPROVE_AGAIN: Transition(
+        Verb.APPROVE_AGAIN: TransitionRule(
             sources=LOCKED_STATUSES,
             to=None,
             who=_LEADS,
             only_when=dict.fromkeys(LOCKED_STATUSES, Fact.DIGEST_MOVED),
             gate=Gate.APPROVE,
         ),
-        Verb.GENERATE_PAYLOAD: Transition(
+        Verb.GENERATE_PAYLOAD: TransitionRule(
             sources=frozenset({_APPROVED, _PROVISIONING}),
             to=None,
             who=_LEADS,
             gate=Gate.PROVISION,
         ),
-        Verb.TRIGGER_PROVISIONING: Transition(
+        Verb.TRIGGER_PROVISIONING: TransitionRule(
             sources=frozenset({_APPROVED, _PROVISIONING}),
             to=_PROVISIONING,
             who=_LEADS,
             payload=PayloadState.RELEASED,
         ),
-        Verb.ACKNOWLEDGE: Transition(
+        Verb.ACKNOWLEDGE: TransitionRule(
             sources=frozenset({_PROVISIONING, _COMPLETED}),
             to=_COMPLETED,
             who=_PARTNERS,
@@ -157,7 +157,7 @@ TABLE = MappingProxyType(
             session=SessionChange.CLOSE,
             payload=PayloadState.ACKNOWLEDGED,
         ),
-        Verb.COMPLETE: Transition(
+        Verb.COMPLETE: TransitionRule(
             sources=frozenset({_PROVISIONING}),
             to=_COMPLETED,
             who=_LEADS,
@@ -165,32 +165,32 @@ TABLE = MappingProxyType(
             overrides=frozenset({_PROVISIONING}),
             session=SessionChange.CLOSE,
         ),
-        Verb.REJECT: Transition(
+        Verb.REJECT: TransitionRule(
             sources=frozenset({_PROVISIONING}),
             to=_BLOCKED,
             who=_PARTNERS,
             payload=PayloadState.REJECTED,
         ),
-        Verb.BLOCK: Transition(
+        Verb.BLOCK: TransitionRule(
             sources=frozenset({_NOT_STARTED, _IN_PROGRESS, _PENDING, _PROVISIONING}),
             to=_BLOCKED,
             who=_LEADS,
             needs_reason=True,
         ),
-        Verb.UNBLOCK: Transition(
+        Verb.UNBLOCK: TransitionRule(
             sources=frozenset({_BLOCKED}),
             to=_IN_PROGRESS,
             who=_LEADS,
             session=SessionChange.OPEN_IF_MISSING,
         ),
-        Verb.CANCEL: Transition(
+        Verb.CANCEL: TransitionRule(
             sources=frozenset(LocationStatus) - {_COMPLETED, _CANCELLED},
             to=_CANCELLED,
             who=_LEADS,
             needs_reason=True,
             session=SessionChange.CLOSE,
         ),
-        Verb.REOPEN: Transition(
+        Verb.REOPEN: TransitionRule(
             sources=frozenset({_CANCELLED, _APPROVED, _COMPLETED}),
             to=_IN_PROGRESS,
             who=_LEADS,
@@ -207,7 +207,7 @@ CLAIMING_STATUSES = frozenset({_PENDING, _APPROVED, _PROVISIONING, _COMPLETED})
 _HANDED_OFF = frozenset({_PROVISIONING, _COMPLETED})
 
 
-def move(status: LocationStatus, verb: Verb, role: Role, facts: AbstractSet[Fact] = NO_FACTS) -> Move:
+def transition(status: LocationStatus, verb: Verb, role: Role, facts: AbstractSet[Fact] = NO_FACTS) -> Transition:
     """Where the verb takes a location that is in this status, and what follows.
 
     Raises IllegalTransition, with the verbs that this role has here, for anything that the table does not list.
@@ -215,7 +215,7 @@ def move(status: LocationStatus, verb: Verb, role: Role, facts: AbstractSet[Fact
     if not _takes(status, verb, role, facts):
         raise IllegalTransition(from_status=status, verb=verb, allowed=allowed(status, role, facts))
     to = TABLE[verb].to or status
-    return Move(to, _consequences(status, verb, to, facts))
+    return Transition(to, _consequences(status, verb, to, facts))
 
 
 def allowed(status: LocationStatus, role: Role, facts: AbstractSet[Fact] = NO_FACTS) -> tuple[Verb, ...]:

@@ -7,11 +7,11 @@ from datetime import datetime
 from types import MappingProxyType
 
 from app.domain.approving import check_ready, decide_approval
-from app.domain.handoff import PayloadStanding, decide_generation, decide_release
+from app.domain.handoff import PayloadFacts, decide_generation, decide_release
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
 from app.domain.refusals import MacInUse, OverrideScope, Refusal
-from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, move
+from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, transition
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import ClaimChange, Gate, IssueCode, LocationAction, LocationStatus, Role, Verb
 
@@ -29,7 +29,7 @@ class Situation:
     approved_digest: str | None = None
     facts: AbstractSet[Fact] = NO_FACTS
     override: Override | None = None
-    latest_payload: PayloadStanding | None = None
+    latest_payload: PayloadFacts | None = None
     issues: tuple[Issue, ...] = ()
     own_work: bool = False
     self_approval_allowed: bool = False
@@ -67,7 +67,7 @@ def _refusal(action: LocationAction, situation: Situation) -> str | None:
 def _decide(action: LocationAction, situation: Situation) -> None:
     moved = None
     if action in _VERBS:
-        moved = move(situation.status, _VERBS[action], situation.viewer.role, situation.facts)
+        moved = transition(situation.status, _VERBS[action], situation.viewer.role, situation.facts)
     if action in _CONDITIONS:
         _CONDITIONS[action](situation)
     if moved is not None and moved.consequences.mac_claims is ClaimChange.TAKE:

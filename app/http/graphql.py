@@ -45,7 +45,7 @@ GRAPHQL_STATUS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpCall:
     """A GraphQL request as it arrived over HTTP; `fields` are its header fields by lower-case name."""
 
     parameters: GraphQLParameters
@@ -71,7 +71,7 @@ class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not a
 
 
 # Answers a call: the body, and whether GraphQL executed it (else it was refused). May raise TransportRefused.
-Answerer = Callable[[Call], Awaitable[tuple[dict[str, Any], bool]]]
+Answerer = Callable[[HttpCall], Awaitable[tuple[dict[str, Any], bool]]]
 
 
 class GraphQLEndpoint:
@@ -99,7 +99,9 @@ class GraphQLEndpoint:
             read_only = scope["method"] == "GET"
             parameters = self._from_url(Request(scope)) if read_only else await self._from_body(scope, fields, receive)
             with Departure(receive) as departure:
-                body, executed = await self._answer(Call(parameters, fields, read_only, request_id, departure.ignore))
+                body, executed = await self._answer(
+                    HttpCall(parameters, fields, read_only, request_id, departure.ignore)
+                )
         except TransportRefused as refusal:
             return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type, refusal.headers)
         except BodyRefused as refusal:

@@ -8,17 +8,18 @@ from typing import Any
 import asyncpg
 from sqlalchemy import Table
 
-from app.db import audit, writing
+from app import audit
+from app.db import writing
 from app.db.database import Transaction
 from app.domain.refusals import Conflict, InvalidInput, NotFound, Refusal
 from app.domain.viewer import Viewer
-from app.operations import keys
-from app.operations.desk import NOTHING_WATCHED, Call, Desk, Input, Outcome
-from app.operations.frame import before_commit, new_id, retried
+from app.operations import idempotency
+from app.operations.context import NOTHING_WATCHED, Input, MutationCall, MutationOutcome, WriteContext
+from app.operations.unit_of_work import before_commit, new_id, retried
 
 
 @dataclass(frozen=True, slots=True)
-class Office:
+class AdministrationContext:
     """What an administrative decision is given: who decides, when, and rows to look at, locked as they are read."""
 
     viewer: Viewer
@@ -61,42 +62,42 @@ class AdminCase:
     """One administrative mutation: its name and its decision."""
 
     mutation: str
-    decide: Callable[[Office, Input], Awaitable[Decision]]
+    decide: Callable[[AdministrationContext, Input], Awaitable[Decision]]
 
 
-async def administer(desk: Desk, case: AdminCase, call: Call) -> Outcome:
+async def administer(context: WriteContext, case: AdminCase, call: MutationCall) -> MutationOutcome:
     """Run one administrative use case in a transaction of its own. Raises what it refuses."""
     try:
-        with keys.alone(desk, call):
-            outcome = await retried(lambda: _once(desk, case, call))
+        with idempotency.alone(context, call):
+            outcome = await retried(lambda: _once(context, case, call))
     except Refusal as refusal:
-        desk.performed(case.mutation, refusal.code, NOTHING_WATCHED)
+        context.performed(case.mutation, refusal.code, NOTHING_WATCHED)
         raise
-    desk.performed(case.mutation, "REPLAYED" if outcome.replayed else "APPLIED", outcome.watched)
+    context.performed(case.mutation, "REPLAYED" if outcome.replayed else "APPLIED", outcome.watched)
     return outcome
 
 
-async def _once(desk: Desk, case: AdminCase, call: Call) -> Outcome:
-    async with desk.database.writing(desk.subject, timeout_ms=desk.timeout_ms) as tx:
+async def _once(context: WriteContext, case: AdminCase, call: MutationCall) -> MutationOutcome:
+    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
         with before_commit():
-            kept = await keys.earlier(tx, call)
+            kept = await idempotency.earlier(tx, call)
             if kept is not None:
-                return Outcome(ids=kept, replayed=True)
-            decision = await case.decide(Office(tx.viewer, await writing.clock(tx), tx), call.input)
+                return MutationOutcome(ids=kept, replayed=True)
+            decision = await case.decide(AdministrationContext(tx.viewer, await writing.clock(tx), tx), call.input)
             if decision.writes:
-                await _carry_out(tx, desk, case, decision)
-            await keys.keep(tx, call, decision.ids)
-            return Outcome(ids=decision.ids)
+                await _carry_out(tx, context, case, decision)
+            await idempotency.keep(tx, call, decision.ids)
+            return MutationOutcome(ids=decision.ids)
 
 
-async def _carry_out(tx: Transaction, desk: Desk, case: AdminCase, decision: Decision) -> None:
+async def _carry_out(tx: Transaction, context: WriteContext, case: AdminCase, decision: Decision) -> None:
     await audit.open_entry(
         tx,
         entry_id=new_id("AuditEntry"),
         chain=decision.chain,
         action=case.mutation,
         location_id=decision.location_id,
-        request_id=desk.request_id,
+        request_id=context.request_id,
         reason=decision.reason,
     )
     try:

@@ -11,20 +11,22 @@ from dataclasses import dataclass
 from enum import StrEnum, unique
 from typing import Any, TypeVar
 
-from app.db import audit, writing
+from app import audit
+from app.db import writing
 from app.db.database import Transaction
 from app.domain.bulk import check_items, verb_towards
 from app.domain.ids import is_well_formed
 from app.domain.mac_address import show_mac
 from app.domain.refusals import InvalidInput, MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LocationStatus, Verb
-from app.operations import frame, keys
-from app.operations.applying import claims_of, writes_of
+from app.operations import idempotency, unit_of_work
+from app.operations.aggregate import Aggregate
 from app.operations.approve import APPROVE
-from app.operations.desk import NOTHING_WATCHED, Call, Change, Desk, Input, UseCase, Watched, Work
+from app.operations.context import NOTHING_WATCHED, Input, LocationChange, MutationCall, UseCase, Watched, WriteContext
 from app.operations.generate_payload import GENERATE_PAYLOAD
-from app.operations.moves import BLOCK, CANCEL, REOPEN, UNBLOCK
+from app.operations.persistence import claims_of, writes_of
 from app.operations.submit_onboarding import SUBMIT_ONBOARDING
+from app.operations.transitions import BLOCK, CANCEL, REOPEN, UNBLOCK
 from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
 
 T = TypeVar("T")
@@ -76,22 +78,22 @@ class BulkCase:
     """
 
     mutation: str
-    single: Callable[[Work, Input, Input], tuple[UseCase, Input] | None]
+    single: Callable[[Aggregate, Input, Input], tuple[UseCase, Input] | None]
     approves: bool = False
 
 
-def _towards(work: Work, given: Input, item: Input) -> tuple[UseCase, Input] | None:
-    verb = verb_towards(given["status"], work.status)
+def _towards(aggregate: Aggregate, given: Input, item: Input) -> tuple[UseCase, Input] | None:
+    verb = verb_towards(given["status"], aggregate.status)
     if verb is None:
         return None
     return _SINGLE_OF_VERB[verb], {"location_id": item["location_id"], "reason": given.get("reason")}
 
 
-def _approved(_work: Work, given: Input, item: Input) -> tuple[UseCase, Input]:
+def _approved(_work: Aggregate, given: Input, item: Input) -> tuple[UseCase, Input]:
     return APPROVE, {**item, "comment": given.get("comment")}
 
 
-def _generated(_work: Work, _given: Input, item: Input) -> tuple[UseCase, Input]:
+def _generated(_work: Aggregate, _given: Input, item: Input) -> tuple[UseCase, Input]:
     return GENERATE_PAYLOAD, item
 
 
@@ -110,7 +112,7 @@ BULK_GENERATE_PAYLOADS = BulkCase("bulkGeneratePayloads", _generated)
 BULK_MUTATIONS = frozenset({BULK_UPDATE_STATUS.mutation, BULK_APPROVE.mutation, BULK_GENERATE_PAYLOADS.mutation})
 
 
-async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
+async def perform_bulk(context: WriteContext, case: BulkCase, call: MutationCall) -> BulkResult:
     """Run a bulk call. `call.input` has items, each with a location_id, a policy and dry_run.
 
     Raises LimitReached or InvalidInput for the call as a whole before anything is written, and the idempotency
@@ -123,47 +125,49 @@ async def perform_bulk(desk: Desk, case: BulkCase, call: Call) -> BulkResult:
         raise InvalidInput(field="items", rule="one of them is not an id", path=("items",))
     if case is BULK_UPDATE_STATUS:
         verb_towards(call.input["status"], LocationStatus.NOT_STARTED)
-    keys.as_kept(call)
+    idempotency.as_kept(call)
     if call.input["dry_run"]:
-        return await frame.retried(lambda: _once(desk, case, call, items))
-    with keys.alone(desk, call):
-        result = await frame.retried(lambda: _once(desk, case, call, items))
+        return await unit_of_work.retried(lambda: _once(context, case, call, items))
+    with idempotency.alone(context, call):
+        result = await unit_of_work.retried(lambda: _once(context, case, call, items))
     for item in result.items:
         outcome = "REPLAYED" if result.replayed else item.refusal.code if item.refusal else item.outcome
-        desk.performed(case.mutation, outcome, item.watched)
+        context.performed(case.mutation, outcome, item.watched)
     return result
 
 
-async def _once(desk: Desk, case: BulkCase, call: Call, items: Sequence[Input]) -> BulkResult:
-    async with desk.database.writing(desk.subject, timeout_ms=desk.timeout_ms) as tx:
-        with frame.before_commit():
+async def _once(context: WriteContext, case: BulkCase, call: MutationCall, items: Sequence[Input]) -> BulkResult:
+    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+        with unit_of_work.before_commit():
             if call.input["dry_run"]:
                 async with tx.undone():
-                    return await _carry_out(tx, desk, case, call, items)
-            kept = await keys.earlier(tx, call)
+                    return await _carry_out(tx, context, case, call, items)
+            kept = await idempotency.earlier(tx, call)
             if kept is not None:
                 return BulkResult(tuple(_from_json(each) for each in kept["items"]), replayed=True)
-            result = await _carry_out(tx, desk, case, call, items)
+            result = await _carry_out(tx, context, case, call, items)
             if any(item.outcome is BulkOutcome.APPLIED for item in result.items):
-                await keys.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
+                await idempotency.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
             await audit.seal(tx)
             return result
 
 
-async def _carry_out(tx: Transaction, desk: Desk, case: BulkCase, call: Call, items: Sequence[Input]) -> BulkResult:
+async def _carry_out(
+    tx: Transaction, context: WriteContext, case: BulkCase, call: MutationCall, items: Sequence[Input]
+) -> BulkResult:
     """Decide every item, claim, enter and write what is to be done."""
     wanted = [each["location_id"] for each in items]
     reached = await writing.lock_locations(tx, wanted)
     reviewed = {each["location_id"]: each["expected_digest"] for each in items} if case.approves else None
-    works = await frame.works_of(tx, desk, sorted(reached), reviewed=reviewed)
+    aggregates = await unit_of_work.aggregates_of(tx, context, sorted(reached), reviewed=reviewed)
     decided = {
-        each["location_id"]: _decided(case, works.get(each["location_id"]), call.input, each)
+        each["location_id"]: _decided(case, aggregates.get(each["location_id"]), call.input, each)
         async for each in _in_turns(items)
     }
-    settled = await _settled(tx, works, decided, desk=desk, case=case, call=call)
+    settled = await _settled(tx, aggregates, decided, context=context, case=case, call=call)
     if not call.input["dry_run"]:
-        doing = _in_turns(_doing(works, settled))
-        await writing.write(tx, [write async for work, change in doing for write in writes_of(work, change)])
+        doing = _in_turns(_doing(aggregates, settled))
+        await writing.write(tx, [write async for aggregate, change in doing for write in writes_of(aggregate, change)])
     return BulkResult(tuple(_result(index, *each) for index, each in enumerate(settled.items())))
 
 
@@ -174,28 +178,34 @@ async def _in_turns(them: Iterable[T]) -> AsyncIterator[T]:
         yield each
 
 
-Decided = Change | Refusal
+Decided = LocationChange | Refusal
 Decisions = dict[str, Decided]
 """What was decided, by location, in the order of the input."""
 
 
-def _decided(case: BulkCase, work: Work | None, given: Input, item: Input) -> Decided:
-    if work is None:
+def _decided(case: BulkCase, aggregate: Aggregate | None, given: Input, item: Input) -> Decided:
+    if aggregate is None:
         return NotFound()
     try:
-        single = case.single(work, given, item)
+        single = case.single(aggregate, given, item)
         if single is None:
-            return Change()
+            return LocationChange()
         use_case, values = single
-        change = use_case.decide(work, values)
+        change = use_case.decide(aggregate, values)
     except Refusal as refusal:
         return refusal
-    assert isinstance(change, Change)  # noqa: S101 - single use cases on one location return one change
+    assert isinstance(change, LocationChange)  # noqa: S101 - single use cases on one location return one change
     return change
 
 
 async def _settled(
-    tx: Transaction, works: Mapping[str, Work], decided: Decisions, *, desk: Desk, case: BulkCase, call: Call
+    tx: Transaction,
+    aggregates: Mapping[str, Aggregate],
+    decided: Decisions,
+    *,
+    context: WriteContext,
+    case: BulkCase,
+    call: MutationCall,
 ) -> Decisions:
     """The decisions as they stand once their entries are open and every address that they need is claimed.
 
@@ -205,31 +215,34 @@ async def _settled(
     """
     held: set[str] = set()
     settled = _all_or_nothing(decided, call)
-    while missed := await _missed(tx, _doing(works, settled), _openings(desk, case, works, settled)):
-        held |= _held_by_others(missed, _takes(works, settled))
-        settled = _all_or_nothing(_granted(_takes(works, decided), decided, held), call)
+    while missed := await _missed(tx, _doing(aggregates, settled), _openings(context, case, aggregates, settled)):
+        held |= _held_by_others(missed, _takes(aggregates, settled))
+        settled = _all_or_nothing(_granted(_takes(aggregates, decided), decided, held), call)
     return settled
 
 
-def _all_or_nothing(decided: Decisions, call: Call) -> Decisions:
+def _all_or_nothing(decided: Decisions, call: MutationCall) -> Decisions:
     """With that policy one refusal leaves every other item unchanged."""
     refused = any(isinstance(each, Refusal) for each in decided.values())
     if call.input["policy"] is BulkPolicy.PER_ITEM or not refused:
         return decided
-    return {place: each if isinstance(each, Refusal) else Change() for place, each in decided.items()}
+    return {place: each if isinstance(each, Refusal) else LocationChange() for place, each in decided.items()}
 
 
-def _doing(works: Mapping[str, Work], decided: Decisions) -> list[tuple[Work, Change]]:
+def _doing(aggregates: Mapping[str, Aggregate], decided: Decisions) -> list[tuple[Aggregate, LocationChange]]:
     return [
-        (works[location_id], each)
+        (aggregates[location_id], each)
         for location_id, each in decided.items()
-        if isinstance(each, Change) and not each.is_nothing
+        if isinstance(each, LocationChange) and not each.is_nothing
     ]
 
 
-def _takes(works: Mapping[str, Work], decided: Decisions) -> dict[str, frozenset[str]]:
+def _takes(aggregates: Mapping[str, Aggregate], decided: Decisions) -> dict[str, frozenset[str]]:
     """The addresses that each location has to claim."""
-    return {work.dossier.location.id: claims_of(work, change).take for work, change in _doing(works, decided)}
+    return {
+        aggregate.record.location.id: claims_of(aggregate, change).take
+        for aggregate, change in _doing(aggregates, decided)
+    }
 
 
 def _held_by_others(missed: set[tuple[str, str]], takes: Mapping[str, frozenset[str]]) -> set[str]:
@@ -258,7 +271,7 @@ class _MissedError(Exception):
 
 
 async def _missed(
-    tx: Transaction, doing: Sequence[tuple[Work, Change]], openings: Sequence[audit.Opening]
+    tx: Transaction, doing: Sequence[tuple[Aggregate, LocationChange]], openings: Sequence[audit.Opening]
 ) -> set[tuple[str, str]]:
     """Enter and claim for all, or for none when some item misses an address; returns the (mac, location id) missed.
 
@@ -268,24 +281,26 @@ async def _missed(
     with suppress(_MissedError):
         async with tx.savepoint():
             await audit.open_entries(tx, openings)
-            missed = await frame.claim(tx, doing)
+            missed = await unit_of_work.claim(tx, doing)
             if missed:
                 raise _MissedError
     return missed
 
 
-def _openings(desk: Desk, case: BulkCase, works: Mapping[str, Work], decided: Decisions) -> list[audit.Opening]:
+def _openings(
+    context: WriteContext, case: BulkCase, aggregates: Mapping[str, Aggregate], decided: Decisions
+) -> list[audit.Opening]:
     return [
-        frame.opening(desk, case.mutation, works[location_id], each)
+        unit_of_work.opening(context, case.mutation, aggregates[location_id], each)
         for location_id, each in decided.items()
-        if location_id in works and _is_entered(case, works[location_id], each)
+        if location_id in aggregates and _is_recorded(case, aggregates[location_id], each)
     ]
 
 
-def _is_entered(case: BulkCase, work: Work, decided: Decided) -> bool:
-    if isinstance(decided, Change):
+def _is_recorded(case: BulkCase, aggregate: Aggregate, decided: Decided) -> bool:
+    if isinstance(decided, LocationChange):
         return not decided.is_nothing
-    return frame.is_entered(decided, work.dossier, approving=case.approves)
+    return unit_of_work.is_recorded(decided, aggregate.record, approving=case.approves)
 
 
 def _result(index: int, location_id: str, decided: Decided) -> ItemResult:
@@ -297,9 +312,9 @@ def _result(index: int, location_id: str, decided: Decided) -> ItemResult:
 
 def _to_json(item: ItemResult) -> dict[str, Any]:
     kept = {"index": item.index, "id": item.id, "outcome": item.outcome, "payload_id": item.payload_id}
-    return kept | {"refusal": keys.refusal_to_json(item.refusal) if item.refusal else None}
+    return kept | {"refusal": idempotency.refusal_to_json(item.refusal) if item.refusal else None}
 
 
 def _from_json(kept: Mapping[str, Any]) -> ItemResult:
-    refusal = keys.refusal_from_json(kept["refusal"]) if kept["refusal"] else None
+    refusal = idempotency.refusal_from_json(kept["refusal"]) if kept["refusal"] else None
     return ItemResult(kept["index"], kept["id"], BulkOutcome(kept["outcome"]), refusal, kept["payload_id"])

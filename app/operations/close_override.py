@@ -1,17 +1,18 @@
 """End an override before its time."""
 
 from app.db import tables
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 
 
-def decide(work: Work, given: Input) -> Change:
+def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     """Any lead may end it; one that has ended stays as it is."""
     override_id = given["override_id"]
-    current = work.dossier.override
+    current = aggregate.record.override
     if current is None or current.id != override_id:
-        return Change(ids={"override": override_id})
-    ended = min(work.now, current.expires_at)
-    return Change(
+        return LocationChange(ids={"override": override_id})
+    ended = min(aggregate.now, current.expires_at)
+    return LocationChange(
         updates=((tables.override, {"id": override_id}, {"ended_at": ended}),),
         override_id=override_id,
         ids={"override": override_id},

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import asyncpg
 
 from app.domain.refusals import Conflict, OverrideScope, Refusal
-from app.operations.desk import Work
+from app.operations.aggregate import Aggregate
 
 
 @contextmanager
-def constraints_named(work: Work) -> Iterator[None]:
+def constraints_named(aggregate: Aggregate) -> Iterator[None]:
     """Raise the refusal that a violated constraint stands for; one that only a bug of ours can violate passes."""
     try:
         yield
@@ -21,18 +21,18 @@ def constraints_named(work: Work) -> Iterator[None]:
         known = _BY_NAME.get(error.constraint_name or "")
         if known is None:
             raise
-        raise known(work) from error
+        raise known(aggregate) from error
 
 
-def _moved_on(work: Work) -> Refusal:
-    return Conflict(current_revision=work.dossier.location.revision)
+def _moved_on(aggregate: Aggregate) -> Refusal:
+    return Conflict(current_revision=aggregate.record.location.revision)
 
 
-def _override_open(_work: Work) -> Refusal:
+def _override_open(_work: Aggregate) -> Refusal:
     return OverrideScope(sections=frozenset())
 
 
-_BY_NAME: Mapping[str, Callable[[Work], Refusal]] = {
+_BY_NAME: Mapping[str, Callable[[Aggregate], Refusal]] = {
     "uq_approval_pending": _moved_on,
     "uq_onboarding_session_open": _moved_on,
     "uq_provisioning_payload_location_id_sequence": _moved_on,

@@ -7,15 +7,16 @@ from app.db import demo
 from app.db.database import Database
 from app.db.seed import is_only_demo, loading_demo, seed_demo
 from app.domain.vocabulary import LocationStatus as S
-from app.operations import standing
+from app.operations import preview
+from app.operations.aggregate import Aggregate
 from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD
 from app.operations.approve import APPROVE
-from app.operations.desk import Call, Desk, UseCase, Work
-from app.operations.frame import perform
+from app.operations.context import MutationCall, UseCase, WriteContext
 from app.operations.generate_payload import GENERATE_PAYLOAD
-from app.operations.moves import BLOCK, CANCEL
 from app.operations.submit_onboarding import SUBMIT_ONBOARDING
+from app.operations.transitions import BLOCK, CANCEL
 from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
+from app.operations.unit_of_work import perform
 
 LEAD, REVIEWER = "lead@turnup.example", "lead2@turnup.example"
 TIMEOUT_MS = 15_000
@@ -72,14 +73,14 @@ async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> boo
 
 async def _ahead(database: Database, branch: demo.Branch) -> tuple[tuple[str, UseCase], ...]:
     """The steps that a location's way still has ahead."""
-    work = await _standing(database, branch, LEAD)
-    return WAY_TO[branch.status][_BEHIND.get(work.status, 0) :]
+    aggregate = await _preview(database, branch, LEAD)
+    return WAY_TO[branch.status][_BEHIND.get(aggregate.status, 0) :]
 
 
-async def _standing(database: Database, branch: demo.Branch, email: str) -> Work:
+async def _preview(database: Database, branch: demo.Branch, email: str) -> Aggregate:
     async with database.snapshot(email, timeout_ms=TIMEOUT_MS) as transaction:
-        (work,) = await standing.standings(transaction, [_id(branch)], self_approval_allowed=False)
-    return work
+        (aggregate,) = await preview.previews(transaction, [_id(branch)], self_approval_allowed=False)
+    return aggregate
 
 
 def _id(branch: demo.Branch) -> str:
@@ -87,7 +88,7 @@ def _id(branch: demo.Branch) -> str:
 
 
 async def _step(database: Database, branch: demo.Branch, email: str, use_case: UseCase) -> None:
-    desk = Desk(
+    context = WriteContext(
         database=database,
         subject=email,
         request_id=REQUEST_ID,
@@ -99,13 +100,13 @@ async def _step(database: Database, branch: demo.Branch, email: str, use_case: U
         "location_id": _id(branch),
         "reason": "Waiting for the cabling contractor.",
     }
-    work = await _standing(database, branch, email)
+    aggregate = await _preview(database, branch, email)
     if use_case is APPROVE:
-        given["expected_digest"] = work.digest
+        given["expected_digest"] = aggregate.digest
     if use_case is ACKNOWLEDGE_PAYLOAD:
-        payload = work.dossier.payloads[0]
+        payload = aggregate.record.payloads[0]
         given |= {"payload_id": payload.id, "document_digest": payload.document_digest}
-    await perform(desk, use_case, Call(mutation=use_case.mutation, input=given))
+    await perform(context, use_case, MutationCall(mutation=use_case.mutation, input=given))
 
 
 def _email(actor: str, account_id: str) -> str:

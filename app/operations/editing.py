@@ -12,29 +12,33 @@ from app.domain.limits import check_range
 from app.domain.locks import decide_edit
 from app.domain.mac_address import read_mac
 from app.domain.refusals import InvalidInput, NotFound
-from app.domain.status_machine import move
 from app.domain.text import clean
 from app.domain.vocabulary import LocationStatus, Section, Verb
-from app.operations.desk import Change, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import LocationChange
 
 T = TypeVar("T", Contact, Device, Person)
 
 Path = tuple[str, ...]
 
 
-def permitted(work: Work, *sections: Section) -> str | None:
+def permitted(aggregate: Aggregate, *sections: Section) -> str | None:
     """The id of the override to edit these sections under, None where none is needed. Raises Locked, OverrideScope."""
-    override = decide_edit(work.status, frozenset(sections), work.dossier.override, work.viewer, work.now)
+    override = decide_edit(
+        aggregate.status, frozenset(sections), aggregate.record.override, aggregate.viewer, aggregate.now
+    )
     return override.id if override else None
 
 
-def edited(work: Work, section: Section, override_id: str | None, content: LocationContent, **made: str) -> Change:
+def edited(
+    aggregate: Aggregate, section: Section, override_id: str | None, content: LocationContent, **made: str
+) -> LocationChange:
     """The change of an edit; the first one starts the onboarding."""
-    first = work.status is LocationStatus.NOT_STARTED
-    return Change(
+    first = aggregate.status is LocationStatus.NOT_STARTED
+    return LocationChange(
         content=content,
         sections=frozenset({section}),
-        move=move(work.status, Verb.START, work.viewer.role, work.facts) if first else None,
+        transition=aggregate.transition(Verb.START) if first else None,
         override_id=override_id,
         ids=made,
     )
@@ -152,14 +156,14 @@ def check_once(field: str, values: Sequence[str], path: Path) -> None:
         raise InvalidInput(field=field, rule="each may be named once", path=path)
 
 
-def country_of(work: Work) -> str | None:
+def country_of(aggregate: Aggregate) -> str | None:
     """The country within which numbers without a prefix are read."""
-    return work.content.address.country
+    return aggregate.content.address.country
 
 
-def empty_phone_system(work: Work) -> PhoneSystem:
+def empty_phone_system(aggregate: Aggregate) -> PhoneSystem:
     """The phone system on record, or an empty one."""
-    return work.content.phone_system or PhoneSystem()
+    return aggregate.content.phone_system or PhoneSystem()
 
 
 def _kept(given: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -5,33 +5,33 @@ from app.domain.canonical import canonical
 from app.domain.digest import document_digest
 from app.domain.handoff import decide_generation
 from app.domain.payload import VERSION, payload_document
-from app.domain.status_machine import move
 from app.domain.vocabulary import PayloadState, Verb
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 
 
-def decide(work: Work, _given: Input) -> Change:
+def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
     """The latest payload when it says it all, else a new one; raises IllegalTransition, ApprovalOutdated, NotReady."""
-    move(work.status, Verb.GENERATE_PAYLOAD, work.viewer.role, work.facts)
-    payloads = work.dossier.payloads
+    aggregate.transition(Verb.GENERATE_PAYLOAD)
+    payloads = aggregate.record.payloads
     latest = payloads[0] if payloads else None
     reusable = decide_generation(
-        current_digest=work.digest,
-        approved_digest=work.approved_digest,
-        latest=latest.standing if latest else None,
-        issues=work.issues,
+        current_digest=aggregate.digest,
+        approved_digest=aggregate.approved_digest,
+        latest=latest.facts if latest else None,
+        issues=aggregate.issues,
     )
     if reusable is not None:
-        return Change(ids={"payload": reusable.id})
-    location = work.dossier.location
+        return LocationChange(ids={"payload": reusable.id})
+    location = aggregate.record.location
     sequence = latest.sequence + 1 if latest else 1
-    payload_id = work.new_id("ProvisioningPayload")
+    payload_id = aggregate.new_id("ProvisioningPayload")
     document = payload_document(
-        work.content,
-        account_name=work.dossier.account_name,
-        now=work.now,
+        aggregate.content,
+        account_name=aggregate.record.account_name,
+        now=aggregate.now,
         sequence=sequence,
-        generated_by=work.viewer.id,
+        generated_by=aggregate.viewer.id,
         location_revision=location.revision,
         supersedes=latest.id if latest else None,
     )
@@ -44,17 +44,17 @@ def decide(work: Work, _given: Input) -> Change:
         "state": PayloadState.GENERATED,
         "document": canonical(document).decode(),
         "document_digest": document_digest(document),
-        "content_digest": work.digest,
+        "content_digest": aggregate.digest,
         "location_revision": location.revision,
-        "generated_by": work.viewer.id,
-        "generated_at": work.now,
+        "generated_by": aggregate.viewer.id,
+        "generated_at": aggregate.now,
     }
     replaced = tuple(
         (tables.provisioning_payload, {"id": each.id}, {"superseded_by": payload_id})
         for each in payloads
         if each.state is PayloadState.SUPERSEDED and each.superseded_by is None
     )
-    return Change(rows=((tables.provisioning_payload, row),), updates=replaced, ids={"payload": payload_id})
+    return LocationChange(rows=((tables.provisioning_payload, row),), updates=replaced, ids={"payload": payload_id})
 
 
 GENERATE_PAYLOAD = UseCase(mutation="generatePayload", decide=decide)

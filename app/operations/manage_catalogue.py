@@ -7,14 +7,14 @@ from app.db import tables, writing
 from app.db.writing import Delete, Insert, Update, Write
 from app.domain.refusals import InvalidInput
 from app.domain.text import given as given_text
-from app.operations.administration import AdminCase, Decision, Office
-from app.operations.desk import Input
+from app.operations.administration import AdminCase, AdministrationContext, Decision
+from app.operations.context import Input
 
 MOST_MODELS = 500
 LINES = (1, 100)
 
 
-async def set_device_models(office: Office, given: Input) -> Decision:
+async def set_device_models(context: AdministrationContext, given: Input) -> Decision:
     """The catalogue becomes what is given; a model that stays keeps its id."""
     models = given["models"]
     if len(models) > MOST_MODELS:
@@ -22,14 +22,14 @@ async def set_device_models(office: Office, given: Input) -> Decision:
     named = [_named(each, place) for place, each in enumerate(models)]
     _check_named_once(named)
     wanted = {name: each["lines"] for name, each in zip(named, models, strict=True)}
-    kept = {(row.brand, row.model): row for row in await writing.catalogue(office.transaction)}
+    kept = {(row.brand, row.model): row for row in await writing.catalogue(context.transaction)}
     writes: list[Write] = [
         Delete(tables.device_model, {"id": row.id}) for name, row in kept.items() if name not in wanted
     ]
     for (brand, model), lines in wanted.items():
         known = kept.get((brand, model))
         if known is None:
-            row = {"id": office.new_id("DeviceModel"), "brand": brand, "model": model, "lines": lines, "revision": 1}
+            row = {"id": context.new_id("DeviceModel"), "brand": brand, "model": model, "lines": lines, "revision": 1}
             writes.append(Insert(tables.device_model, row))
         elif known.lines != lines:
             changed = {"lines": lines, "revision": known.revision + 1}

@@ -6,12 +6,13 @@ from app.db import tables
 from app.domain.limits import check_cap
 from app.domain.refusals import InvalidInput
 from app.domain.vocabulary import Section
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 from app.operations.editing import edited, found, permitted
 from app.operations.remove_device import sections_of_extensions, without_device
 
 
-def decide(source: Work, target: Work, given: Input) -> tuple[Change, Change]:
+def decide(source: Aggregate, target: Aggregate, given: Input) -> tuple[LocationChange, LocationChange]:
     """It leaves one location and joins the other; both have to be open for it. The extension that rang it stays.
 
     Raises Locked, Conflict, LimitReached, and InvalidInput for the location where it is and for another account's.
@@ -27,12 +28,12 @@ def decide(source: Work, target: Work, given: Input) -> tuple[Change, Change]:
     content = replace(target.content, devices=(*target.content.devices, device))
     revision = (tables.device, {"id": device_id}, {"revision": given["expected_revision"] + 1})
     joined = replace(edited(target, Section.DEVICES, joining, content), updates=(revision,))
-    target_id = target.dossier.location.id
+    target_id = target.record.location.id
     return left, replace(joined, ids={"device": device_id, "location": target_id})
 
 
-def _check_target(source: Work, target: Work) -> None:
-    here, there = source.dossier.location, target.dossier.location
+def _check_target(source: Aggregate, target: Aggregate) -> None:
+    here, there = source.record.location, target.record.location
     if here.id == there.id:
         raise InvalidInput(field="toLocationId", rule="the device is there already", path=("toLocationId",))
     if here.account_id != there.account_id:

@@ -4,25 +4,26 @@ from dataclasses import replace
 
 from app.db import tables
 from app.domain.vocabulary import Section
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 from app.operations.editing import edited, permitted, without
 
 
-def decide(work: Work, given: Input) -> Change:
+def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     """Raises Locked, Conflict."""
     row_id = given["person_id"]
-    override_id = permitted(work, Section.PEOPLE, *_sections_of_extensions(work, row_id))
-    work.check_row_revision(row_id, given["expected_revision"])
+    override_id = permitted(aggregate, Section.PEOPLE, *_sections_of_extensions(aggregate, row_id))
+    aggregate.check_row_revision(row_id, given["expected_revision"])
     extensions = tuple(
-        replace(each, person_id=None) if each.person_id == row_id else each for each in work.content.extensions
+        replace(each, person_id=None) if each.person_id == row_id else each for each in aggregate.content.extensions
     )
-    content = replace(work.content, people=without(work.content.people, row_id), extensions=extensions)
-    return edited(work, Section.PEOPLE, override_id, content)
+    content = replace(aggregate.content, people=without(aggregate.content.people, row_id), extensions=extensions)
+    return edited(aggregate, Section.PEOPLE, override_id, content)
 
 
-def _sections_of_extensions(work: Work, row_id: str) -> tuple[Section, ...]:
+def _sections_of_extensions(aggregate: Aggregate, row_id: str) -> tuple[Section, ...]:
     """An extension that loses its person changes too."""
-    holds = any(each.person_id == row_id for each in work.content.extensions)
+    holds = any(each.person_id == row_id for each in aggregate.content.extensions)
     return (Section.EXTENSIONS,) if holds else ()
 
 

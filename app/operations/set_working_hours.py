@@ -7,17 +7,18 @@ from typing import Any
 from app.domain.content import WorkingHours
 from app.domain.limits import check_cap, check_range, check_whole_minutes
 from app.domain.vocabulary import Section
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 from app.operations.editing import edited, permitted
 
 
-def decide(work: Work, given: Input) -> Change:
+def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     """The intervals become what is given."""
-    override_id = permitted(work, Section.WORKING_HOURS)
-    work.check_section_revision(Section.WORKING_HOURS, given["expected_revision"])
+    override_id = permitted(aggregate, Section.WORKING_HOURS)
+    aggregate.check_section_revision(Section.WORKING_HOURS, given["expected_revision"])
     check_cap("workingHours", given["intervals"], path=("intervals",))
     intervals = tuple(_interval(each, place) for place, each in enumerate(given["intervals"]))
-    return edited(work, Section.WORKING_HOURS, override_id, replace(work.content, working_hours=intervals))
+    return edited(aggregate, Section.WORKING_HOURS, override_id, replace(aggregate.content, working_hours=intervals))
 
 
 def _interval(given: Mapping[str, Any], place: int) -> WorkingHours:

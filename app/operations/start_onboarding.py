@@ -1,13 +1,13 @@
 """Begin to fill a location in."""
 
-from app.domain.status_machine import move
 from app.domain.vocabulary import Verb
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 
 
-def decide(work: Work, _given: Input) -> Change:
+def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
     """NOT_STARTED becomes IN_PROGRESS, with an open session."""
-    return Change(move=move(work.status, Verb.START, work.viewer.role, work.facts))
+    return LocationChange(transition=aggregate.transition(Verb.START))
 
 
 START_ONBOARDING = UseCase(mutation="startOnboarding", decide=decide)

@@ -1,25 +1,25 @@
 """Release the latest payload to the partner."""
 
 from app.domain.handoff import decide_release
-from app.domain.status_machine import allowed, move
 from app.domain.vocabulary import PayloadState, Verb
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 
 
-def decide(work: Work, _given: Input) -> Change:
+def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
     """Raises IllegalTransition, ApprovalOutdated; a payload that is released already stays as it is."""
-    release = move(work.status, Verb.TRIGGER_PROVISIONING, work.viewer.role, work.facts)
-    payloads = work.dossier.payloads
+    release = aggregate.transition(Verb.TRIGGER_PROVISIONING)
+    payloads = aggregate.record.payloads
     payload = decide_release(
-        work.status,
-        current_digest=work.digest,
-        approved_digest=work.approved_digest,
-        latest=payloads[0].standing if payloads else None,
-        allowed=allowed(work.status, work.viewer.role, work.facts),
+        aggregate.status,
+        current_digest=aggregate.digest,
+        approved_digest=aggregate.approved_digest,
+        latest=payloads[0].facts if payloads else None,
+        allowed=aggregate.allowed_verbs,
     )
-    if payload.state is PayloadState.RELEASED and release.to is work.status:
-        return Change(ids={"payload": payload.id})
-    return Change(move=release, payload_id=payload.id, ids={"payload": payload.id})
+    if payload.state is PayloadState.RELEASED and release.to is aggregate.status:
+        return LocationChange(ids={"payload": payload.id})
+    return LocationChange(transition=release, payload_id=payload.id, ids={"payload": payload.id})
 
 
 TRIGGER_PROVISIONING = UseCase(mutation="triggerProvisioning", decide=decide)

@@ -8,19 +8,20 @@ from app.domain.content import LocationContent
 from app.domain.dialling import read_again
 from app.domain.text import clean
 from app.domain.vocabulary import Section
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 from app.operations.editing import address_fields, edited, permitted
 
 
-def decide(work: Work, given: Input) -> Change:
+def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     """Change what is given; raises Locked, Conflict, InvalidInput.
 
     Another country gives other meanings to the numbers of other sections, so that an override must cover these, too:
     raises OverrideScope.
     """
-    override_id = permitted(work, Section.LOCATION)
-    work.check_section_revision(Section.LOCATION, given["expected_revision"])
-    content = work.content
+    override_id = permitted(aggregate, Section.LOCATION)
+    aggregate.check_section_revision(Section.LOCATION, given["expected_revision"])
+    content = aggregate.content
     if "name" in given:
         content = replace(content, name=clean("location.name", given["name"], path=("name",)) or "")
     if "timezone" in given:
@@ -28,10 +29,10 @@ def decide(work: Work, given: Input) -> Change:
     if given.get("address") is not None:
         address = replace(content.address, **address_fields(given["address"], ("address",)))
         content = replace(content, address=address)
-    if content.address.country != work.content.address.country:
+    if content.address.country != aggregate.content.address.country:
         content = read_again(content)
-        permitted(work, Section.LOCATION, *_with_other_numbers(work.content, content))
-    return edited(work, Section.LOCATION, override_id, content)
+        permitted(aggregate, Section.LOCATION, *_with_other_numbers(aggregate.content, content))
+    return edited(aggregate, Section.LOCATION, override_id, content)
 
 
 def _with_other_numbers(before: LocationContent, after: LocationContent) -> Iterator[Section]:

@@ -6,7 +6,7 @@ import pytest
 from harness import LEAD, Client
 from serving import Wire, tables_of
 
-from app.db.audit.erasure import erase_person, erase_reason
+from app.audit.erasure import erase_person, erase_reason
 
 CHANGES = """query($filter: AuditLogFilter) { auditLog(first: 100, filter: $filter) { nodes {
   id reason reasonState changes { table rowId field before beforeState after afterState } } } }"""

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 from harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
-from app.db import housekeeping
 from app.db.database import Database, DatabaseUnavailable
+from app.operations import housekeeping
 
 LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'
 

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from app.db.audit.encoding import GENESIS
+from app.audit.encoding import GENESIS
 
 Act = Callable[[Any, Random], Awaitable[None]]
 

@@ -6,8 +6,9 @@ from harness import CUSTOMER, LEAD
 from harness import TestDatabase as Databases
 from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, definer, enter, entry_of, operation, run
 
-from app.db import audit, tables
-from app.db.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
+from app import audit
+from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
+from app.db import tables
 from app.db.database import Database, Transaction
 
 RENAME = "UPDATE turnup.device SET label = $2, revision = revision + 1 WHERE id = $1"

@@ -33,10 +33,10 @@ from tampering import (
 )
 from trail import an_id, definer
 
-from app.db.audit.encoding import FORMS, GENESIS, Change, Entry, encoded
-from app.db.audit.heads import UntrustedHeads, signed_heads, trusted_heads
-from app.db.audit.replay import replay
-from app.db.audit.verify import PAGE, heads, snapshot, verify
+from app.audit.encoding import FORMS, GENESIS, ChangeRecord, Entry, encoded
+from app.audit.heads import UntrustedHeads, signed_heads, trusted_heads
+from app.audit.replay import replay
+from app.audit.verify import PAGE, heads, snapshot, verify
 
 ROOT = Path(__file__).parent.parent.parent
 TAMPERINGS = 1_000
@@ -284,7 +284,7 @@ texts = st.one_of(
 maybe = st.none() | texts
 hashes = st.none() | st.binary(min_size=32, max_size=32)
 moments = st.integers(-(10**15), 10**16).map(lambda n: datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=n))
-changes = st.builds(Change, maybe, maybe, texts, texts, texts, maybe, st.none(), hashes, maybe, st.none(), hashes)
+changes = st.builds(ChangeRecord, maybe, maybe, texts, texts, texts, maybe, st.none(), hashes, maybe, st.none(), hashes)
 entries = st.builds(
     Entry, texts, texts, st.integers(1, 2**62), maybe, maybe, texts, texts, maybe, maybe, maybe, texts,
     maybe, st.none(), hashes, maybe, st.sampled_from([None, False, True]), moments,
@@ -293,7 +293,7 @@ entries = st.builds(
 
 
 @given(entries, st.lists(changes, max_size=4))
-def test_the_bytes_of_an_entry_read_back_to_what_they_were_made_of(entry: Entry, listed: list[Change]) -> None:
+def test_the_bytes_of_an_entry_read_back_to_what_they_were_made_of(entry: Entry, listed: list[ChangeRecord]) -> None:
     # What can be read back was told apart: two different entries never have the same bytes.
     assert decoded(encoded(entry, listed)) == (hashed_part(entry), [hashed_change(change) for change in listed])
 
@@ -306,7 +306,7 @@ def hashed_part(entry: Entry) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def hashed_change(change: Change) -> tuple[Any, ...]:
+def hashed_change(change: ChangeRecord) -> tuple[Any, ...]:
     return (*change[:5], change.before_hash, change.after_hash)
 
 
@@ -357,7 +357,7 @@ async def test_postgresql_writes_the_same_bytes(connection: asyncpg.Connection) 
             datetime.now(UTC) + timedelta(microseconds=random.randrange(10**12)), GENESIS, GENESIS,
         )  # fmt: skip
         listed = [
-            Change(some(), some(), some(null=False), some(null=False), some(null=False),
+            ChangeRecord(some(), some(), some(null=False), some(null=False), some(null=False),
                    None, None, random.choice([None, random.randbytes(32)]), None, None, random.randbytes(32))
             for _ in range(random.randrange(4))
         ]  # fmt: skip

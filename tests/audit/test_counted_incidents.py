@@ -5,8 +5,8 @@ from harness import LEAD, early_in_a_minute
 from harness import TestDatabase as Databases
 from trail import an_id, changes_of, definer, run
 
-from app.db import audit
-from app.db.audit.verify import snapshot, verify
+from app import audit
+from app.audit.verify import snapshot, verify
 from app.db.database import Database
 
 

@@ -10,15 +10,15 @@ from harness import TestDatabase as Databases
 from oracle import the_trail_tells_all
 from trail import definer, enter, run
 
+from app.audit.erasure import Erased, NotErased, erase_person, erase_reason
+from app.audit.history import as_of
+from app.audit.replay import _scratch, replay
+from app.audit.verify import snapshot, verify
 from app.db import demo, tables
-from app.db.audit.erasure import Erased, NotErased, erase_person, erase_reason
-from app.db.audit.history import as_of
-from app.db.audit.replay import _scratch, replay
-from app.db.audit.verify import snapshot, verify
 from app.db.database import Database
-from app.db.housekeeping import erase_what_is_due
 from app.domain.content_document import content_document
 from app.domain.digest import content_digest
+from app.operations.housekeeping import erase_what_is_due
 
 PERSON, CONTACT, LOCATION, USER = "person-1", "contact-1", "location-1", "user-acme"
 NAMES = {"Dana", "Cole", "dana@acme.example"}

@@ -10,7 +10,7 @@ from harness import TestDatabase as Databases
 from oracle import the_trail_tells_all
 from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of
 
-from app.db import audit
+from app import audit
 from app.db.database import Database
 
 RENAME = f"UPDATE turnup.device SET label = gen_random_uuid()::text WHERE id = '{DEVICE}'"

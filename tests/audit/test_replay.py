@@ -14,10 +14,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 from trail import ACCOUNT, DEVICE, LOCATION, an_id, definer, enter, run
 
-from app.db import audit, demo, seed
-from app.db.audit.history import as_of
-from app.db.audit.replay import replay
-from app.db.audit.verify import snapshot, verify
+from app import audit
+from app.audit.history import as_of
+from app.audit.replay import replay
+from app.audit.verify import snapshot, verify
+from app.db import demo, seed
 from app.db.contents import rows_of
 from app.db.database import Database, Transaction
 from app.db.migrate import MIGRATIONS, migrate

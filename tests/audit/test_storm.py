@@ -13,8 +13,8 @@ from harness import TestDatabase as Databases
 from oracle import the_trail_tells_all
 from trail import an_id, definer, enter, run
 
-from app.db import audit
-from app.db.audit.verify import snapshot
+from app import audit
+from app.audit.verify import snapshot
 from app.db.database import Database
 
 WRITERS, ACCOUNTS = 8, 20

@@ -8,7 +8,7 @@ from uuid import uuid4
 import asyncpg
 from harness import LEAD
 
-from app.db import audit
+from app import audit
 from app.db.database import Database, Transaction
 from app.db.statements import Statement
 

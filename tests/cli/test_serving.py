@@ -11,7 +11,7 @@ import httpx
 import pytest
 from turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
 
-from app.db import embedded
+from app.postgres import embedded
 
 pytestmark = [
     pytest.mark.xdist_group("serving"),

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from app.db import embedded
+from app.postgres import embedded
 
 CHECKOUT = Path(__file__).parents[2]
 START_LIMIT = 120.0  # seconds; a few on an idle machine

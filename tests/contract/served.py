@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.db import embedded
+from app.postgres import embedded
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
@@ -98,7 +98,7 @@ def turnup(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _erase(home: Path) -> None:
-    """The cluster's keeper leaves a moment after its last user."""
+    """The cluster's supervisor leaves a moment after its last user."""
     deadline = time.monotonic() + 30
     while True:
         try:

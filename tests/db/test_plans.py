@@ -8,7 +8,7 @@ import asyncpg
 import harness
 import pytest
 from explaining import Plan, nodes_of, plan_of
-from house import put, unaudited
+from scenario import put, unaudited
 from sqlalchemy import Column
 
 from app.db import tables

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import harness
 import pytest
-from house import good_rows, key_of, name_of, put, put_house, unaudited
+from scenario import good_rows, key_of, name_of, put, put_scenario, unaudited
 
 from app.db import tables
 
@@ -115,14 +115,14 @@ FORBIDDEN = [
 
 
 @pytest.fixture(scope="module")
-async def houses(empty_database: harness.TestDatabase) -> harness.TestDatabase:
+async def scenarios(empty_database: harness.TestDatabase) -> harness.TestDatabase:
     """Three houses and somebody of each kind who signs in."""
     owner = await asyncpg.connect(empty_database.owner_url)
     async with owner.transaction():
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await unaudited(owner)
         for mark, account in HOUSES.items():
-            await put_house(owner, mark, account)
+            await put_scenario(owner, mark, account)
         for name, role, account in (
             ("lead", "IMPLEMENTATION_LEAD", None),
             ("customer", "CUSTOMER", "account-a"),
@@ -144,9 +144,9 @@ async def houses(empty_database: harness.TestDatabase) -> harness.TestDatabase:
 
 
 @pytest.fixture(scope="module")
-async def app_connection(houses: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+async def app_connection(scenarios: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
     """A connection of the app's role."""
-    connection = await asyncpg.connect(houses.app_url)
+    connection = await asyncpg.connect(scenarios.app_url)
     yield connection
     await connection.close()
 
@@ -161,9 +161,9 @@ async def app(app_connection: asyncpg.Connection) -> AsyncIterator[asyncpg.Conne
 
 
 @pytest.fixture(scope="module")
-async def owner(houses: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+async def owner(scenarios: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
     """A connection of the role that owns the tables."""
-    connection = await asyncpg.connect(houses.owner_url)
+    connection = await asyncpg.connect(scenarios.owner_url)
     yield connection
     await connection.close()
 

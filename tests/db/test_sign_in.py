@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import harness
 import pytest
-from house import unaudited
+from scenario import unaudited
 
 from app.db.database import (
     Database,

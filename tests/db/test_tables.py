@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 import harness
 import pytest
-from house import MOMENT, TABLES, change, good_rows, put, put_house, unaudited
+from scenario import MOMENT, TABLES, change, good_rows, put, put_scenario, unaudited
 
 from app.db import queries, tables
 from app.db.paging import Order
@@ -201,14 +201,14 @@ ORDERS = [value for value in vars(queries).values() if isinstance(value, Order)]
 
 
 @pytest.fixture(scope="module")
-async def standing_house(database: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+async def standing_scenario(database: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
     """A good row in every table and some beside it, on a connection that row-level security lets pass."""
     connection = await asyncpg.connect(database.owner_url)
     transaction = connection.transaction()
     await transaction.start()
     await connection.execute("SET LOCAL ROLE turnup_definer")
     await unaudited(connection)
-    await put_house(connection)
+    await put_scenario(connection)
     await put(connection, "user", {**good_rows()["user"], "id": "user-z", "subject": "z", "email": "z@house.example"})
     await put(connection, "location", {**good_rows()["location"], "id": "location-z"})
     await put(
@@ -220,12 +220,12 @@ async def standing_house(database: harness.TestDatabase) -> AsyncIterator[asyncp
 
 
 @pytest.fixture
-async def house(standing_house: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+async def scenario(standing_scenario: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
     """The standing house as it was put up; what is deferred to the commit is judged with each statement."""
-    savepoint = standing_house.transaction()
+    savepoint = standing_scenario.transaction()
     await savepoint.start()
-    await standing_house.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    yield standing_house
+    await standing_scenario.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    yield standing_scenario
     await savepoint.rollback()
 
 
@@ -239,45 +239,45 @@ def test_the_house_has_a_row_for_every_table() -> None:
     ids=[f"{table}-{check}-{next(iter(c.values()))!r:.20}" for table, check, c in BAD_CHANGES],
 )
 async def test_a_check_refuses_the_row_it_is_there_for(
-    house: asyncpg.Connection, table: str, check: str, changes: dict[str, Any]
+    scenario: asyncpg.Connection, table: str, check: str, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(asyncpg.CheckViolationError) as refused:
-        await change(house, table, changes)
+        await change(scenario, table, changes)
     assert refused.value.constraint_name == f"ck_{table}_{check}"
 
 
-async def test_every_check_has_a_row_that_it_refuses(house: asyncpg.Connection) -> None:
-    found = await house.fetch(
+async def test_every_check_has_a_row_that_it_refuses(scenario: asyncpg.Connection) -> None:
+    found = await scenario.fetch(
         "SELECT conname FROM pg_constraint WHERE connamespace = 'turnup'::regnamespace AND contype = 'c'"
     )
     assert {each["conname"] for each in found} == {f"ck_{table}_{check}" for table, check, _ in BAD_CHANGES}
 
 
 @pytest.mark.parametrize("table", TABLES)
-async def test_a_second_row_that_differs_enough_is_welcome(house: asyncpg.Connection, table: str) -> None:
-    await put(house, table, {**good_rows()[table], **APART[table]})
+async def test_a_second_row_that_differs_enough_is_welcome(scenario: asyncpg.Connection, table: str) -> None:
+    await put(scenario, table, {**good_rows()[table], **APART[table]})
 
 
 @pytest.mark.parametrize("index", COLLISIONS)
-async def test_a_unique_index_refuses_the_second_row_it_is_there_for(house: asyncpg.Connection, index: str) -> None:
+async def test_a_unique_index_refuses_the_second_row_it_is_there_for(scenario: asyncpg.Connection, index: str) -> None:
     table, collision = COLLISIONS[index]
     with pytest.raises(asyncpg.UniqueViolationError) as refused:
-        await put(house, table, {**good_rows()[table], **APART[table], **collision})
+        await put(scenario, table, {**good_rows()[table], **APART[table], **collision})
     assert refused.value.constraint_name == index
 
 
 @pytest.mark.parametrize("table", [each for each in TABLES if each != "field_change"])
-async def test_a_primary_key_refuses_a_second_row_of_the_same_key(house: asyncpg.Connection, table: str) -> None:
+async def test_a_primary_key_refuses_a_second_row_of_the_same_key(scenario: asyncpg.Connection, table: str) -> None:
     row = good_rows()[table]
     key = {column.name: row[column.name] for column in tables.metadata.tables[f"turnup.{table}"].primary_key}
     with pytest.raises(asyncpg.UniqueViolationError) as refused:
-        await put(house, table, {**row, **APART[table], **key})
+        await put(scenario, table, {**row, **APART[table], **key})
     assert refused.value.constraint_name == f"pk_{table}"
 
 
-async def test_every_unique_index_has_a_row_that_it_refuses(house: asyncpg.Connection) -> None:
+async def test_every_unique_index_has_a_row_that_it_refuses(scenario: asyncpg.Connection) -> None:
     # A unique index that contains the primary key refuses nothing more: it is there for foreign keys to point at.
-    found = await house.fetch("""
+    found = await scenario.fetch("""
         SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
         WHERE c.relnamespace = 'turnup'::regnamespace AND i.indisunique AND c.relname <> 'alembic_version'
           AND NOT EXISTS (SELECT FROM pg_index p WHERE p.indrelid = i.indrelid AND p.indisprimary
@@ -287,24 +287,24 @@ async def test_every_unique_index_has_a_row_that_it_refuses(house: asyncpg.Conne
 
 @pytest.mark.parametrize(("table", "key", "column"), FOREIGN_KEYS, ids=[key for _, key, _ in FOREIGN_KEYS])
 async def test_a_reference_to_a_missing_row_is_refused(
-    house: asyncpg.Connection, table: str, key: str, column: str
+    scenario: asyncpg.Connection, table: str, key: str, column: str
 ) -> None:
     row = {**good_rows()[table], **APART[table], **MISSING.get(key, {column: "missing-1"})}
     with pytest.raises(asyncpg.ForeignKeyViolationError) as refused:
-        await put(house, table, row)
+        await put(scenario, table, row)
     assert refused.value.constraint_name == key
 
 
 @pytest.mark.parametrize("table", sorted(set(CHILDREN) - BARE_MENTIONS))
-async def test_a_child_cannot_be_put_under_another_accounts_location(house: asyncpg.Connection, table: str) -> None:
-    await put(house, "account", {"id": "account-other", "name": "Other"})
+async def test_a_child_cannot_be_put_under_another_accounts_location(scenario: asyncpg.Connection, table: str) -> None:
+    await put(scenario, "account", {"id": "account-other", "name": "Other"})
     with pytest.raises(asyncpg.ForeignKeyViolationError) as refused:
-        await change(house, table, {"account_id": "account-other"})
+        await change(scenario, table, {"account_id": "account-other"})
     assert refused.value.constraint_name in {f"fk_{table}_location_account_id", "fk_grant_location_grant_grant_id"}
 
 
-async def test_every_row_of_a_location_refers_to_it_by_account_and_id(house: asyncpg.Connection) -> None:
-    found = await house.fetch("""
+async def test_every_row_of_a_location_refers_to_it_by_account_and_id(scenario: asyncpg.Connection) -> None:
+    found = await scenario.fetch("""
         SELECT k.conrelid::regclass::text AS name FROM pg_constraint k
         WHERE k.contype = 'f' AND k.confrelid = 'turnup.location'::regclass AND k.convalidated
           AND pg_get_constraintdef(k.oid) LIKE
@@ -314,53 +314,55 @@ async def test_every_row_of_a_location_refers_to_it_by_account_and_id(house: asy
 
 @pytest.mark.parametrize(("table", "column", "other"), ACROSS_LOCATIONS)
 async def test_a_reference_stays_within_its_location(
-    house: asyncpg.Connection, table: str, column: str, other: str
+    scenario: asyncpg.Connection, table: str, column: str, other: str
 ) -> None:
-    await put_house(house, "other", "account-x")
-    await house.execute("DELETE FROM turnup.receipt WHERE id = 'receipt-other'")
+    await put_scenario(scenario, "other", "account-x")
+    await scenario.execute("DELETE FROM turnup.receipt WHERE id = 'receipt-other'")
     with pytest.raises(asyncpg.ForeignKeyViolationError):
-        await change(house, table, {column: other})
+        await change(scenario, table, {column: other})
 
 
-async def test_a_grant_of_one_account_lists_no_location_of_another(house: asyncpg.Connection) -> None:
-    await put_house(house, "other", "account-other")
+async def test_a_grant_of_one_account_lists_no_location_of_another(scenario: asyncpg.Connection) -> None:
+    await put_scenario(scenario, "other", "account-other")
     listed = {"grant_id": "grant-x", "account_id": "account-other", "location_id": "location-other"}
     with pytest.raises(asyncpg.ForeignKeyViolationError):
-        await put(house, "grant_location", listed)
+        await put(scenario, "grant_location", listed)
 
 
 @pytest.mark.parametrize(("table", "column"), CLOSED_SETS, ids=[".".join(each) for each in CLOSED_SETS])
-async def test_a_closed_set_holds_what_the_vocabulary_holds(house: asyncpg.Connection, table: str, column: str) -> None:
-    assert await words_of(house, f"ck_{table}_{column}_known") == {each.value for each in CLOSED_SETS[table, column]}
+async def test_a_closed_set_holds_what_the_vocabulary_holds(
+    scenario: asyncpg.Connection, table: str, column: str
+) -> None:
+    assert await words_of(scenario, f"ck_{table}_{column}_known") == {each.value for each in CLOSED_SETS[table, column]}
 
 
-async def test_every_closed_set_is_one_of_the_vocabulary(house: asyncpg.Connection) -> None:
-    found = await house.fetch(
+async def test_every_closed_set_is_one_of_the_vocabulary(scenario: asyncpg.Connection) -> None:
+    found = await scenario.fetch(
         "SELECT conname FROM pg_constraint WHERE connamespace = 'turnup'::regnamespace AND conname ~ '_known$'"
     )
     named = {f"ck_{table}_{column}_known" for table, column in {*CLOSED_SETS, *OWN_SETS}}
     assert {each["conname"] for each in found} == named
 
 
-async def test_closed_sets_are_text(house: asyncpg.Connection) -> None:
-    enums = await house.fetchval(
+async def test_closed_sets_are_text(scenario: asyncpg.Connection) -> None:
+    enums = await scenario.fetchval(
         "SELECT count(*) FROM pg_type WHERE typnamespace = 'turnup'::regnamespace AND typtype = 'e'"
     )
     assert enums == 0
 
 
 @pytest.mark.parametrize("order", ORDERS, ids=[order.name for order in ORDERS])
-async def test_a_list_is_ordered_by_columns_that_are_never_null(house: asyncpg.Connection, order: Order) -> None:
+async def test_a_list_is_ordered_by_columns_that_are_never_null(scenario: asyncpg.Connection, order: Order) -> None:
     table = order.columns[0].table.name
-    found = await house.fetch(
+    found = await scenario.fetch(
         "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnotnull", f'turnup."{table}"'
     )
     assert {column.name for column in order.columns} <= {each["attname"] for each in found}
     assert order.columns[-1].name == "id"
 
 
-async def test_ids_are_told_apart_byte_by_byte(house: asyncpg.Connection) -> None:
-    loose = await house.fetch("""
+async def test_ids_are_told_apart_byte_by_byte(scenario: asyncpg.Connection) -> None:
+    loose = await scenario.fetch("""
         SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         JOIN pg_collation l ON l.oid = a.attcollation
         WHERE c.relnamespace = 'turnup'::regnamespace AND c.relkind = 'r' AND c.relname <> 'alembic_version'

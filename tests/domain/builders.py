@@ -17,7 +17,7 @@ from app.domain.content import (
     Target,
     WorkingHours,
 )
-from app.domain.handoff import PayloadStanding
+from app.domain.handoff import PayloadFacts
 from app.domain.locks import Override
 from app.domain.payload import payload_document
 from app.domain.viewer import EVERYTHING, Scope, Viewer
@@ -210,10 +210,8 @@ def an_override(**changes: Any) -> Override:
     )
 
 
-def a_payload(**changes: Any) -> PayloadStanding:
+def a_payload(**changes: Any) -> PayloadFacts:
     return replace(
-        PayloadStanding(
-            id="payload-1", state=PayloadState.GENERATED, content_digest="c" * 64, document_digest="d" * 64
-        ),
+        PayloadFacts(id="payload-1", state=PayloadState.GENERATED, content_digest="c" * 64, document_digest="d" * 64),
         **changes,
     )

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from app.domain.refusals import IllegalTransition
-from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, holds_macs, move
+from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, holds_macs, transition
 from app.domain.vocabulary import (
     ApprovalStatus,
     ClaimChange,
@@ -55,17 +55,17 @@ def somebody_who_may(verb):
 
 
 def consequences(status, verb, facts=NO_FACTS):
-    return move(status, verb, somebody_who_may(verb), facts | {Fact.DIGEST_MOVED}).consequences
+    return transition(status, verb, somebody_who_may(verb), facts | {Fact.DIGEST_MOVED}).consequences
 
 
 @pytest.mark.parametrize(("status", "verb", "role"), list(product(LocationStatus, Verb, Role)))
 def test_a_location_takes_exactly_the_verbs_of_the_table_from_exactly_their_roles(status, verb, role):
     sources, to, roles = PROMISED[verb]
     if status in sources.split() and role in roles.split():
-        assert move(status, verb, role, FACTS).to == (status if to == "same" else to)
+        assert transition(status, verb, role, FACTS).to == (status if to == "same" else to)
     else:
         with pytest.raises(IllegalTransition) as refusal:
-            move(status, verb, role, FACTS)
+            transition(status, verb, role, FACTS)
         assert (refusal.value.from_status, refusal.value.verb) == (status, verb)
         assert refusal.value.allowed == allowed(status, role, FACTS)
 
@@ -73,19 +73,21 @@ def test_a_location_takes_exactly_the_verbs_of_the_table_from_exactly_their_role
 @pytest.mark.parametrize(("status", "role"), list(product(LocationStatus, Role)))
 def test_what_is_allowed_is_what_is_taken(status, role):
     for verb in allowed(status, role):
-        assert move(status, verb, role).to in LocationStatus
+        assert transition(status, verb, role).to in LocationStatus
 
 
 def test_nobody_approves_again_what_did_not_move():
     with pytest.raises(IllegalTransition):
-        move(LocationStatus.APPROVED, Verb.APPROVE_AGAIN, LEAD)
-    assert move(LocationStatus.APPROVED, Verb.APPROVE_AGAIN, LEAD, {Fact.DIGEST_MOVED}).to is LocationStatus.APPROVED
+        transition(LocationStatus.APPROVED, Verb.APPROVE_AGAIN, LEAD)
+    assert (
+        transition(LocationStatus.APPROVED, Verb.APPROVE_AGAIN, LEAD, {Fact.DIGEST_MOVED}).to is LocationStatus.APPROVED
+    )
 
 
 def test_a_completed_location_is_acknowledged_only_where_a_lead_completed_it_without_a_receipt():
     with pytest.raises(IllegalTransition):
-        move(LocationStatus.COMPLETED, Verb.ACKNOWLEDGE, PARTNER)
-    late = move(LocationStatus.COMPLETED, Verb.ACKNOWLEDGE, PARTNER, {Fact.COMPLETED_UNANSWERED})
+        transition(LocationStatus.COMPLETED, Verb.ACKNOWLEDGE, PARTNER)
+    late = transition(LocationStatus.COMPLETED, Verb.ACKNOWLEDGE, PARTNER, {Fact.COMPLETED_UNANSWERED})
     assert late.to is LocationStatus.COMPLETED
     assert late.consequences.payload is PayloadState.ACKNOWLEDGED
     assert not late.consequences.ends_override
@@ -93,7 +95,7 @@ def test_a_completed_location_is_acknowledged_only_where_a_lead_completed_it_wit
 
 @pytest.mark.parametrize(("status", "verb"), LEGAL)
 def test_any_change_of_status_ends_an_override_and_nothing_else_does(status, verb):
-    moved = move(status, verb, somebody_who_may(verb), FACTS)
+    moved = transition(status, verb, somebody_who_may(verb), FACTS)
     assert moved.consequences.ends_override is (moved.to is not status)
 
 

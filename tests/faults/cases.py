@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from operations.edits import EDITS
-from operations.house import a_key, a_mac
+from operations.scenario import a_key, a_mac
 
 from app.domain.vocabulary import LocationStatus
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from harness import TestDatabase, at_noon
 from operations.conftest import own_database, replayed, served
-from operations.house import as_definer
+from operations.scenario import as_definer
 
 from .ground import BUDGETS, Ground
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from builders_db import a_user, an_account
 from graphql import GraphQLObjectType, get_named_type
 from operations.edits import EDITS
-from operations.house import a_key, payload_fields
+from operations.scenario import a_key, payload_fields
 from operations.test_verbs import MUTATION, TABLE, conditions
 from operations.test_verbs import given as good_input
 

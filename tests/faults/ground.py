@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from operations.house import House, Sent
+from operations.scenario import Scenario, Sent
 
 from app.db import tables
 
@@ -37,7 +37,7 @@ BUDGETS = dict.fromkeys(
 Image = dict[str, tuple[int, str | None]]
 
 
-class Ground(House):
+class Ground(Scenario):
     """The house, seen as a whole and from outside."""
 
     async def image(self) -> Image:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from operations.house import PROBLEMS, Sent, a_key, a_mac
+from operations.scenario import PROBLEMS, Sent, a_key, a_mac
 
 from app.domain.vocabulary import LocationStatus
 

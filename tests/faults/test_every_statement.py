@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import pytest
-from operations.house import MUTATIONS, Sent
+from operations.scenario import MUTATIONS, Sent
 
 from app.db.database import Database
 

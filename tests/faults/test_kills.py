@@ -22,7 +22,7 @@ import httpx
 import pytest
 from cli.turnup import environment, free_port
 from harness import Client
-from operations.house import Sent
+from operations.scenario import Sent
 
 from app.auth.development import DevelopmentIssuer
 

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 from operations.edits import EDITS
-from operations.house import Sent, a_key
+from operations.scenario import Sent, a_key
 
 from app.domain.vocabulary import LocationStatus
 

@@ -16,7 +16,7 @@ from app.domain.vocabulary import LocationStatus
 from app.main import create_app
 from app.settings import SelfApproval, Settings
 
-from .house import House, Rollout, as_definer
+from .scenario import Rollout, Scenario, as_definer
 
 
 @asynccontextmanager
@@ -39,30 +39,30 @@ async def own_database() -> AsyncIterator[TestDatabase]:
 
 
 @pytest.fixture(scope="session")
-async def house(own_database: TestDatabase, home: Path) -> AsyncIterator[House]:
+async def scenario(own_database: TestDatabase, home: Path) -> AsyncIterator[Scenario]:
     """The house, with nobody's location in it yet."""
     connection = await as_definer(own_database.owner_url)
     async with served(own_database, home) as client:
-        made = House(client, connection)
+        made = Scenario(client, connection)
         await made.open()
         yield made
     await connection.close()
 
 
 @pytest.fixture(scope="session")
-async def lenient_house(house: House, own_database: TestDatabase, home: Path) -> AsyncIterator[House]:
+async def lenient_scenario(scenario: Scenario, own_database: TestDatabase, home: Path) -> AsyncIterator[Scenario]:
     """The same house, served where leads may approve their own work."""
     async with served(own_database, home, self_approval=SelfApproval.ALLOW) as client:
-        lenient = House(client, house.connection)
-        lenient.__dict__.update({**house.__dict__, "client": client})
+        lenient = Scenario(client, scenario.connection)
+        lenient.__dict__.update({**scenario.__dict__, "client": client})
         yield lenient
 
 
 @pytest.fixture(autouse=True)
-async def invariants(house: House) -> AsyncIterator[None]:
+async def invariants(scenario: Scenario) -> AsyncIterator[None]:
     """After every test: each location of the house holds the hardware addresses that it should, and no other."""
     yield
-    await house.check_invariants()
+    await scenario.check_invariants()
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,6 @@ async def replayed(own_database: TestDatabase) -> AsyncIterator[None]:
 
 
 @pytest.fixture(scope="package")
-async def rest(house: House) -> dict[LocationStatus, Rollout]:
+async def rest(scenario: Scenario) -> dict[LocationStatus, Rollout]:
     """A location in every status, to be refused and left as it is."""
-    return {status: await house.a_location(status) for status in LocationStatus}
+    return {status: await scenario.a_location(status) for status in LocationStatus}

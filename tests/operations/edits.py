@@ -5,7 +5,7 @@ from typing import Any
 
 from app.domain.vocabulary import Section
 
-from .house import Rollout
+from .scenario import Rollout
 
 Given = dict[str, Any]
 

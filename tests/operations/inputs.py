@@ -8,7 +8,7 @@ from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLList, GraphQ
 
 from app.domain.vocabulary import LocationStatus
 
-from .house import MUTATIONS, House, Rollout, a_key, a_mac, input_fields
+from .scenario import MUTATIONS, Rollout, Scenario, a_key, a_mac, input_fields
 
 S = LocationStatus
 Path = tuple[str | int, ...]
@@ -78,12 +78,12 @@ OF_NO_LOCATION = frozenset(
 assert set(MUTATIONS) - set(OF_A_LOCATION) == OF_NO_LOCATION, "a mutation that names its location in another way"
 
 
-async def arranged(house: House, mutation: str, status: LocationStatus | None = None) -> tuple[str, Rollout]:
+async def arranged(scenario: Scenario, mutation: str, status: LocationStatus | None = None) -> tuple[str, Rollout]:
     """Who may run a mutation, and a location that takes it, or one in the status that is asked for."""
     status = status or _STATUS.get(mutation, S.IN_PROGRESS)
-    opener = house.lead_2 if mutation == "closeOverride" else None
-    who = house.partner if "payloadId" in input_fields(mutation) else house.lead
-    return who, await house.a_location(status, override_of=opener)
+    opener = scenario.lead_2 if mutation == "closeOverride" else None
+    who = scenario.partner if "payloadId" in input_fields(mutation) else scenario.lead
+    return who, await scenario.a_location(status, override_of=opener)
 
 
 def good_input(mutation: str, here: Rollout, other: Rollout) -> dict[str, Any]:

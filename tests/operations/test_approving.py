@@ -9,140 +9,140 @@ from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
 
 from .edits import CONTENT_EDITS, EDITS
-from .house import House, Rollout, Sent
+from .scenario import Rollout, Scenario, Sent
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
 
 
-async def reviewed(house: House, location: Rollout) -> str:
+async def reviewed(scenario: Scenario, location: Rollout) -> str:
     query = f'{{ review(locationId: "{location.id}") {{ digest revision request {{ id }} }} }}'
-    review = (await house.client.ask(query, house.lead)).data["review"]
-    assert review["revision"] == (await house.standing(location.id)).revision
+    review = (await scenario.client.ask(query, scenario.lead)).data["review"]
+    assert review["revision"] == (await scenario.standing(location.id)).revision
     return str(review["digest"])
 
 
-async def approved(house: House, who: str, location: Rollout, digest: str) -> Sent:
+async def approved(scenario: Scenario, who: str, location: Rollout, digest: str) -> Sent:
     select = "approval { id status digest selfApproved comment decidedBy { id } }"
-    return await house.send(who, "approve", select, locationId=location.id, expectedDigest=digest)
+    return await scenario.send(who, "approve", select, locationId=location.id, expectedDigest=digest)
 
 
-async def labelled(house: House, who: str, location: Rollout, label: str, revision: int = 1) -> Sent:
-    return await house.send(who, "editDevice", deviceId=location.device, expectedRevision=revision, label=label)
+async def labelled(scenario: Scenario, who: str, location: Rollout, label: str, revision: int = 1) -> Sent:
+    return await scenario.send(who, "editDevice", deviceId=location.device, expectedRevision=revision, label=label)
 
 
-async def test_a_review_that_went_stale_is_told_what_has_changed_since(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
-    digest = await reviewed(house, location)
-    await labelled(house, house.customer, location, "Elsewhere")
-    sent = await approved(house, house.lead, location, digest)
+async def test_a_review_that_went_stale_is_told_what_has_changed_since(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
+    digest = await reviewed(scenario, location)
+    await labelled(scenario, scenario.customer, location, "Elsewhere")
+    sent = await approved(scenario, scenario.lead, location, digest)
     assert (sent.outcome, sent.problem["path"]) == ("STALE_REVIEW", [])
     assert sent.problem["changedPaths"] == [f"/devices/{location.device}/label"]
-    assert sent.problem["currentDigest"] == await reviewed(house, location)
-    assert (await house.standing(location.id)).approvals == {location.request: "PENDING"}
-    assert (await approved(house, house.lead, location, sent.problem["currentDigest"])).outcome == "DONE"
+    assert sent.problem["currentDigest"] == await reviewed(scenario, location)
+    assert (await scenario.standing(location.id)).approvals == {location.request: "PENDING"}
+    assert (await approved(scenario, scenario.lead, location, sent.problem["currentDigest"])).outcome == "DONE"
 
 
-async def test_a_review_between_two_edits_is_told_the_second_alone(house: House) -> None:
-    for location in await house.a_location(S.PENDING_APPROVAL), await house.a_location(S.COMPLETED, moved=True):
-        opened = await house.send(
-            house.lead_2,
+async def test_a_review_between_two_edits_is_told_the_second_alone(scenario: Scenario) -> None:
+    for location in await scenario.a_location(S.PENDING_APPROVAL), await scenario.a_location(S.COMPLETED, moved=True):
+        opened = await scenario.send(
+            scenario.lead_2,
             "openOverride",
             locationId=location.id,
             sections=["DEVICES", "CONTACTS"],
             reason="Two phones were swapped.",
             expiresInMinutes=30,
         )
-        editor = house.lead_2 if opened.outcome == "DONE" else house.customer
-        assert (await house.send(editor, "setContacts", **EDITS["setContacts"](location))).outcome == "DONE"
-        digest = await reviewed(house, location)
-        await labelled(house, editor, location, "Elsewhere")
-        sent = await approved(house, house.lead, location, digest)
+        editor = scenario.lead_2 if opened.outcome == "DONE" else scenario.customer
+        assert (await scenario.send(editor, "setContacts", **EDITS["setContacts"](location))).outcome == "DONE"
+        digest = await reviewed(scenario, location)
+        await labelled(scenario, editor, location, "Elsewhere")
+        sent = await approved(scenario, scenario.lead, location, digest)
         assert (sent.outcome, sent.problem["changedPaths"]) == ("STALE_REVIEW", [f"/devices/{location.device}/label"])
 
 
-async def test_a_review_of_what_never_was_is_told_that_everything_differs(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
-    paths = (await approved(house, house.lead, location, "0" * 64)).problem["changedPaths"]
+async def test_a_review_of_what_never_was_is_told_that_everything_differs(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
+    paths = (await approved(scenario, scenario.lead, location, "0" * 64)).problem["changedPaths"]
     assert {"/location/name", "/location/timezone", f"/devices/{location.device}/macAddress"} <= set(paths)
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64, "A" * 64, "not a digest"])
-async def test_no_other_digest_approves_anything(house: House, digest: str) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
-    assert (await approved(house, house.lead, location, digest)).outcome == "STALE_REVIEW"
-    upper = await approved(house, house.lead, location, location.digest.upper())
+async def test_no_other_digest_approves_anything(scenario: Scenario, digest: str) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
+    assert (await approved(scenario, scenario.lead, location, digest)).outcome == "STALE_REVIEW"
+    upper = await approved(scenario, scenario.lead, location, location.digest.upper())
     assert upper.outcome == "STALE_REVIEW"
-    assert (await house.standing(location.id)).status == S.PENDING_APPROVAL
+    assert (await scenario.standing(location.id)).status == S.PENDING_APPROVAL
 
 
-async def test_who_submitted_does_not_approve(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL, submitted_by=house.lead)
-    assert (await approved(house, house.lead, location, location.digest)).outcome == "SELF_APPROVAL"
-    assert (await house.standing(location.id)).approvals == {location.request: "PENDING"}
-    assert (await approved(house, house.lead_2, location, location.digest)).outcome == "DONE"
+async def test_who_submitted_does_not_approve(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL, submitted_by=scenario.lead)
+    assert (await approved(scenario, scenario.lead, location, location.digest)).outcome == "SELF_APPROVAL"
+    assert (await scenario.standing(location.id)).approvals == {location.request: "PENDING"}
+    assert (await approved(scenario, scenario.lead_2, location, location.digest)).outcome == "DONE"
 
 
 @pytest.mark.parametrize("mutation", CONTENT_EDITS)
-async def test_who_edited_since_the_submission_does_not_approve(house: House, mutation: str) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    assert (await house.send(house.customer, "submitOnboarding", locationId=location.id)).outcome == "DONE"
-    assert (await house.send(house.lead, mutation, **EDITS[mutation](location))).outcome == "DONE"
-    digest = await reviewed(house, location)
-    refused = await approved(house, house.lead, location, digest)
-    other = await approved(house, house.lead_2, location, digest)
+async def test_who_edited_since_the_submission_does_not_approve(scenario: Scenario, mutation: str) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    assert (await scenario.send(scenario.customer, "submitOnboarding", locationId=location.id)).outcome == "DONE"
+    assert (await scenario.send(scenario.lead, mutation, **EDITS[mutation](location))).outcome == "DONE"
+    digest = await reviewed(scenario, location)
+    refused = await approved(scenario, scenario.lead, location, digest)
+    other = await approved(scenario, scenario.lead_2, location, digest)
     if refused.outcome == "NOT_READY":  # the edit left something undone, which comes first
         assert other.outcome == "NOT_READY"
     else:
         assert (refused.outcome, other.outcome) == ("SELF_APPROVAL", "DONE")
 
 
-async def test_an_edit_before_somebody_elses_submission_is_no_own_work(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    await labelled(house, house.lead, location, "Helped")
-    await house.send(house.customer, "submitOnboarding", locationId=location.id)
-    sent = await approved(house, house.lead, location, await reviewed(house, location))
+async def test_an_edit_before_somebody_elses_submission_is_no_own_work(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    await labelled(scenario, scenario.lead, location, "Helped")
+    await scenario.send(scenario.customer, "submitOnboarding", locationId=location.id)
+    sent = await approved(scenario, scenario.lead, location, await reviewed(scenario, location))
     assert sent.payload["approval"]["selfApproved"] is False
 
 
-async def test_what_the_customer_edits_after_submitting_a_lead_may_approve(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
-    await labelled(house, house.customer, location, "By the customer")
-    assert (await approved(house, house.lead, location, await reviewed(house, location))).outcome == "DONE"
+async def test_what_the_customer_edits_after_submitting_a_lead_may_approve(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
+    await labelled(scenario, scenario.customer, location, "By the customer")
+    assert (await approved(scenario, scenario.lead, location, await reviewed(scenario, location))).outcome == "DONE"
 
 
-async def test_a_refused_edit_makes_nobody_an_editor(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
-    assert (await labelled(house, house.lead, location, "Late", revision=7)).outcome == "CONFLICT"
-    assert (await approved(house, house.lead, location, location.digest)).outcome == "DONE"
+async def test_a_refused_edit_makes_nobody_an_editor(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
+    assert (await labelled(scenario, scenario.lead, location, "Late", revision=7)).outcome == "CONFLICT"
+    assert (await approved(scenario, scenario.lead, location, location.digest)).outcome == "DONE"
 
 
-async def test_where_self_approval_is_allowed_it_is_marked(house: House, lenient_house: House) -> None:
-    own = await house.a_location(S.PENDING_APPROVAL, submitted_by=house.lead)
-    others = await house.a_location(S.PENDING_APPROVAL)
+async def test_where_self_approval_is_allowed_it_is_marked(scenario: Scenario, lenient_scenario: Scenario) -> None:
+    own = await scenario.a_location(S.PENDING_APPROVAL, submitted_by=scenario.lead)
+    others = await scenario.a_location(S.PENDING_APPROVAL)
     for location, marked in ((own, True), (others, False)):
-        sent = await approved(lenient_house, house.lead, location, location.digest)
+        sent = await approved(lenient_scenario, scenario.lead, location, location.digest)
         assert sent.payload["approval"] == {
             "id": location.request,
             "status": "APPROVED",
             "digest": location.digest,
             "selfApproved": marked,
             "comment": None,
-            "decidedBy": {"id": house.lead},
+            "decidedBy": {"id": scenario.lead},
         }
 
 
-async def race(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
+async def race(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
     approval, edit = await asyncio.gather(
-        approved(house, house.lead, location, location.digest),
-        labelled(house, house.customer, location, "In between"),
+        approved(scenario, scenario.lead, location, location.digest),
+        labelled(scenario, scenario.customer, location, "In between"),
     )
     assert (approval.outcome, edit.outcome) in {("DONE", "LOCKED"), ("STALE_REVIEW", "DONE")}
-    row = await house.connection.fetchrow("SELECT * FROM turnup.approval WHERE id = $1", location.request)
-    after = await house.standing(location.id)
-    assert await house.digest_of_rows(location.id) == after.digest
+    row = await scenario.connection.fetchrow("SELECT * FROM turnup.approval WHERE id = $1", location.request)
+    after = await scenario.standing(location.id)
+    assert await scenario.digest_of_rows(location.id) == after.digest
     if approval.outcome == "DONE":
         assert row["digest"] == location.digest == after.digest == sha256(canonical(row["content"])).hexdigest()
     else:
@@ -150,6 +150,8 @@ async def race(house: House) -> None:
 
 
 @pytest.mark.parametrize("rounds", [40, pytest.param(200, marks=pytest.mark.slow)])
-async def test_an_edit_raced_against_an_approval_never_gets_unseen_content_approved(house: House, rounds: int) -> None:
+async def test_an_edit_raced_against_an_approval_never_gets_unseen_content_approved(
+    scenario: Scenario, rounds: int
+) -> None:
     for _ in range(rounds):
-        await race(house)
+        await race(scenario)

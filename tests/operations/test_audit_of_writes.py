@@ -9,7 +9,7 @@ from harness import TestDatabase
 from app.domain.vocabulary import LocationStatus, Role, Verb
 
 from .edits import CONTENT_EDITS, EDITS
-from .house import House, Rollout, Sent, a_key
+from .scenario import Rollout, Scenario, Sent, a_key
 from .test_verbs import LOCKED, MUTATION, REASON, TABLE, conditions
 from .test_verbs import given as good_input
 
@@ -17,13 +17,13 @@ S, V = LocationStatus, Verb
 ROLES = {"customer": "CUSTOMER", "lead": "IMPLEMENTATION_LEAD", "partner": "PARTNER"}
 
 
-async def only_entry(house: House, location: Rollout, sent: Sent, who: str, **more: Any) -> None:
-    (entry,) = await house.entries(location.id)
+async def only_entry(scenario: Scenario, location: Rollout, sent: Sent, who: str, **more: Any) -> None:
+    (entry,) = await scenario.entries(location.id)
     entry.pop("id")
     assert entry == {
         "outcome": "APPLIED",
         "code": None,
-        "actor_id": getattr(house, who),
+        "actor_id": getattr(scenario, who),
         "actor_role": ROLES[who],
         "request_id": sent.request_id,
         "reason": None,
@@ -35,59 +35,59 @@ async def only_entry(house: House, location: Rollout, sent: Sent, who: str, **mo
 
 @pytest.mark.parametrize("mutation", sorted(EDITS))
 @pytest.mark.parametrize("who", ["customer", "lead"])
-async def test_an_edit_leaves_one_entry(house: House, mutation: str, who: str) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    sent = await house.send(getattr(house, who), mutation, **EDITS[mutation](location))
-    await only_entry(house, location, sent, who, action=mutation)
+async def test_an_edit_leaves_one_entry(scenario: Scenario, mutation: str, who: str) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    sent = await scenario.send(getattr(scenario, who), mutation, **EDITS[mutation](location))
+    await only_entry(scenario, location, sent, who, action=mutation)
 
 
 @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not V.GENERATE_PAYLOAD])
-async def test_a_verb_leaves_one_entry_with_its_reason(house: House, verb: Verb) -> None:
+async def test_a_verb_leaves_one_entry_with_its_reason(scenario: Scenario, verb: Verb) -> None:
     row = TABLE[verb]
     who = "partner" if Role.PARTNER in row.who else "customer" if Role.CUSTOMER in row.who else "lead"
     for status in sorted(row.sources):
         if (verb, status) == (V.TRIGGER_PROVISIONING, S.PROVISIONING):
             continue  # its payload is out already
-        location = await house.a_location(status, **conditions(status, verb))
-        sent = await house.send(getattr(house, who), MUTATION[verb], **good_input(verb, location))
+        location = await scenario.a_location(status, **conditions(status, verb))
+        sent = await scenario.send(getattr(scenario, who), MUTATION[verb], **good_input(verb, location))
         reason = REASON if row.needs_reason else None
         marked = status in row.overrides
-        await only_entry(house, location, sent, who, action=MUTATION[verb], reason=reason, is_override=marked)
+        await only_entry(scenario, location, sent, who, action=MUTATION[verb], reason=reason, is_override=marked)
 
 
-async def test_a_new_payload_leaves_one_entry_and_the_same_one_none(house: House) -> None:
-    location = await house.a_location(S.APPROVED, payload=False)
-    first = await house.send(house.lead, "generatePayload", locationId=location.id, idempotencyKey=a_key())
-    await only_entry(house, location, first, "lead", action="generatePayload")
-    again = await house.send(house.lead, "generatePayload", locationId=location.id, idempotencyKey=a_key())
+async def test_a_new_payload_leaves_one_entry_and_the_same_one_none(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.APPROVED, payload=False)
+    first = await scenario.send(scenario.lead, "generatePayload", locationId=location.id, idempotencyKey=a_key())
+    await only_entry(scenario, location, first, "lead", action="generatePayload")
+    again = await scenario.send(scenario.lead, "generatePayload", locationId=location.id, idempotencyKey=a_key())
     assert (again.outcome, again.replayed) == ("DONE", False)
-    assert (await house.standing(location.id)).entries == 1
+    assert (await scenario.standing(location.id)).entries == 1
 
 
-async def test_what_was_done_already_leaves_no_entry(house: House) -> None:
-    released = await house.a_location(S.PROVISIONING)
-    answered = await house.a_location(S.COMPLETED)
+async def test_what_was_done_already_leaves_no_entry(scenario: Scenario) -> None:
+    released = await scenario.a_location(S.PROVISIONING)
+    answered = await scenario.a_location(S.COMPLETED)
     done: list[tuple[str, str, dict[str, Any], Rollout]] = [
-        (house.lead, "generatePayload", {"locationId": released.id}, released),
-        (house.lead, "triggerProvisioning", {"locationId": released.id}, released),
+        (scenario.lead, "generatePayload", {"locationId": released.id}, released),
+        (scenario.lead, "triggerProvisioning", {"locationId": released.id}, released),
         (
-            house.partner,
+            scenario.partner,
             "acknowledgePayload",
             {"payloadId": answered.payload, "documentDigest": answered.payload_digest},
             answered,
         ),
     ]
     for who, mutation, given, location in done:
-        before = await house.standing(location.id)
-        sent = await house.send(who, mutation, **given, idempotencyKey=a_key())
-        assert (sent.outcome, await house.standing(location.id)) == ("DONE", before)
+        before = await scenario.standing(location.id)
+        sent = await scenario.send(who, mutation, **given, idempotencyKey=a_key())
+        assert (sent.outcome, await scenario.standing(location.id)) == ("DONE", before)
 
 
 @pytest.mark.parametrize("mutation", CONTENT_EDITS)
-async def test_an_edit_under_an_override_carries_its_id(house: House, mutation: str) -> None:
-    location = await house.a_location(S.APPROVED, override_of=house.lead)
-    sent = await house.send(house.lead, mutation, **EDITS[mutation](location))
-    await only_entry(house, location, sent, "lead", action=mutation, override_id=location.override, is_override=True)
+async def test_an_edit_under_an_override_carries_its_id(scenario: Scenario, mutation: str) -> None:
+    location = await scenario.a_location(S.APPROVED, override_of=scenario.lead)
+    sent = await scenario.send(scenario.lead, mutation, **EDITS[mutation](location))
+    await only_entry(scenario, location, sent, "lead", action=mutation, override_id=location.override, is_override=True)
 
 
 @pytest.mark.parametrize(
@@ -101,22 +101,22 @@ async def test_an_edit_under_an_override_carries_its_id(house: House, mutation: 
     ],
 )
 async def test_what_is_refused_on_a_locked_location_and_a_refused_approval_are_entered_with_their_code(
-    house: House, status: LocationStatus, mutation: str, code: str
+    scenario: Scenario, status: LocationStatus, mutation: str, code: str
 ) -> None:
-    location = await house.a_location(status)
+    location = await scenario.a_location(status)
     given = {
         "editDevice": EDITS["editDevice"](location),
         "approve": {"locationId": location.id, "expectedDigest": "0" * 64},
     }.get(mutation, {"locationId": location.id})
-    sent = await house.send(house.lead, mutation, **given)
+    sent = await scenario.send(scenario.lead, mutation, **given)
     assert sent.outcome == code
-    await only_entry(house, location, sent, "lead", action=mutation, outcome="REFUSED", code=code)
+    await only_entry(scenario, location, sent, "lead", action=mutation, outcome="REFUSED", code=code)
 
 
 @pytest.mark.parametrize("status", [S.IN_PROGRESS, S.APPROVED])
-async def test_what_is_only_a_mistake_is_not_entered(house: House, status: LocationStatus) -> None:
-    opener = house.lead if status in LOCKED else None
-    location = await house.a_location(status, override_of=opener)
+async def test_what_is_only_a_mistake_is_not_entered(scenario: Scenario, status: LocationStatus) -> None:
+    opener = scenario.lead if status in LOCKED else None
+    location = await scenario.a_location(status, override_of=opener)
     edit = {"deviceId": location.device, "expectedRevision": 1}
     contact = {"purpose": "PRIMARY"}
     for mutation, given, code in (
@@ -126,16 +126,16 @@ async def test_what_is_only_a_mistake_is_not_entered(house: House, status: Locat
         ("editDevice", {**edit, "deviceId": "device-of-nobody"}, "NOT_FOUND"),
         ("setCurrentStep", {"locationId": "location-of-nobody", "step": "DEVICES"}, "NOT_FOUND"),
     ):
-        assert (await house.send(house.lead, mutation, **given)).outcome == code
-    assert (await house.standing(location.id)).entries == 0
+        assert (await scenario.send(scenario.lead, mutation, **given)).outcome == code
+    assert (await scenario.standing(location.id)).entries == 0
 
 
-async def test_what_changed_is_captured_field_by_field_and_only_what_changed(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    sent = await house.send(house.customer, "editDevice", **EDITS["editDevice"](location))
+async def test_what_changed_is_captured_field_by_field_and_only_what_changed(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    sent = await scenario.send(scenario.customer, "editDevice", **EDITS["editDevice"](location))
     assert sent.outcome == "DONE"
-    (entry,) = await house.entries(location.id)
-    rows = await house.connection.fetch(
+    (entry,) = await scenario.entries(location.id)
+    rows = await scenario.connection.fetch(
         "SELECT table_name, field, before, after FROM turnup.field_change WHERE entry_id = $1", entry["id"]
     )
     changed = {(row["table_name"], row["field"]): (row["before"], row["after"]) for row in rows}
@@ -153,15 +153,17 @@ async def test_what_changed_is_captured_field_by_field_and_only_what_changed(hou
     }
 
 
-async def test_the_database_refuses_a_write_that_no_entry_covers(house: House, own_database: TestDatabase) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_the_database_refuses_a_write_that_no_entry_covers(
+    scenario: Scenario, own_database: TestDatabase
+) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     connection = await asyncpg.connect(own_database.app_url)
     await connection.execute("BEGIN")
-    await connection.fetch("SELECT * FROM turnup.sign_in($1, 1000)", house.lead)
+    await connection.fetch("SELECT * FROM turnup.sign_in($1, 1000)", scenario.lead)
     moved = await connection.execute("UPDATE turnup.device SET label = 'x' WHERE id = $1", location.device)
     assert moved == "UPDATE 1"
     with pytest.raises(asyncpg.PostgresError) as refusal:
         await connection.execute("COMMIT")
     assert refusal.value.sqlstate == "AU001"
     await connection.close()
-    assert (await house.dossier(location.id)).devices[0].label == "Reception"
+    assert (await scenario.record(location.id)).devices[0].label == "Reception"

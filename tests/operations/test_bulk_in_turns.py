@@ -10,10 +10,11 @@ from harness import TestDatabase
 
 from app.db.database import Database, Observer, unobserved
 from app.domain.vocabulary import LocationStatus
+from app.operations.aggregate import Aggregate
 from app.operations.bulk import BulkCase, BulkPolicy, perform_bulk
-from app.operations.desk import Call, Desk, Input, UseCase, Work
+from app.operations.context import Input, MutationCall, UseCase, WriteContext
 
-from .house import House
+from .scenario import Scenario
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -32,11 +33,13 @@ class Bystander:
 
 
 @asynccontextmanager
-async def a_desk(database: TestDatabase, subject: str, observe: Observer = unobserved) -> AsyncIterator[Desk]:
+async def a_write_context(
+    database: TestDatabase, subject: str, observe: Observer = unobserved
+) -> AsyncIterator[WriteContext]:
     """Where this user's writes are made, for calls that do not come over HTTP."""
     opened = await Database.open(database.app_url, size=1, observe=observe)
     try:
-        yield Desk(
+        yield WriteContext(
             database=opened,
             subject=subject,
             request_id="at-a-desk",
@@ -49,12 +52,12 @@ async def a_desk(database: TestDatabase, subject: str, observe: Observer = unobs
 
 
 async def test_another_task_has_a_turn_between_the_decisions_of_any_two_items(
-    house: House, own_database: TestDatabase
+    scenario: Scenario, own_database: TestDatabase
 ) -> None:
-    locations = [await house.a_location(S.IN_PROGRESS) for _ in range(5)]
+    locations = [await scenario.a_location(S.IN_PROGRESS) for _ in range(5)]
     bystander, seen = Bystander(), list[int]()
 
-    def there_already(_work: Work, _given: Input, _item: Input) -> tuple[UseCase, Input] | None:
+    def there_already(_work: Aggregate, _given: Input, _item: Input) -> tuple[UseCase, Input] | None:
         seen.append(bystander.turns)
         return None
 
@@ -64,8 +67,10 @@ async def test_another_task_has_a_turn_between_the_decisions_of_any_two_items(
         "dry_run": True,
     }
     beside = asyncio.create_task(bystander.take_turns())
-    async with a_desk(own_database, house.lead) as desk:
-        await perform_bulk(desk, BulkCase("bulkUpdateStatus", there_already), Call(mutation="none", input=given))
+    async with a_write_context(own_database, scenario.lead) as context:
+        await perform_bulk(
+            context, BulkCase("bulkUpdateStatus", there_already), MutationCall(mutation="none", input=given)
+        )
     beside.cancel()
     assert len(seen) == len(locations)
     assert all(before < after for before, after in pairwise(seen)), seen

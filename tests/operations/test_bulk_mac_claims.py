@@ -14,10 +14,10 @@ from app.db.database import Observer
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
 from app.operations.bulk import BULK_UPDATE_STATUS, BulkPolicy, perform_bulk
-from app.operations.desk import Call
+from app.operations.context import MutationCall
 
-from .house import House, Rollout, a_key, a_mac
-from .test_bulk_in_turns import a_desk
+from .scenario import Rollout, Scenario, a_key, a_mac
+from .test_bulk_in_turns import a_write_context
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -26,20 +26,20 @@ ITEMS = "results { id outcome problem { code ... on MacInUse { macAddresses } } 
 ROUNDS = [8, pytest.param(150, marks=pytest.mark.slow)]
 
 
-async def wanting(house: House, *addresses: list[str], status: S = S.IN_PROGRESS, **more: Any) -> list[Rollout]:
+async def wanting(scenario: Scenario, *addresses: list[str], status: S = S.IN_PROGRESS, **more: Any) -> list[Rollout]:
     """Locations that want these addresses, in the order of their ids."""
     names = sorted(fresh("location") for _ in addresses)
     return [
-        await house.a_location(status, name=name, macs=macs, **more)
+        await scenario.a_location(status, name=name, macs=macs, **more)
         for name, macs in zip(names, addresses, strict=True)
     ]
 
 
-async def submitted(house: House, locations: list[Rollout], **more: Any) -> list[dict[str, Any]]:
+async def submitted(scenario: Scenario, locations: list[Rollout], **more: Any) -> list[dict[str, Any]]:
     """What a bulk call tells of each location; the call names them in another order than that of their ids."""
     ids = [each.id for each in reversed(locations)]
     given = {"locationIds": ids, "status": "PENDING_APPROVAL", "idempotencyKey": a_key(), **more}
-    sent = await house.send(house.lead, "bulkUpdateStatus", ITEMS, **given)
+    sent = await scenario.send(scenario.lead, "bulkUpdateStatus", ITEMS, **given)
     return list(reversed(sent.payload["results"]))
 
 
@@ -48,52 +48,56 @@ def outcomes(results: list[dict[str, Any]]) -> list[str]:
 
 
 @pytest.mark.parametrize("dry", [True, False])
-async def test_who_is_refused_keeps_no_address_from_the_others(house: House, dry: bool) -> None:
+async def test_who_is_refused_keeps_no_address_from_the_others(scenario: Scenario, dry: bool) -> None:
     mac_1, mac_2 = a_mac(), a_mac()
-    locations = await wanting(house, [mac_1], [mac_1, mac_2], [mac_2])
-    results = await submitted(house, locations, dryRun=dry)
+    locations = await wanting(scenario, [mac_1], [mac_1, mac_2], [mac_2])
+    results = await submitted(scenario, locations, dryRun=dry)
     assert outcomes(results) == ["APPLIED", "FAILED", "APPLIED"]
     assert results[1]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(mac_1)]}
-    held = [(await house.standing(each.id)).claims for each in locations]
+    held = [(await scenario.standing(each.id)).claims for each in locations]
     assert held == ([(), (), ()] if dry else [(mac_1,), (), (mac_2,)])
 
 
 @pytest.mark.parametrize("dry", [True, False])
-async def test_all_or_nothing_tells_only_of_who_misses_an_address_and_claims_none(house: House, dry: bool) -> None:
+async def test_all_or_nothing_tells_only_of_who_misses_an_address_and_claims_none(
+    scenario: Scenario, dry: bool
+) -> None:
     mac_1, mac_2 = a_mac(), a_mac()
-    locations = await wanting(house, [mac_1], [mac_1, mac_2], [mac_2])
-    results = await submitted(house, locations, policy="ALL_OR_NOTHING", dryRun=dry)
+    locations = await wanting(scenario, [mac_1], [mac_1, mac_2], [mac_2])
+    results = await submitted(scenario, locations, policy="ALL_OR_NOTHING", dryRun=dry)
     assert outcomes(results) == ["UNCHANGED", "FAILED", "UNCHANGED"]
-    assert [(await house.standing(each.id)).claims for each in locations] == [(), (), ()]
+    assert [(await scenario.standing(each.id)).claims for each in locations] == [(), (), ()]
 
 
 async def test_one_that_misses_an_address_held_elsewhere_leaves_the_others_what_they_share_with_it(
-    house: House,
+    scenario: Scenario,
 ) -> None:
     held, shared = a_mac(), a_mac()
     # A reopened location whose phones work claims its addresses anew.
-    locations = await wanting(house, [held, shared], [shared], status=S.CANCELLED, live=True)
-    owner = await house.a_location(S.APPROVED, account=house.away, macs=[held])
-    results = await submitted(house, locations, status="IN_PROGRESS", reason="They stay.")
+    locations = await wanting(scenario, [held, shared], [shared], status=S.CANCELLED, live=True)
+    owner = await scenario.a_location(S.APPROVED, account=scenario.away, macs=[held])
+    results = await submitted(scenario, locations, status="IN_PROGRESS", reason="They stay.")
     assert outcomes(results) == ["FAILED", "APPLIED"]
     assert results[0]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(held)]}
-    claims = [(await house.standing(each.id)).claims for each in (owner, *locations)]
+    claims = [(await scenario.standing(each.id)).claims for each in (owner, *locations)]
     assert claims == [(held,), (), (shared,)]
 
 
-async def test_rivals_cost_one_more_try_however_many_they_are(house: House, own_database: TestDatabase) -> None:
+async def test_rivals_cost_one_more_try_however_many_they_are(scenario: Scenario, own_database: TestDatabase) -> None:
     counted: list[Counter[str]] = []
     for triples in (1, 4, 12):
-        locations = await wanting(house, *(each for _ in range(triples) for each in three_rivals()))
+        locations = await wanting(scenario, *(each for _ in range(triples) for each in three_rivals()))
         names: list[str] = []
-        async with a_desk(own_database, house.lead, noting(names)) as desk:
+        async with a_write_context(own_database, scenario.lead, noting(names)) as context:
             given = {
                 "items": [{"location_id": each.id} for each in locations],
                 "status": S.PENDING_APPROVAL,
                 "policy": BulkPolicy.PER_ITEM,
                 "dry_run": False,
             }
-            done = await perform_bulk(desk, BULK_UPDATE_STATUS, Call(mutation="bulkUpdateStatus", input=given))
+            done = await perform_bulk(
+                context, BULK_UPDATE_STATUS, MutationCall(mutation="bulkUpdateStatus", input=given)
+            )
         assert Counter(each.outcome for each in done.items) == {"APPLIED": 2 * triples, "FAILED": triples}
         counted.append(Counter(names))
     assert counted == [counted[0]] * 3
@@ -118,27 +122,27 @@ def noting(names: list[str]) -> Observer:
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_a_bulk_call_and_its_rehearsal_apply_what_single_submissions_in_the_order_of_ids_would(
-    house: House, rounds: int
+    scenario: Scenario, rounds: int
 ) -> None:
     seeded = random.Random(20)
     for _ in range(rounds):
         count = seeded.randint(2, 7)
         wanted = [seeded.sample(range(count), seeded.randint(1, min(3, count))) for _ in range(count)]
         outside = seeded.sample(range(count), seeded.randint(0, 1))
-        singly, together = [await arranged(house, wanted, outside) for _ in range(2)]
+        singly, together = [await arranged(scenario, wanted, outside) for _ in range(2)]
         expected = []
         for location in singly:
-            sent = await house.send(house.lead, "submitOnboarding", locationId=location.id)
+            sent = await scenario.send(scenario.lead, "submitOnboarding", locationId=location.id)
             expected.append("APPLIED" if sent.outcome == "DONE" else "FAILED")
-        foretold = await submitted(house, together, dryRun=True)
-        done = await submitted(house, together)
+        foretold = await submitted(scenario, together, dryRun=True)
+        done = await submitted(scenario, together)
         assert outcomes(done) == expected, (wanted, outside)
         assert foretold == done
 
 
-async def arranged(house: House, wanted: list[list[int]], outside: list[int]) -> list[Rollout]:
+async def arranged(scenario: Scenario, wanted: list[list[int]], outside: list[int]) -> list[Rollout]:
     """Drafts that want the addresses of these numbers, of which some are held outside the call."""
     macs = [a_mac() for _ in wanted]
     if outside:
-        await house.a_location(S.APPROVED, account=house.away, macs=[macs[number] for number in outside])
-    return await wanting(house, *([macs[number] for number in each] for each in wanted))
+        await scenario.a_location(S.APPROVED, account=scenario.away, macs=[macs[number] for number in outside])
+    return await wanting(scenario, *([macs[number] for number in each] for each in wanted))

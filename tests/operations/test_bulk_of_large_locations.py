@@ -6,7 +6,7 @@ import asyncpg
 from harness import LEAD, Client
 
 from app.db.seed import seed_many
-from app.operations.keys import MOST_KEPT
+from app.operations.idempotency import MOST_KEPT
 
 UPDATE = """
 mutation Update($ids: [ID!]!, $key: String!) {

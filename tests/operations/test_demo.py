@@ -13,7 +13,7 @@ from oracle import the_trail_tells_all
 from app.db import demo
 from app.operations import demo as loading
 from app.operations.demo import WAY_TO, load_demo
-from app.operations.frame import perform
+from app.operations.unit_of_work import perform
 
 STEPS = sum(len(WAY_TO[branch.status]) for branch in demo.BRANCHES)
 STATUSES = "SELECT id, status FROM turnup.location WHERE id = ANY ($1)"

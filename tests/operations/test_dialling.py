@@ -6,67 +6,69 @@ import pytest
 
 from app.domain.vocabulary import LocationStatus
 
-from .house import House, Rollout, Sent
+from .scenario import Rollout, Scenario, Sent
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
 
 
-async def revision_of(house: House, location: Rollout, section: str) -> int:
+async def revision_of(scenario: Scenario, location: Rollout, section: str) -> int:
     query = f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}'
-    sections = (await house.client.ask(query, house.lead)).data["location"]["sections"]
+    sections = (await scenario.client.ask(query, scenario.lead)).data["location"]["sections"]
     return next(each["revision"] for each in sections if each["section"] == section)
 
 
-async def moved_to(house: House, who: str, location: Rollout, country: str) -> Sent:
-    revision = await revision_of(house, location, "LOCATION")
+async def moved_to(scenario: Scenario, who: str, location: Rollout, country: str) -> Sent:
+    revision = await revision_of(scenario, location, "LOCATION")
     address = {"country": country}
-    return await house.send(who, "updateLocation", locationId=location.id, expectedRevision=revision, address=address)
+    return await scenario.send(
+        who, "updateLocation", locationId=location.id, expectedRevision=revision, address=address
+    )
 
 
-async def set_main_number(house: House, location: Rollout, number: str) -> None:
-    revision = await revision_of(house, location, "PHONE_SYSTEM")
-    sent = await house.send(
-        house.customer, "setPhoneSystem", locationId=location.id, expectedRevision=revision, mainNumber=number
+async def set_main_number(scenario: Scenario, location: Rollout, number: str) -> None:
+    revision = await revision_of(scenario, location, "PHONE_SYSTEM")
+    sent = await scenario.send(
+        scenario.customer, "setPhoneSystem", locationId=location.id, expectedRevision=revision, mainNumber=number
     )
     assert sent.outcome == "DONE"
 
 
-async def numbers(house: House, location: Rollout) -> dict[str, Any]:
-    row = await house.connection.fetchrow(
+async def numbers(scenario: Scenario, location: Rollout) -> dict[str, Any]:
+    row = await scenario.connection.fetchrow(
         "SELECT main_number, main_number_e164 FROM turnup.phone_system WHERE location_id = $1", location.id
     )
     return dict(row)
 
 
-async def test_another_country_gives_another_meaning_to_numbers_without_a_prefix(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    assert (await moved_to(house, house.customer, location, "GB")).outcome == "DONE"
-    await set_main_number(house, location, "212 555 0101")
-    assert await numbers(house, location) == {"main_number": "212 555 0101", "main_number_e164": "+442125550101"}
-    assert (await moved_to(house, house.customer, location, "US")).outcome == "DONE"
-    assert await numbers(house, location) == {"main_number": "212 555 0101", "main_number_e164": "+12125550101"}
-    assert (await moved_to(house, house.customer, location, "GB")).outcome == "DONE"
-    assert (await numbers(house, location))["main_number_e164"] == "+442125550101"
+async def test_another_country_gives_another_meaning_to_numbers_without_a_prefix(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    assert (await moved_to(scenario, scenario.customer, location, "GB")).outcome == "DONE"
+    await set_main_number(scenario, location, "212 555 0101")
+    assert await numbers(scenario, location) == {"main_number": "212 555 0101", "main_number_e164": "+442125550101"}
+    assert (await moved_to(scenario, scenario.customer, location, "US")).outcome == "DONE"
+    assert await numbers(scenario, location) == {"main_number": "212 555 0101", "main_number_e164": "+12125550101"}
+    assert (await moved_to(scenario, scenario.customer, location, "GB")).outcome == "DONE"
+    assert (await numbers(scenario, location))["main_number_e164"] == "+442125550101"
 
 
-async def test_a_number_with_a_prefix_means_the_same_everywhere(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    await set_main_number(house, location, "+1 212 555 0101")
-    assert (await moved_to(house, house.customer, location, "DE")).outcome == "DONE"
-    assert (await numbers(house, location))["main_number_e164"] == "+12125550101"
+async def test_a_number_with_a_prefix_means_the_same_everywhere(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    await set_main_number(scenario, location, "+1 212 555 0101")
+    assert (await moved_to(scenario, scenario.customer, location, "DE")).outcome == "DONE"
+    assert (await numbers(scenario, location))["main_number_e164"] == "+12125550101"
 
 
-async def test_an_override_of_the_address_alone_changes_no_numbers_of_other_sections(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    await set_main_number(house, location, "212 555 0101")
-    locked = await house.a_location(S.APPROVED, override_of=house.lead, sections=["LOCATION"], content=None)
-    async with house.arranging():
-        await house.connection.execute(
+async def test_an_override_of_the_address_alone_changes_no_numbers_of_other_sections(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    await set_main_number(scenario, location, "212 555 0101")
+    locked = await scenario.a_location(S.APPROVED, override_of=scenario.lead, sections=["LOCATION"], content=None)
+    async with scenario.arranging():
+        await scenario.connection.execute(
             "UPDATE turnup.phone_system SET main_number = '212 555 0101', main_number_e164 = '+12125550101' "
             "WHERE location_id = $1",
             locked.id,
         )
-    assert (await moved_to(house, house.lead, locked, "GB")).outcome == "OVERRIDE_SCOPE"
-    assert (await numbers(house, locked))["main_number_e164"] == "+12125550101"
+    assert (await moved_to(scenario, scenario.lead, locked, "GB")).outcome == "OVERRIDE_SCOPE"
+    assert (await numbers(scenario, locked))["main_number_e164"] == "+12125550101"

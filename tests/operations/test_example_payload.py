@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from harness import CUSTOMER, LEAD, TestDatabase
 
-from .house import House, Sent, a_key
+from .scenario import Scenario, Sent, a_key
 
 EXAMPLE = {
     "locationId": "location-1",
@@ -48,17 +48,17 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-async def generated(house: House, own_database: TestDatabase) -> dict[str, Any]:
+async def generated(scenario: Scenario, own_database: TestDatabase) -> dict[str, Any]:
     """The example location taken from the demo data to its payload, by the people of the demo data."""
 
     async def send(who: str, mutation: str, **given: Any) -> Sent:
         select = "payload { document }" if mutation == "generatePayload" else ""
-        sent = await house.send(who, mutation, select, **given)
+        sent = await scenario.send(who, mutation, select, **given)
         assert (sent.outcome, sent.problem) == ("DONE", {})
         return sent
 
     await send(CUSTOMER, "submitOnboarding", locationId="location-1")
-    review = await house.client.ask('{ review(locationId: "location-1") { digest } }', LEAD)
+    review = await scenario.client.ask('{ review(locationId: "location-1") { digest } }', LEAD)
     await send(LEAD, "approve", locationId="location-1", expectedDigest=review.data["review"]["digest"])
     payload = await send(LEAD, "generatePayload", locationId="location-1", idempotencyKey=a_key())
     document: dict[str, Any] = payload.payload["payload"]["document"]

@@ -11,8 +11,8 @@ from app.db import tables
 from app.domain.vocabulary import LocationStatus
 
 from .edits import EDITS
-from .house import MUTATIONS, House, Rollout, a_key, input_fields
 from .inputs import Path, arranged, good_input, places_of_text, with_text
+from .scenario import MUTATIONS, Rollout, Scenario, a_key, input_fields
 
 S = LocationStatus
 NUL, BIDI, HALF = "a\0b", "a\u202eb", "a\u0007b"
@@ -120,21 +120,23 @@ def with_ids_of(value: Any, other: dict[str, str], name: str = "") -> Any:
 
 @pytest.mark.parametrize("case", BAD, ids=named)
 async def test_a_value_that_cannot_be_is_refused_at_its_place_and_nothing_is_written(
-    house: House, rest: dict[LocationStatus, Rollout], case: tuple[str, dict[str, Any], str, list[str]]
+    scenario: Scenario, rest: dict[LocationStatus, Rollout], case: tuple[str, dict[str, Any], str, list[str]]
 ) -> None:
     mutation, changes, code, path = case
     location = rest[S.IN_PROGRESS]
-    before = await house.standing(location.id)
-    for account in (house.account, house.away) if OTHER in str(changes) else (house.account,):
-        other = await house.a_location(S.IN_PROGRESS, account=account) if OTHER in str(changes) else location
+    before = await scenario.standing(location.id)
+    for account in (scenario.account, scenario.away) if OTHER in str(changes) else (scenario.account,):
+        other = await scenario.a_location(S.IN_PROGRESS, account=account) if OTHER in str(changes) else location
         ids = {
             "id": other.contact if mutation == "setContacts" else other.extension,
             "personId": other.person,
             "deviceId": other.device,
         }
-        sent = await house.send(house.customer, mutation, **{**EDITS[mutation](location), **with_ids_of(changes, ids)})
+        sent = await scenario.send(
+            scenario.customer, mutation, **{**EDITS[mutation](location), **with_ids_of(changes, ids)}
+        )
         assert (sent.outcome, sent.problem.get("path")) == (code, path)
-        assert await house.standing(location.id) == before
+        assert await scenario.standing(location.id) == before
 
 
 TEXTS = [(mutation, place) for mutation in sorted(MUTATIONS) for place in places_of_text(mutation)]
@@ -142,21 +144,21 @@ TEXTS = [(mutation, place) for mutation in sorted(MUTATIONS) for place in places
 
 @pytest.mark.parametrize(("mutation", "place"), TEXTS, ids=lambda each: each if isinstance(each, str) else None)
 async def test_every_text_that_the_schema_takes_goes_through_the_one_room_for_text(
-    house: House, mutation: str, place: Path
+    scenario: Scenario, mutation: str, place: Path
 ) -> None:
-    who, location = await arranged(house, mutation)
-    before = await house.standing(location.id)
+    who, location = await arranged(scenario, mutation)
+    before = await scenario.standing(location.id)
     for text in (NUL, BIDI, HALF, "x" * 5000):
         given = with_text(good_input(mutation, location, location), place, text)
         if "userId" in given:
-            given["userId"] = house.clerk
+            given["userId"] = scenario.clerk
         if "policy" in given:  # each item of a bulk answers for itself
-            sent = await house.send(who, mutation, "results { problem { code path } }", **given)
+            sent = await scenario.send(who, mutation, "results { problem { code path } }", **given)
             (told,) = [each["problem"] for each in sent.payload["results"]]
         else:
-            told = (await house.send(who, mutation, **given)).problem
+            told = (await scenario.send(who, mutation, **given)).problem
         assert (told.get("code"), told.get("path")) == ("INVALID_INPUT", [str(step) for step in place])
-    assert replace(await house.standing(location.id), entries=0) == replace(before, entries=0)
+    assert replace(await scenario.standing(location.id), entries=0) == replace(before, entries=0)
 
 
 IDS = ("locationId", "deviceId", "personId", "payloadId", "overrideId")
@@ -164,23 +166,23 @@ NAMING_ONE = sorted(name for name in MUTATIONS if set(IDS) & set(input_fields(na
 
 
 @pytest.mark.parametrize("mutation", NAMING_ONE)
-async def test_what_cannot_be_an_id_is_nobodys(house: House, mutation: str) -> None:
+async def test_what_cannot_be_an_id_is_nobodys(scenario: Scenario, mutation: str) -> None:
     fields = input_fields(mutation)
     (name,) = [each for each in IDS if each in fields]
     given = {each: _something(field) for each, field in fields.items() if _is_required(field)}
-    who = house.partner if name == "payloadId" else house.lead
+    who = scenario.partner if name == "payloadId" else scenario.lead
     for bad in ("a\0b", "", "x" * 65, "location 1", "\u0661", "'; DROP TABLE turnup.location; --"):
-        sent = await house.send(who, mutation, **{**given, name: bad})
+        sent = await scenario.send(who, mutation, **{**given, name: bad})
         assert (sent.outcome, sent.problem["path"]) == ("NOT_FOUND", [])
 
 
 @pytest.mark.parametrize("bad", ["a\0b", "x" * 65, ""])
-async def test_a_bulk_with_what_cannot_be_an_id_is_refused_whole(house: House, bad: str) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_a_bulk_with_what_cannot_be_an_id_is_refused_whole(scenario: Scenario, bad: str) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     given = {"status": "BLOCKED", "reason": "A flood", "locationIds": [location.id, bad], "idempotencyKey": a_key()}
-    sent = await house.send(house.lead, "bulkUpdateStatus", "results { outcome }", **given)
+    sent = await scenario.send(scenario.lead, "bulkUpdateStatus", "results { outcome }", **given)
     assert sent.outcome == "INVALID_INPUT"
-    assert (await house.standing(location.id)).status == S.IN_PROGRESS
+    assert (await scenario.standing(location.id)).status == S.IN_PROGRESS
 
 
 def _is_required(field: Any) -> bool:
@@ -214,46 +216,48 @@ def _something(field: Any) -> Any:
     ],
 )
 async def test_a_value_of_the_wrong_type_is_bad_user_input(
-    house: House, mutation: str, changes: dict[str, Any]
+    scenario: Scenario, mutation: str, changes: dict[str, Any]
 ) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    sent = await house.send(house.customer, mutation, **{**EDITS[mutation](location), **changes})
+    location = await scenario.a_location(S.IN_PROGRESS)
+    sent = await scenario.send(scenario.customer, mutation, **{**EDITS[mutation](location), **changes})
     assert sent.outcome == "BAD_USER_INPUT"
-    assert (await house.standing(location.id)).revision == 1
+    assert (await scenario.standing(location.id)).revision == 1
 
 
 @pytest.mark.parametrize(("mutation", "table"), [("addDevice", tables.device), ("addPerson", tables.person)])
-async def test_the_two_hundred_and_fifty_first_is_one_too_many(house: House, mutation: str, table: Any) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_the_two_hundred_and_fifty_first_is_one_too_many(scenario: Scenario, mutation: str, table: Any) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     brand = {"brand": "YEALINK"} if mutation == "addDevice" else {}
-    key = {"account_id": house.account, "location_id": location.id}
-    async with house.arranging():
+    key = {"account_id": scenario.account, "location_id": location.id}
+    async with scenario.arranging():
         for place in range(248):
-            await insert(house.connection, table, id=f"{table.name}-{location.id}-n{place}", **key, **brand)
+            await insert(scenario.connection, table, id=f"{table.name}-{location.id}-n{place}", **key, **brand)
     given = EDITS[mutation](location)
-    assert (await house.send(house.customer, mutation, **given)).outcome == "DONE"
-    sent = await house.send(house.customer, mutation, **given)
+    assert (await scenario.send(scenario.customer, mutation, **given)).outcome == "DONE"
+    sent = await scenario.send(scenario.customer, mutation, **given)
     assert (sent.outcome, sent.problem["limit"]) == ("LIMIT_REACHED", 250)
 
 
-async def test_nothing_is_locked_for_a_caller_out_of_whose_reach_it_is(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    async with house.connection.transaction():
-        await house.connection.fetch("SELECT id FROM turnup.location WHERE id = $1 FOR UPDATE", location.id)
-        for who in (house.away_customer, house.listed):
-            sent = await asyncio.wait_for(house.send(who, "editDevice", **EDITS["editDevice"](location)), 30)
+async def test_nothing_is_locked_for_a_caller_out_of_whose_reach_it_is(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    async with scenario.connection.transaction():
+        await scenario.connection.fetch("SELECT id FROM turnup.location WHERE id = $1 FOR UPDATE", location.id)
+        for who in (scenario.away_customer, scenario.listed):
+            sent = await asyncio.wait_for(scenario.send(who, "editDevice", **EDITS["editDevice"](location)), 30)
             assert sent.outcome == "NOT_FOUND"
 
 
-async def test_a_contact_named_twice_is_refused(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_a_contact_named_twice_is_refused(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     twice = [{**CONTACT, "id": location.contact}] * 2
-    sent = await house.send(house.customer, "setContacts", locationId=location.id, expectedRevision=1, contacts=twice)
+    sent = await scenario.send(
+        scenario.customer, "setContacts", locationId=location.id, expectedRevision=1, contacts=twice
+    )
     assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["contacts"])
 
 
-async def test_a_partners_reasons_have_to_be_readable(house: House) -> None:
-    location = await house.a_location(S.PROVISIONING)
+async def test_a_partners_reasons_have_to_be_readable(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PROVISIONING)
     good = {"path": "/devices", "code": "X", "message": "Not ours."}
     bad: list[tuple[Any, str, list[str]]] = [
         ([], "INVALID_INPUT", ["reasons"]),
@@ -264,6 +268,6 @@ async def test_a_partners_reasons_have_to_be_readable(house: House) -> None:
     ]
     for reasons, code, path in bad:
         answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
-        sent = await house.send(house.partner, "rejectPayload", **answer)
+        sent = await scenario.send(scenario.partner, "rejectPayload", **answer)
         assert (sent.outcome, sent.problem["path"]) == (code, path)
-    assert (await house.standing(location.id)).status == S.PROVISIONING
+    assert (await scenario.standing(location.id)).status == S.PROVISIONING

@@ -8,7 +8,7 @@ import pytest
 from app.domain.vocabulary import LocationStatus
 
 from .edits import EDITS
-from .house import MUTATIONS, House, a_key, input_fields
+from .scenario import MUTATIONS, Scenario, a_key, input_fields
 from .test_verbs import MUTATION, TABLE, conditions
 from .test_verbs import given as good_input
 
@@ -18,61 +18,63 @@ S = LocationStatus
 SELECT = "location { revision } device { id }"
 
 
-async def devices(house: House, location: str) -> int:
-    return int(await house.connection.fetchval("SELECT count(*) FROM turnup.device WHERE location_id = $1", location))
+async def devices(scenario: Scenario, location: str) -> int:
+    return int(
+        await scenario.connection.fetchval("SELECT count(*) FROM turnup.device WHERE location_id = $1", location)
+    )
 
 
-async def test_fifty_calls_at_once_with_one_key_have_one_effect(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_fifty_calls_at_once_with_one_key_have_one_effect(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     given = {**EDITS["addDevice"](location), "idempotencyKey": a_key()}
-    sent = await asyncio.gather(*(house.send(house.customer, "addDevice", SELECT, **given) for _ in range(50)))
+    sent = await asyncio.gather(*(scenario.send(scenario.customer, "addDevice", SELECT, **given) for _ in range(50)))
     assert {each.outcome for each in sent} <= {"DONE", "IDEMPOTENCY_IN_PROGRESS"}
     done = [each for each in sent if each.outcome == "DONE"]
     assert [each.replayed for each in done].count(False) == 1
     assert len({each.payload["device"]["id"] for each in done}) == 1
     assert all(each.problem["retryAfterMs"] > 0 for each in sent if each.outcome != "DONE")
-    assert (await devices(house, location.id), (await house.standing(location.id)).entries) == (2, 1)
+    assert (await devices(scenario, location.id), (await scenario.standing(location.id)).entries) == (2, 1)
 
 
 @pytest.mark.parametrize("mutation", sorted(EDITS))
-async def test_an_edit_that_is_sent_again_is_answered_by_what_it_did(house: House, mutation: str) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_an_edit_that_is_sent_again_is_answered_by_what_it_did(scenario: Scenario, mutation: str) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     given = {**EDITS[mutation](location), "idempotencyKey": a_key()}
-    first = await house.send(house.customer, mutation, "location { revision }", **given)
-    after = await house.standing(location.id)
-    again = await house.send(house.customer, mutation, "location { revision }", **given)
+    first = await scenario.send(scenario.customer, mutation, "location { revision }", **given)
+    after = await scenario.standing(location.id)
+    again = await scenario.send(scenario.customer, mutation, "location { revision }", **given)
     assert (first.outcome, first.replayed, again.outcome, again.replayed) == ("DONE", False, "DONE", True)
     assert first.payload["location"] == again.payload["location"]
-    assert await house.standing(location.id) == after, "a replay leaves no trace, in the audit trail neither"
+    assert await scenario.standing(location.id) == after, "a replay leaves no trace, in the audit trail neither"
 
 
 @pytest.mark.parametrize("verb", sorted(TABLE))
-async def test_a_verb_that_is_sent_again_is_answered_by_what_it_did(house: House, verb: Any) -> None:
+async def test_a_verb_that_is_sent_again_is_answered_by_what_it_did(scenario: Scenario, verb: Any) -> None:
     status = sorted(TABLE[verb].sources)[0]
-    location = await house.a_location(status, **conditions(status, verb))
+    location = await scenario.a_location(status, **conditions(status, verb))
     given = {**good_input(verb, location), "idempotencyKey": a_key()}
     who = next(
         user
         for role, user in (
-            ("CUSTOMER", house.customer),
-            ("IMPLEMENTATION_LEAD", house.lead),
-            ("PARTNER", house.partner),
+            ("CUSTOMER", scenario.customer),
+            ("IMPLEMENTATION_LEAD", scenario.lead),
+            ("PARTNER", scenario.partner),
         )
         if role in TABLE[verb].who
     )
-    first = await house.send(who, MUTATION[verb], **given)
-    after = await house.standing(location.id)
-    again = await house.send(who, MUTATION[verb], **given)
+    first = await scenario.send(who, MUTATION[verb], **given)
+    after = await scenario.standing(location.id)
+    again = await scenario.send(who, MUTATION[verb], **given)
     assert (first.outcome, first.replayed, again.outcome, again.replayed) == ("DONE", False, "DONE", True)
-    assert await house.standing(location.id) == after
+    assert await scenario.standing(location.id) == after
 
 
-async def test_another_input_with_the_same_key_is_refused(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_another_input_with_the_same_key_is_refused(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     key = a_key()
     given = {"deviceId": location.device, "expectedRevision": 1, "label": "One", "idempotencyKey": key}
-    assert (await house.send(house.customer, "editDevice", **given)).outcome == "DONE"
-    before = await house.standing(location.id)
+    assert (await scenario.send(scenario.customer, "editDevice", **given)).outcome == "DONE"
+    before = await scenario.standing(location.id)
     others: list[tuple[str, dict[str, Any]]] = [
         ("editDevice", {**given, "label": "Two"}),
         ("editDevice", {**given, "label": None}),
@@ -82,36 +84,36 @@ async def test_another_input_with_the_same_key_is_refused(house: House) -> None:
         ("removeDevice", {name: value for name, value in given.items() if name != "label"}),
     ]
     for mutation, other in others:
-        sent = await house.send(house.customer, mutation, **other)
+        sent = await scenario.send(scenario.customer, mutation, **other)
         assert (sent.outcome, sent.problem["path"]) == ("IDEMPOTENCY_KEY_REUSED", ["idempotencyKey"])
-    assert await house.standing(location.id) == before
+    assert await scenario.standing(location.id) == before
 
 
-async def test_where_null_means_the_same_as_nothing_either_repeats_the_call(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_where_null_means_the_same_as_nothing_either_repeats_the_call(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     given = {**EDITS["addDevice"](location), "idempotencyKey": a_key()}
-    assert (await house.send(house.customer, "addDevice", **given)).outcome == "DONE"
-    again = await house.send(house.customer, "addDevice", **given, label=None, macAddress=None)
+    assert (await scenario.send(scenario.customer, "addDevice", **given)).outcome == "DONE"
+    again = await scenario.send(scenario.customer, "addDevice", **given, label=None, macAddress=None)
     assert (again.outcome, again.replayed) == ("DONE", True)
 
 
-async def test_another_users_key_is_another_key(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_another_users_key_is_another_key(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     given = {**EDITS["addDevice"](location), "idempotencyKey": a_key()}
-    for who in (house.customer, house.clerk, house.lead):
-        sent = await house.send(who, "addDevice", **given)
+    for who in (scenario.customer, scenario.clerk, scenario.lead):
+        sent = await scenario.send(who, "addDevice", **given)
         assert (sent.outcome, sent.replayed) == ("DONE", False)
-    assert await devices(house, location.id) == 4
+    assert await devices(scenario, location.id) == 4
 
 
-async def test_a_replay_reads_what_is_there_now_even_when_the_call_would_be_refused_by_now(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_a_replay_reads_what_is_there_now_even_when_the_call_would_be_refused_by_now(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     given = {"locationId": location.id, "idempotencyKey": a_key()}
     select = "location { status } approval { status }"
-    assert (await house.send(house.customer, "submitOnboarding", **given)).outcome == "DONE"
+    assert (await scenario.send(scenario.customer, "submitOnboarding", **given)).outcome == "DONE"
     approval = {"locationId": location.id, "expectedDigest": location.digest}
-    assert (await house.send(house.lead, "approve", **approval)).outcome == "DONE"
-    again = await house.send(house.customer, "submitOnboarding", select, **given)
+    assert (await scenario.send(scenario.lead, "approve", **approval)).outcome == "DONE"
+    again = await scenario.send(scenario.customer, "submitOnboarding", select, **given)
     assert again.payload == {
         "location": {"status": "APPROVED"},
         "approval": {"status": "APPROVED"},
@@ -120,36 +122,36 @@ async def test_a_replay_reads_what_is_there_now_even_when_the_call_would_be_refu
     }
 
 
-async def test_a_refusal_leaves_the_key_free(house: House) -> None:
-    location = await house.a_location(S.APPROVED)
+async def test_a_refusal_leaves_the_key_free(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.APPROVED)
     key = {"idempotencyKey": a_key()}
     edit = {"deviceId": location.device, "label": "x", **key}
-    assert (await house.send(house.lead, "editDevice", **edit, expectedRevision=1)).outcome == "LOCKED"
-    await house.send(house.lead, "reopen", locationId=location.id, reason="A change order")
-    assert (await house.send(house.lead, "editDevice", **edit, expectedRevision=9)).outcome == "CONFLICT"
-    sent = await house.send(house.lead, "editDevice", **edit, expectedRevision=1)
+    assert (await scenario.send(scenario.lead, "editDevice", **edit, expectedRevision=1)).outcome == "LOCKED"
+    await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="A change order")
+    assert (await scenario.send(scenario.lead, "editDevice", **edit, expectedRevision=9)).outcome == "CONFLICT"
+    sent = await scenario.send(scenario.lead, "editDevice", **edit, expectedRevision=1)
     assert (sent.outcome, sent.replayed) == ("DONE", False)
 
 
-async def test_a_key_is_forgotten_after_a_day(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_a_key_is_forgotten_after_a_day(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     key = a_key()
     given = {**EDITS["addDevice"](location), "idempotencyKey": key}
-    await house.send(house.customer, "addDevice", **given)
-    await house.connection.execute(
+    await scenario.send(scenario.customer, "addDevice", **given)
+    await scenario.connection.execute(
         "UPDATE turnup.idempotency_key SET created_at = now() - interval '24 hours 1 second' WHERE key = $1", key
     )
-    sent = await house.send(house.customer, "addDevice", **given)
+    sent = await scenario.send(scenario.customer, "addDevice", **given)
     assert (sent.outcome, sent.replayed) == ("DONE", False)
 
 
-async def test_a_patch_tells_null_from_nothing(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_a_patch_tells_null_from_nothing(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     select = "device { brand model macAddress serialNumber label }"
     edit = {"deviceId": location.device}
-    kept = await house.send(house.customer, "editDevice", select, **edit, expectedRevision=1)
-    emptied = await house.send(
-        house.customer, "editDevice", select, **edit, expectedRevision=1, label=None, macAddress=None
+    kept = await scenario.send(scenario.customer, "editDevice", select, **edit, expectedRevision=1)
+    emptied = await scenario.send(
+        scenario.customer, "editDevice", select, **edit, expectedRevision=1, label=None, macAddress=None
     )
     device = location.content.devices[0]
     assert kept.payload["device"]["label"] == device.label

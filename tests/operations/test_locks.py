@@ -6,37 +6,37 @@ from itertools import product
 import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section
-from app.operations.frame import EDITS as COUNTED_AS_EDITS
+from app.operations.unit_of_work import EDITS as COUNTED_AS_EDITS
 
 from .edits import CONTENT_EDITS, EDITS, SECTIONS
-from .house import House, Rollout, Sent, input_fields
 from .inputs import OF_A_LOCATION, arranged, good_input
+from .scenario import Rollout, Scenario, Sent, input_fields
 
 S = LocationStatus
 LOCKED = sorted(LOCKED_STATUSES)
 UNLOCKED = sorted(set(S) - LOCKED_STATUSES)
 
 
-async def content_of(house: House, *locations: Rollout) -> list[object]:
+async def content_of(scenario: Scenario, *locations: Rollout) -> list[object]:
     """All that an edit could have changed of the locations."""
-    dossiers = [await house.dossier(each.id) for each in locations]
-    return [(each.content, each.row_revisions, each.sections) for each in dossiers]
+    records = [await scenario.record(each.id) for each in locations]
+    return [(each.content, each.row_revisions, each.sections) for each in records]
 
 
-async def tried(house: House, who: str, mutation: str, here: Rollout) -> tuple[Sent, bool]:
+async def tried(scenario: Scenario, who: str, mutation: str, here: Rollout) -> tuple[Sent, bool]:
     """What a mutation answers, and whether the content of either location that it may name is another one since."""
-    other = await house.a_location(S.IN_PROGRESS) if "toLocationId" in input_fields(mutation) else here
-    before = await content_of(house, here, other)
-    sent = await house.send(who, mutation, **good_input(mutation, here, other))
-    return sent, await content_of(house, here, other) != before
+    other = await scenario.a_location(S.IN_PROGRESS) if "toLocationId" in input_fields(mutation) else here
+    before = await content_of(scenario, here, other)
+    sent = await scenario.send(who, mutation, **good_input(mutation, here, other))
+    return sent, await content_of(scenario, here, other) != before
 
 
-async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_schema_has(house: House) -> None:
+async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_schema_has(scenario: Scenario) -> None:
     """A mutation that is new is tried as well; if it edits, it has to be one of those that are tried below."""
     edits = set()
     for mutation in OF_A_LOCATION:
-        who, location = await arranged(house, mutation)
-        sent, edited = await tried(house, who, mutation, location)
+        who, location = await arranged(scenario, mutation)
+        sent, edited = await tried(scenario, who, mutation, location)
         assert (mutation, sent.outcome, sent.problem) == (mutation, "DONE", {})
         if edited:
             edits.add(mutation)
@@ -46,100 +46,102 @@ async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_sc
 
 @pytest.mark.parametrize(("mutation", "status"), list(product(OF_A_LOCATION, LOCKED)))
 async def test_whatever_mutation_anybody_sends_a_locked_location_keeps_its_content(
-    house: House, mutation: str, status: LocationStatus
+    scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:
-    for who in (house.lead, house.customer, house.partner):
-        _, location = await arranged(house, mutation, status)
-        sent, edited = await tried(house, who, mutation, location)
+    for who in (scenario.lead, scenario.customer, scenario.partner):
+        _, location = await arranged(scenario, mutation, status)
+        sent, edited = await tried(scenario, who, mutation, location)
         assert not edited
         if mutation in COUNTED_AS_EDITS:
-            assert sent.outcome == ("FORBIDDEN" if who == house.partner else "LOCKED")
+            assert sent.outcome == ("FORBIDDEN" if who == scenario.partner else "LOCKED")
 
 
 @pytest.mark.parametrize(("mutation", "status"), list(product(sorted(EDITS), LOCKED)))
 async def test_an_edit_of_a_locked_location_is_refused_to_everybody_without_an_override_of_their_own_in_force(
-    house: House, mutation: str, status: LocationStatus
+    scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:
-    bare = await house.a_location(status)
-    others = await house.a_location(status, override_of=house.lead_2)
-    expired = await house.a_location(status, override_of=house.lead)
-    await house.expire(expired.override or "")
+    bare = await scenario.a_location(status)
+    others = await scenario.a_location(status, override_of=scenario.lead_2)
+    expired = await scenario.a_location(status, override_of=scenario.lead)
+    await scenario.expire(expired.override or "")
     for location, people in (
-        (bare, (house.customer, house.lead)),
-        (others, (house.customer, house.lead)),
-        (expired, (house.lead,)),
+        (bare, (scenario.customer, scenario.lead)),
+        (others, (scenario.customer, scenario.lead)),
+        (expired, (scenario.lead,)),
     ):
-        before = await house.standing(location.id)
-        dossier = await house.dossier(location.id)
+        before = await scenario.standing(location.id)
+        record = await scenario.record(location.id)
         for who in people:
-            sent = await house.send(who, mutation, **EDITS[mutation](location))
+            sent = await scenario.send(who, mutation, **EDITS[mutation](location))
             assert (sent.outcome, sent.problem["status"], sent.problem["path"]) == ("LOCKED", status, [])
-        assert await house.standing(location.id) == replace(before, entries=before.entries + len(people))
-        assert replace_now(await house.dossier(location.id)) == replace_now(dossier)
-        assert {(each["outcome"], each["code"]) for each in await house.entries(location.id)} == {("REFUSED", "LOCKED")}
+        assert await scenario.standing(location.id) == replace(before, entries=before.entries + len(people))
+        assert replace_now(await scenario.record(location.id)) == replace_now(record)
+        assert {(each["outcome"], each["code"]) for each in await scenario.entries(location.id)} == {
+            ("REFUSED", "LOCKED")
+        }
 
 
 @pytest.mark.parametrize(("mutation", "status"), list(product(CONTENT_EDITS, LOCKED)))
 async def test_an_override_opens_its_own_sections_to_its_opener_and_no_others(
-    house: House, mutation: str, status: LocationStatus
+    scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:
     wanted = SECTIONS[mutation]
     others = sorted(set(Section) - wanted)
-    closed = await house.a_location(status, override_of=house.lead, sections=others)
-    refused = await house.send(house.lead, mutation, **EDITS[mutation](closed))
+    closed = await scenario.a_location(status, override_of=scenario.lead, sections=others)
+    refused = await scenario.send(scenario.lead, mutation, **EDITS[mutation](closed))
     assert (refused.outcome, sorted(refused.problem["sections"])) == ("OVERRIDE_SCOPE", others)
-    assert (await house.standing(closed.id)).digest == closed.digest
-    opened = await house.a_location(status, override_of=house.lead, sections=sorted(wanted))
-    assert (await house.send(house.lead, mutation, **EDITS[mutation](opened))).outcome == "DONE"
-    after = await house.standing(opened.id)
+    assert (await scenario.standing(closed.id)).digest == closed.digest
+    opened = await scenario.a_location(status, override_of=scenario.lead, sections=sorted(wanted))
+    assert (await scenario.send(scenario.lead, mutation, **EDITS[mutation](opened))).outcome == "DONE"
+    after = await scenario.standing(opened.id)
     assert (after.status, after.digest != opened.digest) == (status, True)
-    (entry,) = await house.entries(opened.id)
-    assert (entry["action"], entry["override_id"], entry["actor_id"]) == (mutation, opened.override, house.lead)
+    (entry,) = await scenario.entries(opened.id)
+    assert (entry["action"], entry["override_id"], entry["actor_id"]) == (mutation, opened.override, scenario.lead)
 
 
 @pytest.mark.parametrize("mutation", [each for each in CONTENT_EDITS if len(SECTIONS[each]) > 1])
-async def test_an_edit_that_reaches_into_a_second_section_needs_both(house: House, mutation: str) -> None:
+async def test_an_edit_that_reaches_into_a_second_section_needs_both(scenario: Scenario, mutation: str) -> None:
     for section in sorted(SECTIONS[mutation]):
-        location = await house.a_location(S.APPROVED, override_of=house.lead, sections=[section])
-        assert (await house.send(house.lead, mutation, **EDITS[mutation](location))).outcome == "OVERRIDE_SCOPE"
+        location = await scenario.a_location(S.APPROVED, override_of=scenario.lead, sections=[section])
+        assert (await scenario.send(scenario.lead, mutation, **EDITS[mutation](location))).outcome == "OVERRIDE_SCOPE"
 
 
 @pytest.mark.parametrize(("mutation", "status"), list(product(CONTENT_EDITS, UNLOCKED)))
 async def test_an_unlocked_location_is_edited_by_customers_and_leads_alike(
-    house: House, mutation: str, status: LocationStatus
+    scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:
-    for who in (house.customer, house.lead):
-        location = await house.a_location(status)
-        assert (await house.send(who, mutation, **EDITS[mutation](location))).outcome == "DONE"
-        after = await house.standing(location.id)
+    for who in (scenario.customer, scenario.lead):
+        location = await scenario.a_location(status)
+        assert (await scenario.send(who, mutation, **EDITS[mutation](location))).outcome == "DONE"
+        after = await scenario.standing(location.id)
         assert after.status == (S.IN_PROGRESS if status is S.NOT_STARTED else status)
         assert after.digest != location.digest
-        assert await house.digest_of_rows(location.id) == after.digest
+        assert await scenario.digest_of_rows(location.id) == after.digest
 
 
 @pytest.mark.parametrize("mutation", sorted(EDITS))
-async def test_nobody_edits_what_is_out_of_their_reach(house: House, mutation: str) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    for who in (house.listed, house.away_customer):
-        assert (await house.send(who, mutation, **EDITS[mutation](location))).outcome == "NOT_FOUND"
-    assert (await house.send(house.partner, mutation, **EDITS[mutation](location))).outcome == "FORBIDDEN"
-    assert (await house.standing(location.id)).digest == location.digest
+async def test_nobody_edits_what_is_out_of_their_reach(scenario: Scenario, mutation: str) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    for who in (scenario.listed, scenario.away_customer):
+        assert (await scenario.send(who, mutation, **EDITS[mutation](location))).outcome == "NOT_FOUND"
+    assert (await scenario.send(scenario.partner, mutation, **EDITS[mutation](location))).outcome == "FORBIDDEN"
+    assert (await scenario.standing(location.id)).digest == location.digest
 
 
 @pytest.mark.parametrize(("status", "way"), list(product(LOCKED, ["out", "in"])))
 async def test_a_device_moves_neither_out_of_a_locked_location_nor_into_one(
-    house: House, status: LocationStatus, way: str
+    scenario: Scenario, status: LocationStatus, way: str
 ) -> None:
-    locked, open_ = await house.a_location(status), await house.a_location(S.IN_PROGRESS)
+    locked, open_ = await scenario.a_location(status), await scenario.a_location(S.IN_PROGRESS)
     source, target = (locked, open_) if way == "out" else (open_, locked)
     given = {"deviceId": source.device, "toLocationId": target.id, "expectedRevision": 1}
-    for who in (house.customer, house.lead):
-        sent = await house.send(who, "moveDevice", **given)
+    for who in (scenario.customer, scenario.lead):
+        sent = await scenario.send(who, "moveDevice", **given)
         assert (sent.outcome, sent.problem["status"]) == ("LOCKED", status)
     for location in (locked, open_):
-        assert (await house.standing(location.id)).digest == location.digest
+        assert (await scenario.standing(location.id)).digest == location.digest
 
 
-def replace_now(dossier: object) -> object:
+def replace_now(record: object) -> object:
     """A dossier without the moment at which it was read."""
-    return {name: getattr(dossier, name) for name in dossier.__struct_fields__ if name != "now"}  # type: ignore[attr-defined]
+    return {name: getattr(record, name) for name in record.__struct_fields__ if name != "now"}  # type: ignore[attr-defined]

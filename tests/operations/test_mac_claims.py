@@ -12,7 +12,7 @@ from builders_db import fresh
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
 
-from .house import House, Rollout, Sent, a_key, a_mac, complete_content
+from .scenario import Rollout, Scenario, Sent, a_key, a_mac, complete_content
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -20,115 +20,117 @@ S = LocationStatus
 HOLDING = (S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED)
 
 
-async def submitted(house: House, who: str, location: Rollout) -> Sent:
-    return await house.send(who, "submitOnboarding", locationId=location.id)
+async def submitted(scenario: Scenario, who: str, location: Rollout) -> Sent:
+    return await scenario.send(who, "submitOnboarding", locationId=location.id)
 
 
-async def a_secret_site(house: House, account: str, mac: str) -> Rollout:
+async def a_secret_site(scenario: Scenario, account: str, mac: str) -> Rollout:
     """A draft under a name that no other location has."""
     identifier = fresh("location")
     content = replace(complete_content(identifier, account, mac), name=f"Site {secrets.token_hex(6)}")
-    return await house.a_location(S.IN_PROGRESS, name=identifier, content=content, account=account)
+    return await scenario.a_location(S.IN_PROGRESS, name=identifier, content=content, account=account)
 
 
-async def test_a_typo_in_a_draft_squats_on_nobody(house: House) -> None:
-    owner = await house.a_location(S.IN_PROGRESS)
-    typo = await house.a_location(S.IN_PROGRESS, account=house.away, macs=[owner.mac])
-    assert (await submitted(house, house.customer, owner)).outcome == "DONE"
-    assert (await house.standing(owner.id)).claims == (owner.mac,)
-    assert (await house.standing(typo.id)).claims == ()
-    refused = await submitted(house, house.away_customer, typo)
+async def test_a_typo_in_a_draft_squats_on_nobody(scenario: Scenario) -> None:
+    owner = await scenario.a_location(S.IN_PROGRESS)
+    typo = await scenario.a_location(S.IN_PROGRESS, account=scenario.away, macs=[owner.mac])
+    assert (await submitted(scenario, scenario.customer, owner)).outcome == "DONE"
+    assert (await scenario.standing(owner.id)).claims == (owner.mac,)
+    assert (await scenario.standing(typo.id)).claims == ()
+    refused = await submitted(scenario, scenario.away_customer, typo)
     assert refused.outcome == "NOT_READY"
     assert [each["code"] for each in refused.problem["issues"]] == ["MAC_IN_USE"]
 
 
 @pytest.mark.parametrize("attempt", range(20))
 async def test_of_two_customers_raced_for_one_address_one_wins_and_the_other_learns_nothing_of_the_owner(
-    house: House, attempt: int
+    scenario: Scenario, attempt: int
 ) -> None:
     mac = a_mac()
-    first = await a_secret_site(house, house.account, mac)
-    second = await a_secret_site(house, house.away, mac)
-    pairs = [(house.customer, first), (house.away_customer, second)]
-    raced = await asyncio.gather(*(submitted(house, who, location) for who, location in pairs))
+    first = await a_secret_site(scenario, scenario.account, mac)
+    second = await a_secret_site(scenario, scenario.away, mac)
+    pairs = [(scenario.customer, first), (scenario.away_customer, second)]
+    raced = await asyncio.gather(*(submitted(scenario, who, location) for who, location in pairs))
     assert sorted(sent.outcome == "DONE" for sent in raced) == [False, True]
     for sent, (who, location), (_, owner) in zip(raced, pairs, reversed(pairs), strict=True):
         if sent.outcome == "DONE":
-            assert (await house.standing(location.id)).claims == (mac,)
+            assert (await scenario.standing(location.id)).claims == (mac,)
             continue
         assert sent.outcome in {"MAC_IN_USE", "NOT_READY"}
         if sent.outcome == "MAC_IN_USE":
             assert sent.problem["macAddresses"] == [show_mac(mac)]
-        preview = await house.client.ask(f'{{ readiness(locationId: "{location.id}") {{ message }} }}', who)
+        preview = await scenario.client.ask(f'{{ readiness(locationId: "{location.id}") {{ message }} }}', who)
         told = json.dumps(sent.problem) + preview.raw.decode()
         for secret in (owner.id, owner.content.name, owner.content.account_id, "Elm Florists", "Dune Opticians"):
             assert secret not in told
-        assert (await house.standing(location.id)).status == S.IN_PROGRESS
+        assert (await scenario.standing(location.id)).status == S.IN_PROGRESS
 
 
-async def test_who_has_an_address_is_named_to_leads_only(house: House) -> None:
-    owner = await house.a_location(S.APPROVED, account=house.away)
-    async with house.arranging():
-        await house.connection.execute("UPDATE turnup.location SET name = 'The secret site' WHERE id = $1", owner.id)
-    draft = await house.a_location(S.IN_PROGRESS, macs=[owner.mac])
+async def test_who_has_an_address_is_named_to_leads_only(scenario: Scenario) -> None:
+    owner = await scenario.a_location(S.APPROVED, account=scenario.away)
+    async with scenario.arranging():
+        await scenario.connection.execute("UPDATE turnup.location SET name = 'The secret site' WHERE id = $1", owner.id)
+    draft = await scenario.a_location(S.IN_PROGRESS, macs=[owner.mac])
     messages = f'{{ readiness(locationId: "{draft.id}") {{ message }} }}'
-    told = {who: (await house.client.ask(messages, who)).raw.decode() for who in (house.lead, house.customer)}
-    assert "The secret site" in told[house.lead]
-    assert "another location" in told[house.customer]
-    assert "The secret site" not in told[house.customer]
+    told = {who: (await scenario.client.ask(messages, who)).raw.decode() for who in (scenario.lead, scenario.customer)}
+    assert "The secret site" in told[scenario.lead]
+    assert "another location" in told[scenario.customer]
+    assert "The secret site" not in told[scenario.customer]
     submit = (
         f'mutation {{ submitOnboarding(input: {{locationId: "{draft.id}"}})'
         " { problems { ... on NotReady { issues { message } } } } }"
     )
-    assert "The secret site" not in (await house.client.ask(submit, house.customer)).raw.decode()
-    assert "The secret site" in (await house.client.ask(submit, house.lead)).raw.decode()
+    assert "The secret site" not in (await scenario.client.ask(submit, scenario.customer)).raw.decode()
+    assert "The secret site" in (await scenario.client.ask(submit, scenario.lead)).raw.decode()
 
 
 @pytest.mark.parametrize("status", HOLDING)
-async def test_an_edit_in_between_claims_anew(house: House, status: LocationStatus) -> None:
-    opener = None if status is S.PENDING_APPROVAL else house.lead
-    location = await house.a_location(status, override_of=opener)
+async def test_an_edit_in_between_claims_anew(scenario: Scenario, status: LocationStatus) -> None:
+    opener = None if status is S.PENDING_APPROVAL else scenario.lead
+    location = await scenario.a_location(status, override_of=opener)
     new = a_mac()
-    sent = await house.send(
-        house.lead, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=show_mac(new)
+    sent = await scenario.send(
+        scenario.lead, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=show_mac(new)
     )
     assert sent.outcome == "DONE"
-    assert (await house.standing(location.id)).claims == (new,)
-    assert await house.connection.fetchval("SELECT count(*) FROM turnup.mac_claim WHERE mac = $1", location.mac) == 0
+    assert (await scenario.standing(location.id)).claims == (new,)
+    assert await scenario.connection.fetchval("SELECT count(*) FROM turnup.mac_claim WHERE mac = $1", location.mac) == 0
 
 
 @pytest.mark.parametrize("status", HOLDING)
 async def test_an_edit_to_an_address_that_another_has_is_refused_and_changes_nothing(
-    house: House, status: LocationStatus
+    scenario: Scenario, status: LocationStatus
 ) -> None:
-    opener = None if status is S.PENDING_APPROVAL else house.lead
-    owner = await house.a_location(S.APPROVED, account=house.away)
-    location = await house.a_location(status, override_of=opener)
-    before = await house.dossier(location.id)
+    opener = None if status is S.PENDING_APPROVAL else scenario.lead
+    owner = await scenario.a_location(S.APPROVED, account=scenario.away)
+    location = await scenario.a_location(status, override_of=opener)
+    before = await scenario.record(location.id)
     given = {"deviceId": location.device, "expectedRevision": 1, "macAddress": owner.mac, "label": "Never"}
-    sent = await house.send(house.lead, "editDevice", **given)
+    sent = await scenario.send(scenario.lead, "editDevice", **given)
     assert (sent.outcome, sent.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(owner.mac)])
-    after = await house.dossier(location.id)
+    after = await scenario.record(location.id)
     assert (after.content, after.claims, after.location) == (before.content, before.claims, before.location)
-    added = await house.send(house.lead, "addDevice", locationId=location.id, brand="YEALINK", macAddress=owner.mac)
+    added = await scenario.send(
+        scenario.lead, "addDevice", locationId=location.id, brand="YEALINK", macAddress=owner.mac
+    )
     assert added.outcome == "MAC_IN_USE"
 
 
-async def test_a_device_that_goes_takes_its_claim_along(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
+async def test_a_device_that_goes_takes_its_claim_along(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
     assert (
-        await house.send(house.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
+        await scenario.send(scenario.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
     ).outcome == "DONE"
-    assert (await house.standing(location.id)).claims == ()
+    assert (await scenario.standing(location.id)).claims == ()
 
 
-async def test_two_devices_with_one_address_hold_it_together_until_the_last_one_goes(house: House) -> None:
+async def test_two_devices_with_one_address_hold_it_together_until_the_last_one_goes(scenario: Scenario) -> None:
     mac = a_mac()
-    location = await house.a_location(S.PENDING_APPROVAL, macs=[mac, mac])
-    await house.send(house.customer, "removeDevice", deviceId=f"{location.device}-2", expectedRevision=1)
-    assert (await house.standing(location.id)).claims == (mac,)
-    await house.send(house.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
-    assert (await house.standing(location.id)).claims == ()
+    location = await scenario.a_location(S.PENDING_APPROVAL, macs=[mac, mac])
+    await scenario.send(scenario.customer, "removeDevice", deviceId=f"{location.device}-2", expectedRevision=1)
+    assert (await scenario.standing(location.id)).claims == (mac,)
+    await scenario.send(scenario.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
+    assert (await scenario.standing(location.id)).claims == ()
 
 
 @pytest.mark.parametrize(
@@ -136,57 +138,61 @@ async def test_two_devices_with_one_address_hold_it_together_until_the_last_one_
 )
 @pytest.mark.parametrize("live", [False, True])
 async def test_a_location_whose_phones_work_keeps_its_addresses_unless_it_is_cancelled(
-    house: House, status: LocationStatus, verb: str, live: bool
+    scenario: Scenario, status: LocationStatus, verb: str, live: bool
 ) -> None:
-    location = await house.a_location(status, live=live)
-    sent = await house.send(house.lead, verb, locationId=location.id, reason="A change order")
-    held = (await house.standing(location.id)).claims
+    location = await scenario.a_location(status, live=live)
+    sent = await scenario.send(scenario.lead, verb, locationId=location.id, reason="A change order")
+    held = (await scenario.standing(location.id)).claims
     if sent.outcome == "ILLEGAL_TRANSITION":
         assert held == (location.mac,)
     else:
         assert held == ((location.mac,) if live and verb != "cancel" else ())
 
 
-async def test_a_working_location_re_claims_with_every_edit_even_when_it_is_unlocked(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS, live=True)
+async def test_a_working_location_re_claims_with_every_edit_even_when_it_is_unlocked(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS, live=True)
     new = a_mac()
-    await house.send(house.customer, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=new)
-    assert (await house.standing(location.id)).claims == (new,)
+    await scenario.send(scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=new)
+    assert (await scenario.standing(location.id)).claims == (new,)
 
 
-async def test_a_cancelled_working_location_is_not_reopened_over_another_that_has_its_address(house: House) -> None:
-    location = await house.a_location(S.CANCELLED, live=True)
-    owner = await house.a_location(S.PENDING_APPROVAL, account=house.away, macs=[location.mac])
-    sent = await house.send(house.lead, "reopen", locationId=location.id, reason="They pay again")
+async def test_a_cancelled_working_location_is_not_reopened_over_another_that_has_its_address(
+    scenario: Scenario,
+) -> None:
+    location = await scenario.a_location(S.CANCELLED, live=True)
+    owner = await scenario.a_location(S.PENDING_APPROVAL, account=scenario.away, macs=[location.mac])
+    sent = await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="They pay again")
     assert sent.outcome == "MAC_IN_USE"
-    assert (await house.standing(location.id)).status == S.CANCELLED
-    await house.send(house.lead, "cancel", locationId=owner.id, reason="A mistake")
-    sent = await house.send(house.lead, "reopen", locationId=location.id, reason="They pay again")
+    assert (await scenario.standing(location.id)).status == S.CANCELLED
+    await scenario.send(scenario.lead, "cancel", locationId=owner.id, reason="A mistake")
+    sent = await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="They pay again")
     assert sent.outcome == "DONE"
-    assert (await house.standing(location.id)).claims == (location.mac,)
+    assert (await scenario.standing(location.id)).claims == (location.mac,)
 
 
-async def test_a_location_completed_by_hand_and_reopened_keeps_its_addresses(house: House) -> None:
-    location = await house.a_location(S.PROVISIONING)
+async def test_a_location_completed_by_hand_and_reopened_keeps_its_addresses(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PROVISIONING)
     done = {"locationId": location.id, "reason": "The carrier is on strike", "idempotencyKey": a_key()}
-    assert (await house.send(house.lead, "completeProvisioning", **done)).outcome == "DONE"
-    assert (await house.send(house.lead, "reopen", locationId=location.id, reason="A change order")).outcome == "DONE"
-    assert (await house.standing(location.id)).claims == (location.mac,)
+    assert (await scenario.send(scenario.lead, "completeProvisioning", **done)).outcome == "DONE"
+    assert (
+        await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="A change order")
+    ).outcome == "DONE"
+    assert (await scenario.standing(location.id)).claims == (location.mac,)
 
 
 @pytest.mark.parametrize("attempt", range(3))
 async def test_two_locations_that_swap_their_addresses_at_once_come_to_an_answer_each(
-    house: House, attempt: int
+    scenario: Scenario, attempt: int
 ) -> None:
     """Each waits for what the other gives up; PostgreSQL breaks the deadlock and that one is tried again."""
-    one = await house.a_location(S.PENDING_APPROVAL)
-    two = await house.a_location(S.PENDING_APPROVAL, account=house.away)
+    one = await scenario.a_location(S.PENDING_APPROVAL)
+    two = await scenario.a_location(S.PENDING_APPROVAL, account=scenario.away)
     sent = await asyncio.gather(
         *(
-            house.send(house.lead, "editDevice", deviceId=here.device, expectedRevision=1, macAddress=there.mac)
+            scenario.send(scenario.lead, "editDevice", deviceId=here.device, expectedRevision=1, macAddress=there.mac)
             for here, there in ((one, two), (two, one))
         )
     )
     assert {each.outcome for each in sent} <= {"DONE", "MAC_IN_USE"}
-    held = {(await house.standing(each.id)).claims for each in (one, two)}
+    held = {(await scenario.standing(each.id)).claims for each in (one, two)}
     assert held == {(one.mac,), (two.mac,)}

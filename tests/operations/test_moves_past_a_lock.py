@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus
 
-from .house import House, Rollout, Sent, a_key
+from .scenario import Rollout, Scenario, Sent, a_key
 
 S = LocationStatus
 REASON = "A change order came in."
@@ -15,65 +15,65 @@ BULK = """mutation($ids: [ID!]!, $dry: Boolean!, $key: String!) { bulkUpdateStat
   idempotencyKey: $key}) { results { outcome } problems { code } } }"""
 
 
-async def reopened(house: House, location: Rollout) -> Sent:
-    return await house.send(house.lead, "reopen", locationId=location.id, reason=REASON)
+async def reopened(scenario: Scenario, location: Rollout) -> Sent:
+    return await scenario.send(scenario.lead, "reopen", locationId=location.id, reason=REASON)
 
 
-async def completed(house: House, location: Rollout) -> Sent:
+async def completed(scenario: Scenario, location: Rollout) -> Sent:
     given = {"locationId": location.id, "reason": REASON, "idempotencyKey": a_key()}
-    return await house.send(house.lead, "completeProvisioning", **given)
+    return await scenario.send(scenario.lead, "completeProvisioning", **given)
 
 
-async def marks(house: House, location: Rollout) -> list[tuple[str, bool | None]]:
-    return [(each["action"], each["is_override"]) for each in await house.entries(location.id)]
+async def marks(scenario: Scenario, location: Rollout) -> list[tuple[str, bool | None]]:
+    return [(each["action"], each["is_override"]) for each in await scenario.entries(location.id)]
 
 
-async def counted(house: House) -> dict[str, float]:
+async def counted(scenario: Scenario) -> dict[str, float]:
     """How many moves past a lock operators see, by operation."""
-    lines = (await house.client.http.get("/metrics")).text.splitlines()
+    lines = (await scenario.client.http.get("/metrics")).text.splitlines()
     name = "turnup_overrides_moves_total{"
     found = (line.removeprefix(name).rsplit(" ", 1) for line in lines if line.startswith(name))
     return {label.split('"')[1]: float(value) for label, value in found}
 
 
 @pytest.mark.parametrize("status", [S.APPROVED, S.COMPLETED, S.CANCELLED])
-async def test_a_reopening_is_marked_when_the_location_was_locked(house: House, status: LocationStatus) -> None:
-    location = await house.a_location(status)
-    assert (await reopened(house, location)).outcome == "DONE"
-    assert await marks(house, location) == [("reopen", status in LOCKED_STATUSES)]
+async def test_a_reopening_is_marked_when_the_location_was_locked(scenario: Scenario, status: LocationStatus) -> None:
+    location = await scenario.a_location(status)
+    assert (await reopened(scenario, location)).outcome == "DONE"
+    assert await marks(scenario, location) == [("reopen", status in LOCKED_STATUSES)]
 
 
-async def test_a_completion_by_hand_is_marked(house: House) -> None:
-    location = await house.a_location(S.PROVISIONING)
-    assert (await completed(house, location)).outcome == "DONE"
-    assert await marks(house, location) == [("completeProvisioning", True)]
+async def test_a_completion_by_hand_is_marked(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PROVISIONING)
+    assert (await completed(scenario, location)).outcome == "DONE"
+    assert await marks(scenario, location) == [("completeProvisioning", True)]
 
 
-async def test_a_refused_move_is_not_marked(house: House) -> None:
-    location = await house.a_location(S.APPROVED)
-    assert (await completed(house, location)).outcome == "ILLEGAL_TRANSITION"
-    assert await marks(house, location) == [("completeProvisioning", False)]
+async def test_a_refused_move_is_not_marked(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.APPROVED)
+    assert (await completed(scenario, location)).outcome == "ILLEGAL_TRANSITION"
+    assert await marks(scenario, location) == [("completeProvisioning", False)]
 
 
-async def test_in_bulk_each_location_is_marked_by_its_own_status(house: House) -> None:
-    locked, cancelled = [await house.a_location(status) for status in (S.APPROVED, S.CANCELLED)]
+async def test_in_bulk_each_location_is_marked_by_its_own_status(scenario: Scenario) -> None:
+    locked, cancelled = [await scenario.a_location(status) for status in (S.APPROVED, S.CANCELLED)]
     ids = [locked.id, cancelled.id]
-    sent = await house.client.ask(BULK, house.lead, ids=ids, dry=False, key=a_key())
+    sent = await scenario.client.ask(BULK, scenario.lead, ids=ids, dry=False, key=a_key())
     assert sent.data["bulkUpdateStatus"]["results"] == [{"outcome": "APPLIED"}] * 2
-    assert await marks(house, locked) == [("bulkUpdateStatus", True)]
-    assert await marks(house, cancelled) == [("bulkUpdateStatus", False)]
+    assert await marks(scenario, locked) == [("bulkUpdateStatus", True)]
+    assert await marks(scenario, cancelled) == [("bulkUpdateStatus", False)]
 
 
-async def test_the_audit_log_lists_edits_under_an_override_and_moves_past_a_lock_together(house: House) -> None:
-    location = await house.a_location(S.APPROVED, override_of=house.lead)
+async def test_the_audit_log_lists_edits_under_an_override_and_moves_past_a_lock_together(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.APPROVED, override_of=scenario.lead)
     edit = {"deviceId": location.device, "expectedRevision": 1, "label": "Swapped"}
-    assert (await house.send(house.lead, "editDevice", **edit)).outcome == "DONE"
-    assert (await reopened(house, location)).outcome == "DONE"
-    assert (await house.send(house.lead, "block", locationId=location.id, reason="No cabling")).outcome == "DONE"
+    assert (await scenario.send(scenario.lead, "editDevice", **edit)).outcome == "DONE"
+    assert (await reopened(scenario, location)).outcome == "DONE"
+    assert (await scenario.send(scenario.lead, "block", locationId=location.id, reason="No cabling")).outcome == "DONE"
     listed = {}
     for wanted in (True, False, None):
         asked = {"locationId": location.id, "isOverride": wanted}
-        listed[wanted] = (await house.client.ask(FOUND, house.lead, filter=asked)).data["auditLog"]["nodes"]
+        listed[wanted] = (await scenario.client.ask(FOUND, scenario.lead, filter=asked)).data["auditLog"]["nodes"]
     assert listed[True] == [
         {"action": "reopen", "isOverride": True, "reason": REASON, "override": None},
         {"action": "editDevice", "isOverride": True, "reason": None, "override": {"id": location.override}},
@@ -82,18 +82,18 @@ async def test_the_audit_log_lists_edits_under_an_override_and_moves_past_a_lock
     assert listed[None] == [*listed[False], *listed[True]]
 
 
-async def test_operators_count_each_move_past_a_lock_once(house: House) -> None:
+async def test_operators_count_each_move_past_a_lock_once(scenario: Scenario) -> None:
     approved, cancelled, provisioning, more = [
-        await house.a_location(status) for status in (S.APPROVED, S.CANCELLED, S.PROVISIONING, S.COMPLETED)
+        await scenario.a_location(status) for status in (S.APPROVED, S.CANCELLED, S.PROVISIONING, S.COMPLETED)
     ]
-    before, key = await counted(house), a_key()
+    before, key = await counted(scenario), a_key()
     for location in (approved, cancelled):
-        assert (await reopened(house, location)).outcome == "DONE"
-    assert (await completed(house, provisioning)).outcome == "DONE"
-    assert (await completed(house, more)).outcome == "ILLEGAL_TRANSITION"
+        assert (await reopened(scenario, location)).outcome == "DONE"
+    assert (await completed(scenario, provisioning)).outcome == "DONE"
+    assert (await completed(scenario, more)).outcome == "ILLEGAL_TRANSITION"
     for dry, which in ((True, a_key()), (False, key), (False, key)):
-        await house.client.ask(BULK, house.lead, ids=[more.id], dry=dry, key=which)
-    after = await counted(house)
+        await scenario.client.ask(BULK, scenario.lead, ids=[more.id], dry=dry, key=which)
+    after = await counted(scenario)
     assert {name: after[name] - before.get(name, 0) for name in after} == {
         "reopen": 1,
         "completeProvisioning": 1,

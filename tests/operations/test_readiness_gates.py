@@ -13,7 +13,7 @@ from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
 from app.domain.progress import section_of
 from app.domain.vocabulary import Gate, LocationStatus, Section
 
-from .house import House, Rollout, Sent, a_key, a_mac
+from .scenario import Rollout, Scenario, Sent, a_key, a_mac
 
 S = LocationStatus
 FACTS = "code severity path message blocks"
@@ -73,19 +73,19 @@ def as_another(content: LocationContent, location: str, account: str) -> Locatio
     )
 
 
-async def with_content(house: House, status: LocationStatus, content: LocationContent) -> Rollout:
+async def with_content(scenario: Scenario, status: LocationStatus, content: LocationContent) -> Rollout:
     name = fresh("location")
-    own = as_another(content, name, house.account)
-    return await house.a_location(status, content=own, name=name, payload=False)
+    own = as_another(content, name, scenario.account)
+    return await scenario.a_location(status, content=own, name=name, payload=False)
 
 
-async def previewed(house: House, who: str, location: Rollout) -> list[dict[str, Any]]:
+async def previewed(scenario: Scenario, who: str, location: Rollout) -> list[dict[str, Any]]:
     """Both previews, which have to be one; every word on completeness has to agree with them."""
     states = "{ section complete }"
     query = f"""{{ readiness(locationId: "{location.id}") {{ {FACTS} }}
                    location(id: "{location.id}") {{
                      readiness {{ {FACTS} }} sections {states} session {{ completeness {states} progress }} }} }}"""
-    data = (await house.client.ask(query, who)).data
+    data = (await scenario.client.ask(query, who)).data
     found: list[dict[str, Any]] = data["readiness"]
     assert data["location"]["readiness"] == found
     incomplete = {section_of(issue["path"]) for issue in found if Gate.SUBMIT in issue["blocks"]}
@@ -107,11 +107,11 @@ def must_agree(sent: Sent, preview: list[dict[str, Any]], gate: Gate) -> None:
 
 
 async def must_agree_in_bulk(
-    house: House, preview: list[dict[str, Any]], gate: Gate, mutation: str, **given: Any
+    scenario: Scenario, preview: list[dict[str, Any]], gate: Gate, mutation: str, **given: Any
 ) -> None:
     """A dry run in bulk predicts what the single mutation then does."""
     select = f"results {{ outcome problem {{ code ... on NotReady {{ issues {{ {FACTS} }} }} }} }}"
-    sent = await house.send(house.lead, mutation, select, dryRun=True, idempotencyKey=a_key(), **given)
+    sent = await scenario.send(scenario.lead, mutation, select, dryRun=True, idempotencyKey=a_key(), **given)
     (told,) = sent.payload["results"]
     if any(gate in issue["blocks"] for issue in preview):
         assert told == {"outcome": "FAILED", "problem": {"code": "NOT_READY", "issues": preview}}
@@ -119,112 +119,112 @@ async def must_agree_in_bulk(
         assert told == {"outcome": "APPLIED", "problem": None}
 
 
-async def try_every_gate(house: House, content: LocationContent) -> None:
-    draft = await with_content(house, S.IN_PROGRESS, content)
-    preview = await previewed(house, house.customer, draft)
+async def try_every_gate(scenario: Scenario, content: LocationContent) -> None:
+    draft = await with_content(scenario, S.IN_PROGRESS, content)
+    preview = await previewed(scenario, scenario.customer, draft)
     given = {"status": "PENDING_APPROVAL", "locationIds": [draft.id]}
-    await must_agree_in_bulk(house, preview, Gate.SUBMIT, "bulkUpdateStatus", **given)
-    sent = await house.send(house.customer, "submitOnboarding", locationId=draft.id)
+    await must_agree_in_bulk(scenario, preview, Gate.SUBMIT, "bulkUpdateStatus", **given)
+    sent = await scenario.send(scenario.customer, "submitOnboarding", locationId=draft.id)
     must_agree(sent, preview, Gate.SUBMIT)
-    await house.retire(draft)
-    pending = await with_content(house, S.PENDING_APPROVAL, content)
-    preview = await previewed(house, house.lead, pending)
+    await scenario.retire(draft)
+    pending = await with_content(scenario, S.PENDING_APPROVAL, content)
+    preview = await previewed(scenario, scenario.lead, pending)
     reviewed = {"locationId": pending.id, "expectedDigest": pending.digest}
-    await must_agree_in_bulk(house, preview, Gate.APPROVE, "bulkApprove", items=[reviewed])
-    must_agree(await house.send(house.lead, "approve", **reviewed), preview, Gate.APPROVE)
-    await house.retire(pending)
-    approved = await with_content(house, S.APPROVED, content)
-    preview = await previewed(house, house.lead, approved)
-    await must_agree_in_bulk(house, preview, Gate.PROVISION, "bulkGeneratePayloads", locationIds=[approved.id])
-    sent = await house.send(house.lead, "generatePayload", locationId=approved.id, idempotencyKey=a_key())
+    await must_agree_in_bulk(scenario, preview, Gate.APPROVE, "bulkApprove", items=[reviewed])
+    must_agree(await scenario.send(scenario.lead, "approve", **reviewed), preview, Gate.APPROVE)
+    await scenario.retire(pending)
+    approved = await with_content(scenario, S.APPROVED, content)
+    preview = await previewed(scenario, scenario.lead, approved)
+    await must_agree_in_bulk(scenario, preview, Gate.PROVISION, "bulkGeneratePayloads", locationIds=[approved.id])
+    sent = await scenario.send(scenario.lead, "generatePayload", locationId=approved.id, idempotencyKey=a_key())
     must_agree(sent, preview, Gate.PROVISION)
-    await house.retire(approved)
+    await scenario.retire(approved)
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_location_with_one_defect_passes_exactly_the_gates_that_the_defect_does_not_block(
-    house: House, name: str
+    scenario: Scenario, name: str
 ) -> None:
-    await try_every_gate(house, in_good_order(**CHANGES[name]))
+    await try_every_gate(scenario, in_good_order(**CHANGES[name]))
 
 
 @pytest.mark.parametrize("seed", range(12))
 async def test_a_location_with_several_defects_passes_exactly_the_gates_that_none_of_them_blocks(
-    house: House, seed: int
+    scenario: Scenario, seed: int
 ) -> None:
     chosen = random.Random(seed).sample(NAMES, 1 + seed % 4)
-    await try_every_gate(house, in_good_order(**{k: v for name in chosen for k, v in CHANGES[name].items()}))
+    await try_every_gate(scenario, in_good_order(**{k: v for name in chosen for k, v in CHANGES[name].items()}))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(100, 500))
 async def test_any_mixture_of_defects_passes_exactly_the_gates_that_none_of_them_blocks(
-    house: House, seed: int
+    scenario: Scenario, seed: int
 ) -> None:
     chosen = random.Random(seed).sample(NAMES, 1 + seed % 6)
-    await try_every_gate(house, in_good_order(**{k: v for name in chosen for k, v in CHANGES[name].items()}))
+    await try_every_gate(scenario, in_good_order(**{k: v for name in chosen for k, v in CHANGES[name].items()}))
 
 
-async def test_submitting_the_worst_location_tells_every_defect_at_once(house: House) -> None:
-    location = await with_content(house, S.IN_PROGRESS, a_location_with_every_defect())
-    preview = await previewed(house, house.customer, location)
-    sent = await house.send(house.customer, "submitOnboarding", locationId=location.id)
+async def test_submitting_the_worst_location_tells_every_defect_at_once(scenario: Scenario) -> None:
+    location = await with_content(scenario, S.IN_PROGRESS, a_location_with_every_defect())
+    preview = await previewed(scenario, scenario.customer, location)
+    sent = await scenario.send(scenario.customer, "submitOnboarding", locationId=location.id)
     assert sent.problem["issues"] == preview
     assert len({issue["code"] for issue in preview}) >= 25
 
 
 @pytest.mark.parametrize("reader", ["lead", "customer"])
-async def test_a_partners_reasons_are_read_until_the_content_moves(house: House, reader: str) -> None:
-    who = getattr(house, reader)
-    location = await house.a_location(S.PROVISIONING)
+async def test_a_partners_reasons_are_read_until_the_content_moves(scenario: Scenario, reader: str) -> None:
+    who = getattr(scenario, reader)
+    location = await scenario.a_location(S.PROVISIONING)
     path = f"/devices/{location.device}/model"
     reasons = [{"path": path, "code": "UNKNOWN_MODEL", "message": "We do not stock it."}]
     answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
-    assert (await house.send(house.partner, "rejectPayload", **answer)).outcome == "DONE"
-    told = [(each["code"], each["path"], each["blocks"]) for each in await previewed(house, who, location)]
+    assert (await scenario.send(scenario.partner, "rejectPayload", **answer)).outcome == "DONE"
+    told = [(each["code"], each["path"], each["blocks"]) for each in await previewed(scenario, who, location)]
     assert ("REJECTED_BY_PARTNER", path, []) in told
-    await house.send(house.lead, "unblock", locationId=location.id)
-    await house.send(house.customer, "editDevice", deviceId=location.device, expectedRevision=1, model="T54W")
-    assert "REJECTED_BY_PARTNER" not in {each["code"] for each in await previewed(house, who, location)}
+    await scenario.send(scenario.lead, "unblock", locationId=location.id)
+    await scenario.send(scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, model="T54W")
+    assert "REJECTED_BY_PARTNER" not in {each["code"] for each in await previewed(scenario, who, location)}
 
 
-async def progress_of(house: House, who: str, location: Rollout) -> int:
+async def progress_of(scenario: Scenario, who: str, location: Rollout) -> int:
     """How far the location is seen to be, after checking that it is what readiness says."""
-    await previewed(house, who, location)
+    await previewed(scenario, who, location)
     query = f'{{ location(id: "{location.id}") {{ session {{ progress }} }} }}'
-    found: int = (await house.client.ask(query, who)).data["location"]["session"]["progress"]
+    found: int = (await scenario.client.ask(query, who)).data["location"]["session"]["progress"]
     return found
 
 
-async def test_a_section_is_complete_exactly_when_nothing_in_it_blocks_submission(house: House) -> None:
-    taken = await house.a_location(S.APPROVED, account=house.away)
-    draft = await house.a_location(S.IN_PROGRESS)
+async def test_a_section_is_complete_exactly_when_nothing_in_it_blocks_submission(scenario: Scenario) -> None:
+    taken = await scenario.a_location(S.APPROVED, account=scenario.away)
+    draft = await scenario.a_location(S.IN_PROGRESS)
     edit = {"deviceId": draft.device}
-    assert await progress_of(house, house.customer, draft) == 100
-    await house.send(house.customer, "editDevice", **edit, expectedRevision=1, macAddress=taken.mac)
-    assert await progress_of(house, house.customer, draft) == 87
-    await house.send(house.customer, "editDevice", **edit, expectedRevision=2, macAddress=a_mac())
-    assert await progress_of(house, house.customer, draft) == 100
+    assert await progress_of(scenario, scenario.customer, draft) == 100
+    await scenario.send(scenario.customer, "editDevice", **edit, expectedRevision=1, macAddress=taken.mac)
+    assert await progress_of(scenario, scenario.customer, draft) == 87
+    await scenario.send(scenario.customer, "editDevice", **edit, expectedRevision=2, macAddress=a_mac())
+    assert await progress_of(scenario, scenario.customer, draft) == 100
 
 
 async def test_a_section_is_complete_as_long_as_no_other_location_holds_its_addresses_and_nobody_writes_to_it(
-    house: House,
+    scenario: Scenario,
 ) -> None:
-    draft = await house.a_location(S.IN_PROGRESS)
-    rival = await house.a_location(S.IN_PROGRESS, account=house.away, macs=[draft.mac])
-    before = await house.standing(draft.id), await house.revisions(draft.id)
+    draft = await scenario.a_location(S.IN_PROGRESS)
+    rival = await scenario.a_location(S.IN_PROGRESS, account=scenario.away, macs=[draft.mac])
+    before = await scenario.standing(draft.id), await scenario.revisions(draft.id)
     for verb, progress in (("submitOnboarding", 87), ("withdrawSubmission", 100), ("submitOnboarding", 87)):
-        assert (await house.send(house.away_customer, verb, locationId=rival.id)).outcome == "DONE"
-        for who in (house.customer, house.lead):
-            assert await progress_of(house, who, draft) == progress
-    assert (await house.standing(draft.id), await house.revisions(draft.id)) == before
+        assert (await scenario.send(scenario.away_customer, verb, locationId=rival.id)).outcome == "DONE"
+        for who in (scenario.customer, scenario.lead):
+            assert await progress_of(scenario, who, draft) == progress
+    assert (await scenario.standing(draft.id), await scenario.revisions(draft.id)) == before
 
 
-async def test_an_edit_puts_right_what_was_kept_of_sections_that_it_does_not_touch(house: House) -> None:
+async def test_an_edit_puts_right_what_was_kept_of_sections_that_it_does_not_touch(scenario: Scenario) -> None:
     """As after a release that changes a rule: what was kept then is not what the rules say now."""
-    draft = await house.a_location(S.IN_PROGRESS)
-    async with house.arranging():
+    draft = await scenario.a_location(S.IN_PROGRESS)
+    async with scenario.arranging():
         turned = "UPDATE turnup.section SET complete = NOT complete WHERE location_id = $1"
-        await house.connection.execute(turned, draft.id)
-    await house.send(house.customer, "setWorkingHours", locationId=draft.id, expectedRevision=1, intervals=[])
-    assert await progress_of(house, house.customer, draft) == 87
+        await scenario.connection.execute(turned, draft.id)
+    await scenario.send(scenario.customer, "setWorkingHours", locationId=draft.id, expectedRevision=1, intervals=[])
+    assert await progress_of(scenario, scenario.customer, draft) == 87

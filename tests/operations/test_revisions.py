@@ -12,10 +12,10 @@ from sqlalchemy import Index, UniqueConstraint
 
 from app.db.tables import approval, extension, onboarding_session, override, provisioning_payload, receipt
 from app.domain.vocabulary import LocationStatus
-from app.operations.applying import SECTION_OF_TABLE
+from app.operations.persistence import SECTION_OF_TABLE
 
 from .edits import EDITS
-from .house import House, Rollout, Sent, a_key
+from .scenario import Rollout, Scenario, Sent, a_key
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -36,12 +36,12 @@ NAMED = {
 REVISED = sorted(mutation for mutation in EDITS if mutation not in {"setCurrentStep", "addDevice", "addPerson"})
 
 
-async def race(house: House, location: Rollout, revision: int) -> None:
+async def race(scenario: Scenario, location: Rollout, revision: int) -> None:
     """Two people write to one device from the same revision."""
     sent = await asyncio.gather(
         *(
-            house.send(who, "editDevice", "device { label revision }", **given)
-            for who in (house.customer, house.clerk)
+            scenario.send(who, "editDevice", "device { label revision }", **given)
+            for who in (scenario.customer, scenario.clerk)
             for given in [{"deviceId": location.device, "expectedRevision": revision, "label": f"{who} {revision}"}]
         )
     )
@@ -49,104 +49,106 @@ async def race(house: House, location: Rollout, revision: int) -> None:
     (won,) = [each for each in sent if each.outcome == "DONE"]
     (lost,) = [each for each in sent if each.outcome == "CONFLICT"]
     assert (lost.problem["currentRevision"], lost.problem["path"]) == (revision + 1, ["expectedRevision"])
-    stored = await house.connection.fetchrow("SELECT label, revision FROM turnup.device WHERE id = $1", location.device)
+    stored = await scenario.connection.fetchrow(
+        "SELECT label, revision FROM turnup.device WHERE id = $1", location.device
+    )
     assert dict(stored) == won.payload["device"]
 
 
 @pytest.mark.parametrize("rounds", [60, pytest.param(300, marks=pytest.mark.slow)])
-async def test_of_two_writers_to_one_object_one_is_told_of_the_other(house: House, rounds: int) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_of_two_writers_to_one_object_one_is_told_of_the_other(scenario: Scenario, rounds: int) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     for revision in range(1, rounds + 1):
-        await race(house, location, revision)
+        await race(scenario, location, revision)
 
 
 @pytest.mark.parametrize("mutation", REVISED)
-async def test_an_edit_from_an_older_revision_conflicts_and_writes_nothing(house: House, mutation: str) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    before = await house.standing(location.id)
+async def test_an_edit_from_an_older_revision_conflicts_and_writes_nothing(scenario: Scenario, mutation: str) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    before = await scenario.standing(location.id)
     for stale in (0, 2, -1, 2**31 - 1):
         given = {**EDITS[mutation](location), "expectedRevision": stale}
-        sent = await house.send(house.customer, mutation, **given)
+        sent = await scenario.send(scenario.customer, mutation, **given)
         assert (sent.outcome, sent.problem["currentRevision"]) == ("CONFLICT", 1)
-    assert await house.standing(location.id) == before
+    assert await scenario.standing(location.id) == before
 
 
-async def test_two_clerks_on_two_devices_do_not_conflict(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS, macs=["805ec0f00001", "805ec0f00002"])
+async def test_two_clerks_on_two_devices_do_not_conflict(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS, macs=["805ec0f00001", "805ec0f00002"])
     for revision in range(1, 6):
         sent = await asyncio.gather(
             *(
-                house.send(who, "editDevice", deviceId=device, expectedRevision=revision, label=f"Desk {revision}")
-                for who, device in ((house.customer, location.device), (house.clerk, f"{location.device}-2"))
+                scenario.send(who, "editDevice", deviceId=device, expectedRevision=revision, label=f"Desk {revision}")
+                for who, device in ((scenario.customer, location.device), (scenario.clerk, f"{location.device}-2"))
             )
         )
         assert [each.outcome for each in sent] == ["DONE", "DONE"]
-    assert (await house.revisions(location.id))["DEVICES"] == 11
-    assert (await house.standing(location.id)).revision == 11
+    assert (await scenario.revisions(location.id))["DEVICES"] == 11
+    assert (await scenario.standing(location.id)).revision == 11
 
 
 @pytest.mark.parametrize("mutation", ["setContacts", "setExtensions", "setWorkingHours", "setCallFlow"])
-async def test_two_clerks_on_one_list_conflict(house: House, mutation: str) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_two_clerks_on_one_list_conflict(scenario: Scenario, mutation: str) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     sent = await asyncio.gather(
-        *(house.send(who, mutation, **EDITS[mutation](location)) for who in (house.customer, house.clerk))
+        *(scenario.send(who, mutation, **EDITS[mutation](location)) for who in (scenario.customer, scenario.clerk))
     )
     assert sorted(each.outcome for each in sent) == ["CONFLICT", "DONE"]
 
 
-async def test_lists_of_different_sections_do_not_conflict(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+async def test_lists_of_different_sections_do_not_conflict(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
     lists = ("setContacts", "setExtensions", "setWorkingHours", "setCallFlow", "setPhoneSystem", "updateLocation")
-    sent = await asyncio.gather(*(house.send(house.customer, each, **EDITS[each](location)) for each in lists))
+    sent = await asyncio.gather(*(scenario.send(scenario.customer, each, **EDITS[each](location)) for each in lists))
     assert [each.outcome for each in sent] == ["DONE"] * len(lists)
-    assert (await house.standing(location.id)).revision == 1 + len(lists)
+    assert (await scenario.standing(location.id)).revision == 1 + len(lists)
 
 
-async def test_a_childs_change_moves_its_sections_and_its_locations_revision(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    before = await house.revisions(location.id)
-    await house.send(house.customer, "editPerson", personId=location.person, expectedRevision=1, lastName="Moved")
-    after = await house.revisions(location.id)
+async def test_a_childs_change_moves_its_sections_and_its_locations_revision(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    before = await scenario.revisions(location.id)
+    await scenario.send(scenario.customer, "editPerson", personId=location.person, expectedRevision=1, lastName="Moved")
+    after = await scenario.revisions(location.id)
     assert {name: number for name, number in after.items() if before[name] != number} == {
         "PEOPLE": 2,
         location.person: 2,
     }
-    assert (await house.standing(location.id)).revision == 2
+    assert (await scenario.standing(location.id)).revision == 2
 
 
-async def test_removing_a_device_leaves_its_extension_and_counts_both_sections(house: House) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    await house.send(house.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
-    after = await house.revisions(location.id)
+async def test_removing_a_device_leaves_its_extension_and_counts_both_sections(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    await scenario.send(scenario.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
+    after = await scenario.revisions(location.id)
     assert (after["DEVICES"], after["EXTENSIONS"], after[location.extension]) == (2, 2, 2)
     assert location.device not in after
 
 
-async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(house: House) -> None:
+async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(scenario: Scenario) -> None:
     """Rows that no frame would write, so that the rule of last resort speaks."""
-    draft = await house.a_location(S.IN_PROGRESS)
-    pending = await house.a_location(S.PENDING_APPROVAL)
-    async with house.arranging():
-        await house.connection.execute(
+    draft = await scenario.a_location(S.IN_PROGRESS)
+    pending = await scenario.a_location(S.PENDING_APPROVAL)
+    async with scenario.arranging():
+        await scenario.connection.execute(
             "UPDATE turnup.approval SET location_id = $1 WHERE location_id = $2", draft.id, pending.id
         )
-    sent = await house.send(house.customer, "submitOnboarding", locationId=draft.id)
+    sent = await scenario.send(scenario.customer, "submitOnboarding", locationId=draft.id)
     assert (sent.outcome, sent.problem["currentRevision"]) == ("CONFLICT", 1)
-    released = await house.a_location(S.PROVISIONING)
-    async with house.arranging():
-        await house.connection.execute(
+    released = await scenario.a_location(S.PROVISIONING)
+    async with scenario.arranging():
+        await scenario.connection.execute(
             "INSERT INTO turnup.receipt (id, account_id, location_id, payload_id, kind, document_digest, received_by)"
             " VALUES ($1, $2, $3, $4, 'ACKNOWLEDGED', '', $5)",
             f"receipt-{released.id}",
-            house.account,
+            scenario.account,
             released.id,
             released.payload,
-            house.partner,
+            scenario.partner,
         )
     answer = {"documentDigest": released.payload_digest, "idempotencyKey": a_key()}
-    sent = await house.send(house.partner, "acknowledgePayload", payloadId=released.payload, **answer)
+    sent = await scenario.send(scenario.partner, "acknowledgePayload", payloadId=released.payload, **answer)
     assert sent.outcome == "CONFLICT"
-    assert (await house.standing(released.id)).status == S.PROVISIONING
+    assert (await scenario.standing(released.id)).status == S.PROVISIONING
 
 
 DEFERRED = "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
@@ -217,17 +219,17 @@ async def refusing(
 @pytest.mark.parametrize("code", ["deadlock_detected", "serialization_failure"])
 @pytest.mark.parametrize(("times", "tries", "outcome"), [(1, 2, "DONE"), (2, 3, "DONE"), (3, 3, "OVERLOADED")])
 async def test_a_transaction_that_was_given_up_before_its_commit_is_made_again_three_times_at_most(
-    house: House, own_database: TestDatabase, when: str, code: str, times: int, tries: int, outcome: str
+    scenario: Scenario, own_database: TestDatabase, when: str, code: str, times: int, tries: int, outcome: str
 ) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    before = await house.standing(location.id)
+    location = await scenario.a_location(S.IN_PROGRESS)
+    before = await scenario.standing(location.id)
     row = ("device", f"OLD.id = '{location.device}'")
     async with refusing(own_database, *row, when=when, how=f"ERRCODE = '{code}'", times=times) as made:
-        sent: Sent = await house.send(
-            house.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="At last"
+        sent: Sent = await scenario.send(
+            scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="At last"
         )
         assert (sent.outcome, await made()) == (outcome, tries)
-    after = await house.standing(location.id)
+    after = await scenario.standing(location.id)
     if outcome == "DONE":
         assert (after.revision, after.entries) == (before.revision + 1, before.entries + 1)
     else:
@@ -236,29 +238,29 @@ async def test_a_transaction_that_was_given_up_before_its_commit_is_made_again_t
 
 @pytest.mark.parametrize("name", sorted(NAMED))
 async def test_what_a_deferred_constraint_refuses_is_told_by_its_name_and_written_nowhere(
-    house: House, own_database: TestDatabase, name: str
+    scenario: Scenario, own_database: TestDatabase, name: str
 ) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    before = await house.standing(location.id)
+    location = await scenario.a_location(S.IN_PROGRESS)
+    before = await scenario.standing(location.id)
     how = f"ERRCODE = 'unique_violation', CONSTRAINT = '{name}'"
     async with refusing(own_database, "device", f"OLD.id = '{location.device}'", when="at the end", how=how) as made:
-        sent = await house.send(house.customer, "editDevice", **EDITS["editDevice"](location))
+        sent = await scenario.send(scenario.customer, "editDevice", **EDITS["editDevice"](location))
         assert (sent.outcome, await made()) == (NAMED[name], 1)
-    assert await house.standing(location.id) == before
+    assert await scenario.standing(location.id) == before
 
 
 @pytest.mark.parametrize(
     "how", ["ERRCODE = 'check_violation', CONSTRAINT = 'ck_nobody_named'", "ERRCODE = 'AU001'", "ERRCODE = 'AU002'"]
 )
 async def test_what_only_a_bug_of_ours_can_violate_is_internal_and_leaves_nothing(
-    house: House, own_database: TestDatabase, how: str
+    scenario: Scenario, own_database: TestDatabase, how: str
 ) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
-    before = await house.standing(location.id)
+    location = await scenario.a_location(S.IN_PROGRESS)
+    before = await scenario.standing(location.id)
     async with refusing(own_database, "device", f"OLD.id = '{location.device}'", when="at the end", how=how) as made:
-        sent = await house.send(house.customer, "editDevice", **EDITS["editDevice"](location))
+        sent = await scenario.send(scenario.customer, "editDevice", **EDITS["editDevice"](location))
         assert (sent.outcome, sent.error["extensions"]["outcome"], await made()) == ("INTERNAL", "NONE", 1)
-    assert await house.standing(location.id) == before
+    assert await scenario.standing(location.id) == before
 
 
 def test_every_constraint_that_a_writer_beside_the_frame_could_break_is_named() -> None:
@@ -284,9 +286,9 @@ def test_every_constraint_that_a_writer_beside_the_frame_could_break_is_named() 
 )
 @pytest.mark.parametrize("kind", ["edit", "bulk", "administration"])
 async def test_what_postgresql_refuses_at_the_commit_is_told_as_undone_and_not_repeated(
-    house: House, own_database: TestDatabase, kind: str, how: str, outcome: str
+    scenario: Scenario, own_database: TestDatabase, kind: str, how: str, outcome: str
 ) -> None:
-    location = await house.a_location(S.IN_PROGRESS)
+    location = await scenario.a_location(S.IN_PROGRESS)
     name = f"Elm {secrets.token_hex(4)}"
     mutation, given, table, condition, event = {
         "edit": ("editDevice", EDITS["editDevice"](location), "device", f"OLD.id = '{location.device}'", "UPDATE"),
@@ -299,10 +301,10 @@ async def test_what_postgresql_refuses_at_the_commit_is_told_as_undone_and_not_r
         ),
         "administration": ("createAccount", {"name": name}, "account", f"NEW.name = '{name}'", "INSERT"),
     }[kind]
-    before = await house.standing(location.id)
+    before = await scenario.standing(location.id)
     async with refusing(own_database, table, condition, event=event, when="at the commit", how=how) as made:
-        sent = await house.send(house.lead, mutation, **given)
+        sent = await scenario.send(scenario.lead, mutation, **given)
         assert (sent.outcome, sent.error["extensions"]["outcome"], await made()) == (outcome, "NONE", 1)
-    accounts = await house.connection.fetchval("SELECT count(*) FROM turnup.account WHERE name = $1", name)
-    assert (await house.standing(location.id), accounts) == (before, 0)
-    assert (await house.send(house.lead, mutation, **given)).outcome == "DONE"
+    accounts = await scenario.connection.fetchval("SELECT count(*) FROM turnup.account WHERE name = $1", name)
+    assert (await scenario.standing(location.id), accounts) == (before, 0)
+    assert (await scenario.send(scenario.lead, mutation, **given)).outcome == "DONE"

@@ -11,7 +11,7 @@ from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Role, Verb
 from permissions.matrix import Action, allows
 
-from .house import CLOSED, LOCKED, House, Rollout, Sent, Standing, a_key, takes_key_only_if_wanted
+from .scenario import CLOSED, LOCKED, Rollout, Scenario, Sent, Standing, a_key, takes_key_only_if_wanted
 
 S, V = LocationStatus, Verb
 
@@ -62,8 +62,8 @@ def given(verb: Verb, location: Rollout) -> dict[str, Any]:
     return sent
 
 
-async def do(house: House, who: str, verb: Verb, location: Rollout) -> Sent:
-    return await house.send(who, MUTATION[verb], **given(verb, location))
+async def do(scenario: Scenario, who: str, verb: Verb, location: Rollout) -> Sent:
+    return await scenario.send(who, MUTATION[verb], **given(verb, location))
 
 
 def takes(status: LocationStatus, verb: Verb, *, moved: bool = False, unanswered: bool = False) -> bool:
@@ -124,16 +124,20 @@ def expected(before: Standing, location: Rollout, verb: Verb) -> Standing:
 
 @pytest.mark.parametrize(("verb", "status"), [(v, s) for v, s in product(Verb, S) if s in TABLE[v].sources])
 async def test_a_legal_verb_moves_the_location_with_exactly_what_follows(
-    house: House, verb: Verb, status: LocationStatus
+    scenario: Scenario, verb: Verb, status: LocationStatus
 ) -> None:
     for role in sorted(TABLE[verb].who):
-        who = {Role.CUSTOMER: house.customer, Role.IMPLEMENTATION_LEAD: house.lead, Role.PARTNER: house.partner}[role]
-        opener = house.lead_2 if status in LOCKED else None
-        location = await house.a_location(status, override_of=opener, **conditions(status, verb))
-        before = await house.standing(location.id)
-        sent = await do(house, who, verb, location)
+        who = {
+            Role.CUSTOMER: scenario.customer,
+            Role.IMPLEMENTATION_LEAD: scenario.lead,
+            Role.PARTNER: scenario.partner,
+        }[role]
+        opener = scenario.lead_2 if status in LOCKED else None
+        location = await scenario.a_location(status, override_of=opener, **conditions(status, verb))
+        before = await scenario.standing(location.id)
+        sent = await do(scenario, who, verb, location)
         assert (sent.outcome, sent.problem) == ("DONE", {})
-        after = await house.standing(location.id)
+        after = await scenario.standing(location.id)
         promised = expected(before, location, verb)
         if verb is V.SUBMIT:
             made = dict.fromkeys(after.approvals.keys() - before.approvals.keys(), "PENDING")
@@ -163,13 +167,13 @@ ILLEGAL = [
 
 @pytest.mark.parametrize(("verb", "status"), ILLEGAL)
 async def test_a_verb_that_the_status_does_not_take_is_refused_with_what_it_takes(
-    house: House, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
+    scenario: Scenario, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
 ) -> None:
     location = rest[status]
     for role in sorted(TABLE[verb].who):
-        who = house.customer if role is Role.CUSTOMER else house.lead
-        before = await house.standing(location.id)
-        sent = await do(house, who, verb, location)
+        who = scenario.customer if role is Role.CUSTOMER else scenario.lead
+        before = await scenario.standing(location.id)
+        sent = await do(scenario, who, verb, location)
         approving = V.APPROVE_AGAIN if status in LOCKED else V.APPROVE
         asked = approving if verb in {V.APPROVE, V.APPROVE_AGAIN} else verb
         taken = [each for each in TABLE if takes(status, each) and role in TABLE[each].who]
@@ -177,7 +181,7 @@ async def test_a_verb_that_the_status_does_not_take_is_refused_with_what_it_take
         facts = (sent.problem["from"], sent.problem["verb"], sent.problem["allowed"], sent.problem["path"])
         assert facts == (status, asked, taken, [])
         entered = verb in {V.APPROVE, V.APPROVE_AGAIN} or status in LOCKED
-        assert await house.standing(location.id) == replace(before, entries=before.entries + entered)
+        assert await scenario.standing(location.id) == replace(before, entries=before.entries + entered)
 
 
 ANSWERED = {
@@ -196,49 +200,49 @@ ANSWERED = {
     ("state", "verb", "status"), [(state, verb, status) for (state, verb), status in product(ANSWERED, S)]
 )
 async def test_a_payload_that_had_its_answer_or_lost_its_force_takes_no_other_answer_wherever_the_location_is(
-    house: House, state: str, verb: Verb, status: LocationStatus
+    scenario: Scenario, state: str, verb: Verb, status: LocationStatus
 ) -> None:
-    location = await house.a_location(status)
-    old, digest = await house.an_earlier_payload(location, state)
-    before = await house.standing(location.id)
-    sent = await do(house, house.partner, verb, replace(location, payload=old, payload_digest=digest))
+    location = await scenario.a_location(status)
+    old, digest = await scenario.an_earlier_payload(location, state)
+    before = await scenario.standing(location.id)
+    sent = await do(scenario, scenario.partner, verb, replace(location, payload=old, payload_digest=digest))
     assert sent.outcome == ANSWERED[state, verb]
     entered = sent.outcome != "DONE" and status in LOCKED
-    assert await house.standing(location.id) == replace(before, entries=before.entries + entered)
+    assert await scenario.standing(location.id) == replace(before, entries=before.entries + entered)
 
 
 @pytest.mark.parametrize(("verb", "status"), list(product(Verb, S)))
 async def test_a_role_without_the_verb_is_forbidden_and_a_location_out_of_reach_is_not_found(
-    house: House, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
+    scenario: Scenario, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
 ) -> None:
     location = rest[status]
-    before = await house.standing(location.id)
+    before = await scenario.standing(location.id)
     people = {
-        house.customer: Role.CUSTOMER,
-        house.listed: Role.CUSTOMER,
-        house.away_customer: Role.CUSTOMER,
-        house.lead: Role.IMPLEMENTATION_LEAD,
-        house.partner: Role.PARTNER,
-        house.away_partner: Role.PARTNER,
+        scenario.customer: Role.CUSTOMER,
+        scenario.listed: Role.CUSTOMER,
+        scenario.away_customer: Role.CUSTOMER,
+        scenario.lead: Role.IMPLEMENTATION_LEAD,
+        scenario.partner: Role.PARTNER,
+        scenario.away_partner: Role.PARTNER,
     }
     for who, role in people.items():
         if role not in TABLE[verb].who:
-            assert (await do(house, who, verb, location)).outcome == "FORBIDDEN"
-        elif who in {house.listed, house.away_customer, house.away_partner}:
-            hidden = await do(house, who, verb, location)
-            missing = await do(house, who, verb, replace(location, id="location-of-nobody", payload=None))
+            assert (await do(scenario, who, verb, location)).outcome == "FORBIDDEN"
+        elif who in {scenario.listed, scenario.away_customer, scenario.away_partner}:
+            hidden = await do(scenario, who, verb, location)
+            missing = await do(scenario, who, verb, replace(location, id="location-of-nobody", payload=None))
             assert hidden.outcome == "NOT_FOUND"
             assert (hidden.problem, hidden.payload) == (missing.problem, missing.payload)
-    assert await house.standing(location.id) == before
+    assert await scenario.standing(location.id) == before
 
 
 @pytest.mark.parametrize(
     ("verb", "status"), list(product(sorted(ANSWERS), sorted(set(S) - {S.PROVISIONING, S.COMPLETED})))
 )
 async def test_a_partner_does_not_find_a_payload_that_was_not_released(
-    house: House, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
+    scenario: Scenario, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
 ) -> None:
-    assert (await do(house, house.partner, verb, rest[status])).outcome == "NOT_FOUND"
+    assert (await do(scenario, scenario.partner, verb, rest[status])).outcome == "NOT_FOUND"
 
 
 @pytest.mark.parametrize(("verb", "role"), list(product(Verb, Role)))
@@ -247,38 +251,40 @@ def test_the_permission_matrix_agrees_with_the_status_table(verb: Verb, role: Ro
 
 
 @pytest.mark.parametrize("mutation", ["block", "cancel", "reopen", "completeProvisioning", "requestChanges"])
-async def test_a_verb_that_has_to_be_explained_is_refused_without_a_visible_reason(house: House, mutation: str) -> None:
+async def test_a_verb_that_has_to_be_explained_is_refused_without_a_visible_reason(
+    scenario: Scenario, mutation: str
+) -> None:
     verb = next(each for each in Verb if MUTATION[each] == mutation)
     status = sorted(TABLE[verb].sources)[0]
-    location = await house.a_location(status)
-    before = await house.standing(location.id)
+    location = await scenario.a_location(status)
+    before = await scenario.standing(location.id)
     name = "comment" if mutation == "requestChanges" else "reason"
     for text in ("", "  \n ", "\u200b\u200b"):
-        sent = await house.send(house.lead, mutation, **{**given(verb, location), name: text})
+        sent = await scenario.send(scenario.lead, mutation, **{**given(verb, location), name: text})
         assert (sent.outcome, sent.problem["path"], sent.problem["field"]) == ("INVALID_INPUT", [name], name)
-    assert await house.standing(location.id) == before
+    assert await scenario.standing(location.id) == before
 
 
 @pytest.mark.parametrize("edit", ["setCurrentStep", "setWorkingHours"])
-async def test_the_first_edit_starts_the_onboarding(house: House, edit: str) -> None:
-    location = await house.a_location(S.NOT_STARTED)
+async def test_the_first_edit_starts_the_onboarding(scenario: Scenario, edit: str) -> None:
+    location = await scenario.a_location(S.NOT_STARTED)
     more = {
         "setCurrentStep": {"step": "DEVICES"},
         "setWorkingHours": {"expectedRevision": 1, "intervals": []},
     }[edit]
-    sent = await house.send(
-        house.customer, edit, "location { status session { currentStep } }", locationId=location.id, **more
+    sent = await scenario.send(
+        scenario.customer, edit, "location { status session { currentStep } }", locationId=location.id, **more
     )
     step = "DEVICES" if edit == "setCurrentStep" else "LOCATION"
     assert sent.payload["location"] == {"status": "IN_PROGRESS", "session": {"currentStep": step}}
-    assert (await house.standing(location.id)).open_sessions == 1
+    assert (await scenario.standing(location.id)).open_sessions == 1
 
 
-async def test_an_edit_of_a_cancelled_location_belongs_to_no_session_and_starts_nothing(house: House) -> None:
-    location = await house.a_location(S.CANCELLED)
-    sent = await house.send(
-        house.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="Kept for the record"
+async def test_an_edit_of_a_cancelled_location_belongs_to_no_session_and_starts_nothing(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.CANCELLED)
+    sent = await scenario.send(
+        scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="Kept for the record"
     )
     assert sent.outcome == "DONE"
-    after = await house.standing(location.id)
+    after = await scenario.standing(location.id)
     assert (after.status, after.open_sessions, after.claims) == ("CANCELLED", 0, ())

@@ -8,7 +8,7 @@ import pytest
 from app.domain.vocabulary import LocationAction, LocationStatus, Verb
 
 from .edits import EDITS
-from .house import LOCKED, House, Rollout
+from .scenario import LOCKED, Rollout, Scenario
 from .test_verbs import MUTATION
 from .test_verbs import given as good_input
 
@@ -30,10 +30,10 @@ TURNS: dict[str, tuple[LocationStatus, dict[str, Any]]] = {
 }
 
 
-async def said(house: House, who: str, location: Rollout) -> dict[str, str]:
+async def said(scenario: Scenario, who: str, location: Rollout) -> dict[str, str]:
     """The outcome that each action is promised: DONE, or why not."""
     query = f'{{ location(id: "{location.id}") {{ viewerActions {{ action allowed reason }} }} }}'
-    found = (await house.client.ask(query, who)).data["location"]["viewerActions"]
+    found = (await scenario.client.ask(query, who)).data["location"]["viewerActions"]
     assert all((each["reason"] is None) == each["allowed"] for each in found)
     assert [each["action"] for each in found] == [action.value for action in LocationAction]
     return {each["action"]: each["reason"] or "DONE" for each in found}
@@ -49,93 +49,95 @@ def call_of(action: LocationAction, location: Rollout) -> tuple[str, dict[str, A
     return MUTATION[verb], good_input(verb, location)
 
 
-async def made(house: House, who: str, status: LocationStatus, override: str = "none", **turn: Any) -> Rollout:
-    opener = {"none": None, "own": who, "other": house.lead_2, "expired": who}[override]
+async def made(scenario: Scenario, who: str, status: LocationStatus, override: str = "none", **turn: Any) -> Rollout:
+    opener = {"none": None, "own": who, "other": scenario.lead_2, "expired": who}[override]
     bare, own, rival = turn.pop("bare", False), turn.pop("own", False), turn.pop("rival", False)
-    location = await house.a_location(status, override_of=opener, submitted_by=who if own else None, **turn)
+    location = await scenario.a_location(status, override_of=opener, submitted_by=who if own else None, **turn)
     if override == "expired":
-        await house.expire(location.override or "")
+        await scenario.expire(location.override or "")
     if bare:
-        location = await house.without_hours(location)
+        location = await scenario.without_hours(location)
     if rival:
-        await house.a_location(S.APPROVED, account=house.away, macs=[location.mac])
+        await scenario.a_location(S.APPROVED, account=scenario.away, macs=[location.mac])
     return location
 
 
-async def must_hold(house: House, role: str, status: LocationStatus, override: str = "none", **turn: Any) -> None:
+async def must_hold(scenario: Scenario, role: str, status: LocationStatus, override: str = "none", **turn: Any) -> None:
     """Try every action; a location that refused one is as it was, and serves for the next."""
-    who = getattr(house, role)
+    who = getattr(scenario, role)
     location: Rollout | None = None
     for action in LocationAction:
-        location = location or await made(house, who, status, override, **turn)
-        promised = "FORBIDDEN" if role == "partner" else (await said(house, who, location))[action]
+        location = location or await made(scenario, who, status, override, **turn)
+        promised = "FORBIDDEN" if role == "partner" else (await said(scenario, who, location))[action]
         if (action, status in LOCKED) in {(A.APPROVE, True), (A.APPROVE_AGAIN, False)}:
             # One mutation serves both; on this side of the lock it means the other action.
             assert promised in {"ILLEGAL_TRANSITION", "FORBIDDEN"}
             continue
         mutation, given = call_of(action, location)
-        sent = await house.send(who, mutation, **given)
+        sent = await scenario.send(who, mutation, **given)
         assert (action, sent.outcome) == (action, promised)
         if sent.outcome == "DONE":
             location = None
 
 
 @pytest.mark.parametrize(("role", "status"), list(product(ROLES, S)))
-async def test_what_a_viewer_is_told_is_what_the_mutation_does(house: House, role: str, status: LocationStatus) -> None:
-    await must_hold(house, role, status)
+async def test_what_a_viewer_is_told_is_what_the_mutation_does(
+    scenario: Scenario, role: str, status: LocationStatus
+) -> None:
+    await must_hold(scenario, role, status)
 
 
 @pytest.mark.parametrize(("status", "override"), list(product(sorted(LOCKED), ["own", "expired", "other"])))
 async def test_an_override_changes_what_is_told_and_what_is_done_alike(
-    house: House, status: LocationStatus, override: str
+    scenario: Scenario, status: LocationStatus, override: str
 ) -> None:
     for action in LocationAction:
         if action is A.OPEN_OVERRIDE:
             continue
-        location = await made(house, house.lead, status, override)
-        promised = (await said(house, house.lead, location))[action]
+        location = await made(scenario, scenario.lead, status, override)
+        promised = (await said(scenario, scenario.lead, location))[action]
         mutation, given = call_of(action, location)
         if action in {A.APPROVE, A.APPROVE_AGAIN}:
             assert promised == "ILLEGAL_TRANSITION"
-        assert (action, (await house.send(house.lead, mutation, **given)).outcome) == (action, promised)
+        assert (action, (await scenario.send(scenario.lead, mutation, **given)).outcome) == (action, promised)
 
 
 @pytest.mark.parametrize("override", ["none", "expired"])
-async def test_an_override_is_opened_where_it_is_offered(house: House, override: str) -> None:
-    location = await made(house, house.lead, S.APPROVED, override)
+async def test_an_override_is_opened_where_it_is_offered(scenario: Scenario, override: str) -> None:
+    location = await made(scenario, scenario.lead, S.APPROVED, override)
     mutation, given = call_of(A.OPEN_OVERRIDE, location)
-    assert (await said(house, house.lead, location))["OPEN_OVERRIDE"] == "DONE"
-    assert (await house.send(house.lead, mutation, **given)).outcome == "DONE"
+    assert (await said(scenario, scenario.lead, location))["OPEN_OVERRIDE"] == "DONE"
+    assert (await scenario.send(scenario.lead, mutation, **given)).outcome == "DONE"
 
 
 @pytest.mark.parametrize("override", ["own", "other"])
-async def test_an_override_is_not_offered_where_one_is_in_force(house: House, override: str) -> None:
-    location = await made(house, house.lead, S.APPROVED, override)
+async def test_an_override_is_not_offered_where_one_is_in_force(scenario: Scenario, override: str) -> None:
+    location = await made(scenario, scenario.lead, S.APPROVED, override)
     mutation, given = call_of(A.OPEN_OVERRIDE, location)
-    promised = (await said(house, house.lead, location))["OPEN_OVERRIDE"]
-    assert (await house.send(house.lead, mutation, **given)).outcome == promised
+    promised = (await said(scenario, scenario.lead, location))["OPEN_OVERRIDE"]
+    assert (await scenario.send(scenario.lead, mutation, **given)).outcome == promised
 
 
 @pytest.mark.parametrize("name", sorted(TURNS))
 @pytest.mark.parametrize("role", ["customer", "lead"])
 async def test_readiness_own_work_and_payloads_count_for_what_is_told_and_done_alike(
-    house: House, role: str, name: str
+    scenario: Scenario, role: str, name: str
 ) -> None:
     status, turn = TURNS[name]
-    await must_hold(house, role, status, **turn)
+    await must_hold(scenario, role, status, **turn)
 
 
-async def test_who_edited_since_the_submission_is_told_so_and_nobody_else(house: House) -> None:
-    location = await house.a_location(S.PENDING_APPROVAL)
-    assert (await house.send(house.lead, "editDevice", **EDITS["editDevice"](location))).outcome == "DONE"
-    given = {"locationId": location.id, "expectedDigest": (await house.standing(location.id)).digest}
-    for who, outcome in ((house.lead, "SELF_APPROVAL"), (house.lead_2, "DONE")):
-        assert (await said(house, who, location))["APPROVE"] == outcome
-        assert (await house.send(who, "approve", **given)).outcome == outcome
+async def test_who_edited_since_the_submission_is_told_so_and_nobody_else(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
+    assert (await scenario.send(scenario.lead, "editDevice", **EDITS["editDevice"](location))).outcome == "DONE"
+    given = {"locationId": location.id, "expectedDigest": (await scenario.standing(location.id)).digest}
+    for who, outcome in ((scenario.lead, "SELF_APPROVAL"), (scenario.lead_2, "DONE")):
+        assert (await said(scenario, who, location))["APPROVE"] == outcome
+        assert (await scenario.send(who, "approve", **given)).outcome == outcome
 
 
-async def test_what_is_told_under_lenient_self_approval_is_what_is_done(lenient_house: House) -> None:
-    await must_hold(lenient_house, "lead", S.PENDING_APPROVAL, own=True)
+async def test_what_is_told_under_lenient_self_approval_is_what_is_done(lenient_scenario: Scenario) -> None:
+    await must_hold(lenient_scenario, "lead", S.PENDING_APPROVAL, own=True)
 
 
 def situations() -> list[Any]:
@@ -154,7 +156,7 @@ def situations() -> list[Any]:
 
 @pytest.mark.parametrize(("role", "status", "override", "bare", "own", "moved"), situations())
 async def test_all_of_it_together_is_told_as_it_is_done(
-    house: House, role: str, status: LocationStatus, override: str, bare: bool, own: bool, moved: bool
+    scenario: Scenario, role: str, status: LocationStatus, override: str, bare: bool, own: bool, moved: bool
 ) -> None:
     turn = {name: True for name, so in {"bare": bare, "own": own, "moved": moved}.items() if so}
-    await must_hold(house, role, status, override, **turn)
+    await must_hold(scenario, role, status, override, **turn)

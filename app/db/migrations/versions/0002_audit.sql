@@ -65,7 +65,7 @@ CREATE FUNCTION turnup.audit_salt(origin bytea, purpose text) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN pg_catalog.substring(pg_catalog.sha256(origin || pg_catalog.convert_to(purpose, 'UTF8')), 1, 16);
 
--- What an entry's hash is taken of; app/db/audit/encoding.py writes the same bytes.
+-- What an entry's hash is taken of; app/audit/encoding.py writes the same bytes.
 CREATE FUNCTION turnup.audit_encoded(entry turnup.audit_entry) RETURNS bytea
 LANGUAGE sql STABLE
 BEGIN ATOMIC

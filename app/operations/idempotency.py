@@ -16,7 +16,7 @@ from app.domain.canonical import canonical
 from app.domain.issue import Issue
 from app.domain.refusals import IdempotencyInProgress, IdempotencyKeyReused, Refusal
 from app.domain.text import given
-from app.operations.desk import Call, Desk
+from app.operations.context import MutationCall, WriteContext
 
 RETRY_AFTER_MS = 500
 MOST_KEPT = 20
@@ -50,7 +50,7 @@ _UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionar
 
 
 @contextmanager
-def alone(desk: Desk, call: Call) -> Iterator[None]:
+def alone(context: WriteContext, call: MutationCall) -> Iterator[None]:
     """Of calls with one key the first goes on; the others are told so before they take a connection.
 
     Raises IdempotencyInProgress. Calls that reach other processes meet in `earlier`.
@@ -58,8 +58,8 @@ def alone(desk: Desk, call: Call) -> Iterator[None]:
     if call.idempotency_key is None:
         yield
         return
-    under_way = _UNDER_WAY.setdefault(desk.database, set())
-    mine = desk.subject, call.idempotency_key
+    under_way = _UNDER_WAY.setdefault(context.database, set())
+    mine = context.subject, call.idempotency_key
     if mine in under_way:
         raise IdempotencyInProgress(retry_after_ms=RETRY_AFTER_MS)
     under_way.add(mine)
@@ -69,7 +69,7 @@ def alone(desk: Desk, call: Call) -> Iterator[None]:
         under_way.remove(mine)
 
 
-def as_kept(call: Call) -> str | None:
+def as_kept(call: MutationCall) -> str | None:
     """The call's key in the form in which it is kept, or None when it has none.
 
     Raises InvalidInput for one that is empty, too long or cannot be read.
@@ -79,7 +79,7 @@ def as_kept(call: Call) -> str | None:
     return given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
 
 
-async def earlier(tx: Transaction, call: Call) -> Mapping[str, Any] | None:
+async def earlier(tx: Transaction, call: MutationCall) -> Mapping[str, Any] | None:
     """What was kept of this very call, or None when its key is new or absent; the key is locked until the end.
 
     Raises IdempotencyInProgress while another call holds the key, IdempotencyKeyReused for another input.
@@ -99,7 +99,7 @@ async def earlier(tx: Transaction, call: Call) -> Mapping[str, Any] | None:
     return kept
 
 
-async def keep(tx: Transaction, call: Call, outcome: Mapping[str, Any]) -> None:
+async def keep(tx: Transaction, call: MutationCall, outcome: Mapping[str, Any]) -> None:
     """Store what a call did, with its effect."""
     key = as_kept(call)
     if key is not None:
@@ -107,7 +107,7 @@ async def keep(tx: Transaction, call: Call, outcome: Mapping[str, Any]) -> None:
         await tx.fetch(_STORE, user_id=tx.viewer.id, key=key, **stored)
 
 
-def fingerprint_of(call: Call) -> bytes:
+def fingerprint_of(call: MutationCall) -> bytes:
     """SHA-256 of the mutation and its coerced input in RFC 8785 form, without the key itself."""
     wanted = orjson.dumps({"mutation": call.mutation, "input": call.input})
     return hashlib.sha256(canonical(orjson.loads(wanted))).digest()

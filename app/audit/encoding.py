@@ -20,7 +20,7 @@ _MICROSECOND = timedelta(microseconds=1)
 _ABSENT = b"\x00"
 
 
-class Change(NamedTuple):
+class ChangeRecord(NamedTuple):
     """One value before and after, each as PostgreSQL's text of its jsonb, with its salt and its hash."""
 
     account_id: str | None
@@ -60,7 +60,7 @@ class Entry(NamedTuple):
     hash: bytes
 
 
-def encoded(entry: Entry, changes: Sequence[Change]) -> bytes:
+def encoded(entry: Entry, changes: Sequence[ChangeRecord]) -> bytes:
     """The bytes of an entry with its changes in their order."""
     micros = (entry.occurred_at - _EPOCH) // _MICROSECOND
     parts = [
@@ -84,7 +84,7 @@ def salted(salt: bytes, value: str) -> bytes:
     return sha256(salt + value.encode()).digest()
 
 
-def _changes(changes: Iterable[Change]) -> Iterable[bytes]:
+def _changes(changes: Iterable[ChangeRecord]) -> Iterable[bytes]:
     for change in changes:
         yield _text(change.account_id)
         yield _text(change.location_id)

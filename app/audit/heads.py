@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from app.db.audit.verify import Head
+from app.audit.verify import Head
 from app.domain.canonical import canonical
 
 FORMAT = "turnup.audit.heads.1"

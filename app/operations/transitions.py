@@ -1,15 +1,15 @@
 """The verbs that need nothing beyond the status table and a reason."""
 
 from app.domain.reasons import reason_for
-from app.domain.status_machine import move
 from app.domain.vocabulary import Verb
-from app.operations.desk import Change, Input, UseCase, Work
+from app.operations.aggregate import Aggregate
+from app.operations.context import Input, LocationChange, UseCase
 
 
 def _by_table(mutation: str, verb: Verb) -> UseCase:
-    def decide(work: Work, given: Input) -> Change:
-        decided = move(work.status, verb, work.viewer.role, work.facts)
-        return Change(move=decided, reason=reason_for(verb, given.get("reason")))
+    def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+        decided = aggregate.transition(verb)
+        return LocationChange(transition=decided, reason=reason_for(verb, given.get("reason")))
 
     return UseCase(mutation=mutation, decide=decide)
 

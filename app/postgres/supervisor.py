@@ -1,11 +1,11 @@
-"""The keeper: the parent process of the embedded PostgreSQL, which runs it for as long as somebody uses it.
+"""The supervisor: the parent process of the embedded PostgreSQL, which runs it for as long as somebody uses it.
 
-    python -I -S keeper.py [folder, for whoever lists processes] < order.json
+    python -I -S supervisor.py [folder, for whoever lists processes] < order.json
 
 Runs as a script of its own and needs the standard library alone. Every user of the cluster holds a connection
-to the keeper's control socket, which the kernel closes however that user ends; when the last one has gone, the
-keeper stops PostgreSQL and leaves. When PostgreSQL ends first, the keeper leaves too: its users see their
-connections close and start the next keeper.
+to the supervisor's control socket, which the kernel closes however that user ends; when the last one has gone, the
+supervisor stops PostgreSQL and leaves. When PostgreSQL ends first, the supervisor leaves too: its users see their
+connections close and start the next supervisor.
 """
 
 import ctypes
@@ -51,7 +51,7 @@ SETTINGS = {
 LOG_LIMIT = 4_000_000  # bytes, then the log becomes the one earlier log and starts anew
 TICK = 0.2  # seconds between two looks at the postmaster
 PATIENCE = 2.0  # seconds for the first user, who has just launched us, to connect
-PREDECESSOR_PATIENCE = 5.0  # seconds for an earlier postmaster, whose keeper was killed, to end in order
+PREDECESSOR_PATIENCE = 5.0  # seconds for an earlier postmaster, whose supervisor was killed, to end in order
 ORPHANS_PATIENCE = 0.5  # seconds for backends to notice that their postmaster has died
 START_LIMIT = 50.0  # seconds; crash recovery replays at most about max_wal_size
 STOP_STEPS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))  # fast, immediate, by force
@@ -64,15 +64,15 @@ class CannotStartError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What a keeper is told on its standard input: where everything lies, and as whom to run it."""
+    """What a supervisor is told on its standard input: where everything lies, and as whom to run it."""
 
     binaries: Path
     data: Path
     sockets: Path
     control: Path
     log: Path
-    keeper_lock: int  # an inherited descriptor, locked exclusively: while it is open, no other keeper starts
-    uid_gid: tuple[int, int] | None  # whom PostgreSQL's processes run as; None for the keeper's own user
+    supervisor_lock: int  # an inherited descriptor, locked exclusively: while it is open, no other supervisor starts
+    uid_gid: tuple[int, int] | None  # whom PostgreSQL's processes run as; None for the supervisor's own user
     password: str
     roles: str
     roles_version: str
@@ -98,7 +98,7 @@ def main() -> None:
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     os.chdir("/")
-    os.pwrite(order.keeper_lock, f"{os.getpid():<10}\n".encode(), 0)  # one width: a reader never sees a mixture
+    os.pwrite(order.supervisor_lock, f"{os.getpid():<10}\n".encode(), 0)  # one width: a reader never sees a mixture
     signal.signal(signal.SIGTERM, _leave)
     keep(order, listener)
 
@@ -114,7 +114,7 @@ def keep(order: Order, listener: socket.socket) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
         reason = str(error) if isinstance(error, CannotStartError) else traceback.format_exc()
         _refuse(listener, reason)
-    os.close(order.keeper_lock)
+    os.close(order.supervisor_lock)
     for user in leaving:
         user.close()
 
@@ -184,7 +184,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _listen(path: Path) -> socket.socket:
-    """Bind the control socket; a file in its place is stale, because the keeper's lock is ours."""
+    """Bind the control socket; a file in its place is stale, because the supervisor's lock is ours."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(os.fspath(path))
@@ -264,18 +264,18 @@ def _signal_all(processes: set[int], number: signal.Signals) -> None:
 
 
 def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Popen[bytes]]:
-    """Return a function that starts one of PostgreSQL's programs as its user, bound to die with the keeper.
+    """Return a function that starts one of PostgreSQL's programs as its user, bound to die with the supervisor.
 
     The parent-death signal is set after the change of user, which would clear it, and belongs to the thread
-    that forks: the keeper has one thread.
+    that forks: the supervisor has one thread.
     """
-    keeper = os.getpid()
+    supervisor = os.getpid()
     prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
-    def die_with_the_keeper() -> None:
+    def die_with_the_supervisor() -> None:
         if prctl:
             prctl(PR_SET_PDEATHSIG, signal.SIGINT)
-        if os.getppid() != keeper:
+        if os.getppid() != supervisor:
             os._exit(1)
 
     identity: dict[str, Any] = {}
@@ -294,7 +294,7 @@ def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Pope
             cwd="/",
             env={"LC_ALL": "C", "PATH": "/usr/bin:/bin", **(environment or {})},
             pass_fds=[lock],
-            preexec_fn=die_with_the_keeper,  # noqa: PLW1509 - one thread, see above
+            preexec_fn=die_with_the_supervisor,  # noqa: PLW1509 - one thread, see above
             **identity,
         )
 

@@ -179,7 +179,7 @@ async def unaudited(connection: asyncpg.Connection) -> None:
     await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
 
 
-async def put_house(connection: asyncpg.Connection, mark: str = "x", account: str = "account-x") -> None:
+async def put_scenario(connection: asyncpg.Connection, mark: str = "x", account: str = "account-x") -> None:
     """Insert a good row of every table; the account may be there from an earlier house."""
     rows = good_rows(mark, account)
     if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account WHERE id = $1)", account):

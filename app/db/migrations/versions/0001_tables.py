@@ -1,6 +1,6 @@
-"""The house: every table, the policies of row-level security, sign-in, and what the app's role may do.
+"""Every table, the policies of row-level security, sign-in, and what the app's role may do.
 
-The tables stand in 0001_house.sql, frozen as they were made. Policies come in four shapes, chosen by who may
+The tables stand in 0001_tables.sql, frozen as they were made. Policies come in four shapes, chosen by who may
 see a table's rows; each compares a column of the row with a setting that sign-in made, inside a sub-select so
 that PostgreSQL reads the setting once a statement and keeps its indexes.
 """
@@ -166,5 +166,5 @@ $$
 
 
 def downgrade() -> None:
-    """There is nothing before the house."""
+    """There is no revision before this one."""
     raise NotImplementedError("the first migration cannot be undone; drop the database instead")

@@ -7,7 +7,7 @@ person in them was erased.
 import asyncio
 import logging
 
-from app.db import audit
+from app import audit
 from app.db.database import Database, translated
 
 EVERY_SECONDS = 30.0
@@ -18,7 +18,7 @@ MOST_BATCHES = 20
 log = logging.getLogger("turnup.housekeeping")
 
 
-async def keep_house(database: Database) -> None:
+async def run_housekeeping(database: Database) -> None:
     """Go round every half minute until cancelled; a round that fails is logged and the next one tries again."""
     while True:
         await asyncio.sleep(EVERY_SECONDS)

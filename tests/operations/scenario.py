@@ -19,8 +19,8 @@ from graphql import GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType, g
 from harness import Client
 
 from app.db import tables
+from app.db.aggregates import AGGREGATES, AggregateRecord
 from app.db.contents import rows_of
-from app.db.dossiers import DOSSIERS, Dossier
 from app.domain.canonical import canonical
 from app.domain.content import Device, LocationContent
 from app.domain.content_document import content_document
@@ -139,7 +139,7 @@ def complete_content(location: str, account: str, *macs: str) -> LocationContent
     )
 
 
-class House:
+class Scenario:
     """Two accounts, everybody who may want something of them, and the definer's hand to set locations up."""
 
     lead: str
@@ -369,15 +369,15 @@ class House:
         held["claims"] = tuple(held["claims"])
         return Standing(**held)
 
-    async def dossier(self, location: str) -> Dossier:
+    async def record(self, location: str) -> AggregateRecord:
         """The location's dossier as it stands."""
-        record = await self.connection.fetchrow(DOSSIERS.sql, [location])
-        found: Dossier = DOSSIERS.build(*record)
+        record = await self.connection.fetchrow(AGGREGATES.sql, [location])
+        found: AggregateRecord = AGGREGATES.build(*record)
         return found
 
     async def digest_of_rows(self, location: str) -> str:
         """The digest of the content that the location's rows make up, whatever the location says it is."""
-        return content_digest((await self.dossier(location)).content)
+        return content_digest((await self.record(location)).content)
 
     async def entries(self, location: str) -> list[dict[str, Any]]:
         """The sealed audit entries about a location, in their order."""
@@ -407,8 +407,8 @@ class House:
 
     async def revisions(self, location: str) -> dict[str, int]:
         """The revisions of a location's sections, and of its rows by id."""
-        dossier = await self.dossier(location)
-        return {section.value: stored.revision for section, stored in dossier.sections.items()} | dossier.row_revisions
+        record = await self.record(location)
+        return {section.value: stored.revision for section, stored in record.sections.items()} | record.row_revisions
 
     async def check_invariants(self) -> None:
         """What must hold of every location of the house, whatever was done to it."""

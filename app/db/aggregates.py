@@ -20,7 +20,7 @@ from app.domain.content import (
     Target,
     WorkingHours,
 )
-from app.domain.handoff import PayloadStanding
+from app.domain.handoff import PayloadFacts
 from app.domain.locks import Override
 from app.domain.rejection import Rejection, RejectionReason
 from app.domain.vocabulary import (
@@ -110,9 +110,9 @@ class StoredPayload(msgspec.Struct, frozen=True):
     withdrawn_reason: str | None
 
     @property
-    def standing(self) -> PayloadStanding:
+    def facts(self) -> PayloadFacts:
         """What decisions ask of it."""
-        return PayloadStanding(
+        return PayloadFacts(
             id=self.id,
             state=self.state,
             content_digest=self.content_digest,
@@ -136,7 +136,7 @@ class CatalogueModel(msgspec.Struct, frozen=True):
     model: str
 
 
-class Dossier(msgspec.Struct, frozen=True, kw_only=True):
+class AggregateRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is on record about a location at `now`, the database's clock behind the lock."""
 
     now: datetime
@@ -281,6 +281,6 @@ SELECT json_build_object(
 FROM turnup.location l WHERE l.id = ANY ($1::text[]) ORDER BY l.id
 """
 
-_DECODER = msgspec.json.Decoder(Dossier)
+_DECODER = msgspec.json.Decoder(AggregateRecord)
 
-DOSSIERS = Statement("dossiers", SQL, ("ids",), _DECODER.decode)
+AGGREGATES = Statement("dossiers", SQL, ("ids",), _DECODER.decode)

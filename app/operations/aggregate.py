@@ -1,0 +1,117 @@
+"""A locked location as a decision sees it: what is on record, who wants to change it, and what follows from both."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from app.db.aggregates import AggregateRecord, StoredApproval
+from app.domain.content import LocationContent
+from app.domain.content_document import content_document
+from app.domain.digest import digest_of
+from app.domain.issue import Issue
+from app.domain.readiness import Outside, readiness
+from app.domain.refusals import Conflict, NotFound
+from app.domain.status_machine import Fact, Transition, allowed, transition
+from app.domain.viewer import Viewer
+from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, PayloadState, Section, Verb
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aggregate:
+    """A locked location, seen by the viewer who wants to change it."""
+
+    viewer: Viewer
+    record: AggregateRecord
+    new_id: Callable[[str], str]
+    self_approval_allowed: bool
+    editors: frozenset[str] = frozenset()
+    reviewed: LocationContent | None = None
+    """What was reviewed, where the content is another one by now and the trail has the reviewed one."""
+
+    @property
+    def now(self) -> datetime:
+        """The database's clock, read behind the lock."""
+        return self.record.now
+
+    @property
+    def status(self) -> LocationStatus:
+        """The location's status."""
+        return self.record.location.status
+
+    @cached_property
+    def content(self) -> LocationContent:
+        """The current content."""
+        return self.record.content
+
+    @cached_property
+    def digest(self) -> str:
+        """The current content's digest."""
+        return digest_of(self.document)
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """The current content as one document."""
+        return content_document(self.content)
+
+    def content_of(self, approval: StoredApproval | None) -> dict[str, Any] | None:
+        """The content that an approval is about, None where there is no approval."""
+        if approval is None:
+            return None
+        return self.document if approval.content is None else approval.content
+
+    @cached_property
+    def issues(self) -> tuple[Issue, ...]:
+        """Every readiness issue of the current content."""
+        return readiness(self.content, self.outside)
+
+    @property
+    def outside(self) -> Outside:
+        """What readiness has to be told."""
+        record = self.record
+        return Outside(
+            claimed_elsewhere=record.claimed_elsewhere,
+            models=frozenset((each.brand, each.model) for each in record.models),
+            rejection=record.last_rejection,
+        )
+
+    @property
+    def approved_digest(self) -> str | None:
+        """The digest of the approval in force."""
+        return self.record.approval.digest if self.record.approval else None
+
+    @cached_property
+    def facts(self) -> frozenset[Fact]:
+        """What the status machine asks beyond the status."""
+        payloads = self.record.payloads
+        live = next((each for each in payloads if each.id == self.record.location.live_payload_id), None)
+        holds = {
+            Fact.DIGEST_MOVED: self.status in LOCKED_STATUSES and self.digest != self.approved_digest,
+            Fact.COMPLETED_UNANSWERED: live is not None and live.state is PayloadState.RELEASED,
+            Fact.ACKNOWLEDGED_BEFORE: self.record.location.live_payload_id is not None,
+        }
+        return frozenset(fact for fact, is_so in holds.items() if is_so)
+
+    def transition(self, verb: Verb) -> Transition:
+        """Where the verb takes the location. Raises IllegalTransition."""
+        return transition(self.status, verb, self.viewer.role, self.facts)
+
+    @property
+    def allowed_verbs(self) -> tuple[Verb, ...]:
+        """The verbs that the location accepts from the viewer."""
+        return allowed(self.status, self.viewer.role, self.facts)
+
+    def check_section_revision(self, section: Section, expected: int) -> None:
+        """Raises Conflict when the section has changed since it was read."""
+        current = self.record.sections[section].revision
+        if current != expected:
+            raise Conflict(current_revision=current, path=("expectedRevision",))
+
+    def check_row_revision(self, row_id: str, expected: int) -> None:
+        """Raises Conflict when the row has changed since it was read, NotFound when it is not of this location."""
+        current = self.record.row_revisions.get(row_id)
+        if current is None:
+            raise NotFound
+        if current != expected:
+            raise Conflict(current_revision=current, path=("expectedRevision",))
