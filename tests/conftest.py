@@ -21,7 +21,9 @@ from harness import (
     SUPERUSER_URL,
     TEMPLATE,
     Client,
+    Ended,
     TestDatabase,
+    Turnup,
     home_of,
     own_database,
     run_as_owner,
@@ -29,6 +31,7 @@ from harness import (
 )
 from pydantic import SecretStr
 
+from app import cli
 from app.auth.development import DevelopmentIssuer
 from app.db.migrate import migrate
 from app.main import create_app
@@ -165,6 +168,31 @@ async def own_client(home: Path) -> AsyncIterator[Client]:
             httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
         ):
             yield Client(http, DevelopmentIssuer.load_or_create(home), own)
+
+
+@pytest.fixture
+def turnup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Turnup:
+    """Run a command on a database, signed in as the app and as the owner, in a thread of this process."""
+
+    async def command(place: TestDatabase, *arguments: str) -> Ended:
+        monkeypatch.setenv("DATABASE_URL", place.app_url)
+        monkeypatch.setenv("TURNUP_OWNER_DATABASE_URL", place.owner_url)
+        monkeypatch.setenv("TURNUP_HOME", str(tmp_path))
+        capsys.readouterr()
+        message = await asyncio.to_thread(_ended, arguments)
+        printed = capsys.readouterr()
+        return Ended(0 if message is None else 1, printed.out, printed.err + (message or ""))
+
+    return command
+
+
+def _ended(arguments: tuple[str, ...]) -> str | None:
+    """The message that a command ends with, as the interpreter would print it beside exit status 1."""
+    try:
+        cli.main(list(arguments))
+    except SystemExit as ended:
+        return str(ended.code)
+    return None
 
 
 @pytest.fixture

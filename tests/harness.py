@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 import timeit
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,6 +71,18 @@ class Answer:
     def codes(self) -> list[str]:
         """The codes of all errors, in order."""
         return [error["extensions"]["code"] for error in self.body.get("errors", [])]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command of the command line ended: exit status, and what it printed."""
+
+    status: int
+    out: str
+    error: str
+
+
+Turnup = Callable[..., Awaitable[Ended]]
 
 
 class Client:
