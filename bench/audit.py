@@ -68,8 +68,8 @@ async def main(edits: int) -> None:
             await without_trail(postgres.cluster.dsn("turnup_owner", "bare"))
             audited = await Database.open(postgres.cluster.dsn("turnup_app", "turnup"), size=1)
             bare = await Database.open(postgres.cluster.dsn("turnup_app", "bare"), size=1)
-            print("| write | without the trail, ms (CPU) | with it, ms (CPU) |\n|---|---|---|")
-            await compare(audited, bare, {"an edit (4 rows, 7 values), the whole transaction": (edit, edits, 1)})
+            print("| write | without the audit log, ms (CPU) | with it, ms (CPU) |\n|---|---|---|")
+            await compare(audited, bare, {"an edit (4 rows, 7 values), whole transaction": (edit, edits, 1)})
             edited = await prove(owner)
             past = await timed_past(audited, edits)
             await compare(audited, bare, IN_BULK)
@@ -201,9 +201,9 @@ async def prove(owner_url: str) -> str:
 
 Work = tuple[Callable[[Transaction], Awaitable[None]], int, int]  # what to do, how often, how many rows it writes
 IN_BULK: dict[str, Work] = {
-    f"{ROWS} devices added (7 values a row), a row": (add, 20, ROWS),
-    f"{ROWS} devices changed (2 values a row), a row": (change, 20, ROWS),
-    f"{ROWS} devices removed (7 values a row), a row": (remove, 20, ROWS),
+    f"{ROWS} devices added (7 values per row), per row": (add, 20, ROWS),
+    f"{ROWS} devices changed (2 values per row), per row": (change, 20, ROWS),
+    f"{ROWS} devices removed (7 values per row), per row": (remove, 20, ROWS),
 }
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Draws the table of docs/performance.md as docs/performance.svg: `.venv/bin/python -m bench.picture`.
 
-A bar a server: the CPU of the server and, lighter, that of PostgreSQL, in milliseconds a request. Each case has a scale
-of its own, and the reference executor, many times as long, is told in words.
+Each bar is one server: its CPU and, lighter, PostgreSQL's, in milliseconds per request. Each case has its own scale.
+The reference executor takes many times as long, so its figures are given as text.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE, PICTURE = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
-HEAD = "| case | server | server | PostgreSQL | of reference | of bare | of ours | statements | bytes |"
+HEAD = "| case | server | server CPU | PostgreSQL CPU | / reference | / bare | / breadth first | statements | bytes |"
 CASES = ("nested page of 50", "one location nested", "flat 100")
 OURS, REFERENCE = "breadth first", "reference"
 LEFT_OUT = ("breadth first, no tokens", "breadth first, traced 10 %")
@@ -23,7 +23,7 @@ OTHERS = "#44546a"
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one server took for a case: CPU milliseconds a request of its own and of PostgreSQL."""
+    """CPU milliseconds per request of one server for one case: its own and PostgreSQL's."""
 
     server: str
     own: float
@@ -31,7 +31,7 @@ class Cost:
 
 
 def costs(page: str) -> dict[str, list[Cost]]:
-    """The first table of that kind on a page, by case."""
+    """The costs in the first table with this head on a page, by case."""
     found: dict[str, list[Cost]] = {}
     for line in page.partition(HEAD)[2].strip().splitlines()[1:]:
         if not line.startswith("|"):
@@ -52,7 +52,7 @@ def picture(page: str) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top + 12}" style="{style}">',
-            f"<title>{escape('CPU milliseconds a request, server and PostgreSQL, in one run')}</title>",
+            f"<title>{escape('CPU milliseconds per request, server and PostgreSQL, in one run')}</title>",
             '<rect width="100%" height="100%" fill="#ffffff"/>',
             *drawn,
             "</svg>\n",
@@ -64,8 +64,8 @@ def _case(case: str, measured: list[Cost], top: int) -> tuple[list[str], int]:
     reference = next(each for each in measured if each.server == REFERENCE)
     shown = [each for each in measured if each.server not in {REFERENCE, *LEFT_OUT}]
     longest = max(each.own + each.postgres for each in shown)
-    told = f"{case}: CPU ms a request (reference executor: {reference.own:.1f} + {reference.postgres:.1f})"
-    lines = [f'<text x="12" y="{top + 28}" font-weight="600">{escape(told)}</text>']
+    title = f"{case}: CPU ms per request (reference executor: {reference.own:.1f} + {reference.postgres:.1f})"
+    lines = [f'<text x="12" y="{top + 28}" font-weight="600">{escape(title)}</text>']
     top += TITLE
     for each in sorted(shown, key=lambda cost: cost.own + cost.postgres):
         own, postgres = (round(part / longest * RUN) for part in (each.own, each.postgres))

@@ -28,7 +28,7 @@ from app.postgres import embedded
 LOCATIONS, WIDE, DEVICES, PAGE, ROUNDS = 1_000, 10, 30, 20, 300
 WHO = {
     "lead": ("IMPLEMENTATION_LEAD", 0, Shape.EVERYTHING),
-    "customer, ALL locations": ("CUSTOMER", 0, Shape.ACCOUNTS),
+    "customer, all locations": ("CUSTOMER", 0, Shape.ACCOUNTS),
     "customer, 10 listed": ("CUSTOMER", 10, Shape.LISTED),
     "customer, 1,000 listed": ("CUSTOMER", 1_000, Shape.LISTED),
 }
@@ -63,7 +63,7 @@ async def main(owner_url: str, app_url: str) -> None:
     version = await app.fetchval("SHOW server_version")
     await app.close()
     print(f"PostgreSQL {version}, medians of {ROUNDS} rounds, milliseconds: execution in PostgreSQL (round trip)\n")
-    print(f"| who asks | {' | '.join(CASES)} |\n|---|{'---|' * len(CASES)}")
+    print(f"| viewer | {' | '.join(CASES)} |\n|---|{'---|' * len(CASES)}")
     for who in (BASELINE, *WHO):
         cells = [
             f"{statistics.median(executions[who, case]):.2f} ({statistics.median(trips[who, case]):.2f})"

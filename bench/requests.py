@@ -38,7 +38,7 @@ from app.db.scoping import Shape
 from app.db.seed import MANY, seed_many
 from app.operations.demo import load_demo
 from app.postgres import embedded
-from bench import node_peers, peers
+from bench import node_peers, peers, picture
 from bench.measuring import HttpConnection, Server, cpu_seconds, post, sink, with_descendants
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -112,7 +112,7 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
         if not options.cpu:
             print_rates(await rates_of(running, requests, options.seconds))
     if not options.cpu:
-        print(f"\nPages of {PAGE} by name as the lead reads them, EXPLAIN (ANALYZE, BUFFERS):\n")
+        print(f"\nA lead's pages of {PAGE} locations, ordered by name, EXPLAIN (ANALYZE, BUFFERS):\n")
         print("| locations | page | rows read | buffers | ms |\n|---|---|---|---|---|")
         for size in sizes:
             await print_pages(cluster, size)
@@ -234,8 +234,8 @@ async def cpu_of(running: list[Server], requests: dict[Case, bytes], postmaster:
 
 def print_cpu(spent: Spent, counted: dict[str, dict[Case, int]], sizes: dict[Case, int]) -> None:
     """Medians, and how they compare within each round."""
-    print("CPU milliseconds a request, server + PostgreSQL: medians. Ratios: the median of each round's ratio.\n")
-    print("| case | server | server | PostgreSQL | of reference | of bare | of ours | statements | bytes |")
+    print("CPU milliseconds per request, server + PostgreSQL: medians. Ratios: the median of each round's ratio.\n")
+    print(picture.HEAD)
     print("|---|---|---|---|---|---|---|---|---|")
     for (case, name), pairs in spent.items():
         to_reference = ratio(pairs, spent[case, REFERENCE])
@@ -289,10 +289,8 @@ async def kept_asking(connection: HttpConnection, request: bytes, until: float, 
 
 def print_rates(rates: Rates) -> None:
     """Throughput and latency."""
-    columns = " | ".join(f"{count} connections" for count in CONNECTIONS)
-    print(
-        f"\nRequests a second (p50 / p99 milliseconds); the client shares the machine.\n\n| case | server | {columns} |"
-    )
+    columns = " | ".join(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS)
+    print(f"\nRequests per second (p50 / p99 in ms); the client shares the machine.\n\n| case | server | {columns} |")
     print(f"|---|---|{'---|' * len(CONNECTIONS)}")
     for case, name in dict.fromkeys((case, name) for case, _, name in rates):
         cells = []

@@ -11,7 +11,7 @@ from graphql import FieldNode, GraphQLError, ValueNode
 from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import InvalidInput, NotFound
 from app.execution.limits import DocumentTooComplex
-from permissions.guards import Forbidden
+from permissions.policy import Forbidden
 from resolvers.budgets import BudgetsUnavailable, RateLimited, WritesClosed
 from resolvers.mutations import ReadingFailed, ReadingLost
 

@@ -13,14 +13,7 @@ from strawberry.types import Info
 
 from app.domain import ids
 from permissions.matrix import AUDIENCE, Action, allows
-
-
-class Forbidden(Exception):  # noqa: N818 - the code's own name
-    """The viewer's role does not include this action."""
-
-    def __init__(self, action: Action | None) -> None:
-        super().__init__("Your role does not include this.")
-        self.action = action
+from permissions.policy import Forbidden
 
 
 class Can(BasePermission):

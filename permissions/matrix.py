@@ -1,14 +1,14 @@
-"""The whole policy on one screen: which roles may take an action, and which may stand before a type.
+"""The whole policy on one screen: which roles may take an action, and which may be shown an object of a type.
 
-Nothing else in the product decides by role. Guards on fields, operations and `viewerActions` all ask `allows`.
-What is not listed is denied. Whether an object is in reach is a question of scope, whether it is locked one of
-state; neither is answered here.
+Nothing else in the product decides by role. Guards on fields, operations, `viewerActions`, the `awaiting` filter,
+scopes and user management all ask this page, by the functions of `permissions.policy`. What is not listed is denied.
+Whether an object is in scope depends on grants, and whether it is locked on its state; neither is answered here.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum, unique
 
-from app.domain.vocabulary import Role
+from app.domain.vocabulary import LocationAction, Role, Verb
 
 CUSTOMER, LEAD, PARTNER = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER
 
@@ -73,6 +73,35 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     Action.VIEW_CATALOGUE:           frozenset({CUSTOMER, LEAD         }),
     Action.ADMINISTER:               frozenset({          LEAD         }),
 }
+
+# The action that a verb of the status machine takes. A verb that is not listed is nobody's.
+ACTION_OF_VERB: Mapping[Verb, Action] = {
+    Verb.START:                Action.EDIT_ONBOARDING,
+    Verb.SUBMIT:               Action.SUBMIT,
+    Verb.WITHDRAW:             Action.WITHDRAW,
+    Verb.REQUEST_CHANGES:      Action.REQUEST_CHANGES,
+    Verb.APPROVE:              Action.APPROVE,
+    Verb.APPROVE_AGAIN:        Action.APPROVE,
+    Verb.GENERATE_PAYLOAD:     Action.GENERATE_PAYLOAD,
+    Verb.TRIGGER_PROVISIONING: Action.TRIGGER_PROVISIONING,
+    Verb.ACKNOWLEDGE:          Action.ACKNOWLEDGE,
+    Verb.COMPLETE:             Action.COMPLETE,
+    Verb.REJECT:               Action.REJECT,
+    Verb.BLOCK:                Action.BLOCK,
+    Verb.UNBLOCK:              Action.UNBLOCK,
+    Verb.CANCEL:               Action.CANCEL,
+    Verb.REOPEN:               Action.REOPEN,
+}
+
+# The same for what `viewerActions` lists: the verbs, and what is no verb.
+ACTION_OF_LOCATION_ACTION: Mapping[LocationAction, Action] = {
+    LocationAction.EDIT:          Action.EDIT_ONBOARDING,
+    LocationAction.OPEN_OVERRIDE: Action.OVERRIDE_LOCK,
+    **{LocationAction(verb): action for verb, action in ACTION_OF_VERB.items() if verb in LocationAction.__members__},
+}
+
+# Users of these roles work for one account each, and may be granted nothing of another.
+BOUND_TO_ACCOUNT: frozenset[Role] = frozenset({CUSTOMER})
 
 # What one must be allowed to do to be shown an object of a type, wherever in the graph it turns up.
 # A type that is not listed is part of the object it hangs on.

@@ -10,7 +10,8 @@ from strawberry.utils.str_converters import to_camel_case
 from app.db import queries
 from app.domain.text import clean
 from app.domain.vocabulary import ApprovalStatus, DeviceBrand, LocationStatus, PayloadState
-from app.domain.waiting import Awaiting, statuses_awaiting
+from app.domain.waiting import Awaiting
+from permissions.policy import statuses_awaiting
 from resolvers.context import Info
 from resolvers.inputs import exact, identifier, moment
 from resolvers.paging import Connection, connection

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.db import rows, tables
 from app.domain.viewer import Viewer
-from app.domain.vocabulary import Role
+from permissions.matrix import BOUND_TO_ACCOUNT
 from resolvers.budgets import Standing
 from resolvers.context import Info
 
@@ -17,7 +17,7 @@ async def me(info: Info) -> Viewer:
 async def account_of_customer(info: Info) -> rows.Account | None:
     """The account that a customer works for, once something of it was granted; null for everybody else."""
     viewer = info.context.viewer
-    if viewer.role is not Role.CUSTOMER or not viewer.scope.accounts:
+    if viewer.role not in BOUND_TO_ACCOUNT or not viewer.scope.accounts:
         return None
     (account,) = viewer.scope.accounts
     row: rows.Account | None = await info.context.reading.one(tables.account.c.id).load(account)

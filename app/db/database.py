@@ -16,8 +16,9 @@ import asyncpg
 import orjson
 
 from app.db.statements import Statement
-from app.domain.viewer import Viewer, scope_of
+from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
+from permissions.policy import viewer_of
 
 _GONE = (
     asyncpg.PostgresConnectionError,
@@ -257,8 +258,10 @@ class Database:
             raise SuspendedUser(record["id"])
         role = Role(record["role"])
         listed = record["locations"]
-        scope = scope_of(role, frozenset(record["accounts"]), None if listed is None else frozenset(listed))
-        return Viewer(record["id"], record["name"], record["email"], role, scope)
+        granted = Scope(accounts=frozenset(record["accounts"]), locations=None if listed is None else frozenset(listed))
+        return viewer_of(
+            identifier=record["id"], name=record["name"], email=record["email"], role=role, granted=granted
+        )
 
 
 class _Transacting(AbstractAsyncContextManager[Transaction]):

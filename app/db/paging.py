@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from sqlalchemy import Column, ColumnElement, Select, bindparam, tuple_
+from sqlalchemy import Column, ColumnElement, Select, Table, bindparam, tuple_
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,13 @@ class Order:
     name: str
     columns: tuple[Column[Any], ...]
     descending: bool = False
+
+    @property
+    def table(self) -> Table:
+        """The table that the list is of."""
+        table = self.columns[0].table
+        assert isinstance(table, Table)  # noqa: S101 - orders are written on tables
+        return table
 
     def values(self, row: msgspec.Struct) -> list[Any]:
         """The values of the order's columns in a row, which a cursor holds."""

@@ -29,7 +29,7 @@ from app.db import tables
 from app.db.paging import Order, Page, Slice, slice_of
 from app.db.reading import Reading
 from app.db.rows import ROW_OF_TABLE, columns_of
-from app.db.scoping import Shape, scope_values, shape_of, within
+from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled
 
 COUNT_CAP = 10_000
@@ -116,21 +116,25 @@ FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
 
 async def page_of(reading: Reading, order: Order, page: Page, filters: Mapping[str, Any]) -> Slice:
     """A page of the rows in scope, in an order; `filters` are values by the names in FILTERS."""
-    statement = _page(order, shape_of(reading.scope), frozenset(filters), page.after is not None)
-    rows = await reading.fetch(statement, **scope_values(reading.scope), **filters, **page.parameters())
+    scope = scope_on(reading.viewer, order.table)
+    statement = _page(order, shape_of(scope), frozenset(filters), page.after is not None)
+    rows = await reading.fetch(statement, **scope_values(scope), **filters, **page.parameters())
     return slice_of(page, rows)
 
 
 async def count_of(reading: Reading, order: Order, filters: Mapping[str, Any]) -> int:
     """How many rows such pages hold altogether, counted up to COUNT_CAP + 1."""
-    statement = _count(order.columns[0].table, shape_of(reading.scope), frozenset(filters))
-    found = await reading.fetch(statement, **scope_values(reading.scope), **filters)
+    scope = scope_on(reading.viewer, order.table)
+    found = await reading.fetch(
+        _count(order.table, shape_of(scope), frozenset(filters)), **scope_values(scope), **filters
+    )
     return int(found[0])
 
 
 async def find(reading: Reading, table: Table, identifier: str) -> Any | None:
     """The row of a table with this id, or None when it is missing or out of scope."""
-    rows = await reading.fetch(_find(table, shape_of(reading.scope)), **scope_values(reading.scope), id=identifier)
+    scope = scope_on(reading.viewer, table)
+    rows = await reading.fetch(_find(table, shape_of(scope)), **scope_values(scope), id=identifier)
     return rows[0] if rows else None
 
 
@@ -142,8 +146,7 @@ def containing(fragment: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _page(order: Order, shape: Shape, filters: frozenset[str], continued: bool) -> Statement:
-    table = order.columns[0].table
-    assert isinstance(table, Table)  # noqa: S101 - orders are written above
+    table = order.table
     statement = order.apply(_restricted(select(*columns_of(table)), table, shape, filters))
     if continued:
         statement = statement.where(order.behind())

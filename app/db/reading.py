@@ -10,7 +10,7 @@ from sqlalchemy import Column
 from app.db.database import DatabaseUnavailable, Observer, StatementTimeout, Transaction
 from app.db.loaders import ManyLoader, OneLoader
 from app.db.statements import Statement, joined
-from app.domain.viewer import Scope, Viewer
+from app.domain.viewer import Viewer
 
 Result = TypeVar("Result")
 
@@ -30,11 +30,6 @@ class Reading:
     def viewer(self) -> Viewer:
         """Who reads."""
         return self._turns.transaction.viewer
-
-    @property
-    def scope(self) -> Scope:
-        """The rows the viewer may see."""
-        return self._turns.transaction.viewer.scope
 
     def fetch(self, statement: Statement, **values: Any) -> Awaitable[list[Any]]:
         """Every row of a statement."""

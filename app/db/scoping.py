@@ -10,10 +10,18 @@ from sqlalchemy import ColumnElement, Table, any_, true
 
 from app.db import tables
 from app.db.statements import joined, many_ids
-from app.domain.viewer import Scope
+from app.domain.viewer import Scope, Viewer
 
 _ACCOUNTS = many_ids("scope_accounts")
 _LOCATIONS = many_ids("scope_locations")
+
+
+_OF_PROVISIONING = frozenset({tables.provisioning_payload, tables.receipt})
+
+
+def scope_on(viewer: Viewer, table: Table) -> Scope:
+    """The scope in which a viewer reads a table."""
+    return viewer.provisioning if table in _OF_PROVISIONING else viewer.scope
 
 
 class Shape(Enum):

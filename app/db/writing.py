@@ -16,9 +16,10 @@ from app.db import tables
 from app.db.aggregates import AGGREGATES, AggregateRecord
 from app.db.database import Transaction
 from app.db.rows import ROW_OF_TABLE, columns_of
-from app.db.scoping import Shape, scope_values, shape_of, within
+from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled, joined, many_ids
 from app.domain.ids import is_well_formed
+from app.domain.viewer import Scope
 from app.domain.vocabulary import UserStatus
 
 
@@ -50,9 +51,8 @@ class Delete:
 Write = Insert | Update | Delete
 
 
-async def lock_locations(tx: Transaction, location_ids: Iterable[str]) -> set[str]:
-    """Take the row locks of the locations in scope, in the order of their ids; returns those within reach."""
-    scope = tx.viewer.scope
+async def lock_locations(tx: Transaction, location_ids: Iterable[str], scope: Scope) -> set[str]:
+    """Take the row locks of the locations in a scope, in the order of their ids; returns those that were found."""
     possible = sorted(each for each in location_ids if is_well_formed(each))
     return set(await tx.fetch(_lock(shape_of(scope)), ids=possible, **scope_values(scope)))
 
@@ -61,7 +61,7 @@ async def location_of(tx: Transaction, table: Table, identifier: str) -> str | N
     """The location that a row in scope belongs to, or None when there is none in reach."""
     if not is_well_formed(identifier):
         return None
-    scope = tx.viewer.scope
+    scope = scope_on(tx.viewer, table)
     values = scope_values(scope)
     found: str | None = await tx.fetch_one(_location_of(table, shape_of(scope)), id=identifier, **values)
     return found
@@ -72,7 +72,7 @@ async def locked_row(tx: Transaction, table: Table, row_id: str) -> Any | None:
 
     Rows that name it can be written meanwhile: only its columns are kept from others.
     """
-    scope = tx.viewer.scope
+    scope = scope_on(tx.viewer, table)
     return await tx.fetch_one(_locked_row(table, shape_of(scope)), id=row_id, **scope_values(scope))
 
 
@@ -81,7 +81,7 @@ async def kept_rows(tx: Transaction, table: Table, row_ids: Iterable[str]) -> di
 
     They are locked as a foreign key locks what it names, in the order of their ids, as every other writer locks them.
     """
-    scope = tx.viewer.scope
+    scope = scope_on(tx.viewer, table)
     possible = sorted({each for each in row_ids if is_well_formed(each)})
     if not possible:
         return {}

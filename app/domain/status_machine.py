@@ -1,4 +1,4 @@
-"""Which verb takes a location from where to where, by whose hand, and what follows from it."""
+"""Which verb takes a location from which status to which, and what follows. Who may use a verb is a permission."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -14,7 +14,6 @@ from app.domain.vocabulary import (
     Gate,
     LocationStatus,
     PayloadState,
-    Role,
     SessionChange,
     Verb,
 )
@@ -43,14 +42,10 @@ _COMPLETED = LocationStatus.COMPLETED
 _BLOCKED = LocationStatus.BLOCKED
 _CANCELLED = LocationStatus.CANCELLED
 
-_ONBOARDERS = frozenset({Role.CUSTOMER, Role.IMPLEMENTATION_LEAD})
-_LEADS = frozenset({Role.IMPLEMENTATION_LEAD})
-_PARTNERS = frozenset({Role.PARTNER})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRule:
-    """One row of the table: the statuses that take the verb, where it leads (None: nowhere else) and who may do it.
+    """One row of the table: the statuses that take the verb, and the status that it leads to (None: the same).
 
     `only_when` names what else must be so, by status. `gate` is the readiness it needs. `overrides` are the statuses
     from which it is audited as an override. `session`, `request` and `payload` say what becomes of the onboarding
@@ -59,7 +54,6 @@ class TransitionRule:
 
     sources: frozenset[LocationStatus]
     to: LocationStatus | None
-    who: frozenset[Role]
     only_when: Mapping[LocationStatus, Fact] = field(default_factory=dict)
     needs_reason: bool = False
     gate: Gate | None = None
@@ -101,58 +95,49 @@ TABLE = MappingProxyType(
         Verb.START: TransitionRule(
             sources=frozenset({_NOT_STARTED}),
             to=_IN_PROGRESS,
-            who=_ONBOARDERS,
             session=SessionChange.OPEN_IF_MISSING,
         ),
         Verb.SUBMIT: TransitionRule(
             sources=frozenset({_IN_PROGRESS}),
             to=_PENDING,
-            who=_ONBOARDERS,
             gate=Gate.SUBMIT,
         ),
         Verb.WITHDRAW: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_IN_PROGRESS,
-            who=_ONBOARDERS,
             request=ApprovalStatus.WITHDRAWN,
         ),
         Verb.REQUEST_CHANGES: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_IN_PROGRESS,
-            who=_LEADS,
             needs_reason=True,
             request=ApprovalStatus.CHANGES_REQUESTED,
         ),
         Verb.APPROVE: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_APPROVED,
-            who=_LEADS,
             gate=Gate.APPROVE,
             request=ApprovalStatus.APPROVED,
         ),
         Verb.APPROVE_AGAIN: TransitionRule(
             sources=LOCKED_STATUSES,
             to=None,
-            who=_LEADS,
             only_when=dict.fromkeys(LOCKED_STATUSES, Fact.DIGEST_MOVED),
             gate=Gate.APPROVE,
         ),
         Verb.GENERATE_PAYLOAD: TransitionRule(
             sources=frozenset({_APPROVED, _PROVISIONING}),
             to=None,
-            who=_LEADS,
             gate=Gate.PROVISION,
         ),
         Verb.TRIGGER_PROVISIONING: TransitionRule(
             sources=frozenset({_APPROVED, _PROVISIONING}),
             to=_PROVISIONING,
-            who=_LEADS,
             payload=PayloadState.RELEASED,
         ),
         Verb.ACKNOWLEDGE: TransitionRule(
             sources=frozenset({_PROVISIONING, _COMPLETED}),
             to=_COMPLETED,
-            who=_PARTNERS,
             only_when={_COMPLETED: Fact.COMPLETED_UNANSWERED},
             session=SessionChange.CLOSE,
             payload=PayloadState.ACKNOWLEDGED,
@@ -160,7 +145,6 @@ TABLE = MappingProxyType(
         Verb.COMPLETE: TransitionRule(
             sources=frozenset({_PROVISIONING}),
             to=_COMPLETED,
-            who=_LEADS,
             needs_reason=True,
             overrides=frozenset({_PROVISIONING}),
             session=SessionChange.CLOSE,
@@ -168,32 +152,27 @@ TABLE = MappingProxyType(
         Verb.REJECT: TransitionRule(
             sources=frozenset({_PROVISIONING}),
             to=_BLOCKED,
-            who=_PARTNERS,
             payload=PayloadState.REJECTED,
         ),
         Verb.BLOCK: TransitionRule(
             sources=frozenset({_NOT_STARTED, _IN_PROGRESS, _PENDING, _PROVISIONING}),
             to=_BLOCKED,
-            who=_LEADS,
             needs_reason=True,
         ),
         Verb.UNBLOCK: TransitionRule(
             sources=frozenset({_BLOCKED}),
             to=_IN_PROGRESS,
-            who=_LEADS,
             session=SessionChange.OPEN_IF_MISSING,
         ),
         Verb.CANCEL: TransitionRule(
             sources=frozenset(LocationStatus) - {_COMPLETED, _CANCELLED},
             to=_CANCELLED,
-            who=_LEADS,
             needs_reason=True,
             session=SessionChange.CLOSE,
         ),
         Verb.REOPEN: TransitionRule(
             sources=frozenset({_CANCELLED, _APPROVED, _COMPLETED}),
             to=_IN_PROGRESS,
-            who=_LEADS,
             needs_reason=True,
             overrides=frozenset({_APPROVED, _COMPLETED}),
             session=SessionChange.OPEN_IF_MISSING,
@@ -207,20 +186,24 @@ CLAIMING_STATUSES = frozenset({_PENDING, _APPROVED, _PROVISIONING, _COMPLETED})
 _HANDED_OFF = frozenset({_PROVISIONING, _COMPLETED})
 
 
-def transition(status: LocationStatus, verb: Verb, role: Role, facts: AbstractSet[Fact] = NO_FACTS) -> Transition:
-    """Where the verb takes a location that is in this status, and what follows.
+def transition(
+    status: LocationStatus, verb: Verb, permitted: AbstractSet[Verb], facts: AbstractSet[Fact] = NO_FACTS
+) -> Transition:
+    """Where the verb takes a location that is in this status, and what follows; `permitted` are the viewer's verbs.
 
-    Raises IllegalTransition, with the verbs that this role has here, for anything that the table does not list.
+    Raises IllegalTransition, with the verbs that the viewer may use here, for anything that the table does not list.
     """
-    if not _takes(status, verb, role, facts):
-        raise IllegalTransition(from_status=status, verb=verb, allowed=allowed(status, role, facts))
+    if not _takes(status, verb, permitted, facts):
+        raise IllegalTransition(from_status=status, verb=verb, allowed=allowed(status, permitted, facts))
     to = TABLE[verb].to or status
     return Transition(to, _consequences(status, verb, to, facts))
 
 
-def allowed(status: LocationStatus, role: Role, facts: AbstractSet[Fact] = NO_FACTS) -> tuple[Verb, ...]:
-    """The verbs that a location in this status takes from this role, in the order of the table."""
-    return tuple(verb for verb in TABLE if _takes(status, verb, role, facts))
+def allowed(
+    status: LocationStatus, permitted: AbstractSet[Verb], facts: AbstractSet[Fact] = NO_FACTS
+) -> tuple[Verb, ...]:
+    """Those of the permitted verbs that a location in this status takes, in the order of the table."""
+    return tuple(verb for verb in TABLE if _takes(status, verb, permitted, facts))
 
 
 def holds_macs(status: LocationStatus, *, has_live_payload: bool) -> bool:
@@ -228,10 +211,10 @@ def holds_macs(status: LocationStatus, *, has_live_payload: bool) -> bool:
     return status in CLAIMING_STATUSES or (has_live_payload and status is not _CANCELLED)
 
 
-def _takes(status: LocationStatus, verb: Verb, role: Role, facts: AbstractSet[Fact]) -> bool:
+def _takes(status: LocationStatus, verb: Verb, permitted: AbstractSet[Verb], facts: AbstractSet[Fact]) -> bool:
     row = TABLE[verb]
     condition = row.only_when.get(status)
-    return status in row.sources and role in row.who and (condition is None or condition in facts)
+    return status in row.sources and verb in permitted and (condition is None or condition in facts)
 
 
 def _consequences(status: LocationStatus, verb: Verb, to: LocationStatus, facts: AbstractSet[Fact]) -> Consequences:

@@ -16,26 +16,28 @@ class Scope:
     accounts: frozenset[str] | None
     locations: frozenset[str] | None
 
+    def includes(self, account_id: str, location_id: str) -> bool:
+        """Whether a location of an account is in the scope."""
+        return (self.accounts is None or account_id in self.accounts) and (
+            self.locations is None or location_id in self.locations
+        )
+
 
 EVERYTHING = Scope(accounts=None, locations=None)
 
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """A signed-in user, as the user's row and grants say at this moment."""
+    """A signed-in user, as the user's row and grants say at this moment.
+
+    `scope` holds what the user sees, `editing` the locations whose onboarding the user may edit, and `provisioning`
+    the locations whose payloads the user sees.
+    """
 
     id: str
     name: str
     email: str
     role: Role
     scope: Scope
-
-
-def scope_of(role: Role, accounts: frozenset[str], listed_locations: frozenset[str] | None) -> Scope:
-    """The scope of a role with its grants: leads see every account, the others what was granted to them.
-
-    `listed_locations` is None when the grant is for ALL locations of the account.
-    """
-    if role is Role.IMPLEMENTATION_LEAD:
-        return EVERYTHING
-    return Scope(accounts=accounts, locations=listed_locations)
+    editing: Scope
+    provisioning: Scope

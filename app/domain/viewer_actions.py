@@ -11,18 +11,23 @@ from app.domain.handoff import PayloadFacts, decide_generation, decide_release
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
 from app.domain.refusals import MacInUse, OverrideScope, Refusal
-from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, transition
+from app.domain.status_machine import NO_FACTS, Fact, allowed, transition
 from app.domain.viewer import Viewer
-from app.domain.vocabulary import ClaimChange, Gate, IssueCode, LocationAction, LocationStatus, Role, Verb
+from app.domain.vocabulary import ClaimChange, Gate, IssueCode, LocationAction, LocationStatus, Verb
 
 FORBIDDEN = "FORBIDDEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
-    """All that the decisions about one location depend on, seen by one viewer at one moment."""
+    """All that the decisions about one location depend on, seen by one viewer at one moment.
+
+    `permitted` are the actions, and `verbs` the verbs of the status machine, that the viewer's role includes.
+    """
 
     viewer: Viewer
+    permitted: AbstractSet[LocationAction]
+    verbs: AbstractSet[Verb]
     now: datetime
     status: LocationStatus
     current_digest: str
@@ -55,7 +60,7 @@ def _answer(action: LocationAction, situation: Situation) -> ViewerAction:
 
 
 def _refusal(action: LocationAction, situation: Situation) -> str | None:
-    if situation.viewer.role not in _WHO[action]:
+    if action not in situation.permitted:
         return FORBIDDEN
     try:
         _decide(action, situation)
@@ -67,7 +72,7 @@ def _refusal(action: LocationAction, situation: Situation) -> str | None:
 def _decide(action: LocationAction, situation: Situation) -> None:
     moved = None
     if action in _VERBS:
-        moved = transition(situation.status, _VERBS[action], situation.viewer.role, situation.facts)
+        moved = transition(situation.status, _VERBS[action], situation.verbs, situation.facts)
     if action in _CONDITIONS:
         _CONDITIONS[action](situation)
     if moved is not None and moved.consequences.mac_claims is ClaimChange.TAKE:
@@ -81,14 +86,6 @@ def _check_claimable(situation: Situation) -> None:
 
 
 _VERBS = MappingProxyType({LocationAction(verb): verb for verb in Verb if verb in LocationAction.__members__})
-
-_WHO: MappingProxyType[LocationAction, frozenset[Role]] = MappingProxyType(
-    {
-        LocationAction.EDIT: frozenset({Role.CUSTOMER, Role.IMPLEMENTATION_LEAD}),
-        LocationAction.OPEN_OVERRIDE: frozenset({Role.IMPLEMENTATION_LEAD}),
-        **{action: TABLE[verb].who for action, verb in _VERBS.items()},
-    }
-)
 
 
 def _editable(situation: Situation) -> None:
@@ -133,7 +130,7 @@ def _releasable(situation: Situation) -> None:
         current_digest=situation.current_digest,
         approved_digest=situation.approved_digest,
         latest=situation.latest_payload,
-        allowed=allowed(situation.status, situation.viewer.role, situation.facts),
+        allowed=allowed(situation.status, situation.verbs, situation.facts),
     )
 
 

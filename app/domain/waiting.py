@@ -1,14 +1,14 @@
-"""Whose move it is: the statuses in which a location waits for a customer, a lead or a partner."""
+"""Whose turn it is: what a location awaits in each status."""
 
 from collections.abc import Mapping
 from enum import StrEnum, unique
 
-from app.domain.vocabulary import LocationStatus, Role
+from app.domain.vocabulary import LocationStatus, Verb
 
 
 @unique
 class Awaiting(StrEnum):
-    """Who has to act next; ME is the viewer's own kind."""
+    """Who has to act next; ME is the viewer's own role."""
 
     ME = "ME"
     CUSTOMER = "CUSTOMER"
@@ -16,19 +16,12 @@ class Awaiting(StrEnum):
     PARTNER = "PARTNER"
 
 
-AWAITING_OF_ROLE: Mapping[Role, Awaiting] = {
-    Role.CUSTOMER: Awaiting.CUSTOMER,
-    Role.IMPLEMENTATION_LEAD: Awaiting.LEAD,
-    Role.PARTNER: Awaiting.PARTNER,
+# The verb that takes a location further from each status; a status that is not listed is final.
+NEXT_VERB: Mapping[LocationStatus, Verb] = {
+    LocationStatus.NOT_STARTED: Verb.START,
+    LocationStatus.IN_PROGRESS: Verb.SUBMIT,
+    LocationStatus.PENDING_APPROVAL: Verb.APPROVE,
+    LocationStatus.APPROVED: Verb.TRIGGER_PROVISIONING,
+    LocationStatus.PROVISIONING: Verb.ACKNOWLEDGE,
+    LocationStatus.BLOCKED: Verb.UNBLOCK,
 }
-
-_STATUSES: Mapping[Awaiting, frozenset[LocationStatus]] = {
-    Awaiting.CUSTOMER: frozenset({LocationStatus.NOT_STARTED, LocationStatus.IN_PROGRESS}),
-    Awaiting.LEAD: frozenset({LocationStatus.PENDING_APPROVAL, LocationStatus.APPROVED, LocationStatus.BLOCKED}),
-    Awaiting.PARTNER: frozenset({LocationStatus.PROVISIONING}),
-}
-
-
-def statuses_awaiting(who: Awaiting, viewer: Role) -> frozenset[LocationStatus]:
-    """The statuses in which a location waits for `who`, as `viewer` asks. A finished location waits for nobody."""
-    return _STATUSES[AWAITING_OF_ROLE[viewer] if who is Awaiting.ME else who]

@@ -16,6 +16,7 @@ from app.domain.refusals import Conflict, NotFound
 from app.domain.status_machine import Fact, Transition, allowed, transition
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, PayloadState, Section, Verb
+from permissions.policy import verbs_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,14 +94,19 @@ class Aggregate:
         }
         return frozenset(fact for fact, is_so in holds.items() if is_so)
 
+    @cached_property
+    def verbs(self) -> frozenset[Verb]:
+        """The verbs that the viewer's role includes."""
+        return verbs_of(self.viewer.role)
+
     def transition(self, verb: Verb) -> Transition:
         """Where the verb takes the location. Raises IllegalTransition."""
-        return transition(self.status, verb, self.viewer.role, self.facts)
+        return transition(self.status, verb, self.verbs, self.facts)
 
     @property
     def allowed_verbs(self) -> tuple[Verb, ...]:
         """The verbs that the location accepts from the viewer."""
-        return allowed(self.status, self.viewer.role, self.facts)
+        return allowed(self.status, self.verbs, self.facts)
 
     def check_section_revision(self, section: Section, expected: int) -> None:
         """Raises Conflict when the section has changed since it was read."""

@@ -157,7 +157,7 @@ async def _carry_out(
 ) -> BulkResult:
     """Decide every item, claim, enter and write what is to be done."""
     wanted = [each["location_id"] for each in items]
-    reached = await writing.lock_locations(tx, wanted)
+    reached = await writing.lock_locations(tx, wanted, tx.viewer.scope)
     reviewed = {each["location_id"]: each["expected_digest"] for each in items} if case.approves else None
     aggregates = await unit_of_work.aggregates_of(tx, context, sorted(reached), reviewed=reviewed)
     decided = {

@@ -14,6 +14,8 @@ from app.domain.text import given as given_text
 from app.domain.vocabulary import Role, UserStatus
 from app.operations.administration import AdminCase, AdministrationContext, Decision
 from app.operations.context import Input
+from permissions.matrix import BOUND_TO_ACCOUNT
+from permissions.policy import needs_no_grant, takes_listed_locations
 
 MOST_GRANTS = 100
 MOST_LOCATIONS = 1_000
@@ -23,7 +25,7 @@ async def create_user(context: AdministrationContext, given: Input) -> Decision:
     """Add a user. A customer works for one account; nothing is granted yet. The subject is the email unless given."""
     role: Role = given["role"]
     account_id = given.get("account_id")
-    if (role is Role.CUSTOMER) != (account_id is not None):
+    if (role in BOUND_TO_ACCOUNT) != (account_id is not None):
         rule = "customers have one, leads and partners have none"
         raise InvalidInput(field="accountId", rule=rule, path=("accountId",))
     if account_id is not None:
@@ -94,12 +96,13 @@ async def set_grants(context: AdministrationContext, given: Input) -> Decision:
 
 
 def _check_form(user: Any, grant: Mapping[str, Any], path: tuple[str, ...]) -> None:
-    if user.role == Role.IMPLEMENTATION_LEAD:
+    role = Role(user.role)
+    if needs_no_grant(role):
         raise InvalidInput(field="grants", rule="leads see every account without a grant", path=path)
-    if user.role == Role.CUSTOMER and grant["account_id"] != user.account_id:
+    if role in BOUND_TO_ACCOUNT and grant["account_id"] != user.account_id:
         raise InvalidInput(field="accountId", rule="a customer sees the own account only", path=(*path, "accountId"))
     locations = grant.get("location_ids")
-    if locations is not None and (user.role == Role.PARTNER or len(locations) > MOST_LOCATIONS):
+    if locations is not None and (not takes_listed_locations(role) or len(locations) > MOST_LOCATIONS):
         rule = f"it is for customers, and at most {MOST_LOCATIONS}"
         raise InvalidInput(field="locationIds", rule=rule, path=(*path, "locationIds"))
 

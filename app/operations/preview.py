@@ -4,15 +4,17 @@ from app.db import writing
 from app.db.database import Transaction
 from app.domain.approving import is_own_work
 from app.domain.viewer_actions import Situation, ViewerAction, viewer_actions
-from app.domain.vocabulary import LocationStatus, Role
+from app.domain.vocabulary import LocationStatus
 from app.operations.aggregate import Aggregate
 from app.operations.unit_of_work import EDITS, SUBMIT_OR_APPROVE, new_id
+from permissions.matrix import Action, allows
+from permissions.policy import location_actions_of
 
 
 async def previews(tx: Transaction, location_ids: list[str], *, self_approval_allowed: bool) -> list[Aggregate]:
     """The locations as a use case would find them, in this transaction's snapshot; all of them are in reach."""
     editors: dict[str, frozenset[str]] = {}
-    if tx.viewer.role is Role.IMPLEMENTATION_LEAD:
+    if allows(tx.viewer.role, Action.APPROVE):
         editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMIT_OR_APPROVE)
     records = await writing.aggregate_records_of(tx, location_ids)
     return [
@@ -35,6 +37,12 @@ def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
     return viewer_actions(
         Situation(
             viewer=aggregate.viewer,
+            permitted=location_actions_of(
+                aggregate.viewer,
+                account_id=aggregate.record.location.account_id,
+                location_id=aggregate.record.location.id,
+            ),
+            verbs=aggregate.verbs,
             now=aggregate.now,
             status=aggregate.status,
             current_digest=aggregate.digest,

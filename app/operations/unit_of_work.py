@@ -127,7 +127,7 @@ async def _locked(tx: Transaction, context: WriteContext, use_case: UseCase, cal
     if use_case.other_key is not None:
         wanted.append(await writing.location_of(tx, tables.location, call.input[use_case.other_key]))
     named = [each for each in wanted if each is not None]
-    if len(named) < len(wanted) or await writing.lock_locations(tx, named) < set(named):
+    if len(named) < len(wanted) or await writing.lock_locations(tx, named, tx.viewer.scope) < set(named):
         raise NotFound
     reviewed = {named[0]: call.input["expected_digest"]} if use_case.mutation == APPROVE else None
     aggregates = await aggregates_of(tx, context, named, reviewed=reviewed)

@@ -422,9 +422,9 @@ async def add_an_entry_to_the_end(connection: Any, random: Random) -> None:
     await set_the_head_right(connection, head["chain"])
 
 
-# By what is done, as docs/audit.md has it.
+# The keys are the rows of the table in docs/audit.md.
 SEEN: dict[str, tuple[Act, ...]] = {
-    "edit an entry: a word, its outcome, mark, time, id, reason, hash": (
+    "edit an entry: a text column, outcome, override mark, time, id, reason or hash": (
         edit_a_word_of_an_entry,
         turn_an_outcome,
         turn_whether_it_is_an_override,
@@ -433,66 +433,66 @@ SEEN: dict[str, tuple[Act, ...]] = {
         rewrite_a_reason,
         edit_a_hash,
     ),
-    "edit a change: its value, value and hash, salt of a value that is told, table, row, field": (
+    "edit a field change: value, value with its hash, salt of a stored value, table, row or field": (
         edit_a_value,
         edit_a_value_with_its_hash,
         edit_a_salt,
         edit_a_word_of_a_change,
     ),
-    "move the beginning of a value or a reason into its salt": (
+    "move the start of a value or a reason into its salt": (
         move_a_reason_into_its_salt,
         move_a_value_into_its_salt,
     ),
-    "take a value or a reason out as if erased or withheld": (
+    "remove a value or a reason as if it had been erased or withheld": (
         blank_a_value_as_if_erased,
         blank_a_reason_as_if_erased,
         withhold_a_value,
     ),
-    "delete a change, an entry, an entry with the gap closed": (
+    "delete a field change; delete an entry, with or without renumbering the rest": (
         delete_a_change,
         delete_an_entry,
         delete_an_entry_and_close_the_gap,
     ),
-    "insert a change, an entry, an unsealed entry, a change of no entry": (
+    "insert a field change, an entry, an unsealed entry, or a field change of no entry": (
         insert_a_change,
         insert_an_entry,
         insert_an_unsealed_entry,
         insert_a_change_of_no_entry,
     ),
-    "make an entry, hashes right, below a chain's first or beside another, or in a chain without a name": (
+    "insert an entry with valid hashes: before the first entry, with a number in use, or in an unnamed chain": (
         put_an_entry_below_all,
         give_two_entries_one_number,
     ),
-    "make a chain, hashes and head right, of no account, or one that names another's account or location": (
+    "create a chain with valid hashes and head: of no account, or naming an account or location of another chain": (
         make_a_chain_of_no_account,
         make_a_chain_that_tells_of_another_account,
     ),
-    "reorder two entries, two changes; move a change to another entry; open a gap": (
+    "reorder two entries or two field changes; move a field change to another entry; open a gap": (
         reorder_two_entries,
         reorder_two_changes,
         move_a_change_to_another_entry,
         open_a_gap,
     ),
-    "swap entries or values between accounts, give a chain to another account": (
+    "swap entries or values between accounts; assign a chain to another account": (
         swap_two_entries_between_accounts,
         move_a_value_between_accounts,
         give_a_chain_to_another_account,
     ),
-    "edit or delete a head; cut a tail but not the head": (
+    "edit or delete a head; truncate a chain but not its head": (
         edit_a_head,
         delete_a_head,
         cut_a_tail_but_not_the_head,
     ),
 }
 UNSEEN: dict[str, tuple[Act, ...]] = {
-    "cut a tail and set the head right": (cut_a_tail_and_the_head,),
+    "truncate a chain and correct its head": (cut_a_tail_and_the_head,),
     "delete a whole chain and its head": (delete_a_whole_chain,),
-    "change a value and compute the chain anew to its end": (compute_a_chain_anew,),
+    "change a value and recompute the chain to its end": (compute_a_chain_anew,),
 }
 
 UNTOLD: dict[str, tuple[Act, ...]] = {
     "replace the salt of a withheld value": (replace_the_salt_of_a_withheld_value,),
-    "add an entry to a chain's end, hashes and head right": (add_an_entry_to_the_end,),
+    "append an entry with valid hashes and head": (add_an_entry_to_the_end,),
 }
 
 

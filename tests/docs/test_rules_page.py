@@ -83,12 +83,12 @@ def rounds(function: Callable[..., Any]) -> tuple[int, int] | None:
 
 
 def test_every_count_of_the_exhaustive_tables_is_that_of_its_test() -> None:
-    said = {test: (every_run, total) for _, test, every_run, total in table(RULES, "Tried one by one")}
+    said = {test: (every_run, total) for _, test, every_run, total in table(RULES, "Exhaustive tests")}
     assert said == {test: tuple(map(str, cases(TESTS[test]))) for test in said}
 
 
 def test_every_race_is_on_the_page_with_its_rounds() -> None:
-    said = {test: (every_run, long_lane) for test, every_run, long_lane in table(RULES, "Raced")}
+    said = {test: (every_run, long_lane) for test, every_run, long_lane in table(RULES, "Concurrency tests")}
     found = {test: rounds(function) for test, function in TESTS.items()}
     assert said == {test: tuple(map(str, counted)) for test, counted in found.items() if counted}
 

@@ -65,8 +65,8 @@ def test_the_readme_says_what_production_requires() -> None:
     }
 
 
-def test_the_readme_lists_the_demo_people() -> None:
-    said = [email for email, *_ in table(page("README.md"), "GraphiQL and the demo people")]
+def test_the_readme_lists_the_demo_users() -> None:
+    said = [email for email, *_ in table(page("README.md"), "GraphiQL and demo users")]
     assert sorted(said) == sorted(user.email for user in USERS)
 
 

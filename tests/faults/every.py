@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from agreed import WHO_MAY
 from builders_db import a_user, an_account
 from graphql import GraphQLObjectType, get_named_type
 from operations.edits import EDITS
@@ -35,7 +36,7 @@ def _verb(verb: Verb) -> Arrange:
         status = sorted(TABLE[verb].sources)[0]
         location = await ground.a_location(status, **conditions(status, verb))
         who = {Role.CUSTOMER: ground.customer, Role.PARTNER: ground.partner, Role.IMPLEMENTATION_LEAD: ground.lead}
-        sender = next(user for role, user in who.items() if role in TABLE[verb].who)
+        sender = next(user for role, user in who.items() if role in WHO_MAY[verb])
         return _sending(sender, MUTATION[verb], good_input(verb, location), location.id)
 
     return arrange

@@ -4,6 +4,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+from agreed import WHO_MAY
 from harness import TestDatabase
 
 from app.domain.vocabulary import LocationStatus, Role, Verb
@@ -44,7 +45,7 @@ async def test_an_edit_leaves_one_entry(scenario: Scenario, mutation: str, who: 
 @pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not V.GENERATE_PAYLOAD])
 async def test_a_verb_leaves_one_entry_with_its_reason(scenario: Scenario, verb: Verb) -> None:
     row = TABLE[verb]
-    who = "partner" if Role.PARTNER in row.who else "customer" if Role.CUSTOMER in row.who else "lead"
+    who = "partner" if Role.PARTNER in WHO_MAY[verb] else "customer" if Role.CUSTOMER in WHO_MAY[verb] else "lead"
     for status in sorted(row.sources):
         if (verb, status) == (V.TRIGGER_PROVISIONING, S.PROVISIONING):
             continue  # its payload is out already

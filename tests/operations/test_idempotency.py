@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from agreed import WHO_MAY
 
 from app.domain.vocabulary import LocationStatus
 
@@ -60,7 +61,7 @@ async def test_a_verb_that_is_sent_again_is_answered_by_what_it_did(scenario: Sc
             ("IMPLEMENTATION_LEAD", scenario.lead),
             ("PARTNER", scenario.partner),
         )
-        if role in TABLE[verb].who
+        if role in WHO_MAY[verb]
     )
     first = await scenario.send(who, MUTATION[verb], **given)
     after = await scenario.standing(location.id)

@@ -1,0 +1,169 @@
+"""Each cell of the matrix decides: flipping one changes what it must, and nothing else."""
+
+from itertools import product
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import pytest
+from agreed import WHO_MAY
+
+from app.domain.viewer import EVERYTHING, Scope
+from app.domain.vocabulary import LocationAction, LocationStatus, Role, Verb
+from app.domain.waiting import Awaiting
+from permissions import matrix, policy
+from permissions.guards import can
+from permissions.matrix import MATRIX, Action
+
+CUSTOMER, LEAD, PARTNER = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER
+GRANTED = Scope(accounts=frozenset({"account-1"}), locations=frozenset({"location-1"}))
+HERE, ELSEWHERE = ("account-1", "location-1"), ("account-1", "location-2")
+
+# What hangs on each action beside its guards.
+VERBS = {
+    Action.EDIT_ONBOARDING: {Verb.START},
+    Action.SUBMIT: {Verb.SUBMIT},
+    Action.WITHDRAW: {Verb.WITHDRAW},
+    Action.REQUEST_CHANGES: {Verb.REQUEST_CHANGES},
+    Action.APPROVE: {Verb.APPROVE, Verb.APPROVE_AGAIN},
+    Action.GENERATE_PAYLOAD: {Verb.GENERATE_PAYLOAD},
+    Action.TRIGGER_PROVISIONING: {Verb.TRIGGER_PROVISIONING},
+    Action.ACKNOWLEDGE: {Verb.ACKNOWLEDGE},
+    Action.REJECT: {Verb.REJECT},
+    Action.BLOCK: {Verb.BLOCK},
+    Action.UNBLOCK: {Verb.UNBLOCK},
+    Action.CANCEL: {Verb.CANCEL},
+    Action.REOPEN: {Verb.REOPEN},
+    Action.COMPLETE: {Verb.COMPLETE},
+}
+LISTED = {
+    Action.EDIT_ONBOARDING: {"EDIT", "START"},
+    Action.OVERRIDE_LOCK: {"OPEN_OVERRIDE"},
+    **{
+        action: {verb.value for verb in verbs} & set(LocationAction)
+        for action, verbs in VERBS.items()
+        if action is not Action.EDIT_ONBOARDING
+    },
+}
+# The status that waits for somebody to take the action. Of several roles that may, it waits for the customer first,
+# then for the partner, then for the lead.
+WAITS = {
+    Action.EDIT_ONBOARDING: LocationStatus.NOT_STARTED,
+    Action.SUBMIT: LocationStatus.IN_PROGRESS,
+    Action.APPROVE: LocationStatus.PENDING_APPROVAL,
+    Action.TRIGGER_PROVISIONING: LocationStatus.APPROVED,
+    Action.ACKNOWLEDGE: LocationStatus.PROVISIONING,
+    Action.UNBLOCK: LocationStatus.BLOCKED,
+}
+FIRST = ((CUSTOMER, Awaiting.CUSTOMER), (PARTNER, Awaiting.PARTNER), (LEAD, Awaiting.LEAD))
+SCOPES = {
+    Action.VIEW_ALL_LOCATIONS: "scope",
+    Action.VIEW_ALL_PROVISIONING: "provisioning",
+    Action.EDIT_ANY_ONBOARDING: "editing",
+}
+
+
+class Follows(NamedTuple):
+    """Everything that the matrix decides for one role, and whom each status waits for."""
+
+    guards: frozenset[Action]
+    verbs: frozenset[Verb]
+    listed: frozenset[str]
+    listed_elsewhere: frozenset[str]
+    scopes: dict[str, Scope]
+    needs_no_grant: bool
+    takes_listed_locations: bool
+    awaited: dict[LocationStatus, Awaiting]
+
+
+def follows(role: Role) -> Follows:
+    viewer = policy.viewer_of(identifier="user-1", name="Ada", email="ada@x.example", role=role, granted=GRANTED)
+    asking: Any = SimpleNamespace(context=SimpleNamespace(viewer=viewer))
+    listed, elsewhere = (
+        frozenset(map(str, policy.location_actions_of(viewer, account_id=account, location_id=location)))
+        for account, location in (HERE, ELSEWHERE)
+    )
+    awaited = {
+        status: who
+        for who in (Awaiting.CUSTOMER, Awaiting.LEAD, Awaiting.PARTNER)
+        for status in policy.statuses_awaiting(who, role)
+    }
+    return Follows(
+        guards=frozenset(action for action in Action if can(action)().has_permission(None, asking)),
+        verbs=policy.verbs_of(role),
+        listed=listed,
+        listed_elsewhere=elsewhere,
+        scopes={name: getattr(viewer, name) for name in SCOPES.values()},
+        needs_no_grant=policy.needs_no_grant(role),
+        takes_listed_locations=policy.takes_listed_locations(role),
+        awaited=awaited,
+    )
+
+
+@pytest.mark.parametrize(("action", "role"), list(product(Action, Role)))
+def test_flipping_a_cell_changes_what_hangs_on_it_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, action: Action, role: Role
+) -> None:
+    others = [each for each in Role if each is not role]
+    before, untouched = follows(role), [follows(each)._replace(awaited={}) for each in others]
+    roles = MATRIX[action] ^ {role}
+    monkeypatch.setattr(matrix, "MATRIX", {**MATRIX, action: roles})
+    after = follows(role)
+
+    assert [follows(each)._replace(awaited={}) for each in others] == untouched
+    assert after.guards == before.guards ^ {action}
+    assert after.verbs == before.verbs ^ VERBS.get(action, set())
+    expected = before.listed ^ LISTED.get(action, set())
+    assert after.listed == expected
+    elsewhere = after.listed_elsewhere ^ before.listed_elsewhere
+    if action is Action.EDIT_ANY_ONBOARDING:
+        assert elsewhere == LISTED[Action.EDIT_ONBOARDING] & before.listed, "out of the editing scope nothing is edited"
+    elif action is Action.EDIT_ONBOARDING:
+        assert elsewhere == (LISTED[action] if before.scopes["editing"] == EVERYTHING else set())
+    else:
+        assert elsewhere == LISTED.get(action, set())
+    if action in SCOPES:
+        name = SCOPES[action]
+        assert after.scopes == before.scopes | {name: EVERYTHING if role in roles else GRANTED}
+    else:
+        assert after.scopes == before.scopes
+    awaited = dict(before.awaited)
+    if action in WAITS:
+        first = next((who for each, who in FIRST if each in roles), None)
+        awaited.pop(WAITS[action], None)
+        awaited |= {} if first is None else {WAITS[action]: first}
+    assert after.awaited == awaited
+    grants = (after.needs_no_grant, after.takes_listed_locations)
+    if action not in {Action.VIEW_ALL_LOCATIONS, Action.VIEW_LOCATIONS}:
+        assert grants == (before.needs_no_grant, before.takes_listed_locations)
+    elif action is Action.VIEW_ALL_LOCATIONS:
+        assert after.needs_no_grant is (role in roles)
+
+
+@pytest.mark.parametrize(("verb", "role"), list(product(Verb, Role)))
+def test_a_verb_is_for_the_roles_agreed_on(verb: Verb, role: Role) -> None:
+    assert (verb in policy.verbs_of(role)) == (role in WHO_MAY[verb])
+
+
+@pytest.mark.parametrize(
+    ("who", "statuses"),
+    [
+        (Awaiting.CUSTOMER, {"NOT_STARTED", "IN_PROGRESS"}),
+        (Awaiting.LEAD, {"PENDING_APPROVAL", "APPROVED", "BLOCKED"}),
+        (Awaiting.PARTNER, {"PROVISIONING"}),
+    ],
+)
+def test_a_location_awaits_whoever_takes_it_further(who: Awaiting, statuses: set[str]) -> None:
+    assert policy.statuses_awaiting(who, LEAD) == statuses
+    roles = {Awaiting.CUSTOMER: CUSTOMER, Awaiting.LEAD: LEAD, Awaiting.PARTNER: PARTNER}
+    assert policy.statuses_awaiting(Awaiting.ME, roles[who]) == statuses
+
+
+def test_only_customers_are_granted_single_locations_and_leads_need_no_grant() -> None:
+    assert [policy.takes_listed_locations(role) for role in (CUSTOMER, LEAD, PARTNER)] == [True, False, False]
+    assert [policy.needs_no_grant(role) for role in (CUSTOMER, LEAD, PARTNER)] == [False, True, False]
+
+
+def test_a_verb_or_an_action_that_the_tables_forget_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    verbs = {verb: action for verb, action in matrix.ACTION_OF_VERB.items() if verb is not Verb.BLOCK}
+    monkeypatch.setattr(policy, "ACTION_OF_VERB", verbs)
+    assert all(Verb.BLOCK not in policy.verbs_of(role) for role in Role)
