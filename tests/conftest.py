@@ -18,6 +18,7 @@ import hypothesis_profile  # noqa: F401 - is loaded
 import pytest
 from harness import (
     APP_URL,
+    EMPTY_TEMPLATE,
     OWNER_URL,
     SUPERUSER_URL,
     TEMPLATE,
@@ -72,7 +73,7 @@ class Cluster:
             os.environ[APP_URL] = self.postgres.cluster.dsn("turnup_app", "turnup")
             os.environ[SUPERUSER_URL] = self.postgres.cluster.dsn("postgres", "turnup")
             asyncio.run(_make_throwaway(os.environ[SUPERUSER_URL]))
-        asyncio.run(_make_template(os.environ[OWNER_URL]))
+        asyncio.run(_make_templates(os.environ[OWNER_URL]))
 
     def close(self) -> None:
         """Stop the cluster and delete its data."""
@@ -110,11 +111,13 @@ async def _make_throwaway(superuser_url: str) -> None:
     await connection.close()
 
 
-async def _make_template(owner_url: str) -> None:
-    await run_as_owner(f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
-    template = with_database(owner_url, TEMPLATE)
-    await migrate(template)
-    await load_demo(template, with_database(os.environ[APP_URL], TEMPLATE))
+async def _make_templates(owner_url: str) -> None:
+    await run_as_owner(f"DROP DATABASE IF EXISTS {EMPTY_TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {EMPTY_TEMPLATE}")
+    await migrate(with_database(owner_url, EMPTY_TEMPLATE))
+    await run_as_owner(
+        f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE} TEMPLATE {EMPTY_TEMPLATE}"
+    )
+    await load_demo(with_database(owner_url, TEMPLATE), with_database(os.environ[APP_URL], TEMPLATE))
 
 
 @pytest.fixture(scope="session")
@@ -132,10 +135,10 @@ async def bare_database() -> AsyncIterator[TestDatabase]:
 
 
 @pytest.fixture(scope="module")
-async def empty_database(bare_database: TestDatabase) -> TestDatabase:
+async def empty_database() -> AsyncIterator[TestDatabase]:
     """A database of one module of tests, migrated and without rows."""
-    await migrate(bare_database.owner_url)
-    return bare_database
+    async with own_database(EMPTY_TEMPLATE) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -24,8 +24,8 @@ from app.limiting.limiter import Limiter
 
 # Where the run's databases are, for each role; the last one for tests that make roles, which skip without it.
 APP_URL, OWNER_URL, SUPERUSER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL", "TURNUP_TEST_SUPERUSER_URL"
-TEMPLATE = "turnup_template"
-"""The database with the demo data that others are copies of."""
+TEMPLATE, EMPTY_TEMPLATE = "turnup_template", "turnup_empty"
+"""The databases that others are copies of: migrated, the first with the demo data, the second without a row."""
 
 LEAD = "lead@turnup.example"
 LEAD_2 = "lead2@turnup.example"

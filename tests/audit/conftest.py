@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from harness import EMPTY_TEMPLATE, own_database
 from harness import TestDatabase as Databases
-from harness import own_database
 
 from app.db.database import Database
-from app.db.migrate import migrate
 
 
 @pytest.fixture(scope="session")
@@ -21,8 +20,7 @@ async def pool(database: Databases) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def empty() -> AsyncIterator[Databases]:
     """A migrated database without any data, of this module alone."""
-    async with own_database("template0") as found:
-        await migrate(found.owner_url)
+    async with own_database(EMPTY_TEMPLATE) as found:
         yield found
 
 

@@ -38,6 +38,9 @@ from app.audit.heads import UntrustedHeads, signed_heads, trusted_heads
 from app.audit.replay import replay
 from app.audit.verify import PAGE, heads, snapshot, verify
 
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("chain")
+
 ROOT = Path(__file__).parent.parent.parent
 TAMPERINGS = 1_000
 ACCOUNTS = ("account-a", "account-b", "account-c")

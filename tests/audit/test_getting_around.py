@@ -61,8 +61,15 @@ ORDERS: dict[str, tuple[list[str], str]] = {
 
 @pytest.fixture(scope="module")
 async def place() -> AsyncIterator[Databases]:
-    """A database with the demo data, of this module alone. Whatever was tried there, the trail tells all of it."""
+    """A database with the demo data, of this module alone. Whatever was tried there, the trail tells all of it.
+
+    The app's role may make temporary tables there, which it may not elsewhere: it is tried with them as well.
+    """
     async with own_database() as found:
+        owner = await asyncpg.connect(found.owner_url)
+        name = await owner.fetchval("SELECT current_database()")
+        await owner.execute(f"GRANT TEMPORARY ON DATABASE {name} TO turnup_app")
+        await owner.close()
         yield found
         await the_trail_tells_all(found)
 

@@ -14,6 +14,9 @@ from app.db.database import Database
 from app.db.paging import Page
 from app.db.queries import ENTRIES_BY_TIME, page_of
 
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("audit-log-plans")
+
 ENTRIES, PAGE = 20_000, 20
 CHANGES = 3 * ENTRIES // 10
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)

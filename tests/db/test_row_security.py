@@ -11,6 +11,9 @@ from app.db import tables
 from app.domain.vocabulary import Role
 from permissions.matrix import AUDIENCE, allows
 
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("row-security")
+
 ALL_TABLES = sorted(table.name for table in tables.metadata.sorted_tables)
 
 # What the app's role may do with each table's rows, as far as policies let it; every other table is open for all four.

@@ -65,9 +65,12 @@ async def invariants(scenario: Scenario) -> AsyncIterator[None]:
     await scenario.check_invariants()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def replayed(own_database: TestDatabase) -> AsyncIterator[None]:
-    """After a module whose tests race: whoever won, the trail tells all that is there."""
+    """After a run in which tests of these raced: whoever won, the trail tells all that is there.
+
+    Once for all of them, because each look goes through all that any test wrote.
+    """
     yield
     await the_trail_tells_all(own_database)
 
