@@ -11,7 +11,7 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-slow bench bench-audit bench-bulk check format schema reset lock clean
+.PHONY: help serve dev test test-slow bench bench-audit bench-bulk check format schema reset migration lock release clean
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -26,6 +26,9 @@ $(VENV)/.dev: $(VENV)/.deps requirements-dev.lock
 
 serve: $(VENV)/.deps ## Set everything up and serve on 127.0.0.1:$PORT (8000), demo data included
 	@$(TURNUP) serve
+
+dev: $(VENV)/.deps ## Serve, and restart the server when Python code changes; for development only
+	@$(TURNUP) serve --reload
 
 test: $(VENV)/.dev ## Run the tests, from nothing
 	@$(BIN)/pytest
@@ -42,9 +45,10 @@ bench-audit: $(VENV)/.dev ## Time writes with and without the audit trail, and i
 bench-bulk: $(VENV)/.dev ## Time bulk calls beside single ones and SQL by hand
 	@$(BIN)/python -m bench.bulk
 
-check: $(VENV)/.dev ## Format, lint, types, import contracts, schema drift
+check: $(VENV)/.dev ## Format, lint, dead code, types, import contracts, schema drift
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
+	@$(BIN)/python deploy/dead_code.py
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(TURNUP) schema --check
@@ -59,10 +63,15 @@ schema: $(VENV)/.deps ## Rewrite schema.graphql from the code
 reset: $(VENV)/.deps ## Bring the demo data back
 	@$(TURNUP) seed --reset
 
+migration: $(VENV)/.deps ## Add a migration with the next number: make migration m="site codes of locations"
+	@$(BIN)/python deploy/migration.py "$(m)"
+
 lock: $(VENV)/.dev ## Resolve the lock files anew, with hashes and no download addresses
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock $(LOCK) -o requirements-dev.lock
 
+release: check ## Commit and tag the release of the version in app/version.py; ARGS=--check says what is missing
+	@$(PYTHON) deploy/release.py $(ARGS)
 
 clean: ## Remove the virtual environment and caches (data in .turnup stays)
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

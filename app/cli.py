@@ -11,7 +11,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from errno import EADDRNOTAVAIL
@@ -36,9 +36,11 @@ from app.postgres import embedded
 from app.postgres.roles import roles_sql
 from app.settings import Settings
 from app.telemetry import metrics
+from app.version import VERSION
 from graphql_schema.schema import printed
 
 ROOT = Path(__file__).parent.parent
+PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 SCHEMA_FILE = ROOT / "schema.graphql"
 DATABASE = "turnup"
 CONNECT_SECONDS = 10.0
@@ -69,8 +71,11 @@ def main(arguments: list[str] | None = None) -> None:
 def parser() -> argparse.ArgumentParser:
     """Every command and its options."""
     root = argparse.ArgumentParser(prog="turnup", description=__doc__)
+    root.add_argument("--version", action="version", version=f"turnup {VERSION}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="set up what is missing and serve").set_defaults(run=serve)
+    serving = commands.add_parser("serve", help="set up what is missing and serve")
+    serving.add_argument("--reload", action="store_true", help="restart when Python code changes; development only")
+    serving.set_defaults(run=serve)
     commands.add_parser("migrate", help="bring the database to the newest revision").set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
@@ -89,13 +94,19 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def serve(settings: Settings, _options: argparse.Namespace) -> None:
-    """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens."""
+def serve(settings: Settings, options: argparse.Namespace) -> None:
+    """Serve until stopped; in development with everything that takes: database, demo data, GraphiQL, tokens.
+
+    With `--reload` one server process is replaced when Python code changes; PostgreSQL keeps running, and new
+    migrations wait for the next start.
+    """
+    if options.reload and settings.in_production:
+        sys.exit("turnup: --reload is refused in production")
     _check_address(settings)
     _check_key_set(settings)
     # uvicorn ends its process by the signal that stopped it; the database is to be left in order before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with databases(settings) as found:
+    with _restarts_counted() as restarted, databases(settings, restarted) as found:
         asyncio.run(_prepare(settings, found))
         _hand_down(found)
         if settings.shows_graphiql and not settings.in_production:
@@ -107,7 +118,9 @@ def serve(settings: Settings, _options: argparse.Namespace) -> None:
                 factory=True,
                 host=settings.host,
                 port=settings.port,
-                workers=settings.workers,
+                workers=1 if options.reload else settings.workers,
+                reload=options.reload,
+                reload_dirs=[str(ROOT / package) for package in PACKAGES] if options.reload else None,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -128,6 +141,18 @@ def _counting_together(settings: Settings) -> Iterator[None]:
     with tempfile.TemporaryDirectory(prefix="turnup-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[metrics.FOLDER] = folder
         yield
+
+
+@contextmanager
+def _restarts_counted() -> Iterator[Callable[[], None]]:
+    """Give a function that counts a restart of the embedded PostgreSQL where serving processes read it."""
+    with tempfile.NamedTemporaryFile(prefix="turnup-restarts-", buffering=0) as file:
+        os.environ[metrics.RESTARTS_FILE] = file.name
+
+        def restarted() -> None:
+            file.write(b".")
+
+        yield restarted
 
 
 def app_of_worker() -> Starlette:
@@ -187,8 +212,11 @@ def print_roles(_settings: Settings, _options: argparse.Namespace) -> None:
 
 
 @contextmanager
-def databases(settings: Settings) -> Iterator[Databases]:
-    """Where the database is: as the settings say, or the embedded one, which runs until the block ends."""
+def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) -> Iterator[Databases]:
+    """Where the database is: as the settings say, or the embedded one, which runs until the block ends.
+
+    Each unexpected restart of the embedded one calls `restarted`, in another thread.
+    """
     if settings.database_url is not None or settings.owner_database_url is not None:
         found = Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
         for variable, url in (("DATABASE_URL", found.app), ("TURNUP_OWNER_DATABASE_URL", found.owner)):
@@ -196,7 +224,7 @@ def databases(settings: Settings) -> Iterator[Databases]:
                 asyncio.run(_check_database(variable, url))
         yield found
         return
-    with embedded.start(settings.home) as postgres:
+    with embedded.start(settings.home, restarted=restarted) as postgres:
         cluster = postgres.cluster
         yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE))
 

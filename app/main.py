@@ -29,9 +29,8 @@ from app.db.migrate import is_current
 from app.db.safety import check_app_role
 from app.domain.payload import VERSION as PAYLOAD_VERSION
 from app.domain.payload import json_schema
+from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
-from app.execution.limits import DocumentLimits
-from app.execution.price import PriceRules
 from app.http.body import BodyLimits
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
@@ -41,20 +40,23 @@ from app.http.request_id import RequestId
 from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
-from app.operations.bulk import BULK_MUTATIONS
-from app.operations.context import Watched
+from app.operations.context import Measurements
 from app.operations.housekeeping import run_housekeeping
-from app.settings import Executor, SelfApproval, Settings
+from app.operations.mutation import Counted
+from app.operations.registry import MUTATIONS
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
+from app.settings import Executor, SelfApprovalPolicy, Settings
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
+from app.version import VERSION
+from graphql_schema.requests import Request
 from graphql_schema.schema import schema
-from graphql_schema.service import Request, Service, Watch
-from resolvers.budgets import Budget
+from graphql_schema.service import Service, Watch
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
-VERSION = "0.1.0"
 PAYLOAD_SCHEMA_PATH = f"/schemas/provisioning-payload-{PAYLOAD_VERSION}.json"
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # made and not freed yet, before the collector looks at them; Python's default is 700
@@ -154,7 +156,7 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson writes them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, batches_in_turn=True).execute
+    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:
@@ -176,17 +178,18 @@ def _limiter(settings: Settings, metrics: Metrics) -> Limiter:
     return Limiter(limits, store_at(url), failed=metrics.limiter_failed)
 
 
-def _count(metrics: Metrics, mutation: str, outcome: str, watched: Watched) -> None:
-    """What operators watch of the path: submissions, approvals, bulk work, overrides."""
-    if mutation == "submitOnboarding":
+def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurements) -> None:
+    """Count what a mutation declares, and every transition past a lock."""
+    counts = MUTATIONS[mutation].counts
+    if Counted.SUBMISSIONS in counts:
         metrics.submission(outcome)
-    if mutation in BULK_MUTATIONS:
+    if Counted.BULK_ITEMS in counts:
         metrics.bulk_item(mutation, outcome)
-    if watched.waited_seconds is not None:
-        metrics.approval_processed(watched.waited_seconds)
-    if mutation == "openOverride" and outcome == "APPLIED":
+    if Counted.APPROVAL_WAITING_TIME in counts and measurements.waited_seconds is not None:
+        metrics.approval_processed(measurements.waited_seconds)
+    if Counted.OVERRIDES_OPENED in counts and outcome == "APPLIED":
         metrics.override_opened()
-    if watched.past_lock:
+    if measurements.past_lock:
         metrics.moved_past_lock(mutation)
 
 
@@ -205,7 +208,7 @@ class Runtime:
     async def start(self, stack: AsyncExitStack) -> None:
         """Open what the server needs; `stack` closes it again. Raises when the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
-        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101
+        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy; the message says it
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
@@ -231,7 +234,7 @@ class Runtime:
             limits=DocumentLimits(),
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,
-            self_approval_allowed=settings.self_approval is SelfApproval.ALLOW,
+            self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
 

@@ -22,7 +22,7 @@ class Executor(StrEnum):
     REFERENCE = "reference"
 
 
-class SelfApproval(StrEnum):
+class SelfApprovalPolicy(StrEnum):
     """What happens when leads approve what they submitted or edited themselves."""
 
     REFUSE = "refuse"
@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     workers: int = Field(1, ge=1, le=64)
     pool_size: int = Field(10, ge=1, le=200)
-    self_approval: SelfApproval = SelfApproval.REFUSE
+    self_approval: SelfApprovalPolicy = SelfApprovalPolicy.REFUSE
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     graphiql: bool | None = None

@@ -14,7 +14,7 @@ import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -42,7 +42,8 @@ from app.settings import Settings
 SIZES = (1, 10, 100)
 # Nobody is to be told to wait here.
 BUDGETS = dict.fromkeys(
-    ("limit_objects", "limit_submits", "limit_approvals", "limit_bulk_calls", "limit_bulk_items"), 1_000_000_000
+    ("limit_objects", "limit_edits", "limit_submits", "limit_approvals", "limit_bulk_calls", "limit_bulk_items"),
+    1_000_000_000,
 )
 ACCOUNT, LEAD, REVIEWER = "account-1", "lead@turnup.example", "lead2@turnup.example"
 ITEMS = "results { index id outcome problem { code message } location { status } } summary { applied }"
@@ -50,6 +51,7 @@ SINGLE = "location { status } problems { code }"
 DOCUMENTS = {
     "submitOnboarding": f"mutation($input: LocationVerbInput!) {{ submitOnboarding(input: $input) {{ {SINGLE} }} }}",
     "approve": f"mutation($input: ApproveInput!) {{ approve(input: $input) {{ {SINGLE} }} }}",
+    "editDevice": "mutation($input: EditDeviceInput!) { editDevice(input: $input) { problems { code } } }",
     "bulkUpdateStatus": f"mutation($input: BulkUpdateStatusInput!) {{ bulkUpdateStatus(input: $input) {{ {ITEMS} }} }}",
     "bulkApprove": f"mutation($input: BulkApproveInput!) {{ bulkApprove(input: $input) {{ {ITEMS} }} }}",
 }
@@ -237,26 +239,31 @@ async def fill(owner_url: str) -> dict[tuple[str, int], list[Place]]:
     """Complete locations for each way and size, of four devices, people and extensions each."""
     names = [(way, size, number) for way in WAYS for size in SIZES for number in range(size)]
     groups: defaultdict[tuple[str, int], list[Place]] = defaultdict(list)
-    rows: defaultdict[tuple[Any, tuple[str, ...]], list[tuple[Any, ...]]] = defaultdict(list)
+    rows: list[tuple[Any, dict[str, Any]]] = []
     for number, (way, size, _) in enumerate(names, start=8_192):
         content = content_of(number)
         macs = tuple(device.mac_address for device in content.devices if device.mac_address)
         document = json.dumps(content_document(content))
         groups[way, size].append(Place(content.location_id, macs, content_digest(content), document))
-        for table, row in location_rows(content, LocationStatus.IN_PROGRESS, "user-acme"):
-            rows[table, tuple(row)].append(tuple(row.values()))
+        rows += location_rows(content, LocationStatus.IN_PROGRESS, "user-acme")
+    await insert(owner_url, rows)
+    return groups
+
+
+async def insert(owner_url: str, rows: Iterable[tuple[Any, dict[str, Any]]]) -> None:
+    """Write rows, each with its table, without audit entries."""
+    values: defaultdict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = defaultdict(list)
+    for table, row in rows:
+        values[table.name, tuple(row)].append(tuple(row.values()))
     owner = await asyncpg.connect(owner_url)
     async with owner.transaction():
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
-        for (table, columns), values in rows.items():
+        for (name, columns), records in values.items():
             places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
-            await owner.executemany(
-                f'INSERT INTO turnup."{table.name}" ({", ".join(columns)}) VALUES ({places})', values
-            )
+            await owner.executemany(f'INSERT INTO turnup."{name}" ({", ".join(columns)}) VALUES ({places})', records)
     await owner.execute("ANALYZE")
     await owner.close()
-    return groups
 
 
 def content_of(number: int) -> LocationContent:

@@ -1,7 +1,7 @@
-"""Compares CPU of the reference executor and the breadth-first one on a nested page, in one process, rows in memory.
+"""Compares the CPU time of the reference executor and the breadth-first executor, in one process with rows in memory.
 
-Run as `.venv/bin/python -m bench.execution`. Both execute the same Strawberry schema with the same loaders; rounds are
-interleaved and the smallest of each is reported.
+Run as `.venv/bin/python -m bench.execution`. Both executors use the same Strawberry schema and the same loaders. The
+rounds are interleaved, and the report shows the minimum of each executor.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -78,7 +78,7 @@ class AccountRow(msgspec.Struct, frozen=True):
 
 
 def rows() -> dict[str, list[Any]]:
-    """Two contacts, six devices each with a person and an extension, seven hours and an account for each location."""
+    """Return rows: per location two contacts, seven hours, and six devices with a person and an extension each."""
     table: dict[str, list[Any]] = defaultdict(list)
     table["accounts"] = [AccountRow(f"a{number}", f"Account {number}") for number in range(5)]
     for i in range(LOCATIONS):
@@ -99,7 +99,7 @@ def rows() -> dict[str, list[Any]]:
 
 
 class Loaders:
-    """Fresh for each request: an aiodataloader a relation for the reference, dictionaries for whole levels."""
+    """The loaders of one request: an aiodataloader per relation, and dictionaries for whole levels."""
 
     def __init__(self, groups: dict[str, dict[str, Any]]) -> None:
         self.groups = groups
@@ -116,7 +116,7 @@ class Loaders:
 
 
 def relation(name: str, key: str) -> Any:
-    """A field by the rows of a group under a key of the parent."""
+    """Return a field that looks up rows of a group by a key of the parent."""
 
     async def one(root: Any, info: strawberry.Info) -> Any:
         return await info.context.loader(name).load(getattr(root, key))
@@ -198,7 +198,8 @@ class Location:
 class Query:
     @strawberry.field
     async def locations(self, info: strawberry.Info, first: int = 20) -> list[Location]:
-        return info.context.groups["locations"][:first]
+        page: list[Location] = info.context.groups["locations"][:first]
+        return page
 
 
 NESTED = """
@@ -216,7 +217,7 @@ FLAT = "query Page($first: Int!) { locations(first: $first) { id name status cit
 
 
 def grouped() -> dict[str, Any]:
-    """The rows as relations look them up."""
+    """Return the rows grouped by the key that relations look up."""
     table = rows()
     groups: dict[str, Any] = {"locations": table["locations"]}
     for name in ("accounts", "people", "extensions"):
@@ -229,15 +230,15 @@ def grouped() -> dict[str, Any]:
 
 
 async def measure(text: str, first: int, rounds: int) -> dict[str, float]:
-    """The smallest CPU milliseconds of each executor."""
+    """Return the minimum CPU milliseconds of each executor."""
     groups = grouped()
     engine = BreadthFirst()
-    in_turn = BreadthFirst(batches_in_turn=True, native={"DateTime": {datetime}})
+    sequential = BreadthFirst(sequential_batches=True, native={"DateTime": {datetime}})
     schema = BreadthFirstSchema(Query)
     document = parse(text)
     variables = {"first": first}
     own = schema._get_execute_function()
-    kinds: dict[str, Callable[[], Awaitable[Any]]] = {
+    kinds: dict[str, Callable[[], Any]] = {
         "reference": lambda: own(
             schema._schema,
             document,
@@ -252,8 +253,8 @@ async def measure(text: str, first: int, rounds: int) -> dict[str, float]:
             variable_values=variables,
             executor_class=schema.execution_context_class,
         ),
-        "breadth first, prepared, in turn": lambda: in_turn.run(
-            in_turn.plan(schema._schema, document), None, Loaders(groups), variables
+        "breadth first, prepared, sequential": lambda: sequential.run(
+            sequential.plan(schema._schema, document), None, Loaders(groups), variables
         ),
     }
     results = {kind: await run() for kind, run in kinds.items()}

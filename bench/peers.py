@@ -56,7 +56,11 @@ def app() -> ASGIApp:
 def app_without_tokens() -> ASGIApp:
     """The product, believing everybody to be the lead."""
     claims = Claims(SUBJECT, 2**33)
-    Verifier.cached = lambda _self, _authorization: claims  # type: ignore[method-assign]
+
+    def cached(self: Verifier, authorization: str) -> Claims | None:  # noqa: ARG001 - a method of Verifier
+        return claims
+
+    Verifier.cached = cached  # type: ignore[method-assign] # - the bench skips verification
     return from_environment()
 
 
@@ -153,7 +157,7 @@ async def _by_hand(connection: Any, operation: str, variables: dict[str, Any]) -
         device: {"id": i, "number": number, "person": people.get(person)} for device, i, number, person in extensions
     }
     for location, i, brand, model, mac, label in found:
-        mac = mac and ":".join((mac[:2], mac[2:4], mac[4:6], mac[6:8], mac[8:10], mac[10:])).upper()  # noqa: PLW2901
+        mac = mac and ":".join((mac[:2], mac[2:4], mac[4:6], mac[6:8], mac[8:10], mac[10:])).upper()  # noqa: PLW2901 - normalises the row in place
         devices[location].append(
             {"id": i, "brand": brand, "model": model, "macAddress": mac, "label": label, "extension": rings.get(i)}
         )

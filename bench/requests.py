@@ -187,6 +187,7 @@ async def same_answers(running: list[Server], requests: dict[Case, bytes]) -> di
         for server in running:
             if not asks(server.name, case):
                 continue
+            found: list[bytes] = []
             connections = [await HttpConnection.open(server.port) for _ in range(8)]
             for _ in range(node_peers.WARM_UP if server.name in node_peers.KINDS else 3):
                 found = await asyncio.gather(*(connection.ask(request) for connection in connections))
@@ -309,7 +310,7 @@ async def in_process(factory: Callable[[], ASGIApp]) -> AsyncIterator[ASGIApp]:
     incoming: asyncio.Queue[Any] = asyncio.Queue()
     outgoing: asyncio.Queue[Any] = asyncio.Queue()
     incoming.put_nowait({"type": "lifespan.startup"})
-    life = asyncio.create_task(app({"type": "lifespan", "state": {}}, incoming.get, outgoing.put))  # type: ignore[arg-type]
+    life: asyncio.Task[None] = asyncio.create_task(app({"type": "lifespan", "state": {}}, incoming.get, outgoing.put))  # type: ignore[arg-type] # - the callables are typed more loosely than ASGI
     assert (await outgoing.get())["type"] == "lifespan.startup.complete"
     yield app
     incoming.put_nowait({"type": "lifespan.shutdown"})
@@ -445,8 +446,8 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
             peers.SUBJECT,
         )
         mark = secrets.token_hex(4)
-        for statement in MANY[:2]:
-            await owner.execute(statement.replace(":mark", f"'{mark}'").replace(":count", str(size)))
+        for text in MANY[:2]:
+            await owner.execute(text.replace(":mark", f"'{mark}'").replace(":count", str(size)))
     await owner.execute("SET ROLE turnup_definer")
     await owner.execute("VACUUM ANALYZE turnup.location")
     page = size // PAGE // 2
@@ -456,6 +457,7 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
     for number, after in ((1, None), (page + 1, behind)):
         statement = queries._page(queries.LOCATIONS_BY_NAME, Shape.EVERYTHING, frozenset(), after is not None)
         values = {"limit": PAGE + 1, **({} if after is None else {"after_0": after[0], "after_1": after[1]})}
+        plan: Any = None
         async with app.transaction(isolation="repeatable_read", readonly=True):
             await app.fetchrow(database.SIGN_IN, peers.SUBJECT, 15_000)
             for _ in range(3):  # the first time also reads what PostgreSQL knows of the table

@@ -23,7 +23,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows: two builds at once waste time there, and the last one wins
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment] # - Windows has no fcntl
 
 ROOT = Path(__file__).resolve().parent.parent
 WEB = ROOT / "web"
@@ -81,7 +81,7 @@ def fingerprint(*patterns: str) -> str:
 def alone() -> Iterator[None]:
     """Wait until no other process builds the page; the system frees the lock when its holder ends."""
     with (WEB / "dist.lock").open("w") as lock:
-        if fcntl:
+        if fcntl is not None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -15,9 +15,9 @@ from graphql import (
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
-from app.execution.cache import FloodProofCache
-from app.execution.limits import DocumentLimits, DocumentTooComplex, parse_document
-from app.execution.price import Price, PriceRules, price_of
+from app.execution.cache import ScanResistantCache
+from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
+from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused
 from graphql_schema.returned import Returned
 
@@ -78,7 +78,7 @@ class Documents:
         self._limits = limits
         self._prices = prices
         self._suggestions = suggestions
-        self._kept: FloodProofCache[str, Prepared] = FloodProofCache(size)
+        self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(size)
 
     def prepare(self, text: str) -> Prepared:
         """The document behind this text. Raises RequestRefused with the errors of whichever check failed first."""

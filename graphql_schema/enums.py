@@ -9,8 +9,7 @@ from enum import Enum
 import strawberry
 
 from app.domain import vocabulary, waiting
-from app.operations import bulk
-from resolvers import budgets, lists
+from resolvers import lists
 
 
 def described(enum: type[Enum], description: str, values: Mapping[str, str], *, name: str | None = None) -> None:
@@ -18,7 +17,7 @@ def described(enum: type[Enum], description: str, values: Mapping[str, str], *, 
     if set(values) != set(enum.__members__):
         raise ValueError(f"{enum.__name__} needs a description for each of its members")
     graphql_enum = strawberry.enum(enum, name=name, description=description)
-    for value in graphql_enum.__strawberry_definition__.values:  # type: ignore[attr-defined] # set by strawberry.enum
+    for value in graphql_enum.__strawberry_definition__.values:  # type: ignore[attr-defined] # - set by strawberry.enum
         value.description = values[value.name]
 
 
@@ -317,13 +316,13 @@ described(
 )
 
 described(
-    bulk.BulkPolicy,
+    vocabulary.BulkPolicy,
     "What a refused item of a bulk mutation means for the others.",
     {"PER_ITEM": "The others are done.", "ALL_OR_NOTHING": "Nothing is done."},
 )
 
 described(
-    bulk.BulkOutcome,
+    vocabulary.BulkOutcome,
     "What became of an item of a bulk mutation.",
     {
         "APPLIED": "It was done.",
@@ -333,7 +332,7 @@ described(
 )
 
 described(
-    budgets.Budget,
+    vocabulary.Budget,
     "What is counted a user and minute of the clock. A call counts whatever becomes of it, a repeated one too.",
     {
         "OBJECTS": "Objects that are returned. An operation reserves its price, then counts what it returned.",

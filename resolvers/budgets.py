@@ -1,77 +1,15 @@
-"""What a viewer may use in a minute: which mutation counts toward which budget, and what is said when one is spent.
+"""What a viewer may use per minute, and what is answered when a budget is spent.
 
-Counting is done elsewhere; this room says what counts. A budget is asked after the role and before the form of the
-input, so that every call counts, whether it is then refused, repeated under its key, or changes nothing.
+Each mutation declares its budget. A budget is asked after the role and before the form of the input, so that every
+call counts, whether it is then refused, repeated under its key, or changes nothing. app/limiting does the counting.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum, unique
-from types import MappingProxyType
 from typing import Protocol
 
-
-@unique
-class Budget(StrEnum):
-    """What is counted a user and minute."""
-
-    OBJECTS = "OBJECTS"
-    EDITS = "EDITS"
-    SUBMITS = "SUBMITS"
-    APPROVALS = "APPROVALS"
-    PAYLOADS = "PAYLOADS"
-    BULK_CALLS = "BULK_CALLS"
-    BULK_ITEMS = "BULK_ITEMS"
-
-
-# The budget of each mutation, by its field's name. A bulk mutation's items count toward BULK_ITEMS as well.
-BUDGET_OF: Mapping[str, Budget] = MappingProxyType(
-    {
-        "startOnboarding": Budget.EDITS,
-        "setCurrentStep": Budget.EDITS,
-        "updateLocation": Budget.EDITS,
-        "setContacts": Budget.EDITS,
-        "setPhoneSystem": Budget.EDITS,
-        "addDevice": Budget.EDITS,
-        "editDevice": Budget.EDITS,
-        "moveDevice": Budget.EDITS,
-        "removeDevice": Budget.EDITS,
-        "addPerson": Budget.EDITS,
-        "editPerson": Budget.EDITS,
-        "removePerson": Budget.EDITS,
-        "setExtensions": Budget.EDITS,
-        "setWorkingHours": Budget.EDITS,
-        "setCallFlow": Budget.EDITS,
-        "block": Budget.EDITS,
-        "unblock": Budget.EDITS,
-        "cancel": Budget.EDITS,
-        "reopen": Budget.EDITS,
-        "openOverride": Budget.EDITS,
-        "closeOverride": Budget.EDITS,
-        "createAccount": Budget.EDITS,
-        "updateAccount": Budget.EDITS,
-        "createLocation": Budget.EDITS,
-        "createUser": Budget.EDITS,
-        "editUser": Budget.EDITS,
-        "setGrants": Budget.EDITS,
-        "suspendUser": Budget.EDITS,
-        "reinstateUser": Budget.EDITS,
-        "setDeviceModels": Budget.EDITS,
-        "submitOnboarding": Budget.SUBMITS,
-        "withdrawSubmission": Budget.SUBMITS,
-        "approve": Budget.APPROVALS,
-        "requestChanges": Budget.APPROVALS,
-        "generatePayload": Budget.PAYLOADS,
-        "triggerProvisioning": Budget.PAYLOADS,
-        "completeProvisioning": Budget.PAYLOADS,
-        "acknowledgePayload": Budget.PAYLOADS,
-        "rejectPayload": Budget.PAYLOADS,
-        "bulkUpdateStatus": Budget.BULK_CALLS,
-        "bulkApprove": Budget.BULK_CALLS,
-        "bulkGeneratePayloads": Budget.BULK_CALLS,
-    }
-)
+from app.domain.vocabulary import Budget
 
 
 class RateLimited(Exception):  # noqa: N818 - the code's own name
@@ -98,24 +36,24 @@ class WritesClosed(Exception):  # noqa: N818 - named for what is the matter
         super().__init__("Writes are closed while budgets cannot be counted; nothing was written.")
 
 
-class Taken(Protocol):
-    """What came of taking."""
+class Reservation(Protocol):
+    """The result of taking from budgets."""
 
     @property
     def window(self) -> int:
-        """The window it was about."""
+        """The window that was taken from."""
 
     @property
     def refused(self) -> str | None:
-        """The budget that lacks, or None."""
+        """The budget that is exceeded, or None."""
 
     @property
     def retry_after_ms(self) -> int:
-        """For how long it lacks."""
+        """Milliseconds until it is renewed."""
 
 
-class Standing(Protocol):
-    """Where a budget stands."""
+class BudgetState(Protocol):
+    """The state of one budget in the current window."""
 
     @property
     def name(self) -> str:
@@ -123,39 +61,49 @@ class Standing(Protocol):
 
     @property
     def limit(self) -> int:
-        """How much there is a minute."""
+        """The amount per minute."""
 
     @property
     def remaining(self) -> int:
-        """What is left of it."""
+        """The amount left."""
 
     @property
     def resets_at(self) -> datetime:
-        """When it is whole again."""
+        """When the whole limit is available again."""
 
 
-class Limiter(Protocol):
-    """What counts. Each of its methods raises ConnectionError while it cannot."""
+class BudgetCounter(Protocol):
+    """Counts what users take. Each method raises ConnectionError while the counts are unavailable."""
 
     @property
     def limits(self) -> Mapping[str, int]:
-        """How much there is of each budget."""
+        """The amount of each budget per minute."""
 
-    async def take(self, user_id: str, costs: Mapping[str, int]) -> Taken:
+    async def take(self, user_id: str, costs: Mapping[str, int]) -> Reservation:
         """Take from several budgets, all or nothing."""
 
     async def correct(self, user_id: str, window: int, name: str, amount: int) -> None:
-        """Count more, or less, in a window that was taken from."""
+        """Add to a count in a window that was taken from, or subtract when negative."""
 
-    async def standings(self, user_id: str) -> Sequence[Standing]:
-        """Where the user's budgets stand."""
+    async def states(self, user_id: str) -> Sequence[BudgetState]:
+        """The state of each of the user's budgets."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The state of one of the viewer's budgets, by its name in the API."""
+
+    name: Budget
+    limit: int
+    remaining: int
+    resets_at: datetime
 
 
 @dataclass(slots=True)
 class Budgets:
     """One viewer's budgets during one request. While they cannot be counted, reads are served and writes refused."""
 
-    limiter: Limiter
+    counter: BudgetCounter
     user_id: str
     reserved: tuple[int, int] | None = None
     """The window and the amount of the objects reserved."""
@@ -174,26 +122,27 @@ class Budgets:
             return
         (window, reserved), self.reserved = self.reserved, None
         try:
-            await self.limiter.correct(self.user_id, window, Budget.OBJECTS, objects - reserved)
+            await self.counter.correct(self.user_id, window, Budget.OBJECTS, objects - reserved)
         except ConnectionError:
             return
 
-    async def spend(self, mutation: str, *, items: int = 0) -> None:
-        """Count a mutation, with its items when it is a bulk one. Raises RateLimited or WritesClosed."""
+    async def spend(self, budget: Budget, *, items: int = 0) -> None:
+        """Count a mutation toward its budget, and the items of a bulk one. Raises RateLimited or WritesClosed."""
         try:
-            await self._take({BUDGET_OF[mutation]: 1, Budget.BULK_ITEMS: items})
+            await self._take({budget: 1, Budget.BULK_ITEMS: items})
         except ConnectionError as error:
             raise WritesClosed from error
 
-    async def standings(self) -> Sequence[Standing]:
-        """Where the budgets stand. Raises BudgetsUnavailable."""
+    async def rate_limits(self) -> list[RateLimit]:
+        """The state of each of the viewer's budgets. Raises BudgetsUnavailable."""
         try:
-            return await self.limiter.standings(self.user_id)
+            states = await self.counter.states(self.user_id)
         except ConnectionError as error:
             raise BudgetsUnavailable from error
+        return [RateLimit(Budget(each.name), each.limit, each.remaining, each.resets_at) for each in states]
 
-    async def _take(self, costs: Mapping[str, int]) -> Taken:
-        taken = await self.limiter.take(self.user_id, costs)
+    async def _take(self, costs: Mapping[str, int]) -> Reservation:
+        taken = await self.counter.take(self.user_id, costs)
         if taken.refused is not None:
-            raise RateLimited(taken.refused, self.limiter.limits[taken.refused], taken.retry_after_ms)
+            raise RateLimited(taken.refused, self.counter.limits[taken.refused], taken.retry_after_ms)
         return taken

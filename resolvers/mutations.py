@@ -1,24 +1,29 @@
-"""From a mutation to a use case, and from its outcome, or its refusal, to the payload that the client selected from."""
+"""From a mutation's field to its unit of work, and from the outcome, or the refusal, to what the payload shows."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum
 from functools import partial
-from typing import Any
-
-from strawberry import Some
-from strawberry.types.base import StrawberryMaybe, get_object_definition
+from typing import Any, TypeVar
 
 from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import Refusal
-from app.operations.administration import AdminCase, administer
-from app.operations.bulk import BulkCase, BulkOutcome, ItemResult, perform_bulk
-from app.operations.context import MutationCall, MutationOutcome, UseCase
+from app.domain.vocabulary import BulkOutcome
+from app.operations.administration import AdministrationMutation, administer
+from app.operations.bulk import ItemResult, perform_bulk
+from app.operations.bulk_mutations import BulkCommand, BulkMutation
+from app.operations.commands import Command
+from app.operations.context import MutationCall, MutationOutcome, WriteContext
+from app.operations.mutation import AggregateMutation, DeclarationError, Mutation
 from app.operations.unit_of_work import perform
+from resolvers.commands import KEY, conversion
 from resolvers.context import Info
 
-KEY = "idempotency_key"
+C = TypeVar("C", bound=Command)
+B = TypeVar("B", bound=BulkCommand[Any])
+
+Resolver = Callable[[Info, Any], Awaitable[Any]]
+"""Given the request and the input, does the mutation; returns what its payload shows."""
 
 
 class ReadingFailed(Exception):  # noqa: N818 - reads as what happened
@@ -30,7 +35,7 @@ class ReadingLost(ReadingFailed):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusalValue:
     """A refusal as data: an exception among a field's values would be taken for an error of that field."""
 
     refusal: Refusal
@@ -41,53 +46,28 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What a mutation's payload is made of: the ids of the objects concerned, or the problems."""
+class MutationResult:
+    """What a mutation's payload shows: the ids of the objects concerned, or the problems."""
 
     ids: Mapping[str, str] = field(default_factory=dict)
     replayed: bool = False
-    problems: tuple[Refused, ...] = ()
-
-
-async def run(info: Info, use_case: UseCase, given: Any) -> Any:
-    """Perform a use case, once its budget allows; what the payload's selection reads afterwards is a fresh snapshot."""
-    return await _answered(info, use_case.mutation, given, partial(perform, info.context.write_context, use_case))
-
-
-async def run_administration(info: Info, case: AdminCase, given: Any) -> Any:
-    """Perform an administrative use case, as `run`."""
-    return await _answered(info, case.mutation, given, partial(administer, info.context.write_context, case))
-
-
-async def _answered(
-    info: Info, mutation: str, given: Any, act: Callable[[MutationCall], Awaitable[MutationOutcome]]
-) -> Result:
-    await info.context.budgets.spend(mutation)
-    values = plain(given)
-    call = MutationCall(mutation=mutation, input=values, idempotency_key=values.pop(KEY, None))
-    info.context.written.add(info.path.key)
-    try:
-        outcome = await act(call)
-    except Refusal as refusal:
-        return Result(problems=(Refused(refusal),))
-    await _read_anew(info)
-    return Result(ids=outcome.ids, replayed=outcome.replayed)
+    problems: tuple[RefusalValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class BulkItem:
-    """An item's result as the payload shows it."""
+class BulkItemValue:
+    """What a bulk mutation's payload shows of one item."""
 
     index: int
     id: str
     outcome: BulkOutcome
-    problem: Refused | None
+    problem: RefusalValue | None
     payload_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
-    """How many items came to what."""
+class OutcomeCounts:
+    """How many items of a bulk mutation had which outcome."""
 
     applied: int = 0
     unchanged: int = 0
@@ -95,38 +75,73 @@ class Summary:
 
 
 @dataclass(frozen=True, slots=True)
-class Bulk:
-    """What a bulk mutation's payload is made of."""
+class BulkMutationResult:
+    """What a bulk mutation's payload shows."""
 
-    results: tuple[BulkItem, ...] = ()
-    summary: Summary = Summary()
+    results: tuple[BulkItemValue, ...] = ()
+    summary: OutcomeCounts = OutcomeCounts()
     dry_run: bool = False
     replayed: bool = False
-    problems: tuple[Refused, ...] = ()
+    problems: tuple[RefusalValue, ...] = ()
 
 
-async def run_bulk(info: Info, case: BulkCase, given: Any) -> Any:
-    """Perform a bulk use case, as `run`. A dry run takes no budget."""
-    values = plain(given)
-    key = values.pop(KEY)
-    if "location_ids" in values:
-        values["items"] = [{"location_id": each} for each in values.pop("location_ids")]
-    if not values["dry_run"]:
-        await info.context.budgets.spend(case.mutation, items=len(values["items"]))
-        info.context.written.add(info.path.key)
-    call = MutationCall(mutation=case.mutation, input=values, idempotency_key=key)
+def resolver_of(mutation: Mutation[Any], input_type: type) -> Resolver:
+    """The resolver of a mutation that takes this input. Raises DeclarationError when the two do not fit."""
+    to_command = conversion(input_type, mutation.command)
+    match mutation:
+        case AggregateMutation():
+            return partial(_run, mutation, to_command, perform)
+        case AdministrationMutation():
+            return partial(_run, mutation, to_command, administer)
+        case BulkMutation():
+            return partial(_run_bulk, mutation, to_command)
+    raise DeclarationError(f"mutation {mutation.name} is of no kind that has a unit of work")
+
+
+async def _run(
+    mutation: Mutation[C],
+    to_command: Callable[[Any], C],
+    unit_of_work: Callable[[WriteContext, Any, MutationCall[C]], Awaitable[MutationOutcome]],
+    info: Info,
+    given: Any,
+) -> MutationResult:
+    """Perform a mutation once its budget allows; what the payload selects is read from a fresh snapshot."""
+    await info.context.budgets.spend(mutation.budget)
+    call = _call(mutation, to_command, given)
+    info.context.written.add(info.path.key)
     try:
-        result = await perform_bulk(info.context.write_context, case, call)
+        outcome = await unit_of_work(info.context.write_context, mutation, call)
     except Refusal as refusal:
-        return Bulk(dry_run=values["dry_run"], problems=(Refused(refusal),))
-    await (info.context.renew_reading() if values["dry_run"] else _read_anew(info))
+        return MutationResult(problems=(RefusalValue(refusal),))
+    await _read_anew(info)
+    return MutationResult(ids=outcome.ids, replayed=outcome.replayed)
+
+
+async def _run_bulk(
+    mutation: BulkMutation[B, Any], to_command: Callable[[Any], B], info: Info, given: Any
+) -> BulkMutationResult:
+    """Perform a bulk mutation, as `_run`. A dry run takes no budget."""
+    call = _call(mutation, to_command, given)
+    dry_run = call.command.dry_run
+    if not dry_run:
+        await info.context.budgets.spend(mutation.budget, items=len(call.command.named_items()))
+        info.context.written.add(info.path.key)
+    try:
+        result = await perform_bulk(info.context.write_context, mutation, call)
+    except Refusal as refusal:
+        return BulkMutationResult(dry_run=dry_run, problems=(RefusalValue(refusal),))
+    await (info.context.renew_reading() if dry_run else _read_anew(info))
     counts = Counter(item.outcome for item in result.items)
-    return Bulk(
-        results=tuple(_shown(item) for item in result.items),
-        summary=Summary(counts[BulkOutcome.APPLIED], counts[BulkOutcome.UNCHANGED], counts[BulkOutcome.FAILED]),
-        dry_run=values["dry_run"],
+    return BulkMutationResult(
+        results=tuple(map(_shown, result.items)),
+        summary=OutcomeCounts(counts[BulkOutcome.APPLIED], counts[BulkOutcome.UNCHANGED], counts[BulkOutcome.FAILED]),
+        dry_run=dry_run,
         replayed=result.replayed,
     )
+
+
+def _call(mutation: Mutation[C], to_command: Callable[[Any], C], given: Any) -> MutationCall[C]:
+    return MutationCall(mutation=mutation.name, command=to_command(given), idempotency_key=getattr(given, KEY))
 
 
 async def _read_anew(info: Info) -> None:
@@ -138,23 +153,6 @@ async def _read_anew(info: Info) -> None:
         raise ReadingFailed from error
 
 
-def _shown(item: ItemResult) -> BulkItem:
-    problem = Refused(item.refusal) if item.refusal else None
-    return BulkItem(item.index, item.id, item.outcome, problem, item.payload_id)
-
-
-def plain(value: Any) -> Any:
-    """An input as plain values by field names; a field that a patch leaves out is not there."""
-    if isinstance(value, Some):
-        return plain(value.value)
-    if isinstance(value, list):
-        return [plain(each) for each in value]
-    definition = None if isinstance(value, Enum) else get_object_definition(type(value))
-    if definition is None:
-        return value
-    found = {each.python_name: (each.type, getattr(value, each.python_name)) for each in definition.fields}
-    return {name: plain(held) for name, (kind, held) in found.items() if not (held is None and _may_be_absent(kind))}
-
-
-def _may_be_absent(kind: Any) -> bool:
-    return isinstance(kind, StrawberryMaybe)
+def _shown(item: ItemResult) -> BulkItemValue:
+    problem = RefusalValue(item.refusal) if item.refusal else None
+    return BulkItemValue(item.index, item.id, item.outcome, problem, item.payload_id)

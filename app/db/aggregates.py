@@ -94,7 +94,6 @@ class StoredApproval(msgspec.Struct, frozen=True):
 
     id: str
     digest: str
-    decided_at: datetime | None
     content: dict[str, Any] | None
 
 
@@ -236,7 +235,7 @@ def _approval(condition: str, order: str = "r.location_id") -> str:
 
 
 _APPROVAL = (
-    "json_build_object('id', r.id, 'digest', r.digest, 'decided_at', r.decided_at,"
+    "json_build_object('id', r.id, 'digest', r.digest,"
     " 'content', CASE WHEN r.digest <> l.content_digest THEN r.content END)"
 )
 _PAYLOAD = ", ".join(f"r.{field}" for field in StoredPayload.__struct_fields__)

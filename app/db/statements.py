@@ -14,7 +14,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.sql.compiler import SQLCompiler
 
-_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+_DIALECT: Dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call] # - its constructor has no annotations
 
 
 @dataclass(frozen=True, slots=True, eq=False)

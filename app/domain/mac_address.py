@@ -2,7 +2,7 @@
 
 import re
 
-import netaddr  # type: ignore[import-untyped]
+import netaddr  # type: ignore[import-untyped] # - it ships no types
 
 from app.domain.refusals import InvalidInput
 

@@ -302,3 +302,33 @@ class LocationAction(StrEnum):
     UNBLOCK = "UNBLOCK"
     CANCEL = "CANCEL"
     REOPEN = "REOPEN"
+
+
+@unique
+class Budget(StrEnum):
+    """What is counted per user and minute."""
+
+    OBJECTS = "OBJECTS"
+    EDITS = "EDITS"
+    SUBMITS = "SUBMITS"
+    APPROVALS = "APPROVALS"
+    PAYLOADS = "PAYLOADS"
+    BULK_CALLS = "BULK_CALLS"
+    BULK_ITEMS = "BULK_ITEMS"
+
+
+@unique
+class BulkPolicy(StrEnum):
+    """What a refused item means for the others."""
+
+    PER_ITEM = "PER_ITEM"
+    ALL_OR_NOTHING = "ALL_OR_NOTHING"
+
+
+@unique
+class BulkOutcome(StrEnum):
+    """Result of one item of a bulk mutation."""
+
+    APPLIED = "APPLIED"
+    UNCHANGED = "UNCHANGED"
+    FAILED = "FAILED"

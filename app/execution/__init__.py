@@ -1,10 +1,10 @@
-"""Breadth-first GraphQL execution, knowing graphql-core and Strawberry and nothing of this product."""
+"""Breadth-first GraphQL execution for graphql-core and Strawberry, independent of the rest of this product."""
 
-from .executor import BreadthFirst
-from .markers import BATCH_RESOLVER, BY_CLASS, TYPED, VIEWER_ONLY, by_class
-from .plan import Plan
-from .run import Executed, Observer
-from .schema import BreadthFirstSchema
+from app.execution.executor import BreadthFirst
+from app.execution.markers import BATCH_RESOLVER, BY_CLASS, TYPED, VIEWER_ONLY, by_class
+from app.execution.model import Observer, Plan
+from app.execution.run import Executed
+from app.execution.schema import BreadthFirstSchema
 
 __all__ = [
     "BATCH_RESOLVER",

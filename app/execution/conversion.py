@@ -1,33 +1,27 @@
-"""Strawberry's conversion of arguments, worked out once for a field instead of at every call.
+"""Strawberry's conversion of arguments, prepared once per field instead of at every call.
 
-Only the ordinary shapes are: leaves, lists, what is optional, input objects. The rest is left to Strawberry's function.
+This module converts leaves, lists, optional values and input objects. It calls Strawberry's function for the rest.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from strawberry.relay.types import GlobalID
+from strawberry import UNSET, LazyType, Some
+from strawberry.relay import GlobalID
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import Info, has_object_definition
 from strawberry.types.arguments import StrawberryArgument, _is_leaf_type, convert_argument
-from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOptional, has_object_definition
+from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOptional
 from strawberry.types.enum import has_enum_definition
-from strawberry.types.lazy_type import LazyType
-from strawberry.types.maybe import Some
-from strawberry.types.unset import UNSET
 
-if TYPE_CHECKING:
-    from strawberry.schema.config import StrawberryConfig
-    from strawberry.types import Info
-
-Location = tuple[str | int, ...]
-Conversion = Callable[[Any, "Info | None", Location], Any]
-"""From a coerced value, with the info and the value's place in the arguments, to what the resolver gets."""
+ArgumentPath = tuple[str | int, ...]
+Conversion = Callable[[Any, Info | None, ArgumentPath], Any]
+"""Converts a coerced value, given the info and the path of the value in the arguments, for the resolver."""
 
 
 class Conversions:
-    """The conversions of one schema, each made when it is first needed."""
+    """The conversions of one schema, created on first use."""
 
     def __init__(self, config: StrawberryConfig, scalars: Mapping[Any, Any]) -> None:
         self._config = config
@@ -37,8 +31,8 @@ class Conversions:
     def of_arguments(
         self, arguments: Sequence[StrawberryArgument]
     ) -> Callable[[Mapping[str, Any], Info | None], dict[str, Any]]:
-        """A function that does for these arguments what Strawberry's `convert_arguments` does."""
-        known = [
+        """Return a function that does the same as Strawberry's `convert_arguments` for these arguments."""
+        conversions = [
             (self._config.name_converter.from_argument(each), each.python_name, self.of(each.type))
             for each in arguments
         ]
@@ -46,14 +40,14 @@ class Conversions:
         def convert_all(values: Mapping[str, Any], info: Info | None) -> dict[str, Any]:
             return {
                 python_name: convert(values[name], info, (name,))
-                for name, python_name, convert in known
+                for name, python_name, convert in conversions
                 if name in values
             }
 
         return convert_all
 
     def of(self, type_: Any) -> Conversion:
-        """A function that does for values of a type what Strawberry's `convert_argument` does."""
+        """Return a function that does the same as Strawberry's `convert_argument` for values of a type."""
         if isinstance(type_, StrawberryMaybe):
             return self._maybe(type_)
         while isinstance(type_, StrawberryOptional | LazyType):
@@ -61,40 +55,40 @@ class Conversions:
         if isinstance(type_, StrawberryList):
             return self._list(type_)
         if type_ is not GlobalID and (_is_leaf_type(type_, self._scalars) or has_enum_definition(type_)):
-            return _same
+            return _unchanged
         if has_object_definition(type_) and type_.__strawberry_definition__.from_input is None:
             return self._input(type_)
-        return self._own(type_)
+        return self._by_strawberry(type_)
 
     def _maybe(self, type_: StrawberryMaybe) -> Conversion:
-        own, convert = self._own(type_), self.of(type_.of_type)
+        by_strawberry, convert = self._by_strawberry(type_), self.of(type_.of_type)
         takes_null = isinstance(type_.of_type, StrawberryOptional)
 
-        def some(value: Any, info: Info | None, at: Location) -> Any:
+        def some(value: Any, info: Info | None, path: ArgumentPath) -> Any:
             if value is None and not takes_null:
-                return own(value, info, at)  # refuses it
-            return Some(convert(value, info, at))
+                return by_strawberry(value, info, path)  # raises Strawberry's error
+            return Some(convert(value, info, path))
 
         return some
 
     def _list(self, type_: StrawberryList) -> Conversion:
         convert = self.of(type_.of_type)
-        copies = convert is _same
+        copies = convert is _unchanged
 
-        def each(value: Any, info: Info | None, at: Location) -> Any:
+        def each(value: Any, info: Info | None, path: ArgumentPath) -> Any:
             if value is None or value is UNSET:
                 return value
             if copies:
                 return list(value)
-            return [convert(item, info, (*at, index)) for index, item in enumerate(value)]
+            return [convert(item, info, (*path, index)) for index, item in enumerate(value)]
 
         return each
 
     def _input(self, type_: Any) -> Conversion:
-        """An input may hold itself, so what its fields need is found out when the first one arrives."""
-        known = self._inputs.get(type_)
-        if known is not None:
-            return known
+        """Convert an input object. Its fields are prepared at the first call: an input type may contain itself."""
+        prepared = self._inputs.get(type_)
+        if prepared is not None:
+            return prepared
         definition = type_.__strawberry_definition__
         fields: list[tuple[str, str, Conversion]] = []
         absent = {
@@ -103,7 +97,7 @@ class Conversions:
             if definition.is_input and field.default_value is MISSING and field.default_factory is MISSING
         }
 
-        def build(value: Any, info: Info | None, at: Location) -> Any:
+        def build(value: Any, info: Info | None, path: ArgumentPath) -> Any:
             if value is None or value is UNSET:
                 return value
             if not fields:
@@ -116,7 +110,7 @@ class Conversions:
                     for field in definition.fields
                 ]
             given = {
-                python_name: convert(value[name], info, (*at, name))
+                python_name: convert(value[name], info, (*path, name))
                 for name, python_name, convert in fields
                 if name in value
             }
@@ -125,12 +119,12 @@ class Conversions:
         self._inputs[type_] = build
         return build
 
-    def _own(self, type_: Any) -> Conversion:
-        def convert(value: Any, info: Info | None, at: Location) -> Any:
-            return convert_argument(value, type_, self._scalars, self._config, info, path=at)
+    def _by_strawberry(self, type_: Any) -> Conversion:
+        def convert(value: Any, info: Info | None, path: ArgumentPath) -> Any:
+            return convert_argument(value, type_, self._scalars, self._config, info, path=path)
 
         return convert
 
 
-def _same(value: Any, _info: Info | None, _at: Location) -> Any:
+def _unchanged(value: Any, _info: Info | None, _at: ArgumentPath) -> Any:
     return value

@@ -1,6 +1,4 @@
-"""The breadth-first executor: graphql-core's `execute`, and the two halves of it that a server may call apart."""
-
-from __future__ import annotations
+"""The breadth-first executor: a replacement for graphql-core's `execute`, and its two halves, planning and running."""
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
 from inspect import signature
@@ -18,25 +16,26 @@ from graphql import (
 )
 from graphql import execute as execute_depth_first
 from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY
-from graphql.pyutils.is_awaitable import is_awaitable as default_is_awaitable
+from graphql.pyutils import is_awaitable as default_is_awaitable
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from .cache import FloodProofCache
-from .plan import Habits, Plan
-from .run import Observer, Run, operate
-from .steps import begin
+from app.execution.cache import ScanResistantCache
+from app.execution.model import Observer, Plan, Run, SharedState
+from app.execution.planning import plan_operation, shape_for
+from app.execution.run import run_operation
+from app.execution.steps import start
 
-Outcome = ExecutionResult | Awaitable[ExecutionResult]
+ResultOrAwaitable = ExecutionResult | Awaitable[ExecutionResult]
 
 
 class BreadthFirst:
-    """Executes operations one level at a time: each field once for all objects of a level.
+    """Executes operations one level at a time, resolving each field once for all objects of a level.
 
-    `observer` sees every field with a resolver and level (see `Observer`). `native` names, by scalar, the classes of
-    values to leave as Python objects for an encoder that writes them itself. With `batches_in_turn` the batch resolvers
-    of a level are awaited one after the other instead of together, which saves a task each where they would wait for
-    the same connection anyway. `plans` bounds how many plans `execute` keeps.
+    `observer` is called for each field with a resolver, once per level (see `Observer`). `native` maps scalar names to
+    classes whose values stay Python objects in the result, for an encoder that supports them. `sequential_batches`
+    awaits the batch resolvers of a level one after another instead of concurrently; this saves a task per resolver if
+    they share one connection. `plans` is the maximum number of plans that `execute` caches.
     """
 
     def __init__(
@@ -44,15 +43,15 @@ class BreadthFirst:
         *,
         observer: Observer | None = None,
         native: Mapping[str, Collection[type]] | None = None,
-        batches_in_turn: bool = False,
+        sequential_batches: bool = False,
         plans: int = 256,
     ) -> None:
         self._observer = observer
-        self._habits = Habits(native or {})
-        self._in_turn = batches_in_turn
-        self._plans: FloodProofCache[tuple[int, int, str | None, bool], Plan] = FloodProofCache(plans)
+        self._shared = SharedState(native or {})
+        self._sequential_batches = sequential_batches
+        self._plans: ScanResistantCache[tuple[int, int, str | None, bool], Plan] = ScanResistantCache(plans)
 
-    def execute(  # noqa: PLR0917  graphql-core's signature
+    def execute(  # noqa: PLR0917 - the signature is graphql-core's
         self,
         schema: GraphQLSchema,
         document: DocumentNode,
@@ -66,11 +65,10 @@ class BreadthFirst:
         fallback: Callable[..., Any] = execute_depth_first,
         **options: Any,
     ) -> Any:
-        """Do what graphql-core's `execute` does, with its arguments, by position or by name.
+        """Execute an operation. The arguments are those of graphql-core's `execute`, by position or by name.
 
-        What is not supported goes as a whole to `fallback`: subscriptions, introspection, @defer and @stream,
-        middleware, executor classes but Strawberry's, resolvers of one's own for all fields or types, abort signals
-        and hooks.
+        Unsupported operations are executed by `fallback`: subscriptions, introspection, @defer and @stream, middleware,
+        executor classes other than Strawberry's, custom default resolvers for fields or types, abort signals and hooks.
         """
         if more:
             options = _named(more, options)
@@ -85,7 +83,7 @@ class BreadthFirst:
                     executor_class=options.get("executor_class") or Executor,
                     max_coercion_errors=options.get("max_coercion_errors", 50),
                     is_async_iterable=options.get("is_async_iterable"),
-                    **{key: value for key, value in options.items() if key not in _KNOWN},
+                    **{key: value for key, value in options.items() if key not in _HANDLED_OPTIONS},
                 )
         return fallback(
             schema,
@@ -107,21 +105,17 @@ class BreadthFirst:
         *,
         hide_suggestions: bool = False,
     ) -> Plan:
-        """The plan of an operation, from the cache if this very document was planned before.
+        """Return the plan of an operation, from the cache if the same document object was planned before.
 
-        Check `declined` before running it. Raises TypeError if the schema is invalid.
+        The caller must check `declined` before it runs the plan. Raises TypeError if the schema is invalid.
         """
-        key = (
-            id(schema),
-            id(document),
-            operation_name,
-            hide_suggestions,
-        )  # the plan keeps both, so the ids stay theirs
+        # The plan holds references to both objects, so their ids stay unique while it is cached.
+        key = (id(schema), id(document), operation_name, hide_suggestions)
         plan = self._plans.get(key)
         if plan is None:
             assert_valid_schema(schema)
-            plan = Plan(schema, document, operation_name, hide_suggestions, self._habits)
-            # A document that went with its plan leaves its id to another, so it is known by its text.
+            plan = plan_operation(schema, document, operation_name, hide_suggestions, self._shared)
+            # After an eviction another document may have the same id, so the cache recognises documents by their text.
             text = document.loc.source.body if document.loc else None
             self._plans.put(key, plan, known_as=(id(schema), text, operation_name) if text else None)
         return plan
@@ -137,13 +131,13 @@ class BreadthFirst:
         max_coercion_errors: int = 50,
         is_async_iterable: Callable[[Any], TypeGuard[AsyncIterable[Any]]] | None = None,
         **custom: Any,
-    ) -> Outcome:
-        """Run a plan that is not declined; gives the result, or an awaitable of it if something must be awaited.
+    ) -> ResultOrAwaitable:
+        """Run a plan that is not declined. Returns the result, or an awaitable of it if a resolver is asynchronous.
 
-        `executor_class` makes the infos; by default Strawberry's for its schemas, graphql-core's for others.
+        `executor_class` creates the infos: by default Strawberry's class for its schemas, graphql-core's for others.
         """
         operation = plan.operation
-        assert operation is not None  # noqa: S101  a plan without one is declined
+        assert operation is not None  # noqa: S101 - a plan without an operation is declined
         variables = plan.variables.values(variable_values or {}, max_coercion_errors)
         if isinstance(variables, list):
             return ExecutionResult(None, variables)
@@ -166,17 +160,18 @@ class BreadthFirst:
             **custom,
         )
         try:
-            shape = plan.shape(variables)
+            shape = shape_for(plan, variables)
         except GraphQLError as error:
             return ExecutionResult(None, [error])
         except RecursionError:
             return ExecutionResult(None, [GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)])
-        return begin(operate(Run(executor, self._habits.grades, self._observer, self._in_turn), shape))
+        run = Run(executor, self._shared.kinds, self._observer, self._sequential_batches)
+        return start(run_operation(run, shape))
 
 
 _EXECUTORS = (None, Executor, StrawberryGraphQLCoreExecutionContext)
 
-_KNOWN = {
+_HANDLED_OPTIONS = {
     "subscribe_field_resolver",
     "max_coercion_errors",
     "enable_early_execution",
@@ -191,11 +186,11 @@ _KNOWN = {
 
 
 _OPTIONS = tuple(signature(execute_depth_first).parameters)[8:-1]
-"""What graphql-core's `execute` takes after the type resolver."""
+"""The parameters of graphql-core's `execute` after the type resolver."""
 
 
 def _named(more: tuple[Any, ...], options: dict[str, Any]) -> dict[str, Any]:
-    """The options, some of them given by position; raises TypeError for one too many or given twice."""
+    """Return the options by name. Raises TypeError for too many positional options and for one given twice."""
     named = dict(zip(_OPTIONS, more, strict=False))
     if len(named) < len(more):
         raise TypeError(f"execute() takes at most {8 + len(_OPTIONS)} positional arguments.")
@@ -218,5 +213,5 @@ def _is_supported(field_resolver: Any, type_resolver: Any, options: Mapping[str,
 
 
 def _is_one_of(given: Any, *known: Any) -> bool:
-    """By identity: what is given need not be hashable, nor comparable."""
+    """Compare by identity, because the value may be neither hashable nor comparable."""
     return any(given is each for each in known)

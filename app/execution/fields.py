@@ -1,16 +1,15 @@
-"""How a field of the schema is resolved: read off its definition, once for a plan."""
-
-from __future__ import annotations
+"""How a field of the schema is resolved, determined from its definition once per plan."""
 
 from graphql import GraphQLField, GraphQLSchema, default_field_resolver
 
-from .markers import BATCH_RESOLVER
-from .sources import Attribute, Source, batch, each, read
-from .strawberry_fields import strawberry_attribute, strawberry_field, strawberry_source
+from app.execution.markers import BATCH_RESOLVER
+from app.execution.model import Attribute, Source
+from app.execution.sources import batch, call_each, read
+from app.execution.strawberry_fields import strawberry_attribute, strawberry_field, strawberry_source
 
 
 def attribute_of(definition: GraphQLField, name: str) -> Attribute | None:
-    """The attribute a field reads, None if it has arguments or a resolver of its own."""
+    """Return the attribute that a field reads, None if it has arguments or a resolver."""
     if definition.args or is_batched(definition):
         return None
     if definition.resolve is None or definition.resolve is default_field_resolver:
@@ -20,16 +19,16 @@ def attribute_of(definition: GraphQLField, name: str) -> Attribute | None:
 
 
 def is_batched(definition: GraphQLField) -> bool:
-    """Whether a field carries a batch resolver."""
+    """Return whether a field has a batch resolver."""
     field = strawberry_field(definition)
     return BATCH_RESOLVER in (definition.extensions if field is None else field.metadata)
 
 
 def source_of(schema: GraphQLSchema, definition: GraphQLField, attribute: Attribute | None) -> Source:
-    """How to get the values of a field."""
+    """Return the source of a field's values."""
     field = strawberry_field(definition)
     if field is not None:
         return strawberry_source(schema, definition, field, attribute)
     if BATCH_RESOLVER in definition.extensions:
         return batch(definition.extensions[BATCH_RESOLVER])
-    return read(attribute) if attribute is not None else each(definition.resolve or default_field_resolver)
+    return read(attribute) if attribute is not None else call_each(definition.resolve or default_field_resolver)

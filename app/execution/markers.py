@@ -1,35 +1,36 @@
-"""What a schema may tell the breadth-first executor: four markers, each without meaning to any other executor."""
+"""Markers with which a schema describes itself to the breadth-first executor. Other executors ignore them."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 BATCH_RESOLVER = "breadth_first.batch_resolver"
-"""Key under which a field carries its batch resolver: `metadata` of a Strawberry field, `extensions` of a GraphQLField.
+"""Key of a field's batch resolver: in `metadata` of a Strawberry field, in `extensions` of a GraphQLField.
 
-A batch resolver is `async def (parents: list, info, **args) -> list` (a plain function will do) and answers for all
-parents at once, in their order. An exception instance as an item is that parent's error; raising fails them all.
-The field keeps its ordinary resolver beside it, for executors that visit one object at a time.
+A batch resolver is `async def (parents: list, info, **args) -> list` or a plain function of that signature. It returns
+one result per parent, in order. An exception instance in the list is the error of that parent; an exception that it
+raises is the error of every parent. The field keeps its ordinary resolver for executors that visit one object at a
+time.
 """
 
 VIEWER_ONLY = "viewer_only"
-"""Attribute of a permission class whose answer depends on the context and the arguments, never on the source.
+"""Attribute of a permission class whose result depends on the context and the arguments, never on the source.
 
-A class with `viewer_only = True` is asked once for each field and level, with None as the source.
+A permission with `viewer_only = True` is called once per field and level, with None as the source.
 """
 
 BY_CLASS = "by_class"
-"""Attribute of an `is_type_of` or `resolve_type` function whose answer depends on `type(value)` alone."""
+"""Attribute of an `is_type_of` or `resolve_type` function whose result depends only on `type(value)`."""
 
 TYPED = "typed_attributes"
-"""Attribute of a class: by name of an attribute, the classes that its values have, `NoneType` where it may be None.
+"""Attribute of a class that maps attribute names to the set of classes of their values (`NoneType` for nullable ones).
 
-What a class promises is not tested value by value. An attribute that is not among them is.
+The executor does not check the values of declared attributes one by one. It checks the values of all others.
 """
 
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
 def by_class(function: AnyFunction) -> AnyFunction:
-    """Mark an `is_type_of` or `resolve_type` function: asked once for each class of value, not for each value."""
+    """Mark an `is_type_of` or `resolve_type` function to be called once per class of value instead of per value."""
     setattr(function, BY_CLASS, True)
     return function

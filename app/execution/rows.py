@@ -1,105 +1,92 @@
-"""The dictionaries of a level, built by one generated function for each selection."""
+"""Builds the response objects of a level with one generated function per selection."""
 
-from __future__ import annotations
+from __future__ import annotations  # a run defines inner functions: evaluating their annotations costs time
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from types import CodeType
+from typing import Any
 
-from .columns import assemble, leaf
-from .leaves import is_disguised, names_of
-from .locations import Level, Place, infos
-from .markers import TYPED
-
-if TYPE_CHECKING:
-    from types import CodeType
-
-    from .plan import PlanField, Selection
-    from .run import Run
+from app.execution.columns import assemble
+from app.execution.infos import infos
+from app.execution.leaf_values import complete_leaf
+from app.execution.leaves import is_disguised, names_of
+from app.execution.markers import TYPED
+from app.execution.model import Level, Place, PlanField, Run, Selection, TypedBuilder
 
 Builder = Callable[..., None]
 
-_MOST_READERS = 64
+_MOST_BUILDERS = 64
 
 
-def build(run: Run, level: Level) -> None:
-    """Give the level its rows; the levels below it have theirs."""
+def build_rows(run: Run, level: Level) -> None:
+    """Build the rows of a level. The levels below must have their rows."""
     selection = level.selection
     columns = [assemble(level.columns[field]) for field in selection.columns]
-    level.columns.clear()  # they refer to the levels below, which refer to this one
+    level.columns.clear()  # breaks the reference cycle with the levels below
 
-    def careful(parent: Any, *values: Any) -> dict[str, Any]:
-        return _careful_row(run, level, len(level.rows), parent, iter(values))
+    def build_slowly(parent: Any, *values: Any) -> dict[str, Any]:
+        return _slow_row(run, level, len(level.rows), parent, iter(values))
 
-    _builder(selection, level)(level.rows, level.objects, careful, *columns)
-
-
-def is_promised(level: Level) -> bool:
-    """Whether the objects' class promises all that is read of them, so that nothing comes to be awaited."""
-    reader = _reader(level.selection, level.class_)
-    return reader is not None and reader.is_promised
+    _builder(selection, level)(level.rows, level.objects, build_slowly, *columns)
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """How the objects of one class that promises something are read."""
-
-    build: Builder
-    is_promised: bool
-    """Whether all that is read is promised."""
+def is_fully_typed(level: Level) -> bool:
+    """Return whether the objects' class declares everything that is read of them, so that nothing is awaitable."""
+    builder = _typed_builder(level.selection, level.class_)
+    return builder is not None and builder.is_complete
 
 
-def _reader(selection: Selection, class_: type | None) -> Reader | None:
-    """The reader for objects of this class, None if it promises nothing."""
-    readers = selection.readers
-    if class_ in readers:
-        return readers[class_]
+def _typed_builder(selection: Selection, class_: type | None) -> TypedBuilder | None:
+    """Return the builder for objects of this class, None if the class declares no attribute types."""
+    builders = selection.typed_builders
+    if class_ in builders:
+        return builders[class_]
     typed = getattr(class_, TYPED, None)
-    reader = None
-    is_told = class_ is None or not selection.reads_by_default or _way({class_}) is _BY_ATTRIBUTE
-    if is_told and isinstance(typed, Mapping) and typed:
-        is_promised = all(
+    builder = None
+    by_attribute = class_ is None or not selection.reads_by_default or _access({class_}) is _BY_ATTRIBUTE
+    if by_attribute and isinstance(typed, Mapping) and typed:
+        is_complete = all(
             field.is_typename or (field.attribute is not None and field.attribute.name in typed)
             for field in selection.fields
         )
-        reader = Reader(_generate(selection, by_key=False, typed=typed), is_promised)
-    if len(readers) >= _MOST_READERS:  # classes made at run time must not pile up
-        readers.clear()
-    readers[class_] = reader
-    return reader
-
-
-def _builder(selection: Selection, level: Level) -> Builder:
-    """The function for objects of this class, if it promises something, or for dictionaries, or for any objects."""
-    reader = _reader(selection, level.class_)
-    if reader is not None:
-        return reader.build
-    way = _way(set(map(type, level.objects))) if selection.reads_by_default else _BY_ATTRIBUTE
-    if way is _ONE_BY_ONE:
-        return _build_one_by_one
-    builder = selection.builders.get(way)
-    if builder is None:
-        builder = selection.builders[way] = _generate(selection, by_key=way is _BY_KEY, typed={})
+        builder = TypedBuilder(_generate(selection, by_key=False, typed=typed), is_complete)
+    if len(builders) >= _MOST_BUILDERS:  # bounds the dict if classes are created at run time
+        builders.clear()
+    builders[class_] = builder
     return builder
 
 
-_BY_ATTRIBUTE, _BY_KEY, _ONE_BY_ONE = range(3)
-"""How fields without a resolver are read: graphql-core reads the keys of whatever is a mapping."""
+def _builder(selection: Selection, level: Level) -> Builder:
+    """Return the builder for the class of the objects, or for mappings, or for other objects."""
+    typed_builder = _typed_builder(selection, level.class_)
+    if typed_builder is not None:
+        return typed_builder.build
+    access = _access(set(map(type, level.objects))) if selection.reads_by_default else _BY_ATTRIBUTE
+    if access is _PER_OBJECT:
+        return _build_per_object
+    builder = selection.builders.get(access)
+    if builder is None:
+        builder = selection.builders[access] = _generate(selection, by_key=access is _BY_KEY, typed={})
+    return builder
 
 
-def _way(classes: set[type]) -> int:
-    """How objects of these classes are read; one by one if they differ, or if only the object can tell what it is."""
-    ways = {_BY_KEY if issubclass(class_, Mapping) else _BY_ATTRIBUTE for class_ in classes}
-    return ways.pop() if len(ways) == 1 and not any(map(is_disguised, classes)) else _ONE_BY_ONE
+_BY_ATTRIBUTE, _BY_KEY, _PER_OBJECT = range(3)
+"""How fields without a resolver are read: graphql-core reads the keys of every mapping, and attributes otherwise."""
 
 
-def _build_one_by_one(rows: list[Any], parents: Sequence[Any], careful: Callable[..., Any], *columns: Any) -> None:
+def _access(classes: set[type]) -> int:
+    """Return how objects of these classes are read: per object if they differ or if a class hides what it is."""
+    found = {_BY_KEY if issubclass(class_, Mapping) else _BY_ATTRIBUTE for class_ in classes}
+    return found.pop() if len(found) == 1 and not any(map(is_disguised, classes)) else _PER_OBJECT
+
+
+def _build_per_object(rows: list[Any], parents: Sequence[Any], build_slowly: Callable[..., Any], *columns: Any) -> None:
     for values in zip(parents, *columns, strict=True):
-        rows.append(careful(*values))
+        rows.append(build_slowly(*values))
 
 
-def _careful_row(run: Run, level: Level, index: int, parent: Any, columns: Any) -> dict[str, Any]:
+def _slow_row(run: Run, level: Level, index: int, parent: Any, columns: Any) -> dict[str, Any]:
     row: dict[str, Any] = {}
     for field in level.selection.fields:
         if field.is_typename:
@@ -110,17 +97,17 @@ def _careful_row(run: Run, level: Level, index: int, parent: Any, columns: Any) 
             try:
                 value = _read(run, level, index, field, parent)
                 is_late = run.executor.is_awaitable(value)
-            except Exception as error:  # noqa: BLE001  stands where the value would
+            except Exception as error:  # noqa: BLE001 - the exception takes the position of the value
                 value, is_late = error, False
             if is_late:
                 run.late.append((row, field, value))
-            row[field.key] = None if is_late else leaf(run, field, field.nullable, value)
+            row[field.key] = None if is_late else complete_leaf(run, field, field.nullable, value)
     return row
 
 
 def _read(run: Run, level: Level, index: int, field: PlanField, parent: Any) -> Any:
     attribute = field.attribute
-    assert attribute is not None  # noqa: S101  other fields have a column
+    assert attribute is not None  # noqa: S101 - other fields have a column
     if attribute.default:
         place = Place(level, field)
         return run.executor.field_resolver(parent, infos(run.info(place), place)(index))
@@ -128,10 +115,10 @@ def _read(run: Run, level: Level, index: int, field: PlanField, parent: Any) -> 
 
 
 def _generate(selection: Selection, *, by_key: bool, typed: Mapping[str, Collection[type]]) -> Builder:
-    """Write the function `build(rows, parents, careful, *columns)` that appends a row for each parent.
+    """Generate the function `build(rows, parents, build_slowly, *columns)`, which appends one row per parent.
 
-    A value that is not what its type expects is converted; a row in which that fails is built by `careful`. All that
-    stands in the source is numbers, names of GraphQL's grammar, and representations of strings.
+    The function converts values that fail the test of their type. If a conversion raises, `build_slowly` builds that
+    row. The generated source contains only numbers, GraphQL names and string representations.
     """
     names: dict[str, Any] = {}
     columns: list[str] = []
@@ -147,12 +134,12 @@ def _generate(selection: Selection, *, by_key: bool, typed: Mapping[str, Collect
         elif field.source is not None:
             columns.append(variable)
         else:
-            assert field.leaf is not None  # noqa: S101  only leaves are read in rows
+            assert field.leaf is not None  # noqa: S101 - only leaf fields are read here
             reading = _reading(field, number, by_key, names)
             if field.leaf.table is not None:
                 names[f"names{number}"] = names_of(field.leaf.table, field.nullable)
                 value = f"names{number}[{reading}]"
-            elif _is_sure(field, typed):
+            elif _is_always_valid(field, typed):
                 value = reading
             else:
                 reads.append(f"{variable} = {reading}")
@@ -169,16 +156,16 @@ def _generate(selection: Selection, *, by_key: bool, typed: Mapping[str, Collect
     if tests:
         later[:0] = [f"if not ({' and '.join(tests)}):", *(f"    {line}" for line in conversions)]
     source = _function(columns, [*reads, *later], "{" + ", ".join(entries) + "}")
-    exec(_compiled(source), names)  # noqa: S102  the source is made above
+    exec(_compiled(source), names)  # noqa: S102 - the source is generated above
     builder: Builder = names["build"]
     return builder
 
 
 def _function(columns: Sequence[str], steps: Sequence[str], row: str) -> str:
-    """The source of a builder. Rows that need no steps are built all at once, as long as all goes well."""
+    """Return the source of a builder. Rows that need no steps are built by one comprehension unless a read raises."""
     parents = ", ".join(["parent", *columns])
     each = f"for {parents} in {_zipped('parents', columns)}"
-    lines = [f"def build(rows, parents, careful{''.join(', all_' + column for column in columns)}):"]
+    lines = [f"def build(rows, parents, build_slowly{''.join(', all_' + column for column in columns)}):"]
     if not steps:
         lines += [
             "    try:",
@@ -194,23 +181,23 @@ def _function(columns: Sequence[str], steps: Sequence[str], row: str) -> str:
         *(f"            {step}" for step in steps),
         f"            append({row})",
         "        except Exception:",
-        f"            append(careful({parents}))",
+        f"            append(build_slowly({parents}))",
     ]
     return "\n".join(lines)
 
 
-def _is_sure(field: PlanField, typed: Mapping[str, Collection[type]]) -> bool:
-    """Whether the class of the objects promises values that stand in the response as they are."""
+def _is_always_valid(field: PlanField, typed: Mapping[str, Collection[type]]) -> bool:
+    """Return whether the class of the objects declares values of this field that need no check."""
     attribute, leaf = field.attribute, field.leaf
     if attribute is None or leaf is None or attribute.get is not getattr:
         return False
-    promised = set(typed.get(attribute.name, ()))
-    return bool(promised) and promised <= leaf.sure | ({type(None)} if field.nullable else set())
+    declared = set(typed.get(attribute.name, ()))
+    return bool(declared) and declared <= leaf.always_valid | ({type(None)} if field.nullable else set())
 
 
 def _reading(field: PlanField, number: int, by_key: bool, names: dict[str, Any]) -> str:
     attribute = field.attribute
-    assert attribute is not None  # noqa: S101  other fields have a column
+    assert attribute is not None  # noqa: S101 - other fields have a column
     if attribute.default and by_key:
         return f"parent.get({attribute.name!r})"
     if attribute.is_dotted:

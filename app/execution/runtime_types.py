@@ -1,26 +1,24 @@
-"""Which object type each value of a field is, as resolve_type and is_type_of say, asked as seldom as they allow."""
+"""The object type of each value of a field, from resolve_type and is_type_of, called as rarely as they allow."""
 
-from __future__ import annotations
+from __future__ import annotations  # a run defines inner functions: evaluating their annotations costs time
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import GraphQLAbstractType, GraphQLError, GraphQLObjectType, default_type_resolver
 from graphql.pyutils import inspect
 
-from .locations import Place, infos
-from .markers import BY_CLASS
-from .steps import Steps, Together
-from .wrapping import CompositeType
-
-if TYPE_CHECKING:
-    from .run import Run
+from app.execution.infos import infos
+from app.execution.markers import BY_CLASS
+from app.execution.model import Place, Run
+from app.execution.steps import Concurrent, Steps
+from app.execution.wrapping import CompositeType
 
 Types = list[GraphQLObjectType | Exception]
 
 
 def runtime_types(run: Run, place: Place, type_: CompositeType, objects: Sequence[Any]) -> Steps[Types]:
-    """The object type of each value, or why it has none."""
+    """Return the object type of each value, or the exception that explains why it has none."""
     info = infos(run.info(place), place)
     if isinstance(type_, GraphQLObjectType):
         types: Types = [type_] * len(objects)
@@ -47,10 +45,10 @@ def _resolved(
 ) -> Steps[Types]:
     resolve = type_.resolve_type or default_type_resolver
 
-    def ask(index: int) -> Any:
+    def call(index: int) -> Any:
         return resolve(objects[index], info(index), type_)
 
-    answers = yield from _answers(run, resolve, ask, objects, range(len(objects)))
+    answers = yield from _call_function(run, resolve, call, objects, range(len(objects)))
     types: Types = []
     for index, answer in enumerate(answers):
         if isinstance(answer, Exception):
@@ -60,7 +58,7 @@ def _resolved(
             types.append(
                 run.executor.ensure_valid_runtime_type(answer, type_, place.field.details, info(index), objects[index])
             )
-        except Exception as error:  # noqa: BLE001  the object has no type, then
+        except Exception as error:  # noqa: BLE001 - the exception is the reason why the object has no type
             types.append(error)
     return types
 
@@ -70,36 +68,36 @@ def _is_type_of(
 ) -> Steps[list[Any]]:
     is_type_of: Any = type_.is_type_of
 
-    def ask(index: int) -> Any:
+    def call(index: int) -> Any:
         return is_type_of(objects[index], info(index))
 
-    return (yield from _answers(run, is_type_of, ask, objects, indices))
+    return (yield from _call_function(run, is_type_of, call, objects, indices))
 
 
-def _answers(
-    run: Run, function: Any, ask: Callable[[int], Any], objects: Sequence[Any], indices: Sequence[int]
+def _call_function(
+    run: Run, function: Any, call: Callable[[int], Any], objects: Sequence[Any], indices: Sequence[int]
 ) -> Steps[list[Any]]:
-    """What the function says of the objects at these indices, or raises; one object stands for its class if it may."""
+    """Return the function's result or exception per index. A `by_class` function is called once per class."""
     if getattr(function, BY_CLASS, False):
         by_class = {type(objects[index]): index for index in reversed(indices)}
-        answers = yield from _outcomes(run, ask, list(by_class.values()))
+        answers = yield from _call_all(run, call, list(by_class.values()))
         found = dict(zip(by_class, answers, strict=True))
         return [found[type(objects[index])] for index in indices]
-    return (yield from _outcomes(run, ask, indices))
+    return (yield from _call_all(run, call, indices))
 
 
-def _outcomes(run: Run, ask: Callable[[int], Any], indices: Sequence[int]) -> Steps[list[Any]]:
-    answers = [_outcome(ask, index) for index in indices]
-    waiting = [place for place, answer in enumerate(answers) if run.executor.is_awaitable(answer)]
+def _call_all(run: Run, call: Callable[[int], Any], indices: Sequence[int]) -> Steps[list[Any]]:
+    answers = [_call_one(call, index) for index in indices]
+    waiting = [position for position, answer in enumerate(answers) if run.executor.is_awaitable(answer)]
     if waiting:
-        outcomes = yield Together([answers[place] for place in waiting])
-        for place, outcome in zip(waiting, outcomes, strict=True):
-            answers[place] = outcome
+        outcomes = yield Concurrent([answers[position] for position in waiting])
+        for position, outcome in zip(waiting, outcomes, strict=True):
+            answers[position] = outcome
     return answers
 
 
-def _outcome(ask: Callable[[int], Any], index: int) -> Any:
+def _call_one(call: Callable[[int], Any], index: int) -> Any:
     try:
-        return ask(index)
-    except Exception as error:  # noqa: BLE001  the object has no type, then
+        return call(index)
+    except Exception as error:  # noqa: BLE001 - the exception is the reason why the object has no type
         return error

@@ -1,6 +1,4 @@
-"""A Strawberry schema that executes breadth-first."""
-
-from __future__ import annotations
+"""A Strawberry schema with the breadth-first executor."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,11 +6,11 @@ from typing import Any
 
 import strawberry
 
-from .executor import BreadthFirst
+from app.execution.executor import BreadthFirst
 
 
 class BreadthFirstSchema(strawberry.Schema):
-    """`strawberry.Schema` with one more keyword, `breadth_first`: the executor, or None for Strawberry's own."""
+    """`strawberry.Schema` with the keyword `breadth_first`: the executor, or None for Strawberry's own."""
 
     def __init__(self, *args: Any, breadth_first: BreadthFirst | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

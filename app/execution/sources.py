@@ -1,42 +1,19 @@
-"""Where the values of a field come from, for all objects of a level: attributes, resolvers, batch resolvers."""
+"""The sources of a field's values for all objects of a level: attributes, resolvers and batch resolvers."""
 
-from __future__ import annotations
-
-import keyword
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from graphql import default_field_resolver
 
-from .locations import Place, infos
-from .steps import Steps, Together
-
-if TYPE_CHECKING:
-    from .run import Run
-
-Source = Callable[["Run", Place], Steps[Sequence[Any]]]
-"""Gives one value for each object of the level, an exception for each that failed; raises what fails them all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attribute:
-    """A field without a resolver."""
-
-    name: str
-    default: bool
-    """Read as graphql-core's default resolver does: keys of mappings too, null if missing, methods called."""
-    get: Callable[[Any, str], Any] = getattr
-
-    @property
-    def is_dotted(self) -> bool:
-        """Whether `object.name` in source form reads it."""
-        return self.get is getattr and not keyword.iskeyword(self.name)
+from app.execution.infos import infos
+from app.execution.model import Attribute, Place, Run, Source
+from app.execution.steps import Concurrent, Steps
 
 
 def read(attribute: Attribute) -> Source:
-    """Read an attribute of each parent."""
+    """Return a source that reads an attribute of each parent."""
     if attribute.default:
         return _read_default
     get, name = attribute.get, attribute.name
@@ -45,43 +22,43 @@ def read(attribute: Attribute) -> Source:
         yield from ()
         try:
             return [get(parent, name) for parent in place.level.objects]
-        except Exception:  # noqa: BLE001  found again, at its parent, below
-            return [outcome(get, parent, name) for parent in place.level.objects]
+        except Exception:  # noqa: BLE001 - the slow path below raises it again, for its own parent
+            return [result_or_error(get, parent, name) for parent in place.level.objects]
 
     return read_each
 
 
-def each(resolve: Callable[..., Any]) -> Source:
-    """Call an ordinary resolver for each parent."""
+def call_each(resolve: Callable[..., Any]) -> Source:
+    """Return a source that calls an ordinary resolver for each parent."""
 
-    def call_each(run: Run, place: Place) -> Steps[Sequence[Any]]:
+    def call(run: Run, place: Place) -> Steps[Sequence[Any]]:
         yield from ()
         info = infos(run.info(place), place)
-        arguments = place.field.arguments.for_each(run.variables)
+        arguments = place.field.arguments.per_parent(run.variables)
         return [
-            outcome(resolve, parent, info(index), **values)
+            result_or_error(resolve, parent, info(index), **values)
             for index, (parent, values) in enumerate(zip(place.level.objects, arguments, strict=False))
         ]
 
-    return call_each
+    return call
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch resolver that nothing stands before: a source, in two halves for who awaits its answers himself."""
+    """A source that calls a batch resolver without permissions in front of it."""
 
     call: Callable[[Run, Place], Any]
-    """Calls it for all parents of a level; gives what it gives, an awaitable perhaps."""
+    """Calls the resolver for all parents of a level. Returns its results or an awaitable of them."""
     is_async: bool
-    """Whether it is a coroutine function, so that the call itself does nothing yet."""
+    """Whether the resolver is a coroutine function, so that a call has no effect before it is awaited."""
 
     def __call__(self, run: Run, place: Place) -> Steps[Sequence[Any]]:
-        """Call it and await what it gives."""
-        return (yield from answers(self.call(run, place), len(place.level.objects)))
+        """Call the resolver and await its results."""
+        return (yield from batch_results(self.call(run, place), len(place.level.objects)))
 
 
 def batch(resolver: Callable[..., Any]) -> Source:
-    """Call a batch resolver once."""
+    """Return a source that calls a batch resolver once per level."""
 
     def call(run: Run, place: Place) -> Any:
         return resolver(list(place.level.objects), run.info(place), **place.field.arguments.values(run.variables))
@@ -89,34 +66,34 @@ def batch(resolver: Callable[..., Any]) -> Source:
     return Batch(call, iscoroutinefunction(resolver))
 
 
-def answers(given: Any, count: int) -> Steps[Sequence[Any]]:
-    """The answers for so many parents that a batch resolver gave or will give; raises what it raises, and TypeError."""
-    if hasattr(given, "__await__"):
-        (given,) = yield Together([given])
-        if isinstance(given, Exception):
-            raise given
-    return counted(given, count)
+def batch_results(returned: Any, count: int) -> Steps[Sequence[Any]]:
+    """Await what a batch resolver returned for `count` parents. Raises its exception, or TypeError."""
+    if hasattr(returned, "__await__"):
+        (returned,) = yield Concurrent([returned])
+        if isinstance(returned, Exception):
+            raise returned
+    return checked_results(returned, count)
 
 
-def counted(given: Any, count: int) -> Sequence[Any]:
-    """The answers of a batch resolver; raises TypeError if it does not answer each of so many parents."""
-    if isinstance(given, list | tuple) and type(given) not in SEQUENCES:
-        given = list(iter(given))
-    if type(given) not in SEQUENCES or len(given) != count:
-        what = len(given) if isinstance(given, list | tuple) else type(given).__name__
-        raise TypeError(f"A batch resolver must answer each of {count} parents in a list, not {what}.")
-    return cast("Sequence[Any]", given)
+def checked_results(returned: Any, count: int) -> Sequence[Any]:
+    """Check the results of a batch resolver. Raises TypeError unless there is one per parent."""
+    if isinstance(returned, list | tuple) and type(returned) not in SEQUENCES:
+        returned = list(iter(returned))
+    if type(returned) not in SEQUENCES or len(returned) != count:
+        what = f"{len(returned)} results" if isinstance(returned, list | tuple) else type(returned).__name__
+        raise TypeError(f"A batch resolver must return a list with one result per parent ({count}), not {what}.")
+    return cast("Sequence[Any]", returned)
 
 
 SEQUENCES = {list, tuple}
-"""Classes that hold as many items as their `len` says; their subclasses may do otherwise."""
+"""Classes with a reliable `len`. Their subclasses may override it."""
 
 
-def outcome(function: Callable[..., Any], *positional: Any, **named: Any) -> Any:
-    """What a function gives, or the exception it raises."""
+def result_or_error(function: Callable[..., Any], *positional: Any, **named: Any) -> Any:
+    """Return the result of a function, or the exception that it raises."""
     try:
         return function(*positional, **named)
-    except Exception as error:  # noqa: BLE001  stands where the value would
+    except Exception as error:  # noqa: BLE001 - the exception takes the position of the value
         return error
 
 
@@ -126,4 +103,4 @@ def _read_default(run: Run, place: Place) -> Steps[Sequence[Any]]:
         values = [parent.get(place.field.name) for parent in parents]
         if not any(map(callable, values)):
             return values
-    return (yield from each(default_field_resolver)(run, place))
+    return (yield from call_each(default_field_resolver)(run, place))

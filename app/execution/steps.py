@@ -1,4 +1,4 @@
-"""Generators that yield what must be awaited: the same code runs to its end at once, or goes on in an event loop."""
+"""Generators that yield awaitables: the same code completes synchronously or continues in an event loop."""
 
 import asyncio
 from collections.abc import Coroutine, Generator, Sequence
@@ -9,42 +9,43 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-class Together:
-    """Awaits all awaitables at once and gives a list of what each gave or raised.
+class Concurrent:
+    """Awaitables to await concurrently. Awaiting gives a list with the result or exception of each.
 
-    Cancelling it cancels those in flight and waits for their end; dropped before its start, it closes its coroutines.
+    Cancellation cancels all awaitables and waits for their end. If the object is deleted before it starts, it closes
+    its coroutines.
     """
 
     def __init__(self, awaitables: Sequence[Any]) -> None:
         self._awaitables = awaitables
 
     def take(self) -> Sequence[Any]:
-        """The awaitables, once: who takes them sees to them."""
+        """Return the awaitables once; the caller is then responsible for them."""
         awaitables, self._awaitables = self._awaitables, ()
         return awaitables
 
     def __del__(self) -> None:
         for awaitable in self._awaitables:
-            if isinstance(awaitable, CoroutineType | InContext | InTurn):
+            if isinstance(awaitable, CoroutineType | InContext | Sequential):
                 awaitable.close()
 
 
-Steps = Generator[Together, list[Any], Result]
-"""Yields what to await, is sent the outcomes, returns its result."""
+Steps = Generator[Concurrent, list[Any], Result]
+"""A generator that yields awaitables, receives their results, and returns its own result."""
 
 
-def begin(steps: Steps[Result]) -> Result | Coroutine[Any, Any, Result]:
-    """Run steps as far as they go without waiting; gives their result, or a coroutine of it that has not started."""
+def start(steps: Steps[Result]) -> Result | Coroutine[Any, Any, Result]:
+    """Run steps up to the first wait. Returns their result, or a coroutine of the result that has not started."""
     try:
-        together = next(steps)
+        concurrent = next(steps)
     except StopIteration as done:
         result: Result = done.value
         return result
-    return _go_on(steps, together)
+    return _resume(steps, concurrent)
 
 
 class InContext:
-    """A coroutine that runs as a task of its own context."""
+    """A coroutine that runs as a task in its own context."""
 
     def __init__(self, coroutine: Coroutine[Any, Any, Any], context: Context) -> None:
         self._coroutine = coroutine
@@ -54,40 +55,40 @@ class InContext:
         return asyncio.get_running_loop().create_task(self._coroutine, context=self._context).__await__()
 
     def close(self) -> None:
-        """Drop the coroutine unless it has started."""
+        """Close the coroutine if it has not started."""
         self._coroutine.close()
 
 
-class InTurn:
-    """Awaitables that are awaited one after the other; gives a list of what each gave."""
+class Sequential:
+    """Awaitables to await one after another. Awaiting gives the list of their results."""
 
     def __init__(self, awaitables: Sequence[Any]) -> None:
         self._awaitables = awaitables
 
     def __await__(self) -> Generator[Any, Any, list[Any]]:
-        return self._go().__await__()
+        return self._run().__await__()
 
     def close(self) -> None:
-        """Drop the coroutines that have not started."""
+        """Close the coroutines that have not started."""
         for awaitable in self._awaitables:
             awaitable.close()
 
-    async def _go(self) -> list[Any]:
+    async def _run(self) -> list[Any]:
         try:
             return [await awaitable for awaitable in self._awaitables]
         finally:
             self.close()
 
 
-async def _go_on(steps: Steps[Result], together: Together) -> Result:
+async def _resume(steps: Steps[Result], concurrent: Concurrent) -> Result:
     while True:
         try:
-            outcomes = await _settle(together.take())
+            outcomes = await _settle(concurrent.take())
         except BaseException as error:
             steps.throw(error)
             raise
         try:
-            together = steps.send(outcomes)
+            concurrent = steps.send(outcomes)
         except StopIteration as done:
             result: Result = done.value
             return result
@@ -97,10 +98,10 @@ async def _settle(awaitables: Sequence[Any]) -> list[Any]:
     if len(awaitables) == 1:
         try:
             return [await awaitables[0]]
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - the exception is the outcome, as with `gather`
             return [error]
     if not _GATHERED.issuperset(map(type, awaitables)):
-        awaitables = [each if type(each) in _GATHERED else _awaited(each) for each in awaitables]
+        awaitables = [each if type(each) in _GATHERED else _as_coroutine(each) for each in awaitables]
     outcomes = await asyncio.gather(*awaitables, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException) and not isinstance(outcome, Exception):
@@ -108,9 +109,9 @@ async def _settle(awaitables: Sequence[Any]) -> list[Any]:
     return outcomes
 
 
-_GATHERED = {CoroutineType, InContext, InTurn, asyncio.Future, asyncio.Task}
-"""Classes that `asyncio.gather` is known to take; others may be awaited and yet refused or confused by it."""
+_GATHERED = {CoroutineType, InContext, Sequential, asyncio.Future, asyncio.Task}
+"""Classes that `asyncio.gather` accepts. It may reject or mishandle other awaitables, so they are wrapped."""
 
 
-async def _awaited(awaitable: Any) -> Any:
+async def _as_coroutine(awaitable: Any) -> Any:
     return await awaitable

@@ -1,40 +1,34 @@
-"""A Strawberry field taken apart into its guard, its arguments and its resolver, each used as seldom as it allows."""
-
-from __future__ import annotations
+"""Strawberry fields: their permissions, arguments and resolvers, each called as rarely as the field allows."""
 
 from collections.abc import Callable, Sequence
 from inspect import getclosurevars, iscoroutinefunction
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from graphql import GraphQLField, GraphQLSchema
 from strawberry.extensions import FieldExtension
 from strawberry.schema.schema_converter import GraphQLCoreConverter, get_arguments
+from strawberry.types import Info
 from strawberry.types.field import StrawberryField
 from strawberry.types.fields.resolver import StrawberryResolver
 
-from .conversion import Conversions
-from .guards import Refused, guard_of
-from .locations import Place, infos
-from .markers import BATCH_RESOLVER
-from .sources import Attribute, Batch, Source, answers, each, outcome, read
-from .steps import Steps
+from app.execution.conversion import Conversions
+from app.execution.field_permissions import Denials, permissions_of
+from app.execution.infos import infos
+from app.execution.markers import BATCH_RESOLVER
+from app.execution.model import Attribute, Place, Run, Source
+from app.execution.sources import Batch, batch_results, call_each, read, result_or_error
+from app.execution.steps import Steps
 
-if TYPE_CHECKING:
-    from strawberry.types import Info
-
-    from .run import Run
-
-
-_MADE_BY_STRAWBERRY = {
+_CODE_OF_STRAWBERRY = {
     code.co_name: code for code in GraphQLCoreConverter.from_resolver.__code__.co_consts if isinstance(code, CodeType)
 }
-_READS_ATTRIBUTE = _MADE_BY_STRAWBERRY["_get_basic_result"]
-_RESOLVES = {_READS_ATTRIBUTE, _MADE_BY_STRAWBERRY["_resolver"], _MADE_BY_STRAWBERRY["_async_resolver"]}
+_READS_ATTRIBUTE = _CODE_OF_STRAWBERRY["_get_basic_result"]
+_RESOLVES = {_READS_ATTRIBUTE, _CODE_OF_STRAWBERRY["_resolver"], _CODE_OF_STRAWBERRY["_async_resolver"]}
 
 
 def strawberry_field(definition: GraphQLField) -> StrawberryField | None:
-    """The Strawberry field behind a field, if it resolves as Strawberry's own fields do."""
+    """Return the Strawberry field of a GraphQL field if it still has the resolver that Strawberry created."""
     field = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     if not isinstance(field, StrawberryField) or type(field).get_result is not StrawberryField.get_result:
         return None
@@ -42,15 +36,16 @@ def strawberry_field(definition: GraphQLField) -> StrawberryField | None:
 
 
 def strawberry_attribute(definition: GraphQLField, field: StrawberryField) -> Attribute | None:
-    """The attribute a Strawberry field reads, None if anything stands between the two."""
+    """Return the attribute that a Strawberry field reads, None if a resolver or extension is involved."""
     is_plain = cast("FunctionType", definition.resolve).__code__ is _READS_ATTRIBUTE
     return Attribute(field.python_name, default=False, get=field.default_resolver) if is_plain else None
 
 
 def _is_resolver_of(field: StrawberryField, resolve: Any) -> bool:
-    """Whether Strawberry made this function for this field.
+    """Return whether Strawberry created this function for this field.
 
-    What was put around it since, by `functools.wraps` or otherwise, may refuse: it is called, never looked through.
+    A wrapper that was added later, with `functools.wraps` or otherwise, may deny access. It must be called, so a
+    wrapped function does not count.
     """
     if type(resolve) is not FunctionType or resolve.__code__ not in _RESOLVES or hasattr(resolve, "__wrapped__"):
         return False
@@ -63,25 +58,31 @@ def _is_resolver_of(field: StrawberryField, resolve: Any) -> bool:
 def strawberry_source(
     schema: GraphQLSchema, definition: GraphQLField, field: StrawberryField, attribute: Attribute | None
 ) -> Source:
-    """How to get the values of a Strawberry field."""
-    parts = _Parts(schema, field)
-    if parts.guard is not None:
+    """Return the source of a Strawberry field's values."""
+    parts = _FieldParts(schema, field)
+    if parts.permissions is not None:
         if BATCH_RESOLVER in field.metadata:
             return parts.batch(field.metadata[BATCH_RESOLVER])
-        if attribute is None and parts.guard.viewer_only:
+        if attribute is None and parts.permissions.viewer_only:
             return parts.each
-    return each(definition.resolve) if attribute is None and definition.resolve else read(cast("Attribute", attribute))
+    return (
+        call_each(definition.resolve)
+        if attribute is None and definition.resolve
+        else read(cast("Attribute", attribute))
+    )
 
 
-class _Parts:
+class _FieldParts:
+    """A Strawberry field, separated into permissions, argument conversion and resolver."""
+
     def __init__(self, schema: GraphQLSchema, field: StrawberryField) -> None:
         converter = cast("Any", schema)._strawberry_schema.schema_converter
         self._field = field
         self._config = converter.config
         self._scalars = converter.scalar_registry
         handled = converter._get_field_exception_handlers(field)
-        self.guard = None if handled else guard_of(field)
-        """None if other things take part in resolving the field, so that it must stay whole."""
+        self.permissions = None if handled else permissions_of(field)
+        """None if other extensions or exception handlers take part in resolving, so that the field must stay whole."""
         resolver = field.base_resolver
         parents = (resolver.parent_parameter, resolver.root_parameter) if resolver else ()
         info = resolver.info_parameter if resolver else None
@@ -91,12 +92,12 @@ class _Parts:
         is_reshaped = (resolver is not None and type(resolver) is not StrawberryResolver) or any(
             type(part).map_arguments is not FieldExtension.map_arguments for part in field.extensions
         )
-        """Whether only Strawberry knows what becomes of the arguments."""
+        """Whether an extension or a custom resolver class changes the arguments."""
         self._converts = bool(field.arguments or is_reshaped)
         self._convert = None if is_reshaped else Conversions(self._config, self._scalars).of_arguments(field.arguments)
 
     def batch(self, resolver: Callable[..., Any]) -> Source:
-        """The field by its batch resolver, called with the parents that the guard lets through."""
+        """Return a source that calls the batch resolver for the parents that the permissions allow."""
 
         def call(run: Run, place: Place) -> Any:
             info = self._info(run.info(place))
@@ -105,43 +106,43 @@ class _Parts:
         def call_guarded(run: Run, place: Place) -> Steps[Sequence[Any]]:
             info = self._info(run.info(place))
             arguments = self._level_arguments(run, place, info)
-            refused = yield from self._ask(place, info, arguments)
+            denials = yield from self._check(place, info, arguments)
             objects = place.level.objects
-            parents = [parent for index, parent in enumerate(objects) if index not in refused]
+            parents = [parent for index, parent in enumerate(objects) if index not in denials]
             if not parents:
-                return [refused[index] for index in range(len(objects))]
-            given = yield from answers(resolver(parents, info, **arguments), len(parents))
-            if not refused:
-                return given
-            left = iter(given)
-            return [refused[index] if index in refused else next(left) for index in range(len(objects))]
+                return [denials[index] for index in range(len(objects))]
+            returned = yield from batch_results(resolver(parents, info, **arguments), len(parents))
+            if not denials:
+                return returned
+            remaining = iter(returned)
+            return [denials[index] if index in denials else next(remaining) for index in range(len(objects))]
 
-        return call_guarded if self.guard else Batch(call, iscoroutinefunction(resolver))
+        return call_guarded if self.permissions else Batch(call, iscoroutinefunction(resolver))
 
     def each(self, run: Run, place: Place) -> Steps[Sequence[Any]]:
-        """The field by its ordinary resolver or attribute, behind a guard that is asked once."""
+        """Call the ordinary resolver, or read the attribute, for each parent, after checking the permissions once."""
         objects = place.level.objects
         base = run.info(place)
         raw = infos(base, place)
-        refused: Refused = {}
-        if self.guard:
+        denials: Denials = {}
+        if self.permissions:
             info = self._info(base)
             arguments = self._level_arguments(run, place, info)
-            refused = yield from self._ask(place, info, arguments)
-            if not refused and len(objects) == 1:
-                return [outcome(self._call, objects[0], raw, 0, arguments)]
-        given = place.field.arguments.for_each(run.variables)
+            denials = yield from self._check(place, info, arguments)
+            if not denials and len(objects) == 1:
+                return [result_or_error(self._call, objects[0], raw, 0, arguments)]
+        given = place.field.arguments.per_parent(run.variables)
         return [
-            refused[index] if index in refused else outcome(self._resolve, parent, raw, index, values)
+            denials[index] if index in denials else result_or_error(self._resolve, parent, raw, index, values)
             for index, (parent, values) in enumerate(zip(objects, given, strict=False))
         ]
 
-    def _ask(self, place: Place, info: Info, arguments: dict[str, Any]) -> Steps[Refused]:
-        assert self.guard  # noqa: S101  asked of guarded fields only
+    def _check(self, place: Place, info: Info, arguments: dict[str, Any]) -> Steps[Denials]:
+        assert self.permissions  # noqa: S101 - called for fields with permissions only
         objects = place.level.objects
         raw = infos(info._raw_info, place)
         return (
-            yield from self.guard.ask(
+            yield from self.permissions.check(
                 objects,
                 lambda index: self._info(raw(index)),
                 info,
@@ -158,7 +159,7 @@ class _Parts:
         return self._call(parent, raw, index, named)
 
     def _call(self, parent: Any, raw: Callable[[int], Any], index: int, named: dict[str, Any]) -> Any:
-        """Call the resolver with converted arguments and with what else it asks for."""
+        """Call the resolver with the converted arguments, and with the parent and the info where it takes them."""
         for name in self._parent_names:
             named[name] = parent
         if self._info_name is not None:
@@ -171,7 +172,7 @@ class _Parts:
         return info
 
     def _level_arguments(self, run: Run, place: Place, info: Info) -> dict[str, Any]:
-        """The arguments as Strawberry converts them, without those it fills in from parent and info."""
+        """Return the converted arguments without those that Strawberry takes from the parent and the info."""
         if not self._converts:
             return {}
         given = place.field.arguments.values(run.variables)

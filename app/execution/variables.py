@@ -1,6 +1,4 @@
-"""Variables of an operation, their types looked up once."""
-
-from __future__ import annotations
+"""Variable coercion for one operation, with the types looked up once."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,19 +8,21 @@ from graphql import (
     GraphQLSchema,
     NamedTypeNode,
     NonNullTypeNode,
+    Undefined,
     VariableDefinitionNode,
+    VariableValues,
+    coerce_input_value,
     get_nullable_type,
+    get_variable_values,
     is_leaf_type,
     is_non_null_type,
 )
 from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
-from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
-from graphql.pyutils import Undefined
-from graphql.utilities import coerce_input_value
+from graphql.execution.values import VariableValueSource
 
 NO_VARIABLES = VariableValues({}, {})
 
-_ATOMS = {str, int, float, bool, type(None)}
+_SCALARS = {str, int, float, bool, type(None)}
 
 
 class Variables:
@@ -34,13 +34,13 @@ class Variables:
         self._schema = schema
         self._definitions = definitions
         self._hide_suggestions = hide_suggestions
-        self._signatures = _of_leaves(schema, definitions)
+        self._signatures = _leaf_signatures(schema, definitions)
 
     def values(self, given: Mapping[str, Any], max_errors: int) -> VariableValues | list[GraphQLError]:
-        """What graphql-core's `get_variable_values` gives: coerced values, or what is wrong with those given."""
+        """Return what graphql-core's `get_variable_values` returns: the coerced values, or a list of errors."""
         if not self._definitions:
             return NO_VARIABLES
-        return self._of_atoms(given) or get_variable_values(
+        return self._scalar_values(given) or get_variable_values(
             self._schema,
             self._definitions,
             dict(given),
@@ -48,8 +48,8 @@ class Variables:
             hide_suggestions=self._hide_suggestions,
         )
 
-    def _of_atoms(self, given: Mapping[str, Any]) -> VariableValues | None:
-        """The values if each is an atom that fits its type or may be left out; else graphql-core knows what to say."""
+    def _scalar_values(self, given: Mapping[str, Any]) -> VariableValues | None:
+        """Return the values, None unless each is absent and optional or a scalar that its type accepts."""
         if self._signatures is None:
             return None
         sources: dict[str, VariableValueSource] = {}
@@ -62,21 +62,21 @@ class Variables:
                     return None
                 sources[name] = VariableValueSource(signature)
                 continue
-            if type(value) not in _ATOMS:
+            if type(value) not in _SCALARS:
                 return None
-            fitting = coerce_input_value(value, type_)
-            if fitting is Undefined:
+            accepted = coerce_input_value(value, type_)
+            if accepted is Undefined:
                 return None
             sources[name] = VariableValueSource(signature, value)
-            coerced[name] = fitting
+            coerced[name] = accepted
         return VariableValues(sources, coerced)
 
 
-def _of_leaves(
+def _leaf_signatures(
     schema: GraphQLSchema, definitions: Sequence[VariableDefinitionNode]
 ) -> list[GraphQLVariableSignature] | None:
-    """The variables' names and types, None unless all are scalars and enums."""
-    known: list[GraphQLVariableSignature] = []
+    """Return the signatures of the variables, None unless all of them are scalars and enums."""
+    signatures: list[GraphQLVariableSignature] = []
     for definition in definitions:
         inner = definition.type.type if isinstance(definition.type, NonNullTypeNode) else definition.type
         if not isinstance(inner, NamedTypeNode):
@@ -84,5 +84,5 @@ def _of_leaves(
         signature = get_variable_signature(schema, definition)
         if isinstance(signature, GraphQLError) or not is_leaf_type(get_nullable_type(signature.type)):
             return None
-        known.append(signature)
-    return known
+        signatures.append(signature)
+    return signatures

@@ -188,28 +188,24 @@ class BodyLimits:
 
 
 class BodyRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The body was refused; `code` and `status` say how to answer, the message is for the client."""
+    """The body was refused; `code` is the code of the error, the message is for the client."""
 
     code: ClassVar[str]
-    status: ClassVar[int]
 
 
 class PayloadTooLarge(BodyRefused):
     """The body has more bytes than allowed."""
 
     code = "PAYLOAD_TOO_LARGE"
-    status = 413
 
     def __init__(self, maximum: int) -> None:
         super().__init__(f"The body is larger than {maximum} bytes.")
-        self.maximum = maximum
 
 
 class BadRequest(BodyRefused):
     """The body is not a GraphQL request in strict JSON."""
 
     code = "BAD_REQUEST"
-    status = 400
 
 
 class _NotStrict(Exception):  # noqa: N818 - never leaves this module

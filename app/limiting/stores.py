@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Protocol
 
-from limits.aio.storage import RedisStorage
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -20,9 +19,9 @@ COMMAND_SECONDS = 1.0
 QUEUE_SECONDS = 3.0
 MOST_CONNECTIONS = 16
 
-# limits' own counting adds first and compares afterwards, so that a refused call is counted for a moment, in which
-# a smaller one that fits would be refused too. KEYS are counts; ARGV the seconds to keep them, then cost and limit of
-# each. Returns the number of the first that lacks, else 0 after taking all.
+# Compares before it adds: a count that is added first and taken back when refused would for a moment refuse a smaller
+# call that fits. KEYS are counts; ARGV is the seconds to keep them, then cost and limit of each. Returns the number of
+# the first count that would exceed its limit, else 0 after adding to all.
 TAKE = """
 for i, key in ipairs(KEYS) do
     if tonumber(redis.call('get', key) or '0') + tonumber(ARGV[2 * i]) > tonumber(ARGV[2 * i + 1]) then
@@ -68,8 +67,7 @@ class Store(Protocol):
 class MemoryStore:
     """Counts of this process alone, each gone once its seconds are over.
 
-    limits' own memory storage starts a task at each addition, to forget; measured, that and its locks cost a small
-    query 5 % of its instructions. Here nothing is awaited, so nobody comes between comparing and taking.
+    Nothing is awaited between comparing and adding, so no other request comes between them.
     """
 
     failures: tuple[type[Exception], ...] = ()
@@ -133,13 +131,11 @@ class RedisStore:
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         self._client = Redis.from_pool(pool)
-        options: dict[str, Any] = {"connection_pool": pool}
-        self._storage = RedisStorage("redis://", implementation="redispy", key_prefix=PREFIX, **options)
         self._take = self._client.register_script(TAKE)
 
     async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
         """Have the server compare and take."""
-        keys = [f"{PREFIX}:{each.key}" for each in portions]
+        keys = [_prefixed(each.key) for each in portions]
         lacking = await self._take(
             keys, [seconds, *(number for each in portions for number in (each.cost, each.limit))]
         )
@@ -147,15 +143,22 @@ class RedisStore:
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
         """Count more, or less."""
-        await self._storage.incr(key, seconds, amount)
+        async with self._client.pipeline(transaction=True) as commands:
+            commands.incrby(_prefixed(key), amount)
+            commands.expire(_prefixed(key), seconds)
+            await commands.execute()
 
     async def used(self, keys: Sequence[str]) -> list[int]:
         """The counts as they stand."""
-        return [await self._storage.get(key) for key in keys]
+        return [int(count or 0) for count in await self._client.mget([_prefixed(key) for key in keys])]
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+def _prefixed(key: str) -> str:
+    return f"{PREFIX}:{key}"
 
 
 def store_at(redis_url: str | None) -> Store:

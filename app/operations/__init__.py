@@ -1,1 +1,4 @@
-"""Use cases, one verb a file. Each decides from a dossier what is to change; the frame locks, applies and commits."""
+"""Mutations, one verb per file: a command, a decision about a locked aggregate, and a declaration of both.
+
+The unit of work locks, asks the decision, persists its change and commits.
+"""

@@ -1,9 +1,9 @@
-"""The frame of administration: what leads change outside any one location, entered and committed like every write."""
+"""Administration: what leads change outside any one location, recorded and committed like every write."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 from sqlalchemy import Table
@@ -14,8 +14,13 @@ from app.db.database import Transaction
 from app.domain.refusals import Conflict, InvalidInput, NotFound, Refusal
 from app.domain.viewer import Viewer
 from app.operations import idempotency
-from app.operations.context import NOTHING_WATCHED, Input, MutationCall, MutationOutcome, WriteContext
-from app.operations.unit_of_work import before_commit, new_id, retried
+from app.operations.commands import Command
+from app.operations.context import NO_MEASUREMENTS, MutationCall, MutationOutcome, WriteContext, new_id
+from app.operations.mutation import ContentEffect, Mutation, RecordedRefusals
+from app.operations.transactions import before_commit, retried
+from permissions.policy import check_allowed
+
+C = TypeVar("C", bound=Command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,7 @@ class AdministrationContext:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class AdministrationChange:
     """What to write, on which audit chain, and the ids of the objects concerned."""
 
     writes: tuple[writing.Write, ...] = ()
@@ -57,51 +62,56 @@ class Decision:
     ids: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdminCase:
-    """One administrative mutation: its name and its decision."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AdministrationMutation(Mutation[C]):
+    """A mutation of administration; it neither edits content nor records refusals."""
 
-    mutation: str
-    decide: Callable[[AdministrationContext, Input], Awaitable[Decision]]
+    decide: Callable[[AdministrationContext, C], Awaitable[AdministrationChange]]
+    content: ContentEffect = field(init=False, default=ContentEffect.NONE)
+    refusals: RecordedRefusals = field(init=False, default=RecordedRefusals.NEVER)
 
 
-async def administer(context: WriteContext, case: AdminCase, call: MutationCall) -> MutationOutcome:
-    """Run one administrative use case in a transaction of its own. Raises what it refuses."""
+async def administer(
+    context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]
+) -> MutationOutcome:
+    """Run one mutation of administration in a transaction of its own. Raises what it refuses, and Forbidden."""
     try:
         with idempotency.alone(context, call):
-            outcome = await retried(lambda: _once(context, case, call))
+            outcome = await retried(lambda: _once(context, mutation, call))
     except Refusal as refusal:
-        context.performed(case.mutation, refusal.code, NOTHING_WATCHED)
+        context.performed(mutation.name, refusal.code, NO_MEASUREMENTS)
         raise
-    context.performed(case.mutation, "REPLAYED" if outcome.replayed else "APPLIED", outcome.watched)
+    context.performed(mutation.name, "REPLAYED" if outcome.replayed else "APPLIED", outcome.measurements)
     return outcome
 
 
-async def _once(context: WriteContext, case: AdminCase, call: MutationCall) -> MutationOutcome:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+async def _once(context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]) -> MutationOutcome:
+    async with context.transaction() as tx:
         with before_commit():
+            check_allowed(tx.viewer.role, mutation.action)
             kept = await idempotency.earlier(tx, call)
             if kept is not None:
                 return MutationOutcome(ids=kept, replayed=True)
-            decision = await case.decide(AdministrationContext(tx.viewer, await writing.clock(tx), tx), call.input)
-            if decision.writes:
-                await _carry_out(tx, context, case, decision)
-            await idempotency.keep(tx, call, decision.ids)
-            return MutationOutcome(ids=decision.ids)
+            administration = AdministrationContext(tx.viewer, await writing.clock(tx), tx)
+            change = await mutation.decide(administration, call.command)
+            if change.writes:
+                await _carry_out(tx, context, mutation.name, change)
+            await idempotency.keep(tx, call, change.ids)
+            return MutationOutcome(ids=change.ids)
 
 
-async def _carry_out(tx: Transaction, context: WriteContext, case: AdminCase, decision: Decision) -> None:
+async def _carry_out(tx: Transaction, context: WriteContext, action: str, change: AdministrationChange) -> None:
     await audit.open_entry(
         tx,
         entry_id=new_id("AuditEntry"),
-        chain=decision.chain,
-        action=case.mutation,
-        location_id=decision.location_id,
+        chain=change.chain,
+        action=action,
+        location_id=change.location_id,
         request_id=context.request_id,
-        reason=decision.reason,
+        reason=change.reason,
     )
     try:
-        await writing.write(tx, decision.writes)
+        await writing.write(tx, change.writes)
     except asyncpg.UniqueViolationError as error:
         taken = _TAKEN.get(error.constraint_name or "")
         if taken is None:

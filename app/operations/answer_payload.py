@@ -1,40 +1,77 @@
 """A partner's answer to a payload: that it arrived intact, or why it cannot be used."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from app.db import tables
+from app.db.writing import Insert
 from app.domain.handoff import decide_answer
 from app.domain.limits import check_cap
 from app.domain.refusals import IllegalTransition, InvalidInput, NotFound
 from app.domain.text import given as given_text
-from app.domain.vocabulary import PayloadState, ReceiptKind, Verb
+from app.domain.vocabulary import Budget, PayloadState, ReceiptKind, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def acknowledge(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AcknowledgePayload(Command):
+    """The payload that arrived, and the digest of the document that arrived."""
+
+    payload_id: str
+    document_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectionReasonValue:
+    """One thing that is wrong with a payload: where in the document, the partner's own code, and a sentence."""
+
+    path: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectPayload(Command):
+    """The payload to reject, and why."""
+
+    payload_id: str
+    reasons: tuple[RejectionReasonValue, ...]
+
+
+def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationChange:
     """Confirm the document with this digest; the same answer again changes nothing.
 
     Raises DigestMismatch, PayloadSuperseded, PayloadWithdrawn, IllegalTransition.
     """
-    return _answer(aggregate, given, ReceiptKind.ACKNOWLEDGED, [])
+    kind = ReceiptKind.ACKNOWLEDGED
+    return _answer(aggregate, command.payload_id, kind, digest=command.document_digest)
 
 
-def reject(aggregate: Aggregate, given: Input) -> LocationChange:
+def reject(aggregate: Aggregate, command: RejectPayload) -> LocationChange:
     """Refuse the payload; the location is blocked. Raises PayloadSuperseded, PayloadWithdrawn, IllegalTransition."""
-    if not given["reasons"]:
+    if not command.reasons:
         raise InvalidInput(field="reasons", rule="there must be at least one", path=("reasons",))
-    check_cap("reasons", given["reasons"], path=("reasons",))
-    reasons = [_reason(each, place) for place, each in enumerate(given["reasons"])]
-    return _answer(aggregate, given, ReceiptKind.REJECTED, reasons)
+    check_cap("reasons", command.reasons, path=("reasons",))
+    reasons = [_reason(each, place) for place, each in enumerate(command.reasons)]
+    return _answer(aggregate, command.payload_id, ReceiptKind.REJECTED, reasons=reasons)
 
 
-def _answer(aggregate: Aggregate, given: Input, kind: ReceiptKind, reasons: list[dict[str, str]]) -> LocationChange:
-    found = next((each for each in aggregate.record.payloads if each.id == given["payload_id"]), None)
+def _answer(
+    aggregate: Aggregate,
+    payload_id: str,
+    kind: ReceiptKind,
+    *,
+    digest: str | None = None,
+    reasons: Sequence[dict[str, str]] = (),
+) -> LocationChange:
+    found = next((each for each in aggregate.record.payloads if each.id == payload_id), None)
     if found is None:
         raise NotFound
-    if not decide_answer(found.facts, kind, given.get("document_digest")):
+    if not decide_answer(found.facts, kind, digest):
         return LocationChange(ids={"payload": found.id})
     verb = _VERBS[kind]
     answer = aggregate.transition(verb)
@@ -50,10 +87,10 @@ def _answer(aggregate: Aggregate, given: Input, kind: ReceiptKind, reasons: list
         "document_digest": found.document_digest,
         "received_by": aggregate.viewer.id,
         "received_at": aggregate.now,
-        "reasons": reasons,
+        "reasons": list(reasons),
     }
     return LocationChange(
-        transition=answer, payload_id=found.id, rows=((tables.receipt, receipt),), ids={"payload": found.id}
+        transition=answer, payload_id=found.id, rows=(Insert(tables.receipt, receipt),), ids={"payload": found.id}
     )
 
 
@@ -61,14 +98,37 @@ _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb
 _ANSWERS = frozenset(_VERBS.values())
 
 
-def _reason(given: Mapping[str, Any], place: int) -> dict[str, str]:
+def _reason(given: RejectionReasonValue, place: int) -> dict[str, str]:
     path = ("reasons", str(place))
     return {
-        name: given_text(f"rejection.{name}", given[name], path=(*path, name)) for name in ("path", "code", "message")
+        "path": given_text("rejection.path", given.path, path=(*path, "path")),
+        "code": given_text("rejection.code", given.code, path=(*path, "code")),
+        "message": given_text("rejection.message", given.message, path=(*path, "message")),
     }
 
 
-ACKNOWLEDGE_PAYLOAD = UseCase(
-    mutation="acknowledgePayload", decide=acknowledge, table=tables.provisioning_payload, key="payload_id"
+ACKNOWLEDGE_PAYLOAD = LocationMutation(
+    name="acknowledgePayload",
+    command=AcknowledgePayload,
+    decide=acknowledge,
+    action=Action.ACKNOWLEDGE,
+    budget=Budget.PAYLOADS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.provisioning_payload,
+    key="payload_id",
 )
-REJECT_PAYLOAD = UseCase(mutation="rejectPayload", decide=reject, table=tables.provisioning_payload, key="payload_id")
+
+REJECT_PAYLOAD = LocationMutation(
+    name="rejectPayload",
+    command=RejectPayload,
+    decide=reject,
+    action=Action.REJECT,
+    budget=Budget.PAYLOADS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.provisioning_payload,
+    key="payload_id",
+)

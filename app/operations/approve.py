@@ -1,19 +1,33 @@
 """Approve exactly the content that was reviewed."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from app.db import tables
+from app.db.writing import Insert, Update
 from app.domain.approving import decide_approval, is_own_work
 from app.domain.content_document import content_document
 from app.domain.diff import changed_paths
 from app.domain.status_machine import TABLE
 from app.domain.text import clean
-from app.domain.vocabulary import ApprovalStatus, LocationStatus, Verb
+from app.domain.vocabulary import ApprovalStatus, Budget, LocationStatus, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, Counted, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approve(Command):
+    """The location to approve, and the digest of the content that was reviewed."""
+
+    location_id: str
+    expected_digest: str
+    comment: str | None = None
+
+
+def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
     """Approve the current content, if it is what was reviewed, ready, and not one's own work.
 
     Raises IllegalTransition, StaleReview, NotReady, SelfApproval.
@@ -23,7 +37,7 @@ def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     approval = aggregate.transition(verb)
     session = aggregate.record.session
     self_approved = decide_approval(
-        expected_digest=given["expected_digest"],
+        expected_digest=command.expected_digest,
         current_digest=aggregate.digest,
         changed_paths=_changed_since_review(aggregate),
         issues=aggregate.issues,
@@ -34,20 +48,20 @@ def decide(aggregate: Aggregate, given: Input) -> LocationChange:
         ),
         self_approval_allowed=aggregate.self_approval_allowed,
     )
-    comment = clean("approval.comment", given.get("comment"), path=("comment",))
+    comment = clean("approval.comment", command.comment, path=("comment",))
     approved = {"location_revision": aggregate.record.location.revision + 1, "self_approved": self_approved}
     content = {"digest": aggregate.digest, "content": aggregate.document}
     request = aggregate.record.request
     if pending and request is not None:
         values = approved if request.digest == aggregate.digest else approved | content
-        updates = ((tables.approval, {"id": request.id}, values),)
+        updates = (Update(tables.approval, {"id": request.id}, values),)
         waited = (aggregate.now - session.submitted_at).total_seconds() if session and session.submitted_at else None
         ids = {"approval": request.id}
         return LocationChange(transition=approval, updates=updates, reason=comment, waited_seconds=waited, ids=ids)
     approval_id = aggregate.new_id("Approval")
     row = {"id": approval_id} | content | approved | _decision(aggregate, comment)
     return LocationChange(
-        transition=approval, rows=((tables.approval, row),), reason=comment, ids={"approval": approval_id}
+        transition=approval, rows=(Insert(tables.approval, row),), reason=comment, ids={"approval": approval_id}
     )
 
 
@@ -71,4 +85,14 @@ def _changed_since_review(aggregate: Aggregate) -> tuple[str, ...]:
     return changed_paths(content_document(aggregate.reviewed) if aggregate.reviewed else None, aggregate.document)
 
 
-APPROVE = UseCase(mutation="approve", decide=decide)
+APPROVE = LocationMutation(
+    name="approve",
+    command=Approve,
+    decide=decide,
+    action=Action.APPROVE,
+    budget=Budget.APPROVALS,
+    content=ContentEffect.SUBMITS_OR_APPROVES,
+    refusals=RecordedRefusals.ALWAYS,
+    counts=(Counted.APPROVAL_WAITING_TIME,),
+    needs_reviewed_content=True,
+)

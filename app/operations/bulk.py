@@ -1,151 +1,93 @@
-"""Many locations in one transaction: each item is decided by the same function as the single mutation.
+"""The unit of work of bulk mutations: many locations in one transaction.
 
-The number of statements does not grow with the items: locks, dossiers, claims, entries and writes each travel in
-one, or one a kind of row. A refused item leaves the others as they are, or none of them when all or nothing is asked.
+The number of statements does not grow with the items: locks, aggregates, claims, audit entries and writes each take
+one, or one per kind of row. A refused item leaves the others as they are, or all of them when all or nothing is asked.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum, unique
 from typing import Any, TypeVar
 
 from app import audit
 from app.db import writing
 from app.db.database import Transaction
-from app.domain.bulk import check_items, verb_towards
+from app.domain.bulk import check_items
 from app.domain.ids import is_well_formed
 from app.domain.mac_address import show_mac
 from app.domain.refusals import InvalidInput, MacInUse, NotFound, Refusal
-from app.domain.vocabulary import LocationStatus, Verb
-from app.operations import idempotency, unit_of_work
+from app.domain.vocabulary import BulkOutcome, BulkPolicy
+from app.operations import idempotency, transactions, unit_of_work
 from app.operations.aggregate import Aggregate
-from app.operations.approve import APPROVE
-from app.operations.context import NOTHING_WATCHED, Input, LocationChange, MutationCall, UseCase, Watched, WriteContext
-from app.operations.generate_payload import GENERATE_PAYLOAD
+from app.operations.bulk_mutations import BulkCommand, BulkItem, BulkMutation
+from app.operations.context import NO_MEASUREMENTS, LocationChange, Measurements, MutationCall, WriteContext
 from app.operations.persistence import claims_of, writes_of
-from app.operations.submit_onboarding import SUBMIT_ONBOARDING
-from app.operations.transitions import BLOCK, CANCEL, REOPEN, UNBLOCK
-from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
+from permissions.policy import check_allowed
 
 T = TypeVar("T")
-
-
-@unique
-class BulkPolicy(StrEnum):
-    """What a refused item means for the others."""
-
-    PER_ITEM = "PER_ITEM"
-    ALL_OR_NOTHING = "ALL_OR_NOTHING"
-
-
-@unique
-class BulkOutcome(StrEnum):
-    """What became of an item."""
-
-    APPLIED = "APPLIED"
-    UNCHANGED = "UNCHANGED"
-    FAILED = "FAILED"
+B = TypeVar("B", bound=BulkCommand[Any])
+I = TypeVar("I", bound=BulkItem)  # noqa: E741 - an item
 
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """What became of one item, at its place in the input."""
+    """Result of one item, at its place in the input."""
 
     index: int
     id: str
     outcome: BulkOutcome
     refusal: Refusal | None = None
     payload_id: str | None = None
-    watched: Watched = NOTHING_WATCHED
+    measurements: Measurements = NO_MEASUREMENTS
     """Not kept for a repeated call, which does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class BulkResult:
-    """What became of a bulk call."""
+    """Result of a bulk mutation."""
 
     items: tuple[ItemResult, ...]
     replayed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class BulkCase:
-    """One bulk mutation: its name, and the single use case, with its input, that an item stands for.
+async def perform_bulk(context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B]) -> BulkResult:
+    """Run a bulk mutation.
 
-    `single` returns None when the item is there already.
+    Raises LimitReached or InvalidInput for the call as a whole before anything is written, Forbidden, and the
+    idempotency refusals. A call that applied nothing leaves its key free. A dry run predicts what the call would do
+    and leaves no trace: no row, number, audit entry or key.
     """
-
-    mutation: str
-    single: Callable[[Aggregate, Input, Input], tuple[UseCase, Input] | None]
-    approves: bool = False
-
-
-def _towards(aggregate: Aggregate, given: Input, item: Input) -> tuple[UseCase, Input] | None:
-    verb = verb_towards(given["status"], aggregate.status)
-    if verb is None:
-        return None
-    return _SINGLE_OF_VERB[verb], {"location_id": item["location_id"], "reason": given.get("reason")}
-
-
-def _approved(_work: Aggregate, given: Input, item: Input) -> tuple[UseCase, Input]:
-    return APPROVE, {**item, "comment": given.get("comment")}
-
-
-def _generated(_work: Aggregate, _given: Input, item: Input) -> tuple[UseCase, Input]:
-    return GENERATE_PAYLOAD, item
-
-
-_SINGLE_OF_VERB: Mapping[Verb, UseCase] = {
-    Verb.SUBMIT: SUBMIT_ONBOARDING,
-    Verb.TRIGGER_PROVISIONING: TRIGGER_PROVISIONING,
-    Verb.BLOCK: BLOCK,
-    Verb.UNBLOCK: UNBLOCK,
-    Verb.CANCEL: CANCEL,
-    Verb.REOPEN: REOPEN,
-}
-
-BULK_UPDATE_STATUS = BulkCase("bulkUpdateStatus", _towards)
-BULK_APPROVE = BulkCase("bulkApprove", _approved, approves=True)
-BULK_GENERATE_PAYLOADS = BulkCase("bulkGeneratePayloads", _generated)
-BULK_MUTATIONS = frozenset({BULK_UPDATE_STATUS.mutation, BULK_APPROVE.mutation, BULK_GENERATE_PAYLOADS.mutation})
-
-
-async def perform_bulk(context: WriteContext, case: BulkCase, call: MutationCall) -> BulkResult:
-    """Run a bulk call. `call.input` has items, each with a location_id, a policy and dry_run.
-
-    Raises LimitReached or InvalidInput for the call as a whole before anything is written, and the idempotency
-    refusals. A call that applied nothing leaves its key free. A dry run predicts what the real one would do, and
-    leaves no trace: no row, number, entry or key.
-    """
-    items: Sequence[Input] = call.input["items"]
-    check_items(case.mutation, [each["location_id"] for each in items], path=("items",))
-    if not all(is_well_formed(each["location_id"]) for each in items):
+    items = call.command.named_items()
+    check_items(mutation.name, [each.location_id for each in items], path=("items",))
+    if not all(is_well_formed(each.location_id) for each in items):
         raise InvalidInput(field="items", rule="one of them is not an id", path=("items",))
-    if case is BULK_UPDATE_STATUS:
-        verb_towards(call.input["status"], LocationStatus.NOT_STARTED)
+    if mutation.check is not None:
+        mutation.check(call.command)
     idempotency.as_kept(call)
-    if call.input["dry_run"]:
-        return await unit_of_work.retried(lambda: _once(context, case, call, items))
+    if call.command.dry_run:
+        return await transactions.retried(lambda: _once(context, mutation, call, items))
     with idempotency.alone(context, call):
-        result = await unit_of_work.retried(lambda: _once(context, case, call, items))
+        result = await transactions.retried(lambda: _once(context, mutation, call, items))
     for item in result.items:
         outcome = "REPLAYED" if result.replayed else item.refusal.code if item.refusal else item.outcome
-        context.performed(case.mutation, outcome, item.watched)
+        context.performed(mutation.name, outcome, item.measurements)
     return result
 
 
-async def _once(context: WriteContext, case: BulkCase, call: MutationCall, items: Sequence[Input]) -> BulkResult:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
-        with unit_of_work.before_commit():
-            if call.input["dry_run"]:
+async def _once(
+    context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B], items: tuple[I, ...]
+) -> BulkResult:
+    async with context.transaction() as tx:
+        with transactions.before_commit():
+            check_allowed(tx.viewer.role, mutation.action)
+            if call.command.dry_run:
                 async with tx.undone():
-                    return await _carry_out(tx, context, case, call, items)
+                    return await _carry_out(tx, context, mutation, call, items)
             kept = await idempotency.earlier(tx, call)
             if kept is not None:
                 return BulkResult(tuple(_from_json(each) for each in kept["items"]), replayed=True)
-            result = await _carry_out(tx, context, case, call, items)
+            result = await _carry_out(tx, context, mutation, call, items)
             if any(item.outcome is BulkOutcome.APPLIED for item in result.items):
                 await idempotency.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
             await audit.seal(tx)
@@ -153,19 +95,19 @@ async def _once(context: WriteContext, case: BulkCase, call: MutationCall, items
 
 
 async def _carry_out(
-    tx: Transaction, context: WriteContext, case: BulkCase, call: MutationCall, items: Sequence[Input]
+    tx: Transaction, context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B], items: tuple[I, ...]
 ) -> BulkResult:
-    """Decide every item, claim, enter and write what is to be done."""
-    wanted = [each["location_id"] for each in items]
+    """Decide every item, claim its addresses, record it and write its change."""
+    wanted = [each.location_id for each in items]
     reached = await writing.lock_locations(tx, wanted, tx.viewer.scope)
-    reviewed = {each["location_id"]: each["expected_digest"] for each in items} if case.approves else None
+    reviewed = mutation.reviewed_digests(items)
     aggregates = await unit_of_work.aggregates_of(tx, context, sorted(reached), reviewed=reviewed)
     decided = {
-        each["location_id"]: _decided(case, aggregates.get(each["location_id"]), call.input, each)
+        each.location_id: _decided(mutation, aggregates.get(each.location_id), call.command, each)
         async for each in _in_turns(items)
     }
-    settled = await _settled(tx, aggregates, decided, context=context, case=case, call=call)
-    if not call.input["dry_run"]:
+    settled = await _settled(tx, aggregates, decided, context=context, mutation=mutation, command=call.command)
+    if not call.command.dry_run:
         doing = _in_turns(_doing(aggregates, settled))
         await writing.write(tx, [write async for aggregate, change in doing for write in writes_of(aggregate, change)])
     return BulkResult(tuple(_result(index, *each) for index, each in enumerate(settled.items())))
@@ -183,19 +125,13 @@ Decisions = dict[str, Decided]
 """What was decided, by location, in the order of the input."""
 
 
-def _decided(case: BulkCase, aggregate: Aggregate | None, given: Input, item: Input) -> Decided:
+def _decided(mutation: BulkMutation[B, I], aggregate: Aggregate | None, command: B, item: I) -> Decided:
     if aggregate is None:
         return NotFound()
     try:
-        single = case.single(aggregate, given, item)
-        if single is None:
-            return LocationChange()
-        use_case, values = single
-        change = use_case.decide(aggregate, values)
+        return mutation.decide(aggregate, command, item)
     except Refusal as refusal:
         return refusal
-    assert isinstance(change, LocationChange)  # noqa: S101 - single use cases on one location return one change
-    return change
 
 
 async def _settled(
@@ -204,27 +140,27 @@ async def _settled(
     decided: Decisions,
     *,
     context: WriteContext,
-    case: BulkCase,
-    call: MutationCall,
+    mutation: BulkMutation[B, I],
+    command: B,
 ) -> Decisions:
-    """The decisions as they stand once their entries are open and every address that they need is claimed.
+    """The decisions once their entries are open and every address that they need is claimed.
 
     The first try claims for all. What nobody got is held by others, and who of the rivals gets the rest follows from
     that, so that a second try does, unless somebody else takes an address in between: each further try knows of one
     more that is held.
     """
     held: set[str] = set()
-    settled = _all_or_nothing(decided, call)
-    while missed := await _missed(tx, _doing(aggregates, settled), _openings(context, case, aggregates, settled)):
+    settled = _all_or_nothing(decided, command.policy)
+    while missed := await _missed(tx, _doing(aggregates, settled), _openings(context, mutation, aggregates, settled)):
         held |= _held_by_others(missed, _takes(aggregates, settled))
-        settled = _all_or_nothing(_granted(_takes(aggregates, decided), decided, held), call)
+        settled = _all_or_nothing(_granted(_takes(aggregates, decided), decided, held), command.policy)
     return settled
 
 
-def _all_or_nothing(decided: Decisions, call: MutationCall) -> Decisions:
+def _all_or_nothing(decided: Decisions, policy: BulkPolicy) -> Decisions:
     """With that policy one refusal leaves every other item unchanged."""
     refused = any(isinstance(each, Refusal) for each in decided.values())
-    if call.input["policy"] is BulkPolicy.PER_ITEM or not refused:
+    if policy is BulkPolicy.PER_ITEM or not refused:
         return decided
     return {place: each if isinstance(each, Refusal) else LocationChange() for place, each in decided.items()}
 
@@ -288,26 +224,28 @@ async def _missed(
 
 
 def _openings(
-    context: WriteContext, case: BulkCase, aggregates: Mapping[str, Aggregate], decided: Decisions
+    context: WriteContext, mutation: BulkMutation[B, I], aggregates: Mapping[str, Aggregate], decided: Decisions
 ) -> list[audit.Opening]:
     return [
-        unit_of_work.opening(context, case.mutation, aggregates[location_id], each)
+        unit_of_work.opening(context, mutation, aggregates[location_id], each)
         for location_id, each in decided.items()
-        if location_id in aggregates and _is_recorded(case, aggregates[location_id], each)
+        if location_id in aggregates and _is_recorded(mutation, aggregates[location_id], each)
     ]
 
 
-def _is_recorded(case: BulkCase, aggregate: Aggregate, decided: Decided) -> bool:
+def _is_recorded(mutation: BulkMutation[B, I], aggregate: Aggregate, decided: Decided) -> bool:
     if isinstance(decided, LocationChange):
         return not decided.is_nothing
-    return unit_of_work.is_recorded(decided, aggregate.record, approving=case.approves)
+    return unit_of_work.is_recorded(mutation, decided, aggregate.record)
 
 
 def _result(index: int, location_id: str, decided: Decided) -> ItemResult:
     if isinstance(decided, Refusal):
         return ItemResult(index, location_id, BulkOutcome.FAILED, decided)
     outcome = BulkOutcome.UNCHANGED if decided.is_nothing else BulkOutcome.APPLIED
-    return ItemResult(index, location_id, outcome, payload_id=decided.ids.get("payload"), watched=decided.watched)
+    return ItemResult(
+        index, location_id, outcome, payload_id=decided.ids.get("payload"), measurements=decided.measurements
+    )
 
 
 def _to_json(item: ItemResult) -> dict[str, Any]:

@@ -1,22 +1,47 @@
 """End an override before its time."""
 
+from dataclasses import dataclass
+
 from app.db import tables
+from app.db.writing import Update
+from app.domain.vocabulary import Budget
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseOverride(Command):
+    """The override to end."""
+
+    override_id: str
+
+
+def decide(aggregate: Aggregate, command: CloseOverride) -> LocationChange:
     """Any lead may end it; one that has ended stays as it is."""
-    override_id = given["override_id"]
+    override_id = command.override_id
     current = aggregate.record.override
     if current is None or current.id != override_id:
         return LocationChange(ids={"override": override_id})
     ended = min(aggregate.now, current.expires_at)
     return LocationChange(
-        updates=((tables.override, {"id": override_id}, {"ended_at": ended}),),
+        updates=(Update(tables.override, {"id": override_id}, {"ended_at": ended}),),
         override_id=override_id,
         ids={"override": override_id},
     )
 
 
-CLOSE_OVERRIDE = UseCase(mutation="closeOverride", decide=decide, table=tables.override, key="override_id")
+CLOSE_OVERRIDE = LocationMutation(
+    name="closeOverride",
+    command=CloseOverride,
+    decide=decide,
+    action=Action.OVERRIDE_LOCK,
+    budget=Budget.EDITS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.override,
+    key="override_id",
+)

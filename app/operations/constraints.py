@@ -1,6 +1,6 @@
-"""What the database refuses by a constraint, as a refusal: a rule that a decision could not see, told by its name.
+"""What the database refuses by a constraint, as a refusal that follows from the constraint's name.
 
-Behind the location's lock none of these is expected; they keep true what a writer beside the frame could break.
+Behind the location's lock none of these is expected; they hold against writers outside the unit of work.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -28,7 +28,7 @@ def _moved_on(aggregate: Aggregate) -> Refusal:
     return Conflict(current_revision=aggregate.record.location.revision)
 
 
-def _override_open(_work: Aggregate) -> Refusal:
+def _override_open(_aggregate: Aggregate) -> Refusal:
     return OverrideScope(sections=frozenset())
 
 

@@ -1,29 +1,34 @@
-"""What a use case is handed (Work), what it decides (Change), what the caller learns (Outcome)."""
+"""Where a mutation runs (WriteContext), what it decides (LocationChange), what its caller is told (MutationOutcome)."""
 
+import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from time import time_ns
+from typing import Generic, TypeVar
 
-from sqlalchemy import Table
-
-from app.db import tables
-from app.db.database import Database
+from app.db.database import Database, Transaction
+from app.db.writing import Insert, Update
+from app.domain import ids
 from app.domain.content import LocationContent
 from app.domain.status_machine import Transition
 from app.domain.vocabulary import Section
+from app.operations.commands import Command
+
+C = TypeVar("C", bound=Command)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
-    """What operators watch of something that was done."""
+class Measurements:
+    """What operators measure of a mutation that was done."""
 
     past_lock: bool = False
-    """Whether it was a move past a lock, which counts as an override although none was open."""
+    """Whether it was a transition past a lock, which counts as an override although none was open."""
     waited_seconds: float | None = None
     """How long a location that was approved had waited since its submission."""
 
 
-NOTHING_WATCHED = Watched()
+NO_MEASUREMENTS = Measurements()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +38,19 @@ class WriteContext:
     database: Database
     subject: str
     request_id: str
-    timeout_ms: int
+    transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
+    """Returns the signed-in transaction of one attempt, committed when its block ends well, else rolled back."""
     self_approval_allowed: bool
-    performed: Callable[[str, str, Watched], None]
-    """Told each use case's name, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem's code), and what it did."""
-
-
-Input = Mapping[str, Any]
-"""A mutation's input by field names; a field that was left out of a patch is not there."""
+    performed: Callable[[str, str, Measurements], None]
+    """Called with each mutation, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem's code), and measurements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MutationCall:
-    """One mutation as it was sent: its name, its input, and the caller's key for repeating it."""
+class MutationCall(Generic[C]):
+    """One mutation as it was sent: its name, its command, and the caller's key for repeating it."""
 
     mutation: str
-    input: Input
+    command: C
     idempotency_key: str | None = None
 
 
@@ -58,31 +60,26 @@ class MutationOutcome:
 
     ids: Mapping[str, str]
     replayed: bool = False
-    watched: Watched = NOTHING_WATCHED
-
-
-Row = tuple[Table, Mapping[str, Any]]
-Update = tuple[Table, Mapping[str, Any], Mapping[str, Any]]
-"""A table, the key of a row in it, and the columns to change."""
+    measurements: Measurements = NO_MEASUREMENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationChange:
-    """What a decision changes of one location. The frame works out everything that follows from it.
+    """What a decision changes of one location. Persisting it works out everything that follows.
 
-    `content` is the whole new content, `move` a decided move; `rows` are added and `updates` made as they stand.
+    `content` is the whole new content, `transition` a decided transition; `rows` are added and `updates` made as given.
     `sections` count up even when an edit leaves their content as it was; a row that changes counts up by itself.
     """
 
     content: LocationContent | None = None
     sections: frozenset[Section] = frozenset()
     transition: Transition | None = None
-    rows: tuple[Row, ...] = ()
+    rows: tuple[Insert, ...] = ()
     updates: tuple[Update, ...] = ()
     reason: str | None = None
     override_id: str | None = None
     payload_id: str | None = None
-    """The payload that the move is about."""
+    """The payload that the transition is about."""
     current_step: Section | None = None
     waited_seconds: float | None = None
     """How long the location waited for this approval."""
@@ -95,25 +92,15 @@ class LocationChange:
 
     @property
     def is_override(self) -> bool:
-        """Whether it is a move past a lock, which counts as an override although none is open."""
+        """Whether it is a transition past a lock, which counts as an override although none is open."""
         return self.transition is not None and self.transition.consequences.audited_as_override
 
     @property
-    def watched(self) -> Watched:
-        """What operators watch of it."""
-        return Watched(past_lock=self.is_override, waited_seconds=self.waited_seconds)
+    def measurements(self) -> Measurements:
+        """What operators measure of it."""
+        return Measurements(past_lock=self.is_override, waited_seconds=self.waited_seconds)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UseCase:
-    """One mutation: its name, the row that its input names by `key`, and the decision.
-
-    The row is a location, or anything of a location. `decide` is given the location, locked, and the input, and
-    returns its change; with `other_key`, which names a second location, both of them, and returns a change of each.
-    """
-
-    mutation: str
-    decide: Callable[..., LocationChange | tuple[LocationChange, ...]]
-    table: Table = tables.location
-    key: str = "location_id"
-    other_key: str | None = None
+def new_id(type_name: str) -> str:
+    """A new id at this moment."""
+    return ids.new_id(type_name, milliseconds=time_ns() // 1_000_000, randomness=secrets.token_bytes(10))

@@ -1,7 +1,9 @@
-"""The demo data, walked along the path: every location comes to its status by the mutations that people would make."""
+"""The demo data: every location gets to its status by the mutations that people would make."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from app.db import demo
 from app.db.database import Database
@@ -9,33 +11,69 @@ from app.db.seed import is_only_demo, loading_demo, seed_demo
 from app.domain.vocabulary import LocationStatus as S
 from app.operations import preview
 from app.operations.aggregate import Aggregate
-from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD
-from app.operations.approve import APPROVE
-from app.operations.context import MutationCall, UseCase, WriteContext
-from app.operations.generate_payload import GENERATE_PAYLOAD
-from app.operations.submit_onboarding import SUBMIT_ONBOARDING
-from app.operations.transitions import BLOCK, CANCEL
-from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
+from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD, AcknowledgePayload
+from app.operations.approve import APPROVE, Approve
+from app.operations.commands import Command
+from app.operations.context import MutationCall, WriteContext
+from app.operations.generate_payload import GENERATE_PAYLOAD, GeneratePayload
+from app.operations.mutation import LocationMutation
+from app.operations.submit_onboarding import SUBMIT_ONBOARDING, SubmitOnboarding
+from app.operations.transitions import BLOCK, CANCEL, Block, Cancel
+from app.operations.trigger_provisioning import TRIGGER_PROVISIONING, TriggerProvisioning
 from app.operations.unit_of_work import perform
 
 LEAD, REVIEWER = "lead@turnup.example", "lead2@turnup.example"
 TIMEOUT_MS = 15_000
 REQUEST_ID = "demo"
 
-# From IN_PROGRESS, or NOT_STARTED, to a status: who does what. A lead's email, else a role of the account.
+REASON = "Waiting for the cabling contractor."
+C = TypeVar("C", bound=Command)
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[C]):
+    """Who makes which mutation on the way to a status, and its command for a location as it is found."""
+
+    actor: str
+    mutation: LocationMutation[C]
+    command: Callable[[Aggregate], C]
+
+    def call(self, aggregate: Aggregate) -> MutationCall[C]:
+        """The call that makes this step."""
+        return MutationCall(mutation=self.mutation.name, command=self.command(aggregate))
+
+
+def _location_id(aggregate: Aggregate) -> str:
+    return aggregate.record.location.id
+
+
+def _approve(aggregate: Aggregate) -> Approve:
+    return Approve(location_id=_location_id(aggregate), expected_digest=aggregate.digest)
+
+
+def _acknowledge(aggregate: Aggregate) -> AcknowledgePayload:
+    payload = aggregate.record.payloads[0]
+    return AcknowledgePayload(payload_id=payload.id, document_digest=payload.document_digest)
+
+
+# From IN_PROGRESS, or NOT_STARTED, to a status. An actor is a lead's email, or else a role of the account.
 CLERK, PARTNER = "clerk", "partner"
-_SUBMITTED = ((CLERK, SUBMIT_ONBOARDING),)
-_APPROVED = (*_SUBMITTED, (REVIEWER, APPROVE))
-_RELEASED = (*_APPROVED, (LEAD, GENERATE_PAYLOAD), (LEAD, TRIGGER_PROVISIONING))
-WAY_TO: Mapping[S, tuple[tuple[str, UseCase], ...]] = {
+_SUBMITTED = (Step(CLERK, SUBMIT_ONBOARDING, lambda each: SubmitOnboarding(location_id=_location_id(each))),)
+_APPROVED = (*_SUBMITTED, Step(REVIEWER, APPROVE, _approve))
+_RELEASED = (
+    *_APPROVED,
+    Step(LEAD, GENERATE_PAYLOAD, lambda each: GeneratePayload(location_id=_location_id(each))),
+    Step(LEAD, TRIGGER_PROVISIONING, lambda each: TriggerProvisioning(location_id=_location_id(each))),
+)
+WAY_TO: Mapping[S, tuple[Step[Any], ...]] = {
     S.NOT_STARTED: (),
     S.IN_PROGRESS: (),
     S.PENDING_APPROVAL: _SUBMITTED,
     S.APPROVED: _APPROVED,
     S.PROVISIONING: _RELEASED,
-    S.COMPLETED: (*_RELEASED, (PARTNER, ACKNOWLEDGE_PAYLOAD)),
-    S.BLOCKED: ((LEAD, BLOCK),),
-    S.CANCELLED: ((LEAD, CANCEL),),
+    S.COMPLETED: (*_RELEASED, Step(PARTNER, ACKNOWLEDGE_PAYLOAD, _acknowledge)),
+    S.BLOCKED: (Step(LEAD, BLOCK, lambda each: Block(location_id=_location_id(each), reason=REASON)),),
+    S.CANCELLED: (Step(LEAD, CANCEL, lambda each: Cancel(location_id=_location_id(each), reason=REASON)),),
 }
 
 
@@ -63,15 +101,15 @@ async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> boo
         database = await Database.open(app_url, size=1)
         try:
             for branch in demo.BRANCHES:
-                for actor, use_case in await _ahead(database, branch):
-                    await _step(database, branch, _email(actor, branch.account_id), use_case)
+                for step in await _ahead(database, branch):
+                    await _make(database, branch, step)
                     loaded = True
         finally:
             await database.close()
     return loaded
 
 
-async def _ahead(database: Database, branch: demo.Branch) -> tuple[tuple[str, UseCase], ...]:
+async def _ahead(database: Database, branch: demo.Branch) -> tuple[Step[Any], ...]:
     """The steps that a location's way still has ahead."""
     aggregate = await _preview(database, branch, LEAD)
     return WAY_TO[branch.status][_BEHIND.get(aggregate.status, 0) :]
@@ -87,26 +125,17 @@ def _id(branch: demo.Branch) -> str:
     return f"location-{branch.number}"
 
 
-async def _step(database: Database, branch: demo.Branch, email: str, use_case: UseCase) -> None:
+async def _make(database: Database, branch: demo.Branch, step: Step[Any]) -> None:
+    email = _email(step.actor, branch.account_id)
     context = WriteContext(
         database=database,
         subject=email,
         request_id=REQUEST_ID,
-        timeout_ms=TIMEOUT_MS,
+        transaction=partial(database.writing, email, timeout_ms=TIMEOUT_MS),
         self_approval_allowed=False,
-        performed=lambda _mutation, _outcome, _watched: None,
+        performed=lambda _mutation, _outcome, _measurements: None,
     )
-    given: dict[str, Any] = {
-        "location_id": _id(branch),
-        "reason": "Waiting for the cabling contractor.",
-    }
-    aggregate = await _preview(database, branch, email)
-    if use_case is APPROVE:
-        given["expected_digest"] = aggregate.digest
-    if use_case is ACKNOWLEDGE_PAYLOAD:
-        payload = aggregate.record.payloads[0]
-        given |= {"payload_id": payload.id, "document_digest": payload.document_digest}
-    await perform(context, use_case, MutationCall(mutation=use_case.mutation, input=given))
+    await perform(context, step.mutation, step.call(await _preview(database, branch, email)))
 
 
 def _email(actor: str, account_id: str) -> str:

@@ -1,22 +1,48 @@
 """Change a device."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.db import tables
-from app.domain.vocabulary import Section
+from app.domain.vocabulary import Budget, DeviceBrand, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
-from app.operations.editing import device_fields, edited, found, patched, permitted, put
+from app.operations.commands import UNSET, Command, Unset
+from app.operations.context import LocationChange
+from app.operations.editing import device_with, edited, found, permitted, put
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EditDevice(Command):
+    """What to change of a device."""
+
+    device_id: str
+    expected_revision: int
+    brand: DeviceBrand | Unset = UNSET
+    model: str | Unset | None = UNSET
+    mac_address: str | Unset | None = UNSET
+    serial_number: str | Unset | None = UNSET
+    label: str | Unset | None = UNSET
+
+
+def decide(aggregate: Aggregate, command: EditDevice) -> LocationChange:
     """Change the fields that are given; raises Locked, Conflict, InvalidInput."""
     override_id = permitted(aggregate, Section.DEVICES)
-    aggregate.check_row_revision(given["device_id"], given["expected_revision"])
-    row = found(aggregate.content.devices, given["device_id"])
-    changed = patched(row, device_fields(given, ()))
+    aggregate.check_row_revision(command.device_id, command.expected_revision)
+    changed = device_with(found(aggregate.content.devices, command.device_id), command)
     content = replace(aggregate.content, devices=put(aggregate.content.devices, changed))
     return edited(aggregate, Section.DEVICES, override_id, content, device=changed.id)
 
 
-EDIT_DEVICE = UseCase(mutation="editDevice", decide=decide, table=tables.device, key="device_id")
+EDIT_DEVICE = LocationMutation(
+    name="editDevice",
+    command=EditDevice,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.EDITS,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.device,
+    key="device_id",
+)

@@ -1,20 +1,20 @@
 """What every content edit shares: the lock, the first edit that starts a session, values as they are kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from app.domain import ids
-from app.domain.content import Contact, Device, LocationContent, Person, PhoneSystem, Target
+from app.domain.content import Address, Contact, Device, LocationContent, Person, Target
 from app.domain.dialling import e164_of
-from app.domain.limits import check_range
 from app.domain.locks import decide_edit
 from app.domain.mac_address import read_mac
 from app.domain.refusals import InvalidInput, NotFound
 from app.domain.text import clean
-from app.domain.vocabulary import LocationStatus, Section, Verb
+from app.domain.vocabulary import CallTarget, DeviceBrand, LocationStatus, Section, Verb
 from app.operations.aggregate import Aggregate
+from app.operations.commands import UNSET, Unset, or_stored
 from app.operations.context import LocationChange
 
 T = TypeVar("T", Contact, Device, Person)
@@ -52,11 +52,6 @@ def found(rows: tuple[T, ...], row_id: str) -> T:
     raise NotFound
 
 
-def patched(row: T, fields: Mapping[str, Any]) -> T:
-    """The row with these fields."""
-    return replace(row, **fields)
-
-
 def put(rows: tuple[T, ...], changed: T) -> tuple[T, ...]:
     """The rows with one of them changed."""
     return tuple(changed if row.id == changed.id else row for row in rows)
@@ -67,71 +62,131 @@ def without(rows: tuple[T, ...], row_id: str) -> tuple[T, ...]:
     return tuple(row for row in rows if row.id != row_id)
 
 
-def texts(entity: str, given: Mapping[str, Any], names: Mapping[str, str], path: Path) -> dict[str, str | None]:
-    """Those of the named text fields that are given, as they are kept; `names` maps a field to its name in the API."""
-    return {
-        field: clean(f"{entity}.{name}", given[field], path=(*path, name))
-        for field, name in names.items()
-        if field in given
-    }
+def text(rule: str, given: str | Unset | None, stored: str | None, path: Path) -> str | None:
+    """A text field as it is kept, or the stored one where the patch leaves it out; `rule` ends in the field's name."""
+    return stored if given is UNSET else clean(rule, given, path=(*path, rule.rpartition(".")[2]))
 
 
-def address_fields(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The fields of an address."""
-    names = {name: name for name in ("line1", "line2", "city", "state", "zipcode", "country")}
-    return texts("address", given, names, path)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressPatch:
+    """The parts of an address to change."""
+
+    line1: str | Unset | None = UNSET
+    line2: str | Unset | None = UNSET
+    city: str | Unset | None = UNSET
+    state: str | Unset | None = UNSET
+    zipcode: str | Unset | None = UNSET
+    country: str | Unset | None = UNSET
 
 
-def contact_fields(given: Mapping[str, Any], country: str | None, path: Path) -> dict[str, Any]:
-    """The fields of a contact."""
-    fields: dict[str, Any] = texts("contact", given, {"name": "name", "email": "email", "phone": "phone"}, path)
-    if "phone" in fields:
-        fields["e164"] = e164_of(fields["phone"], country)
-    return fields | _kept(given, "purpose")
+def address_with(address: Address, given: AddressPatch, path: Path) -> Address:
+    """The address with the given parts."""
+    return replace(
+        address,
+        line1=text("address.line1", given.line1, address.line1, path),
+        line2=text("address.line2", given.line2, address.line2, path),
+        city=text("address.city", given.city, address.city, path),
+        state=text("address.state", given.state, address.state, path),
+        zipcode=text("address.zipcode", given.zipcode, address.zipcode, path),
+        country=text("address.country", given.country, address.country, path),
+    )
 
 
-def phone_system_fields(given: Mapping[str, Any], country: str | None, path: Path) -> dict[str, Any]:
-    """The fields of a phone system."""
-    names = {
-        "main_number": "mainNumber",
-        "caller_id_name": "callerIdName",
-        "provider": "provider",
-        "outbound_prefix": "outboundPrefix",
-    }
-    fields: dict[str, Any] = texts("phoneSystem", given, names, path)
-    if "main_number" in fields:
-        fields["main_number_e164"] = e164_of(fields["main_number"], country)
-    check_range("extensionLength", given.get("extension_length"), path=(*path, "extensionLength"))
-    return fields | _kept(given, "voicemail", "extension_length")
+class DeviceFields(Protocol):
+    """What a new device is given, or an existing one."""
+
+    @property
+    def brand(self) -> DeviceBrand | Unset:
+        """The maker."""
+
+    @property
+    def model(self) -> str | Unset | None:
+        """The model."""
+
+    @property
+    def mac_address(self) -> str | Unset | None:
+        """The MAC address in any usual spelling."""
+
+    @property
+    def serial_number(self) -> str | Unset | None:
+        """The maker's serial number."""
+
+    @property
+    def label(self) -> str | Unset | None:
+        """What people call it."""
 
 
-def device_fields(given: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """The fields of a device."""
-    names = {"model": "model", "serial_number": "serialNumber", "label": "label", "mac_address": "macAddress"}
-    fields: dict[str, Any] = texts("device", given, names, path)
-    if fields.get("mac_address") is not None:
-        fields["mac_address"] = read_mac(fields["mac_address"], path=(*path, "macAddress"))
-    return fields | _kept(given, "brand")
+def device_with(device: Device, given: DeviceFields) -> Device:
+    """The device with the given fields. Raises InvalidInput."""
+    changed = replace(
+        device,
+        brand=or_stored(given.brand, device.brand),
+        model=text("device.model", given.model, device.model, ()),
+        serial_number=text("device.serialNumber", given.serial_number, device.serial_number, ()),
+        label=text("device.label", given.label, device.label, ()),
+        mac_address=text("device.macAddress", given.mac_address, device.mac_address, ()),
+    )
+    if given.mac_address is UNSET or changed.mac_address is None:
+        return changed
+    return replace(changed, mac_address=read_mac(changed.mac_address, path=("macAddress",)))
 
 
-def person_fields(given: Mapping[str, Any], country: str | None, path: Path) -> dict[str, Any]:
-    """The fields of a person."""
-    names = {"first_name": "firstName", "last_name": "lastName", "email": "email", "mobile": "mobile"}
-    fields: dict[str, Any] = texts("person", given, names, path)
-    if "mobile" in fields:
-        fields["mobile_e164"] = e164_of(fields["mobile"], country)
-    return fields | _kept(given, "voicemail")
+class PersonFields(Protocol):
+    """What a new person is given, or an existing one."""
+
+    @property
+    def first_name(self) -> str | Unset | None:
+        """Given name."""
+
+    @property
+    def last_name(self) -> str | Unset | None:
+        """Family name."""
+
+    @property
+    def email(self) -> str | Unset | None:
+        """The address."""
+
+    @property
+    def mobile(self) -> str | Unset | None:
+        """The mobile number, as people write it."""
+
+    @property
+    def voicemail(self) -> bool | Unset | None:
+        """Whether the person has a mailbox; None leaves it as it is."""
 
 
-def target_of(given: Mapping[str, Any], country: str | None, path: Path) -> Target:
-    """Where a branch of a call flow leads."""
-    number = clean("target.externalNumber", given.get("external_number"), path=(*path, "externalNumber"))
-    extension_id = given.get("extension_id")
-    if extension_id is not None:
-        identifier(extension_id, "extensionId", path)
+def person_with(person: Person, given: PersonFields, country: str | None) -> Person:
+    """The person with the given fields; a mobile number is read within the country. Raises InvalidInput."""
+    changed = replace(
+        person,
+        first_name=text("person.firstName", given.first_name, person.first_name, ()),
+        last_name=text("person.lastName", given.last_name, person.last_name, ()),
+        email=text("person.email", given.email, person.email, ()),
+        mobile=text("person.mobile", given.mobile, person.mobile, ()),
+    )
+    if given.mobile is not UNSET:
+        changed = replace(changed, mobile_e164=e164_of(changed.mobile, country))
+    voicemail = or_stored(given.voicemail, None)
+    return changed if voicemail is None else replace(changed, voicemail=voicemail)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetValue:
+    """Where a branch of a call flow is to lead."""
+
+    kind: CallTarget
+    extension_id: str | None = None
+    external_number: str | None = None
+
+
+def target_of(given: TargetValue, country: str | None, path: Path) -> Target:
+    """The target of a branch of a call flow; a number is read within the country. Raises InvalidInput."""
+    number = clean("target.externalNumber", given.external_number, path=(*path, "externalNumber"))
+    if given.extension_id is not None:
+        identifier(given.extension_id, "extensionId", path)
     return Target(
-        kind=given["kind"],
-        extension_id=extension_id,
+        kind=given.kind,
+        extension_id=given.extension_id,
         external_number=number,
         external_number_e164=e164_of(number, country),
     )
@@ -159,12 +214,3 @@ def check_once(field: str, values: Sequence[str], path: Path) -> None:
 def country_of(aggregate: Aggregate) -> str | None:
     """The country within which numbers without a prefix are read."""
     return aggregate.content.address.country
-
-
-def empty_phone_system(aggregate: Aggregate) -> PhoneSystem:
-    """The phone system on record, or an empty one."""
-    return aggregate.content.phone_system or PhoneSystem()
-
-
-def _kept(given: Mapping[str, Any], *names: str) -> dict[str, Any]:
-    return {name: given[name] for name in names if name in given and given[name] is not None}

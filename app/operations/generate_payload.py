@@ -1,16 +1,29 @@
 """Make the provisioning payload of the approved content."""
 
+from dataclasses import dataclass
+
 from app.db import tables
+from app.db.writing import Insert, Update
 from app.domain.canonical import canonical
 from app.domain.digest import document_digest
 from app.domain.handoff import decide_generation
 from app.domain.payload import VERSION, payload_document
-from app.domain.vocabulary import PayloadState, Verb
+from app.domain.vocabulary import Budget, PayloadState, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratePayload(Command):
+    """The location whose payload to generate."""
+
+    location_id: str
+
+
+def decide(aggregate: Aggregate, _command: GeneratePayload) -> LocationChange:
     """The latest payload when it says it all, else a new one; raises IllegalTransition, ApprovalOutdated, NotReady."""
     aggregate.transition(Verb.GENERATE_PAYLOAD)
     payloads = aggregate.record.payloads
@@ -50,11 +63,22 @@ def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
         "generated_at": aggregate.now,
     }
     replaced = tuple(
-        (tables.provisioning_payload, {"id": each.id}, {"superseded_by": payload_id})
+        Update(tables.provisioning_payload, {"id": each.id}, {"superseded_by": payload_id})
         for each in payloads
         if each.state is PayloadState.SUPERSEDED and each.superseded_by is None
     )
-    return LocationChange(rows=((tables.provisioning_payload, row),), updates=replaced, ids={"payload": payload_id})
+    return LocationChange(
+        rows=(Insert(tables.provisioning_payload, row),), updates=replaced, ids={"payload": payload_id}
+    )
 
 
-GENERATE_PAYLOAD = UseCase(mutation="generatePayload", decide=decide)
+GENERATE_PAYLOAD = LocationMutation(
+    name="generatePayload",
+    command=GeneratePayload,
+    decide=decide,
+    action=Action.GENERATE_PAYLOAD,
+    budget=Budget.PAYLOADS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary
 
 import orjson
 
+from app.db import idempotency_keys
 from app.db.database import Database, Transaction
-from app.db.statements import Statement
 from app.domain.canonical import canonical
 from app.domain.issue import Issue
 from app.domain.refusals import IdempotencyInProgress, IdempotencyKeyReused, Refusal
@@ -22,38 +22,17 @@ RETRY_AFTER_MS = 500
 MOST_KEPT = 20
 """Of a list in a refusal, so many are kept for a repeated call: 100 locations may have 100,000 findings."""
 
-_TRY_LOCK = Statement(
-    "lock idempotency key",
-    "SELECT pg_try_advisory_xact_lock(hashtextextended($1 || E'\\n' || $2, 0))",
-    ("user_id", "key"),
-    bool,
-)
-_FIND = Statement(
-    "find idempotency key",
-    "SELECT fingerprint, outcome FROM turnup.idempotency_key WHERE user_id = $1 AND key = $2"
-    " AND created_at > now() - interval '24 hours'",
-    ("user_id", "key"),
-    lambda fingerprint, outcome: (bytes(fingerprint), outcome),
-)
-_STORE = Statement(
-    "store idempotency key",
-    "INSERT INTO turnup.idempotency_key (user_id, key, mutation, fingerprint, outcome) VALUES ($1, $2, $3, $4, $5)"
-    " ON CONFLICT (user_id, key) DO UPDATE SET mutation = excluded.mutation, fingerprint = excluded.fingerprint,"
-    " outcome = excluded.outcome, created_at = now()",
-    ("user_id", "key", "mutation", "fingerprint", "outcome"),
-    str,
-)
-
-
 # The keys under way in this process, by the database that they are kept in, with their users' subjects.
 _UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionary()
 
 
 @contextmanager
-def alone(context: WriteContext, call: MutationCall) -> Iterator[None]:
-    """Of calls with one key the first goes on; the others are told so before they take a connection.
+def alone(context: WriteContext, call: MutationCall[Any]) -> Iterator[None]:
+    """Of several concurrent calls with the same key, only the first runs; the others are refused without waiting.
 
-    Raises IdempotencyInProgress. Calls that reach other processes meet in `earlier`.
+    A refused call takes no connection. The one by which its user was signed in is given back once its request ends,
+    which waits for nothing that the first call holds. Raises IdempotencyInProgress. `earlier` refuses a call whose key
+    is in use in another process.
     """
     if call.idempotency_key is None:
         yield
@@ -69,7 +48,7 @@ def alone(context: WriteContext, call: MutationCall) -> Iterator[None]:
         under_way.remove(mine)
 
 
-def as_kept(call: MutationCall) -> str | None:
+def as_kept(call: MutationCall[Any]) -> str | None:
     """The call's key in the form in which it is kept, or None when it has none.
 
     Raises InvalidInput for one that is empty, too long or cannot be read.
@@ -79,7 +58,7 @@ def as_kept(call: MutationCall) -> str | None:
     return given("idempotencyKey", call.idempotency_key, path=("idempotencyKey",))
 
 
-async def earlier(tx: Transaction, call: MutationCall) -> Mapping[str, Any] | None:
+async def earlier(tx: Transaction, call: MutationCall[Any]) -> Mapping[str, Any] | None:
     """What was kept of this very call, or None when its key is new or absent; the key is locked until the end.
 
     Raises IdempotencyInProgress while another call holds the key, IdempotencyKeyReused for another input.
@@ -87,29 +66,28 @@ async def earlier(tx: Transaction, call: MutationCall) -> Mapping[str, Any] | No
     key = as_kept(call)
     if key is None:
         return None
-    if not await tx.fetch_one(_TRY_LOCK, user_id=tx.viewer.id, key=key):
+    if not await idempotency_keys.try_lock(tx, key):
         raise IdempotencyInProgress(retry_after_ms=RETRY_AFTER_MS)
-    found = await tx.fetch_one(_FIND, user_id=tx.viewer.id, key=key)
+    found = await idempotency_keys.find(tx, key)
     if found is None:
         return None
     fingerprint, outcome = found
     if fingerprint != fingerprint_of(call):
         raise IdempotencyKeyReused(path=("idempotencyKey",))
-    kept: Mapping[str, Any] = outcome
-    return kept
+    return outcome
 
 
-async def keep(tx: Transaction, call: MutationCall, outcome: Mapping[str, Any]) -> None:
+async def keep(tx: Transaction, call: MutationCall[Any], outcome: Mapping[str, Any]) -> None:
     """Store what a call did, with its effect."""
     key = as_kept(call)
     if key is not None:
-        stored = {"mutation": call.mutation, "fingerprint": fingerprint_of(call), "outcome": dict(outcome)}
-        await tx.fetch(_STORE, user_id=tx.viewer.id, key=key, **stored)
+        fingerprint = fingerprint_of(call)
+        await idempotency_keys.store(tx, key, mutation=call.mutation, fingerprint=fingerprint, outcome=outcome)
 
 
-def fingerprint_of(call: MutationCall) -> bytes:
+def fingerprint_of(call: MutationCall[Any]) -> bytes:
     """SHA-256 of the mutation and its coerced input in RFC 8785 form, without the key itself."""
-    wanted = orjson.dumps({"mutation": call.mutation, "input": call.input})
+    wanted = orjson.dumps({"mutation": call.mutation, "input": call.command.fingerprinted()})
     return hashlib.sha256(canonical(orjson.loads(wanted))).digest()
 
 

@@ -1,5 +1,7 @@
 """Accounts and their locations: made and named by leads."""
 
+from dataclasses import dataclass
+
 from app.db import tables
 from app.db.writing import Insert, Update
 from app.domain.content import Address, LocationContent
@@ -8,38 +10,65 @@ from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.text import clean
 from app.domain.text import given as given_text
-from app.domain.vocabulary import LocationStatus, Section
-from app.operations.administration import AdminCase, AdministrationContext, Decision
-from app.operations.context import Input
-from app.operations.editing import address_fields
+from app.domain.vocabulary import Budget, LocationStatus, Section
+from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
+from app.operations.commands import Command
+from app.operations.editing import AddressPatch, address_with
+from permissions.matrix import Action
 
 
-async def create_account(context: AdministrationContext, given: Input) -> Decision:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateAccount(Command):
+    """A new account."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateAccount(Command):
+    """An account's new name."""
+
+    account_id: str
+    expected_revision: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateLocation(Command):
+    """A new location, with as much of its address as is known."""
+
+    account_id: str
+    name: str
+    address: AddressPatch | None = None
+    timezone: str | None = None
+
+
+async def create_account(context: AdministrationContext, command: CreateAccount) -> AdministrationChange:
     """Add an account; its audit chain begins."""
     account_id = context.new_id("Account")
-    row = {"id": account_id, "name": given_text("account.name", given["name"], path=("name",)), **_made(context)}
-    return Decision(writes=(Insert(tables.account, row),), chain=account_id, ids={"account": account_id})
+    row = {"id": account_id, "name": given_text("account.name", command.name, path=("name",)), **_made(context)}
+    return AdministrationChange(writes=(Insert(tables.account, row),), chain=account_id, ids={"account": account_id})
 
 
-async def update_account(context: AdministrationContext, given: Input) -> Decision:
+async def update_account(context: AdministrationContext, command: UpdateAccount) -> AdministrationChange:
     """Rename an account. No content digest moves: a payload reads the name when it is generated."""
-    account = await context.at_revision(tables.account, given["account_id"], given["expected_revision"])
-    values = {"name": given_text("account.name", given["name"], path=("name",))}
+    account = await context.at_revision(tables.account, command.account_id, command.expected_revision)
+    values = {"name": given_text("account.name", command.name, path=("name",))}
     changed = values | {"revision": account.revision + 1, "updated_at": context.now}
-    return Decision(
+    return AdministrationChange(
         writes=(Update(tables.account, {"id": account.id}, changed),), chain=account.id, ids={"account": account.id}
     )
 
 
-async def create_location(context: AdministrationContext, given: Input) -> Decision:
+async def create_location(context: AdministrationContext, command: CreateLocation) -> AdministrationChange:
     """Add a location to an account, NOT_STARTED, with as much of its address as is known."""
-    account = await context.found(tables.account, given["account_id"])
+    account = await context.found(tables.account, command.account_id)
     content = LocationContent(
         location_id=context.new_id("Location"),
         account_id=account.id,
-        name=given_text("location.name", given["name"], path=("name",)),
-        address=Address(**address_fields(given.get("address") or {}, ("address",))),
-        timezone=clean("location.timezone", given.get("timezone"), path=("timezone",)),
+        name=given_text("location.name", command.name, path=("name",)),
+        address=address_with(Address(), command.address or AddressPatch(), ("address",)),
+        timezone=clean("location.timezone", command.timezone, path=("timezone",)),
     )
     location = {
         "id": content.location_id,
@@ -56,7 +85,7 @@ async def create_location(context: AdministrationContext, given: Input) -> Decis
     sections = (
         Insert(tables.section, {**key, "section": each, "revision": 1, "complete": complete[each]}) for each in Section
     )
-    return Decision(
+    return AdministrationChange(
         writes=(Insert(tables.location, location), *sections),
         chain=account.id,
         location_id=content.location_id,
@@ -68,6 +97,29 @@ def _made(context: AdministrationContext) -> dict[str, object]:
     return {"revision": 1, "created_at": context.now, "updated_at": context.now}
 
 
-CREATE_ACCOUNT = AdminCase(mutation="createAccount", decide=create_account)
-UPDATE_ACCOUNT = AdminCase(mutation="updateAccount", decide=update_account)
-CREATE_LOCATION = AdminCase(mutation="createLocation", decide=create_location)
+CREATE_ACCOUNT = AdministrationMutation(
+    name="createAccount",
+    command=CreateAccount,
+    decide=create_account,
+    action=Action.ADMINISTER,
+    budget=Budget.EDITS,
+    counts=(),
+)
+
+UPDATE_ACCOUNT = AdministrationMutation(
+    name="updateAccount",
+    command=UpdateAccount,
+    decide=update_account,
+    action=Action.ADMINISTER,
+    budget=Budget.EDITS,
+    counts=(),
+)
+
+CREATE_LOCATION = AdministrationMutation(
+    name="createLocation",
+    command=CreateLocation,
+    decide=create_location,
+    action=Action.ADMINISTER,
+    budget=Budget.EDITS,
+    counts=(),
+)

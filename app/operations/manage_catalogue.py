@@ -1,27 +1,45 @@
 """The device catalogue: the models that can be rolled out, and how many lines each can hold."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 from app.db import tables, writing
 from app.db.writing import Delete, Insert, Update, Write
 from app.domain.refusals import InvalidInput
 from app.domain.text import given as given_text
-from app.operations.administration import AdminCase, AdministrationContext, Decision
-from app.operations.context import Input
+from app.domain.vocabulary import Budget, DeviceBrand
+from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
+from app.operations.commands import Command
+from permissions.matrix import Action
 
 MOST_MODELS = 500
 LINES = (1, 100)
 
 
-async def set_device_models(context: AdministrationContext, given: Input) -> Decision:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceModelValue:
+    """A model as it is to be in the catalogue."""
+
+    brand: DeviceBrand
+    model: str
+    lines: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDeviceModels(Command):
+    """The whole device catalogue."""
+
+    models: tuple[DeviceModelValue, ...]
+
+
+async def set_device_models(context: AdministrationContext, command: SetDeviceModels) -> AdministrationChange:
     """The catalogue becomes what is given; a model that stays keeps its id."""
-    models = given["models"]
+    models = command.models
     if len(models) > MOST_MODELS:
         raise InvalidInput(field="models", rule=f"there may be at most {MOST_MODELS}", path=("models",))
     named = [_named(each, place) for place, each in enumerate(models)]
     _check_named_once(named)
-    wanted = {name: each["lines"] for name, each in zip(named, models, strict=True)}
+    wanted = {name: each.lines for name, each in zip(named, models, strict=True)}
     kept = {(row.brand, row.model): row for row in await writing.catalogue(context.transaction)}
     writes: list[Write] = [
         Delete(tables.device_model, {"id": row.id}) for name, row in kept.items() if name not in wanted
@@ -34,14 +52,14 @@ async def set_device_models(context: AdministrationContext, given: Input) -> Dec
         elif known.lines != lines:
             changed = {"lines": lines, "revision": known.revision + 1}
             writes.append(Update(tables.device_model, {"id": known.id}, changed))
-    return Decision(writes=tuple(writes))
+    return AdministrationChange(writes=tuple(writes))
 
 
-def _named(model: Any, place: int) -> tuple[str, str]:
+def _named(given: DeviceModelValue, place: int) -> tuple[str, str]:
     path = ("models", str(place))
-    if not LINES[0] <= model["lines"] <= LINES[1]:
+    if not LINES[0] <= given.lines <= LINES[1]:
         raise InvalidInput(field="lines", rule=f"it must be from {LINES[0]} to {LINES[1]}", path=(*path, "lines"))
-    return model["brand"], given_text("deviceModel.name", model["model"], path=(*path, "model"))
+    return given.brand, given_text("deviceModel.name", given.model, path=(*path, "model"))
 
 
 def _check_named_once(named: Sequence[tuple[str, str]]) -> None:
@@ -54,4 +72,11 @@ def _check_named_once(named: Sequence[tuple[str, str]]) -> None:
         seen.add((brand, model.casefold()))
 
 
-SET_DEVICE_MODELS = AdminCase(mutation="setDeviceModels", decide=set_device_models)
+SET_DEVICE_MODELS = AdministrationMutation(
+    name="setDeviceModels",
+    command=SetDeviceModels,
+    decide=set_device_models,
+    action=Action.ADMINISTER,
+    budget=Budget.EDITS,
+    counts=(),
+)

@@ -1,32 +1,45 @@
 """Move a device to another location of the same account."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.db import tables
+from app.db.writing import Update
 from app.domain.limits import check_cap
 from app.domain.refusals import InvalidInput
-from app.domain.vocabulary import Section
+from app.domain.vocabulary import Budget, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
 from app.operations.editing import edited, found, permitted
+from app.operations.mutation import ContentEffect, RecordedRefusals, TwoLocationMutation
 from app.operations.remove_device import sections_of_extensions, without_device
+from permissions.matrix import Action
 
 
-def decide(source: Aggregate, target: Aggregate, given: Input) -> tuple[LocationChange, LocationChange]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveDevice(Command):
+    """The device to move, and where to."""
+
+    device_id: str
+    expected_revision: int
+    to_location_id: str
+
+
+def decide(source: Aggregate, target: Aggregate, command: MoveDevice) -> tuple[LocationChange, LocationChange]:
     """It leaves one location and joins the other; both have to be open for it. The extension that rang it stays.
 
     Raises Locked, Conflict, LimitReached, and InvalidInput for the location where it is and for another account's.
     """
-    device_id = given["device_id"]
+    device_id = command.device_id
     leaving = permitted(source, Section.DEVICES, *sections_of_extensions(source, device_id))
     joining = permitted(target, Section.DEVICES)
-    source.check_row_revision(device_id, given["expected_revision"])
+    source.check_row_revision(device_id, command.expected_revision)
     device = found(source.content.devices, device_id)
     _check_target(source, target)
     check_cap("devices", len(target.content.devices) + 1)
     left = edited(source, Section.DEVICES, leaving, without_device(source.content, device_id))
     content = replace(target.content, devices=(*target.content.devices, device))
-    revision = (tables.device, {"id": device_id}, {"revision": given["expected_revision"] + 1})
+    revision = Update(tables.device, {"id": device_id}, {"revision": command.expected_revision + 1})
     joined = replace(edited(target, Section.DEVICES, joining, content), updates=(revision,))
     target_id = target.record.location.id
     return left, replace(joined, ids={"device": device_id, "location": target_id})
@@ -40,6 +53,16 @@ def _check_target(source: Aggregate, target: Aggregate) -> None:
         raise InvalidInput(field="toLocationId", rule="it belongs to another account", path=("toLocationId",))
 
 
-MOVE_DEVICE = UseCase(
-    mutation="moveDevice", decide=decide, table=tables.device, key="device_id", other_key="to_location_id"
+MOVE_DEVICE = TwoLocationMutation(
+    name="moveDevice",
+    command=MoveDevice,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.EDITS,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.device,
+    key="device_id",
+    other_key="to_location_id",
 )

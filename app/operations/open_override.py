@@ -1,20 +1,38 @@
 """Open a locked location for editing, for a while, in some sections, by one lead."""
 
+from dataclasses import dataclass
+
 from app.db import tables
+from app.db.writing import Insert, Update
 from app.domain.locks import check_overridable, is_in_force, override_terms
 from app.domain.refusals import OverrideScope
+from app.domain.vocabulary import Budget, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, Update, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, Counted, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOverride(Command):
+    """What to open, why, and for how long."""
+
+    location_id: str
+    sections: tuple[Section, ...]
+    reason: str
+    ticket: str | None = None
+    expires_in_minutes: int
+
+
+def decide(aggregate: Aggregate, command: OpenOverride) -> LocationChange:
     """Raises NotLocked, InvalidInput, and OverrideScope while another override is in force."""
     check_overridable(aggregate.status)
     terms = override_terms(
-        sections=frozenset(given["sections"]),
-        reason=given["reason"],
-        ticket=given.get("ticket"),
-        expires_in_minutes=given["expires_in_minutes"],
+        sections=frozenset(command.sections),
+        reason=command.reason,
+        ticket=command.ticket,
+        expires_in_minutes=command.expires_in_minutes,
         now=aggregate.now,
     )
     earlier = aggregate.record.override
@@ -22,7 +40,7 @@ def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     if earlier is not None:
         if is_in_force(earlier, aggregate.now):
             raise OverrideScope(sections=earlier.sections)
-        updates = ((tables.override, {"id": earlier.id}, {"ended_at": earlier.expires_at}),)
+        updates = (Update(tables.override, {"id": earlier.id}, {"ended_at": earlier.expires_at}),)
     override_id = aggregate.new_id("Override")
     row = {
         "id": override_id,
@@ -36,7 +54,7 @@ def decide(aggregate: Aggregate, given: Input) -> LocationChange:
         "expires_at": terms.expires_at,
     }
     return LocationChange(
-        rows=((tables.override, row),),
+        rows=(Insert(tables.override, row),),
         updates=updates,
         reason=terms.reason,
         override_id=override_id,
@@ -44,4 +62,13 @@ def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     )
 
 
-OPEN_OVERRIDE = UseCase(mutation="openOverride", decide=decide)
+OPEN_OVERRIDE = LocationMutation(
+    name="openOverride",
+    command=OpenOverride,
+    decide=decide,
+    action=Action.OVERRIDE_LOCK,
+    budget=Budget.EDITS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(Counted.OVERRIDES_OPENED,),
+)

@@ -39,7 +39,6 @@ SECTION_OF_TABLE = {
 # Rows of these tables have no identity of their own: when any of them differs, the list is written anew.
 _REPLACED = (tables.working_hours, tables.call_flow_option)
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
-_PLACE = ("name", "line1", "line2", "city", "state", "zipcode", "country", "timezone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +63,8 @@ def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
     if change.current_step is not None:
         yield from _session_touched(aggregate, {"current_step": change.current_step})
     # What is updated makes room for what is added: an expired override is ended before the next one is opened.
-    for table, key, values in change.updates:
-        yield Update(table, key, values)
-    for table, row in change.rows:
-        yield Insert(table, row)
+    yield from change.updates
+    yield from change.rows
     if change.transition is not None:
         place["status"] = change.transition.to
         yield from _entailed(aggregate, change, change.transition.consequences)

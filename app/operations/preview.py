@@ -6,16 +6,17 @@ from app.domain.approving import is_own_work
 from app.domain.viewer_actions import Situation, ViewerAction, viewer_actions
 from app.domain.vocabulary import LocationStatus
 from app.operations.aggregate import Aggregate
-from app.operations.unit_of_work import EDITS, SUBMIT_OR_APPROVE, new_id
+from app.operations.context import new_id
+from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
 from permissions.matrix import Action, allows
 from permissions.policy import location_actions_of
 
 
 async def previews(tx: Transaction, location_ids: list[str], *, self_approval_allowed: bool) -> list[Aggregate]:
-    """The locations as a use case would find them, in this transaction's snapshot; all of them are in reach."""
+    """The locations as a mutation would find them, in this transaction's snapshot; all of them are in reach."""
     editors: dict[str, frozenset[str]] = {}
     if allows(tx.viewer.role, Action.APPROVE):
-        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMIT_OR_APPROVE)
+        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
     records = await writing.aggregate_records_of(tx, location_ids)
     return [
         Aggregate(

@@ -1,20 +1,31 @@
 """Remove a device; the extension that rang it stays and rings it no more."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from app.db import tables
 from app.domain.content import LocationContent
-from app.domain.vocabulary import Section
+from app.domain.vocabulary import Budget, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
 from app.operations.editing import edited, permitted, without
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveDevice(Command):
+    """The device to remove."""
+
+    device_id: str
+    expected_revision: int
+
+
+def decide(aggregate: Aggregate, command: RemoveDevice) -> LocationChange:
     """Raises Locked, Conflict."""
-    device_id = given["device_id"]
+    device_id = command.device_id
     override_id = permitted(aggregate, Section.DEVICES, *sections_of_extensions(aggregate, device_id))
-    aggregate.check_row_revision(device_id, given["expected_revision"])
+    aggregate.check_row_revision(device_id, command.expected_revision)
     return edited(aggregate, Section.DEVICES, override_id, without_device(aggregate.content, device_id))
 
 
@@ -32,4 +43,15 @@ def sections_of_extensions(aggregate: Aggregate, device_id: str) -> tuple[Sectio
     return (Section.EXTENSIONS,) if holds else ()
 
 
-REMOVE_DEVICE = UseCase(mutation="removeDevice", decide=decide, table=tables.device, key="device_id")
+REMOVE_DEVICE = LocationMutation(
+    name="removeDevice",
+    command=RemoveDevice,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.EDITS,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.device,
+    key="device_id",
+)

@@ -1,16 +1,38 @@
 """Send a submission back with a comment."""
 
+from dataclasses import dataclass
+
 from app.domain.reasons import reason_for
-from app.domain.vocabulary import Verb
+from app.domain.vocabulary import Budget, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestChanges(Command):
+    """The submission to send back, and what the customer has to change."""
+
+    location_id: str
+    comment: str
+
+
+def decide(aggregate: Aggregate, command: RequestChanges) -> LocationChange:
     """Raises IllegalTransition, and InvalidInput without a comment."""
     decision = aggregate.transition(Verb.REQUEST_CHANGES)
-    comment = reason_for(Verb.REQUEST_CHANGES, given["comment"], field="approval.comment", path=("comment",))
+    comment = reason_for(Verb.REQUEST_CHANGES, command.comment, field="approval.comment", path=("comment",))
     return LocationChange(transition=decision, reason=comment)
 
 
-REQUEST_CHANGES = UseCase(mutation="requestChanges", decide=decide)
+REQUEST_CHANGES = LocationMutation(
+    name="requestChanges",
+    command=RequestChanges,
+    decide=decide,
+    action=Action.REQUEST_CHANGES,
+    budget=Budget.APPROVALS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

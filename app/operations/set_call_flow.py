@@ -1,8 +1,6 @@
 """Replace a location's call flow."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from app.domain.content import CallFlow, CallFlowOption, Target
 from app.domain.ids import is_well_formed
@@ -10,28 +8,55 @@ from app.domain.limits import check_cap, check_range
 from app.domain.refusals import InvalidInput
 from app.domain.text import clean
 from app.domain.text import given as given_text
-from app.domain.vocabulary import Section
+from app.domain.vocabulary import Budget, CallFlowKind, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
-from app.operations.editing import country_of, edited, permitted, target_of
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.editing import TargetValue, country_of, edited, permitted, target_of
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFlowOptionValue:
+    """What a caller is to reach by pressing a key."""
+
+    digit: str
+    target: TargetValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCallFlow(Command):
+    """The whole call flow."""
+
+    location_id: str
+    expected_revision: int
+    kind: CallFlowKind
+    greeting: str | None = None
+    timeout_seconds: int | None = None
+    retries: int | None = None
+    options: tuple[CallFlowOptionValue, ...] | None = None
+    timeout_target: TargetValue | None = None
+    invalid_target: TargetValue | None = None
+    direct_targets: tuple[str, ...] | None = None
+
+
+def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
     """The call flow becomes what is given; a target that leads nowhere may be saved and is readiness."""
     override_id = permitted(aggregate, Section.CALL_FLOW)
-    aggregate.check_section_revision(Section.CALL_FLOW, given["expected_revision"])
-    options, direct = given.get("options") or (), given.get("direct_targets") or ()
+    aggregate.check_section_revision(Section.CALL_FLOW, command.expected_revision)
+    options, direct = command.options or (), command.direct_targets or ()
     check_cap("options", options, path=("options",))
     check_cap("directTargets", direct, path=("directTargets",))
-    for name, field in (("timeoutSeconds", "timeout_seconds"), ("retries", "retries")):
-        check_range(name, given.get(field), path=(name,))
+    check_range("timeoutSeconds", command.timeout_seconds, path=("timeoutSeconds",))
+    check_range("retries", command.retries, path=("retries",))
     flow = CallFlow(
-        kind=given["kind"],
-        greeting=clean("callFlow.greeting", given.get("greeting"), path=("greeting",)),
-        timeout_seconds=given.get("timeout_seconds"),
-        retries=given.get("retries"),
-        timeout_target=_target(aggregate, given.get("timeout_target"), ("timeoutTarget",)),
-        invalid_target=_target(aggregate, given.get("invalid_target"), ("invalidTarget",)),
+        kind=command.kind,
+        greeting=clean("callFlow.greeting", command.greeting, path=("greeting",)),
+        timeout_seconds=command.timeout_seconds,
+        retries=command.retries,
+        timeout_target=_target(aggregate, command.timeout_target, ("timeoutTarget",)),
+        invalid_target=_target(aggregate, command.invalid_target, ("invalidTarget",)),
         options=tuple(_option(aggregate, each, place) for place, each in enumerate(options)),
         direct_targets=tuple(_extension(each, ("directTargets", str(place))) for place, each in enumerate(direct)),
     )
@@ -44,14 +69,23 @@ def _extension(value: str, path: tuple[str, ...]) -> str:
     return value
 
 
-def _option(aggregate: Aggregate, given: Mapping[str, Any], place: int) -> CallFlowOption:
+def _option(aggregate: Aggregate, given: CallFlowOptionValue, place: int) -> CallFlowOption:
     path = ("options", str(place))
-    digit = given_text("callFlow.digit", given["digit"], path=(*path, "digit"))
-    return CallFlowOption(digit=digit, target=target_of(given["target"], country_of(aggregate), (*path, "target")))
+    digit = given_text("callFlow.digit", given.digit, path=(*path, "digit"))
+    return CallFlowOption(digit=digit, target=target_of(given.target, country_of(aggregate), (*path, "target")))
 
 
-def _target(aggregate: Aggregate, given: Mapping[str, Any] | None, path: tuple[str, ...]) -> Target | None:
+def _target(aggregate: Aggregate, given: TargetValue | None, path: tuple[str, ...]) -> Target | None:
     return None if given is None else target_of(given, country_of(aggregate), path)
 
 
-SET_CALL_FLOW = UseCase(mutation="setCallFlow", decide=decide)
+SET_CALL_FLOW = LocationMutation(
+    name="setCallFlow",
+    command=SetCallFlow,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.EDITS,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

@@ -1,33 +1,74 @@
 """Replace a location's list of contacts."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 from app.domain.content import Contact
+from app.domain.dialling import e164_of
 from app.domain.limits import check_cap
-from app.domain.vocabulary import Section
+from app.domain.text import clean
+from app.domain.vocabulary import Budget, ContactPurpose, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
-from app.operations.editing import check_known, check_once, contact_fields, country_of, edited, permitted
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.editing import check_known, check_once, country_of, edited, permitted
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactValue:
+    """A contact as it is to be; `id` names one that stays."""
+
+    id: str | None = None
+    purpose: ContactPurpose
+    name: str | None = None
+    email: str | None = None
+    phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetContacts(Command):
+    """The whole list of contacts, in order."""
+
+    location_id: str
+    expected_revision: int
+    contacts: tuple[ContactValue, ...]
+
+
+def decide(aggregate: Aggregate, command: SetContacts) -> LocationChange:
     """The list becomes what is given, in its order; a contact given by its id keeps it."""
     override_id = permitted(aggregate, Section.CONTACTS)
-    aggregate.check_section_revision(Section.CONTACTS, given["expected_revision"])
-    check_cap("contacts", given["contacts"], path=("contacts",))
-    contacts = tuple(_contact(aggregate, each, place) for place, each in enumerate(given["contacts"]))
+    aggregate.check_section_revision(Section.CONTACTS, command.expected_revision)
+    check_cap("contacts", command.contacts, path=("contacts",))
+    contacts = tuple(_contact(aggregate, each, place) for place, each in enumerate(command.contacts))
     check_once("id", [each.id for each in contacts], path=("contacts",))
     return edited(aggregate, Section.CONTACTS, override_id, replace(aggregate.content, contacts=contacts))
 
 
-def _contact(aggregate: Aggregate, given: Mapping[str, Any], place: int) -> Contact:
+def _contact(aggregate: Aggregate, given: ContactValue, place: int) -> Contact:
     path = ("contacts", str(place))
-    known = given.get("id")
-    check_known(known, {each.id for each in aggregate.content.contacts}, (*path, "id"))
-    fields = contact_fields(given, country_of(aggregate), path)
-    return Contact(id=known or aggregate.new_id("Contact"), position=place, **fields)
+    check_known(given.id, {each.id for each in aggregate.content.contacts}, (*path, "id"))
+    name = clean("contact.name", given.name, path=(*path, "name"))
+    email = clean("contact.email", given.email, path=(*path, "email"))
+    phone = clean("contact.phone", given.phone, path=(*path, "phone"))
+    return Contact(
+        id=given.id or aggregate.new_id("Contact"),
+        position=place,
+        purpose=given.purpose,
+        name=name,
+        email=email,
+        phone=phone,
+        e164=e164_of(phone, country_of(aggregate)),
+    )
 
 
-SET_CONTACTS = UseCase(mutation="setContacts", decide=decide)
+SET_CONTACTS = LocationMutation(
+    name="setContacts",
+    command=SetContacts,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.EDITS,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

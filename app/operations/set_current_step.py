@@ -1,12 +1,25 @@
 """Remember which section the customer is working on."""
 
-from app.domain.vocabulary import LocationStatus, Verb
+from dataclasses import dataclass
+
+from app.domain.vocabulary import Budget, LocationStatus, Section, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
 from app.operations.editing import permitted
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetCurrentStep(Command):
+    """Which section the customer is working on."""
+
+    location_id: str
+    step: Section
+
+
+def decide(aggregate: Aggregate, command: SetCurrentStep) -> LocationChange:
     """Move the open session's step; the first step starts the onboarding. Without a session there is no step to keep.
 
     Raises Locked.
@@ -16,7 +29,16 @@ def decide(aggregate: Aggregate, given: Input) -> LocationChange:
     if aggregate.record.session is None and not first:
         return LocationChange()
     start = aggregate.transition(Verb.START) if first else None
-    return LocationChange(transition=start, current_step=given["step"], override_id=override_id)
+    return LocationChange(transition=start, current_step=command.step, override_id=override_id)
 
 
-SET_CURRENT_STEP = UseCase(mutation="setCurrentStep", decide=decide)
+SET_CURRENT_STEP = LocationMutation(
+    name="setCurrentStep",
+    command=SetCurrentStep,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

@@ -1,37 +1,67 @@
 """Replace a location's working hours."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import time
 
 from app.domain.content import WorkingHours
 from app.domain.limits import check_cap, check_range, check_whole_minutes
-from app.domain.vocabulary import Section
+from app.domain.vocabulary import Budget, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
 from app.operations.editing import edited, permitted
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkingInterval:
+    """An interval of opening, in local time."""
+
+    weekday: int
+    opens: time
+    closes: time
+    passes_midnight: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetWorkingHours(Command):
+    """All working hours."""
+
+    location_id: str
+    expected_revision: int
+    intervals: tuple[WorkingInterval, ...]
+
+
+def decide(aggregate: Aggregate, command: SetWorkingHours) -> LocationChange:
     """The intervals become what is given."""
     override_id = permitted(aggregate, Section.WORKING_HOURS)
-    aggregate.check_section_revision(Section.WORKING_HOURS, given["expected_revision"])
-    check_cap("workingHours", given["intervals"], path=("intervals",))
-    intervals = tuple(_interval(each, place) for place, each in enumerate(given["intervals"]))
+    aggregate.check_section_revision(Section.WORKING_HOURS, command.expected_revision)
+    check_cap("workingHours", command.intervals, path=("intervals",))
+    intervals = tuple(_interval(each, place) for place, each in enumerate(command.intervals))
     return edited(aggregate, Section.WORKING_HOURS, override_id, replace(aggregate.content, working_hours=intervals))
 
 
-def _interval(given: Mapping[str, Any], place: int) -> WorkingHours:
+def _interval(given: WorkingInterval, place: int) -> WorkingHours:
     path = ("intervals", str(place))
-    check_range("weekday", given["weekday"], path=(*path, "weekday"))
-    for name in ("opens", "closes"):
-        check_whole_minutes(name, given[name], path=(*path, name))
+    check_range("weekday", given.weekday, path=(*path, "weekday"))
+    check_whole_minutes("opens", given.opens, path=(*path, "opens"))
+    check_whole_minutes("closes", given.closes, path=(*path, "closes"))
     return WorkingHours(
-        weekday=given["weekday"],
-        opens=given["opens"],
-        closes=given["closes"],
-        passes_midnight=bool(given.get("passes_midnight")),
+        weekday=given.weekday,
+        opens=given.opens,
+        closes=given.closes,
+        passes_midnight=bool(given.passes_midnight),
     )
 
 
-SET_WORKING_HOURS = UseCase(mutation="setWorkingHours", decide=decide)
+SET_WORKING_HOURS = LocationMutation(
+    name="setWorkingHours",
+    command=SetWorkingHours,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.EDITS,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

@@ -1,13 +1,34 @@
 """Begin to fill a location in."""
 
-from app.domain.vocabulary import Verb
+from dataclasses import dataclass
+
+from app.domain.vocabulary import Budget, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartOnboarding(Command):
+    """The location to begin with."""
+
+    location_id: str
+
+
+def decide(aggregate: Aggregate, _command: StartOnboarding) -> LocationChange:
     """NOT_STARTED becomes IN_PROGRESS, with an open session."""
     return LocationChange(transition=aggregate.transition(Verb.START))
 
 
-START_ONBOARDING = UseCase(mutation="startOnboarding", decide=decide)
+START_ONBOARDING = LocationMutation(
+    name="startOnboarding",
+    command=StartOnboarding,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

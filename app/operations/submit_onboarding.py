@@ -1,13 +1,26 @@
 """Hand a location to a lead for approval."""
 
+from dataclasses import dataclass
+
 from app.db import tables
+from app.db.writing import Insert, Update
 from app.domain.approving import check_ready
-from app.domain.vocabulary import Gate, Verb
+from app.domain.vocabulary import Budget, Gate, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, Update, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, Counted, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitOnboarding(Command):
+    """The location to submit."""
+
+    location_id: str
+
+
+def decide(aggregate: Aggregate, _command: SubmitOnboarding) -> LocationChange:
     """Request approval of the content as it stands. Raises IllegalTransition, NotReady with every issue."""
     submission = aggregate.transition(Verb.SUBMIT)
     check_ready(Gate.SUBMIT, aggregate.issues)
@@ -26,10 +39,19 @@ def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
     updates: tuple[Update, ...] = ()
     if session is not None:
         values = {"submitted_at": aggregate.now, "submitted_by": aggregate.viewer.id, "revision": session.revision + 1}
-        updates = ((tables.onboarding_session, {"id": session.id}, values),)
+        updates = (Update(tables.onboarding_session, {"id": session.id}, values),)
     return LocationChange(
-        transition=submission, rows=((tables.approval, request),), updates=updates, ids={"approval": approval_id}
+        transition=submission, rows=(Insert(tables.approval, request),), updates=updates, ids={"approval": approval_id}
     )
 
 
-SUBMIT_ONBOARDING = UseCase(mutation="submitOnboarding", decide=decide)
+SUBMIT_ONBOARDING = LocationMutation(
+    name="submitOnboarding",
+    command=SubmitOnboarding,
+    decide=decide,
+    action=Action.SUBMIT,
+    budget=Budget.SUBMITS,
+    content=ContentEffect.SUBMITS_OR_APPROVES,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(Counted.SUBMISSIONS,),
+)

@@ -1,12 +1,24 @@
 """Release the latest payload to the partner."""
 
+from dataclasses import dataclass
+
 from app.domain.handoff import decide_release
-from app.domain.vocabulary import PayloadState, Verb
+from app.domain.vocabulary import Budget, PayloadState, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerProvisioning(Command):
+    """The location whose latest payload to release."""
+
+    location_id: str
+
+
+def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChange:
     """Raises IllegalTransition, ApprovalOutdated; a payload that is released already stays as it is."""
     release = aggregate.transition(Verb.TRIGGER_PROVISIONING)
     payloads = aggregate.record.payloads
@@ -22,4 +34,13 @@ def decide(aggregate: Aggregate, _given: Input) -> LocationChange:
     return LocationChange(transition=release, payload_id=payload.id, ids={"payload": payload.id})
 
 
-TRIGGER_PROVISIONING = UseCase(mutation="triggerProvisioning", decide=decide)
+TRIGGER_PROVISIONING = LocationMutation(
+    name="triggerProvisioning",
+    command=TriggerProvisioning,
+    decide=decide,
+    action=Action.TRIGGER_PROVISIONING,
+    budget=Budget.PAYLOADS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

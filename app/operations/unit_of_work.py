@@ -1,38 +1,41 @@
-"""The frame of every write: sign in, key, lock, decide, apply, audit, commit; a refusal is entered and travels up.
+"""The unit of work of location mutations: sign in, key, lock, decide, persist, audit, commit.
 
-What a refusal wrote is rolled back to the savepoint; whether the refusal itself is entered is a list here.
+A refusal rolls back to the savepoint, is recorded in the audit log where the mutation declares so, and travels up.
 """
 
-import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from time import time_ns
-from typing import TypeVar
-
-import asyncpg
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from app import audit
 from app.audit import history
 from app.audit.history import AsOf
 from app.db import tables, writing
 from app.db.aggregates import AggregateRecord
-from app.db.database import Overloaded, Transaction
-from app.domain import ids
+from app.db.database import Transaction
 from app.domain.digest import is_digest
 from app.domain.mac_address import show_mac
 from app.domain.refusals import MacInUse, NotFound, Refusal
 from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
 from app.operations import idempotency
 from app.operations.aggregate import Aggregate
+from app.operations.commands import Command
 from app.operations.constraints import constraints_named
-from app.operations.context import NOTHING_WATCHED, LocationChange, MutationCall, MutationOutcome, UseCase, WriteContext
+from app.operations.context import (
+    NO_MEASUREMENTS,
+    LocationChange,
+    MutationCall,
+    MutationOutcome,
+    WriteContext,
+    new_id,
+)
+from app.operations.mutation import AggregateMutation, ContentEffect, Mutation, RecordedRefusals
 from app.operations.persistence import claims_of, writes_of
+from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
+from app.operations.transactions import GivenUp, before_commit, retried
+from permissions.policy import check_allowed
 
-T = TypeVar("T")
+C = TypeVar("C", bound=Command)
 
-MOST_TRIES = 3
-APPROVE = "approve"
-SUBMIT_OR_APPROVE = ("submitOnboarding", "bulkUpdateStatus", APPROVE, "bulkApprove")
 _ONLY_LOGGED = frozenset(
     {
         ProblemCode.NOT_FOUND,
@@ -45,94 +48,71 @@ _ONLY_LOGGED = frozenset(
 )
 
 
-async def perform(context: WriteContext, use_case: UseCase, call: MutationCall) -> MutationOutcome:
-    """Run one use case on one location in a transaction of its own.
+async def perform(context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]) -> MutationOutcome:
+    """Run one mutation of a location in a transaction of its own.
 
-    Raises what it refuses, NotFound for a location out of reach, and the idempotency refusals. A deadlock or
+    Raises what it refuses, NotFound for a location out of reach, Forbidden, and the idempotency refusals. A deadlock or
     a serialisation failure before COMMIT was sent is tried again, at most three times in all.
     """
     try:
         with idempotency.alone(context, call):
-            outcome = await retried(lambda: _once(context, use_case, call))
+            outcome = await retried(lambda: _once(context, mutation, call))
     except Refusal as refusal:
-        context.performed(use_case.mutation, refusal.code, NOTHING_WATCHED)
+        context.performed(mutation.name, refusal.code, NO_MEASUREMENTS)
         raise
-    context.performed(use_case.mutation, "REPLAYED" if outcome.replayed else "APPLIED", outcome.watched)
+    context.performed(mutation.name, "REPLAYED" if outcome.replayed else "APPLIED", outcome.measurements)
     return outcome
 
 
-async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of an attempt that is made again when it was given up before its COMMIT, three times at most.
-
-    Raises Overloaded after the third.
-    """
-    for tries in range(1, MOST_TRIES + 1):
-        try:
-            return await attempt()
-        except _GivenUp as error:
-            if tries == MOST_TRIES:
-                raise Overloaded from error
-    raise AssertionError("the last try returns or raises")
-
-
-class _GivenUp(Exception):  # noqa: N818 - reads as what happened
-    """A transaction was given up because of what others did; nothing of it is left."""
-
-
-@contextmanager
-def before_commit() -> Iterator[None]:
-    """Everything that a transaction does before its COMMIT is sent; what goes wrong from then on is never repeated."""
-    try:
-        yield
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-        raise _GivenUp from error
-
-
-async def _once(context: WriteContext, use_case: UseCase, call: MutationCall) -> MutationOutcome:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+async def _once(context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]) -> MutationOutcome:
+    async with context.transaction() as tx:
         with before_commit():
-            done = await _attempt(tx, context, use_case, call)
+            done = await _attempt(tx, context, mutation, call)
     if isinstance(done, Refusal):
         raise done
     return done
 
 
 async def _attempt(
-    tx: Transaction, context: WriteContext, use_case: UseCase, call: MutationCall
+    tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
 ) -> MutationOutcome | Refusal:
-    """What was done, or why not; either is to be committed."""
+    """What was done, or why not; either is to be committed. Raises Forbidden."""
+    check_allowed(tx.viewer.role, mutation.action)
     kept = await idempotency.earlier(tx, call)
     if kept is not None:
         return MutationOutcome(ids=kept, replayed=True)
-    aggregates = await _locked(tx, context, use_case, call)
+    aggregates = await _locked(tx, context, mutation, call)
     try:
         with constraints_named(aggregates[0]):
             async with tx.savepoint(final=True):
-                return await _carry_out(tx, context, use_case, call, aggregates)
+                return await _carry_out(tx, context, mutation, call, aggregates)
     except Refusal as refusal:
-        approving = use_case.mutation == APPROVE
-        recorded = [each for each in aggregates if is_recorded(refusal, each.record, approving=approving)]
+        recorded = [each for each in aggregates if is_recorded(mutation, refusal, each.record)]
         if recorded:
-            await audit.open_entries(tx, [opening(context, use_case.mutation, each, refusal) for each in recorded])
+            await audit.open_entries(tx, [opening(context, mutation, each, refusal) for each in recorded])
             await audit.seal(tx)
         return refusal
 
 
-async def _locked(tx: Transaction, context: WriteContext, use_case: UseCase, call: MutationCall) -> list[Aggregate]:
-    """The locations concerned, locked in the order of their ids, as the use case names them.
+async def _locked(
+    tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
+) -> list[Aggregate]:
+    """The locations concerned, locked in the order of their ids, as the mutation names them.
 
     A device that was moved away while its location's lock was waited for is looked for anew.
     """
-    wanted = [await writing.location_of(tx, use_case.table, call.input[use_case.key])]
-    if use_case.other_key is not None:
-        wanted.append(await writing.location_of(tx, tables.location, call.input[use_case.other_key]))
+    row_id, other = mutation.row_id(call.command), mutation.other_location_id(call.command)
+    wanted = [await writing.location_of(tx, mutation.table, row_id)]
+    if other is not None:
+        wanted.append(await writing.location_of(tx, tables.location, other))
     named = [each for each in wanted if each is not None]
     if len(named) < len(wanted) or await writing.lock_locations(tx, named, tx.viewer.scope) < set(named):
         raise NotFound
-    reviewed = {named[0]: call.input["expected_digest"]} if use_case.mutation == APPROVE else None
+    digest = mutation.reviewed_digest(call.command)
+    reviewed = None if digest is None else {named[0]: digest}
     aggregates = await aggregates_of(tx, context, named, reviewed=reviewed)
-    if use_case.table is tables.device and call.input[use_case.key] not in aggregates[named[0]].record.row_revisions:
-        raise _GivenUp
+    if mutation.table is tables.device and row_id not in aggregates[named[0]].record.row_revisions:
+        raise GivenUp
     return [aggregates[location_id] for location_id in named]
 
 
@@ -148,7 +128,7 @@ async def aggregates_of(
     editors: dict[str, frozenset[str]] = {}
     seen: Mapping[str, AsOf] = {}
     if reviewed is not None:
-        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMIT_OR_APPROVE)
+        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
         stale = {
             location_id: reviewed[location_id]
             for location_id, record in records.items()
@@ -169,23 +149,26 @@ async def aggregates_of(
 
 
 async def _carry_out(
-    tx: Transaction, context: WriteContext, use_case: UseCase, call: MutationCall, aggregates: list[Aggregate]
+    tx: Transaction,
+    context: WriteContext,
+    mutation: AggregateMutation[C],
+    call: MutationCall[C],
+    aggregates: list[Aggregate],
 ) -> MutationOutcome:
-    decided = use_case.decide(*aggregates, call.input)
-    changes = decided if isinstance(decided, tuple) else (decided,)
+    changes = mutation.changes(aggregates, call.command)
     ids = {"location": aggregates[0].record.location.id}
     for change in changes:
         ids |= change.ids
     doing = [pair for pair in zip(aggregates, changes, strict=True) if not pair[1].is_nothing]
     if doing:
-        await audit.open_entries(tx, [opening(context, use_case.mutation, *each) for each in doing])
+        await audit.open_entries(tx, [opening(context, mutation, *each) for each in doing])
     missed = await claim(tx, doing)
     if missed:
         raise MacInUse(mac_addresses=tuple(show_mac(mac) for mac, _ in sorted(missed)))
     await writing.write(tx, (write for aggregate, change in doing for write in writes_of(aggregate, change)))
     await idempotency.keep(tx, call, ids)
     await audit.seal(tx)
-    return MutationOutcome(ids=ids, watched=changes[0].watched)
+    return MutationOutcome(ids=ids, measurements=changes[0].measurements)
 
 
 async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange]]) -> set[tuple[str, str]]:
@@ -197,20 +180,20 @@ async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange
     )
 
 
-def new_id(type_name: str) -> str:
-    """A new id at this moment."""
-    return ids.new_id(type_name, milliseconds=time_ns() // 1_000_000, randomness=secrets.token_bytes(10))
-
-
 def opening(
-    context: WriteContext, mutation: str, aggregate: Aggregate, recorded: LocationChange | Refusal
+    context: WriteContext, mutation: Mutation[Any], aggregate: Aggregate, recorded: LocationChange | Refusal
 ) -> audit.Opening:
-    """The audit entry of a change, or of a refused attempt at one."""
+    """The audit entry of a change, or of a refused attempt at one.
+
+    Raises RuntimeError for a change of the content by a mutation that does not declare it: who edited is asked by it.
+    """
     applied = isinstance(recorded, LocationChange)
+    if isinstance(recorded, LocationChange) and recorded.content and mutation.content is not ContentEffect.EDITS:
+        raise RuntimeError(f"mutation {mutation.name} changes content and does not declare that it edits")
     return audit.Opening(
         entry_id=new_id("AuditEntry"),
         chain=aggregate.record.location.account_id,
-        action=mutation,
+        action=mutation.name,
         location_id=aggregate.record.location.id,
         request_id=context.request_id,
         reason=recorded.reason if isinstance(recorded, LocationChange) else None,
@@ -221,26 +204,8 @@ def opening(
     )
 
 
-def is_recorded(refusal: Refusal, record: AggregateRecord, *, approving: bool) -> bool:
-    """Whether the audit trail keeps a refused attempt: on a locked location, and of any approval."""
-    if refusal.code in _ONLY_LOGGED:
+def is_recorded(mutation: Mutation[Any], refusal: Refusal, record: AggregateRecord) -> bool:
+    """Whether the audit log keeps a refused attempt."""
+    if refusal.code in _ONLY_LOGGED or mutation.refusals is RecordedRefusals.NEVER:
         return False
-    return record.location.status in LOCKED_STATUSES or approving
-
-
-# The mutations that change content; whoever made one since the submission does not approve it.
-EDITS = (
-    "updateLocation",
-    "setContacts",
-    "setPhoneSystem",
-    "addDevice",
-    "editDevice",
-    "moveDevice",
-    "removeDevice",
-    "addPerson",
-    "editPerson",
-    "removePerson",
-    "setExtensions",
-    "setWorkingHours",
-    "setCallFlow",
-)
+    return mutation.refusals is RecordedRefusals.ALWAYS or record.location.status in LOCKED_STATUSES

@@ -1,34 +1,47 @@
 """Change a location's name, address or time zone."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import attrgetter
 
 from app.domain.content import LocationContent
 from app.domain.dialling import read_again
-from app.domain.text import clean
-from app.domain.vocabulary import Section
+from app.domain.vocabulary import Budget, Section
 from app.operations.aggregate import Aggregate
-from app.operations.context import Input, LocationChange, UseCase
-from app.operations.editing import address_fields, edited, permitted
+from app.operations.commands import UNSET, Command, Unset
+from app.operations.context import LocationChange
+from app.operations.editing import AddressPatch, address_with, edited, permitted, text
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
 
 
-def decide(aggregate: Aggregate, given: Input) -> LocationChange:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateLocation(Command):
+    """What to change of a location itself."""
+
+    location_id: str
+    expected_revision: int
+    name: str | Unset | None = UNSET
+    address: AddressPatch | Unset = UNSET
+    timezone: str | Unset | None = UNSET
+
+
+def decide(aggregate: Aggregate, command: UpdateLocation) -> LocationChange:
     """Change what is given; raises Locked, Conflict, InvalidInput.
 
     Another country gives other meanings to the numbers of other sections, so that an override must cover these, too:
     raises OverrideScope.
     """
     override_id = permitted(aggregate, Section.LOCATION)
-    aggregate.check_section_revision(Section.LOCATION, given["expected_revision"])
+    aggregate.check_section_revision(Section.LOCATION, command.expected_revision)
     content = aggregate.content
-    if "name" in given:
-        content = replace(content, name=clean("location.name", given["name"], path=("name",)) or "")
-    if "timezone" in given:
-        content = replace(content, timezone=clean("location.timezone", given["timezone"], path=("timezone",)))
-    if given.get("address") is not None:
-        address = replace(content.address, **address_fields(given["address"], ("address",)))
-        content = replace(content, address=address)
+    content = replace(
+        content,
+        name=text("location.name", command.name, content.name, ()) or "",
+        timezone=text("location.timezone", command.timezone, content.timezone, ()),
+    )
+    if command.address is not UNSET:
+        content = replace(content, address=address_with(content.address, command.address, ("address",)))
     if content.address.country != aggregate.content.address.country:
         content = read_again(content)
         permitted(aggregate, Section.LOCATION, *_with_other_numbers(aggregate.content, content))
@@ -50,4 +63,13 @@ _NUMBERS: Mapping[Section, Callable[[LocationContent], object]] = {
 }
 
 
-UPDATE_LOCATION = UseCase(mutation="updateLocation", decide=decide)
+UPDATE_LOCATION = LocationMutation(
+    name="updateLocation",
+    command=UpdateLocation,
+    decide=decide,
+    action=Action.EDIT_ONBOARDING,
+    budget=Budget.EDITS,
+    content=ContentEffect.EDITS,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+)

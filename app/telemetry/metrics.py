@@ -12,10 +12,17 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The variable with the folder where processes count together; prometheus-client reads it when it is imported."""
+RESTARTS_FILE = "TURNUP_RESTARTS_FILE"
+"""The variable with the file that has one byte per restart of the embedded PostgreSQL.
+
+The process that supervises PostgreSQL serves no requests when there are several workers or a reloader.
+"""
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 OTHER = "other"
 ANONYMOUS = "anonymous"
@@ -45,7 +52,9 @@ def start_metrics(service_version: str) -> "Metrics":
     labels = ("service_name", "service_version")
     target = Gauge("target_info", "the version that runs", labels, registry=registry, multiprocess_mode="max")
     target.labels("turnup", service_version).set(1)
-    folder = os.environ.get(FOLDER)
+    folder, restarts_file = os.environ.get(FOLDER), os.environ.get(RESTARTS_FILE)
+    restarts = _Restarts(None if restarts_file is None else Path(restarts_file))
+    registry.register(restarts)
     return Metrics(
         _registry=registry,
         _target=target,
@@ -73,7 +82,7 @@ def start_metrics(service_version: str) -> "Metrics":
         ),
         _security_events=counter("security_events", "security events, by kind", "kind"),
         _limiter_failures=counter("limiter_failures", "rate limiter out of reach"),
-        _restarts=counter("embedded_restarts", "embedded PostgreSQL started again"),
+        _restarts=restarts,
         _in_use=gauge("pool_in_use", "connections in use"),
         _waiting=gauge("pool_waiting", "callers waiting for one"),
     )
@@ -97,7 +106,7 @@ class Metrics:
     _moves_past_locks: Counter
     _security_events: Counter
     _limiter_failures: Counter
-    _restarts: Counter
+    _restarts: "_Restarts"
     _in_use: Gauge
     _waiting: Gauge
     _pool: Callable[[], tuple[int, int]] | None = None
@@ -145,10 +154,6 @@ class Metrics:
         """The rate limiter could not reach its store."""
         self._limiter_failures.inc()
 
-    def embedded_restarted(self) -> None:
-        """The embedded PostgreSQL had ended unasked and was started again."""
-        self._restarts.inc()
-
     def watch_pool(self, read: Callable[[], tuple[int, int]]) -> None:
         """Ask at each scrape how many connections are in use and how many callers wait for one."""
         self._pool = read
@@ -162,6 +167,7 @@ class Metrics:
             mark_process_dead(pid, self._folder)
         everyone = CollectorRegistry()
         MultiProcessCollector(everyone, self._folder)
+        everyone.register(self._restarts)
         return generate_latest(everyone)
 
     def _look_at_pool(self) -> None:
@@ -182,6 +188,18 @@ class Metrics:
             return OTHER
         seen.add(value)
         return value
+
+
+class _Restarts(Collector):
+    """Restarts of the embedded PostgreSQL, read from their file at each scrape; 0 without a file."""
+
+    def __init__(self, file: Path | None) -> None:
+        self._file = file
+
+    def collect(self) -> Iterator[Metric]:
+        """The one counter."""
+        restarts = 0 if self._file is None else self._file.stat().st_size
+        yield CounterMetricFamily("turnup_embedded_restarts", "embedded PostgreSQL started again", value=restarts)
 
 
 def _ended(folder: Path) -> Iterator[int]:

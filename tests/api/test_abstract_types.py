@@ -17,7 +17,7 @@ from app.db import rows
 from app.domain import refusals
 from graphql_schema.problems import PROBLEMS
 from graphql_schema.schema import schema
-from resolvers.mutations import Refused
+from resolvers.mutations import RefusalValue
 
 BUILT = schema._schema
 NODES: GraphQLInterfaceType = BUILT.type_map["Node"]  # type: ignore[assignment]
@@ -31,14 +31,14 @@ def names_of(interface: GraphQLInterfaceType) -> list[str]:
 
 def a_row(name: str) -> Any:
     """A row of the class that has a type's name; its values say nothing."""
-    kind = getattr(rows, name)
+    kind = getattr(rows, f"{name}Row")
     return kind(*(None for _ in kind.__struct_fields__))
 
 
-def a_refusal(name: str) -> Refused:
+def a_refusal(name: str) -> RefusalValue:
     """A refusal of a class, as mutations return it; its facts say nothing."""
     kind = REFUSALS[name]
-    return Refused(kind.__new__(kind))
+    return RefusalValue(kind.__new__(kind))
 
 
 def resolved(interface: GraphQLInterfaceType, values: list[Any]) -> tuple[Any, list[str]]:

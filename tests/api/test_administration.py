@@ -1,7 +1,7 @@
 """Accounts, locations, users, grants and the device catalogue, as leads administer them."""
 
 import pytest
-from harness import CUSTOMER, LEAD, LISTED_CUSTOMER, PARTNER, Client
+from harness import CUSTOMER, LISTED_CUSTOMER, PARTNER, Client
 
 from app.db.demo import USERS
 
@@ -13,11 +13,6 @@ LOCATIONS = "{ locations(first: 100) { nodes { id } } }"
 async def ids_seen(client: Client, who: str) -> list[str]:
     answer = await client.ask(LOCATIONS, who)
     return [node["id"] for node in answer.data["locations"]["nodes"]]
-
-
-async def user_of(client: Client, user_id: str) -> dict:
-    answer = await client.ask(f'{{ node(id: "{user_id}") {{ ... on User {{ id name email status }} }} }}', LEAD)
-    return answer.data["node"]
 
 
 async def test_an_account_a_location_and_a_customer_who_sees_it(own_client: Client) -> None:
@@ -179,7 +174,7 @@ async def test_a_grant_that_cannot_be_is_refused_by_its_place(
 
 
 async def test_two_leads_who_edit_one_user_do_not_overwrite_each_other(own_client: Client) -> None:
-    edit = 'mutation E($name: String!) { editUser(input: {userId: "user-acme", expectedRevision: 1, name: $name}) { user { name } problems { code } } }'  # noqa: E501
+    edit = 'mutation E($name: String!) { editUser(input: {userId: "user-acme", expectedRevision: 1, name: $name}) { user { name } problems { code } } }'  # noqa: E501 - one line reads best
     first = (await own_client.ask(edit, name="Alice J.")).data["editUser"]
     second = (await own_client.ask(edit, name="A. Johnson")).data["editUser"]
     assert (first["user"], second["problems"]) == ({"name": "Alice J."}, [{"code": "CONFLICT"}])

@@ -15,11 +15,12 @@ from graphql import (
 from harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
 from serving import serving
 
+from app.domain.vocabulary import Budget
 from app.http.graphql import RESPONSE_JSON
 from app.limiting.limiter import Limiter
+from app.operations.registry import MUTATIONS as DECLARED
 from app.settings import Settings
 from graphql_schema.schema import schema
-from resolvers.budgets import BUDGET_OF, Budget
 
 MUTATIONS: dict[str, GraphQLField] = schema._schema.mutation_type.fields  # type: ignore[union-attr]
 LIMITS = "{ rateLimits { name limit remaining resetsAt } }"
@@ -81,15 +82,11 @@ def one_error(answer: Answer) -> dict[str, Any]:
     return facts
 
 
-def test_every_mutation_of_the_schema_has_a_budget() -> None:
-    assert set(MUTATIONS) == set(BUDGET_OF)
-
-
 @pytest.mark.parametrize("name", sorted(MUTATIONS))
 async def test_a_mutation_asks_its_budget_after_the_role_and_before_its_input(
     name: str, settings: Settings, database: TestDatabase
 ) -> None:
-    budget = BUDGET_OF[name]
+    budget = DECLARED[name].budget
     spent = {f"limit_{budget.lower()}": 0}
     async with serving(settings, database, **spent) as client:
         answers = [await client.ask(document_of(name), who) for who in (LEAD, PARTNER)]

@@ -20,19 +20,6 @@ ROOTS = {
     "onboardingSession": "OnboardingSession",
     "provisioningPayload": "ProvisioningPayload",
 }
-ASKERS = (
-    "lead",
-    "lead2",
-    "customer",
-    "listed",
-    "none_listed",
-    "ungranted",
-    "away_customer",
-    "partner",
-    "suspended",
-    "unknown",
-    "anonymous",
-)
 
 # What each asker is told of an object here, beside it in the same account, and away in another account:
 # s(een), n(ot found), f(orbidden); u: not even signed in. The listed customer was granted the location here alone.

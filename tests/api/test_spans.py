@@ -9,12 +9,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.auth.development import DevelopmentIssuer
-from app.main import VERSION, create_app
+from app.main import create_app
 from app.settings import Settings
 from app.telemetry import Telemetry
 from app.telemetry.errors import start_error_tracking
 from app.telemetry.metrics import start_metrics
 from app.telemetry.tracing import start_tracing
+from app.version import VERSION
 
 QUERY = "query Devices { locations(first: 5) { nodes { id name devices { id label extension { number } } } } }"
 

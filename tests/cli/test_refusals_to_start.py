@@ -90,6 +90,11 @@ def test_production_refuses_by_name_what_is_fit_for_development_only(
     assert "\n" not in words
 
 
+def test_production_does_not_reload_changed_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, PRODUCTION)
+    assert last_words("serve", "--reload") == "turnup: --reload is refused in production"
+
+
 @pytest.mark.parametrize("changes", [changes for changes, _ in UNSAFE], ids=[variable for _, variable in UNSAFE])
 def test_a_worker_refuses_like_the_command_line(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
     set_all(monkeypatch, {**PRODUCTION, **changes})

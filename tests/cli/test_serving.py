@@ -1,5 +1,7 @@
 """`turnup serve` as a new user starts it: from nothing to answers, and to an end that leaves nothing behind."""
 
+import os
+import shutil
 import signal
 import socket
 import time
@@ -11,7 +13,18 @@ from typing import Any
 
 import httpx
 import pytest
-from turnup import Server, command_line, descendants, eventually, free_port, postgres_of, run, secrets_of, serving
+from turnup import (
+    Server,
+    command_line,
+    descendants,
+    eventually,
+    free_port,
+    postgres_of,
+    postmaster_of,
+    run,
+    secrets_of,
+    serving,
+)
 
 from app import cli
 from app.postgres import embedded
@@ -127,6 +140,28 @@ def test_several_workers_answer_and_end_together(home: Path) -> None:
     assert not postgres_of(home)
 
 
+@pytest.mark.slow
+def test_with_reload_a_change_of_the_code_is_served_without_a_new_start(home: Path, tmp_path: Path) -> None:
+    for package in cli.PACKAGES:
+        shutil.copytree(cli.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    version = tmp_path / "app" / "version.py"
+    with serving(home, "--reload", PYTHONPATH=str(tmp_path)) as server:
+        before = postgres_of(home)
+        version.write_text('VERSION = "9.8.7"\n')
+        eventually(lambda: serves_version(server, "9.8.7"), within=60)
+        assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
+        assert postgres_of(home) >= {pid for pid in before if " -D " in command_line(pid)} != set()
+        server.end(signal.SIGTERM, within=30)
+    assert not postgres_of(home)
+
+
+def serves_version(server: Server, version: str) -> bool:
+    """Whether the metrics name this version; a server between two processes does not answer."""
+    with suppress(httpx.TransportError):
+        return f'service_version="{version}"' in httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=5).text
+    return False
+
+
 def requests_counted(server: Server) -> float:
     """How many requests all workers together have answered, as the one says that happens to be scraped."""
     lines = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text.splitlines()
@@ -134,6 +169,28 @@ def requests_counted(server: Server) -> float:
 
 
 DURATION = "turnup_request_duration_seconds"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_each_restart_of_a_killed_postgresql_is_counted_whichever_worker_is_scraped(home: Path, workers: str) -> None:
+    with serving(home, TURNUP_WORKERS=workers) as server:
+        eventually(lambda: server.printed.count("Application startup complete") == int(workers), within=60)
+        assert restarts_counted(server) == 0
+        for restarts in (1, 2):
+            os.kill(postmaster_of(home), signal.SIGKILL)
+            eventually(lambda: restarts_counted(server) == restarts, within=30)  # noqa: B023 - called before it changes
+            assert {restarts_counted(server) for _ in range(10)} == {restarts}
+        eventually(server.ready, within=30)
+        assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
+        server.end(signal.SIGTERM, within=30)
+
+
+def restarts_counted(server: Server) -> float:
+    """How often PostgreSQL was started again, as the worker says that happens to be scraped."""
+    lines = httpx.get(f"http://127.0.0.1:{server.port}/metrics", trust_env=False).text.splitlines()
+    (value,) = (line.rpartition(" ")[2] for line in lines if line.startswith("turnup_embedded_restarts_total"))
+    return float(value)
 
 
 @pytest.mark.slow

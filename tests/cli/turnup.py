@@ -97,13 +97,13 @@ class Server:
 
 
 @contextmanager
-def serving(home: Path, **variables: str) -> Iterator[Server]:
-    """`turnup serve` with this home, once it is ready; ended by force when the block did not end it."""
+def serving(home: Path, *options: str, **variables: str) -> Iterator[Server]:
+    """`turnup serve` with this home and options, once it is ready; ended by force when the block did not end it."""
     port = free_port()
     output = home.with_name(f"{home.name}-{port}.log")
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve"],
+            [sys.executable, "-m", "app.cli", "serve", *options],
             env=environment(TURNUP_HOME=str(home), PORT=str(port), **variables),
             cwd="/",
             stdin=subprocess.DEVNULL,
@@ -150,6 +150,11 @@ def postgres_of(home: Path) -> set[int]:
             if entry.readlink() == data:
                 found.add(int(entry.parent.name))
     return found
+
+
+def postmaster_of(home: Path) -> int:
+    """The process of PostgreSQL that started the others of a home's cluster."""
+    return int((data_of(home) / "postmaster.pid").read_text().splitlines()[0])
 
 
 def descendants(pid: int) -> set[int]:

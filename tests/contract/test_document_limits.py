@@ -106,7 +106,7 @@ async def test_an_operation_beyond_the_greatest_price_is_refused_before_anything
     refused = await post(client, {"query": COSTLY, "variables": {"last": 99}})
     assert outcome(refused) == (400, "price")
     assert refused.json()["errors"][0]["message"] == (
-        "The operation may cost more than 50000: select less, or ask for smaller pages."
+        "The operation exceeds the price limit of 50000. Select fewer fields or request smaller pages."
     )
 
 

@@ -316,10 +316,11 @@ def test_a_supervisor_that_is_killed_while_it_makes_the_cluster_is_replaced(home
         user.leave()
 
 
-async def test_a_killed_postmaster_is_replaced_while_its_users_run(
+async def test_a_killed_postmaster_is_replaced_while_its_users_run_and_the_restart_is_told_once(
     old_home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with start(old_home) as handle, a_user(old_home) as other:
+    restarts: list[None] = []
+    with start(old_home, restarted=lambda: restarts.append(None)) as handle, a_user(old_home) as other:
         data = Path(other.answer()["data"])
         dsn = handle.cluster.dsn("turnup_owner", "turnup")
         await execute(dsn, "CREATE TABLE survivor AS SELECT 42 AS number", "SELECT 1")
@@ -331,6 +332,7 @@ async def test_a_killed_postmaster_is_replaced_while_its_users_run(
         other.leave()
         assert await execute(dsn, "SELECT 1") == 1
     assert [record.levelno for record in caplog.records] == [logging.ERROR, logging.WARNING]
+    assert len(restarts) == 1
     assert nothing_runs(data)
 
 

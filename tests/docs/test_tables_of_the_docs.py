@@ -12,28 +12,26 @@ from app.db.demo import USERS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
-from app.execution.limits import DocumentLimits
-from app.execution.price import PriceRules
 from app.http.body import BodyLimits
 from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
-from app.operations import bulk
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
 from app.settings import Environment, Settings, production_problems
 from app.telemetry.metrics import Metrics, start_metrics
 from bench import picture
 from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
-from graphql_schema.problems import PROBLEMS, REFUSAL_OF_PROBLEM
+from graphql_schema.problems import PROBLEMS
 from graphql_schema.schema import schema
 from permissions.matrix import AUDIENCE, CUSTOMER, LEAD, PARTNER, Action, allows
-from resolvers.budgets import Budget
 from resolvers.lists import LocationOrder
 
 ENUMS = [
     each
-    for module in (vocabulary, waiting, bulk)
+    for module in (vocabulary, waiting)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Enum) and each.__module__ == module.__name__
-] + [LocationOrder, Budget]
+] + [LocationOrder]
 
 
 def test_the_permissions_page_has_the_matrix() -> None:
@@ -74,7 +72,8 @@ def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
     said = {name: labels for name, labels, _ in table(page("docs/metrics.md"), "Names")}
     metrics = start_metrics("1.2.3")
     held = [getattr(metrics, name) for name in Metrics.__slots__]
-    assert said == {
+    (restarts,) = metrics._restarts.collect()
+    assert said == {f"{restarts.name}_total": ""} | {
         each._name + ("_total" if isinstance(each, Counter) else ""): ", ".join(each._labelnames)
         for each in held
         if isinstance(each, MetricWrapperBase)
@@ -94,11 +93,11 @@ def test_the_errors_page_has_every_problem_with_its_facts() -> None:
     types = schema._schema.type_map
     common = set(types["Problem"].fields)  # type: ignore[attr-defined]
     assert said == {
-        REFUSAL_OF_PROBLEM[problem.__name__].code.value: (
-            problem.__name__,
-            ", ".join(name for name in types[problem.__name__].fields if name not in common) or "none",  # type: ignore[attr-defined]
+        refusal.code.value: (
+            refusal.__name__,
+            ", ".join(name for name in types[refusal.__name__].fields if name not in common) or "none",  # type: ignore[attr-defined]
         )
-        for problem in PROBLEMS
+        for refusal in (problem.refusal for problem in PROBLEMS)
     }
     assert len(said) == len(Refusal.__subclasses__())
 
@@ -116,7 +115,7 @@ def test_the_errors_page_has_every_limit() -> None:
     }
     assert {name: (variable, most) for name, variable, most, _ in table(text, "Budgets")} == {
         name.value: (_variable(f"limit_{name.lower()}"), str(Settings.model_fields[f"limit_{name.lower()}"].default))
-        for name in Budget
+        for name in vocabulary.Budget
     }
     assert {name: (least, most) for name, least, most in table(text, "Ranges")} == {
         name: (str(least), str(most)) for name, (least, most) in RANGES.items()

@@ -1,10 +1,12 @@
-"""Canonical JSON is RFC 8785 to the byte."""
+"""Canonical JSON is RFC 8785 to the byte, and byte for byte what the library rfc8785 writes."""
 
 import json
 import math
 import struct
+from enum import IntEnum, StrEnum
 
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +19,40 @@ json_without_floats = st.recursive(
         st.lists(values, max_size=4) | st.dictionaries(st.text(st.characters(codec="ascii")), values, max_size=4)
     ),
     max_leaves=6,
+)
+
+
+class Brand(StrEnum):
+    """A text that is no plain str, as vocabulary in a document is."""
+
+    SNOM = "snom"
+    GREEK = "ελένη\U0001f600"
+
+
+class Weekday(IntEnum):
+    """A number that is no plain int."""
+
+    MONDAY = 1
+
+
+any_text = st.text()
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | any_text
+    | st.text(st.sampled_from('\x00\x1f\x7f"\\/\b\f\n\r\t\u2028é\ud7ff\ue000\uffff\U0001f600\U0010ffff'))
+    | st.sampled_from([*Brand, *Weekday])
+)
+any_json = st.recursive(
+    scalars,
+    lambda values: (
+        st.lists(values, max_size=4)
+        | st.lists(values, max_size=4).map(tuple)
+        | st.dictionaries(any_text, values, max_size=6)
+    ),
+    max_leaves=12,
 )
 
 
@@ -75,6 +111,25 @@ def test_every_number_reads_back_as_itself(number):
 def test_it_is_what_the_standard_library_writes_with_sorted_keys_and_no_blanks(value):
     written = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert canonical(value) == written.encode()
+
+
+@given(any_json)
+@settings(max_examples=400)
+def test_any_value_is_written_or_refused_as_the_library_rfc8785_does(value):
+    try:
+        expected = rfc8785.dumps(value)
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011 - the two refuse in words of their own
+            canonical(value)
+    else:
+        assert canonical(value) == expected
+
+
+@given(
+    st.dictionaries(st.text(st.sampled_from("az\u007f\u0080\ud7ff\ue000\ufb33\uffff\U00010000\U0010ffff")), st.none())
+)
+def test_members_are_in_the_order_of_the_library_rfc8785(value):
+    assert canonical(value) == rfc8785.dumps(value)
 
 
 @pytest.mark.parametrize("value", [2**53, -(2**53), math.nan, math.inf, "\ud800", {"\ud800": 1}, b"x", {1, 2}])

@@ -150,7 +150,7 @@ class World:
             if random.random() < 0.8 and not definition.args:
                 try:
                     value = self._made(random, definition.type, False, f"{type_.name}:{number}.{name}")
-                except Exception as error:  # noqa: BLE001  a world of mishaps
+                except Exception as error:  # noqa: BLE001 - a world of mishaps
                     value = error
             if random.random() > 0.02:  # others lack the attribute
                 _set(thing, name, value)
@@ -375,5 +375,5 @@ def _type_name_of_class(value: Any, _info: Any, _type: Any) -> Any:
 def _caught(give: Callable[[], Any]) -> Any:
     try:
         return give()
-    except Exception as error:  # noqa: BLE001  an item of a batch
+    except Exception as error:  # noqa: BLE001 - an item of a batch
         return error

@@ -3,7 +3,7 @@
 Who may see what, and what goes wrong, is decided by the numbers of the rows alone.
 """
 
-# ruff: noqa: ARG002  permissions and extensions have the signatures Strawberry gives them
+# ruff: noqa: ARG002 - permissions and extensions have the signatures Strawberry gives them
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -242,7 +242,7 @@ class Book(Numbered):
         return isinstance(value, BookRow | cls)
 
     @strawberry.field(extensions=[Shout()])
-    def loud(root: strawberry.Parent[Any]) -> str:  # noqa: N805  Strawberry fills it by its annotation
+    def loud(root: strawberry.Parent[Any]) -> str:  # noqa: N805 - Strawberry fills it by its annotation
         return str(root.title)
 
     @strawberry.field(extensions=[ShoutLater()], permission_classes=[OddLater])

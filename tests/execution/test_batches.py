@@ -1,6 +1,6 @@
 """Batch resolvers: one call for all parents of a level, whatever becomes of each of them."""
 
-# ruff: noqa: ARG002  permissions and extensions have the signatures Strawberry gives them
+# ruff: noqa: ARG002 - permissions and extensions have the signatures Strawberry gives them
 
 import asyncio
 from typing import Any
@@ -92,7 +92,7 @@ async def test_a_batch_that_raises_is_the_error_of_every_parent(fails_later: boo
 async def test_a_batch_that_does_not_answer_each_parent_fails_them_all(wrong: Any) -> None:
     result = await answer(shops_with(Shop_owner=lambda *_: wrong), "{ shops { owner { id } } }")
     assert len(result.errors) == 5
-    assert "must answer each of 5 parents" in result.errors[0].message
+    assert "must return a list with one result per parent (5)" in result.errors[0].message
 
 
 async def test_a_null_where_none_may_be_takes_only_its_parents_away() -> None:
@@ -130,7 +130,7 @@ async def test_batches_of_a_level_overlap_unless_they_are_to_take_turns() -> Non
     ):
         log: list[str] = []
         schema = shops_with(Shop_items=watched("items", log), Shop_owner=watched("owner", log))
-        await answer(schema, "{ shops { items { id } owner { id } } }", batches_in_turn=in_turn)
+        await answer(schema, "{ shops { items { id } owner { id } } }", sequential_batches=in_turn)
         assert log == expected
 
 

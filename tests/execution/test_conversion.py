@@ -1,6 +1,6 @@
 """Conversions worked out beforehand give what Strawberry's own function gives."""
 
-# ruff: noqa: ARG002  the field's arguments are all there is to it
+# ruff: noqa: ARG002 - the field's arguments are all there is to it
 
 from enum import Enum
 from typing import Annotated, Any, Generic, TypeVar

@@ -111,7 +111,7 @@ def compare(runner: asyncio.Runner, random: Random, seed: int, calm: bool) -> No
     operation = an_operation(random, schema, kind)
     document = parse(operation.text % PROPAGATION)
     unpropagated = parse(operation.text % NO_PROPAGATION)
-    engine = BreadthFirst(batches_in_turn=random.random() < 0.5)
+    engine = BreadthFirst(sequential_batches=random.random() < 0.5)
     assert engine.plan(schema, document).declined is None
     reference, possible, ours, ours_again = (
         run(runner, executor, schema, text, World(schema, seed, calm), operation.variables)

@@ -3,8 +3,8 @@
 from graphql import build_schema
 
 from app.execution import BreadthFirst
-from app.execution.limits import DocumentLimits
-from app.execution.price import PriceRules
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
 from graphql_schema.documents import Documents
 
 SCHEMA = build_schema("type Query { x: Int }")

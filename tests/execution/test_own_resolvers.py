@@ -1,6 +1,6 @@
 """What stands around a Strawberry resolver is never stepped over: wrappers put there later, exception handlers."""
 
-# ruff: noqa: ARG002  permissions, handlers and resolvers have the signatures Strawberry gives them
+# ruff: noqa: ARG002 - permissions, handlers and resolvers have the signatures Strawberry gives them
 
 import functools
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import pytest
 import strawberry
 from graphql import ExecutionResult
+from strawberry.extensions import FieldExtension
 
 from app.execution import BATCH_RESOLVER, BreadthFirst, BreadthFirstSchema
 from app.execution.fields import strawberry_field
@@ -172,3 +173,24 @@ async def test_an_exception_that_an_attribute_raises_is_handled(engine: BreadthF
     result: ExecutionResult = await schema.execute("{ items { attribute { ... on Failed { message } } } }")  # type: ignore[assignment]
     assert result.data == {"items": [{"attribute": {"message": "handled one"}}, {"attribute": None}]}
     assert [(error.message, error.path) for error in result.errors or ()] == [("declined", ["items", 1, "attribute"])]
+
+
+class Doubling(FieldExtension):
+    """Changes an argument without taking part in resolving."""
+
+    def map_arguments(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return {"number": kwargs["number"] * 2}
+
+
+@strawberry.type
+class Doubled:
+    @strawberry.field(permission_classes=[Open], extensions=[Doubling()])
+    def twice(self, number: int) -> int:
+        return number
+
+
+@pytest.mark.parametrize("engine", [None, BreadthFirst()])
+async def test_an_extension_may_change_the_arguments_of_a_field_with_a_permission(engine: BreadthFirst | None) -> None:
+    schema = BreadthFirstSchema(Doubled, breadth_first=engine)
+    result = await schema.execute("{ twice(number: 21) }", root_value=Doubled())
+    assert result.data == {"twice": 42}

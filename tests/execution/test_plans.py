@@ -8,16 +8,22 @@ from typing import Any
 import pytest
 import strawberry
 from graphql import (
+    DocumentNode,
     ExecutionHooks,
     ExecutionResult,
     Executor,
     GraphQLDeferDirective,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    SelectionSetNode,
     build_schema,
     execute,
     get_introspection_query,
     parse,
     specified_directives,
 )
+from graphql.execution.executor import SELECTIONS_NESTED_TOO_DEEPLY
 from graphql.pyutils import AbortController
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,8 +31,8 @@ from strawberry.extensions import MaskErrors, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
 from app.execution import BreadthFirst, BreadthFirstSchema
-from app.execution.cache import FloodProofCache
-from app.execution.plan import Shape
+from app.execution.cache import ScanResistantCache
+from app.execution.planning import plan_shape
 
 SCHEMA = build_schema("""
     type Query { x: Int q: Query list: [Query] }
@@ -82,14 +88,14 @@ def test_the_shapes_of_all_documents_are_bounded() -> None:
     run = switched(engine, 11)
     for number in range(1_200):
         run(number)
-    assert len(engine._habits.shapes) <= 1_024
-    assert engine._habits.shapes._excess() <= 0
+    assert len(engine._shared.shapes) <= 1_024
+    assert engine._shared.shapes._excess() <= 0
 
 
 @pytest.mark.parametrize("sets", [2, 3, 4, 17, 100, 512])
 def test_sets_of_values_that_take_turns_are_planned_once(sets: int, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    monkeypatch.setattr("app.execution.plan.Shape", lambda *args: made.append(args) or Shape(*args))
+    monkeypatch.setattr("app.execution.planning.plan_shape", lambda *args: made.append(args) or plan_shape(*args))
     run = switched(BreadthFirst(), 9)
     for _ in range(3):
         for number in range(sets):
@@ -103,13 +109,13 @@ def test_a_document_with_ever_new_values_leaves_the_shapes_in_use() -> None:
     for _ in range(3):
         for number in range(16):
             used(number)
-    shapes = {key: engine._habits.shapes.get(key) for key in [*engine._habits.shapes._probation]}
+    shapes = {key: engine._shared.shapes.get(key) for key in [*engine._shared.shapes._small]}
     for number in range(2**11):
         flood(number)
-    assert [engine._habits.shapes.get(key) for key in shapes] == list(shapes.values())
+    assert [engine._shared.shapes.get(key) for key in shapes] == list(shapes.values())
 
 
-def ask(cache: FloodProofCache[str, str], key: str) -> bool:
+def ask(cache: ScanResistantCache[str, str], key: str) -> bool:
     """Ask for a key as a user of the cache does; whether it was found."""
     found = cache.get(key) is not None
     if not found:
@@ -117,19 +123,19 @@ def ask(cache: FloodProofCache[str, str], key: str) -> bool:
     return found
 
 
-def a_round(cache: FloodProofCache[str, str], name: str, count: int) -> int:
+def a_round(cache: ScanResistantCache[str, str], name: str, count: int) -> int:
     """Ask for so many keys in turn; how many were found."""
     return sum([ask(cache, f"{name} {number}") for number in range(count)])
 
 
 @pytest.mark.parametrize("count", [1, 32, 33, 100, 200, 256])
 def test_what_takes_turns_is_found_from_the_second_round_on(count: int) -> None:
-    cache: FloodProofCache[str, str] = FloodProofCache(256)
+    cache: ScanResistantCache[str, str] = ScanResistantCache(256)
     assert [a_round(cache, "used", count) for _ in range(4)] == [0, count, count, count]
 
 
 def test_what_is_heavy_leaves_room_for_less() -> None:
-    cache: FloodProofCache[int, int] = FloodProofCache(256, weigh=lambda value: value, most_weight=100)
+    cache: ScanResistantCache[int, int] = ScanResistantCache(256, weigh=lambda value: value, most_weight=100)
     for key in range(1, 50):
         cache.put(key, 30)
         cache.get(key)
@@ -137,7 +143,7 @@ def test_what_is_heavy_leaves_room_for_less() -> None:
 
 
 def test_what_takes_turns_replaces_what_was_in_use_before() -> None:
-    cache: FloodProofCache[str, str] = FloodProofCache(256)
+    cache: ScanResistantCache[str, str] = ScanResistantCache(256)
     for _ in range(10):
         a_round(cache, "before", 256)
     assert [a_round(cache, "now", 200) for _ in range(4)][2:] == [200, 200]
@@ -145,7 +151,7 @@ def test_what_takes_turns_replaces_what_was_in_use_before() -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_flood_leaves_what_was_asked_for_often(times: int) -> None:
-    cache: FloodProofCache[str, str] = FloodProofCache(256)
+    cache: ScanResistantCache[str, str] = ScanResistantCache(256)
     for _ in range(10):
         a_round(cache, "used", 100)
     for number in range(1_000 if times == 1 else 300):
@@ -155,7 +161,7 @@ def test_a_flood_leaves_what_was_asked_for_often(times: int) -> None:
 
 
 def test_what_comes_back_now_and_then_amid_a_flood_comes_to_be_kept() -> None:
-    cache: FloodProofCache[str, str] = FloodProofCache(256)
+    cache: ScanResistantCache[str, str] = ScanResistantCache(256)
     random = Random(1)
     found = []
     for number in range(6_000):
@@ -168,7 +174,7 @@ def test_what_comes_back_now_and_then_amid_a_flood_comes_to_be_kept() -> None:
 
 @given(st.lists(st.integers(0, 40)), st.integers(1, 20))
 def test_the_cache_never_outgrows_its_size_nor_gives_another_value(keys: list[int], size: int) -> None:
-    cache: FloodProofCache[int, str] = FloodProofCache(size)
+    cache: ScanResistantCache[int, str] = ScanResistantCache(size)
     for key in keys:
         value = cache.get(key)
         assert value in {None, str(key)}
@@ -259,8 +265,10 @@ def test_arguments_given_too_often_are_refused(more: list[Any], options: dict[st
 
 
 def test_names_of_the_document_cannot_reach_the_generated_code() -> None:
-    schema = build_schema("type Query { class: Int None: Int append: Int rows: Int careful: Int v0: Int parent: Int }")
-    names = ["class", "None", "append", "rows", "careful", "v0", "parent"]
+    schema = build_schema(
+        "type Query { class: Int None: Int append: Int rows: Int build_slowly: Int v0: Int parent: Int }"
+    )
+    names = ["class", "None", "append", "rows", "build_slowly", "v0", "parent"]
     text = "{ " + " ".join(f"{name} {name}{name}: {name}" for name in names) + " __import__: v0 }"
     root = {name: number for number, name in enumerate(names)}
     expected = execute(schema, parse(text), root)
@@ -274,6 +282,16 @@ def test_a_deep_document_does_not_deepen_the_stack() -> None:
     depth = 150
     result = BreadthFirst().execute(SCHEMA, parse("{ q " * depth + "{ x }" + " }" * depth), root)
     assert result.errors is None
+
+
+def test_selections_that_nest_too_deep_are_the_error_of_graphql_core() -> None:
+    document = parse("{ x }")
+    selections = document.definitions[0].selection_set  # type: ignore[attr-defined]
+    for _ in range(20_000):  # a parser would exceed the recursion limit first
+        selections = SelectionSetNode(selections=(InlineFragmentNode(directives=(), selection_set=selections),))
+    operation = OperationDefinitionNode(operation=OperationType.QUERY, selection_set=selections)
+    result = BreadthFirst().execute(SCHEMA, DocumentNode(definitions=(operation,)), {"x": 1})
+    assert [error.message for error in result.errors] == [SELECTIONS_NESTED_TOO_DEEPLY]
 
 
 @strawberry.type

@@ -70,7 +70,7 @@ async def test_cancelling_a_request_ends_all_that_was_begun(
     text: str, batches: dict[str, bool], begun: int, in_turn: bool
 ) -> None:
     waiting = Waiting(**batches)
-    task = asyncio.create_task(answer(BreadthFirst(batches_in_turn=in_turn), waiting.schema, text))
+    task = asyncio.create_task(answer(BreadthFirst(sequential_batches=in_turn), waiting.schema, text))
     for _ in range(10):
         await asyncio.sleep(0)
     task.cancel()
@@ -421,7 +421,7 @@ async def test_attributes_to_be_awaited_are_not_read_before_the_slow_fields_besi
         await asyncio.Event().wait()
 
     fields["slow"].resolve = slow
-    running = asyncio.ensure_future(answer(BreadthFirst(batches_in_turn=in_turn), schema, "{ a { name } slow }"))
+    running = asyncio.ensure_future(answer(BreadthFirst(sequential_batches=in_turn), schema, "{ a { name } slow }"))
     await asyncio.sleep(0.01)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from graphql import (
     ExecutionResult,
+    GraphQLEnumType,
     GraphQLError,
     GraphQLField,
     GraphQLInt,
@@ -320,6 +321,21 @@ async def test_a_scalar_of_ones_own_is_coerced_by_its_own_rules(executor: Any) -
     assert [error.extensions for error in result.errors or ()] == [{}, {"code": "LARGE"}, {}]
 
 
+class LenientEnum(GraphQLEnumType):
+    """An enum that has a name for every value and distinguishes True from 1."""
+
+    def coerce_output_value(self, output_value: Any) -> str:
+        return "A" if output_value is True else "OTHER"
+
+
+@both
+async def test_an_enum_with_its_own_coercion_is_coerced_by_its_own_rules(executor: Any) -> None:
+    enum = LenientEnum("Letter", {"A": 1, "OTHER": 2, "B": 3})
+    schema = GraphQLSchema(GraphQLObjectType("Query", {name: GraphQLField(enum) for name in "ab"}))
+    result = await answer(executor, schema, "{ a b }", {"a": True, "b": 1})
+    assert (result.data, result.errors) == ({"a": "A", "b": "OTHER"}, None)
+
+
 @both
 async def test_fields_of_the_same_response_name_are_merged(executor: Any) -> None:
     schema = build_schema("type Query { q: Query a: Int b: Int c: Int }")
@@ -357,7 +373,7 @@ async def test_the_named_operation_is_the_one_that_runs(executor: Any) -> None:
 @both
 async def test_an_error_knows_where_it_comes_from(executor: Any) -> None:
     class BrokenError(ValueError):
-        extensions = {"code": "BROKEN"}  # noqa: RUF012  read as it stands
+        extensions = {"code": "BROKEN"}  # noqa: RUF012 - read as it stands
 
     def resolve(_root: Any, _info: Any) -> Any:
         raise BrokenError("broken")

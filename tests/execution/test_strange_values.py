@@ -121,7 +121,7 @@ class Named(dict[str, Any]):
 
 
 class Promising(Row):
-    typed_attributes = {"name": {str}, "mood": {str}, "x": {int}}  # noqa: RUF012  as a marker it is
+    typed_attributes = {"name": {str}, "mood": {str}, "x": {int}}  # noqa: RUF012 - as a marker it is
 
 
 class Plain:
@@ -206,7 +206,7 @@ class Half:
     __await__ = None
 
 
-class CannotTell(Exception):  # noqa: N818
+class CannotTell(Exception):  # noqa: N818 - an exception without a message, not an error
     def __str__(self) -> str:
         raise ValueError("no message")
 

@@ -19,7 +19,7 @@ def refused(raw: bytes | str) -> str:
     """The sentence a body is refused with as BAD_REQUEST."""
     with pytest.raises(BadRequest) as refusal:
         parse_json_body(raw.encode() if isinstance(raw, str) else raw, LIMITS)
-    assert (refusal.value.code, refusal.value.status) == ("BAD_REQUEST", 400)
+    assert refusal.value.code == "BAD_REQUEST"
     return str(refusal.value)
 
 
@@ -182,7 +182,7 @@ def test_a_mebibyte_passes_and_one_byte_more_is_too_large() -> None:
     assert parse_json_body(body.ljust(1024 * 1024), LIMITS)["query"] == "{a}"
     with pytest.raises(PayloadTooLarge) as refusal:
         parse_json_body(body.ljust(1024 * 1024 + 1), LIMITS)
-    assert (refusal.value.code, refusal.value.status) == ("PAYLOAD_TOO_LARGE", 413)
+    assert refusal.value.code == "PAYLOAD_TOO_LARGE"
     assert str(refusal.value) == "The body is larger than 1048576 bytes."
 
 

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from app.auth.development import DevelopmentIssuer
 from app.domain.vocabulary import LocationStatus
 from app.main import create_app
-from app.settings import SelfApproval, Settings
+from app.settings import SelfApprovalPolicy, Settings
 
 from .scenario import Rollout, Scenario, as_definer
 
@@ -52,7 +52,7 @@ async def scenario(own_database: TestDatabase, home: Path) -> AsyncIterator[Scen
 @pytest.fixture(scope="session")
 async def lenient_scenario(scenario: Scenario, own_database: TestDatabase, home: Path) -> AsyncIterator[Scenario]:
     """The same house, served where leads may approve their own work."""
-    async with served(own_database, home, self_approval=SelfApproval.ALLOW) as client:
+    async with served(own_database, home, self_approval=SelfApprovalPolicy.ALLOW) as client:
         lenient = Scenario(client, scenario.connection)
         lenient.__dict__.update({**scenario.__dict__, "client": client})
         yield lenient

@@ -9,7 +9,7 @@ from builders_db import a_user
 from harness import TestDatabase, until_waiting
 
 from app.domain.vocabulary import LocationStatus, Role
-from app.operations import unit_of_work
+from app.operations import transactions
 
 from .conftest import served
 from .scenario import Rollout, Scenario, Sent, a_key
@@ -65,7 +65,7 @@ async def test_grants_of_locations_never_make_a_bulk_call_on_them_give_way_nor_g
 ) -> None:
     """Nothing is tried a second time here, so that a single deadlock would be told as OVERLOADED."""
     scenario = crowded_scenario
-    monkeypatch.setattr(unit_of_work, "MOST_TRIES", 1)
+    monkeypatch.setattr(transactions, "MOST_TRIES", 1)
     locations = [await scenario.a_location(LocationStatus.IN_PROGRESS) for _ in range(GRANTED)]
     async with scenario.arranging():
         users = [await a_user(scenario.connection, Role.CUSTOMER, scenario.account) for _ in range(4)]

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -11,8 +13,9 @@ from harness import TestDatabase
 from app.db.database import Database, Observer, unobserved
 from app.domain.vocabulary import LocationStatus
 from app.operations.aggregate import Aggregate
-from app.operations.bulk import BulkCase, BulkPolicy, perform_bulk
-from app.operations.context import Input, MutationCall, UseCase, WriteContext
+from app.operations.bulk import perform_bulk
+from app.operations.bulk_mutations import BULK_UPDATE_STATUS, BulkItem, BulkUpdateStatus
+from app.operations.context import LocationChange, MutationCall, WriteContext
 
 from .scenario import Scenario
 
@@ -43,7 +46,7 @@ async def a_write_context(
             database=opened,
             subject=subject,
             request_id="at-a-desk",
-            timeout_ms=10_000,
+            transaction=partial(opened.writing, subject, timeout_ms=10_000),
             self_approval_allowed=False,
             performed=lambda *_: None,
         )
@@ -57,20 +60,16 @@ async def test_another_task_has_a_turn_between_the_decisions_of_any_two_items(
     locations = [await scenario.a_location(S.IN_PROGRESS) for _ in range(5)]
     bystander, seen = Bystander(), list[int]()
 
-    def there_already(_work: Aggregate, _given: Input, _item: Input) -> tuple[UseCase, Input] | None:
+    def there_already(_aggregate: Aggregate, _command: BulkUpdateStatus, _item: BulkItem) -> LocationChange:
         seen.append(bystander.turns)
-        return None
+        return LocationChange()
 
-    given = {
-        "items": [{"location_id": each.id} for each in locations],
-        "policy": BulkPolicy.PER_ITEM,
-        "dry_run": True,
-    }
+    mutation = replace(BULK_UPDATE_STATUS, decide=there_already)
+    ids = tuple(each.id for each in locations)
+    command = BulkUpdateStatus(location_ids=ids, status=S.BLOCKED, dry_run=True)
     beside = asyncio.create_task(bystander.take_turns())
     async with a_write_context(own_database, scenario.lead) as context:
-        await perform_bulk(
-            context, BulkCase("bulkUpdateStatus", there_already), MutationCall(mutation="none", input=given)
-        )
+        await perform_bulk(context, mutation, MutationCall(mutation=mutation.name, command=command))
     beside.cancel()
     assert len(seen) == len(locations)
     assert all(before < after for before, after in pairwise(seen)), seen

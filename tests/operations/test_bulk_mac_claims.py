@@ -13,7 +13,8 @@ from harness import TestDatabase
 from app.db.database import Observer
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
-from app.operations.bulk import BULK_UPDATE_STATUS, BulkPolicy, perform_bulk
+from app.operations.bulk import perform_bulk
+from app.operations.bulk_mutations import BULK_UPDATE_STATUS, BulkUpdateStatus
 from app.operations.context import MutationCall
 
 from .scenario import Rollout, Scenario, a_key, a_mac
@@ -89,15 +90,10 @@ async def test_rivals_cost_one_more_try_however_many_they_are(scenario: Scenario
         locations = await wanting(scenario, *(each for _ in range(triples) for each in three_rivals()))
         names: list[str] = []
         async with a_write_context(own_database, scenario.lead, noting(names)) as context:
-            given = {
-                "items": [{"location_id": each.id} for each in locations],
-                "status": S.PENDING_APPROVAL,
-                "policy": BulkPolicy.PER_ITEM,
-                "dry_run": False,
-            }
-            done = await perform_bulk(
-                context, BULK_UPDATE_STATUS, MutationCall(mutation="bulkUpdateStatus", input=given)
-            )
+            ids = tuple(each.id for each in locations)
+            command = BulkUpdateStatus(location_ids=ids, status=S.PENDING_APPROVAL)
+            call = MutationCall(mutation=BULK_UPDATE_STATUS.name, command=command)
+            done = await perform_bulk(context, BULK_UPDATE_STATUS, call)
         assert Counter(each.outcome for each in done.items) == {"APPLIED": 2 * triples, "FAILED": triples}
         counted.append(Counter(names))
     assert counted == [counted[0]] * 3

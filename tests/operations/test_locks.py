@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section
-from app.operations.unit_of_work import EDITS as COUNTED_AS_EDITS
+from app.operations.registry import EDITS as COUNTED_AS_EDITS
 
 from .edits import CONTENT_EDITS, EDITS, SECTIONS
 from .inputs import OF_A_LOCATION, arranged, good_input

@@ -1,10 +1,12 @@
 """What Prometheus reads: the operators' list under its names, and never more series than were planned."""
 
+from pathlib import Path
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from telemetry_builders import SECRETS
 
-from app.telemetry.metrics import CONTENT_TYPE, Metrics, start_metrics
+from app.telemetry.metrics import CONTENT_TYPE, RESTARTS_FILE, Metrics, start_metrics
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -29,7 +31,6 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
     metrics.moved_past_lock("reopen")
     metrics.security_event("forged_identity_headers")
     metrics.limiter_failed()
-    metrics.embedded_restarted()
     metrics.watch_pool(lambda: (3, 7))
     samples = _samples(metrics)
     assert {_sample(name, labels): value for (name, labels), value in samples.items() if _is_plain(name)} == {
@@ -48,10 +49,22 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
         "turnup_overrides_moves_total operation=reopen": 1,
         "turnup_security_events_total kind=forged_identity_headers": 1,
         "turnup_limiter_failures_total": 1,
-        "turnup_embedded_restarts_total": 1,
+        "turnup_embedded_restarts_total": 0,
         "turnup_pool_in_use": 3,
         "turnup_pool_waiting": 7,
     }
+
+
+def test_restarts_of_the_embedded_postgresql_are_read_at_each_scrape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "restarts"
+    file.touch()
+    monkeypatch.setenv(RESTARTS_FILE, str(file))
+    metrics = start_metrics("1.2.3")
+    for restarts in range(3):
+        file.write_bytes(b"." * restarts)
+        assert _samples(metrics)["turnup_embedded_restarts_total", frozenset()] == restarts
 
 
 def test_the_alerts_threshold_is_a_bucket(metrics: Metrics) -> None:

@@ -1,4 +1,9 @@
-"""${message}"""
+"""${message}.
+
+Locks: <the tables, the lock modes, and how long they are held with 100,000 locations>
+Data: <existing rows, content digests, approvals and audit entries: what changes, and why all stay valid>
+Deployment: <whether servers of the version before keep working while and after this runs>
+"""
 
 from alembic import op
 
@@ -7,10 +12,17 @@ down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
 
+# A new table needs row-level security (ENABLE and FORCE), policies, grants and its audit triggers. app/db/tables.py
+# describes the same tables; a test compares the two. Remove this comment.
+STATEMENTS: tuple[str, ...] = ()
+
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "raise NotImplementedError"}
+    """<One sentence: what this adds, changes or removes.>"""
+    for statement in STATEMENTS:
+        op.execute(statement)
 
 
 def downgrade() -> None:
-    raise NotImplementedError("migrations go forward; restore a backup instead")
+    """Migrations go forward; restore a backup instead."""
+    raise NotImplementedError

@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 from types import MappingProxyType
 
-import netaddr  # type: ignore[import-untyped]
+import netaddr  # type: ignore[import-untyped] # - it ships no types
 
 from app.domain.vocabulary import DeviceBrand
 

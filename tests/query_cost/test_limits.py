@@ -24,8 +24,8 @@ from harness import slowness
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.execution.limits import SATURATED, DocumentLimits, DocumentTooComplex, Measures, measure, parse_document
-from app.execution.price import ASSUMED_SIZE, PRICE, PriceRules, check_price, price_of
+from app.query_cost.limits import SATURATED, DocumentLimits, DocumentTooComplex, Measures, measure, parse_document
+from app.query_cost.price import ASSUMED_SIZE, PRICE, PriceRules, check_price, price_of
 
 LIMITS = DocumentLimits()
 QUICK = 0.05  # seconds, for reading or refusing any document
@@ -118,7 +118,7 @@ def test_a_refusal_says_which_limit_and_how_much_is_allowed() -> None:
     with pytest.raises(DocumentTooComplex) as refused:
         parse_document(AT_THE_EDGE["depth"](13), LIMITS)
     assert (refused.value.limit, refused.value.maximum) == ("depth", 12)
-    assert str(refused.value) == "The document nests fields more than 12 deep."
+    assert str(refused.value) == "The document exceeds the depth limit of 12 fields. Nest fewer fields."
 
 
 def test_comments_and_commas_are_no_tokens() -> None:

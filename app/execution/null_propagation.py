@@ -1,36 +1,18 @@
-"""Errors stand in the result where they happened; a second pass, if there are any, puts nulls in by the schema."""
+"""Replaces failed values by nulls, which propagate upward past non-null types as the specification requires."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import GraphQLError, GraphQLOutputType, is_list_type, is_non_null_type, located_error
 
-if TYPE_CHECKING:
-    from .locations import Level
-    from .plan import PlanField, Selection
+from app.execution.model import Failure, Level, PlanField, Selection
 
 
-class Failure:
-    """What stands in the place of a value that could not be had."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
-
-
-def null_error(field: PlanField) -> TypeError:
-    """The error of null where the schema has none."""
-    return TypeError(f"Cannot return null for non-nullable field {field.parent_type}.{field.name}.")
-
-
-def place_nulls(
+def propagate_nulls(
     root: Level, levels: list[Level], failed: set[PlanField]
 ) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
-    """Replace the failures below these fields by nulls, moved up by the non-null rules.
+    """Replace the failures of these fields by nulls and propagate them upward.
 
-    Gives the data, None if the failure of a non-null field reached the root, and one error for each null so placed.
+    Returns the data, None if a null reached the root, and one error per null.
     """
     selections = {
         id(row): level.selection
@@ -38,22 +20,22 @@ def place_nulls(
         if level.place and level.place.field in failed
         for row in level.rows
     }
-    placing = _Placing(selections, failed)
+    propagation = _NullPropagation(selections, failed)
     data: dict[str, Any] = root.rows[0]
-    error = placing.object(root.selection, data, [])
+    error = propagation.object(root.selection, data, [])
     if error is not None:
         return None, [error]
-    return data, placing.errors
+    return data, propagation.errors
 
 
-class _Placing:
+class _NullPropagation:
     def __init__(self, selections: dict[int, Selection], failed: set[PlanField]) -> None:
         self._selections = selections
         self._failed = failed
         self.errors: list[GraphQLError] = []
 
     def object(self, selection: Selection, row: dict[str, Any], path: list[str | int]) -> GraphQLError | None:
-        """Place the nulls of one object; gives the error that takes the object itself away."""
+        """Propagate the nulls in one object. Returns an error if the object itself becomes null."""
         for field in selection.fields:
             if field in self._failed:
                 value, error = self._value(field, field.type, row[field.key], [*path, field.key])
@@ -82,7 +64,7 @@ class _Placing:
                         break
             elif not field.leaf:
                 error = self.object(self._selections[id(value)], value, path)
-        except Exception as raised:  # noqa: BLE001  nested too deep, or an error that cannot tell its message
+        except Exception as raised:  # noqa: BLE001 - nested too deep, or an error whose message raises
             error = located_error(raised, field.nodes, path)
         if error is None:
             return value, None

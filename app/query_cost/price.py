@@ -1,12 +1,13 @@
-"""The static price of an operation: what it may cost, known before anything is read.
+"""The static price of an operation: an upper estimate of its cost, computed before any data is read.
 
-An object costs 1 and a scalar nothing; a mutation's root field costs 10 in place of its object. A connection's
-`nodes` and `edges` count once for each item of the page asked for (`first`), any other list of objects as many
-times as the schema says it usually holds. @skip and @include are not looked at, selections of the same field are
-not merged and all type conditions are taken to apply, so the price is never less than what is executed.
+An object costs 1 and a scalar costs 0. A root field of a mutation costs 10 instead of the 1 of its object. The
+selections in `nodes` and `edges` of a connection count once per item of the requested page (`first`); the selections
+in any other list of objects count as often as the schema's assumed size of the list. The price ignores @skip and
+@include, does not merge selections of the same field, and assumes that every type condition applies. Within the
+requested pages and assumed sizes the price is therefore never less than the cost of the execution.
 
-A field states what it knows under two keys of its GraphQL `extensions`, or of its Strawberry `metadata`:
-`assumed_size`, how many items its list usually holds, and `price`, what the field itself costs in place of the above.
+A field declares its cost under two keys of its GraphQL `extensions` or of its Strawberry `metadata`: `assumed_size`,
+the usual number of items in its list, and `price`, the cost of the field itself, which replaces the defaults above.
 """
 
 from collections.abc import Iterable, Mapping
@@ -39,7 +40,7 @@ from graphql import (
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
-from app.execution.limits import INTROSPECTION_FIELDS, SATURATED, DocumentTooComplex
+from app.query_cost.limits import INTROSPECTION_FIELDS, SATURATED, DocumentTooComplex
 
 __all__ = ["ASSUMED_SIZE", "PRICE", "Price", "PriceRules", "check_price", "price_of"]
 
@@ -53,10 +54,10 @@ PAGE_FIELDS = frozenset({"nodes", "edges"})
 def price_of(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, rules: "PriceRules"
 ) -> "Price":
-    """Work out the price of an operation of a validated document, in time linear in what is written.
+    """Compute the price of an operation of a validated document, in time linear in the length of the document.
 
-    The result holds for every request of that operation; only the sizes of its pages are still open where they
-    come from variables.
+    The result is valid for every request of that operation. Page sizes that come from variables remain open until
+    `Price.given` receives the variables.
     """
     root = schema.get_root_type(operation.operation)
     if root is None:
@@ -73,17 +74,17 @@ def price_of(
 
 
 def check_price(price: int, rules: "PriceRules") -> None:
-    """Raise DocumentTooComplex for a price beyond the maximum."""
+    """Raise DocumentTooComplex for a price above the maximum."""
     if price > rules.maximum:
         raise DocumentTooComplex(limit="price", maximum=rules.maximum)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PriceRules:
-    """What things cost, and the sizes taken where neither the request nor the schema states one.
+    """The costs, and the default sizes where neither the request nor the schema declares one.
 
-    A page is taken to have 1 to `largest_page` items, whatever was asked for: a request for more is refused later,
-    by the field. An introspection has a flat price, for it reads no data and has its own limits.
+    A page counts as 1 to `largest_page` items: the field itself rejects requests for more. Introspection has a flat
+    price because it reads no data and has its own limits.
     """
 
     maximum: int = 50_000
@@ -98,14 +99,14 @@ class PriceRules:
 
 @dataclass(frozen=True, kw_only=True)
 class Price:
-    """The price of an operation, open in the variables that size its pages."""
+    """The price of an operation as a function of the variables that set its page sizes."""
 
     steps: "tuple[_Step, ...]"
     total: "_Amount"
     rules: PriceRules
 
     def given(self, variables: Mapping[str, object]) -> int:
-        """Return the price with these variables, as the request sent them or coerced."""
+        """Return the price for these variables, raw as the request sent them or coerced."""
         if isinstance(self.total, int):
             return self.total
         values: list[int] = []
@@ -122,14 +123,14 @@ class Price:
 
 
 class _Page(NamedTuple):
-    """The size of a page that a variable gives; the default is what stands when it is absent."""
+    """A page size taken from a variable; `default` applies if the variable is absent."""
 
     variable: str
     default: int
 
 
 class _Result(NamedTuple):
-    """The amount that an earlier step worked out."""
+    """The amount that an earlier step computes."""
 
     step: int
 
@@ -139,14 +140,14 @@ _Amount: TypeAlias = int | _Result
 
 
 class _Step(NamedTuple):
-    """A sum that variables have a part in: a constant, and amounts each so many times."""
+    """A sum that depends on variables: a constant plus the product of each size and amount."""
 
     constant: int
     terms: tuple[tuple[_Size, _Amount], ...]
 
 
 class _Cost(NamedTuple):
-    """What a selection set costs once, and for each item of the page when it is a connection's."""
+    """The cost of a selection set: once, and per item of the page if it belongs to a connection."""
 
     once: _Amount = 0
     each: _Amount = 0
@@ -154,7 +155,7 @@ class _Cost(NamedTuple):
 
 @dataclass(kw_only=True)
 class _Pricing:
-    """The working state of one pricing: steps in the order they are to be evaluated, and fragments done."""
+    """The state of one price computation: the steps in evaluation order, and the costs of finished fragments."""
 
     schema: GraphQLSchema
     rules: PriceRules
@@ -182,7 +183,7 @@ class _Pricing:
     def fragment(self, name: str) -> _Cost:
         if name not in self.done:
             definition = self.fragments[name]
-            self.done[name] = _Cost()  # ends the walk should a fragment spread itself
+            self.done[name] = _Cost()  # ends the recursion if a fragment spreads itself
             condition = self.schema.type_map[definition.type_condition.name.value]
             self.done[name] = self.selections(definition.selection_set, condition)
         return self.done[name]
@@ -205,9 +206,9 @@ class _Pricing:
         return _Cost(self.sum([(self.list_size(node, definition), whole)]))
 
     def own_price(self, definition: GraphQLField, parent: GraphQLNamedType) -> int:
-        stated = _stated(definition, PRICE)
-        if stated is not None:
-            return stated
+        declared = _declared(definition, PRICE)
+        if declared is not None:
+            return declared
         if parent is self.mutation:
             return self.rules.mutation
         return self.rules.scalar if is_leaf_type(get_named_type(definition.type)) else self.rules.object
@@ -218,10 +219,10 @@ class _Pricing:
             return 1
         if PAGE_ARGUMENT in definition.args:
             return self.page(node, definition)
-        return _stated(definition, ASSUMED_SIZE) or self.rules.list_size
+        return _declared(definition, ASSUMED_SIZE) or self.rules.list_size
 
     def page(self, node: FieldNode, definition: GraphQLField) -> _Size:
-        """Return how many items the field was asked for: the argument, else its default, else the rules' page."""
+        """Return the requested page size: the argument, or its default, or the default page of the rules."""
         argument = definition.args.get(PAGE_ARGUMENT)
         default = self.rules.page if argument is None else self.declared(argument)
         value = next((each.value for each in node.arguments or () if each.name.value == PAGE_ARGUMENT), None)
@@ -239,7 +240,7 @@ class _Pricing:
         return _clamped(int(value.value), self.rules) if isinstance(value, IntValueNode) else default
 
     def sum(self, terms: Iterable[tuple[_Size, _Amount]]) -> _Amount:
-        """Add amounts up, now where all is known and else as a step for later."""
+        """Add amounts: now if all of them are known, otherwise as a step that is evaluated with the variables."""
         constant = 0
         later: list[tuple[_Size, _Amount]] = []
         for size, amount in terms:
@@ -256,17 +257,17 @@ class _Pricing:
 
 
 def _is_connection(named: GraphQLNamedType) -> bool:
-    """Tell a connection by its name, as the Relay cursor connections specification defines it."""
+    """Return whether a type is a connection: the Relay cursor connections specification defines it by its name."""
     return named.name.endswith("Connection")
 
 
-def _stated(definition: GraphQLField, key: str) -> int | None:
-    """Return what the schema states about a field, in its extensions or in the Strawberry field behind it."""
-    stated = definition.extensions.get(key)
-    if stated is None:
-        behind = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-        stated = getattr(behind, "metadata", {}).get(key)
-    return stated if isinstance(stated, int) else None
+def _declared(definition: GraphQLField, key: str) -> int | None:
+    """Return what the schema declares about a field, in its extensions or in the metadata of its Strawberry field."""
+    declared = definition.extensions.get(key)
+    if declared is None:
+        strawberry_field = definition.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        declared = getattr(strawberry_field, "metadata", {}).get(key)
+    return declared if isinstance(declared, int) else None
 
 
 def _clamped(asked: object, rules: PriceRules) -> int:

@@ -1,0 +1,333 @@
+"""The values that planning, completion and row building share: plans, selections, fields, levels and runs."""
+
+from __future__ import annotations
+
+import keyword
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+from graphql import (
+    DocumentNode,
+    Executor,
+    FieldNode,
+    FragmentDefinitionNode,
+    GraphQLField,
+    GraphQLLeafType,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLResolveInfo,
+    GraphQLSchema,
+    OperationDefinitionNode,
+)
+from graphql.execution.collect_fields import FieldDetails, FragmentDetails
+from graphql.pyutils import Path
+
+from app.execution.arguments import Arguments
+from app.execution.cache import ScanResistantCache
+from app.execution.leaves import Leaf, ValueKinds, column_converter, converter, leaf_of
+from app.execution.steps import Steps
+from app.execution.variables import Variables
+from app.execution.wrapping import WrappedType
+
+Observer = Callable[[tuple[str, ...], str, str, int], AbstractContextManager[Any] | None]
+"""Called once per level for each field with a resolver. The arguments are the path without list indices, the name of
+the parent type, the name of the field, and the number of parents. The field is resolved inside the context manager that
+the observer returns; None leaves the field unobserved."""
+
+_MOST_SHAPES = 1024
+"""The maximum number of shapes for all plans of one executor. A plan has a shape per set of @skip/@include values."""
+_MOST_FIELDS = 100_000
+"""The maximum number of fields in these shapes. A field takes about 2 kB."""
+
+
+# Plans: an operation before it runs
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A field whose value is an attribute of its parent."""
+
+    name: str
+    default: bool
+    """Whether to read like graphql-core's default resolver: mappings by key, missing ones as null, methods called."""
+    get: Callable[[Any, str], Any] = getattr
+
+    @property
+    def is_dotted(self) -> bool:
+        """Whether the source code `object.name` reads it."""
+        return self.get is getattr and not keyword.iskeyword(self.name)
+
+
+@dataclass(frozen=True)
+class SharedState:
+    """State that all plans of one executor share."""
+
+    native: Mapping[str, Collection[type]]
+    kinds: ValueKinds = field(default_factory=ValueKinds)
+    leaves: dict[GraphQLLeafType, Leaf] = field(default_factory=dict)
+    shapes: ScanResistantCache[tuple[Plan, tuple[bool | None, ...]], PlanShape] = field(
+        default_factory=lambda: ScanResistantCache(_MOST_SHAPES, lambda shape: shape.field_count, _MOST_FIELDS)
+    )
+
+    def leaf(self, type_: GraphQLLeafType) -> Leaf:
+        """Return how values of this type are coerced. Each type is analysed once."""
+        leaf = self.leaves.get(type_)
+        if leaf is None:
+            leaf = self.leaves[type_] = leaf_of(type_, self.native)
+        return leaf
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Plan:
+    """One operation of one document for one schema. It can run any number of times, concurrently too.
+
+    `declined` is the reason why the breadth-first executor leaves the operation to graphql-core, or None.
+    """
+
+    schema: GraphQLSchema
+    document: DocumentNode
+    hide_suggestions: bool
+    shared: SharedState
+    operation: OperationDefinitionNode | None
+    fragment_definitions: dict[str, FragmentDefinitionNode]
+    fragments: dict[str, FragmentDetails]
+    variables: Variables
+    conditions: Sequence[str]
+    """The variables of @skip and @include."""
+    declined: str | None
+    only_shape: PlanShape | None = None
+    """The shape of an operation without conditions, once it is planned."""
+
+
+@dataclass(eq=False, slots=True)
+class PlanShape:
+    """An operation with its @skip and @include conditions decided."""
+
+    plan: Plan
+    operation: OperationDefinitionNode
+    selections: list[Selection] = field(default_factory=list)
+    """The root selections, to run one after another: one per root field of a mutation, else a single one."""
+    field_count: int = 0
+    """The number of fields planned so far. A selection is planned when a run first needs it."""
+
+
+@dataclass(eq=False, slots=True)
+class Selection:
+    """The fields selected on one object type at one position of the document."""
+
+    shape: PlanShape
+    object_type: GraphQLObjectType
+    fields: list[PlanField]
+    columns: list[PlanField]
+    """The fields that are resolved for the whole level; the others are read when rows are built."""
+    reads_by_default: bool
+    """Whether graphql-core's default resolver reads any of the other fields."""
+    typed_builders: dict[type | None, TypedBuilder | None] = field(default_factory=dict)
+    """Row builders by class of the objects, None for a class that declares no attribute types."""
+    builders: dict[int, Callable[..., None]] = field(default_factory=dict)
+    """Row builders for all other classes, by how their attributes are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TypedBuilder:
+    """The row builder for objects of one class that declares its attribute types."""
+
+    build: Callable[..., None]
+    is_complete: bool
+    """Whether the class declares every attribute that the selection reads."""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class PlanField:
+    """One response key of a selection: the source of its values and how they are completed."""
+
+    shape: PlanShape
+    parent_type: GraphQLObjectType
+    key: str
+    name: str
+    details: list[FieldDetails]
+    nodes: list[FieldNode]
+    definition: GraphQLField
+    type: GraphQLOutputType
+    wrapped: WrappedType
+    nullable: bool
+    above: PlanField | None
+    path: tuple[str, ...]
+    info_path: Path
+    is_typename: bool
+    leaf: Leaf | None
+    arguments: Arguments
+    attribute: Attribute | None
+    source: Source | None
+    """None if the value is read when rows are built."""
+    is_resolved: bool
+    """Whether a resolver supplies the values."""
+    is_batched: bool
+    selections: dict[str, Selection] = field(default_factory=dict)
+    """The selections below this field by name of the object type, planned when a run first needs them."""
+    leaf_columns: dict[bool, Callable[[Sequence[Any]], list[Any]]] = field(default_factory=dict)
+
+    def convert(self, nullable: bool) -> Callable[[Any], Any]:
+        """Return a function that coerces one value of the field's scalar or enum that failed the type's test."""
+        assert self.leaf is not None  # noqa: S101 - called for leaf fields only
+        return converter(self.leaf, nullable, self.shape.plan.shared.kinds)
+
+    def leaf_column(self, nullable: bool) -> Callable[[Sequence[Any]], list[Any]]:
+        """Return a function that coerces a sequence of values of the field's scalar or enum."""
+        column = self.leaf_columns.get(nullable)
+        if column is None:
+            assert self.leaf is not None  # noqa: S101 - called for leaf fields only
+            column = self.leaf_columns[nullable] = column_converter(self.leaf, nullable, self.convert(nullable))
+        return column
+
+
+# Levels: the objects of a run and their positions in the response
+
+
+class Level:
+    """All objects of one type at one position of the document, with their columns and rows."""
+
+    __slots__ = ("class_", "columns", "objects", "place", "rows", "selection")
+
+    def __init__(
+        self, selection: Selection, objects: Sequence[Any], place: Place | None, class_: type | None = None
+    ) -> None:
+        self.selection = selection
+        self.objects = objects
+        self.class_ = class_
+        """The class of all objects, None if they may differ."""
+        self.place = place
+        """The position of the objects, None for the root."""
+        self.columns: dict[PlanField, Any] = {}
+        self.rows: list[Any] = []
+
+    def path(self, index: int) -> Path | None:
+        """Return the response path of one object, None for the root."""
+        if self.place is None:
+            return None
+        parent, items = self.place.parent_of(index)
+        path = self.place.level.field_path(parent, self.place.field)
+        for item in items:
+            path = path.add_key(item)
+        return path
+
+    def field_path(self, index: int, field: PlanField) -> Path:
+        """Return the response path of a field of one object."""
+        return Path(self.path(index), field.key, self.selection.object_type.name)
+
+
+class Place(NamedTuple):
+    """The position of values: a field of a level, and the steps from its results to the values, outermost first."""
+
+    level: Level
+    field: PlanField
+    steps: tuple[Kept | ListItems, ...] = ()
+
+    def below(self, step: Kept | ListItems) -> Place:
+        """Return the position one step further down."""
+        return Place(self.level, self.field, (*self.steps, step))
+
+    def parent_of(self, index: int) -> tuple[int, list[int]]:
+        """Return the index of a value's parent, and the list indices between the two."""
+        items: list[int] = []
+        for step in reversed(self.steps):
+            index, item = step.up(index)
+            if item is not None:
+                items.append(item)
+        return index, items[::-1]
+
+
+class Kept:
+    """A step that leaves out some values: nulls, errors, or objects of other types."""
+
+    __slots__ = ("_positions",)
+
+    def __init__(self, positions: Sequence[int]) -> None:
+        self._positions = positions
+
+    def up(self, index: int) -> tuple[int, None]:
+        """Return the index of the value before the step."""
+        return self._positions[index], None
+
+
+class ListItems:
+    """A step from lists to their items."""
+
+    __slots__ = ("_ends", "_lengths")
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self._lengths = lengths
+        self._ends: list[int] | None = None
+
+    def up(self, index: int) -> tuple[int, int]:
+        """Return the index of the list, and the index of the item in it."""
+        if self._ends is None:
+            self._ends = list(accumulate(self._lengths))
+        outer = bisect_right(self._ends, index)
+        return outer, index - (self._ends[outer - 1] if outer else 0)
+
+
+class Failure:
+    """Takes the position of a value that failed until null propagation."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+# Runs
+
+_OF_FIELD = GraphQLResolveInfo._fields.index("path") + 1
+"""The number of leading elements of an info that describe the field; the others describe the run."""
+
+
+class Run:
+    """The state that all fields of one execution share."""
+
+    def __init__(
+        self, executor: Executor[Any], kinds: ValueKinds, observer: Observer | None, sequential_batches: bool
+    ) -> None:
+        self.executor = executor
+        self.variables = executor.variable_values
+        self.kinds = kinds
+        self.observer = observer
+        self.sequential_batches = sequential_batches
+        self.failed: set[PlanField] = set()
+        """The fields with failed values, and all fields above them."""
+        self.objects = 0
+        """The number of objects in the response so far."""
+        self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
+        """Attributes that turned out to be awaitable: the row, the field, the awaitable."""
+        self._info: Any = None
+        """Any info of this run; the elements that describe the run are copied from it."""
+        self.levels: list[Level] = []
+        self.next_wave: list[Level] = []
+        """The levels whose columns are resolved next."""
+
+    def info(self, place: Place) -> Any:
+        """Return the info of a field for its whole level. Its path has no list indices."""
+        field = place.field
+        if self._info is None:
+            self._info = self.executor.build_resolve_info(
+                field.definition, field.nodes, field.parent_type, field.info_path
+            )
+            return self._info
+        of_field = (field.name, field.nodes, field.type, field.parent_type, field.info_path)
+        return tuple.__new__(type(self._info), (*of_field, *self._info[_OF_FIELD:]))
+
+    def failure(self, field: PlanField, error: Exception) -> Failure:
+        """Record that a value of a field failed. Returns the object that takes its position."""
+        above: PlanField | None = field
+        while above is not None and above not in self.failed:
+            self.failed.add(above)
+            above = above.above
+        return Failure(error)
+
+
+Source = Callable[[Run, Place], Steps[Sequence[Any]]]
+"""Returns one value per object of the level, an exception instance for each that failed. Raises if all of them fail."""

@@ -1,0 +1,179 @@
+"""The bulk mutations: each item is decided by the same function as the single mutation."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from app.domain.bulk import verb_towards
+from app.domain.vocabulary import Budget, BulkPolicy, LocationStatus, Verb
+from app.operations import approve, generate_payload, submit_onboarding, trigger_provisioning
+from app.operations.aggregate import Aggregate
+from app.operations.commands import Command, plain
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, Counted, Mutation, RecordedRefusals, check_digest
+from app.operations.transitions import by_verb
+from permissions.matrix import Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkItem:
+    """One location of a bulk mutation."""
+
+    location_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkApproveItem(BulkItem):
+    """A location, and the digest of its content that was reviewed."""
+
+    expected_digest: str
+
+
+I = TypeVar("I", bound=BulkItem)  # noqa: E741 - an item
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkCommand(Command, Generic[I]):
+    """What every bulk mutation takes."""
+
+    policy: BulkPolicy = BulkPolicy.PER_ITEM
+    dry_run: bool = False
+
+    @abstractmethod
+    def named_items(self) -> tuple[I, ...]:
+        """The items, in the order of the input."""
+
+    def fingerprinted(self) -> dict[str, Any]:
+        """As of any command; items that are given by the ids of their locations count as items."""
+        values = {name: value for name, value in plain(self).items() if name != "location_ids"}
+        return {**values, "items": [plain(each) for each in self.named_items()]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkUpdateStatus(BulkCommand[BulkItem]):
+    """The locations to bring to a status."""
+
+    location_ids: tuple[str, ...]
+    status: LocationStatus
+    reason: str | None = None
+
+    def named_items(self) -> tuple[BulkItem, ...]:
+        """One item for each id."""
+        return tuple(BulkItem(location_id=each) for each in self.location_ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkApprove(BulkCommand[BulkApproveItem]):
+    """The contents to approve."""
+
+    items: tuple[BulkApproveItem, ...]
+    comment: str | None = None
+
+    def named_items(self) -> tuple[BulkApproveItem, ...]:
+        """The items as they are given."""
+        return self.items
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkGeneratePayloads(BulkCommand[BulkItem]):
+    """The locations to generate payloads of."""
+
+    location_ids: tuple[str, ...]
+
+    def named_items(self) -> tuple[BulkItem, ...]:
+        """One item for each id."""
+        return tuple(BulkItem(location_id=each) for each in self.location_ids)
+
+
+B = TypeVar("B", bound=BulkCommand[Any])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BulkMutation(Mutation[B], Generic[B, I]):
+    """A mutation of many locations; its items are counted beside the call."""
+
+    item: type[I]
+    decide: Callable[[Aggregate, B, I], LocationChange]
+    """Given a location, locked, the command and its item; an empty change says that nothing is left to do."""
+    check: Callable[[B], None] | None = None
+    """Refuses a whole call before anything is read."""
+    needs_reviewed_content: bool = False
+    """Whether each item has the digest of the content that was reviewed."""
+
+    def __post_init__(self) -> None:
+        Mutation.__post_init__(self)
+        check_digest(self.name, self.item, needed=self.needs_reviewed_content)
+
+    def reviewed_digests(self, items: tuple[Any, ...]) -> dict[str, str] | None:
+        """The digests of the reviewed contents by location, None for mutations that need no review."""
+        return {each.location_id: each.expected_digest for each in items} if self.needs_reviewed_content else None
+
+
+def _update_status(aggregate: Aggregate, command: BulkUpdateStatus, item: BulkItem) -> LocationChange:
+    verb = verb_towards(command.status, aggregate.status)
+    match verb:
+        case None:
+            return LocationChange()
+        case Verb.SUBMIT:
+            return submit_onboarding.decide(aggregate, submit_onboarding.SubmitOnboarding(location_id=item.location_id))
+        case Verb.TRIGGER_PROVISIONING:
+            return trigger_provisioning.decide(
+                aggregate, trigger_provisioning.TriggerProvisioning(location_id=item.location_id)
+            )
+        case _:
+            return by_verb(aggregate, verb, command.reason)
+
+
+def _check_status(command: BulkUpdateStatus) -> None:
+    verb_towards(command.status, LocationStatus.NOT_STARTED)
+
+
+def _approve(aggregate: Aggregate, command: BulkApprove, item: BulkApproveItem) -> LocationChange:
+    single = approve.Approve(
+        location_id=item.location_id, expected_digest=item.expected_digest, comment=command.comment
+    )
+    return approve.decide(aggregate, single)
+
+
+def _generate_payload(aggregate: Aggregate, _command: BulkGeneratePayloads, item: BulkItem) -> LocationChange:
+    return generate_payload.decide(aggregate, generate_payload.GeneratePayload(location_id=item.location_id))
+
+
+BULK_UPDATE_STATUS = BulkMutation(
+    name="bulkUpdateStatus",
+    command=BulkUpdateStatus,
+    item=BulkItem,
+    decide=_update_status,
+    check=_check_status,
+    action=Action.RUN_BULK,
+    budget=Budget.BULK_CALLS,
+    content=ContentEffect.SUBMITS_OR_APPROVES,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(Counted.BULK_ITEMS,),
+)
+
+BULK_APPROVE = BulkMutation(
+    name="bulkApprove",
+    command=BulkApprove,
+    item=BulkApproveItem,
+    decide=_approve,
+    action=Action.RUN_BULK,
+    budget=Budget.BULK_CALLS,
+    content=ContentEffect.SUBMITS_OR_APPROVES,
+    refusals=RecordedRefusals.ALWAYS,
+    counts=(Counted.BULK_ITEMS, Counted.APPROVAL_WAITING_TIME),
+    needs_reviewed_content=True,
+)
+
+BULK_GENERATE_PAYLOADS = BulkMutation(
+    name="bulkGeneratePayloads",
+    command=BulkGeneratePayloads,
+    item=BulkItem,
+    decide=_generate_payload,
+    action=Action.RUN_BULK,
+    budget=Budget.BULK_CALLS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(Counted.BULK_ITEMS,),
+)

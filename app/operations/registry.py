@@ -1,0 +1,102 @@
+"""Every mutation of the product by its name, and what the shared code asks of all of them."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from app.operations.add_device import ADD_DEVICE
+from app.operations.add_person import ADD_PERSON
+from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD, REJECT_PAYLOAD
+from app.operations.approve import APPROVE
+from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, BULK_UPDATE_STATUS
+from app.operations.close_override import CLOSE_OVERRIDE
+from app.operations.complete_provisioning import COMPLETE_PROVISIONING
+from app.operations.edit_device import EDIT_DEVICE
+from app.operations.edit_person import EDIT_PERSON
+from app.operations.generate_payload import GENERATE_PAYLOAD
+from app.operations.manage_accounts import CREATE_ACCOUNT, CREATE_LOCATION, UPDATE_ACCOUNT
+from app.operations.manage_catalogue import SET_DEVICE_MODELS
+from app.operations.manage_users import CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
+from app.operations.move_device import MOVE_DEVICE
+from app.operations.mutation import ContentEffect, DeclarationError, Mutation
+from app.operations.open_override import OPEN_OVERRIDE
+from app.operations.remove_device import REMOVE_DEVICE
+from app.operations.remove_person import REMOVE_PERSON
+from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_call_flow import SET_CALL_FLOW
+from app.operations.set_contacts import SET_CONTACTS
+from app.operations.set_current_step import SET_CURRENT_STEP
+from app.operations.set_extensions import SET_EXTENSIONS
+from app.operations.set_phone_system import SET_PHONE_SYSTEM
+from app.operations.set_working_hours import SET_WORKING_HOURS
+from app.operations.start_onboarding import START_ONBOARDING
+from app.operations.submit_onboarding import SUBMIT_ONBOARDING
+from app.operations.transitions import BLOCK, CANCEL, REOPEN, UNBLOCK, WITHDRAW_SUBMISSION
+from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
+from app.operations.update_location import UPDATE_LOCATION
+
+
+def by_name(declared: Iterable[Mutation[Any]]) -> Mapping[str, Mutation[Any]]:
+    """The mutations by their names. Raises DeclarationError when two share one."""
+    found: dict[str, Mutation[Any]] = {}
+    for mutation in declared:
+        if mutation.name in found:
+            raise DeclarationError(f"mutation {mutation.name} is declared twice")
+        found[mutation.name] = mutation
+    return MappingProxyType(found)
+
+
+def names_with(effect: ContentEffect, mutations: Mapping[str, Mutation[Any]]) -> tuple[str, ...]:
+    """The names of the mutations with an effect on content, as the audit log has them."""
+    return tuple(name for name, mutation in mutations.items() if mutation.content is effect)
+
+
+MUTATIONS = by_name(
+    (
+        START_ONBOARDING,
+        SET_CURRENT_STEP,
+        UPDATE_LOCATION,
+        SET_CONTACTS,
+        SET_PHONE_SYSTEM,
+        ADD_DEVICE,
+        EDIT_DEVICE,
+        MOVE_DEVICE,
+        REMOVE_DEVICE,
+        ADD_PERSON,
+        EDIT_PERSON,
+        REMOVE_PERSON,
+        SET_EXTENSIONS,
+        SET_WORKING_HOURS,
+        SET_CALL_FLOW,
+        SUBMIT_ONBOARDING,
+        WITHDRAW_SUBMISSION,
+        APPROVE,
+        REQUEST_CHANGES,
+        BLOCK,
+        UNBLOCK,
+        CANCEL,
+        REOPEN,
+        OPEN_OVERRIDE,
+        CLOSE_OVERRIDE,
+        GENERATE_PAYLOAD,
+        TRIGGER_PROVISIONING,
+        COMPLETE_PROVISIONING,
+        ACKNOWLEDGE_PAYLOAD,
+        REJECT_PAYLOAD,
+        BULK_UPDATE_STATUS,
+        BULK_APPROVE,
+        BULK_GENERATE_PAYLOADS,
+        CREATE_ACCOUNT,
+        UPDATE_ACCOUNT,
+        CREATE_LOCATION,
+        CREATE_USER,
+        EDIT_USER,
+        SET_GRANTS,
+        SUSPEND_USER,
+        REINSTATE_USER,
+        SET_DEVICE_MODELS,
+    )
+)
+
+EDITS = names_with(ContentEffect.EDITS, MUTATIONS)
+SUBMITS_OR_APPROVES = names_with(ContentEffect.SUBMITS_OR_APPROVES, MUTATIONS)
