@@ -122,7 +122,7 @@ async def agree(servers: list[Client], seed: int) -> dict[str, Any]:
     return ours
 
 
-@pytest.mark.parametrize("part", range(5))
+@pytest.mark.parametrize("part", range(3))
 async def test_both_executors_answer_made_up_operations_of_the_product_alike(servers: list[Client], part: int) -> None:
     answers = [await agree(servers, seed) for seed in range(part * 40, part * 40 + 40)]
     assert sum(bool(each.get("data")) for each in answers) > 30

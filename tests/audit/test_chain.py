@@ -40,6 +40,9 @@ from .tampering import (
 )
 from .trail import an_id, definer
 
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("chain")
+
 ROOT = Path(__file__).parent.parent.parent
 TAMPERINGS = 1_000
 ACCOUNTS = ("account-a", "account-b", "account-c")

@@ -15,6 +15,9 @@ from tests import harness
 
 from .explaining import Plan, plan_of
 
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("audit-log-plans")
+
 ENTRIES, PAGE = 20_000, 20
 CHANGES = 3 * ENTRIES // 10
 BEGAN = datetime(2024, 1, 1, tzinfo=UTC)

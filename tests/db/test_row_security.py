@@ -12,6 +12,9 @@ from tests import harness
 
 from .scenario import good_rows, key_of, name_of, put, put_scenario, unaudited
 
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("row-security")
+
 ALL_TABLES = sorted(table.name for table in tables.metadata.sorted_tables)
 
 # What the app's role may do with each table's rows, as far as policies let it; every other table is open for all four.

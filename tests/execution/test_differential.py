@@ -57,7 +57,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 2**32), st.booleans())
-@settings(max_examples=500, derandomize=True, **MANY)
+@settings(max_examples=200, derandomize=True, **MANY)
 def test_the_executors_agree_on_an_awkward_schema(
     runner: asyncio.Runner, random: Random, seed: int, calm: bool
 ) -> None:
@@ -65,7 +65,7 @@ def test_the_executors_agree_on_an_awkward_schema(
 
 
 @given(st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=300, derandomize=True, **MANY)
+@settings(max_examples=120, derandomize=True, **MANY)
 def test_the_executors_agree_on_a_strawberry_schema(runner: asyncio.Runner, random: Random, staff: bool) -> None:
     compare_library(runner, random, staff)
 

@@ -48,7 +48,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the location goes this way once
 async def generated(scenario: Scenario, own_database: TestDatabase) -> dict[str, Any]:
     """The example location taken from the demo data to its payload, by the people of the demo data."""
 
