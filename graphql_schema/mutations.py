@@ -172,8 +172,8 @@ def _field(declared: MutationField) -> Any:
 
     async def resolve(
         info: Info,
-        input: Annotated[input_type, INPUT],  # type: ignore[valid-type] # - read at runtime, by Strawberry
-    ) -> payload_type | None:  # type: ignore[valid-type] # - read at runtime, by Strawberry
+        input: Annotated[input_type, INPUT],  # type: ignore[valid-type] # - a type of the schema, known at run time
+    ) -> payload_type | None:  # type: ignore[valid-type] # - a type of the schema, known at run time
         return await do(info, input)
 
     resolve.__name__ = mutation.name

@@ -141,7 +141,7 @@ class EmbeddedPostgres:
     again, at once and then after growing pauses, and says so in the log.
     """
 
-    def __init__(self, place: "_Place", *, limit: float, restarted: Callable[[], None]) -> None:
+    def __init__(self, place: "_ClusterPlace", *, limit: float, restarted: Callable[[], None]) -> None:
         """Attach to the cluster of a place within `limit` seconds. Use `start`."""
         self._place = place
         self._restarted = restarted
@@ -216,7 +216,7 @@ class EmbeddedPostgres:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _ClusterPlace:
     """Where the parts of a home's cluster lie, and as whom it runs."""
 
     home: Path
@@ -236,7 +236,7 @@ class _Place:
         return self.base / "postgres.log"
 
 
-def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket:
+def _attach(place: _ClusterPlace, limit: float, left: threading.Event) -> socket.socket:
     """Connect to the supervisor, launching it if there is none, and wait until it says that PostgreSQL is ready."""
     deadline = time.monotonic() + limit
     try:
@@ -261,7 +261,7 @@ def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket
     raise EmbeddedPostgresError(f"no embedded PostgreSQL in {place.base} within {limit:.0f} s{_tail(place.log)}")
 
 
-def _connect(place: _Place, deadline: float) -> socket.socket | None:
+def _connect(place: _ClusterPlace, deadline: float) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(max(deadline - time.monotonic(), POLL))
     try:
@@ -284,7 +284,7 @@ def _answer(connection: socket.socket) -> bytes:
     return answer
 
 
-def _launch(place: _Place) -> bool:
+def _launch(place: _ClusterPlace) -> bool:
     """Start a supervisor that listens when this returns; return whether there was none."""
     lock = _lock(place.base / "keeper.lock")
     if lock is None:
@@ -331,7 +331,7 @@ def _lock(path: Path) -> int | None:
     return lock
 
 
-def _prepare(home: Path) -> _Place:
+def _prepare(home: Path) -> _ClusterPlace:
     """Make what must be there before a supervisor can be started: the home, its identity, root's own folder."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -376,12 +376,12 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
+def _user_place(home: Path, identity: Mapping[str, str]) -> _ClusterPlace:
     """Keep everything in the home, but the sockets in a short private folder when the home lies too deep."""
     sockets = home / "run"
     if len(os.fsencode(sockets / f".s.PGSQL.{PORT}")) > LONGEST_SOCKET_PATH:
         sockets = Path("/tmp") / f"turnup-{identity['id']}"  # noqa: S108 - private: see _directory
-    return _Place(
+    return _ClusterPlace(
         home=home,
         base=home,
         sockets=sockets,
@@ -392,7 +392,7 @@ def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
     )
 
 
-def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
+def _root_place(home: Path, identity: Mapping[str, str]) -> _ClusterPlace:
     """Keep the programs, data and sockets where an unprivileged user reaches them, and only the identity at home.
 
     PostgreSQL refuses to run as root, and the permissions of the home's parent folders are not ours to change.
@@ -408,7 +408,7 @@ def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
     with _locked(ROOT_STATE):
         _directory(base, 0o711)
         binaries = _reachable_binaries()
-    return _Place(
+    return _ClusterPlace(
         home=home,
         base=base,
         sockets=base / "run",

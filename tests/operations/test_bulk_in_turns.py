@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -45,7 +46,7 @@ async def a_write_context(
             database=opened,
             subject=subject,
             request_id="at-a-desk",
-            timeout_ms=10_000,
+            transaction=partial(opened.writing, subject, timeout_ms=10_000),
             self_approval_allowed=False,
             performed=lambda *_: None,
         )
