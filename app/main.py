@@ -52,8 +52,9 @@ from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
+from graphql_schema.requests import Request
 from graphql_schema.schema import schema
-from graphql_schema.service import Request, Service, Watch
+from graphql_schema.service import Service, Watch
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
 PAYLOAD_SCHEMA_PATH = f"/schemas/provisioning-payload-{PAYLOAD_VERSION}.json"

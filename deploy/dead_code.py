@@ -43,6 +43,7 @@ class Found:
 
 ALLOWED = (
     Allowed("graphql_schema/*", "Strawberry reads the fields of types, inputs, queries and mutations"),
+    Allowed("graphql_schema/types.py", "annotations in quotes name it", ("GrantType",)),
     Allowed("graphql_schema/documents.py", "graphql-core reads it", ("MAX_COMPLEXITY_BUDGET",)),
     Allowed("resolvers/paging.py", "fields of the schema read them by name"),
     Allowed("resolvers/mutations.py", "fields of the schema read them by name"),
@@ -52,7 +53,7 @@ ALLOWED = (
     Allowed("app/domain/refusals.py", "facts, which become fields of problems by name"),
     Allowed("app/domain/payload_shape.py", "members of the payload, which msgspec reads"),
     Allowed("app/domain/vocabulary.py", "values that clients send and columns hold"),
-    Allowed("app/operations/bulk.py", "a value that clients send", ("ALL_OR_NOTHING",)),
+    Allowed("app/operations/move_device.py", "the declaration reads it by name", ("to_location_id",)),
     Allowed("app/settings.py", "pydantic reads them; budgets are looked up by name"),
     Allowed("app/http/body.py", "a parameter of GraphQL over HTTP, read by key", ("operationName",)),
     Allowed("app/cli.py", "uvicorn imports it by name", ("app_of_worker",)),

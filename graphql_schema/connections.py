@@ -6,7 +6,7 @@ import strawberry
 
 from app.db.queries import COUNT_CAP
 from app.query_cost.price import PRICE
-from graphql_schema.fields import column
+from graphql_schema.fields import column, shows
 from resolvers import paging
 from resolvers.context import Info
 
@@ -16,25 +16,25 @@ T = TypeVar("T")
 COUNT_PRICE = 100
 
 
-@strawberry.type(description="Where a page stands in its list.")
-class PageInfo:
+@shows(paging.PageInfo, "Where a page stands in its list.")
+class PageInfoType:
     has_next_page: bool = column("Whether more rows follow.")
     has_previous_page: bool = column("Whether this page began behind a cursor.")
     start_cursor: str | None = column("The cursor of the first row; null on an empty page.")
     end_cursor: str | None = column("The cursor of the last row, to be passed as `after`; null on an empty page.")
 
 
-@strawberry.type(description="A row of a list and the cursor that stands at it.")
-class Edge(Generic[T]):
+@shows(paging.Edge, "A row of a list and the cursor that stands at it.")
+class EdgeType(Generic[T]):
     cursor: str = column("Opaque; valid for the same list, order and filters only.")
     node: T = column("The row.")
 
 
-@strawberry.type(description="A page of a list.")
-class Connection(Generic[T]):
+@shows(paging.Connection, "A page of a list.")
+class ConnectionType(Generic[T]):
     nodes: list[T] = column("The rows of this page, in order.")
-    edges: list[Edge[T]] = column("The same rows, each with its cursor.")
-    page_info: PageInfo = column("Where the page stands.")
+    edges: list[EdgeType[T]] = column("The same rows, each with its cursor.")
+    page_info: PageInfoType = column("Where the page stands.")
 
     @strawberry.field(
         description=f"How many rows the whole list has, counted up to {COUNT_CAP:,}.", metadata={PRICE: COUNT_PRICE}

@@ -72,7 +72,7 @@ def resolved(error: GraphQLError) -> dict[str, Any]:
     """The error for a field that could not be resolved, or for values that do not fit their types."""
     if _is_about_input(error):
         return refused("BAD_USER_INPUT", error)
-    return {**_place(error), **raised(_cause(error))}
+    return {**_place(error), **raised(cause_of(error))}
 
 
 def with_outcome(formatted: dict[str, Any], outcome: str) -> dict[str, Any]:
@@ -86,21 +86,22 @@ def outcome_of(error: GraphQLError, written: Collection[str | int]) -> str:
     """What became of the write whose field failed: below a root field that has written it had been committed."""
     if not error.path or error.path[0] not in written:
         return "NONE"
-    if len(error.path) > 1 or isinstance(_cause(error), ReadingFailed):
+    if len(error.path) > 1 or isinstance(cause_of(error), ReadingFailed):
         return "APPLIED"
-    return "UNKNOWN" if isinstance(_cause(error), CommitUnknown) else "NONE"
+    return "UNKNOWN" if isinstance(cause_of(error), CommitUnknown) else "NONE"
 
 
 def denied_field(error: GraphQLError) -> str | None:
     """The name of the field that a role was refused, when that is what the error is about."""
-    if not isinstance(_cause(error), Forbidden) or not error.nodes:
+    if not isinstance(cause_of(error), Forbidden) or not error.nodes:
         return None
     node = error.nodes[0]
     return node.name.value if isinstance(node, FieldNode) else None
 
 
-def is_bug(formatted: Mapping[str, Any]) -> bool:
-    """Whether an error of ours stands behind this; such are logged."""
+def is_bug(error: BaseException) -> bool:
+    """Whether the code of the error is INTERNAL; such errors are logged."""
+    formatted = resolved(error) if isinstance(error, GraphQLError) else raised(error)
     return bool(formatted["extensions"]["code"] == "INTERNAL")
 
 
@@ -110,10 +111,10 @@ def _is_about_input(error: GraphQLError) -> bool:
     It stands those errors at no path or at the value; what goes wrong in a field of ours stands at the field.
     """
     at_value = error.path is None or any(isinstance(node, ValueNode) for node in error.nodes or ())
-    return at_value and isinstance(_cause(error), GraphQLError)
+    return at_value and isinstance(cause_of(error), GraphQLError)
 
 
-def _cause(error: GraphQLError) -> BaseException:
+def cause_of(error: GraphQLError) -> BaseException:
     """The exception that was raised; graphql-core may have wrapped it more than once."""
     cause: BaseException = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:

@@ -1,7 +1,7 @@
-"""Shorthand of the declarations: a described column, and the arguments that every list takes."""
+"""Shorthand of the declarations: a type and the class that it shows, a described column, the arguments of lists."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
@@ -11,15 +11,50 @@ from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.paging import LARGEST_PAGE
 
+T = TypeVar("T")
 
-def field(description: str) -> Any:
-    """A field of an input, of a payload, or of another value that no table holds."""
-    return strawberry.field(description=description)
+NEVER_NULL = "never_null"
+"""Key in a field's `metadata`: its value is never null, although the class or the schema allows null."""
 
 
-def column(description: str) -> Any:
-    """A field that shows a column of the type's row."""
-    return strawberry.field(description=description)
+def shows(shown: type, description: str) -> Callable[[type[T]], type[T]]:
+    """Make a class the GraphQL type of the values of class `shown`.
+
+    The type's name in GraphQL is the name of the class without the suffix `Type`: `DeviceType` is `Device`.
+    """
+
+    def made(cls: type[T]) -> type[T]:
+        made_type = strawberry.type(cls, name=cls.__name__.removesuffix("Type"), description=description)
+        declare_shown(made_type, shown)
+        return made_type
+
+    return made
+
+
+def declare_shown(cls: type, shown: type) -> None:
+    """Declare the class of the values that a GraphQL type shows."""
+    setattr(cls, _SHOWN, shown)
+
+
+def shown_by(cls: type) -> type | None:
+    """The class of the values that a GraphQL type shows; None when it declares none."""
+    return getattr(cls, _SHOWN, None)
+
+
+_SHOWN = "__shown_class__"
+
+
+def field(description: str, *, never_null: bool = False) -> Any:
+    """A field of an input, of a payload, or of another value that no table holds.
+
+    `never_null` declares that the value is never null, although its class or the schema allows null.
+    """
+    return strawberry.field(description=description, metadata={NEVER_NULL: True} if never_null else {})
+
+
+def column(description: str, *, never_null: bool = False) -> Any:
+    """A field that shows the column of its name of the type's row; `never_null` as for `field`."""
+    return field(description, never_null=never_null)
 
 
 First = Annotated[int, strawberry.argument(description=f"How many at most, from 1 to {LARGEST_PAGE}.")]

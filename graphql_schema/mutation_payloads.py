@@ -6,86 +6,87 @@ from app.db import tables
 from app.domain.limits import CAPS
 from app.domain.vocabulary import BulkOutcome
 from app.query_cost.price import ASSUMED_SIZE
-from graphql_schema.fields import field
+from graphql_schema.fields import field, shows
 from graphql_schema.problems import Problem
 from graphql_schema.types import (
-    Account,
-    Approval,
-    Device,
-    Location,
-    Override,
-    Person,
-    ProvisioningPayload,
-    User,
+    AccountType,
+    ApprovalType,
+    DeviceType,
+    LocationType,
+    OverrideType,
+    PersonType,
+    ProvisioningPayloadType,
+    UserType,
 )
+from resolvers.mutations import BulkItemValue, BulkMutationResult, MutationResult, OutcomeCounts
 from resolvers.relations import named, one
 
 
-@strawberry.type(description="What a mutation of a location came to.")
+@shows(MutationResult, "What a mutation of a location came to.")
 class LocationPayload:
-    location: Location | None = named(tables.location, "The location after the change; null when refused.")
+    location: LocationType | None = named(tables.location, "The location after the change; null when refused.")
     replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
     problems: list[Problem] = field("Why it was refused; empty when it was done.")
 
 
-@strawberry.type(description="What a mutation of a device came to.")
+@shows(MutationResult, "What a mutation of a device came to.")
 class DevicePayload(LocationPayload):
-    device: Device | None = named(tables.device, "The device after the change; null when refused.")
+    device: DeviceType | None = named(tables.device, "The device after the change; null when refused.")
 
 
-@strawberry.type(description="What a mutation of a person came to.")
+@shows(MutationResult, "What a mutation of a person came to.")
 class PersonPayload(LocationPayload):
-    person: Person | None = named(tables.person, "The person after the change; null when refused.")
+    person: PersonType | None = named(tables.person, "The person after the change; null when refused.")
 
 
-@strawberry.type(description="What a decision about an approval came to.")
+@shows(MutationResult, "What a decision about an approval came to.")
 class ApprovalPayload(LocationPayload):
-    approval: Approval | None = named(tables.approval, "The request for approval; null when refused.")
+    approval: ApprovalType | None = named(tables.approval, "The request for approval; null when refused.")
 
 
-@strawberry.type(description="What a mutation of an override came to.")
+@shows(MutationResult, "What a mutation of an override came to.")
 class OverridePayload(LocationPayload):
-    override: Override | None = named(tables.override, "The override; null when refused.")
+    override: OverrideType | None = named(tables.override, "The override; null when refused.")
 
 
-@strawberry.type(description="What a mutation of a provisioning payload came to.")
+@shows(MutationResult, "What a mutation of a provisioning payload came to.")
 class ProvisioningPayloadPayload:
-    payload: ProvisioningPayload | None = named(
+    payload: ProvisioningPayloadType | None = named(
         tables.provisioning_payload, "The provisioning payload after the change; null when refused."
     )
     replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
     problems: list[Problem] = field("Why it was refused; empty when it was done.")
 
 
-@strawberry.type(description="What a lead's mutation of a provisioning payload came to.")
+@shows(MutationResult, "What a lead's mutation of a provisioning payload came to.")
 class LeadProvisioningPayload(ProvisioningPayloadPayload):
-    location: Location | None = named(tables.location, "The location after the change; null when refused.")
+    location: LocationType | None = named(tables.location, "The location after the change; null when refused.")
 
 
-@strawberry.type(description="What became of one item of a bulk mutation.")
+@shows(BulkItemValue, "What became of one item of a bulk mutation.")
 class BulkItemResult:
     index: int = field("The item's place in the input, from 0.")
     id: strawberry.ID = field("The location's id as it was sent.")
     outcome: BulkOutcome = field("Whether it was done, was done already, or was refused.")
     problem: Problem | None = field("Why it was refused; null otherwise.")
-    location: Location | None = one(
+    location: LocationType | None = one(
         tables.location.c.id, "The location after the change; null when it is out of reach.", key="id"
     )
-    payload: ProvisioningPayload | None = one(
+    payload: ProvisioningPayloadType | None = one(
         tables.provisioning_payload.c.id,
         "The payload that was made or released; null for other mutations and when refused.",
         key="payload_id",
     )
 
 
-@strawberry.type(description="How many items came to what.")
+@shows(OutcomeCounts, "How many items came to what.")
 class BulkSummary:
     applied: int = field("Items that were done.")
     unchanged: int = field("Items that were done already, or left because another one was refused.")
     failed: int = field("Items that were refused.")
 
 
-@strawberry.type(description="What a bulk mutation came to.")
+@shows(BulkMutationResult, "What a bulk mutation came to.")
 class BulkPayload:
     results: list[BulkItemResult] = strawberry.field(
         description="One for each item, in the order of the input; empty when refused whole.",
@@ -97,21 +98,21 @@ class BulkPayload:
     problems: list[Problem] = field("Why the call as a whole was refused; empty otherwise.")
 
 
-@strawberry.type(description="What a mutation of an account came to.")
+@shows(MutationResult, "What a mutation of an account came to.")
 class AccountPayload:
-    account: Account | None = named(tables.account, "The account after the change; null when refused.")
+    account: AccountType | None = named(tables.account, "The account after the change; null when refused.")
     replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
     problems: list[Problem] = field("Why it was refused; empty when it was done.")
 
 
-@strawberry.type(description="What a mutation of a user came to.")
+@shows(MutationResult, "What a mutation of a user came to.")
 class UserPayload:
-    user: User | None = named(tables.user, "The user after the change; null when refused.")
+    user: UserType | None = named(tables.user, "The user after the change; null when refused.")
     replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
     problems: list[Problem] = field("Why it was refused; empty when it was done.")
 
 
-@strawberry.type(description="What a change of the device catalogue came to; `deviceModels` lists it.")
+@shows(MutationResult, "What a change of the device catalogue came to; `deviceModels` lists it.")
 class CataloguePayload:
     replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
     problems: list[Problem] = field("Why it was refused; empty when it was done.")

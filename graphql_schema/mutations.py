@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import strawberry
-from strawberry.tools import create_type
 from strawberry.types import has_object_definition
 
 from app.operations.add_device import ADD_DEVICE
@@ -163,7 +162,8 @@ def root_type(
         _check_own_types(each, modules)
     _check_types_used(fields, modules)
     description = "Writing. Each field is one transaction; they run in turn. What the rules refuse is in `problems`."
-    return create_type("Mutation", [_field(each) for each in fields], description=description)
+    root = type("Mutation", (), {each.mutation.name: _field(each) for each in fields})
+    return strawberry.type(root, description=description)
 
 
 def _field(declared: MutationField) -> Any:
@@ -172,8 +172,8 @@ def _field(declared: MutationField) -> Any:
 
     async def resolve(
         info: Info,
-        input: Annotated[input_type, INPUT],  # type: ignore[valid-type]
-    ) -> payload_type | None:  # type: ignore[valid-type]
+        input: Annotated[input_type, INPUT],  # type: ignore[valid-type] # - a type of the schema, known at run time
+    ) -> payload_type | None:  # type: ignore[valid-type] # - a type of the schema, known at run time
         return await do(info, input)
 
     resolve.__name__ = mutation.name

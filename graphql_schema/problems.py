@@ -3,24 +3,25 @@
 A problem's class is named after its refusal, with Problem at the end; in the schema it has the refusal's name.
 """
 
-import inspect
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Any, ClassVar, TypeVar
 
 import strawberry
 from graphql import GraphQLResolveInfo
 
 from app.domain import refusals
+from app.domain.issue import Issue
 from app.domain.vocabulary import Gate, IssueCode, LocationStatus, ProblemCode, Section, Severity, Verb
-from graphql_schema.fields import field
+from graphql_schema.fields import declare_shown, field, shows
 
 
 @strawberry.interface(description="Why a mutation was refused. Nothing was written.")
 class Problem:
     code: ProblemCode = field("The kind of refusal, for programs.")
     message: str = field("A sentence, for people.")
-    path: list[str] | None = field("Where in the input the refused value stands; empty when no single value is.")
+    path: list[str] | None = field(
+        "Where in the input the refused value stands; empty when no single value is.", never_null=True
+    )
 
     refusal: ClassVar[type[refusals.Refusal]]
 
@@ -34,13 +35,11 @@ P = TypeVar("P", bound=type[Problem])
 
 
 def of(refusal: type[refusals.Refusal], description: str) -> Callable[[P], P]:
-    """Make a class the problem of a refusal. Raises TypeError for a fact that the refusal does not have."""
+    """Make a class the problem of a refusal, whose facts it shows."""
 
     def make(problem: P) -> P:
-        facts = {each.name for each in fields(refusal)}
-        for name in inspect.get_annotations(problem).keys() - facts:
-            raise TypeError(f"{problem.__name__}.{name} is not a fact of {refusal.__name__}")
         problem.refusal = refusal
+        declare_shown(problem, refusal)
         made: P = strawberry.type(problem, name=refusal.__name__, description=description)
         return made
 
@@ -138,8 +137,8 @@ class IdempotencyInProgressProblem(Problem):
     retry_after_ms: int = field("Milliseconds to wait before trying again.")
 
 
-@strawberry.type(name="Issue", description="One finding about a location's content.")
-class ReadinessIssue:
+@shows(Issue, "One finding about a location's content.")
+class IssueType:
     code: IssueCode = field("The kind of finding, for programs.")
     severity: Severity = field("How much it matters.")
     path: str = field("JSON pointer (RFC 6901) to the value; rows are named by their ids.")
@@ -150,7 +149,7 @@ class ReadinessIssue:
 
 @of(refusals.NotReady, "Something is missing or wrong; every finding is listed.")
 class NotReadyProblem(Problem):
-    issues: list[ReadinessIssue] = field("Every finding that stands in the way, and the warnings beside it.")
+    issues: list[IssueType] = field("Every finding that stands in the way, and the warnings beside it.")
 
 
 PROBLEMS: list[type[Problem]] = [

@@ -5,23 +5,23 @@ from typing import Annotated, Any
 import strawberry
 
 from app.domain.vocabulary import DeviceBrand
-from graphql_schema.connections import Connection
+from graphql_schema.connections import ConnectionType
 from graphql_schema.fields import After, First, Identifier, argument, computed
 from graphql_schema.inputs import ApprovalFilter, AuditLogFilter, LocationFilter, ProvisioningPayloadFilter
-from graphql_schema.problems import ReadinessIssue
+from graphql_schema.problems import IssueType
 from graphql_schema.types import (
-    Account,
-    Approval,
-    AuditEntry,
-    DeviceModel,
-    Location,
+    AccountType,
+    ApprovalType,
+    AuditEntryType,
+    DeviceModelType,
+    LocationType,
     Node,
-    OnboardingSession,
-    ProvisioningPayload,
-    RateLimit,
-    Review,
-    User,
-    Viewer,
+    OnboardingSessionType,
+    ProvisioningPayloadType,
+    RateLimitType,
+    ReviewType,
+    UserType,
+    ViewerType,
 )
 from permissions.guards import CanViewTypeOfId, can, guarded
 from permissions.matrix import Action
@@ -44,8 +44,8 @@ ADMINISTER = guarded(can(Action.ADMINISTER))
     description="Reading. Every query is one consistent snapshot; what is out of reach looks like missing."
 )
 class Query:
-    viewer: Viewer = computed(viewer_resolvers.me, "Who is signed in.")
-    rate_limits: list[RateLimit] | None = computed(
+    viewer: ViewerType = computed(viewer_resolvers.me, "Who is signed in.")
+    rate_limits: list[RateLimitType] | None = computed(
         viewer_resolvers.rate_limits,
         "The viewer's budgets. UNAVAILABLE, and null, while they cannot be counted; then writes are refused.",
     )
@@ -61,21 +61,21 @@ class Query:
     @strawberry.field(description="The accounts in reach, by name.", extensions=VIEW_ACCOUNTS)
     async def accounts(
         self, info: Info, first: First = DEFAULT_PAGE, after: After = None
-    ) -> Connection[Account] | None:
+    ) -> ConnectionType[AccountType] | None:
         return found(await lists.accounts(info, first, after))
 
     @strawberry.field(
         description="An account. NOT_FOUND, and null, when it is missing or out of reach.", extensions=VIEW_ACCOUNTS
     )
-    async def account(self, info: Info, id: Identifier) -> Account | None:
-        row: Account = await objects.by_type(info, "Account", id)
+    async def account(self, info: Info, id: Identifier) -> AccountType | None:
+        row: AccountType = await objects.by_type(info, "Account", id)
         return row
 
     @strawberry.field(
         description="A location. NOT_FOUND, and null, when it is missing or out of reach.", extensions=VIEW_LOCATIONS
     )
-    async def location(self, info: Info, id: Identifier) -> Location | None:
-        row: Location = await objects.by_type(info, "Location", id)
+    async def location(self, info: Info, id: Identifier) -> LocationType | None:
+        row: LocationType = await objects.by_type(info, "Location", id)
         return row
 
     @strawberry.field(
@@ -88,29 +88,29 @@ class Query:
         after: After = None,
         filter: Annotated[LocationFilter | None, argument("Which to list; null for all.")] = None,
         order_by: Annotated[LocationOrder, argument("In which order.")] = LocationOrder.NAME,
-    ) -> Connection[Location] | None:
+    ) -> ConnectionType[LocationType] | None:
         return found(await lists.locations(info, first, after, order_by, **conditions(filter)))
 
     @strawberry.field(
         description="An onboarding session. NOT_FOUND, and null, when it is missing or out of reach.",
         extensions=VIEW_LOCATIONS,
     )
-    async def onboarding_session(self, info: Info, id: Identifier) -> OnboardingSession | None:
-        row: OnboardingSession = await objects.by_type(info, "OnboardingSession", id)
+    async def onboarding_session(self, info: Info, id: Identifier) -> OnboardingSessionType | None:
+        row: OnboardingSessionType = await objects.by_type(info, "OnboardingSession", id)
         return row
 
     @strawberry.field(
         description="Every finding about a location's content, all at once; the submission asks the same rules.",
         extensions=VIEW_LOCATIONS,
     )
-    async def readiness(self, info: Info, location_id: Identifier) -> list[ReadinessIssue] | None:
+    async def readiness(self, info: Info, location_id: Identifier) -> list[IssueType] | None:
         return found(await reviews.readiness(info, location_id))
 
     @strawberry.field(
         description="What a lead approves: the current content's digest, and what is new since the last approval.",
         extensions=VIEW_LOCATIONS,
     )
-    async def review(self, info: Info, location_id: Identifier) -> Review | None:
+    async def review(self, info: Info, location_id: Identifier) -> ReviewType | None:
         return found(await reviews.review(info, location_id))
 
     @strawberry.field(description="Requests for approval in reach, newest first.", extensions=VIEW_LOCATIONS)
@@ -120,15 +120,15 @@ class Query:
         first: First = DEFAULT_PAGE,
         after: After = None,
         filter: Annotated[ApprovalFilter | None, argument("Which to list; null for all.")] = None,
-    ) -> Connection[Approval] | None:
+    ) -> ConnectionType[ApprovalType] | None:
         return found(await lists.approvals(info, first, after, **conditions(filter)))
 
     @strawberry.field(
         description="A provisioning payload. NOT_FOUND, and null, when it is missing or out of reach.",
         extensions=VIEW_PROVISIONING,
     )
-    async def provisioning_payload(self, info: Info, id: Identifier) -> ProvisioningPayload | None:
-        row: ProvisioningPayload = await objects.by_type(info, "ProvisioningPayload", id)
+    async def provisioning_payload(self, info: Info, id: Identifier) -> ProvisioningPayloadType | None:
+        row: ProvisioningPayloadType = await objects.by_type(info, "ProvisioningPayload", id)
         return row
 
     @strawberry.field(
@@ -142,7 +142,7 @@ class Query:
         first: First = DEFAULT_PAGE,
         after: After = None,
         filter: Annotated[ProvisioningPayloadFilter | None, argument("Which to list; null for all.")] = None,
-    ) -> Connection[ProvisioningPayload] | None:
+    ) -> ConnectionType[ProvisioningPayloadType] | None:
         return found(await lists.payloads(info, first, after, **conditions(filter)))
 
     @strawberry.field(description="The audit trail, newest first. Leads only.", extensions=VIEW_AUDIT)
@@ -152,7 +152,7 @@ class Query:
         first: First = DEFAULT_PAGE,
         after: After = None,
         filter: Annotated[AuditLogFilter | None, argument("Which to list; null for all.")] = None,
-    ) -> Connection[AuditEntry] | None:
+    ) -> ConnectionType[AuditEntryType] | None:
         return found(await lists.audit_entries(info, first, after, **conditions(filter)))
 
     @strawberry.field(description="The device catalogue.", extensions=VIEW_CATALOGUE)
@@ -162,11 +162,13 @@ class Query:
         first: First = DEFAULT_PAGE,
         after: After = None,
         brand: Annotated[DeviceBrand | None, argument("Of this maker; null for all.")] = None,
-    ) -> Connection[DeviceModel] | None:
+    ) -> ConnectionType[DeviceModelType] | None:
         return found(await lists.device_models(info, first, after, brand))
 
     @strawberry.field(description="Everybody who signs in, by id. Leads only.", extensions=ADMINISTER)
-    async def users(self, info: Info, first: First = DEFAULT_PAGE, after: After = None) -> Connection[User] | None:
+    async def users(
+        self, info: Info, first: First = DEFAULT_PAGE, after: After = None
+    ) -> ConnectionType[UserType] | None:
         return found(await lists.users(info, first, after))
 
 

@@ -5,6 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 
 import graphql_schema.enums  # noqa: F401 - every enum is described before the schema is built
 from graphql_schema import types
+from graphql_schema.checks import check_types
 from graphql_schema.mutations import MutationRoot
 from graphql_schema.problems import PROBLEMS
 from graphql_schema.queries import Query
@@ -12,9 +13,10 @@ from graphql_schema.queries import Query
 schema = strawberry.Schema(
     query=Query,
     mutation=MutationRoot,
-    types=[types.User, types.Override, types.Receipt, *PROBLEMS],
+    types=[types.UserType, types.OverrideType, types.ReceiptType, *PROBLEMS],
     config=StrawberryConfig(auto_camel_case=True),
 )
+check_types(schema)
 
 
 def printed() -> str:

@@ -1,88 +1,54 @@
-"""The life of one request: prepare the document, sign in, execute on one snapshot, and format what came of it."""
+"""Answers GraphQL requests in four steps: prepare, authorise, execute, format.
+
+Each step is a function from values to a value in a module of its own. This module connects them, sets the deadline,
+and reports what happened to those who watch.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, GraphQLSchema, OperationType
+from graphql import GraphQLError, GraphQLSchema
 from graphql import execute as reference_execute
 
-from app import audit
-from app.db.database import Database, Observer, SuspendedUser, UnknownUser
-from app.db.reading import Reading
-from app.domain.viewer import Viewer
-from app.execution import Executed
+from app.db.database import Database, Observer
+from app.db.request_transactions import RequestTransactions
 from app.operations.context import Measurements, WriteContext
-from app.query_cost.limits import DocumentLimits, DocumentTooComplex
-from app.query_cost.price import PriceRules, check_price
-from graphql_schema import errors
-from graphql_schema.documents import Documents, Operation, Prepared
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
+from graphql_schema import answers, errors, incidents
+from graphql_schema.answers import Answer
+from graphql_schema.authorisation import Authorised, authorise
+from graphql_schema.documents import Documents
 from graphql_schema.errors import RequestRefused
-from resolvers.budgets import BudgetCounter, Budgets
+from graphql_schema.execution import Execution, execute
+from graphql_schema.incidents import Denial, Incident
+from graphql_schema.requests import PreparedOperation, Request, prepare
+from resolvers.budgets import BudgetCounter
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
 
 
-@dataclass(frozen=True, slots=True)
-class Incident:
-    """What the audit trail counts of a user: a field that the role was refused, or a security event."""
-
-    user_id: str
-    field: str | None = None
-    event: str | None = None
-
-
-@dataclass(slots=True, kw_only=True)
-class Request:
-    """What a client sent: who by the token, who the client says it is, and what it wants."""
-
-    subject: str
-    claimed_user_id: str | None = None
-    claimed_role: str | None = None
-    request_id: str
-    query: str
-    operation_name: str | None
-    variables: Mapping[str, Any] | None
-    read_only: bool
-    """Whether the transport allows queries only, as GET does."""
-    writing: Callable[[], None]
-    """Told when a mutation begins."""
-    mutating: bool = False
-    """Whether a mutation has begun."""
-    written: set[str | int] = field(default_factory=set)
-    """The keys of its root fields that have begun to write: from then on a request that is cut off may have written."""
-    incidents: list[Incident] = field(default_factory=list)
-    """What has come up so far that the audit trail counts."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What goes back: `body` is the response's JSON; `executed` tells a GraphQL result from a refused request."""
-
-    body: dict[str, Any]
-    executed: bool
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """What the service tells those who watch it. Names of operations are as clients sent them."""
+    """The callbacks of those who watch the service. Names of operations are as clients sent them."""
 
     observe: Observer
     security_event: Callable[[str, str | None], None]
-    """Told the kind of event and the id of the user, when known."""
+    """Called with the kind of the event, and the id of the user, if known."""
     answered: Callable[[str | None, bool, float], None]
-    """Told the operation (None for who is not signed in), whether it was executed without errors, and the seconds."""
+    """Called with the operation (None if the request was refused), whether there were no errors, and the seconds."""
     failed: Callable[[str | None, str], None]
-    """Told the operation and the code of each of its errors."""
+    """Called with the operation and the code of each of its errors."""
     denied: Callable[[str], None]
-    """Told the name of the field that a role was refused."""
+    """Called with the name of each field that the user's role does not include."""
     performed: Callable[[str, str, Measurements], None]
-    """Told each mutation's field, its outcome, and what it did; of a bulk mutation, for each item."""
+    """Called with each mutation's field, its outcome, and its measurements; of a bulk mutation, for each item."""
 
 
 class Service:
@@ -93,7 +59,7 @@ class Service:
         schema: GraphQLSchema,
         database: Database,
         watch: Watch,
-        limiter: BudgetCounter,
+        budget_counter: BudgetCounter,
         *,
         limits: DocumentLimits,
         prices: PriceRules,
@@ -103,176 +69,99 @@ class Service:
         suggestions: bool = False,
     ) -> None:
         """With `suggestions`, errors name the schema's similar fields and values; for development."""
-        self._schema = schema
         self._database = database
         self._watch = watch
-        self._limiter = limiter
+        self._budget_counter = budget_counter
         self._prices = prices
         self._deadline_seconds = deadline_seconds
         self._timeout_ms = int(deadline_seconds * 1000)
         self._self_approval_allowed = self_approval_allowed
-        self._execute_document = execute
-        self._suggestions = suggestions
+        self._run = partial(execute, schema, hide_suggestions=not suggestions)
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
     async def answer(self, request: Request) -> Answer:
         """Run the request to its end, within the deadline; every exception becomes an error of the API."""
         began = perf_counter()
-        answer = await self._safely(request)
-        await self._enter(set(request.incidents), request)
+        answer, found = await self._answered(request)
+        self._tell(found)
+        await incidents.record(self._database, found, request.request_id)
         operation = request.operation_name if answer.executed else None
-        codes = [error["extensions"]["code"] for error in answer.body.get("errors", ())]
-        for code in codes:
+        for code in answer.codes:
             self._watch.failed(operation, code)
-        self._watch.answered(operation, not codes, perf_counter() - began)
+        self._watch.answered(operation, not answer.codes, perf_counter() - began)
         return answer
 
-    async def _safely(self, request: Request) -> Answer:
+    async def _answered(self, request: Request) -> tuple[Answer, list[Incident]]:
+        """The answer, and the incidents of the request. A request that is cut off leaves no result to be formatted."""
+        written: set[str | int] | None = None
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                return await self._answer(request)
+                prepared = prepare(request, self._documents, self._prices)
+                written = set() if prepared.is_mutation else None
+                execution = await self._executed(prepared, request, written)
+                result, maximum = execution.result, self._prices.maximum
+                answer = answers.executed(execution, request.request_id, maximum=maximum, written=written)
         except RequestRefused as refusal:
-            return self._refused(refusal.errors, request)
+            return answers.refused(refusal.errors, request.request_id), incidents.incidents_of(refusal)
         except Exception as error:
-            formatted = errors.raised(error)
-            if request.mutating:
-                formatted = errors.with_outcome(formatted, "UNKNOWN" if request.written else "NONE")
-            if errors.is_bug(formatted):
+            if errors.is_bug(error):
                 log.exception("request failed")
-            return self._refused([formatted], request)
+            return answers.failed(error, request.request_id, written=written), incidents.incidents_of(error)
+        _log_bugs(result.errors or ())
+        return answer, incidents.incidents_in(result, execution.viewer)
 
-    async def _answer(self, request: Request) -> Answer:
-        prepared = self._documents.prepare(request.query)
-        operation = prepared.operation(request.operation_name)
-        if operation.type is OperationType.SUBSCRIPTION:
-            raise RequestRefused([errors.refused("BAD_REQUEST", GraphQLError("There are no subscriptions."))])
-        if operation.type is OperationType.MUTATION and request.read_only:
-            raise RequestRefused([errors.refused("METHOD_NOT_ALLOWED", GraphQLError("GET runs queries only."))])
-        price = self._checked_price(operation, request)
-        with self._watch.observe("operation", operation.name or "", {"graphql.operation.type": operation.type.value}):
-            result, returned = await self._execute(prepared, operation, request, price)
-        return self._formatted(result, request, {"price": price, "returned": returned})
+    async def _executed(
+        self, prepared: PreparedOperation, request: Request, written: set[str | int] | None
+    ) -> Execution:
+        """Authorise and execute an operation.
 
-    async def _execute(
-        self, prepared: Prepared, operation: Operation, request: Request, price: int
-    ) -> tuple[ExecutionResult, int]:
-        """Run the operation: a query on one snapshot, a mutation's fields each on one that follows its commit.
-
-        Returns the number of the objects returned, too. An operation reserves its price, and settles for that number;
-        one that ends without a result keeps what it reserved, for it was worked on.
+        An operation reserves its price, and settles for the number of objects returned; one that ends without a result
+        keeps what it reserved, for it was worked on.
         """
-        async with AsyncExitStack() as stack:
-            reading = await self._open_reading(request, stack)
-            budgets = Budgets(self._limiter, reading.viewer.id)
-            await budgets.reserve(price)
-            context = Context(
-                viewer=reading.viewer,
-                budgets=budgets,
-                write_context=self._write_context(request),
-                open_reading=lambda: self._open_reading(request, stack),
-                current=reading,
-                written=request.written,
-            )
-            if operation.type is OperationType.MUTATION:
-                await stack.aclose()
-                context.current = None
-                request.mutating = True
-                request.writing()
-            result = self._execute_document(
-                self._schema,
-                prepared.document,
-                context_value=context,
-                variable_values=dict(request.variables or {}),
-                operation_name=request.operation_name,
-                hide_suggestions=not self._suggestions,
-            )
-            result = result if isinstance(result, ExecutionResult) else await result
-            self._note_denials(result, context.viewer, request)
-        counted = result.objects if isinstance(result, Executed) else None
-        returned = operation.returned.count(result.data) if counted is None else counted
-        await budgets.settle(returned)
-        return result, returned
+        operation = prepared.operation
+        facts = {"graphql.operation.type": operation.type.value}
+        with self._watch.observe("operation", operation.name or "", facts):
+            async with self._transactions(request.subject) as transactions:
+                authorised = await authorise(prepared, request, transactions, self._budget_counter)
+                if prepared.is_mutation:
+                    request.writing()
+                context = self._context(request, authorised, transactions, set() if written is None else written)
+                execution = await execute(self._run, prepared, request, context)
+            await authorised.budgets.settle(execution.returned)
+        return execution
 
-    async def _open_reading(self, request: Request, stack: AsyncExitStack) -> Reading:
-        """A reading of a new snapshot, in place of the one before."""
-        await stack.aclose()
-        snapshot = self._database.snapshot(request.subject, timeout_ms=self._timeout_ms)
-        try:
-            transaction = await stack.enter_async_context(snapshot)
-        except UnknownUser as error:
-            suspended = error.user_id if isinstance(error, SuspendedUser) else None
-            self._watch.security_event("suspended_user" if suspended else "unknown_user", suspended)
-            if suspended is not None:
-                request.incidents.append(Incident(suspended, event="suspended_user"))
-            raise
-        self._check_identity(transaction.viewer, request)
-        return Reading(transaction, self._watch.observe)
+    def _transactions(self, subject: str) -> RequestTransactions:
+        return RequestTransactions(self._database, subject, timeout_ms=self._timeout_ms, observe=self._watch.observe)
 
-    def _write_context(self, request: Request) -> WriteContext:
-        return WriteContext(
+    def _context(
+        self, request: Request, authorised: Authorised, transactions: RequestTransactions, written: set[str | int]
+    ) -> Context:
+        write_context = WriteContext(
             database=self._database,
             subject=request.subject,
             request_id=request.request_id,
-            timeout_ms=self._timeout_ms,
+            transaction=transactions.write,
             self_approval_allowed=self._self_approval_allowed,
             performed=self._watch.performed,
         )
+        return Context(
+            viewer=authorised.viewer,
+            budgets=authorised.budgets,
+            write_context=write_context,
+            open_reading=transactions.read,
+            current=authorised.reading,
+            written=written,
+        )
 
-    def _checked_price(self, operation: Operation, request: Request) -> int:
-        price = operation.price.given(request.variables or {})
-        try:
-            check_price(price, self._prices)
-        except DocumentTooComplex as error:
-            raise RequestRefused([errors.raised(error)]) from error
-        return price
+    def _tell(self, found: Iterable[Incident]) -> None:
+        for each in found:
+            if isinstance(each, Denial):
+                self._watch.denied(each.field)
+            else:
+                self._watch.security_event(each.kind, each.user_id)
 
-    def _check_identity(self, viewer: Viewer, request: Request) -> None:
-        """The identity headers of an older front end prove nothing; sent, they must not contradict the token."""
-        agrees = request.claimed_user_id in {None, viewer.id} and request.claimed_role in {None, viewer.role.value}
-        if not agrees:
-            self._watch.security_event("forged_identity_headers", viewer.id)
-            request.incidents.append(Incident(viewer.id, event="forged_identity_headers"))
-            sentence = "The x-user-id and x-user-role headers do not agree with the token's user."
-            raise RequestRefused([errors.refused("FORBIDDEN", GraphQLError(sentence))])
 
-    def _note_denials(self, result: ExecutionResult, viewer: Viewer, request: Request) -> None:
-        for error in result.errors or ():
-            denied = errors.denied_field(error)
-            if denied is not None:
-                self._watch.denied(denied)
-                request.incidents.append(Incident(viewer.id, field=denied))
-
-    async def _enter(self, incidents: Iterable[Incident], request: Request) -> None:
-        """Have the audit trail count what came up, each in a transaction of its own; the answer stands either way."""
-        for each in incidents:
-            about = {"user_id": each.user_id, "request_id": request.request_id}
-            try:
-                if each.field is not None:
-                    await audit.record_denial(self._database, field=each.field, **about)
-                if each.event is not None:
-                    await audit.record_security_event(self._database, kind=each.event, **about)
-            except Exception:
-                log.exception("the audit trail could not count an incident")
-
-    def _formatted(self, result: ExecutionResult, request: Request, cost: dict[str, int]) -> Answer:
-        if result.data is None and result.errors and all(error.path is None for error in result.errors):
-            return self._refused([errors.resolved(error) for error in result.errors], request)
-        body: dict[str, Any] = {"data": result.data}
-        if result.errors:
-            body["errors"] = [self._named(self._resolved(error, request), request) for error in result.errors]
-        body["extensions"] = {"cost": {**cost, "maximum": self._prices.maximum}}
-        return Answer(body, executed=True)
-
-    def _resolved(self, error: GraphQLError, request: Request) -> dict[str, Any]:
-        formatted = errors.resolved(error)
-        if request.mutating:
-            formatted = errors.with_outcome(formatted, errors.outcome_of(error, request.written))
-        if errors.is_bug(formatted):
+def _log_bugs(found: Iterable[GraphQLError]) -> None:
+    for error in found:
+        if errors.is_bug(error):
             log.error("resolver failed", exc_info=error.original_error or error, extra={"path": str(error.path)})
-        return formatted
-
-    def _refused(self, formatted: list[dict[str, Any]], request: Request) -> Answer:
-        return Answer({"errors": [self._named(each, request) for each in formatted]}, executed=False)
-
-    def _named(self, error: dict[str, Any], request: Request) -> dict[str, Any]:
-        return {**error, "extensions": {**error["extensions"], "requestId": request.request_id}}

@@ -1,6 +1,7 @@
 """The object types. They refer to each other, so they share a module; each is fields and descriptions only.
 
-Every object is a row of app.db.rows whose class has the type's name; fields without a resolver are its columns.
+Each declares the class of the values that it shows, most of them rows; a field without a resolver is an attribute of
+that class. graphql_schema.checks compares the two when the schema is built.
 """
 
 from datetime import datetime, time
@@ -10,7 +11,11 @@ import strawberry
 from graphql import GraphQLResolveInfo
 from strawberry.scalars import JSON
 
+from app.audit.history import AsOf
 from app.db import rows, tables
+from app.domain.diff import ContentDifference
+from app.domain.viewer import Viewer
+from app.domain.viewer_actions import ViewerAction
 from app.domain.vocabulary import (
     ApprovalStatus,
     Budget,
@@ -29,12 +34,13 @@ from app.domain.vocabulary import (
 )
 from app.execution import by_class
 from app.query_cost.price import PRICE
-from graphql_schema.fields import argument, column, computed, derived
-from graphql_schema.problems import ReadinessIssue
+from graphql_schema.fields import argument, column, computed, derived, shown_by, shows
+from graphql_schema.problems import IssueType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers import computed_fields, history, review
 from resolvers import viewer as viewer_resolvers
+from resolvers.budgets import RateLimit
 from resolvers.context import Info
 from resolvers.relations import many, one, part
 
@@ -42,8 +48,6 @@ from resolvers.relations import many, one, part
 AS_OF_PRICE = 100
 # How many locations a grant is taken to list: a customer with fewer is seldom granted them one by one.
 LISTED_SIZE = 100
-
-ROW_OF_TYPE: dict[str, type[rows.Row]] = {row.__name__: row for row in rows.ROW_OF_TABLE.values()}
 
 
 @strawberry.interface(description="An object that can be fetched again by its id.")
@@ -54,11 +58,11 @@ class Node:
     @by_class
     def is_type_of(cls, value: Any, _info: GraphQLResolveInfo[Any]) -> bool:
         """Whether a row is of this type."""
-        return type(value) is ROW_OF_TYPE[cls.__name__]
+        return type(value) is shown_by(cls)
 
 
-@strawberry.type(description="A customer of the turn-up service, with the locations it rolls out.")
-class Account(Node):
+@shows(rows.AccountRow, "A customer of the turn-up service, with the locations it rolls out.")
+class AccountType(Node):
     name: str = column("The account's name.")
     revision: int | None = strawberry.field(
         description="Counts the changes of the account itself; not for partners.",
@@ -72,10 +76,8 @@ class Account(Node):
     )
 
 
-@strawberry.type(
-    description="Somebody who signs in: a customer's clerk, an implementation lead, or a partner's machine."
-)
-class User(Node):
+@shows(rows.UserRow, "Somebody who signs in: a customer's clerk, an implementation lead, or a partner's machine.")
+class UserType(Node):
     name: str = column("The name as others see it.")
     role: Role = column("What kind of principal the user is.")
     email: str | None = strawberry.field(
@@ -89,7 +91,7 @@ class User(Node):
         "Leads only.",
         extensions=guarded(can(Action.ADMINISTER)),
     )
-    grants: "list[Grant] | None" = many(
+    grants: "list[GrantType] | None" = many(
         tables.grant.c.user_id,
         "What the user may see, one for each account, by the account's id; at most 100, and none of a lead, who sees "
         "everything. Leads only.",
@@ -97,11 +99,11 @@ class User(Node):
     )
 
 
-@strawberry.type(description="What a user may see of one account, as `setGrants` takes it. Leads only.")
-class Grant:
-    account: Account = one(tables.account.c.id, "The account.", key="account_id")
+@shows(rows.GrantRow, "What a user may see of one account, as `setGrants` takes it. Leads only.")
+class GrantType:
+    account: AccountType = one(tables.account.c.id, "The account.", key="account_id")
     all_locations: bool = column("Whether all the account's locations may be seen, those made later too.")
-    locations: "list[Location]" = computed(
+    locations: "list[LocationType]" = computed(
         computed_fields.granted_locations,
         "The locations that may be seen, by id; at most 1,000, and empty when `allLocations` is true. "
         f"Priced as {LISTED_SIZE} of them.",
@@ -109,29 +111,29 @@ class Grant:
     )
 
 
-@strawberry.type(description="Who is signed in, as the user's row says at this moment.")
-class Viewer:
+@shows(Viewer, "Who is signed in, as the user's row says at this moment.")
+class ViewerType:
     id: strawberry.ID = column("The user's id.")
     name: str = column("The user's name.")
     email: str = column("The user's address.")
     role: Role = column("What kind of principal the user is.")
-    account: Account | None = computed(
+    account: AccountType | None = computed(
         viewer_resolvers.account_of_customer,
         "The account that a customer works for; null for everybody else, and before anything was granted.",
         needs=Action.VIEW_ACCOUNTS,
     )
 
 
-@strawberry.type(description="What the viewer may use in a minute of the clock, and what is left of it.")
-class RateLimit:
+@shows(RateLimit, "What the viewer may use in a minute of the clock, and what is left of it.")
+class RateLimitType:
     name: Budget = column("What is counted.")
     limit: int = column("How much there is in each minute.")
     remaining: int = column("What is left in this minute; OBJECTS without what this very query reserves by its price.")
     resets_at: datetime = column("When the minute ends, and the whole limit is there again.")
 
 
-@strawberry.type(description="Where a location stands.")
-class Address:
+@shows(rows.LocationRow, "Where a location stands.")
+class AddressType:
     line1: str | None = column("Street and number; null until filled in.")
     line2: str | None = column("Suite, floor or building; null when there is none.")
     city: str | None = column("City; null until filled in.")
@@ -140,26 +142,26 @@ class Address:
     country: str | None = column("ISO 3166-1 alpha-2 code; null until filled in.")
 
 
-@strawberry.type(description="Where one section of a location stands.")
-class SectionState:
+@shows(rows.SectionStateRow, "Where one section of a location stands.")
+class SectionStateType:
     section: Section = column("Which section.")
     revision: int = column("Counts the section's changes; sent back as `expectedRevision` when its list is replaced.")
     complete: bool = column("Whether nothing in the section stands in the way of submitting.")
 
 
-@strawberry.type(description="A person to ask about a location.")
-class Contact(Node):
+@shows(rows.ContactRow, "A person to ask about a location.")
+class ContactType(Node):
     purpose: ContactPurpose = column("What the contact is for.")
     name: str | None = column("The person's name; null until filled in.")
     email: str | None = column("The address as written; null until filled in.")
     phone: str | None = column("The number as written; null until filled in.")
     e164: str | None = column("The number in E.164 form; null when it cannot be read as one.")
     revision: int = column("Counts the contact's changes.")
-    location: "Location" = one(tables.location.c.id, "The contact's location.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The contact's location.", key="location_id")
 
 
-@strawberry.type(description="How a location as a whole is reached and dials out.")
-class PhoneSystem:
+@shows(rows.PhoneSystemRow, "How a location as a whole is reached and dials out.")
+class PhoneSystemType:
     main_number: str | None = column("The number as written; null until filled in.")
     main_number_e164: str | None = strawberry.field(
         name="mainNumberE164", description="The number in E.164 form; null when it cannot be read as one."
@@ -172,8 +174,8 @@ class PhoneSystem:
     revision: int = column("Counts the section's changes.")
 
 
-@strawberry.type(description="A desk phone.")
-class Device(Node):
+@shows(rows.DeviceRow, "A desk phone.")
+class DeviceType(Node):
     brand: DeviceBrand = column("The maker.")
     model: str | None = column("The model as in the device catalogue; null until filled in.")
     mac_address: str | None = derived(
@@ -183,14 +185,14 @@ class Device(Node):
     serial_number: str | None = column("The maker's serial number; null when unknown.")
     label: str | None = column("What people call it; null when nothing special.")
     revision: int = column("Counts the device's changes.")
-    extension: "Extension | None" = one(
+    extension: "ExtensionType | None" = one(
         tables.extension.c.device_id, "The extension that rings this device; null when none does.", key="id"
     )
-    location: "Location" = one(tables.location.c.id, "The device's location.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The device's location.", key="location_id")
 
 
-@strawberry.type(description="Somebody who works at a location.")
-class Person(Node):
+@shows(rows.PersonRow, "Somebody who works at a location.")
+class PersonType(Node):
     first_name: str | None = column("Given name; null until filled in.")
     last_name: str | None = column("Family name; null until filled in.")
     email: str | None = column("The address as written; null until filled in.")
@@ -200,34 +202,34 @@ class Person(Node):
     )
     voicemail: bool = column("Whether the person has a mailbox.")
     revision: int = column("Counts the person's changes.")
-    extensions: "list[Extension]" = many(
+    extensions: "list[ExtensionType]" = many(
         tables.extension.c.person_id, "The extensions that ring this person, by number."
     )
-    location: "Location" = one(tables.location.c.id, "The person's location.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The person's location.", key="location_id")
 
 
-@strawberry.type(description="An internal number and whom or what it rings.")
-class Extension(Node):
+@shows(rows.ExtensionRow, "An internal number and whom or what it rings.")
+class ExtensionType(Node):
     number: str = column("The digits to dial inside the location.")
     label: str | None = column("What people call it; null when nothing special.")
     revision: int = column("Counts the extension's changes.")
-    person: Person | None = one(tables.person.c.id, "Who is rung; null when nobody is.", key="person_id")
-    device: Device | None = one(tables.device.c.id, "What is rung; null when no device is.", key="device_id")
-    location: "Location" = one(tables.location.c.id, "The extension's location.", key="location_id")
+    person: PersonType | None = one(tables.person.c.id, "Who is rung; null when nobody is.", key="person_id")
+    device: DeviceType | None = one(tables.device.c.id, "What is rung; null when no device is.", key="device_id")
+    location: "LocationType" = one(tables.location.c.id, "The extension's location.", key="location_id")
 
 
-@strawberry.type(description="An interval of opening, in the location's local time.")
-class WorkingHours(Node):
+@shows(rows.WorkingHoursRow, "An interval of opening, in the location's local time.")
+class WorkingHoursType(Node):
     weekday: int = column("ISO 8601 weekday: Monday 1 to Sunday 7.")
     opens: time = column("When it opens.")
     closes: time = column("When it closes.")
     passes_midnight: bool = column("Whether it closes on the following day.")
 
 
-@strawberry.type(description="Where a branch of a call flow leads.")
-class Target:
+@shows(rows.CallFlowOptionRow, "Where a branch of a call flow leads.")
+class TargetType:
     target: CallTarget = strawberry.field(name="kind", description="What kind of place it is.")
-    extension: Extension | None = one(
+    extension: ExtensionType | None = one(
         tables.extension.c.id, "The extension; null unless the kind names one.", key="extension_id"
     )
     external_number: str | None = column("The outside number as written; null for other kinds.")
@@ -236,80 +238,85 @@ class Target:
     )
 
 
-@strawberry.type(description="What a caller reaches by pressing a key.")
-class CallFlowOption:
-    digit: str = column("One or two keys of 0-9, * and #.")
-    target: Target = part("Where the key leads.")
+@shows(rows.CallFlowOptionRow, "What a caller reaches by pressing a key.")
+class CallFlowOptionType:
+    digit: str = column("One or two keys of 0-9, * and #.", never_null=True)
+    target: TargetType = part("Where the key leads.")
 
 
-@strawberry.type(description="How an incoming call is answered.")
-class CallFlow:
+@shows(rows.CallFlowRow, "How an incoming call is answered.")
+class CallFlowType:
     kind: CallFlowKind = column("Whether extensions ring at once or a menu is played.")
     greeting: str | None = column("What the menu says; null for DIRECT and until filled in.")
     timeout_seconds: int | None = column("Seconds without a key before the call follows `timeoutTarget`.")
     retries: int | None = column("How often a wrong key is forgiven before the call follows `invalidTarget`.")
     revision: int = column("Counts the section's changes.")
-    direct_targets: list[Extension] = computed(
+    direct_targets: list[ExtensionType] = computed(
         computed_fields.direct_targets, "The extensions that ring at once, in ringing order."
     )
-    options: list[CallFlowOption] = computed(computed_fields.options, "The menu's keys, in order.")
-    timeout_target: Target | None = computed(
+    options: list[CallFlowOptionType] = computed(computed_fields.options, "The menu's keys, in order.")
+    timeout_target: TargetType | None = computed(
         computed_fields.timeout_target, "Where a call without a key leads; null until filled in."
     )
-    invalid_target: Target | None = computed(
+    invalid_target: TargetType | None = computed(
         computed_fields.invalid_target, "Where a call with wrong keys leads; null until filled in."
     )
 
 
-@strawberry.type(description="One run of filling in a location, from the first edit to completion or cancellation.")
-class OnboardingSession(Node):
+@shows(
+    rows.OnboardingSessionRow, "One run of filling in a location, from the first edit to completion or cancellation."
+)
+class OnboardingSessionType(Node):
     current_step: Section = column("The section that the customer is working on.")
     started_at: datetime = column("When it began.")
     last_saved_at: datetime = column("When content was last saved.")
     submitted_at: datetime | None = column("When it was last submitted; null before.")
-    submitted_by: User | None = one(tables.user.c.id, "Who last submitted it; null before.", key="submitted_by")
+    submitted_by: UserType | None = one(tables.user.c.id, "Who last submitted it; null before.", key="submitted_by")
     closed_at: datetime | None = column("When it was completed or cancelled; null while open.")
     revision: int = column("Counts the session's changes.")
-    completeness: list[SectionState] = many(
+    completeness: list[SectionStateType] = many(
         tables.section.c.location_id, "Every section of the location and whether it is complete.", key="location_id"
     )
     progress: int = computed(computed_fields.progress, "Complete sections, in percent of all.")
-    location: "Location" = one(tables.location.c.id, "The location being filled in.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The location being filled in.", key="location_id")
 
 
-@strawberry.type(description="A request to approve a location's content, and what was decided.")
-class Approval(Node):
+@shows(rows.ApprovalRow, "A request to approve a location's content, and what was decided.")
+class ApprovalType(Node):
     location_revision: int = column("The location's revision when approval was requested.")
     digest: str = column("SHA-256, in hex, of the content that was submitted or approved.")
     status: ApprovalStatus = column("What became of it.")
     requested_at: datetime = column("When it was requested.")
-    requested_by: User | None = one(tables.user.c.id, "Who requested it; null when out of reach.", key="requested_by")
+    requested_by: UserType | None = one(
+        tables.user.c.id, "Who requested it; null when out of reach.", key="requested_by"
+    )
     decided_at: datetime | None = column("When a lead decided; null before.")
-    decided_by: User | None = one(tables.user.c.id, "Which lead decided; null before.", key="decided_by")
+    decided_by: UserType | None = one(tables.user.c.id, "Which lead decided; null before.", key="decided_by")
     comment: str | None = column("The lead's comment; null when there is none.")
     self_approved: bool = column("Whether the approver had submitted or edited the content, where that is permitted.")
-    location: "Location" = one(tables.location.c.id, "The location.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The location.", key="location_id")
 
 
-@strawberry.type(description="A lead's time-limited permission to edit sections of a locked location. Leads only.")
-class Override(Node):
+@shows(rows.OverrideRow, "A lead's time-limited permission to edit sections of a locked location. Leads only.")
+class OverrideType(Node):
     sections: list[Section] = column("The sections that may be edited.")
     reason: str = column("Why the lock has to be broken.")
     ticket: str | None = column("The reference in another system; null when there is none.")
     opened_at: datetime = column("When it was opened.")
-    opened_by: User | None = one(
+    opened_by: UserType | None = one(
         tables.user.c.id, "The lead who opened it, the only one who edits under it.", key="opened_by"
     )
     expires_at: datetime = column("When it ends by itself.")
     ended_at: datetime | None = column("When it was closed or a status change ended it; null before.")
-    location: "Location" = one(tables.location.c.id, "The location.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The location.", key="location_id")
 
 
-@strawberry.type(
-    description="An immutable, validated document with all that a partner needs to put a location into operation. "
-    "Leads see every payload, partners the released ones of their accounts."
+@shows(
+    rows.ProvisioningPayloadRow,
+    "An immutable, validated document with all that a partner needs to put a location into operation. "
+    "Leads see every payload, partners the released ones of their accounts.",
 )
-class ProvisioningPayload(Node):
+class ProvisioningPayloadType(Node):
     location_id: strawberry.ID = column("The location's id.")
     account_id: strawberry.ID = column("The account's id.")
     sequence: int = column("Counts the location's payloads from 1.")
@@ -320,35 +327,37 @@ class ProvisioningPayload(Node):
     content_digest: str = column("SHA-256, in hex, of the approved content that it was made from.")
     location_revision: int = column("The location's revision that it was made from.")
     generated_at: datetime = column("When it was made.")
-    generated_by: User | None = one(tables.user.c.id, "The lead who generated it.", key="generated_by")
+    generated_by: UserType | None = one(tables.user.c.id, "The lead who generated it.", key="generated_by")
     released_at: datetime | None = column("When provisioning was triggered; null before.")
-    released_by: User | None = one(
+    released_by: UserType | None = one(
         tables.user.c.id, "The lead who triggered provisioning; null before.", key="released_by"
     )
-    superseded_by: "ProvisioningPayload | None" = one(
+    superseded_by: "ProvisioningPayloadType | None" = one(
         tables.provisioning_payload.c.id, "The payload that took its place; null when none has.", key="superseded_by"
     )
     withdrawn_reason: str | None = column("Why it was withdrawn; null when it was not.")
-    receipt: "Receipt | None" = one(
+    receipt: "ReceiptType | None" = one(
         tables.receipt.c.payload_id, "The partner's answer; null while it is awaited.", key="id"
     )
-    account: Account | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
-    location: "Location | None" = one(
+    account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
+    location: "LocationType | None" = one(
         tables.location.c.id, "The location; leads only.", key="location_id", needs=Action.VIEW_LOCATIONS
     )
 
 
-@strawberry.type(description="A partner's answer to a payload. Leads and the account's partners see it.")
-class Receipt(Node):
+@shows(rows.ReceiptRow, "A partner's answer to a payload. Leads and the account's partners see it.")
+class ReceiptType(Node):
     kind: ReceiptKind = column("Whether the payload was acknowledged or rejected.")
     document_digest: str = column("The digest that the partner computed.")
     received_at: datetime = column("When the answer arrived.")
-    received_by: User | None = one(tables.user.c.id, "The partner's user; null when out of reach.", key="received_by")
+    received_by: UserType | None = one(
+        tables.user.c.id, "The partner's user; null when out of reach.", key="received_by"
+    )
     reasons: JSON = column("Why it was rejected: a list of `{path, code, message}`; empty when it was acknowledged.")
 
 
-@strawberry.type(description="One value that an operation changed. Leads only.")
-class FieldChange:
+@shows(rows.FieldChangeRow, "One value that an operation changed. Leads only.")
+class FieldChangeType:
     table_name: str = strawberry.field(name="table", description="The table.")
     row_id: strawberry.ID = column("The row's id.")
     field: str = column("The column.")
@@ -358,64 +367,64 @@ class FieldChange:
     after_state: ValueState = column("What is told of the value after; ABSENT when the row is gone.")
 
 
-@strawberry.type(description="One write, or one refused attempt, as the audit trail has it. Leads only.")
-class AuditEntry(Node):
+@shows(rows.AuditEntryRow, "One write, or one refused attempt, as the audit trail has it. Leads only.")
+class AuditEntryType(Node):
     chain: str = column("The account whose chain holds the entry, or `system`.")
     number: int | None = column("The entry's place in its chain, without gaps from 1.")
     action: str = column("What was done.")
     outcome: str = column("APPLIED or REFUSED.")
     code: str | None = column("Why it was refused; null when it was applied.")
-    actor: User | None = one(tables.user.c.id, "Who did it; null for the system.", key="actor_id")
+    actor: UserType | None = one(tables.user.c.id, "Who did it; null for the system.", key="actor_id")
     actor_role: Role | None = column("The actor's role at the time; null for the system.")
     request_id: str = column("The `X-Request-Id` of the request.")
     reason: str | None = column("The reason given; null when `reasonState` is not TOLD.")
     reason_state: ValueState = column("What is told of the reason: ABSENT when none was given, ERASED, or TOLD.")
     occurred_at: datetime = column("When it happened.")
-    override: Override | None = one(
+    override: OverrideType | None = one(
         tables.override.c.id, "The override it was made under; null when there was none.", key="override_id"
     )
     is_override: bool | None = column(
         "Whether it counts as an override: the opening and closing of one, what was edited under it, a location "
         "reopened although locked, or completed by hand. Null in entries from before this was recorded."
     )
-    changes: list[FieldChange] = many(tables.field_change.c.entry_id, "Every value that changed.")
+    changes: list[FieldChangeType] = many(tables.field_change.c.entry_id, "Every value that changed.")
 
 
-@strawberry.type(description="A model of the device catalogue.")
-class DeviceModel(Node):
+@shows(rows.DeviceModelRow, "A model of the device catalogue.")
+class DeviceModelType(Node):
     brand: DeviceBrand = column("The maker.")
     model: str = column("The model's name, as devices give it.")
     lines: int = column("How many lines (SIP accounts) it can hold.")
     revision: int = column("Counts the entry's changes.")
 
 
-@strawberry.type(description="One field that differs between two contents.")
-class ContentChange:
+@shows(ContentDifference, "One field that differs between two contents.")
+class ContentChangeType:
     path: str = column("JSON pointer (RFC 6901); rows are named by their ids.")
     before: JSON | None = column("The last approved value; null when it was empty or there was none.")
     after: JSON | None = column("The current value; null when it is empty or gone.")
 
 
-@strawberry.type(description="What a lead approves: the content by its digest, and what is new in it.")
-class Review:
+@shows(review.Review, "What a lead approves: the content by its digest, and what is new in it.")
+class ReviewType:
     revision: int = column("The location's revision that was read.")
     digest: str = column("SHA-256, in hex, of the current content; sent back as `expectedDigest`.")
-    changes: list[ContentChange] = column("Every field that differs from the last approved content, by path.")
-    request: Approval | None = one(
+    changes: list[ContentChangeType] = column("Every field that differs from the last approved content, by path.")
+    request: ApprovalType | None = one(
         tables.approval.c.id, "The open request for approval; null when there is none.", key="request_id"
     )
-    location: "Location | None" = one(tables.location.c.id, "The location.", key="location_id")
+    location: "LocationType | None" = one(tables.location.c.id, "The location.", key="location_id")
 
 
-@strawberry.type(description="Whether the viewer may do something to a location, by the rules that guard the mutation.")
-class ViewerAction:
+@shows(ViewerAction, "Whether the viewer may do something to a location, by the rules that guard the mutation.")
+class ViewerActionType:
     action: LocationAction = column("What to do.")
     allowed: bool = column("Whether the mutation would be taken, given valid input.")
     reason: str | None = column("FORBIDDEN or the code of the problem that it would meet; null when allowed.")
 
 
-@strawberry.type(description="A location's content as it was at a revision, as the audit trail tells it. Leads only.")
-class ContentAsOf:
+@shows(AsOf, "A location's content as it was at a revision, as the audit trail tells it. Leads only.")
+class ContentAsOfType:
     revision: int = column("The location's revision that it was the content of.")
     digest: str | None = column(
         "The content's digest that stood on record then; null when something was erased, which it would let guess."
@@ -428,59 +437,61 @@ class ContentAsOf:
     erased: list[str] = column("JSON pointers (RFC 6901) into `content` to what was erased since: null there.")
 
 
-@strawberry.type(description="A place whose telephones are being rolled out, with everything that takes.")
-class Location(Node):
+@shows(rows.LocationRow, "A place whose telephones are being rolled out, with everything that takes.")
+class LocationType(Node):
     name: str = column("The location's name.")
     status: LocationStatus = column("Where it stands between onboarding and hand-off.")
-    address: Address = part("Where it is.")
+    address: AddressType = part("Where it is.")
     timezone: str | None = column("IANA time zone; null until filled in.")
     content_digest: str = column("SHA-256, in hex, of the current content; what a review approves.")
     revision: int = column("Counts every change of the location and of anything in it.")
     created_at: datetime = column("When it was made.")
     updated_at: datetime = column("When it, or anything in it, last changed.")
-    account: Account = one(tables.account.c.id, "The account it belongs to.", key="account_id")
-    sections: list[SectionState] = many(tables.section.c.location_id, "Its sections, with revision and completeness.")
-    contacts: list[Contact] = many(tables.contact.c.location_id, "Whom to ask, in order; at most 8.")
-    phone_system: PhoneSystem | None = one(
+    account: AccountType = one(tables.account.c.id, "The account it belongs to.", key="account_id")
+    sections: list[SectionStateType] = many(
+        tables.section.c.location_id, "Its sections, with revision and completeness."
+    )
+    contacts: list[ContactType] = many(tables.contact.c.location_id, "Whom to ask, in order; at most 8.")
+    phone_system: PhoneSystemType | None = one(
         tables.phone_system.c.location_id, "How it is reached; null until filled in.", key="id"
     )
-    devices: list[Device] = many(tables.device.c.location_id, "Its desk phones, by id; at most 250.")
-    people: list[Person] = many(tables.person.c.location_id, "Who works there, by id; at most 250.")
-    extensions: list[Extension] = many(tables.extension.c.location_id, "Its internal numbers; at most 250.")
-    working_hours: list[WorkingHours] = many(
+    devices: list[DeviceType] = many(tables.device.c.location_id, "Its desk phones, by id; at most 250.")
+    people: list[PersonType] = many(tables.person.c.location_id, "Who works there, by id; at most 250.")
+    extensions: list[ExtensionType] = many(tables.extension.c.location_id, "Its internal numbers; at most 250.")
+    working_hours: list[WorkingHoursType] = many(
         tables.working_hours.c.location_id, "When it is open, by weekday and time; at most 42 intervals."
     )
-    call_flow: CallFlow | None = one(
+    call_flow: CallFlowType | None = one(
         tables.call_flow.c.location_id, "How a call is answered; null until filled in.", key="id"
     )
-    session: OnboardingSession | None = one(
+    session: OnboardingSessionType | None = one(
         tables.onboarding_session.c.location_id, "The open onboarding session; null when there is none.", key="id"
     )
-    readiness: list[ReadinessIssue] = computed(
+    readiness: list[IssueType] = computed(
         review.readiness_of, "Every finding about the content, all at once; the submission asks the same rules."
     )
-    viewer_actions: list[ViewerAction] = computed(
+    viewer_actions: list[ViewerActionType] = computed(
         review.viewer_actions_of, "What the viewer may do to it at this moment, and why not."
     )
-    approvals: list[Approval] = many(
+    approvals: list[ApprovalType] = many(
         tables.approval.c.location_id, "The newest 100 requests for approval, newest first."
     )
-    overrides: list[Override] | None = many(
+    overrides: list[OverrideType] | None = many(
         tables.override.c.location_id, "The newest 100 overrides, newest first; leads only.", needs=Action.OVERRIDE_LOCK
     )
-    payloads: list[ProvisioningPayload] | None = many(
+    payloads: list[ProvisioningPayloadType] | None = many(
         tables.provisioning_payload.c.location_id,
         "The newest 100 payloads, newest first; leads only.",
         needs=Action.VIEW_PROVISIONING,
     )
-    live_payload: ProvisioningPayload | None = one(
+    live_payload: ProvisioningPayloadType | None = one(
         tables.provisioning_payload.c.id,
         "The payload that the phones live by, whatever became of it since: the last one acknowledged, or released when "
         "a lead completed the location by hand; null before that. Leads only.",
         key="live_payload_id",
         needs=Action.VIEW_PROVISIONING,
     )
-    audit_log: list[AuditEntry] | None = many(
+    audit_log: list[AuditEntryType] | None = many(
         tables.audit_entry.c.location_id,
         "The newest 100 audit entries, newest first; leads only.",
         needs=Action.VIEW_AUDIT,
@@ -494,9 +505,9 @@ class Location(Node):
     )
     @staticmethod
     async def as_of(
-        root: strawberry.Parent[rows.Location],
+        root: strawberry.Parent[rows.LocationRow],
         info: Info,
         revision: Annotated[int, argument("A revision that the location has or had.")],
-    ) -> ContentAsOf | None:
+    ) -> ContentAsOfType | None:
         past: Any = await history.as_of(root, info, revision)
         return past

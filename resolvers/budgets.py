@@ -36,24 +36,24 @@ class WritesClosed(Exception):  # noqa: N818 - named for what is the matter
         super().__init__("Writes are closed while budgets cannot be counted; nothing was written.")
 
 
-class TakeResult(Protocol):
-    """What came of taking."""
+class Reservation(Protocol):
+    """The result of taking from budgets."""
 
     @property
     def window(self) -> int:
-        """The window it was about."""
+        """The window that was taken from."""
 
     @property
     def refused(self) -> str | None:
-        """The budget that lacks, or None."""
+        """The budget that is exceeded, or None."""
 
     @property
     def retry_after_ms(self) -> int:
-        """For how long it lacks."""
+        """Milliseconds until it is renewed."""
 
 
 class BudgetState(Protocol):
-    """Where a budget stands."""
+    """The state of one budget in the current window."""
 
     @property
     def name(self) -> str:
@@ -61,39 +61,49 @@ class BudgetState(Protocol):
 
     @property
     def limit(self) -> int:
-        """How much there is a minute."""
+        """The amount per minute."""
 
     @property
     def remaining(self) -> int:
-        """What is left of it."""
+        """The amount left."""
 
     @property
     def resets_at(self) -> datetime:
-        """When it is whole again."""
+        """When the whole limit is available again."""
 
 
 class BudgetCounter(Protocol):
-    """What counts. Each of its methods raises ConnectionError while it cannot."""
+    """Counts what users take. Each method raises ConnectionError while the counts are unavailable."""
 
     @property
     def limits(self) -> Mapping[str, int]:
-        """How much there is of each budget."""
+        """The amount of each budget per minute."""
 
-    async def take(self, user_id: str, costs: Mapping[str, int]) -> TakeResult:
+    async def take(self, user_id: str, costs: Mapping[str, int]) -> Reservation:
         """Take from several budgets, all or nothing."""
 
     async def correct(self, user_id: str, window: int, name: str, amount: int) -> None:
-        """Count more, or less, in a window that was taken from."""
+        """Add to a count in a window that was taken from, or subtract when negative."""
 
-    async def standings(self, user_id: str) -> Sequence[BudgetState]:
-        """Where the user's budgets stand."""
+    async def states(self, user_id: str) -> Sequence[BudgetState]:
+        """The state of each of the user's budgets."""
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """The state of one of the viewer's budgets, by its name in the API."""
+
+    name: Budget
+    limit: int
+    remaining: int
+    resets_at: datetime
 
 
 @dataclass(slots=True)
 class Budgets:
     """One viewer's budgets during one request. While they cannot be counted, reads are served and writes refused."""
 
-    limiter: BudgetCounter
+    counter: BudgetCounter
     user_id: str
     reserved: tuple[int, int] | None = None
     """The window and the amount of the objects reserved."""
@@ -112,7 +122,7 @@ class Budgets:
             return
         (window, reserved), self.reserved = self.reserved, None
         try:
-            await self.limiter.correct(self.user_id, window, Budget.OBJECTS, objects - reserved)
+            await self.counter.correct(self.user_id, window, Budget.OBJECTS, objects - reserved)
         except ConnectionError:
             return
 
@@ -123,15 +133,16 @@ class Budgets:
         except ConnectionError as error:
             raise WritesClosed from error
 
-    async def standings(self) -> Sequence[BudgetState]:
-        """Where the budgets stand. Raises BudgetsUnavailable."""
+    async def rate_limits(self) -> list[RateLimit]:
+        """The state of each of the viewer's budgets. Raises BudgetsUnavailable."""
         try:
-            return await self.limiter.standings(self.user_id)
+            states = await self.counter.states(self.user_id)
         except ConnectionError as error:
             raise BudgetsUnavailable from error
+        return [RateLimit(Budget(each.name), each.limit, each.remaining, each.resets_at) for each in states]
 
-    async def _take(self, costs: Mapping[str, int]) -> TakeResult:
-        taken = await self.limiter.take(self.user_id, costs)
+    async def _take(self, costs: Mapping[str, int]) -> Reservation:
+        taken = await self.counter.take(self.user_id, costs)
         if taken.refused is not None:
-            raise RateLimited(taken.refused, self.limiter.limits[taken.refused], taken.retry_after_ms)
+            raise RateLimited(taken.refused, self.counter.limits[taken.refused], taken.retry_after_ms)
         return taken

@@ -12,40 +12,40 @@ from app.domain.vocabulary import CallTrigger
 from resolvers.context import Info
 
 
-def mac_address(device: Parent[rows.Device]) -> str | None:
+def mac_address(device: Parent[rows.DeviceRow]) -> str | None:
     """A device's MAC address with colons."""
     return None if device.mac_address is None else show_mac(device.mac_address)
 
 
-def document(payload: Parent[rows.ProvisioningPayload]) -> Any:
+def document(payload: Parent[rows.ProvisioningPayloadRow]) -> Any:
     """A payload's document as JSON."""
     return orjson.loads(payload.document)
 
 
-async def progress(session: Parent[rows.OnboardingSession], info: Info) -> int:
+async def progress(session: Parent[rows.OnboardingSessionRow], info: Info) -> int:
     """How many of a location's sections are complete, in percent."""
-    states: list[rows.SectionState] = await info.context.reading.many(tables.section.c.location_id).load(
+    states: list[rows.SectionStateRow] = await info.context.reading.many(tables.section.c.location_id).load(
         session.location_id
     )
     return in_percent([state.complete for state in states])
 
 
-async def options(flow: Parent[rows.CallFlow], info: Info) -> list[rows.CallFlowOption]:
+async def options(flow: Parent[rows.CallFlowRow], info: Info) -> list[rows.CallFlowOptionRow]:
     """The branches of a menu's keys, in order."""
     return await _branches(flow, info, CallTrigger.DIGIT)
 
 
-async def timeout_target(flow: Parent[rows.CallFlow], info: Info) -> rows.CallFlowOption | None:
+async def timeout_target(flow: Parent[rows.CallFlowRow], info: Info) -> rows.CallFlowOptionRow | None:
     """The branch of a call without a key, or None."""
     return next(iter(await _branches(flow, info, CallTrigger.TIMEOUT)), None)
 
 
-async def invalid_target(flow: Parent[rows.CallFlow], info: Info) -> rows.CallFlowOption | None:
+async def invalid_target(flow: Parent[rows.CallFlowRow], info: Info) -> rows.CallFlowOptionRow | None:
     """The branch of a call with wrong keys, or None."""
     return next(iter(await _branches(flow, info, CallTrigger.INVALID)), None)
 
 
-async def direct_targets(flow: Parent[rows.CallFlow], info: Info) -> list[rows.Extension]:
+async def direct_targets(flow: Parent[rows.CallFlowRow], info: Info) -> list[rows.ExtensionRow]:
     """The extensions that ring at once when a call comes in, in ringing order."""
     targets = await _branches(flow, info, CallTrigger.DIRECT)
     wanted = [target.extension_id for target in targets if target.extension_id is not None]
@@ -53,13 +53,13 @@ async def direct_targets(flow: Parent[rows.CallFlow], info: Info) -> list[rows.E
     return [extension for extension in extensions if extension is not None]
 
 
-async def granted_locations(grant: Parent[rows.Grant], info: Info) -> list[rows.Location]:
+async def granted_locations(grant: Parent[rows.GrantRow], info: Info) -> list[rows.LocationRow]:
     """The locations that a grant lists, by id."""
     listed = await info.context.reading.many(tables.grant_location.c.grant_id).load(grant.id)
     locations = await info.context.reading.one(tables.location.c.id).load_many([each.location_id for each in listed])
     return [location for location in locations if location is not None]
 
 
-async def _branches(flow: rows.CallFlow, info: Info, trigger: CallTrigger) -> list[rows.CallFlowOption]:
+async def _branches(flow: rows.CallFlowRow, info: Info, trigger: CallTrigger) -> list[rows.CallFlowOptionRow]:
     routes = await info.context.reading.many(tables.call_flow_option.c.location_id).load(flow.location_id)
     return [route for route in routes if route.trigger == trigger]

@@ -1,4 +1,4 @@
-"""What every resolver is given beside its arguments."""
+"""The context of one request, which every resolver gets beside its arguments."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,9 +14,10 @@ from resolvers.budgets import Budgets
 
 @dataclass(slots=True)
 class Context:
-    """One request: who asks, what they read from, where they write, what they may still use.
+    """The viewer of one request, their budgets, the snapshot to read from and where to write.
 
-    The reading of a mutation is renewed after each root field's commit, so that no cache outlives a write.
+    A mutation has no snapshot until its first root field has written. Each root field that writes gets a new one after
+    its commit, so that no cached row outlives a write.
     """
 
     viewer: Viewer

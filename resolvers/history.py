@@ -14,7 +14,7 @@ from app.domain.refusals import NotFound
 from resolvers.context import Info
 
 
-async def as_of(location: rows.Location, info: Info, revision: int) -> AsOf:
+async def as_of(location: rows.LocationRow, info: Info, revision: int) -> AsOf:
     """The content at a revision, read in one go for all locations of a level. Raises NotFound."""
     loader = info.context.reading.loader(("as of", revision), partial(_contents, revision=revision))
     found: AsOf | None = await loader.load(location.id)

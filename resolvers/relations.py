@@ -3,6 +3,7 @@
 Each carries two resolvers through one loader: for all objects of a level at once, and for one object.
 """
 
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
 
@@ -15,6 +16,30 @@ from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.context import Info
 
+LINK = "link"
+"""Key in a field's `metadata`: which rows it leads to, as a Relation, a Part or a Named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """The rows whose `column` equals the parent's attribute `key`: a list of them, or at most one."""
+
+    column: Column[Any]
+    key: str
+    to_many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The parent itself, shown as another type."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The row of `table` that a mutation's result names, or none."""
+
+    table: Table
+
 
 def many(column: Column[Any], description: str, *, key: str = "id", needs: Action | None = None) -> Any:
     """A field that returns the rows whose `column` equals this row's `key`, in the table's defined order."""
@@ -26,7 +51,7 @@ def many(column: Column[Any], description: str, *, key: str = "id", needs: Actio
     async def of_all(parents: list[Any], info: Info) -> list[Any]:
         return await info.context.reading.many(column).each(list(map(key_of, parents)))
 
-    batch = {BATCH_RESOLVER: of_all}
+    batch = {BATCH_RESOLVER: of_all, LINK: Relation(column, key, to_many=True)}
     return strawberry.field(resolver=rows, description=description, extensions=_guards(needs), metadata=batch)
 
 
@@ -41,7 +66,7 @@ def one(column: Column[Any], description: str, *, key: str, needs: Action | None
     async def of_all(parents: list[Any], info: Info) -> list[Any]:
         return await info.context.reading.one(column).each(list(map(key_of, parents)))
 
-    batch = {BATCH_RESOLVER: of_all}
+    batch = {BATCH_RESOLVER: of_all, LINK: Relation(column, key, to_many=False)}
     return strawberry.field(resolver=row, description=description, extensions=_guards(needs), metadata=batch)
 
 
@@ -54,7 +79,7 @@ def part(description: str) -> Any:
     def of_all(parents: list[Any], _info: Info) -> list[Any]:
         return parents
 
-    return strawberry.field(resolver=same, description=description, metadata={BATCH_RESOLVER: of_all})
+    return strawberry.field(resolver=same, description=description, metadata={BATCH_RESOLVER: of_all, LINK: Part()})
 
 
 def _guards(needs: Action | None) -> list[Any]:
@@ -69,7 +94,7 @@ def named(table: Table, description: str) -> Any:
         wanted = root.ids.get(kind)
         return None if wanted is None else await info.context.reading.one(table.c.id).load(wanted)
 
-    return strawberry.field(resolver=row, description=description)
+    return strawberry.field(resolver=row, description=description, metadata={LINK: Named(table)})
 
 
 _NAMES = {tables.provisioning_payload: "payload"}

@@ -33,7 +33,7 @@ async def readiness(info: Info, location_id: str) -> tuple[Issue, ...]:
     return (await _aggregate(info, location_id)).issues
 
 
-async def readiness_of(location: Parent[rows.Location], info: Info) -> tuple[Issue, ...]:
+async def readiness_of(location: Parent[rows.LocationRow], info: Info) -> tuple[Issue, ...]:
     """Every issue of this location."""
     return (await _preview(info, location.id)).issues
 
@@ -51,7 +51,7 @@ async def review(info: Info, location_id: str) -> Review:
     )
 
 
-async def viewer_actions_of(location: Parent[rows.Location], info: Info) -> tuple[ViewerAction, ...]:
+async def viewer_actions_of(location: Parent[rows.LocationRow], info: Info) -> tuple[ViewerAction, ...]:
     """What the viewer may do to this location."""
     return actions_of(await _preview(info, location.id))
 

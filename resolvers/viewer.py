@@ -1,11 +1,9 @@
 """Who is signed in, and what they may still use."""
 
-from collections.abc import Sequence
-
 from app.db import rows, tables
 from app.domain.viewer import Viewer
 from permissions.matrix import BOUND_TO_ACCOUNT
-from resolvers.budgets import BudgetState
+from resolvers.budgets import RateLimit
 from resolvers.context import Info
 
 
@@ -14,16 +12,16 @@ async def me(info: Info) -> Viewer:
     return info.context.viewer
 
 
-async def account_of_customer(info: Info) -> rows.Account | None:
+async def account_of_customer(info: Info) -> rows.AccountRow | None:
     """The account that a customer works for, once something of it was granted; null for everybody else."""
     viewer = info.context.viewer
     if viewer.role not in BOUND_TO_ACCOUNT or not viewer.scope.accounts:
         return None
     (account,) = viewer.scope.accounts
-    row: rows.Account | None = await info.context.reading.one(tables.account.c.id).load(account)
+    row: rows.AccountRow | None = await info.context.reading.one(tables.account.c.id).load(account)
     return row
 
 
-async def rate_limits(info: Info) -> Sequence[BudgetState]:
-    """Where the viewer's budgets stand."""
-    return await info.context.budgets.standings()
+async def rate_limits(info: Info) -> list[RateLimit]:
+    """The state of each of the viewer's budgets."""
+    return await info.context.budgets.rate_limits()

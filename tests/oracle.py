@@ -1,9 +1,8 @@
 """The final check of every race and crash test: the audit log explains the complete content of the tables."""
 
-from harness import TestDatabase
-
 from app.audit.replay import replay
 from app.audit.verify import snapshot, verify
+from tests.harness import TestDatabase
 
 
 async def the_trail_tells_all(database: TestDatabase) -> None:

@@ -28,7 +28,7 @@ T = TypeVar("T")
 Row = Mapping[str, Any]
 
 
-class Reader(Protocol):
+class AuditReader(Protocol):
     """A transaction or a reading; leads alone see the trail."""
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
@@ -49,7 +49,7 @@ class AsOf:
     erased: tuple[str, ...]
 
 
-async def as_of(reader: Reader, location_ids: Sequence[str], revision: int) -> dict[str, AsOf]:
+async def as_of(reader: AuditReader, location_ids: Sequence[str], revision: int) -> dict[str, AsOf]:
     """The content of each location at a revision; one whose trail holds no such revision is not there.
 
     One statement, which reads the locations' whole histories and returns the last values alone.
@@ -58,7 +58,7 @@ async def as_of(reader: Reader, location_ids: Sequence[str], revision: int) -> d
     return {each.content.location_id: each for each in _pasts(told) if each.revision == revision}
 
 
-async def with_digest(reader: Reader, digests: Mapping[str, str]) -> dict[str, AsOf]:
+async def with_digest(reader: AuditReader, digests: Mapping[str, str]) -> dict[str, AsOf]:
     """The content that each location, by id, had when it last had this digest; one that never had it is not there.
 
     One statement, as `as_of`.

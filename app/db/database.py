@@ -238,19 +238,19 @@ class Database:
                 return await self._pool.acquire()
             await asyncio.sleep(RETRY_SECONDS)
 
-    def snapshot(self, subject: str, *, timeout_ms: int) -> AbstractAsyncContextManager[Transaction]:
+    def snapshot(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
         """Return a signed-in read-only transaction: one consistent snapshot of what the user may see.
 
         `timeout_ms` becomes the statement timeout. Raises UnknownUser, SuspendedUser or DatabaseUnavailable.
         """
-        return _Transacting(self, "REPEATABLE READ, READ ONLY", subject, timeout_ms)
+        return TransactionScope(self, "REPEATABLE READ, READ ONLY", subject, timeout_ms)
 
-    def writing(self, subject: str, *, timeout_ms: int) -> AbstractAsyncContextManager[Transaction]:
+    def writing(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
         """Return a signed-in READ COMMITTED transaction, committed when the block succeeds, else rolled back.
 
         Raises CommitUnknown when the result of the commit is unknown; after any other exception nothing was committed.
         """
-        return _Transacting(self, "READ COMMITTED, READ WRITE", subject, timeout_ms)
+        return TransactionScope(self, "READ COMMITTED, READ WRITE", subject, timeout_ms)
 
     async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():
@@ -267,37 +267,53 @@ class Database:
         )
 
 
-class _Transacting(AbstractAsyncContextManager[Transaction]):
-    """A transaction from its BEGIN to its end. A class, because nested generators cost every request more."""
+class TransactionScope(AbstractAsyncContextManager[Transaction]):
+    """A transaction from its BEGIN to its end. A class, because nested generators cost every request more.
 
-    __slots__ = ("_connection", "_database", "_mode", "_subject", "_timeout_ms")
+    `begin` starts it ahead of the block. A started transaction must be entered once or rolled back.
+    """
+
+    __slots__ = ("_begun", "_connection", "_database", "_mode", "_subject", "_timeout_ms")
 
     def __init__(self, database: Database, mode: str, subject: str, timeout_ms: int) -> None:
         self._database = database
         self._mode = mode
         self._subject = subject
         self._timeout_ms = timeout_ms
+        self._begun: Transaction | None = None
 
-    async def __aenter__(self) -> Transaction:
+    async def begin(self) -> Transaction:
+        """Take a connection, begin and sign in; on failure the connection is released."""
         database = self._database
         connection = self._connection = await database.acquire()
         try:
             with translated():
                 await connection.execute(f"BEGIN ISOLATION LEVEL {self._mode}")
             viewer = await database._sign_in(connection, self._subject, self._timeout_ms)
-        except BaseException as error:
-            await self.__aexit__(type(error), error, error.__traceback__)
+        except BaseException:
+            await self.roll_back()
             raise
-        return Transaction(connection, viewer, database._observe)
+        self._begun = Transaction(connection, viewer, database._observe)
+        return self._begun
+
+    async def roll_back(self) -> None:
+        """Roll back and release the connection; a lost connection raises nothing."""
+        try:
+            await _undone(self._connection, "ROLLBACK")
+        finally:
+            await self._database.release(self._connection)
+
+    async def __aenter__(self) -> Transaction:
+        return self._begun or await self.begin()
 
     async def __aexit__(
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
+        if error is not None:
+            await self.roll_back()
+            return
         try:
-            if error is None:
-                await _commit(self._connection)
-            else:
-                await _undone(self._connection, "ROLLBACK")
+            await _commit(self._connection)
         finally:
             await self._database.release(self._connection)
 

@@ -24,7 +24,7 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     """The classes that a field's values have, which the executor takes on trust: PostgreSQL and the driver keep it."""
 
 
-class Account(Row, frozen=True):
+class AccountRow(Row, frozen=True):
     id: str
     name: str
     revision: int
@@ -32,7 +32,7 @@ class Account(Row, frozen=True):
     updated_at: datetime
 
 
-class User(Row, frozen=True):
+class UserRow(Row, frozen=True):
     id: str
     name: str
     email: str
@@ -43,7 +43,7 @@ class User(Row, frozen=True):
     created_at: datetime
 
 
-class Grant(Row, frozen=True):
+class GrantRow(Row, frozen=True):
     id: str
     user_id: str
     account_id: str
@@ -51,13 +51,13 @@ class Grant(Row, frozen=True):
     created_at: datetime
 
 
-class GrantLocation(Row, frozen=True):
+class GrantLocationRow(Row, frozen=True):
     grant_id: str
     account_id: str
     location_id: str
 
 
-class Location(Row, frozen=True):
+class LocationRow(Row, frozen=True):
     id: str
     account_id: str
     name: str
@@ -76,14 +76,14 @@ class Location(Row, frozen=True):
     updated_at: datetime
 
 
-class SectionState(Row, frozen=True):
+class SectionStateRow(Row, frozen=True):
     location_id: str
     section: str
     revision: int
     complete: bool
 
 
-class OnboardingSession(Row, frozen=True):
+class OnboardingSessionRow(Row, frozen=True):
     id: str
     location_id: str
     current_step: str
@@ -95,7 +95,7 @@ class OnboardingSession(Row, frozen=True):
     revision: int
 
 
-class Contact(Row, frozen=True):
+class ContactRow(Row, frozen=True):
     id: str
     location_id: str
     purpose: str
@@ -106,7 +106,7 @@ class Contact(Row, frozen=True):
     revision: int
 
 
-class PhoneSystem(Row, frozen=True):
+class PhoneSystemRow(Row, frozen=True):
     location_id: str
     main_number: str | None
     main_number_e164: str | None
@@ -118,7 +118,7 @@ class PhoneSystem(Row, frozen=True):
     revision: int
 
 
-class Device(Row, frozen=True):
+class DeviceRow(Row, frozen=True):
     id: str
     location_id: str
     brand: str
@@ -129,7 +129,7 @@ class Device(Row, frozen=True):
     revision: int
 
 
-class Person(Row, frozen=True):
+class PersonRow(Row, frozen=True):
     id: str
     location_id: str
     first_name: str | None
@@ -141,7 +141,7 @@ class Person(Row, frozen=True):
     revision: int
 
 
-class Extension(Row, frozen=True):
+class ExtensionRow(Row, frozen=True):
     id: str
     location_id: str
     number: str
@@ -151,7 +151,7 @@ class Extension(Row, frozen=True):
     revision: int
 
 
-class WorkingHours(Row, frozen=True):
+class WorkingHoursRow(Row, frozen=True):
     id: str
     location_id: str
     weekday: int
@@ -160,7 +160,7 @@ class WorkingHours(Row, frozen=True):
     passes_midnight: bool
 
 
-class CallFlow(Row, frozen=True):
+class CallFlowRow(Row, frozen=True):
     location_id: str
     kind: str
     greeting: str | None
@@ -169,7 +169,7 @@ class CallFlow(Row, frozen=True):
     revision: int
 
 
-class CallFlowOption(Row, frozen=True):
+class CallFlowOptionRow(Row, frozen=True):
     id: str
     location_id: str
     position: int
@@ -181,7 +181,7 @@ class CallFlowOption(Row, frozen=True):
     external_number_e164: str | None
 
 
-class Approval(Row, frozen=True):
+class ApprovalRow(Row, frozen=True):
     id: str
     location_id: str
     location_revision: int
@@ -195,7 +195,7 @@ class Approval(Row, frozen=True):
     self_approved: bool
 
 
-class Override(Row, frozen=True):
+class OverrideRow(Row, frozen=True):
     id: str
     location_id: str
     opened_by: str
@@ -207,13 +207,13 @@ class Override(Row, frozen=True):
     ended_at: datetime | None
 
 
-class ProvisioningPayload(Row, frozen=True):
+class ProvisioningPayloadRow(Row, frozen=True):
     id: str
     account_id: str
     location_id: str
     sequence: int
     version: str
-    state: str | None
+    state: str
     document: str
     document_digest: str
     content_digest: str
@@ -226,7 +226,7 @@ class ProvisioningPayload(Row, frozen=True):
     withdrawn_reason: str | None
 
 
-class Receipt(Row, frozen=True):
+class ReceiptRow(Row, frozen=True):
     id: str
     location_id: str
     payload_id: str
@@ -237,7 +237,7 @@ class Receipt(Row, frozen=True):
     reasons: list[Any]
 
 
-class AuditEntry(Row, frozen=True):
+class AuditEntryRow(Row, frozen=True):
     id: str
     chain: str
     number: int | None
@@ -256,7 +256,7 @@ class AuditEntry(Row, frozen=True):
     occurred_at: datetime
 
 
-class FieldChange(Row, frozen=True):
+class FieldChangeRow(Row, frozen=True):
     id: int
     entry_id: str
     table_name: str
@@ -268,7 +268,7 @@ class FieldChange(Row, frozen=True):
     after_state: str
 
 
-class DeviceModel(Row, frozen=True):
+class DeviceModelRow(Row, frozen=True):
     id: str
     brand: str
     model: str
@@ -278,28 +278,28 @@ class DeviceModel(Row, frozen=True):
 
 # The row of each table that is read through the API.
 ROW_OF_TABLE: dict[Table, type[Row]] = {
-    tables.account: Account,
-    tables.user: User,
-    tables.grant: Grant,
-    tables.grant_location: GrantLocation,
-    tables.location: Location,
-    tables.section: SectionState,
-    tables.onboarding_session: OnboardingSession,
-    tables.contact: Contact,
-    tables.phone_system: PhoneSystem,
-    tables.device: Device,
-    tables.person: Person,
-    tables.extension: Extension,
-    tables.working_hours: WorkingHours,
-    tables.call_flow: CallFlow,
-    tables.call_flow_option: CallFlowOption,
-    tables.approval: Approval,
-    tables.override: Override,
-    tables.provisioning_payload: ProvisioningPayload,
-    tables.receipt: Receipt,
-    tables.audit_entry: AuditEntry,
-    tables.field_change: FieldChange,
-    tables.device_model: DeviceModel,
+    tables.account: AccountRow,
+    tables.user: UserRow,
+    tables.grant: GrantRow,
+    tables.grant_location: GrantLocationRow,
+    tables.location: LocationRow,
+    tables.section: SectionStateRow,
+    tables.onboarding_session: OnboardingSessionRow,
+    tables.contact: ContactRow,
+    tables.phone_system: PhoneSystemRow,
+    tables.device: DeviceRow,
+    tables.person: PersonRow,
+    tables.extension: ExtensionRow,
+    tables.working_hours: WorkingHoursRow,
+    tables.call_flow: CallFlowRow,
+    tables.call_flow_option: CallFlowOptionRow,
+    tables.approval: ApprovalRow,
+    tables.override: OverrideRow,
+    tables.provisioning_payload: ProvisioningPayloadRow,
+    tables.receipt: ReceiptRow,
+    tables.audit_entry: AuditEntryRow,
+    tables.field_change: FieldChangeRow,
+    tables.device_model: DeviceModelRow,
 }
 
 

@@ -6,7 +6,6 @@ with a composite foreign key, so that policies and statements compare a column o
 Columns that lists are ordered by are NOT NULL, so that keyset pages need no special case.
 """
 
-from collections.abc import Iterable
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -29,6 +28,7 @@ from sqlalchemy import (
     Text,
     Time,
     UniqueConstraint,
+    event,
     false,
     func,
     text,
@@ -51,6 +51,9 @@ from app.domain.vocabulary import (
 )
 
 SCHEMA = "turnup"
+
+CLOSED_SET = "closed_set"
+"""Key in a column's `info`: the enum whose values it holds. A CHECK keeps to it, unless the column copies another."""
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -89,14 +92,19 @@ def _revision() -> Column[int]:
     return Column("revision", Integer, nullable=False, server_default="1")
 
 
-def _one_of(column: str, members: Iterable[StrEnum]) -> CheckConstraint:
-    listed = ", ".join(f"'{member.value}'" for member in members)
-    return CheckConstraint(f"{column} IN ({listed})", name=f"{column}_known")
+def _one_of(column: str, members: type[StrEnum]) -> CheckConstraint:
+    return _closed(column, members, "{column} IN ({listed})")
 
 
-def _all_of(column: str, members: Iterable[StrEnum]) -> CheckConstraint:
+def _all_of(column: str, members: type[StrEnum]) -> CheckConstraint:
+    return _closed(column, members, "{column} <@ ARRAY[{listed}]")
+
+
+def _closed(column: str, members: type[StrEnum], condition: str) -> CheckConstraint:
     listed = ", ".join(f"'{member.value}'" for member in members)
-    return CheckConstraint(f"{column} <@ ARRAY[{listed}]", name=f"{column}_known")
+    check = CheckConstraint(condition.format(column=column, listed=listed), name=f"{column}_known")
+    event.listen(check, "after_parent_attach", lambda _, table: table.c[column].info.update({CLOSED_SET: members}))
+    return check
 
 
 def _id_form() -> CheckConstraint:
@@ -554,7 +562,7 @@ audit_entry = Table(
     _text("outcome", default=None),
     _text("code", nullable=True),
     _ref("actor_id", nullable=True),
-    _text("actor_role", nullable=True),
+    Column("actor_role", Text, nullable=True, info={CLOSED_SET: Role}),
     _text("request_id"),
     _text("reason", nullable=True),
     _ref("override_id", nullable=True),

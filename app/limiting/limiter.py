@@ -30,8 +30,8 @@ class LimiterUnavailable(ConnectionError):  # noqa: N818 - named for what is the
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What came of taking: the window it was about, and, when refused, which budget lacks and for how long."""
+class TakeResult:
+    """The result of taking: the window, and, when refused, the budget that is exceeded and until when."""
 
     window: int
     refused: str | None = None
@@ -39,8 +39,8 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Where one budget of a user stands in the present window."""
+class CountState:
+    """The state of one budget of a user in the current window."""
 
     name: str
     limit: int
@@ -68,7 +68,7 @@ class Limiter:
         self._clock = clock
         self._closed_until = 0.0
 
-    async def take(self, user_id: str, costs: Mapping[str, int]) -> Taken:
+    async def take(self, user_id: str, costs: Mapping[str, int]) -> TakeResult:
         """Take from several budgets, all or nothing. What exceeds a whole budget costs all of it.
 
         Raises LimiterUnavailable.
@@ -77,12 +77,12 @@ class Limiter:
         window = self._window(now)
         wanted = {name: min(cost, max(1, self.limits[name])) for name, cost in costs.items() if cost > 0}
         if not wanted:
-            return Taken(window)
+            return TakeResult(window)
         portions = [Portion(self._key(user_id, name, window), cost, self.limits[name]) for name, cost in wanted.items()]
         lacking = await self._asked(lambda: self._store.take(portions, self._kept_seconds))
         if lacking is None:
-            return Taken(window)
-        return Taken(window, list(wanted)[lacking], ceil((self._end(window) - now) * 1000))
+            return TakeResult(window)
+        return TakeResult(window, list(wanted)[lacking], ceil((self._end(window) - now) * 1000))
 
     async def correct(self, user_id: str, window: int, name: str, amount: int) -> None:
         """Count `amount` more, or less when negative, in the window that was taken from. Raises LimiterUnavailable."""
@@ -90,14 +90,14 @@ class Limiter:
             key = self._key(user_id, name, window)
             await self._asked(lambda: self._store.add(key, amount, self._kept_seconds))
 
-    async def standings(self, user_id: str) -> list[Standing]:
-        """Where the user's budgets stand, in the order of the limits. Raises LimiterUnavailable."""
+    async def states(self, user_id: str) -> list[CountState]:
+        """The state of each of the user's budgets, in the order of the limits. Raises LimiterUnavailable."""
         window = self._window(self._clock())
         keys = [self._key(user_id, name, window) for name in self.limits]
         used = await self._asked(lambda: self._store.used(keys))
         resets_at = datetime.fromtimestamp(self._end(window), UTC)
         return [
-            Standing(name, limit, min(limit, max(0, limit - spent)), resets_at)
+            CountState(name, limit, min(limit, max(0, limit - spent)), resets_at)
             for (name, limit), spent in zip(self.limits.items(), used, strict=True)
         ]
 

@@ -86,7 +86,7 @@ async def administer(
 
 
 async def _once(context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]) -> MutationOutcome:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+    async with context.transaction() as tx:
         with before_commit():
             check_allowed(tx.viewer.role, mutation.action)
             kept = await idempotency.earlier(tx, call)

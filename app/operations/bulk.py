@@ -78,7 +78,7 @@ async def perform_bulk(context: WriteContext, mutation: BulkMutation[B, I], call
 async def _once(
     context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B], items: tuple[I, ...]
 ) -> BulkResult:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+    async with context.transaction() as tx:
         with transactions.before_commit():
             check_allowed(tx.viewer.role, mutation.action)
             if call.command.dry_run:

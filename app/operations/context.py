@@ -2,11 +2,12 @@
 
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from time import time_ns
 from typing import Generic, TypeVar
 
-from app.db.database import Database
+from app.db.database import Database, Transaction
 from app.db.writing import Insert, Update
 from app.domain import ids
 from app.domain.content import LocationContent
@@ -37,7 +38,8 @@ class WriteContext:
     database: Database
     subject: str
     request_id: str
-    timeout_ms: int
+    transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
+    """Returns the signed-in transaction of one attempt, committed when its block ends well, else rolled back."""
     self_approval_allowed: bool
     performed: Callable[[str, str, Measurements], None]
     """Called with each mutation, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem's code), and measurements."""

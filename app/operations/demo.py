@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from app.db import demo
@@ -130,7 +131,7 @@ async def _make(database: Database, branch: demo.Branch, step: Step[Any]) -> Non
         database=database,
         subject=email,
         request_id=REQUEST_ID,
-        timeout_ms=TIMEOUT_MS,
+        transaction=partial(database.writing, email, timeout_ms=TIMEOUT_MS),
         self_approval_allowed=False,
         performed=lambda _mutation, _outcome, _measurements: None,
     )

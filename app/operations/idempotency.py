@@ -28,9 +28,11 @@ _UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionar
 
 @contextmanager
 def alone(context: WriteContext, call: MutationCall[Any]) -> Iterator[None]:
-    """Of calls with one key the first goes on; the others are refused before they take a connection.
+    """Of several concurrent calls with the same key, only the first runs; the others are refused without waiting.
 
-    Raises IdempotencyInProgress. Calls that reach other processes meet in `earlier`.
+    A refused call takes no connection. The one by which its user was signed in is given back once its request ends,
+    which waits for nothing that the first call holds. Raises IdempotencyInProgress. `earlier` refuses a call whose key
+    is in use in another process.
     """
     if call.idempotency_key is None:
         yield

@@ -65,7 +65,7 @@ async def perform(context: WriteContext, mutation: AggregateMutation[C], call: M
 
 
 async def _once(context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]) -> MutationOutcome:
-    async with context.database.writing(context.subject, timeout_ms=context.timeout_ms) as tx:
+    async with context.transaction() as tx:
         with before_commit():
             done = await _attempt(tx, context, mutation, call)
     if isinstance(done, Refusal):

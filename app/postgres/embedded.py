@@ -142,7 +142,7 @@ class EmbeddedPostgres:
     cluster, first at once and then after growing pauses, and logs it.
     """
 
-    def __init__(self, place: "_Place", *, limit: float, restarted: Callable[[], None]) -> None:
+    def __init__(self, place: "_ClusterPlace", *, limit: float, restarted: Callable[[], None]) -> None:
         """Attach to the cluster of a place within `limit` seconds. Call `start` instead."""
         self._place = place
         self._restarted = restarted
@@ -217,7 +217,7 @@ class EmbeddedPostgres:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
+class _ClusterPlace:
     """The paths of a home's cluster, and the user that runs it."""
 
     home: Path
@@ -237,7 +237,7 @@ class _Place:
         return self.base / "postgres.log"
 
 
-def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket:
+def _attach(place: _ClusterPlace, limit: float, left: threading.Event) -> socket.socket:
     """Connect to the supervisor, launching it if there is none, and wait until PostgreSQL is ready."""
     deadline = time.monotonic() + limit
     try:
@@ -264,7 +264,7 @@ def _attach(place: _Place, limit: float, left: threading.Event) -> socket.socket
     )
 
 
-def _connect(place: _Place, deadline: float) -> socket.socket | None:
+def _connect(place: _ClusterPlace, deadline: float) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(max(deadline - time.monotonic(), POLL))
     try:
@@ -287,7 +287,7 @@ def _answer(connection: socket.socket) -> bytes:
     return answer
 
 
-def _launch(place: _Place) -> bool:
+def _launch(place: _ClusterPlace) -> bool:
     """Start a supervisor that is listening on return; return whether there was none before."""
     lock = _lock(place.base / "keeper.lock")
     if lock is None:
@@ -334,7 +334,7 @@ def _lock(path: Path) -> int | None:
     return lock
 
 
-def _prepare(home: Path) -> _Place:
+def _prepare(home: Path) -> _ClusterPlace:
     """Create what a supervisor needs before it starts: the home, its identity, and root's own folder."""
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -379,12 +379,12 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
+def _user_place(home: Path, identity: Mapping[str, str]) -> _ClusterPlace:
     """Keep everything in the home, except the sockets when the home's path is too long: a short private folder."""
     sockets = home / "run"
     if len(os.fsencode(sockets / f".s.PGSQL.{PORT}")) > LONGEST_SOCKET_PATH:
         sockets = Path("/tmp") / f"turnup-{identity['id']}"  # noqa: S108 - private: see _directory
-    return _Place(
+    return _ClusterPlace(
         home=home,
         base=home,
         sockets=sockets,
@@ -395,7 +395,7 @@ def _user_place(home: Path, identity: Mapping[str, str]) -> _Place:
     )
 
 
-def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
+def _root_place(home: Path, identity: Mapping[str, str]) -> _ClusterPlace:
     """Keep programs, data and sockets where an unprivileged user can reach them, and only the identity in the home.
 
     PostgreSQL refuses to run as root, and the permissions of the home's parent folders must not be changed.
@@ -413,7 +413,7 @@ def _root_place(home: Path, identity: Mapping[str, str]) -> _Place:
     with _locked(ROOT_STATE):
         _directory(base, 0o711)
         binaries = _reachable_binaries()
-    return _Place(
+    return _ClusterPlace(
         home=home,
         base=base,
         sockets=base / "run",

@@ -63,7 +63,7 @@ class CannotStartError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class SupervisorOrder:
     """The supervisor's instructions, read from its standard input: paths, and the user that runs PostgreSQL."""
 
     binaries: Path
@@ -78,7 +78,7 @@ class Order:
     roles_version: str
 
     @classmethod
-    def read(cls, text: str) -> "Order":
+    def read(cls, text: str) -> "SupervisorOrder":
         """Build an order from its JSON text."""
         fields = json.loads(text)
         for name in ("binaries", "data", "sockets", "control", "log"):
@@ -91,7 +91,7 @@ class Order:
 def main() -> None:
     """Listen before returning, so that the launching process can connect at once; run the cluster in the background."""
     os.umask(0o077)
-    order = Order.read(sys.stdin.read())
+    order = SupervisorOrder.read(sys.stdin.read())
     listener = _listen(order.control)
     if os.fork():
         os._exit(0)
@@ -103,7 +103,7 @@ def main() -> None:
     keep(order, listener)
 
 
-def keep(order: Order, listener: socket.socket) -> None:
+def keep(order: SupervisorOrder, listener: socket.socket) -> None:
     """Run PostgreSQL until its last user leaves or it ends; when it cannot start, send the users the reason."""
     leaving: list[socket.socket] = []
     try:
@@ -119,7 +119,7 @@ def keep(order: Order, listener: socket.socket) -> None:
         user.close()
 
 
-def serve(order: Order, listener: socket.socket, process: subprocess.Popen[bytes]) -> list[socket.socket]:
+def serve(order: SupervisorOrder, listener: socket.socket, process: subprocess.Popen[bytes]) -> list[socket.socket]:
     """Accept and release users until all have left; return the users that wait for the cluster to stop."""
     users: set[socket.socket] = set()
     deadline = time.monotonic() + PATIENCE
@@ -149,7 +149,7 @@ def serve(order: Order, listener: socket.socket, process: subprocess.Popen[bytes
 
 
 @contextmanager
-def postmaster(order: Order) -> Iterator[subprocess.Popen[bytes]]:
+def postmaster(order: SupervisorOrder) -> Iterator[subprocess.Popen[bytes]]:
     """Run PostgreSQL, ready and with its roles created, for the duration of the context.
 
     Every process of the cluster holds the lock file `postgres.lock` open. Therefore the lock is free only when the last
@@ -263,7 +263,7 @@ def _signal_all(processes: set[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
-def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Popen[bytes]]:
+def _spawner(order: SupervisorOrder, lock: int, log: int) -> Callable[..., subprocess.Popen[bytes]]:
     """Return a function that starts one of PostgreSQL's programs as its user, ending with the supervisor.
 
     The parent-death signal is set after the change of user, which would clear it. It belongs to the thread that forks:
@@ -301,7 +301,7 @@ def _spawner(order: Order, lock: int, log: int) -> Callable[..., subprocess.Pope
     return spawn
 
 
-def _initialise(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
+def _initialise(order: SupervisorOrder, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
     """Create the data directory, under a temporary name until it is complete."""
     order.data.with_name("roles.done").unlink(missing_ok=True)
     fresh = order.data.with_name("data.new")
@@ -335,7 +335,7 @@ def _initialise(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> 
     fresh.rename(order.data)
 
 
-def _await_ready(order: Order, process: subprocess.Popen[bytes]) -> None:
+def _await_ready(order: SupervisorOrder, process: subprocess.Popen[bytes]) -> None:
     """Wait until the postmaster's pid file says that it accepts connections."""
     pid_file = order.data / "postmaster.pid"
     deadline = time.monotonic() + START_LIMIT
@@ -350,7 +350,7 @@ def _await_ready(order: Order, process: subprocess.Popen[bytes]) -> None:
     raise CannotStartError(f"postgres was not ready after {START_LIMIT:.0f} s")
 
 
-def _ensure_roles(order: Order, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
+def _ensure_roles(order: SupervisorOrder, spawn: Callable[..., subprocess.Popen[bytes]]) -> None:
     """Create the roles and the database, unless this version of the script has already run in this data directory."""
     done = order.data.with_name("roles.done")
     if done.exists() and done.read_text() == order.roles_version:

@@ -31,7 +31,7 @@ def names_of(interface: GraphQLInterfaceType) -> list[str]:
 
 def a_row(name: str) -> Any:
     """A row of the class that has a type's name; its values say nothing."""
-    kind = getattr(rows, name)
+    kind = getattr(rows, f"{name}Row")
     return kind(*(None for _ in kind.__struct_fields__))
 
 

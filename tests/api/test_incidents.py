@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
-from app.db.database import Database, DatabaseUnavailable
+from app.db.database import Database, DatabaseUnavailable, SuspendedUser
+from app.db.request_transactions import RequestTransactions
 from app.operations import housekeeping
+from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
 LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'
 
@@ -68,6 +69,22 @@ async def test_a_suspended_user_s_token_is_a_security_event(own_client: Client) 
     [entry] = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
     assert (entry["code"], entry["chain"], entry["actor"]["id"]) == ("suspended_user", "system", "user-acme")
     assert {change["field"]: change["after"] for change in entry["changes"]}["count"] == 2
+
+
+@pytest.mark.usefixtures("within_a_minute")
+async def test_a_user_who_is_suspended_between_a_write_and_its_answer_is_a_security_event(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def suspended(_self: RequestTransactions) -> None:
+        raise SuspendedUser("user-lead")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(RequestTransactions, "read", suspended)
+        start = 'mutation { startOnboarding(input: {locationId: "location-12"}) { problems { code } } }'
+        assert (await own_client.ask(start, LEAD)).codes == ["UNAVAILABLE"]
+    await settled(own_client)
+    [entry] = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
+    assert (entry["code"], entry["actor"]["id"]) == ("suspended_user", "user-lead")
 
 
 async def test_keys_older_than_a_day_go_and_younger_ones_stay(own_client: Client) -> None:

@@ -4,16 +4,17 @@ import asyncio
 
 import asyncpg
 import pytest
-from harness import LEAD, Client, TestDatabase
-from serving import serving
 
 from app.db import writing
-from app.db.database import DatabaseUnavailable, SuspendedUser
+from app.db.database import Database, DatabaseUnavailable, SuspendedUser
 from app.db.loaders import OneLoader
+from app.db.request_transactions import RequestTransactions
 from app.settings import Settings
-from graphql_schema.service import Service
 from resolvers.budgets import Budgets
 from resolvers.context import Context
+from tests.harness import LEAD, Client, TestDatabase
+
+from .serving import serving
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -82,11 +83,22 @@ async def test_an_answer_that_cannot_be_read_after_the_commit_says_that_it_was_d
     assert await status_of(own_client) == "IN_PROGRESS"
 
 
+async def test_a_mutation_that_is_lost_before_its_user_is_signed_in_leaves_nothing(
+    own_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(*_arguments: object) -> None:
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(Database, "_sign_in", lost)
+    answer = await own_client.ask(START, LEAD)
+    assert (answer.status, outcomes(answer)) == (503, [("UNAVAILABLE", "NONE")])
+
+
 async def test_a_query_has_no_outcome(own_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     async def lost(*_arguments: object) -> None:
         raise DatabaseUnavailable
 
-    monkeypatch.setattr(Service, "_open_reading", lost)
+    monkeypatch.setattr(RequestTransactions, "read", lost)
     assert outcomes(await own_client.ask(STATUS, LEAD)) == [("UNAVAILABLE", None)]
 
 

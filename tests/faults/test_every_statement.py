@@ -14,9 +14,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from operations.scenario import MUTATIONS, Sent
 
-from app.db.database import Database
+from app.db.database import SIGN_IN, Database
+from tests.operations.scenario import MUTATIONS, Sent
 
 from .cases import CASES, Sending
 from .every import EVERY
@@ -45,6 +45,8 @@ class Wire:
     at: int = 0
     death: Death = Death.ANSWERED
     statements: list[str] = field(default_factory=list)
+    sign_ins: int = 0
+    """The sign-ins of all transactions, those that read included."""
     died: int = 0
     """The PostgreSQL process whose client died; 0 while nobody has."""
 
@@ -71,6 +73,7 @@ class Mortal:
 
     async def _run(self, run: Any, sql: str, *values: Any) -> Any:
         self._writes = self._writes or sql == WRITING
+        self._wire.sign_ins += sql == SIGN_IN
         if not self._writes:
             return await run(sql, *values)
         self._wire.statements.append(sql)
@@ -134,6 +137,7 @@ async def undisturbed(ground: Ground, case: str) -> Undisturbed:
         sent = await ground.send_it(sending)
     assert (sent.outcome, sent.replayed) == ("DONE", False), sent
     assert wire.statements[-1] == "COMMIT"
+    assert wire.sign_ins == 2, "once for the write and once for the answer"
     return Undisturbed(wire.statements, await ground.left(sending))
 
 

@@ -16,7 +16,7 @@ NOON = 1_800_000_000.0
 async def main(url: str, limit: int, calls: int, begin: float) -> int:
     stores.COMMAND_SECONDS = stores.QUEUE_SECONDS = 60
     limiter = Limiter({"EDITS": limit}, stores.RedisStore(url), failed=lambda: None, clock=lambda: NOON)
-    await limiter.standings("anna")
+    await limiter.states("anna")
     await asyncio.sleep(begin - time.time())
     taken = await asyncio.gather(*(limiter.take("anna", {"EDITS": 1}) for _ in range(calls)))
     await limiter.close()

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from redis_server import RedisServer
 
 from app.limiting import limiter as limiting
 from app.limiting import stores
 from app.limiting.limiter import Limiter, LimiterUnavailable
 from app.limiting.stores import MemoryStore, RedisStore, Store
+
+from .redis_server import RedisServer
 
 HAMMER = Path(__file__).parent / "hammer.py"
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +44,7 @@ def a_limiter(store: Store, now: float = NOON, **limits: int) -> Limiter:
 
 
 async def left(limiter: Limiter, user_id: str = "anna") -> dict[str, int]:
-    return {each.name: each.remaining for each in await limiter.standings(user_id)}
+    return {each.name: each.remaining for each in await limiter.states(user_id)}
 
 
 async def test_200_parallel_calls_are_allowed_exactly_as_often_as_the_budget_says(store: Store) -> None:
@@ -123,10 +124,10 @@ async def test_a_call_larger_than_the_whole_budget_costs_all_of_it(store: Store)
     assert await left(limiter) == {ITEMS: 0}
 
 
-async def test_standings_say_when_the_minute_ends(store: Store) -> None:
-    (standing,) = await a_limiter(store, NOON + 17.25, EDITS=5).standings("anna")
-    assert (standing.name, standing.limit, standing.remaining) == (EDITS, 5, 5)
-    assert standing.resets_at.timestamp() == NOON + 60
+async def test_states_say_when_the_minute_ends(store: Store) -> None:
+    (state,) = await a_limiter(store, NOON + 17.25, EDITS=5).states("anna")
+    assert (state.name, state.limit, state.remaining) == (EDITS, 5, 5)
+    assert state.resets_at.timestamp() == NOON + 60
 
 
 @pytest.mark.xdist_group("redis")

@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
-from harness import TestDatabase
 
 from app.db.database import Database, Observer, unobserved
 from app.domain.vocabulary import LocationStatus
@@ -15,6 +15,7 @@ from app.operations.aggregate import Aggregate
 from app.operations.bulk import perform_bulk
 from app.operations.bulk_mutations import BULK_UPDATE_STATUS, BulkItem, BulkUpdateStatus
 from app.operations.context import LocationChange, MutationCall, WriteContext
+from tests.harness import TestDatabase
 
 from .scenario import Scenario
 
@@ -45,7 +46,7 @@ async def a_write_context(
             database=opened,
             subject=subject,
             request_id="at-a-desk",
-            timeout_ms=10_000,
+            transaction=partial(opened.writing, subject, timeout_ms=10_000),
             self_approval_allowed=False,
             performed=lambda *_: None,
         )

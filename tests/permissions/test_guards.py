@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import strawberry
 from graphql import GraphQLObjectType
-from walk import walked
 
 from app.domain.vocabulary import Role
 from graphql_schema.schema import schema
-from graphql_schema.types import AuditEntry, Device, Node, ProvisioningPayload
+from graphql_schema.types import AuditEntryType, DeviceType, Node, ProvisioningPayloadType
 from permissions.guards import CanViewTypeOfId, can, guarded
 from permissions.matrix import AUDIENCE, Action
+
+from .walk import walked
 
 OPEN_FIELDS = {
     line for line in (Path(__file__).parent / "open_fields.txt").read_text().splitlines() if not line.startswith("#")
@@ -67,11 +68,11 @@ def test_a_guard_that_goes_missing_is_noticed(place: str) -> None:
 class Leaky:
     """A root whose fields are guarded badly, each in its own way."""
 
-    unguarded: ProvisioningPayload | None = None
-    guarded_weakly: list[AuditEntry] | None = strawberry.field(
+    unguarded: ProvisioningPayloadType | None = None
+    guarded_weakly: list[AuditEntryType] | None = strawberry.field(
         resolver=lambda: None, extensions=guarded(can(Action.VIEW_LOCATIONS))
     )
-    guarded_well: list[Device] | None = strawberry.field(
+    guarded_well: list[DeviceType] | None = strawberry.field(
         resolver=lambda: None, extensions=guarded(can(Action.VIEW_LOCATIONS))
     )
     node: Node | None = strawberry.field(resolver=lambda: None, extensions=guarded(CanViewTypeOfId))

@@ -1,0 +1,57 @@
+"""The second step of a request: sign the user in, and reserve the price of the operation."""
+
+from dataclasses import dataclass
+
+from graphql import GraphQLError
+
+from app.db.reading import Reading
+from app.db.request_transactions import RequestTransactions
+from app.domain.viewer import Viewer
+from graphql_schema.errors import RequestRefused, refused
+from graphql_schema.requests import PreparedOperation, Request
+from resolvers.budgets import BudgetCounter, Budgets
+
+
+@dataclass(frozen=True, slots=True)
+class Authorised:
+    """The signed-in user, with the budgets that the price was reserved from."""
+
+    viewer: Viewer
+    budgets: Budgets
+    reading: Reading | None
+    """The snapshot by which the user of a query was signed in; a mutation has none before it writes."""
+
+
+class ForgedIdentity(RequestRefused):
+    """The identity headers contradict the token."""
+
+    def __init__(self, user_id: str) -> None:
+        sentence = "The x-user-id and x-user-role headers do not agree with the token's user."
+        super().__init__([refused("FORBIDDEN", GraphQLError(sentence))])
+        self.user_id = user_id
+
+
+async def authorise(
+    prepared: PreparedOperation, request: Request, transactions: RequestTransactions, counter: BudgetCounter
+) -> Authorised:
+    """Sign the user in by the transaction that the operation begins with, and reserve its price.
+
+    A query begins with its snapshot, a mutation with the transaction of its first write. Raises UnknownUser or
+    SuspendedUser, ForgedIdentity, RateLimited, and the database's failures.
+    """
+    reading = None if prepared.is_mutation else await transactions.read()
+    viewer = reading.viewer if reading else await transactions.begin_write()
+    check_identity(viewer, request)
+    budgets = Budgets(counter, viewer.id)
+    await budgets.reserve(prepared.price)
+    return Authorised(viewer, budgets, reading)
+
+
+def check_identity(viewer: Viewer, request: Request) -> None:
+    """Raises ForgedIdentity when the identity headers of an older front end name another user or role.
+
+    They prove nothing and may be omitted.
+    """
+    agrees = request.claimed_user_id in {None, viewer.id} and request.claimed_role in {None, viewer.role.value}
+    if not agrees:
+        raise ForgedIdentity(viewer.id)

@@ -1,0 +1,43 @@
+"""The third step of a request: execute the operation, and count the objects of its result."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import ExecutionResult
+
+from app.domain.viewer import Viewer
+from app.execution import Executed
+from graphql_schema.requests import PreparedOperation, Request
+from resolvers.context import Context
+
+Execute = Callable[..., Any]
+"""graphql-core's `execute`, or one that takes the same arguments, with the schema filled in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """A result, the user whom it is for, and its cost: the price reserved and the objects returned."""
+
+    result: ExecutionResult
+    viewer: Viewer
+    price: int
+    returned: int
+
+
+async def execute(run: Execute, prepared: PreparedOperation, request: Request, context: Context) -> Execution:
+    """Run the operation: a query on one snapshot, the root fields of a mutation one after another."""
+    result = run(
+        prepared.document,
+        context_value=context,
+        variable_values=dict(request.variables or {}),
+        operation_name=request.operation_name,
+    )
+    if not isinstance(result, ExecutionResult):
+        result = await result
+    return Execution(result, context.viewer, prepared.price, _returned(prepared, result))
+
+
+def _returned(prepared: PreparedOperation, result: ExecutionResult) -> int:
+    counted = result.objects if isinstance(result, Executed) else None
+    return prepared.operation.returned.count(result.data) if counted is None else counted

@@ -1,0 +1,71 @@
+"""The first step of a request: from what a client sent to an operation that may be executed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import DocumentNode, GraphQLError, OperationType
+
+from app.query_cost.limits import DocumentTooComplex
+from app.query_cost.price import PriceRules, check_price
+from graphql_schema.documents import Documents, Operation
+from graphql_schema.errors import RequestRefused, raised, refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A GraphQL request: the user by the token, the user that the client claims, and the document with its values."""
+
+    subject: str
+    claimed_user_id: str | None = None
+    claimed_role: str | None = None
+    request_id: str
+    query: str
+    operation_name: str | None
+    variables: Mapping[str, Any] | None
+    read_only: bool
+    """Whether the transport allows queries only, as GET does."""
+    writing: Callable[[], None]
+    """Called before a mutation is executed: from then on the request is finished even if its client leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedOperation:
+    """The operation to execute, in its valid document, at its price in objects."""
+
+    document: DocumentNode
+    operation: Operation
+    price: int
+
+    @property
+    def is_mutation(self) -> bool:
+        """Whether it may write."""
+        return self.operation.type is OperationType.MUTATION
+
+
+def prepare(request: Request, documents: Documents, prices: PriceRules) -> PreparedOperation:
+    """The operation that a request names, parsed, validated and priced.
+
+    Raises RequestRefused for a document or an operation name that is not valid, for an operation that the transport
+    does not allow, and for a price over the maximum.
+    """
+    document = documents.prepare(request.query)
+    operation = document.operation(request.operation_name)
+    _check_type(operation.type, read_only=request.read_only)
+    return PreparedOperation(document.document, operation, _price(operation, request.variables or {}, prices))
+
+
+def _check_type(kind: OperationType, *, read_only: bool) -> None:
+    if kind is OperationType.SUBSCRIPTION:
+        raise RequestRefused([refused("BAD_REQUEST", GraphQLError("There are no subscriptions."))])
+    if kind is OperationType.MUTATION and read_only:
+        raise RequestRefused([refused("METHOD_NOT_ALLOWED", GraphQLError("GET runs queries only."))])
+
+
+def _price(operation: Operation, variables: Mapping[str, Any], prices: PriceRules) -> int:
+    price = operation.price.given(variables)
+    try:
+        check_price(price, prices)
+    except DocumentTooComplex as error:
+        raise RequestRefused([raised(error)]) from error
+    return price
