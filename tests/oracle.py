@@ -5,7 +5,7 @@ from app.audit.verify import snapshot, verify
 from tests.harness import TestDatabase
 
 
-async def the_trail_tells_all(database: TestDatabase) -> None:
+async def audit_log_is_complete(database: TestDatabase) -> None:
     """Check that the chains are valid and that replaying the entries rebuilds the tables."""
     async with snapshot(database.owner_url) as connection:
         assert (await verify(connection)).broken is None

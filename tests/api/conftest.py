@@ -21,7 +21,7 @@ from tests.builders_db import (
     forget,
 )
 from tests.harness import Client, TestDatabase
-from tests.oracle import the_trail_tells_all
+from tests.oracle import audit_log_is_complete
 
 from .serving import Wire, serving, statements_logged
 
@@ -115,7 +115,7 @@ async def wire(settings: Settings, database: TestDatabase) -> AsyncIterator[Wire
 async def replayed(own_client: Client) -> AsyncIterator[None]:
     """After a test that races or loses its connection on a database of its own: the trail tells all that is there."""
     yield
-    await the_trail_tells_all(own_client.database)
+    await audit_log_is_complete(own_client.database)
 
 
 @pytest.fixture

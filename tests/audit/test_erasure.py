@@ -17,7 +17,7 @@ from app.domain.digest import content_digest
 from app.operations.housekeeping import erase_what_is_due
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
-from tests.oracle import the_trail_tells_all
+from tests.oracle import audit_log_is_complete
 
 from .trail import definer, enter, run
 
@@ -374,7 +374,7 @@ async def test_a_replay_that_runs_meanwhile_keeps_nothing(copy: Databases) -> No
     await erasing
     async with definer(copy.owner_url) as connection:
         assert await connection.fetchval("SELECT to_regnamespace('turnup_replay')") is None
-    await the_trail_tells_all(copy)
+    await audit_log_is_complete(copy)
 
 
 async def test_an_erased_user_is_suspended_and_nameless_now_and_in_history(copy: Databases) -> None:

@@ -10,7 +10,7 @@ from app import audit
 from app.db.database import Database
 from tests.harness import LEAD, own_database
 from tests.harness import TestDatabase as Databases
-from tests.oracle import the_trail_tells_all
+from tests.oracle import audit_log_is_complete
 
 from .trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of
 
@@ -72,7 +72,7 @@ async def place() -> AsyncIterator[Databases]:
         await owner.execute(f"GRANT TEMPORARY ON DATABASE {name} TO turnup_app")
         await owner.close()
         yield found
-        await the_trail_tells_all(found)
+        await audit_log_is_complete(found)
 
 
 @pytest.fixture(scope="module")

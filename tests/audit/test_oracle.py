@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.harness import TestDatabase as Databases
-from tests.oracle import the_trail_tells_all
+from tests.oracle import audit_log_is_complete
 
 from .trail import definer
 
 TESTS = Path(__file__).parent.parent
 RACE_OR_CRASH = re.compile(r"asyncio\.(gather|create_task|wait)\b|ensure_future|TaskGroup|SIGKILL|\.terminate\(")
-ORACLE = re.compile(r'usefixtures\("replayed"\)|the_trail_tells_all\(')
+ORACLE = re.compile(r'usefixtures\("replayed"\)|audit_log_is_complete\(')
 WRITES_NOTHING = {
     "api/test_budgets.py": "its parallel edits are refused for their input",
     "api/test_statements.py": "its readers are many, and read",
@@ -34,9 +34,9 @@ def test_what_races_or_crashes_ends_in_a_replay(module: str) -> None:
 
 
 async def test_the_oracle_notices_one_value_that_the_trail_does_not_tell(copy: Databases) -> None:
-    await the_trail_tells_all(copy)
+    await audit_log_is_complete(copy)
     async with definer(copy.owner_url) as connection:
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await connection.execute("UPDATE turnup.device SET label = 'x' WHERE id = 'phone-1'")
     with pytest.raises(AssertionError):
-        await the_trail_tells_all(copy)
+        await audit_log_is_complete(copy)

@@ -14,7 +14,7 @@ from app.audit.verify import snapshot
 from app.db.database import Database
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
-from tests.oracle import the_trail_tells_all
+from tests.oracle import audit_log_is_complete
 
 from .trail import an_id, definer, enter, run
 
@@ -46,7 +46,7 @@ async def storm(place: Databases, *, each: int) -> None:
     seconds = monotonic() - began
     await pool.close()
     total = sum(done, Counter())
-    await the_trail_tells_all(place)
+    await audit_log_is_complete(place)
     async with snapshot(place.owner_url) as reading:
         newest = await reading.fetchval("SELECT sum(number) FROM turnup.chain_head WHERE chain LIKE 'account-s%'")
     assert newest == ACCOUNTS + total["entries"]

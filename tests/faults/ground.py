@@ -57,23 +57,23 @@ class Ground(Scenario):
         return {NOWHERE: made} if made else {}
 
     async def last_entry(self) -> int:
-        """Where the audit trail ends; what is entered later has a higher number."""
+        """Return the number of the last audit entry; later entries have higher numbers."""
         return int(await self.connection.fetchval("SELECT max(ordinal) FROM turnup.audit_entry"))
 
     async def left(self, sending: Sending) -> list[dict[str, Any]]:
-        """What the database holds of every location concerned, without the ids that differ from one run to another."""
+        """Return the stored state of every location concerned, without the ids that differ between runs."""
         return [await self._without_ids(location) for location in sending.concerned]
 
     async def _without_ids(self, location: str) -> dict[str, Any]:
-        standing = await self.standing(location)
-        held = {name: getattr(standing, name) for name in standing.__slots__ if name != "digest"}
+        state = await self.state_of(location)
+        held = {name: getattr(state, name) for name in state.__slots__ if name != "digest"}
         for name in ("approvals", "payloads", "receipts"):
             held[name] = sorted(held[name].values())
         devices = await self.connection.fetchval("SELECT count(*) FROM turnup.device WHERE location_id = $1", location)
         revisions = sorted(
             await self.connection.fetch("SELECT section, revision FROM turnup.section WHERE location_id = $1", location)
         )
-        held |= {"claims": len(standing.claims), "live": standing.live is not None, "devices": devices}
+        held |= {"claims": len(state.claims), "live": state.live is not None, "devices": devices}
         return held | {"sections": [tuple(row) for row in revisions]}
 
     async def send_it(self, sending: Sending) -> Sent:

@@ -14,7 +14,7 @@ from app.main import create_app
 from app.settings import SelfApprovalPolicy, Settings
 from tests.harness import Client, TestDatabase
 from tests.harness import own_database as copy_of_template
-from tests.oracle import the_trail_tells_all
+from tests.oracle import audit_log_is_complete
 
 from .scenario import Rollout, Scenario, as_definer
 
@@ -72,7 +72,7 @@ async def replayed(own_database: TestDatabase) -> AsyncIterator[None]:
     Once for all of them, because each look goes through all that any test wrote.
     """
     yield
-    await the_trail_tells_all(own_database)
+    await audit_log_is_complete(own_database)
 
 
 @pytest.fixture(scope="package")

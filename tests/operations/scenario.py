@@ -98,7 +98,7 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class LocationState:
     """The stored state of a location that a verb may change."""
 
     status: str
@@ -358,14 +358,14 @@ class Scenario:
             await self.connection.execute("UPDATE turnup.location SET status = 'CANCELLED' WHERE id = $1", location.id)
             await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
 
-    async def standing(self, location: str) -> Standing:
+    async def state_of(self, location: str) -> LocationState:
         """Return the stored state of a location."""
         record = await self.connection.fetchrow(_STANDING, location)
         held = dict(record)
         for name in ("approvals", "payloads", "receipts"):
             held[name] = held[name] or {}
         held["claims"] = tuple(held["claims"])
-        return Standing(**held)
+        return LocationState(**held)
 
     async def record(self, location: str) -> AggregateRecord:
         """Return the location's aggregate record."""

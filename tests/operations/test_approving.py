@@ -20,7 +20,7 @@ S = LocationStatus
 async def reviewed(scenario: Scenario, location: Rollout) -> str:
     query = f'{{ review(locationId: "{location.id}") {{ digest revision request {{ id }} }} }}'
     review = (await scenario.client.ask(query, scenario.lead)).data["review"]
-    assert review["revision"] == (await scenario.standing(location.id)).revision
+    assert review["revision"] == (await scenario.state_of(location.id)).revision
     return str(review["digest"])
 
 
@@ -41,7 +41,7 @@ async def test_a_review_that_went_stale_is_told_what_has_changed_since(scenario:
     assert (sent.outcome, sent.problem["path"]) == ("STALE_REVIEW", [])
     assert sent.problem["changedPaths"] == [f"/devices/{location.device}/label"]
     assert sent.problem["currentDigest"] == await reviewed(scenario, location)
-    assert (await scenario.standing(location.id)).approvals == {location.request: "PENDING"}
+    assert (await scenario.state_of(location.id)).approvals == {location.request: "PENDING"}
     assert (await approved(scenario, scenario.lead, location, sent.problem["currentDigest"])).outcome == "DONE"
 
 
@@ -75,13 +75,13 @@ async def test_no_other_digest_approves_anything(scenario: Scenario, digest: str
     assert (await approved(scenario, scenario.lead, location, digest)).outcome == "STALE_REVIEW"
     upper = await approved(scenario, scenario.lead, location, location.digest.upper())
     assert upper.outcome == "STALE_REVIEW"
-    assert (await scenario.standing(location.id)).status == S.PENDING_APPROVAL
+    assert (await scenario.state_of(location.id)).status == S.PENDING_APPROVAL
 
 
 async def test_who_submitted_does_not_approve(scenario: Scenario) -> None:
     location = await scenario.a_location(S.PENDING_APPROVAL, submitted_by=scenario.lead)
     assert (await approved(scenario, scenario.lead, location, location.digest)).outcome == "SELF_APPROVAL"
-    assert (await scenario.standing(location.id)).approvals == {location.request: "PENDING"}
+    assert (await scenario.state_of(location.id)).approvals == {location.request: "PENDING"}
     assert (await approved(scenario, scenario.lead_2, location, location.digest)).outcome == "DONE"
 
 
@@ -142,7 +142,7 @@ async def race(scenario: Scenario) -> None:
     )
     assert (approval.outcome, edit.outcome) in {("DONE", "LOCKED"), ("STALE_REVIEW", "DONE")}
     row = await scenario.connection.fetchrow("SELECT * FROM turnup.approval WHERE id = $1", location.request)
-    after = await scenario.standing(location.id)
+    after = await scenario.state_of(location.id)
     assert await scenario.digest_of_rows(location.id) == after.digest
     if approval.outcome == "DONE":
         assert row["digest"] == location.digest == after.digest == sha256(canonical(row["content"])).hexdigest()

@@ -62,7 +62,7 @@ async def test_a_new_payload_leaves_one_entry_and_the_same_one_none(scenario: Sc
     await only_entry(scenario, location, first, "lead", action="generatePayload")
     again = await scenario.send(scenario.lead, "generatePayload", locationId=location.id, idempotencyKey=a_key())
     assert (again.outcome, again.replayed) == ("DONE", False)
-    assert (await scenario.standing(location.id)).entries == 1
+    assert (await scenario.state_of(location.id)).entries == 1
 
 
 async def test_what_was_done_already_leaves_no_entry(scenario: Scenario) -> None:
@@ -79,9 +79,9 @@ async def test_what_was_done_already_leaves_no_entry(scenario: Scenario) -> None
         ),
     ]
     for who, mutation, given, location in done:
-        before = await scenario.standing(location.id)
+        before = await scenario.state_of(location.id)
         sent = await scenario.send(who, mutation, **given, idempotencyKey=a_key())
-        assert (sent.outcome, await scenario.standing(location.id)) == ("DONE", before)
+        assert (sent.outcome, await scenario.state_of(location.id)) == ("DONE", before)
 
 
 @pytest.mark.parametrize("mutation", CONTENT_EDITS)
@@ -128,7 +128,7 @@ async def test_what_is_only_a_mistake_is_not_entered(scenario: Scenario, status:
         ("setCurrentStep", {"locationId": "location-of-nobody", "step": "DEVICES"}, "NOT_FOUND"),
     ):
         assert (await scenario.send(scenario.lead, mutation, **given)).outcome == code
-    assert (await scenario.standing(location.id)).entries == 0
+    assert (await scenario.state_of(location.id)).entries == 0
 
 
 async def test_what_changed_is_captured_field_by_field_and_only_what_changed(scenario: Scenario) -> None:

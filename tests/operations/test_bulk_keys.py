@@ -69,7 +69,7 @@ async def test_a_call_that_applied_something_is_not_made_again_for_what_it_did_n
     await scenario.send(scenario.lead, "reopen", locationId=cancelled.id, reason="A change order")
     again = await blocked(scenario, ready, cancelled, idempotencyKey=key)
     assert (outcomes(again), again.replayed) == (["APPLIED", "FAILED"], True)
-    assert (await scenario.standing(cancelled.id)).status == S.IN_PROGRESS
+    assert (await scenario.state_of(cancelled.id)).status == S.IN_PROGRESS
 
 
 async def test_a_refused_approval_is_entered_though_its_key_stays_free(scenario: Scenario) -> None:
@@ -79,7 +79,7 @@ async def test_a_refused_approval_is_entered_though_its_key_stays_free(scenario:
     for attempt in (1, 2):
         sent = await scenario.send(scenario.lead, "bulkApprove", TOLD, items=items, idempotencyKey=key)
         assert [each["problem"]["code"] for each in sent.payload["results"]] == ["SELF_APPROVAL"]
-        assert (sent.replayed, (await scenario.standing(location.id)).entries) == (False, attempt)
+        assert (sent.replayed, (await scenario.state_of(location.id)).entries) == (False, attempt)
 
 
 @pytest.mark.parametrize("key", ["", "   ", "k" * 256, "k\u202ey"])
@@ -88,7 +88,7 @@ async def test_a_dry_run_refuses_a_key_that_cannot_be_read_as_the_real_run_does(
     rehearsed, real = [await blocked(scenario, location, idempotencyKey=key, dryRun=dry) for dry in (True, False)]
     assert (rehearsed.outcome, rehearsed.problem["path"]) == ("INVALID_INPUT", ["idempotencyKey"])
     assert rehearsed.problem == real.problem
-    assert (await scenario.standing(location.id)).status == S.IN_PROGRESS
+    assert (await scenario.state_of(location.id)).status == S.IN_PROGRESS
 
 
 async def test_a_dry_run_takes_no_notice_of_what_its_key_was_used_for(scenario: Scenario) -> None:

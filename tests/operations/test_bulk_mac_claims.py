@@ -56,7 +56,7 @@ async def test_who_is_refused_keeps_no_address_from_the_others(scenario: Scenari
     results = await submitted(scenario, locations, dryRun=dry)
     assert outcomes(results) == ["APPLIED", "FAILED", "APPLIED"]
     assert results[1]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(mac_1)]}
-    held = [(await scenario.standing(each.id)).claims for each in locations]
+    held = [(await scenario.state_of(each.id)).claims for each in locations]
     assert held == ([(), (), ()] if dry else [(mac_1,), (), (mac_2,)])
 
 
@@ -68,7 +68,7 @@ async def test_all_or_nothing_tells_only_of_who_misses_an_address_and_claims_non
     locations = await wanting(scenario, [mac_1], [mac_1, mac_2], [mac_2])
     results = await submitted(scenario, locations, policy="ALL_OR_NOTHING", dryRun=dry)
     assert outcomes(results) == ["UNCHANGED", "FAILED", "UNCHANGED"]
-    assert [(await scenario.standing(each.id)).claims for each in locations] == [(), (), ()]
+    assert [(await scenario.state_of(each.id)).claims for each in locations] == [(), (), ()]
 
 
 async def test_one_that_misses_an_address_held_elsewhere_leaves_the_others_what_they_share_with_it(
@@ -81,7 +81,7 @@ async def test_one_that_misses_an_address_held_elsewhere_leaves_the_others_what_
     results = await submitted(scenario, locations, status="IN_PROGRESS", reason="They stay.")
     assert outcomes(results) == ["FAILED", "APPLIED"]
     assert results[0]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(held)]}
-    claims = [(await scenario.standing(each.id)).claims for each in (owner, *locations)]
+    claims = [(await scenario.state_of(each.id)).claims for each in (owner, *locations)]
     assert claims == [(held,), (), (shared,)]
 
 

@@ -113,7 +113,7 @@ async def test_content_that_changes_although_the_mutation_declares_no_edit_is_no
     scenario: Scenario, own_database: TestDatabase
 ) -> None:
     location = await scenario.a_location(LocationStatus.IN_PROGRESS)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     undeclared = replace(ADD_DEVICE, content=ContentEffect.NONE)
     command = AddDevice(location_id=location.id, brand=location.content.devices[0].brand)
     async with a_write_context(own_database, scenario.customer) as context:
@@ -121,7 +121,7 @@ async def test_content_that_changes_although_the_mutation_declares_no_edit_is_no
             RuntimeError, match=r"^mutation addDevice changes content and does not declare that it edits"
         ):
             await perform(context, undeclared, MutationCall(mutation="addDevice", command=command))
-    assert await scenario.standing(location.id) == before
+    assert await scenario.state_of(location.id) == before
 
 
 async def performed(context: WriteContext, mutation: Mutation[Any], call: MutationCall[Any]) -> None:

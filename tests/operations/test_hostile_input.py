@@ -124,7 +124,7 @@ async def test_a_value_that_cannot_be_is_refused_at_its_place_and_nothing_is_wri
 ) -> None:
     mutation, changes, code, path = case
     location = rest[S.IN_PROGRESS]
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     for account in (scenario.account, scenario.away) if OTHER in str(changes) else (scenario.account,):
         other = await scenario.a_location(S.IN_PROGRESS, account=account) if OTHER in str(changes) else location
         ids = {
@@ -136,7 +136,7 @@ async def test_a_value_that_cannot_be_is_refused_at_its_place_and_nothing_is_wri
             scenario.customer, mutation, **{**EDITS[mutation](location), **with_ids_of(changes, ids)}
         )
         assert (sent.outcome, sent.problem.get("path")) == (code, path)
-        assert await scenario.standing(location.id) == before
+        assert await scenario.state_of(location.id) == before
 
 
 TEXTS = [(mutation, place) for mutation in sorted(MUTATIONS) for place in places_of_text(mutation)]
@@ -147,7 +147,7 @@ async def test_every_text_that_the_schema_takes_goes_through_the_one_room_for_te
     scenario: Scenario, mutation: str, place: Path
 ) -> None:
     who, location = await arranged(scenario, mutation)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     for text in (NUL, BIDI, HALF, "x" * 5000):
         given = with_text(good_input(mutation, location, location), place, text)
         if "userId" in given:
@@ -158,7 +158,7 @@ async def test_every_text_that_the_schema_takes_goes_through_the_one_room_for_te
         else:
             told = (await scenario.send(who, mutation, **given)).problem
         assert (told.get("code"), told.get("path")) == ("INVALID_INPUT", [str(step) for step in place])
-    assert replace(await scenario.standing(location.id), entries=0) == replace(before, entries=0)
+    assert replace(await scenario.state_of(location.id), entries=0) == replace(before, entries=0)
 
 
 IDS = ("locationId", "deviceId", "personId", "payloadId", "overrideId")
@@ -182,7 +182,7 @@ async def test_a_bulk_with_what_cannot_be_an_id_is_refused_whole(scenario: Scena
     given = {"status": "BLOCKED", "reason": "A flood", "locationIds": [location.id, bad], "idempotencyKey": a_key()}
     sent = await scenario.send(scenario.lead, "bulkUpdateStatus", "results { outcome }", **given)
     assert sent.outcome == "INVALID_INPUT"
-    assert (await scenario.standing(location.id)).status == S.IN_PROGRESS
+    assert (await scenario.state_of(location.id)).status == S.IN_PROGRESS
 
 
 def _is_required(field: Any) -> bool:
@@ -221,7 +221,7 @@ async def test_a_value_of_the_wrong_type_is_bad_user_input(
     location = await scenario.a_location(S.IN_PROGRESS)
     sent = await scenario.send(scenario.customer, mutation, **{**EDITS[mutation](location), **changes})
     assert sent.outcome == "BAD_USER_INPUT"
-    assert (await scenario.standing(location.id)).revision == 1
+    assert (await scenario.state_of(location.id)).revision == 1
 
 
 @pytest.mark.parametrize(("mutation", "table"), [("addDevice", tables.device), ("addPerson", tables.person)])
@@ -270,4 +270,4 @@ async def test_a_partners_reasons_have_to_be_readable(scenario: Scenario) -> Non
         answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
         sent = await scenario.send(scenario.partner, "rejectPayload", **answer)
         assert (sent.outcome, sent.problem["path"]) == (code, path)
-    assert (await scenario.standing(location.id)).status == S.PROVISIONING
+    assert (await scenario.state_of(location.id)).status == S.PROVISIONING

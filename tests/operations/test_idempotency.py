@@ -34,7 +34,7 @@ async def test_fifty_calls_at_once_with_one_key_have_one_effect(scenario: Scenar
     assert [each.replayed for each in done].count(False) == 1
     assert len({each.payload["device"]["id"] for each in done}) == 1
     assert all(each.problem["retryAfterMs"] > 0 for each in sent if each.outcome != "DONE")
-    assert (await devices(scenario, location.id), (await scenario.standing(location.id)).entries) == (2, 1)
+    assert (await devices(scenario, location.id), (await scenario.state_of(location.id)).entries) == (2, 1)
 
 
 @pytest.mark.parametrize("mutation", sorted(EDITS))
@@ -42,11 +42,11 @@ async def test_an_edit_that_is_sent_again_is_answered_by_what_it_did(scenario: S
     location = await scenario.a_location(S.IN_PROGRESS)
     given = {**EDITS[mutation](location), "idempotencyKey": a_key()}
     first = await scenario.send(scenario.customer, mutation, "location { revision }", **given)
-    after = await scenario.standing(location.id)
+    after = await scenario.state_of(location.id)
     again = await scenario.send(scenario.customer, mutation, "location { revision }", **given)
     assert (first.outcome, first.replayed, again.outcome, again.replayed) == ("DONE", False, "DONE", True)
     assert first.payload["location"] == again.payload["location"]
-    assert await scenario.standing(location.id) == after, "a replay leaves no trace, in the audit trail neither"
+    assert await scenario.state_of(location.id) == after, "a replay leaves no trace, in the audit trail neither"
 
 
 @pytest.mark.parametrize("verb", sorted(TABLE))
@@ -64,10 +64,10 @@ async def test_a_verb_that_is_sent_again_is_answered_by_what_it_did(scenario: Sc
         if role in WHO_MAY[verb]
     )
     first = await scenario.send(who, MUTATION[verb], **given)
-    after = await scenario.standing(location.id)
+    after = await scenario.state_of(location.id)
     again = await scenario.send(who, MUTATION[verb], **given)
     assert (first.outcome, first.replayed, again.outcome, again.replayed) == ("DONE", False, "DONE", True)
-    assert await scenario.standing(location.id) == after
+    assert await scenario.state_of(location.id) == after
 
 
 async def test_another_input_with_the_same_key_is_refused(scenario: Scenario) -> None:
@@ -75,7 +75,7 @@ async def test_another_input_with_the_same_key_is_refused(scenario: Scenario) ->
     key = a_key()
     given = {"deviceId": location.device, "expectedRevision": 1, "label": "One", "idempotencyKey": key}
     assert (await scenario.send(scenario.customer, "editDevice", **given)).outcome == "DONE"
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     others: list[tuple[str, dict[str, Any]]] = [
         ("editDevice", {**given, "label": "Two"}),
         ("editDevice", {**given, "label": None}),
@@ -87,7 +87,7 @@ async def test_another_input_with_the_same_key_is_refused(scenario: Scenario) ->
     for mutation, other in others:
         sent = await scenario.send(scenario.customer, mutation, **other)
         assert (sent.outcome, sent.problem["path"]) == ("IDEMPOTENCY_KEY_REUSED", ["idempotencyKey"])
-    assert await scenario.standing(location.id) == before
+    assert await scenario.state_of(location.id) == before
 
 
 async def test_where_null_means_the_same_as_nothing_either_repeats_the_call(scenario: Scenario) -> None:

@@ -71,12 +71,12 @@ async def test_an_edit_of_a_locked_location_is_refused_to_everybody_without_an_o
         (others, (scenario.customer, scenario.lead)),
         (expired, (scenario.lead,)),
     ):
-        before = await scenario.standing(location.id)
+        before = await scenario.state_of(location.id)
         record = await scenario.record(location.id)
         for who in people:
             sent = await scenario.send(who, mutation, **EDITS[mutation](location))
             assert (sent.outcome, sent.problem["status"], sent.problem["path"]) == ("LOCKED", status, [])
-        assert await scenario.standing(location.id) == replace(before, entries=before.entries + len(people))
+        assert await scenario.state_of(location.id) == replace(before, entries=before.entries + len(people))
         assert replace_now(await scenario.record(location.id)) == replace_now(record)
         assert {(each["outcome"], each["code"]) for each in await scenario.entries(location.id)} == {
             ("REFUSED", "LOCKED")
@@ -92,10 +92,10 @@ async def test_an_override_opens_its_own_sections_to_its_opener_and_no_others(
     closed = await scenario.a_location(status, override_of=scenario.lead, sections=others)
     refused = await scenario.send(scenario.lead, mutation, **EDITS[mutation](closed))
     assert (refused.outcome, sorted(refused.problem["sections"])) == ("OVERRIDE_SCOPE", others)
-    assert (await scenario.standing(closed.id)).digest == closed.digest
+    assert (await scenario.state_of(closed.id)).digest == closed.digest
     opened = await scenario.a_location(status, override_of=scenario.lead, sections=sorted(wanted))
     assert (await scenario.send(scenario.lead, mutation, **EDITS[mutation](opened))).outcome == "DONE"
-    after = await scenario.standing(opened.id)
+    after = await scenario.state_of(opened.id)
     assert (after.status, after.digest != opened.digest) == (status, True)
     (entry,) = await scenario.entries(opened.id)
     assert (entry["action"], entry["override_id"], entry["actor_id"]) == (mutation, opened.override, scenario.lead)
@@ -115,7 +115,7 @@ async def test_an_unlocked_location_is_edited_by_customers_and_leads_alike(
     for who in (scenario.customer, scenario.lead):
         location = await scenario.a_location(status)
         assert (await scenario.send(who, mutation, **EDITS[mutation](location))).outcome == "DONE"
-        after = await scenario.standing(location.id)
+        after = await scenario.state_of(location.id)
         assert after.status == (S.IN_PROGRESS if status is S.NOT_STARTED else status)
         assert after.digest != location.digest
         assert await scenario.digest_of_rows(location.id) == after.digest
@@ -127,7 +127,7 @@ async def test_nobody_edits_what_is_out_of_their_reach(scenario: Scenario, mutat
     for who in (scenario.listed, scenario.away_customer):
         assert (await scenario.send(who, mutation, **EDITS[mutation](location))).outcome == "NOT_FOUND"
     assert (await scenario.send(scenario.partner, mutation, **EDITS[mutation](location))).outcome == "FORBIDDEN"
-    assert (await scenario.standing(location.id)).digest == location.digest
+    assert (await scenario.state_of(location.id)).digest == location.digest
 
 
 @pytest.mark.parametrize(("status", "way"), list(product(LOCKED, ["out", "in"])))
@@ -141,7 +141,7 @@ async def test_a_device_moves_neither_out_of_a_locked_location_nor_into_one(
         sent = await scenario.send(who, "moveDevice", **given)
         assert (sent.outcome, sent.problem["status"]) == ("LOCKED", status)
     for location in (locked, open_):
-        assert (await scenario.standing(location.id)).digest == location.digest
+        assert (await scenario.state_of(location.id)).digest == location.digest
 
 
 def replace_now(record: object) -> object:

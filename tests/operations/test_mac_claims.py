@@ -35,8 +35,8 @@ async def test_a_typo_in_a_draft_squats_on_nobody(scenario: Scenario) -> None:
     owner = await scenario.a_location(S.IN_PROGRESS)
     typo = await scenario.a_location(S.IN_PROGRESS, account=scenario.away, macs=[owner.mac])
     assert (await submitted(scenario, scenario.customer, owner)).outcome == "DONE"
-    assert (await scenario.standing(owner.id)).claims == (owner.mac,)
-    assert (await scenario.standing(typo.id)).claims == ()
+    assert (await scenario.state_of(owner.id)).claims == (owner.mac,)
+    assert (await scenario.state_of(typo.id)).claims == ()
     refused = await submitted(scenario, scenario.away_customer, typo)
     assert refused.outcome == "NOT_READY"
     assert [each["code"] for each in refused.problem["issues"]] == ["MAC_IN_USE"]
@@ -54,7 +54,7 @@ async def test_of_two_customers_raced_for_one_address_one_wins_and_the_other_lea
     assert sorted(sent.outcome == "DONE" for sent in raced) == [False, True]
     for sent, (who, location), (_, owner) in zip(raced, pairs, reversed(pairs), strict=True):
         if sent.outcome == "DONE":
-            assert (await scenario.standing(location.id)).claims == (mac,)
+            assert (await scenario.state_of(location.id)).claims == (mac,)
             continue
         assert sent.outcome in {"MAC_IN_USE", "NOT_READY"}
         if sent.outcome == "MAC_IN_USE":
@@ -63,7 +63,7 @@ async def test_of_two_customers_raced_for_one_address_one_wins_and_the_other_lea
         told = json.dumps(sent.problem) + preview.raw.decode()
         for secret in (owner.id, owner.content.name, owner.content.account_id, "Elm Florists", "Dune Opticians"):
             assert secret not in told
-        assert (await scenario.standing(location.id)).status == S.IN_PROGRESS
+        assert (await scenario.state_of(location.id)).status == S.IN_PROGRESS
 
 
 async def test_who_has_an_address_is_named_to_leads_only(scenario: Scenario) -> None:
@@ -93,7 +93,7 @@ async def test_an_edit_in_between_claims_anew(scenario: Scenario, status: Locati
         scenario.lead, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=show_mac(new)
     )
     assert sent.outcome == "DONE"
-    assert (await scenario.standing(location.id)).claims == (new,)
+    assert (await scenario.state_of(location.id)).claims == (new,)
     assert await scenario.connection.fetchval("SELECT count(*) FROM turnup.mac_claim WHERE mac = $1", location.mac) == 0
 
 
@@ -121,16 +121,16 @@ async def test_a_device_that_goes_takes_its_claim_along(scenario: Scenario) -> N
     assert (
         await scenario.send(scenario.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
     ).outcome == "DONE"
-    assert (await scenario.standing(location.id)).claims == ()
+    assert (await scenario.state_of(location.id)).claims == ()
 
 
 async def test_two_devices_with_one_address_hold_it_together_until_the_last_one_goes(scenario: Scenario) -> None:
     mac = a_mac()
     location = await scenario.a_location(S.PENDING_APPROVAL, macs=[mac, mac])
     await scenario.send(scenario.customer, "removeDevice", deviceId=f"{location.device}-2", expectedRevision=1)
-    assert (await scenario.standing(location.id)).claims == (mac,)
+    assert (await scenario.state_of(location.id)).claims == (mac,)
     await scenario.send(scenario.customer, "removeDevice", deviceId=location.device, expectedRevision=1)
-    assert (await scenario.standing(location.id)).claims == ()
+    assert (await scenario.state_of(location.id)).claims == ()
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ async def test_a_location_whose_phones_work_keeps_its_addresses_unless_it_is_can
 ) -> None:
     location = await scenario.a_location(status, live=live)
     sent = await scenario.send(scenario.lead, verb, locationId=location.id, reason="A change order")
-    held = (await scenario.standing(location.id)).claims
+    held = (await scenario.state_of(location.id)).claims
     if sent.outcome == "ILLEGAL_TRANSITION":
         assert held == (location.mac,)
     else:
@@ -153,7 +153,7 @@ async def test_a_working_location_re_claims_with_every_edit_even_when_it_is_unlo
     location = await scenario.a_location(S.IN_PROGRESS, live=True)
     new = a_mac()
     await scenario.send(scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=new)
-    assert (await scenario.standing(location.id)).claims == (new,)
+    assert (await scenario.state_of(location.id)).claims == (new,)
 
 
 async def test_a_cancelled_working_location_is_not_reopened_over_another_that_has_its_address(
@@ -163,11 +163,11 @@ async def test_a_cancelled_working_location_is_not_reopened_over_another_that_ha
     owner = await scenario.a_location(S.PENDING_APPROVAL, account=scenario.away, macs=[location.mac])
     sent = await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="They pay again")
     assert sent.outcome == "MAC_IN_USE"
-    assert (await scenario.standing(location.id)).status == S.CANCELLED
+    assert (await scenario.state_of(location.id)).status == S.CANCELLED
     await scenario.send(scenario.lead, "cancel", locationId=owner.id, reason="A mistake")
     sent = await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="They pay again")
     assert sent.outcome == "DONE"
-    assert (await scenario.standing(location.id)).claims == (location.mac,)
+    assert (await scenario.state_of(location.id)).claims == (location.mac,)
 
 
 async def test_a_location_completed_by_hand_and_reopened_keeps_its_addresses(scenario: Scenario) -> None:
@@ -177,7 +177,7 @@ async def test_a_location_completed_by_hand_and_reopened_keeps_its_addresses(sce
     assert (
         await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="A change order")
     ).outcome == "DONE"
-    assert (await scenario.standing(location.id)).claims == (location.mac,)
+    assert (await scenario.state_of(location.id)).claims == (location.mac,)
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -194,5 +194,5 @@ async def test_two_locations_that_swap_their_addresses_at_once_come_to_an_answer
         )
     )
     assert {each.outcome for each in sent} <= {"DONE", "MAC_IN_USE"}
-    held = {(await scenario.standing(each.id)).claims for each in (one, two)}
+    held = {(await scenario.state_of(each.id)).claims for each in (one, two)}
     assert held == {(one.mac,), (two.mac,)}

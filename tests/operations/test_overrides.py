@@ -62,7 +62,7 @@ async def test_the_whole_story_of_a_broken_glass(scenario: Scenario) -> None:
     outdated = await generated(scenario, location)
     assert outdated.outcome == (await triggered(scenario, location)).outcome == "APPROVAL_OUTDATED"
     assert outdated.problem["currentDigest"] == await digest_of(scenario, location)
-    assert (await scenario.standing(location.id)).payloads == {old: "SUPERSEDED"}
+    assert (await scenario.state_of(location.id)).payloads == {old: "SUPERSEDED"}
     answer = {"payloadId": old, "documentDigest": location.payload_digest, "idempotencyKey": a_key()}
     superseded = await scenario.send(scenario.partner, "acknowledgePayload", **answer)
     assert (superseded.outcome, superseded.problem["by"]) == ("PAYLOAD_SUPERSEDED", None)
@@ -143,10 +143,10 @@ async def test_an_edit_under_an_override_supersedes_what_was_not_acknowledged_an
     scenario: Scenario, status: LocationStatus
 ) -> None:
     location = await scenario.a_location(status, override_of=scenario.lead, live=status is not S.COMPLETED)
-    before = (await scenario.standing(location.id)).payloads
+    before = (await scenario.state_of(location.id)).payloads
     assert (await edited(scenario, scenario.lead, location, "Moved")).outcome == "DONE"
     became = {"GENERATED": "SUPERSEDED", "RELEASED": "SUPERSEDED"}
-    assert (await scenario.standing(location.id)).payloads == {
+    assert (await scenario.state_of(location.id)).payloads == {
         payload: became.get(state, state) for payload, state in before.items()
     }
 
@@ -160,7 +160,7 @@ async def test_what_comes_back_to_the_approved_content_needs_no_new_approval_but
     assert await digest_of(scenario, location) == location.digest
     new = (await generated(scenario, location)).payload["payload"]
     assert new["id"] != location.payload
-    assert (await scenario.standing(location.id)).payloads == {location.payload: "SUPERSEDED", new["id"]: "GENERATED"}
+    assert (await scenario.state_of(location.id)).payloads == {location.payload: "SUPERSEDED", new["id"]: "GENERATED"}
 
 
 @pytest.mark.parametrize("status", sorted(set(S) - LOCKED_STATUSES))
@@ -188,7 +188,7 @@ async def test_an_override_is_not_opened_on_poor_terms(
     location = await scenario.a_location(S.APPROVED)
     sent = await opened(scenario, scenario.lead, location, **changes)
     assert (sent.outcome, sent.problem["path"], sent.problem["field"]) == ("INVALID_INPUT", path, field)
-    assert (await scenario.standing(location.id)).open_overrides == 0
+    assert (await scenario.state_of(location.id)).open_overrides == 0
 
 
 @pytest.mark.parametrize("minutes", [1, 480])
@@ -235,7 +235,7 @@ async def test_overrides_are_for_leads_alone(scenario: Scenario) -> None:
     for who in (scenario.customer, scenario.partner):
         assert (await opened(scenario, who, location)).outcome == "FORBIDDEN"
         assert (await scenario.send(who, "closeOverride", overrideId=location.override)).outcome == "FORBIDDEN"
-    assert (await scenario.standing(location.id)).open_overrides == 1
+    assert (await scenario.state_of(location.id)).open_overrides == 1
 
 
 async def test_the_status_change_that_ends_an_override_ends_the_editing(scenario: Scenario) -> None:

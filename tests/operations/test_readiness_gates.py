@@ -213,12 +213,12 @@ async def test_a_section_is_complete_as_long_as_no_other_location_holds_its_addr
 ) -> None:
     draft = await scenario.a_location(S.IN_PROGRESS)
     rival = await scenario.a_location(S.IN_PROGRESS, account=scenario.away, macs=[draft.mac])
-    before = await scenario.standing(draft.id), await scenario.revisions(draft.id)
+    before = await scenario.state_of(draft.id), await scenario.revisions(draft.id)
     for verb, progress in (("submitOnboarding", 87), ("withdrawSubmission", 100), ("submitOnboarding", 87)):
         assert (await scenario.send(scenario.away_customer, verb, locationId=rival.id)).outcome == "DONE"
         for who in (scenario.customer, scenario.lead):
             assert await progress_of(scenario, who, draft) == progress
-    assert (await scenario.standing(draft.id), await scenario.revisions(draft.id)) == before
+    assert (await scenario.state_of(draft.id), await scenario.revisions(draft.id)) == before
 
 
 async def test_an_edit_puts_right_what_was_kept_of_sections_that_it_does_not_touch(scenario: Scenario) -> None:

@@ -66,12 +66,12 @@ async def test_of_two_writers_to_one_object_one_is_told_of_the_other(scenario: S
 @pytest.mark.parametrize("mutation", REVISED)
 async def test_an_edit_from_an_older_revision_conflicts_and_writes_nothing(scenario: Scenario, mutation: str) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     for stale in (0, 2, -1, 2**31 - 1):
         given = {**EDITS[mutation](location), "expectedRevision": stale}
         sent = await scenario.send(scenario.customer, mutation, **given)
         assert (sent.outcome, sent.problem["currentRevision"]) == ("CONFLICT", 1)
-    assert await scenario.standing(location.id) == before
+    assert await scenario.state_of(location.id) == before
 
 
 async def test_two_clerks_on_two_devices_do_not_conflict(scenario: Scenario) -> None:
@@ -85,7 +85,7 @@ async def test_two_clerks_on_two_devices_do_not_conflict(scenario: Scenario) -> 
         )
         assert [each.outcome for each in sent] == ["DONE", "DONE"]
     assert (await scenario.revisions(location.id))["DEVICES"] == 11
-    assert (await scenario.standing(location.id)).revision == 11
+    assert (await scenario.state_of(location.id)).revision == 11
 
 
 @pytest.mark.parametrize("mutation", ["setContacts", "setExtensions", "setWorkingHours", "setCallFlow"])
@@ -102,7 +102,7 @@ async def test_lists_of_different_sections_do_not_conflict(scenario: Scenario) -
     lists = ("setContacts", "setExtensions", "setWorkingHours", "setCallFlow", "setPhoneSystem", "updateLocation")
     sent = await asyncio.gather(*(scenario.send(scenario.customer, each, **EDITS[each](location)) for each in lists))
     assert [each.outcome for each in sent] == ["DONE"] * len(lists)
-    assert (await scenario.standing(location.id)).revision == 1 + len(lists)
+    assert (await scenario.state_of(location.id)).revision == 1 + len(lists)
 
 
 async def test_a_childs_change_moves_its_sections_and_its_locations_revision(scenario: Scenario) -> None:
@@ -114,7 +114,7 @@ async def test_a_childs_change_moves_its_sections_and_its_locations_revision(sce
         "PEOPLE": 2,
         location.person: 2,
     }
-    assert (await scenario.standing(location.id)).revision == 2
+    assert (await scenario.state_of(location.id)).revision == 2
 
 
 async def test_removing_a_device_leaves_its_extension_and_counts_both_sections(scenario: Scenario) -> None:
@@ -149,7 +149,7 @@ async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(scenario: Scena
     answer = {"documentDigest": released.payload_digest, "idempotencyKey": a_key()}
     sent = await scenario.send(scenario.partner, "acknowledgePayload", payloadId=released.payload, **answer)
     assert sent.outcome == "CONFLICT"
-    assert (await scenario.standing(released.id)).status == S.PROVISIONING
+    assert (await scenario.state_of(released.id)).status == S.PROVISIONING
 
 
 DEFERRED = "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW"
@@ -223,14 +223,14 @@ async def test_a_transaction_that_was_given_up_before_its_commit_is_made_again_t
     scenario: Scenario, own_database: TestDatabase, when: str, code: str, times: int, tries: int, outcome: str
 ) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     row = ("device", f"OLD.id = '{location.device}'")
     async with refusing(own_database, *row, when=when, how=f"ERRCODE = '{code}'", times=times) as made:
         sent: Sent = await scenario.send(
             scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="At last"
         )
         assert (sent.outcome, await made()) == (outcome, tries)
-    after = await scenario.standing(location.id)
+    after = await scenario.state_of(location.id)
     if outcome == "DONE":
         assert (after.revision, after.entries) == (before.revision + 1, before.entries + 1)
     else:
@@ -242,12 +242,12 @@ async def test_what_a_deferred_constraint_refuses_is_told_by_its_name_and_writte
     scenario: Scenario, own_database: TestDatabase, name: str
 ) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     how = f"ERRCODE = 'unique_violation', CONSTRAINT = '{name}'"
     async with refusing(own_database, "device", f"OLD.id = '{location.device}'", when="at the end", how=how) as made:
         sent = await scenario.send(scenario.customer, "editDevice", **EDITS["editDevice"](location))
         assert (sent.outcome, await made()) == (NAMED[name], 1)
-    assert await scenario.standing(location.id) == before
+    assert await scenario.state_of(location.id) == before
 
 
 @pytest.mark.parametrize(
@@ -257,11 +257,11 @@ async def test_what_only_a_bug_of_ours_can_violate_is_internal_and_leaves_nothin
     scenario: Scenario, own_database: TestDatabase, how: str
 ) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     async with refusing(own_database, "device", f"OLD.id = '{location.device}'", when="at the end", how=how) as made:
         sent = await scenario.send(scenario.customer, "editDevice", **EDITS["editDevice"](location))
         assert (sent.outcome, sent.error["extensions"]["outcome"], await made()) == ("INTERNAL", "NONE", 1)
-    assert await scenario.standing(location.id) == before
+    assert await scenario.state_of(location.id) == before
 
 
 def test_every_constraint_that_a_writer_beside_the_frame_could_break_is_named() -> None:
@@ -302,10 +302,10 @@ async def test_what_postgresql_refuses_at_the_commit_is_told_as_undone_and_not_r
         ),
         "administration": ("createAccount", {"name": name}, "account", f"NEW.name = '{name}'", "INSERT"),
     }[kind]
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     async with refusing(own_database, table, condition, event=event, when="at the commit", how=how) as made:
         sent = await scenario.send(scenario.lead, mutation, **given)
         assert (sent.outcome, sent.error["extensions"]["outcome"], await made()) == (outcome, "NONE", 1)
     accounts = await scenario.connection.fetchval("SELECT count(*) FROM turnup.account WHERE name = $1", name)
-    assert (await scenario.standing(location.id), accounts) == (before, 0)
+    assert (await scenario.state_of(location.id), accounts) == (before, 0)
     assert (await scenario.send(scenario.lead, mutation, **given)).outcome == "DONE"

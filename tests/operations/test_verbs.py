@@ -11,7 +11,7 @@ from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Role, Verb
 from tests.agreed import WHO_MAY
 
-from .scenario import CLOSED, LOCKED, Rollout, Scenario, Sent, Standing, a_key, takes_key_only_if_wanted
+from .scenario import CLOSED, LOCKED, LocationState, Rollout, Scenario, Sent, a_key, takes_key_only_if_wanted
 
 S, V = LocationStatus, Verb
 
@@ -77,7 +77,7 @@ def conditions(status: LocationStatus, verb: Verb) -> dict[str, bool]:
     return {"unanswered": verb is V.ACKNOWLEDGE and status is S.COMPLETED}
 
 
-def expected(before: Standing, location: Rollout, verb: Verb) -> Standing:
+def expected(before: LocationState, location: Rollout, verb: Verb) -> LocationState:
     """What the page on statuses promises of a legal move, in words of its own rather than the table's."""
     status, to = S(before.status), TABLE[verb].to or S(before.status)
     session = 1 if verb in {V.START, V.UNBLOCK, V.REOPEN} else 0 if to in CLOSED else before.open_sessions
@@ -129,10 +129,10 @@ async def test_a_legal_verb_moves_the_location_with_exactly_what_follows(
         }[role]
         opener = scenario.lead_2 if status in LOCKED else None
         location = await scenario.a_location(status, override_of=opener, **conditions(status, verb))
-        before = await scenario.standing(location.id)
+        before = await scenario.state_of(location.id)
         sent = await do(scenario, who, verb, location)
         assert (sent.outcome, sent.problem) == ("DONE", {})
-        after = await scenario.standing(location.id)
+        after = await scenario.state_of(location.id)
         promised = expected(before, location, verb)
         if verb is V.SUBMIT:
             made = dict.fromkeys(after.approvals.keys() - before.approvals.keys(), "PENDING")
@@ -167,7 +167,7 @@ async def test_a_verb_that_the_status_does_not_take_is_refused_with_what_it_take
     location = rest[status]
     for role in sorted(WHO_MAY[verb]):
         who = scenario.customer if role is Role.CUSTOMER else scenario.lead
-        before = await scenario.standing(location.id)
+        before = await scenario.state_of(location.id)
         sent = await do(scenario, who, verb, location)
         approving = V.APPROVE_AGAIN if status in LOCKED else V.APPROVE
         asked = approving if verb in {V.APPROVE, V.APPROVE_AGAIN} else verb
@@ -176,7 +176,7 @@ async def test_a_verb_that_the_status_does_not_take_is_refused_with_what_it_take
         facts = (sent.problem["from"], sent.problem["verb"], sent.problem["allowed"], sent.problem["path"])
         assert facts == (status, asked, taken, [])
         entered = verb in {V.APPROVE, V.APPROVE_AGAIN} or status in LOCKED
-        assert await scenario.standing(location.id) == replace(before, entries=before.entries + entered)
+        assert await scenario.state_of(location.id) == replace(before, entries=before.entries + entered)
 
 
 ANSWERED = {
@@ -199,11 +199,11 @@ async def test_a_payload_that_had_its_answer_or_lost_its_force_takes_no_other_an
 ) -> None:
     location = await scenario.a_location(status)
     old, digest = await scenario.an_earlier_payload(location, state)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     sent = await do(scenario, scenario.partner, verb, replace(location, payload=old, payload_digest=digest))
     assert sent.outcome == ANSWERED[state, verb]
     entered = sent.outcome != "DONE" and status in LOCKED
-    assert await scenario.standing(location.id) == replace(before, entries=before.entries + entered)
+    assert await scenario.state_of(location.id) == replace(before, entries=before.entries + entered)
 
 
 @pytest.mark.parametrize(("verb", "status"), list(product(Verb, S)))
@@ -211,7 +211,7 @@ async def test_a_role_without_the_verb_is_forbidden_and_a_location_out_of_reach_
     scenario: Scenario, rest: dict[LocationStatus, Rollout], verb: Verb, status: LocationStatus
 ) -> None:
     location = rest[status]
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     people = {
         scenario.customer: Role.CUSTOMER,
         scenario.listed: Role.CUSTOMER,
@@ -228,7 +228,7 @@ async def test_a_role_without_the_verb_is_forbidden_and_a_location_out_of_reach_
             missing = await do(scenario, who, verb, replace(location, id="location-of-nobody", payload=None))
             assert hidden.outcome == "NOT_FOUND"
             assert (hidden.problem, hidden.payload) == (missing.problem, missing.payload)
-    assert await scenario.standing(location.id) == before
+    assert await scenario.state_of(location.id) == before
 
 
 @pytest.mark.parametrize(
@@ -247,12 +247,12 @@ async def test_a_verb_that_has_to_be_explained_is_refused_without_a_visible_reas
     verb = next(each for each in Verb if MUTATION[each] == mutation)
     status = sorted(TABLE[verb].sources)[0]
     location = await scenario.a_location(status)
-    before = await scenario.standing(location.id)
+    before = await scenario.state_of(location.id)
     name = "comment" if mutation == "requestChanges" else "reason"
     for text in ("", "  \n ", "\u200b\u200b"):
         sent = await scenario.send(scenario.lead, mutation, **{**given(verb, location), name: text})
         assert (sent.outcome, sent.problem["path"], sent.problem["field"]) == ("INVALID_INPUT", [name], name)
-    assert await scenario.standing(location.id) == before
+    assert await scenario.state_of(location.id) == before
 
 
 @pytest.mark.parametrize("edit", ["setCurrentStep", "setWorkingHours"])
@@ -267,7 +267,7 @@ async def test_the_first_edit_starts_the_onboarding(scenario: Scenario, edit: st
     )
     step = "DEVICES" if edit == "setCurrentStep" else "LOCATION"
     assert sent.payload["location"] == {"status": "IN_PROGRESS", "session": {"currentStep": step}}
-    assert (await scenario.standing(location.id)).open_sessions == 1
+    assert (await scenario.state_of(location.id)).open_sessions == 1
 
 
 async def test_an_edit_of_a_cancelled_location_belongs_to_no_session_and_starts_nothing(scenario: Scenario) -> None:
@@ -276,5 +276,5 @@ async def test_an_edit_of_a_cancelled_location_belongs_to_no_session_and_starts_
         scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, label="Kept for the record"
     )
     assert sent.outcome == "DONE"
-    after = await scenario.standing(location.id)
+    after = await scenario.state_of(location.id)
     assert (after.status, after.open_sessions, after.claims) == ("CANCELLED", 0, ())

@@ -130,7 +130,7 @@ async def test_readiness_own_work_and_payloads_count_for_what_is_told_and_done_a
 async def test_who_edited_since_the_submission_is_told_so_and_nobody_else(scenario: Scenario) -> None:
     location = await scenario.a_location(S.PENDING_APPROVAL)
     assert (await scenario.send(scenario.lead, "editDevice", **EDITS["editDevice"](location))).outcome == "DONE"
-    given = {"locationId": location.id, "expectedDigest": (await scenario.standing(location.id)).digest}
+    given = {"locationId": location.id, "expectedDigest": (await scenario.state_of(location.id)).digest}
     for who, outcome in ((scenario.lead, "SELF_APPROVAL"), (scenario.lead_2, "DONE")):
         assert (await said(scenario, who, location))["APPROVE"] == outcome
         assert (await scenario.send(who, "approve", **given)).outcome == outcome

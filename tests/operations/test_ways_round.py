@@ -35,7 +35,7 @@ async def moved(scenario: Scenario, who: str, source: Rollout, target: Rollout) 
 
 
 async def approved(scenario: Scenario, who: str, location: Rollout, digest: str | None = None) -> Sent:
-    digest = digest or (await scenario.standing(location.id)).digest
+    digest = digest or (await scenario.state_of(location.id)).digest
     return await scenario.send(who, "approve", locationId=location.id, expectedDigest=digest)
 
 
@@ -72,7 +72,7 @@ async def test_nobody_approves_their_own_work_in_bulk_either(scenario: Scenario,
     ]
     assert (await labelled(scenario, scenario.lead, edited)).outcome == "DONE"
     items = [
-        {"locationId": each.id, "expectedDigest": (await scenario.standing(each.id)).digest}
+        {"locationId": each.id, "expectedDigest": (await scenario.state_of(each.id)).digest}
         for each in (others, own, edited)
     ]
     given = {"items": items, "dryRun": dry_run, "idempotencyKey": a_key()}
@@ -198,14 +198,14 @@ async def test_a_device_moves_between_locked_locations_under_an_override_of_each
     sent = await moved(scenario, scenario.lead, source, target)
     if opened != "both":
         assert sent.outcome == "LOCKED"
-        assert [(await scenario.standing(each.id)).digest for each in (source, target)] == [
+        assert [(await scenario.state_of(each.id)).digest for each in (source, target)] == [
             source.digest,
             target.digest,
         ]
         return
     assert sent.payload["device"] == {"location": {"id": target.id}, "revision": 2}
     for location in (source, target):
-        after = await scenario.standing(location.id)
+        after = await scenario.state_of(location.id)
         assert (after.status, after.digest != location.digest) == (status, True)
         unanswered = {"GENERATED", "RELEASED"} & set(after.payloads.values())
         assert not unanswered
@@ -291,8 +291,8 @@ async def test_a_device_that_moves_between_holding_locations_takes_its_claim_alo
     opener = scenario.lead if status in LOCKED else None
     source, target = [await scenario.a_location(status, override_of=opener) for _ in range(2)]
     assert (await moved(scenario, scenario.lead, source, target)).outcome == "DONE"
-    assert (await scenario.standing(source.id)).claims == ()
-    assert set((await scenario.standing(target.id)).claims) == {source.mac, target.mac}
+    assert (await scenario.state_of(source.id)).claims == ()
+    assert set((await scenario.state_of(target.id)).claims) == {source.mac, target.mac}
 
 
 async def test_a_device_does_not_move_to_where_its_address_would_be_another_locations(scenario: Scenario) -> None:
@@ -302,7 +302,7 @@ async def test_a_device_does_not_move_to_where_its_address_would_be_another_loca
     sent = await moved(scenario, scenario.customer, draft, holding)
     assert (sent.outcome, sent.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(owner.mac)])
     for location in (draft, holding):
-        assert (await scenario.standing(location.id)).digest == location.digest
+        assert (await scenario.state_of(location.id)).digest == location.digest
 
 
 # What was approved once does not come back
@@ -323,7 +323,7 @@ async def test_an_approval_that_was_left_behind_approves_nothing_any_more(scenar
     if back is not None:
         more = {"reason": "They pay again"} if back == "reopen" else {}
         assert (await scenario.send(scenario.lead, back, locationId=location.id, **more)).outcome == "DONE"
-    after = await scenario.standing(location.id)
+    after = await scenario.state_of(location.id)
     assert (after.status, after.digest, after.approvals) == (
         S.IN_PROGRESS,
         location.digest,
@@ -353,7 +353,7 @@ async def test_a_record_that_was_corrected_after_completion_is_approved_and_stil
             assert sent.payload["results"] == [{"problem": {"code": "ILLEGAL_TRANSITION"}}]
         else:
             assert (await handed_off(scenario, mutation, location)).outcome == "ILLEGAL_TRANSITION"
-    after = await scenario.standing(location.id)
+    after = await scenario.state_of(location.id)
     assert (after.status, after.live, after.payloads) == (
         S.COMPLETED,
         location.payload,
@@ -366,11 +366,11 @@ async def test_a_location_that_was_blocked_before_it_began_gets_its_session_when
 ) -> None:
     location = await scenario.a_location(S.NOT_STARTED)
     assert (await scenario.send(scenario.lead, "block", locationId=location.id, reason="A flood")).outcome == "DONE"
-    assert (await scenario.standing(location.id)).open_sessions == 0
+    assert (await scenario.state_of(location.id)).open_sessions == 0
     assert (await scenario.send(scenario.lead, "unblock", locationId=location.id)).outcome == "DONE"
-    assert (await scenario.standing(location.id)).open_sessions == 1
+    assert (await scenario.state_of(location.id)).open_sessions == 1
     assert (await submitted(scenario, scenario.customer, location)).outcome == "DONE"
-    assert (await scenario.standing(location.id)).submitted_by == scenario.customer
+    assert (await scenario.state_of(location.id)).submitted_by == scenario.customer
 
 
 # At the same time
@@ -385,7 +385,7 @@ async def test_a_receipt_raced_against_an_edit_is_of_the_approved_content_or_non
         receipt, edit = await asyncio.gather(
             acknowledged(scenario, location), labelled(scenario, scenario.lead, location)
         )
-        after = await scenario.standing(location.id)
+        after = await scenario.state_of(location.id)
         if receipt.outcome == "DONE":
             assert (edit.outcome, after.status, after.digest) == ("LOCKED", S.COMPLETED, location.digest)
             assert after.live == location.payload
@@ -403,7 +403,7 @@ async def test_a_release_raced_against_an_edit_is_of_the_approved_content_or_non
         release, edit = await asyncio.gather(
             handed_off(scenario, "triggerProvisioning", location), labelled(scenario, scenario.lead_2, location)
         )
-        after = await scenario.standing(location.id)
+        after = await scenario.state_of(location.id)
         assert (release.outcome, edit.outcome) in {("DONE", "LOCKED"), ("APPROVAL_OUTDATED", "DONE")}
         released = release.outcome == "DONE"
         assert after.payloads == {location.payload: "RELEASED" if released else "SUPERSEDED"}
@@ -418,7 +418,7 @@ async def test_a_payload_raced_against_an_edit_is_superseded_or_never_made(scena
             handed_off(scenario, "generatePayload", location), labelled(scenario, scenario.lead_2, location)
         )
         assert (made.outcome, edit.outcome) in {("DONE", "DONE"), ("APPROVAL_OUTDATED", "DONE")}
-        assert set((await scenario.standing(location.id)).payloads.values()) <= {"SUPERSEDED"}
+        assert set((await scenario.state_of(location.id)).payloads.values()) <= {"SUPERSEDED"}
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -450,7 +450,7 @@ async def test_of_two_leads_who_break_the_glass_at_once_one_does(scenario: Scena
             )
         )
         assert sorted(each.outcome for each in sent) == ["DONE", "OVERRIDE_SCOPE"]
-        assert (await scenario.standing(location.id)).open_overrides == 1
+        assert (await scenario.state_of(location.id)).open_overrides == 1
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
@@ -461,4 +461,4 @@ async def test_of_two_verbs_that_leave_a_status_at_once_one_does(scenario: Scena
         receipt, block = await asyncio.gather(acknowledged(scenario, location), blocking)
         assert (receipt.outcome, block.outcome) in {("DONE", "ILLEGAL_TRANSITION"), ("PAYLOAD_WITHDRAWN", "DONE")}
         status = S.COMPLETED if receipt.outcome == "DONE" else S.BLOCKED
-        assert (await scenario.standing(location.id)).status == status
+        assert (await scenario.state_of(location.id)).status == status
