@@ -348,7 +348,7 @@ described(
 
 described(
     vocabulary.Budget,
-    "What is counted per user per clock minute. Every call counts, including refused and repeated calls.",
+    "A budget per user per clock minute. Every call counts, including refused and repeated calls.",
     {
         "OBJECTS": "Objects returned. An operation reserves its price, then is charged for what it returned.",
         "EDITS": "Mutations of content, and all other mutations without a budget of their own.",
