@@ -3,6 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TURNUP := $(BIN)/turnup
+# The tests of these need no database; the comparison of the executors takes too long for a minute.
+FAST := tests/architecture tests/domain tests/execution tests/query_cost tests/permissions tests/http tests/auth \
+	tests/telemetry tests/docs tests/limiting/test_limiter.py tests/browser/test_examples.py \
+	tests/browser/test_graphiql_routes.py tests/test_collection.py tests/test_lanes.py \
+	--ignore=tests/execution/test_differential.py
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 # A moved checkout has scripts that point to the old place: make the environment anew.
@@ -11,10 +16,11 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve dev test test-slow bench bench-audit bench-bulk check format schema reset migration lock release clean
+.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk check format schema \
+	reset migration lock release clean
 
 help: ## List the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 16
 
 $(VENV)/.deps: requirements.lock requirements-uv.lock deploy/environment.py
 	@$(PYTHON) deploy/environment.py requirements.lock
@@ -30,11 +36,20 @@ serve: $(VENV)/.deps ## Set everything up and serve on 127.0.0.1:$PORT (8000), d
 dev: $(VENV)/.deps ## Serve, and restart the server when Python code changes; for development only
 	@$(TURNUP) serve --reload
 
-test: $(VENV)/.dev ## Run the tests, from nothing
+test: $(VENV)/.dev ## Run the tests that decide about every change
 	@$(BIN)/pytest
 
-test-slow: $(VENV)/.dev ## Run the long lanes too: storms, long fuzz, browser, real parties
+test-fast: $(VENV)/.dev ## Run the tests that need no database, in under a minute
+	@$(BIN)/pytest -n 0 --no-database $(FAST)
+
+test-shuffled: $(VENV)/.dev ## Run the tests in a random order; ARGS="--randomly-seed=N" repeats one
+	@$(BIN)/pytest --shuffle $(ARGS)
+
+test-slow: $(VENV)/.dev ## Run the slow lanes, within 35 minutes on two cores
 	@$(BIN)/pytest -m slow
+
+campaign: $(VENV)/.dev ## Run a long campaign and note its result in docs/campaigns.md; NAME=differential
+	@$(BIN)/python -m tests.campaign $(NAME)
 
 bench: $(VENV)/.dev ## Measure requests beside the reference and bare Python; ARGS="--workers 2", "--help"
 	@$(BIN)/python -m bench.requests $(ARGS)

@@ -8,7 +8,6 @@ from types import ModuleType
 from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
 
 import strawberry
-from strawberry.tools import create_type
 from strawberry.types import has_object_definition
 
 from app.operations.add_device import ADD_DEVICE
@@ -171,7 +170,8 @@ def root_type(
     description = (
         "The root of all writes. Each field is one transaction; the fields run in order. Refusals are in `problems`."
     )
-    return create_type("Mutation", [_field(each) for each in fields], description=description)
+    root = type("Mutation", (), {each.mutation.name: _field(each) for each in fields})
+    return strawberry.type(root, description=description)
 
 
 def _field(declared: MutationField) -> Any:

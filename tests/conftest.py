@@ -5,21 +5,19 @@ one; the roles have to be there.
 """
 
 import asyncio
+import gc
 import os
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import httpx
-import hypothesis_profile  # noqa: F401 - is loaded
 import pytest
-from harness import Client, TestDatabase, drop_database, home_of, with_database
 from pydantic import SecretStr
 
+from app import cli
 from app.auth.development import DevelopmentIssuer
 from app.db.migrate import migrate
 from app.main import create_app
@@ -27,10 +25,34 @@ from app.operations import housekeeping
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from app.settings import Settings
+from tests import hypothesis_profile  # noqa: F401 - is loaded
+from tests.harness import (
+    APP_URL,
+    EMPTY_TEMPLATE,
+    OWNER_URL,
+    SUPERUSER_URL,
+    TEMPLATE,
+    Client,
+    Ended,
+    TestDatabase,
+    Turnup,
+    home_of,
+    own_database,
+    run_as_owner,
+    with_database,
+)
 
-APP_URL, OWNER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL"
-SUPERUSER_URL = "TURNUP_TEST_SUPERUSER_URL"  # for tests that make roles; they skip where it is not given
-TEMPLATE = "turnup_template"
+pytest_plugins = ["tests.lanes"]
+
+# The cluster's data need not outlive the machine, and nothing but a test's own statements should run in it.
+THROWAWAY = {
+    "autovacuum": "off",
+    "file_copy_method": "clone",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "4GB",
+    "synchronous_commit": "off",
+}
 
 # Tests write more in a minute than people do, and a busy machine may be slow; those about limits set their own.
 os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
@@ -52,7 +74,8 @@ class Cluster:
             os.environ[OWNER_URL] = self.postgres.cluster.dsn("turnup_owner", "turnup")
             os.environ[APP_URL] = self.postgres.cluster.dsn("turnup_app", "turnup")
             os.environ[SUPERUSER_URL] = self.postgres.cluster.dsn("postgres", "turnup")
-        asyncio.run(_make_template(os.environ[OWNER_URL]))
+            asyncio.run(_make_throwaway(os.environ[SUPERUSER_URL]))
+        asyncio.run(_make_templates(os.environ[OWNER_URL]))
 
     def close(self) -> None:
         """Stop the cluster and delete its data."""
@@ -64,7 +87,7 @@ class Cluster:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and not config.option.collectonly:
+    if not hasattr(config, "workerinput") and not config.option.collectonly and not config.option.no_database:
         config.stash[_CLUSTER] = Cluster()
 
 
@@ -73,44 +96,51 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[_CLUSTER].close()
 
 
+def pytest_collection_finish() -> None:
+    """Set aside whatever there is before the first test: no collection of garbage looks through it again."""
+    gc.collect()
+    gc.freeze()
+
+
 _CLUSTER = pytest.StashKey[Cluster]()
 
 
-async def _make_template(owner_url: str) -> None:
-    await _run(owner_url, f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE}")
-    template = with_database(owner_url, TEMPLATE)
-    await migrate(template)
-    await load_demo(template, with_database(os.environ[APP_URL], TEMPLATE))
+async def _make_throwaway(superuser_url: str) -> None:
+    connection = await asyncpg.connect(superuser_url)
+    for name, value in THROWAWAY.items():
+        await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
 
 
-async def _run(url: str, *statements: str) -> None:
-    connection = await asyncpg.connect(url)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
+async def _make_templates(owner_url: str) -> None:
+    await run_as_owner(f"DROP DATABASE IF EXISTS {EMPTY_TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {EMPTY_TEMPLATE}")
+    await migrate(with_database(owner_url, EMPTY_TEMPLATE))
+    await run_as_owner(
+        f"DROP DATABASE IF EXISTS {TEMPLATE} WITH (FORCE)", f"CREATE DATABASE {TEMPLATE} TEMPLATE {EMPTY_TEMPLATE}"
+    )
+    await load_demo(with_database(owner_url, TEMPLATE), with_database(os.environ[APP_URL], TEMPLATE))
 
 
 @pytest.fixture(scope="session")
 async def database() -> AsyncIterator[TestDatabase]:
     """This worker's database."""
-    async with _own_database() as made:
+    async with own_database() as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 async def bare_database() -> AsyncIterator[TestDatabase]:
     """A database of one module of tests with nothing in it, not even the schema."""
-    async with _own_database("template1") as made:
+    async with own_database("template1") as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-async def empty_database(bare_database: TestDatabase) -> TestDatabase:
+async def empty_database() -> AsyncIterator[TestDatabase]:
     """A database of one module of tests, migrated and without rows."""
-    await migrate(bare_database.owner_url)
-    return bare_database
+    async with own_database(EMPTY_TEMPLATE) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -142,7 +172,7 @@ async def client(settings: Settings, database: TestDatabase) -> AsyncIterator[Cl
 @pytest.fixture
 async def own_client(home: Path) -> AsyncIterator[Client]:
     """A client of the real app on a database that this test has for itself, with the demo data as it was."""
-    async with _own_database() as own:
+    async with own_database() as own:
         app = create_app(Settings(database_url=SecretStr(own.app_url), home=home))
         transport = httpx.ASGITransport(app)
         async with (
@@ -152,20 +182,29 @@ async def own_client(home: Path) -> AsyncIterator[Client]:
             yield Client(http, DevelopmentIssuer.load_or_create(home), own)
 
 
-@asynccontextmanager
-async def _own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]:
-    name = f"turnup_test_{uuid4().hex[:12]}"
-    owner_url = os.environ[OWNER_URL]
-    await _run(
-        owner_url,
-        f"CREATE DATABASE {name} TEMPLATE {template}",
-        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
-        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
-    )
+@pytest.fixture
+def turnup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Turnup:
+    """Run a command on a database, signed in as the app and as the owner, in a thread of this process."""
+
+    async def command(place: TestDatabase, *arguments: str) -> Ended:
+        monkeypatch.setenv("DATABASE_URL", place.app_url)
+        monkeypatch.setenv("TURNUP_OWNER_DATABASE_URL", place.owner_url)
+        monkeypatch.setenv("TURNUP_HOME", str(tmp_path))
+        capsys.readouterr()
+        message = await asyncio.to_thread(_ended, arguments)
+        printed = capsys.readouterr()
+        return Ended(0 if message is None else 1, printed.out, printed.err + (message or ""))
+
+    return command
+
+
+def _ended(arguments: tuple[str, ...]) -> str | None:
+    """The message that a command ends with, as the interpreter would print it beside exit status 1."""
     try:
-        yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
-    finally:
-        await drop_database(owner_url, name)
+        cli.main(list(arguments))
+    except SystemExit as ended:
+        return str(ended.code)
+    return None
 
 
 @pytest.fixture

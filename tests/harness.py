@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import timeit
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 import asyncpg
 import httpx
@@ -19,6 +21,11 @@ from graphql import get_introspection_query, parse
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.database import Database
 from app.limiting.limiter import Limiter
+
+# Where the run's databases are, for each role; the last one for tests that make roles, which skip without it.
+APP_URL, OWNER_URL, SUPERUSER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL", "TURNUP_TEST_SUPERUSER_URL"
+TEMPLATE, EMPTY_TEMPLATE = "turnup_template", "turnup_empty"
+"""The databases that others are copies of: migrated, the first with the demo data, the second without a row."""
 
 LEAD = "lead@turnup.example"
 LEAD_2 = "lead2@turnup.example"
@@ -66,6 +73,18 @@ class Answer:
         return [error["extensions"]["code"] for error in self.body.get("errors", [])]
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command of the command line ended: exit status, and what it printed."""
+
+    status: int
+    out: str
+    error: str
+
+
+Turnup = Callable[..., Awaitable[Ended]]
+
+
 class Client:
     """Asks the app as one of the demo people, with a real token."""
 
@@ -73,16 +92,24 @@ class Client:
         self.http = http
         self.database = database
         self._issuer = issuer
+        self._tokens: dict[str, tuple[float, str]] = {}
 
     def token(self, subject: str, lifetime_seconds: int = 600) -> str:
-        """A token of the development issuer."""
+        """A new token of the development issuer."""
         return self._issuer.issue(subject, lifetime_seconds=lifetime_seconds, now=time.time(), audience=AUDIENCE)
+
+    def recent_token(self, subject: str) -> str:
+        """A token that is valid for some minutes more; it was perhaps sent before."""
+        issued_at, token = self._tokens.get(subject, (0.0, ""))
+        if not 0 <= time.time() - issued_at < 300:
+            issued_at, token = self._tokens[subject] = time.time(), self.token(subject)
+        return token
 
     async def ask(
         self, query: str, who: str | None = LEAD, /, *, headers: Mapping[str, str] | None = None, **variables: Any
     ) -> Answer:
         """POST a query as somebody; None asks without a token."""
-        sent = {} if who is None else {"authorization": f"Bearer {self.token(who)}"}
+        sent = {} if who is None else {"authorization": f"Bearer {self.recent_token(who)}"}
         response = await self.http.post(
             "/graphql", json={"query": query, "variables": variables}, headers={**sent, **(headers or {})}
         )
@@ -143,6 +170,31 @@ def with_database(url: str, name: str) -> str:
 def home_of(folder: Path) -> Path:
     """The home of a test run's embedded cluster."""
     return folder / "home"
+
+
+@asynccontextmanager
+async def own_database(template: str = TEMPLATE) -> AsyncIterator[TestDatabase]:
+    """A database that is a copy of a template, as long as the block runs."""
+    owner_url, name = os.environ[OWNER_URL], f"turnup_test_{uuid4().hex[:12]}"
+    await run_as_owner(
+        f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy",
+        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
+    )
+    try:
+        yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(owner_url, name))
+    finally:
+        await drop_database(owner_url, name)
+
+
+async def run_as_owner(*statements: str) -> None:
+    """Run statements in the owner's maintenance database, each in its own transaction."""
+    connection = await asyncpg.connect(os.environ[OWNER_URL])
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def drop_database(owner_url: str, name: str) -> None:

@@ -1,9 +1,8 @@
 """What every race and every crash ends in: the audit trail tells all that they left behind."""
 
-from harness import TestDatabase
-
 from app.audit.replay import replay
 from app.audit.verify import snapshot, verify
+from tests.harness import TestDatabase
 
 
 async def the_trail_tells_all(database: TestDatabase) -> None:

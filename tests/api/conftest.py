@@ -4,7 +4,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from builders_db import (
+
+from app.domain.vocabulary import PayloadState, Role, UserStatus
+from app.settings import Settings
+from tests.builders_db import (
     a_grant,
     a_location,
     a_payload,
@@ -17,12 +20,10 @@ from builders_db import (
     committed,
     forget,
 )
-from harness import Client, TestDatabase
-from oracle import the_trail_tells_all
-from serving import Wire, serving, statements_logged
+from tests.harness import Client, TestDatabase
+from tests.oracle import the_trail_tells_all
 
-from app.domain.vocabulary import PayloadState, Role, UserStatus
-from app.settings import Settings
+from .serving import Wire, serving, statements_logged
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from harness import Client, TestDatabase
 
 from app.auth.development import DevelopmentIssuer
 from app.db import database as pools
 from app.main import create_app
 from app.settings import Settings
+from tests.harness import Client, TestDatabase
 
 
 @asynccontextmanager

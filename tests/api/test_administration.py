@@ -1,9 +1,9 @@
 """Accounts, locations, users, grants and the device catalogue, as leads administer them."""
 
 import pytest
-from harness import CUSTOMER, LISTED_CUSTOMER, PARTNER, Client
 
 from app.db.demo import USERS
+from tests.harness import CUSTOMER, LISTED_CUSTOMER, PARTNER, Client
 
 PROBLEMS = "problems { code message path }"
 CREATE_USER = f"mutation C($input: CreateUserInput!) {{ createUser(input: $input) {{ user {{ id name email role status }} {PROBLEMS} }} }}"  # noqa: E501 - one line reads best

@@ -12,8 +12,6 @@ from graphql import (
     GraphQLNonNull,
     is_required_input_field,
 )
-from harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
-from serving import serving
 
 from app.domain.vocabulary import Budget
 from app.http.graphql import RESPONSE_JSON
@@ -21,6 +19,9 @@ from app.limiting.limiter import Limiter
 from app.operations.registry import MUTATIONS as DECLARED
 from app.settings import Settings
 from graphql_schema.schema import schema
+from tests.harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
+
+from .serving import serving
 
 MUTATIONS: dict[str, GraphQLField] = schema._schema.mutation_type.fields  # type: ignore[union-attr]
 LIMITS = "{ rateLimits { name limit remaining resetsAt } }"

@@ -6,12 +6,13 @@ from typing import Any
 
 import asyncpg
 import pytest
-from harness import CUSTOMER, LEAD, LEAD_2, Client
 from pydantic import SecretStr
-from serving import Wire, serving, statements_logged
 
 from app.db.seed import seed_many
 from app.settings import Settings
+from tests.harness import CUSTOMER, LEAD, LEAD_2, Client
+
+from .serving import Wire, serving, statements_logged
 
 RESULTS = """
   results { index id outcome problem { code } location { status } payload { state } }

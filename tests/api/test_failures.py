@@ -13,11 +13,7 @@ from uuid import uuid4
 import asyncpg
 import orjson
 import pytest
-from builders_db import committed
-from harness import LEAD, WAITERS, Answer, Client, drop_database, until_waiting, with_database
-from harness import TestDatabase as WorkerDatabase
 from pydantic import SecretStr
-from serving import serving
 from starlette.types import Message
 
 from app.db import queries
@@ -25,6 +21,11 @@ from app.db.database import Database
 from app.main import create_app
 from app.settings import Settings
 from graphql_schema.errors import INTERNAL_MESSAGE
+from tests.builders_db import committed
+from tests.harness import LEAD, WAITERS, Answer, Client, drop_database, until_waiting, with_database
+from tests.harness import TestDatabase as WorkerDatabase
+
+from .serving import serving
 
 LOCATIONS = "{ locations { totalCount } }"
 SECRET = "password=hunter2"

@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from builders_db import committed
-from harness import CUSTOMER, LEAD, Client
-from harness import TestDatabase as WorkerDatabase
 
 from app.domain.vocabulary import LocationStatus
+from tests.builders_db import committed
+from tests.harness import CUSTOMER, LEAD, Client
+from tests.harness import TestDatabase as WorkerDatabase
 
 FOUND = "query($filter: LocationFilter) { locations(first: 100, filter: $filter) { nodes { id } totalCount } }"
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from harness import LEAD, Client
-from serving import Wire, tables_of
 
 from app.audit.erasure import erase_person, erase_reason
+from tests.harness import LEAD, Client
+
+from .serving import Wire, tables_of
 
 CHANGES = """query($filter: AuditLogFilter) { auditLog(first: 100, filter: $filter) { nodes {
   id reason reasonState changes { table rowId field before beforeState after afterState } } } }"""

@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import asyncpg
 import pytest
-from harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
 from app.db.database import Database, DatabaseUnavailable, SuspendedUser
 from app.db.request_transactions import RequestTransactions
 from app.operations import housekeeping
+from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
 LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'
 

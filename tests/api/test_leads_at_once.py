@@ -4,7 +4,8 @@ import asyncio
 
 import asyncpg
 import pytest
-from harness import LEAD, LEAD_2, Client
+
+from tests.harness import LEAD, LEAD_2, Client
 
 RENAME = """
 mutation ($id: ID!, $revision: Int!, $name: String!, $key: String!) {

@@ -5,7 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders_db import (
+
+from app.db import tables
+from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, Role
+from tests.builders_db import (
     NOON,
     a_location,
     a_payload,
@@ -17,11 +20,8 @@ from builders_db import (
     forget,
     insert,
 )
-from harness import Client
-from harness import TestDatabase as WorkerDatabase
-
-from app.db import tables
-from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, Role
+from tests.harness import Client
+from tests.harness import TestDatabase as WorkerDatabase
 
 PAGE = """
 query Page($first: Int!, $after: String, $filter: LocationFilter, $order: LocationOrder! = NAME) {

@@ -8,10 +8,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
-from builders_db import committed
-from harness import CUSTOMER, LEAD, Answer, Client, until_waiting
 from pydantic import SecretStr
-from serving import Wire, serving, statements_logged
 from starlette.types import Message
 
 from app.db import writing
@@ -19,6 +16,10 @@ from app.db.database import SIGN_IN
 from app.limiting.stores import MemoryStore
 from app.settings import Settings
 from resolvers.budgets import Budgets
+from tests.builders_db import committed
+from tests.harness import CUSTOMER, LEAD, Answer, Client, until_waiting
+
+from .serving import Wire, serving, statements_logged
 
 WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"

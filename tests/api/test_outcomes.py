@@ -4,8 +4,6 @@ import asyncio
 
 import asyncpg
 import pytest
-from harness import LEAD, Client, TestDatabase
-from serving import serving
 
 from app.db import writing
 from app.db.database import Database, DatabaseUnavailable, SuspendedUser
@@ -14,6 +12,9 @@ from app.db.request_transactions import RequestTransactions
 from app.settings import Settings
 from resolvers.budgets import Budgets
 from resolvers.context import Context
+from tests.harness import LEAD, Client, TestDatabase
+
+from .serving import serving
 
 pytestmark = pytest.mark.usefixtures("replayed")
 

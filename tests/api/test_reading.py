@@ -1,8 +1,10 @@
 """Reading over HTTP with real tokens: what comes back for each object, relation by relation."""
 
 import pytest
-from conftest import World
-from harness import CUSTOMER, LEAD, PARTNER, Client
+
+from tests.harness import CUSTOMER, LEAD, PARTNER, Client
+
+from .conftest import World
 
 
 async def test_the_viewer_is_who_the_token_says(client: Client) -> None:

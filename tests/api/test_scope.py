@@ -5,14 +5,15 @@ from typing import Any
 
 import asyncpg
 import pytest
-from builders_db import committed
-from conftest import World
-from harness import LEAD, LEAD_2, Answer, Client
-from harness import TestDatabase as WorkerDatabase
 from sqlalchemy import true
 
 from app.db import queries, tables
 from app.db.scoping import Shape
+from tests.builders_db import committed
+from tests.harness import LEAD, LEAD_2, Answer, Client
+from tests.harness import TestDatabase as WorkerDatabase
+
+from .conftest import World
 
 ROOTS = {
     "account": "Account",
@@ -55,6 +56,7 @@ approvals                    hba   hba    hb        h       -            -      
 provisioningPayloads         hba   hba    f         f       f            f          f              hb
 auditLog                     hba   hba    f         f       f            f          f              f
 """
+LIST_PAGE = "{ nodes { id } totalCount pageInfo { hasNextPage endCursor } }"
 CODES = {"n": "NOT_FOUND", "f": "FORBIDDEN"}
 
 
@@ -125,15 +127,19 @@ async def test_a_list_holds_what_is_in_reach_and_counts_nothing_else(
 ) -> None:
     places = {"h": world.here, "b": world.beside, "a": world.away}
     mine = {world.ids[place][name]: letter for letter, place in places.items() for name in world.ids[place]}
-    answer = await answered(client, world, asker, f"{{ list: {field}(first: 100) {{ nodes {{ id }} totalCount }} }}")
+    query = f"query($after: String) {{ list: {field}(first: 100, after: $after) {LIST_PAGE} }}"
+    answer = await answered(client, world, asker, query)
     if told == "f":
         assert (answer.body["data"], answer.codes) == ({"list": None}, ["FORBIDDEN"])
         return
-    found = answer.data["list"]
-    seen = {mine[node["id"]] for node in found["nodes"] if node["id"] in mine}
-    assert (seen, found["totalCount"]) == (set(told.replace("-", "")), len(found["nodes"]))
+    page = answer.data["list"]
+    total, ids = page["totalCount"], [node["id"] for node in page["nodes"]]
+    while page["pageInfo"]["hasNextPage"]:
+        page = (await answered(client, world, asker, query, after=page["pageInfo"]["endCursor"])).data["list"]
+        ids += [node["id"] for node in page["nodes"]]
+    assert ({mine[each] for each in ids if each in mine}, total) == (set(told.replace("-", "")), len(set(ids)))
     if not asker.startswith("lead"):
-        assert [node for node in found["nodes"] if node["id"] not in mine] == []
+        assert [each for each in ids if each not in mine] == []
 
 
 @pytest.mark.parametrize("asker", ["suspended", "unknown", "anonymous"])

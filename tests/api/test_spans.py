@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from harness import LEAD, Client, TestDatabase
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -16,6 +15,7 @@ from app.telemetry.errors import start_error_tracking
 from app.telemetry.metrics import start_metrics
 from app.telemetry.tracing import start_tracing
 from app.version import VERSION
+from tests.harness import LEAD, Client, TestDatabase
 
 QUERY = "query Devices { locations(first: 5) { nodes { id name devices { id label extension { number } } } } }"
 

@@ -5,12 +5,13 @@ import gc
 from collections.abc import AsyncIterator, Awaitable
 
 import pytest
-from builders_db import a_location, committed, forget
-from harness import CUSTOMER, LEAD, Answer, Client, until_waiting
-from harness import TestDatabase as WorkerDatabase
-from serving import Wire, tables_of
 
 from app.db.seed import seed_many
+from tests.builders_db import a_location, committed, forget
+from tests.harness import CUSTOMER, LEAD, Answer, Client, until_waiting
+from tests.harness import TestDatabase as WorkerDatabase
+
+from .serving import Wire, tables_of
 
 NESTED = """
 query Nested($first: Int!, $filter: LocationFilter) {

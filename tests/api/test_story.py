@@ -3,7 +3,7 @@
 import hashlib
 import json
 
-from harness import CUSTOMER, LEAD, PARTNER, Client
+from tests.harness import CUSTOMER, LEAD, PARTNER, Client
 
 LOCATION = "location-1"
 

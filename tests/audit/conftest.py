@@ -3,11 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from harness import TestDatabase as Databases
-from trail import made
 
 from app.db.database import Database
-from app.db.migrate import migrate
+from tests.harness import EMPTY_TEMPLATE, own_database
+from tests.harness import TestDatabase as Databases
 
 
 @pytest.fixture(scope="session")
@@ -21,20 +20,19 @@ async def pool(database: Databases) -> AsyncIterator[Database]:
 @pytest.fixture(scope="module")
 async def empty() -> AsyncIterator[Databases]:
     """A migrated database without any data, of this module alone."""
-    async with made("template0") as found:
-        await migrate(found.owner_url)
+    async with own_database(EMPTY_TEMPLATE) as found:
         yield found
 
 
 @pytest.fixture
 async def bare() -> AsyncIterator[Databases]:
     """A database where nothing was migrated yet, of this test alone."""
-    async with made("template0") as found:
+    async with own_database("template0") as found:
         yield found
 
 
 @pytest.fixture
 async def copy() -> AsyncIterator[Databases]:
     """A database with the demo data, of this test alone."""
-    async with made("turnup_template") as found:
+    async with own_database() as found:
         yield found

@@ -1,95 +1,33 @@
 """turnup audit verify | heads | replay | erase, as an operator runs them."""
 
-import asyncio
 import json
-import os
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from harness import TestDatabase as Databases
-from trail import definer
 
-from app.cli import main
-
-ROOT = Path(__file__).parent.parent.parent
-
-
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    status: int
-    out: str
-    error: str
-
-
-Turnup = Callable[..., Awaitable[Done]]
-
-
-@pytest.fixture
-def turnup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Turnup:
-    """Run `turnup audit` on a database, in a thread of this process."""
-
-    async def command(place: Databases, *arguments: str) -> Done:
-        for name, value in environment(place, tmp_path).items():
-            monkeypatch.setenv(name, value)
-        capsys.readouterr()
-        message = await asyncio.to_thread(_run, arguments)
-        return Done(0 if message is None else 1, capsys.readouterr().out, message or "")
-
-    return command
-
-
-def _run(arguments: tuple[str, ...]) -> str | None:
-    try:
-        main(["audit", *arguments])
-    except SystemExit as ended:
-        return str(ended.code)
-    return None
-
-
-def environment(place: Databases, home: Path) -> dict[str, str]:
-    """Where the database and the home are."""
-    return {
-        "DATABASE_URL": place.app_url,
-        "TURNUP_OWNER_DATABASE_URL": place.owner_url,
-        "TURNUP_HOME": str(home),
-    }
-
-
-async def test_a_broken_trail_ends_the_process_with_status_1(copy: Databases, tmp_path: Path) -> None:
-    async with definer(copy.owner_url) as connection:
-        await connection.execute("UPDATE turnup.audit_entry SET action = 'x' WHERE chain = 'account-2' AND number = 1")
-    ended = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "app.cli", "audit", "verify",
-        cwd=ROOT, env={**os.environ, **environment(copy, tmp_path)}, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _out, error = await ended.communicate()
-    assert ended.returncode == 1
-    assert error.decode().startswith("turnup: chain account-2, entry 1 (")
+from tests.audit.trail import definer
+from tests.harness import TestDatabase as Databases
+from tests.harness import Turnup
 
 
 async def test_an_operator_proves_the_trail_and_finds_what_was_done_to_it(
     copy: Databases, tmp_path: Path, turnup: Turnup
 ) -> None:
-    whole = await turnup(copy, "verify")
+    whole = await turnup(copy, "audit", "verify")
     assert (whole.status, whole.error) == (0, "")
     assert whole.out.startswith("4 chains, ")
 
     file = tmp_path / "heads.json"
-    assert (await turnup(copy, "heads", "--out", str(file))).status == 0
-    printed = json.loads((await turnup(copy, "heads")).out)
+    assert (await turnup(copy, "audit", "heads", "--out", str(file))).status == 0
+    printed = json.loads((await turnup(copy, "audit", "heads")).out)
     assert [head["chain"] for head in printed["heads"]] == ["account-1", "account-2", "account-3", "system"]
     assert printed["heads"] == json.loads(file.read_text())["heads"]
     assert (tmp_path / "audit-heads.pem").stat().st_mode & 0o777 == 0o600
-    assert (await turnup(copy, "verify", "--heads", str(file))).status == 0
+    assert (await turnup(copy, "audit", "verify", "--heads", str(file))).status == 0
 
     await delete_the_chain_of(copy, "account-2")
-    assert (await turnup(copy, "verify")).status == 0
-    cut = await turnup(copy, "verify", "--heads", str(file))
+    assert (await turnup(copy, "audit", "verify")).status == 0
+    cut = await turnup(copy, "audit", "verify", "--heads", str(file))
     assert cut.status == 1
     assert cut.error.startswith("turnup: chain account-2, entry ")
     assert cut.error.endswith(": its head was signed, its entries are gone")
@@ -98,43 +36,43 @@ async def test_an_operator_proves_the_trail_and_finds_what_was_done_to_it(
         entry = await connection.fetchval(
             "UPDATE turnup.audit_entry SET action = 'x' WHERE chain = 'system' RETURNING id"
         )
-    broken = await turnup(copy, "verify")
+    broken = await turnup(copy, "audit", "verify")
     assert broken.status == 1
     assert broken.error.startswith(f"turnup: chain system, entry 1 ({entry}): ")
-    assert (await turnup(copy, "verify", "--account", "account-1")).status == 0
+    assert (await turnup(copy, "audit", "verify", "--account", "account-1")).status == 0
 
 
 async def test_an_account_without_entries_ends_the_command_with_status_1(
     copy: Databases, tmp_path: Path, turnup: Turnup
 ) -> None:
     file = tmp_path / "heads.json"
-    assert (await turnup(copy, "heads", "--out", str(file))).status == 0
+    assert (await turnup(copy, "audit", "heads", "--out", str(file))).status == 0
     for more in ((), ("--heads", str(file))):
-        mistyped = await turnup(copy, "verify", "--account", "acount-1", *more)
+        mistyped = await turnup(copy, "audit", "verify", "--account", "acount-1", *more)
         assert (mistyped.status, mistyped.out) == (1, "")
         assert mistyped.error == "turnup: chain acount-1: it has no entries: there is nothing to verify"
-    whole = await turnup(copy, "verify", "--account", "account-1", "--heads", str(file))
+    whole = await turnup(copy, "audit", "verify", "--account", "account-1", "--heads", str(file))
     assert (whole.status, whole.error) == (0, "")
 
 
 async def test_an_operator_replays_the_trail(copy: Databases, turnup: Turnup) -> None:
-    same = await turnup(copy, "replay")
+    same = await turnup(copy, "audit", "replay")
     assert (same.status, same.error) == (0, "")
     assert "rows rebuilt, the same as in the tables" in same.out
     async with definer(copy.owner_url) as connection:
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await connection.execute("UPDATE turnup.device SET label = 'x' WHERE id = 'phone-1'")
-    other = await turnup(copy, "replay")
+    other = await turnup(copy, "audit", "replay")
     assert (other.status, other.out) == (1, "device phone-1: the trail tells otherwise of label\n")
 
 
 async def test_an_operator_erases_who_was_removed(copy: Databases, turnup: Turnup) -> None:
-    refused = await turnup(copy, "erase", "contact-1", "--reason", "Request 1")
+    refused = await turnup(copy, "audit", "erase", "contact-1", "--reason", "Request 1")
     assert refused.status == 1
     assert refused.error == "turnup: contact-1 is still there: remove it from its location first"
     async with definer(copy.owner_url, system="ARRANGE") as connection:
         await connection.execute("DELETE FROM turnup.contact WHERE id = 'contact-1'")
-    done = await turnup(copy, "erase", "contact-1", "--reason", "Request 1")
+    done = await turnup(copy, "audit", "erase", "contact-1", "--reason", "Request 1")
     assert (done.status, done.error) == (0, "")
     assert done.out == "6 values and 0 payload documents are erased.\n"
 
@@ -144,9 +82,9 @@ async def test_heads_that_nobody_signed_are_refused(
     database: Databases, tmp_path: Path, turnup: Turnup, text: str
 ) -> None:
     file = tmp_path / "heads.json"
-    assert (await turnup(database, "heads", "--out", str(file))).status == 0
+    assert (await turnup(database, "audit", "heads", "--out", str(file))).status == 0
     file.write_text(text)
-    refused = await turnup(database, "verify", "--heads", str(file))
+    refused = await turnup(database, "audit", "verify", "--heads", str(file))
     assert refused.status == 1
     assert "not a file of signed heads" in refused.error
 

@@ -2,14 +2,15 @@
 
 import asyncpg
 import pytest
-from harness import CUSTOMER, LEAD
-from harness import TestDatabase as Databases
-from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, definer, enter, entry_of, operation, run
 
 from app import audit
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db import tables
 from app.db.database import Database, Transaction
+from tests.harness import CUSTOMER, LEAD
+from tests.harness import TestDatabase as Databases
+
+from .trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, definer, enter, entry_of, operation, run
 
 RENAME = "UPDATE turnup.device SET label = $2, revision = revision + 1 WHERE id = $1"
 

@@ -1,13 +1,14 @@
 """Role denials and security events: one entry a user, field and minute, with the count."""
 
 import pytest
-from harness import LEAD, early_in_a_minute
-from harness import TestDatabase as Databases
-from trail import an_id, changes_of, definer, run
 
 from app import audit
 from app.audit.verify import snapshot, verify
 from app.db.database import Database
+from tests.harness import LEAD, early_in_a_minute
+from tests.harness import TestDatabase as Databases
+
+from .trail import an_id, changes_of, definer, run
 
 
 async def a_minute_later(place: Databases) -> None:

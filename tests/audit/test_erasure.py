@@ -5,10 +5,6 @@ import json
 from typing import Any
 
 import pytest
-from harness import LEAD
-from harness import TestDatabase as Databases
-from oracle import the_trail_tells_all
-from trail import definer, enter, run
 
 from app.audit.erasure import Erased, NotErased, erase_person, erase_reason
 from app.audit.history import as_of
@@ -19,6 +15,11 @@ from app.db.database import Database
 from app.domain.content_document import content_document
 from app.domain.digest import content_digest
 from app.operations.housekeeping import erase_what_is_due
+from tests.harness import LEAD
+from tests.harness import TestDatabase as Databases
+from tests.oracle import the_trail_tells_all
+
+from .trail import definer, enter, run
 
 PERSON, CONTACT, LOCATION, USER = "person-1", "contact-1", "location-1", "user-acme"
 NAMES = {"Dana", "Cole", "dana@acme.example"}

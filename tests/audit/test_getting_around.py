@@ -5,13 +5,14 @@ from contextlib import suppress
 
 import asyncpg
 import pytest
-from harness import LEAD
-from harness import TestDatabase as Databases
-from oracle import the_trail_tells_all
-from trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of, made
 
 from app import audit
 from app.db.database import Database
+from tests.harness import LEAD, own_database
+from tests.harness import TestDatabase as Databases
+from tests.oracle import the_trail_tells_all
+
+from .trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of
 
 RENAME = f"UPDATE turnup.device SET label = gen_random_uuid()::text WHERE id = '{DEVICE}'"
 ELSEWHERE = "UPDATE turnup.location SET line2 = gen_random_uuid()::text WHERE id = 'location-2'"
@@ -61,8 +62,15 @@ ORDERS: dict[str, tuple[list[str], str]] = {
 
 @pytest.fixture(scope="module")
 async def place() -> AsyncIterator[Databases]:
-    """A database with the demo data, of this module alone. Whatever was tried there, the trail tells all of it."""
-    async with made("turnup_template") as found:
+    """A database with the demo data, of this module alone. Whatever was tried there, the trail tells all of it.
+
+    The app's role may make temporary tables there, which it may not elsewhere: it is tried with them as well.
+    """
+    async with own_database() as found:
+        owner = await asyncpg.connect(found.owner_url)
+        name = await owner.fetchval("SELECT current_database()")
+        await owner.execute(f"GRANT TEMPORARY ON DATABASE {name} TO turnup_app")
+        await owner.close()
         yield found
         await the_trail_tells_all(found)
 

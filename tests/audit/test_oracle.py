@@ -4,9 +4,11 @@ import re
 from pathlib import Path
 
 import pytest
-from harness import TestDatabase as Databases
-from oracle import the_trail_tells_all
-from trail import definer
+
+from tests.harness import TestDatabase as Databases
+from tests.oracle import the_trail_tells_all
+
+from .trail import definer
 
 TESTS = Path(__file__).parent.parent
 RACE_OR_CRASH = re.compile(r"asyncio\.(gather|create_task|wait)\b|ensure_future|TaskGroup|SIGKILL|\.terminate\(")

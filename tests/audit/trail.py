@@ -1,18 +1,16 @@
 """Builders of audited writes, on the real database and by the roles that make them in production."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from harness import LEAD, drop_database, with_database
-from harness import TestDatabase as Databases
 
 from app import audit
 from app.db.database import Database, Transaction
 from app.db.statements import Statement
+from tests.harness import LEAD
 
 ACCOUNT, LOCATION, DEVICE = "account-1", "location-1", "phone-1"
 
@@ -84,15 +82,3 @@ async def entry_of(database: Database, entry_id: str) -> Any:
     async with database.connection() as connection, connection.transaction():
         await connection.execute("SELECT turnup.sign_in($1, 5000)", LEAD)
         return await connection.fetchrow("SELECT * FROM turnup.audit_entry WHERE id = $1", entry_id)
-
-
-@asynccontextmanager
-async def made(template: str) -> AsyncIterator[Databases]:
-    """A database made of a template, as long as the block runs."""
-    name = f"turnup_audit_{uuid4().hex[:12]}"
-    owner_url = os.environ["TURNUP_TEST_OWNER_URL"]
-    server = await asyncpg.connect(owner_url)
-    await server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    yield Databases(with_database(os.environ["TURNUP_TEST_APP_URL"], name), with_database(owner_url, name))
-    await server.close()
-    await drop_database(owner_url, name)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import jwt
 import pytest
-from auth_builders import NOW, Clock
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from app.auth.claims import Claims, InvalidToken
 from app.auth.development import AUDIENCE, ISSUER, KEY_FILE, DevelopmentIssuer
 from app.auth.verifier import Verifier
+
+from .auth_builders import NOW, Clock
 
 ROOT = Path(__file__).resolve().parents[2]
 START_ON_A_LINE = """

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from auth_builders import Clock, Signer, a_verifier, serving
 from jwt.algorithms import ECAlgorithm
 
 from app.auth.claims import InvalidToken, KeysUnavailable
 from app.auth.jwks import MAX_KEYS, read_key_set
 from app.auth.keys import MAX_KEY_SET_BYTES, RemoteKeySet, StaticKeys
+
+from .auth_builders import Clock, Signer, a_verifier, serving
 
 SIGNER = Signer()
 RSA = Signer("RS256", kid="rsa")

@@ -5,7 +5,12 @@ import traceback
 
 import jwt
 import pytest
-from auth_builders import (
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from app.auth.claims import Claims, InvalidToken, TokenFault
+from app.auth.keys import StaticKeys, TrustedKey
+
+from .auth_builders import (
     AUDIENCE,
     GONE,
     ISSUER,
@@ -19,10 +24,6 @@ from auth_builders import (
     hmac_token,
     right_claims,
 )
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-from app.auth.claims import Claims, InvalidToken, TokenFault
-from app.auth.keys import StaticKeys, TrustedKey
 
 SIGNER = Signer()
 RIGHT = Claims(subject="user-7", expires_at=NOW + 600)

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.served import Served
-from harness import CUSTOMER, LEAD, LEAD_2
 from playwright.sync_api import Route, expect
+
+from tests.contract.served import Served
+from tests.harness import CUSTOMER, LEAD, LEAD_2
 
 from .conftest import Open, eventually
 

@@ -1,15 +1,16 @@
 """The commands beside `serve`, on a database of their own."""
 
-import subprocess
+import signal
 from pathlib import Path
 
 import asyncpg
-import harness
 import pytest
-from turnup import run
 
 from app import cli
 from app.db.migrate import is_current
+from tests import harness
+from tests.cli.turnup import free_port
+from tests.harness import Ended, Turnup
 
 
 async def told(url: str, query: str) -> object:
@@ -23,30 +24,27 @@ async def told(url: str, query: str) -> object:
         await connection.close()
 
 
-def on(database: harness.TestDatabase, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(*arguments, DATABASE_URL=database.app_url, TURNUP_OWNER_DATABASE_URL=database.owner_url)
-
-
-async def test_migrate_makes_everything_in_a_bare_database(bare_database: harness.TestDatabase) -> None:
-    ended = on(bare_database, "migrate")
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+async def test_migrate_makes_everything_in_a_bare_database(bare_database: harness.TestDatabase, turnup: Turnup) -> None:
+    assert await turnup(bare_database, "migrate") == Ended(0, "", "")
     connection = await asyncpg.connect(bare_database.app_url)
     current = await is_current(connection)
     await connection.close()
     assert current
 
 
-async def test_seed_adds_as_many_plain_locations_as_asked_for(empty_database: harness.TestDatabase) -> None:
-    assert on(empty_database, "seed", "--locations", "3").returncode == 0
+async def test_seed_adds_as_many_plain_locations_as_asked_for(
+    empty_database: harness.TestDatabase, turnup: Turnup
+) -> None:
+    assert (await turnup(empty_database, "seed", "--locations", "3")).status == 0
     assert (
         await told(empty_database.owner_url, "SELECT count(*) FROM turnup.location WHERE name LIKE 'Load test%'") == 3
     )
 
 
-async def test_seed_keeps_data_that_is_there(empty_database: harness.TestDatabase) -> None:
-    on(empty_database, "seed")
+async def test_seed_keeps_data_that_is_there(empty_database: harness.TestDatabase, turnup: Turnup) -> None:
+    await turnup(empty_database, "seed")
     before = await told(empty_database.owner_url, "SELECT max(created_at) FROM turnup.account")
-    assert on(empty_database, "seed").stdout == "The database has data already; --reset replaces it.\n"
+    assert (await turnup(empty_database, "seed")).out == "The database has data already; --reset replaces it.\n"
     assert await told(empty_database.owner_url, "SELECT max(created_at) FROM turnup.account") == before
 
 
@@ -58,17 +56,29 @@ def test_seed_refuses_a_number_of_locations_that_makes_no_sense(count: str, caps
     assert "--locations" in capsys.readouterr().err
 
 
-def test_migrating_without_the_owners_url_is_refused_by_name(database: harness.TestDatabase) -> None:
-    ended = run("migrate", DATABASE_URL=database.app_url)
-    assert ended.returncode == 1
-    assert ended.stderr == "turnup: this needs TURNUP_OWNER_DATABASE_URL, the role that owns the tables\n"
+def test_migrating_without_the_owners_url_is_refused_by_name(
+    database: harness.TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.app_url)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["migrate"])
+    assert ended.value.code == "turnup: this needs TURNUP_OWNER_DATABASE_URL, the role that owns the tables"
 
 
-def test_serving_as_the_owner_is_refused_by_name(database: harness.TestDatabase) -> None:
-    ended = run("serve", DATABASE_URL=database.owner_url)
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("turnup: DATABASE_URL signs in as turnup_owner, which ")
-    assert ended.stderr.count("\n") == 1
+def test_serving_as_the_owner_is_refused_by_name(
+    database: harness.TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", database.owner_url)
+    monkeypatch.setenv("PORT", str(free_port()))
+    handled = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["serve"])
+    finally:
+        signal.signal(signal.SIGTERM, handled)
+    said = str(ended.value.code)
+    assert said.startswith("turnup: DATABASE_URL signs in as turnup_owner, which ")
+    assert "\n" not in said
 
 
 def test_the_printed_schema_is_the_one_in_the_checkout(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.needs import unavailable
+
 SCRIPT = Path(__file__).parents[2] / "deploy" / "environment.py"
 MAKE = "import environment\nif not environment.made_here():\n    environment.create()\n    print('made')"
 
@@ -27,7 +29,7 @@ def older_pythons() -> Iterator[tuple[str, str]]:
 def test_a_python_that_is_too_old_is_told_so_in_one_line() -> None:
     found = dict(older_pythons())
     if not found:
-        pytest.skip("no Python from 3.6 to 3.10 on this machine")
+        unavailable("a Python from 3.6 to 3.10", "none is on this machine")
     for path, version in found.items():
         ended = subprocess.run([path, SCRIPT, "requirements.lock"], capture_output=True, text=True, check=False)
         assert ended.returncode == 1

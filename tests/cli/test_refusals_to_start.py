@@ -2,10 +2,11 @@
 
 import pytest
 from pydantic import ValidationError
-from turnup import run
 
 from app import cli
 from app.settings import Settings
+
+from .turnup import run
 
 PRODUCTION = {
     "TURNUP_ENV": "production",

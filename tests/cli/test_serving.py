@@ -7,11 +7,17 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from turnup import (
+
+from app import cli
+from app.postgres import embedded
+
+from .turnup import (
     Server,
     command_line,
     descendants,
@@ -24,9 +30,6 @@ from turnup import (
     serving,
 )
 
-from app import cli
-from app.postgres import embedded
-
 pytestmark = [
     pytest.mark.xdist_group("serving"),
     pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="tells the processes apart by Linux's /proc"),
@@ -37,8 +40,19 @@ START = 'mutation { startOnboarding(input: {locationId: "location-12"}) { locati
 STATUS = '{ location(id: "location-12") { status } }'
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a server until its end: what it answered, how it ended, and what it left behind."""
+
+    answer: Any
+    exit_status: int
+    had_postgres: bool
+    left: set[int]
+    printed: str
+
+
 @pytest.fixture(scope="module")
-def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def new_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A TURNUP_HOME that is not there yet."""
     home = tmp_path_factory.mktemp("new-user") / "home"
     yield home
@@ -47,12 +61,29 @@ def fresh_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def home(fresh_home: Path) -> Path:
+def killed(new_home: Path) -> Seen:
+    """The first server of a home: it was asked and written to, and killed."""
+    with serving(new_home) as server:
+        answer = {**server.ask(LOCATIONS), **server.ask(START)}
+        had_postgres = bool(postgres_of(new_home))
+        status = server.end(signal.SIGKILL, within=30)
+    eventually(lambda: not postgres_of(new_home), within=30)
+    return Seen(answer, status, had_postgres, set(), server.printed)
+
+
+@pytest.fixture(scope="module")
+def stopped(killed: Seen, new_home: Path) -> Seen:
+    """The second server of a home, whose first was killed: it was asked, and told to stop."""
+    with serving(new_home) as server:
+        answer, had_postgres = server.ask(STATUS), bool(postgres_of(new_home))
+        status = server.end(signal.SIGTERM, within=30)
+        return Seen(answer, status, had_postgres, postgres_of(new_home), server.printed)
+
+
+@pytest.fixture(scope="module")
+def home(stopped: Seen, new_home: Path) -> Path:
     """A TURNUP_HOME that a server has used before."""
-    if not fresh_home.exists():
-        with serving(fresh_home) as server:
-            server.end(signal.SIGTERM, within=30)
-    return fresh_home
+    return new_home
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +94,21 @@ def server(home: Path) -> Iterator[Server]:
         server.end(signal.SIGTERM, within=30)
 
 
-def test_the_first_start_in_an_empty_place_ends_in_answers(fresh_home: Path) -> None:
-    assert not fresh_home.exists()
-    with serving(fresh_home) as server:
-        nodes = server.ask(LOCATIONS)["locations"]["nodes"]
-        server.end(signal.SIGTERM, within=30)
-    assert len(nodes) == 12
+def test_the_first_start_in_an_empty_place_ends_in_answers(killed: Seen) -> None:
+    assert len(killed.answer["locations"]["nodes"]) == 12
 
 
-def test_a_server_that_is_told_to_stop_leaves_in_order_and_takes_postgres_along(home: Path) -> None:
-    with serving(home) as server:
-        assert postgres_of(home)
-        assert server.end(signal.SIGTERM, within=30) == 0
-        assert not postgres_of(home)
-        assert "Traceback" not in server.printed
+def test_a_server_that_is_told_to_stop_leaves_in_order_and_takes_postgres_along(stopped: Seen) -> None:
+    assert stopped.had_postgres
+    assert (stopped.exit_status, stopped.left) == (0, set())
+    assert "Traceback" not in stopped.printed
+
+
+def test_a_killed_server_leaves_no_postgres_and_loses_no_data(killed: Seen, stopped: Seen) -> None:
+    assert killed.had_postgres
+    assert (killed.exit_status, killed.left) == (-signal.SIGKILL, set())
+    assert killed.answer["startOnboarding"] == {"location": {"status": "IN_PROGRESS"}}
+    assert stopped.answer == {"location": {"status": "IN_PROGRESS"}}
 
 
 @pytest.mark.slow
@@ -85,16 +117,6 @@ def test_an_interrupt_at_the_keyboard_ends_a_server_in_order(home: Path) -> None
         server.end(signal.SIGINT, within=30)
         assert not postgres_of(home)
         assert "Traceback" not in server.printed
-
-
-def test_a_killed_server_leaves_no_postgres_and_loses_no_data(home: Path) -> None:
-    with serving(home) as server:
-        assert server.ask(START) == {"startOnboarding": {"location": {"status": "IN_PROGRESS"}}}
-        server.end(signal.SIGKILL, within=30)
-    eventually(lambda: not postgres_of(home), within=30)
-    with serving(home) as server:
-        assert server.ask(STATUS) == {"location": {"status": "IN_PROGRESS"}}
-        server.end(signal.SIGTERM, within=30)
 
 
 @pytest.mark.slow
@@ -238,8 +260,12 @@ def test_the_greeting_holds_a_token_for_each_role(server: Server, label: str, ro
     assert server.ask("{ viewer { role } }", label) == {"viewer": {"role": role}}
 
 
-def test_a_token_from_the_command_line_is_believed_by_the_server(home: Path, server: Server) -> None:
-    token = run("token", "lead2@turnup.example", TURNUP_HOME=str(home)).stdout.strip()
+def test_a_token_from_the_command_line_is_believed_by_the_server(
+    home: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TURNUP_HOME", str(home))
+    cli.main(["token", "lead2@turnup.example"])
+    token = capsys.readouterr().out.strip()
     answer = httpx.post(
         f"http://127.0.0.1:{server.port}/graphql",
         json={"query": "{ viewer { email } }"},
@@ -256,14 +282,19 @@ def test_the_demo_data_is_brought_back_beside_a_running_server(home: Path, serve
     assert server.ask(STATUS) == {"location": {"status": "NOT_STARTED"}}
 
 
-def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(tmp_path: Path) -> None:
+def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        found = run("serve", PORT=str(port), TURNUP_HOME=str(tmp_path / "home"))
-    assert (found.returncode, found.stdout) == (1, "")
-    assert found.stderr == f"turnup: PORT: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+        monkeypatch.setenv("PORT", str(port))
+        monkeypatch.setenv("TURNUP_HOME", str(tmp_path / "home"))
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["serve"])
+    assert ended.value.code == f"turnup: PORT: cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert capsys.readouterr().out == ""
     assert not (tmp_path / "home").exists()
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 from graphql import get_introspection_query
-from harness import LEAD, Client, slowness
+
+from tests.harness import LEAD, Client, slowness
 
 from .bombs import BOMBS, LOCATION
 

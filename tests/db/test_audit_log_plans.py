@@ -5,14 +5,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import harness
 import pytest
-from explaining import Plan, plan_of
 
 from app.audit.history import as_of
 from app.db.database import Database
 from app.db.paging import Page
 from app.db.queries import ENTRIES_BY_TIME, page_of
+from tests import harness
+
+from .explaining import Plan, plan_of
+
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("audit-log-plans")
 
 ENTRIES, PAGE = 20_000, 20
 CHANGES = 3 * ENTRIES // 10

@@ -220,13 +220,13 @@ async def execute_soon(dsn: str, statement: str, *, within: float) -> object:
             time.sleep(0.05)  # noqa: ASYNC251 - nothing else runs on this loop
 
 
-async def test_what_is_committed_is_there_after_a_stop_and_a_start(home: Path) -> None:
-    with start(home) as handle:
+async def test_what_is_committed_is_there_after_a_stop_and_a_start(old_home: Path) -> None:
+    with start(old_home) as handle:
         dsn = handle.cluster.dsn("turnup_owner", "turnup")
         await execute(dsn, "CREATE TABLE kept AS SELECT 42 AS number", "SELECT 1")
     for _ in range(3):
         assert nothing_runs(handle.cluster.data)
-        with start(home) as handle:
+        with start(old_home) as handle:
             assert handle.cluster.dsn("turnup_owner", "turnup") == dsn
             assert await execute(dsn, "SELECT number FROM kept") == 42
 
@@ -397,15 +397,62 @@ def test_a_start_right_after_the_last_stop_waits_for_it(old_home: Path) -> None:
             user.answer()
 
 
-async def test_a_deep_home_works(tmp_path: Path) -> None:
-    home = tmp_path.joinpath(*["a-folder-with-quite-a-long-name and a blank"] * 4)
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What was seen of a cluster in a deep home below a private folder, from before its start until it was erased."""
+
+    answer: object
+    refusal: str
+    kept_data: bool
+    left: list[Path]
+    permissions_before: list[tuple[int, int, int]]
+    permissions_after: list[tuple[int, int, int]]
+
+
+@pytest.fixture(scope="module")
+async def deep(tmp_path_factory: pytest.TempPathFactory) -> Erased:
+    """A cluster of its own, asked, not erased while it was in use, and erased."""
+    private = tmp_path_factory.mktemp("private")
+    home = private.joinpath(*["a-folder-with-quite-a-long-name and a blank"] * 4)
+    home.mkdir(parents=True)
+    private.chmod(0o700)
+    package = Path(embedded.__file__).parent
+    watched = [*home.parents, package, *package.parents, *embedded._package().rglob("*")]
+    before = [permissions(path) for path in watched]
     with start(home) as handle:
-        assert await execute(handle.cluster.dsn("turnup_app", "turnup"), "SELECT 1") == 1
+        answer = await execute(handle.cluster.dsn("turnup_app", "turnup"), "SELECT 1")
+        with pytest.raises(EmbeddedPostgresError) as refused:
+            erase(home)
+        kept_data = handle.cluster.data.exists()
     erase(home)
+    left = [*home.iterdir(), *(path for path in (handle.cluster.data,) if path.exists())]
+    after = [permissions(path) for path in watched]
+    return Erased(answer, str(refused.value), kept_data, left, before, after)
+
+
+def permissions(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_mode, found.st_uid, found.st_gid
+
+
+def test_a_deep_home_works(deep: Erased) -> None:
+    assert deep.answer == 1
+
+
+def test_no_permission_outside_the_home_changes(deep: Erased) -> None:
+    assert deep.permissions_after == deep.permissions_before
+
+
+def test_a_cluster_in_use_is_not_erased_and_nothing_is_left_of_one_that_was(deep: Erased) -> None:
+    assert "in use" in deep.refusal
+    assert deep.kept_data
+    assert deep.left == []
 
 
 @NEEDS_ROOT
-async def test_an_ordinary_user_keeps_everything_in_the_home(home_of_nobody: Path) -> None:
+async def test_an_ordinary_user_keeps_everything_in_the_home_and_root_does_not_take_it_over(
+    home_of_nobody: Path,
+) -> None:
     with a_user(home_of_nobody, "nobody") as user:
         answer = user.answer()
         assert Path(answer["data"]) == home_of_nobody / "data"
@@ -415,6 +462,8 @@ async def test_an_ordinary_user_keeps_everything_in_the_home(home_of_nobody: Pat
         user.kill()
         eventually(lambda: nothing_runs(home_of_nobody / "data"), within=30)
     assert owners(home_of_nobody) == {"nobody"}
+    with pytest.raises(EmbeddedPostgresError, match="is nobody's: run as that user"):
+        start(home_of_nobody)
 
 
 @NEEDS_ROOT
@@ -437,33 +486,6 @@ async def test_an_ordinary_users_deep_home_has_its_sockets_in_a_private_folder_o
             assert "not a directory of ours" in user.answer()["error"]
     finally:
         sockets.unlink()
-
-
-@NEEDS_ROOT
-def test_root_does_not_take_over_an_ordinary_users_home(home_of_nobody: Path) -> None:
-    with a_user(home_of_nobody, "nobody") as user:
-        user.answer()
-        user.leave()
-    with pytest.raises(EmbeddedPostgresError, match="is nobody's: run as that user"):
-        start(home_of_nobody)
-
-
-def test_no_permission_outside_the_home_changes(tmp_path: Path) -> None:
-    home = tmp_path / "private" / "checkout" / "home"
-    home.parent.mkdir(parents=True)
-    home.parent.parent.chmod(0o700)
-    package = Path(embedded.__file__).parent
-    watched = [*home.parents, package, *package.parents, *embedded._package().rglob("*")]
-    before = [permissions(path) for path in watched]
-    with start(home):
-        pass
-    erase(home)
-    assert [permissions(path) for path in watched] == before
-
-
-def permissions(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
-    return found.st_mode, found.st_uid, found.st_gid
 
 
 def test_a_start_that_fails_says_why_with_the_end_of_the_log(old_home: Path) -> None:
@@ -496,16 +518,6 @@ def test_a_long_log_is_put_aside_so_that_there_are_never_more_than_two(old_home:
                 file.write(b"x" * 5_000_000)
             eventually(lambda: log.stat().st_size < 1_000_000, within=RECOVERY_LIMIT)
     assert {path.name for path in log.parent.glob("postgres.log*")} == {"postgres.log", "postgres.log.1"}
-
-
-def test_a_cluster_in_use_is_not_erased(shared: Cluster, tmp_path: Path) -> None:
-    with start(tmp_path) as handle:
-        with pytest.raises(EmbeddedPostgresError, match="in use"):
-            erase(tmp_path)
-        assert handle.cluster.data.exists()
-    erase(tmp_path)
-    assert not handle.cluster.data.exists()
-    assert list(tmp_path.iterdir()) == []
 
 
 async def test_there_is_no_tcp_listener_and_no_way_in_without_the_password(shared: Cluster) -> None:

@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
-import harness
 import pytest
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.db import tables
 from app.db.migrate import is_current, migrate, newest_revision
+from tests import harness
+
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("migrations")
 
 # Everything that a table is made of, as PostgreSQL prints it; NOT NULL is told with the column.
 PRINTED = """

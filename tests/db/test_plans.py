@@ -5,10 +5,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-import harness
 import pytest
-from explaining import Plan, nodes_of, plan_of
-from scenario import put, unaudited
 from sqlalchemy import Column
 
 from app.db import tables
@@ -19,6 +16,13 @@ from app.db.queries import LOCATIONS_BY_NAME, LOCATIONS_BY_UPDATED, page_of
 from app.db.reading import Reading
 from app.db.seed import seed_many
 from app.db.statements import joined
+from tests import harness
+
+from .explaining import Plan, nodes_of, plan_of
+from .scenario import put, unaudited
+
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("plans")
 
 LOCATIONS = 1_000
 PAGE = 20
@@ -80,17 +84,23 @@ def plans(request: pytest.FixtureRequest) -> str:
     return f"force_{request.param}_plan"
 
 
-async def visible(pool: Database, who: str) -> list[Any]:
-    async with pool.snapshot(who, timeout_ms=10_000) as transaction:
-        reading = Reading(transaction, transaction._observe)
-        slices = [await page_of(reading, LOCATIONS_BY_NAME, Page(LOCATIONS), {})]
-    return slices[0].rows
+@pytest.fixture(scope="module")
+async def visible(pool: Database) -> dict[str, list[Any]]:
+    """The locations that each of them sees, by name."""
+    found = {}
+    for who in WHO:
+        async with pool.snapshot(who, timeout_ms=10_000) as transaction:
+            reading = Reading(transaction, transaction._observe)
+            found[who] = (await page_of(reading, LOCATIONS_BY_NAME, Page(LOCATIONS), {})).rows
+    return found
 
 
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("column", CHILDREN, ids=str)
-async def test_children_of_a_page_come_by_an_index(pool: Database, plans: str, column: Column[Any], who: str) -> None:
-    ids = [location.id for location in (await visible(pool, who))[:PAGE]]
+async def test_children_of_a_page_come_by_an_index(
+    pool: Database, visible: dict[str, list[Any]], plans: str, column: Column[Any], who: str
+) -> None:
+    ids = [location.id for location in visible[who][:PAGE]]
     keys = ids if column.name == "location_id" else [id_.replace("location", "device") + "-1" for id_ in ids]
     plan = await plan_of(pool, who, plans, lambda reading: reading.fetch(many_statement(column), keys=joined(keys)))
     assert "Seq Scan" not in plan.kinds
@@ -100,9 +110,9 @@ async def test_children_of_a_page_come_by_an_index(pool: Database, plans: str, c
 @pytest.mark.parametrize("who", ["lead", "customer"])
 @pytest.mark.parametrize("place", ["first", "middle"])
 async def test_a_page_of_locations_is_read_in_the_order_of_an_index(
-    pool: Database, plans: str, who: str, place: str
+    pool: Database, visible: dict[str, list[Any]], plans: str, who: str, place: str
 ) -> None:
-    row = (await visible(pool, who))[LOCATIONS // 2]
+    row = visible[who][LOCATIONS // 2]
     page = Page(PAGE, None if place == "first" else (row.name, row.id))
     plan = await plan_of(pool, who, plans, lambda reading: page_of(reading, LOCATIONS_BY_NAME, page, {}))
     assert "ix_location_name_id" in plan.indexes
@@ -111,8 +121,10 @@ async def test_a_page_of_locations_is_read_in_the_order_of_an_index(
 
 
 @pytest.mark.parametrize("place", ["first", "middle"])
-async def test_the_latest_locations_are_read_in_the_order_of_an_index(pool: Database, plans: str, place: str) -> None:
-    row = (await visible(pool, "lead"))[LOCATIONS // 2]
+async def test_the_latest_locations_are_read_in_the_order_of_an_index(
+    pool: Database, visible: dict[str, list[Any]], plans: str, place: str
+) -> None:
+    row = visible["lead"][LOCATIONS // 2]
     page = Page(PAGE, None if place == "first" else (row.updated_at, row.id))
     plan = await plan_of(pool, "lead", plans, lambda reading: page_of(reading, LOCATIONS_BY_UPDATED, page, {}))
     assert "ix_location_updated_at_id" in plan.indexes
@@ -123,9 +135,9 @@ async def test_the_latest_locations_are_read_in_the_order_of_an_index(pool: Data
 @pytest.mark.parametrize(("who", "listed"), [("customer-of-10", 10), ("customer-of-1000", 1000)])
 @pytest.mark.parametrize("place", ["first", "middle"])
 async def test_listed_locations_are_read_without_those_that_are_not(
-    pool: Database, plans: str, who: str, listed: int, place: str
+    pool: Database, visible: dict[str, list[Any]], plans: str, who: str, listed: int, place: str
 ) -> None:
-    row = (await visible(pool, who))[listed // 2]
+    row = visible[who][listed // 2]
     page = Page(PAGE, None if place == "first" else (row.name, row.id))
     plan = await plan_of(pool, who, plans, lambda reading: page_of(reading, LOCATIONS_BY_NAME, page, {}))
     assert plan.rows_read <= listed

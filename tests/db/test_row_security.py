@@ -3,13 +3,17 @@
 from collections.abc import AsyncIterator
 
 import asyncpg
-import harness
 import pytest
-from scenario import good_rows, key_of, name_of, put, put_scenario, unaudited
 
 from app.db import tables
 from app.domain.vocabulary import Role
 from permissions.matrix import AUDIENCE, allows
+from tests import harness
+
+from .scenario import good_rows, key_of, name_of, put, put_scenario, unaudited
+
+# One worker runs them all: each would have to make the database anew.
+pytestmark = pytest.mark.xdist_group("row-security")
 
 ALL_TABLES = sorted(table.name for table in tables.metadata.sorted_tables)
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-import harness
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import make_url
@@ -14,6 +13,7 @@ from sqlalchemy import make_url
 from app.db.safety import UnsafeRole, check_app_role
 from app.main import create_app
 from app.settings import Settings
+from tests import harness
 
 SUPERUSER_URL = os.environ.get("TURNUP_TEST_SUPERUSER_URL")
 needs_superuser = pytest.mark.skipif(

@@ -6,9 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import asyncpg
-import harness
 import pytest
-from scenario import unaudited
 
 from app.db.database import (
     Database,
@@ -21,6 +19,9 @@ from app.db.database import (
     unobserved,
 )
 from app.db.statements import Statement
+from tests import harness
+
+from .scenario import unaudited
 
 SETTINGS = Statement(
     "settings",

@@ -8,9 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 import asyncpg
-import harness
 import pytest
-from scenario import MOMENT, TABLES, change, good_rows, put, put_scenario, unaudited
 
 from app.db import queries, tables
 from app.db.paging import Order
@@ -28,6 +26,9 @@ from app.domain.vocabulary import (
     Section,
     UserStatus,
 )
+from tests import harness
+
+from .scenario import MOMENT, TABLES, change, good_rows, put, put_scenario, unaudited
 
 SALT = bytes(16)
 NOT_IDS = {"empty": "", "long": "x" * 65, "space": "a b", "newline": "a\n", "dot": "a.b"}

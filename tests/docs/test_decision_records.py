@@ -5,7 +5,8 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from pages import ROOT, page, table
+
+from .pages import ROOT, page, table
 
 FOLDER = "docs/adr"
 RECORDS = sorted(path.name for path in (ROOT / FOLDER).glob("*.md") if path.name != "README.md")

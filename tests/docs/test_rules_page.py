@@ -6,9 +6,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from domain import test_readiness, test_status_machine
-from domain.defects import DEFECTS
-from operations import (
+
+from app.domain.readiness.findings import FINDINGS
+from app.domain.vocabulary import Gate
+from tests.domain import test_readiness, test_status_machine
+from tests.domain.defects import DEFECTS
+from tests.operations import (
     test_approving,
     test_hostile_input,
     test_locks,
@@ -20,10 +23,8 @@ from operations import (
     test_viewer_actions_hold,
     test_ways_round,
 )
-from pages import page, table
 
-from app.domain.readiness.findings import FINDINGS
-from app.domain.vocabulary import Gate
+from .pages import page, table
 
 RULES = page("docs/rules.md")
 MODULES = (

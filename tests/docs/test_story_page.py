@@ -1,16 +1,16 @@
 """The commands of the pages that tell a story, and of the README's first query, run against a server of their own."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pytest
-from contract.served import Served, environment, served
-from pages import ROOT, comparable, page, shell_blocks
+
+from tests.contract.served import Served, environment, served
+
+from .pages import ROOT, comparable, page, shell_blocks
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(shutil.which("curl") is None, reason="the pages use curl"),
     pytest.mark.xdist_group("story-page"),
 ]
 

@@ -4,7 +4,6 @@ from dataclasses import asdict
 from enum import Enum
 
 import pytest
-from pages import page, table
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -25,6 +24,8 @@ from graphql_schema.problems import PROBLEMS
 from graphql_schema.schema import schema
 from permissions.matrix import AUDIENCE, CUSTOMER, LEAD, PARTNER, Action, allows
 from resolvers.lists import LocationOrder
+
+from .pages import page, table
 
 ENUMS = [
     each

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from app.execution import BreadthFirst, BreadthFirstSchema, Executed
 from graphql_schema.returned import Returned
+from tests.lanes import scaled
 
 from .agreement import assert_agrees
 from .awkward import World, awkward_schema
@@ -44,6 +45,10 @@ pytestmark = [
 ]
 
 
+AWKWARD, LIBRARY = scaled(2_000), scaled(1_000)
+"""How many operations the slow lane makes up."""
+
+
 @pytest.fixture(scope="module")
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as runner:
@@ -52,7 +57,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @given(st.randoms(use_true_random=False), st.integers(0, 2**32), st.booleans())
-@settings(max_examples=500, derandomize=True, **MANY)
+@settings(max_examples=200, derandomize=True, **MANY)
 def test_the_executors_agree_on_an_awkward_schema(
     runner: asyncio.Runner, random: Random, seed: int, calm: bool
 ) -> None:
@@ -60,22 +65,24 @@ def test_the_executors_agree_on_an_awkward_schema(
 
 
 @given(st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=300, derandomize=True, **MANY)
+@settings(max_examples=120, derandomize=True, **MANY)
 def test_the_executors_agree_on_a_strawberry_schema(runner: asyncio.Runner, random: Random, staff: bool) -> None:
     compare_library(runner, random, staff)
 
 
 @pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.integers(0, 2**32), st.booleans())
-@settings(max_examples=10_000, **MANY)
-def test_the_executors_agree_ten_thousand_times(runner: asyncio.Runner, random: Random, seed: int, calm: bool) -> None:
+@settings(max_examples=AWKWARD, **MANY)
+def test_the_executors_agree_on_ever_new_operations_of_an_awkward_schema(
+    runner: asyncio.Runner, random: Random, seed: int, calm: bool
+) -> None:
     compare(runner, random, seed, calm)
 
 
 @pytest.mark.slow
 @given(st.randoms(use_true_random=False), st.booleans())
-@settings(max_examples=5_000, **MANY)
-def test_the_executors_agree_on_a_strawberry_schema_five_thousand_times(
+@settings(max_examples=LIBRARY, **MANY)
+def test_the_executors_agree_on_ever_new_operations_of_a_strawberry_schema(
     runner: asyncio.Runner, random: Random, staff: bool
 ) -> None:
     compare_library(runner, random, staff)

@@ -6,10 +6,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from operations.edits import EDITS
-from operations.scenario import a_key, a_mac
-
 from app.domain.vocabulary import LocationStatus
+from tests.operations.edits import EDITS
+from tests.operations.scenario import a_key, a_mac
 
 if TYPE_CHECKING:
     from .ground import Ground

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from harness import TestDatabase, at_noon
-from operations.conftest import own_database, replayed, served
-from operations.scenario import as_definer
+
+from tests.harness import TestDatabase, at_noon
+from tests.operations.conftest import own_database, replayed, served
+from tests.operations.scenario import as_definer
 
 from .ground import BUDGETS, Ground
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from agreed import WHO_MAY
-from builders_db import a_user, an_account
 from graphql import GraphQLObjectType, get_named_type
-from operations.edits import EDITS
-from operations.scenario import a_key, payload_fields
-from operations.test_verbs import MUTATION, TABLE, conditions
-from operations.test_verbs import given as good_input
 
 from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
+from tests.agreed import WHO_MAY
+from tests.builders_db import a_user, an_account
+from tests.operations.edits import EDITS
+from tests.operations.scenario import a_key, payload_fields
+from tests.operations.test_verbs import MUTATION, TABLE, conditions
+from tests.operations.test_verbs import given as good_input
 
 from .cases import CASES, Arrange, Sending
 

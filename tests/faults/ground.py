@@ -1,16 +1,16 @@
 """The house that writes are cut off in, with an image of every row and what a write left behind."""
 
+from decimal import Decimal
 from typing import Any
 
-from operations.scenario import Scenario, Sent
-
 from app.db import tables
+from tests.operations.scenario import Scenario, Sent
 
 from .cases import NOWHERE, Sending
 
+# A row that was written anew has another place, or another transaction made it, though it may read the same.
 IMAGE = " UNION ALL ".join(
-    f"SELECT '{table.name}', count(*), md5(string_agg(md5(t::text), '' ORDER BY md5(t::text)))"
-    f' FROM turnup."{table.name}" t'
+    f"SELECT '{table.name}', count(*), sum(hashtextextended(concat(ctid, xmin), 0)) FROM turnup.\"{table.name}\""
     for table in tables.metadata.sorted_tables
 )
 ENTRIES = """
@@ -34,14 +34,14 @@ BUDGETS = dict.fromkeys(
     ),
     1_000_000_000,
 )
-Image = dict[str, tuple[int, str | None]]
+Image = dict[str, tuple[int, Decimal | None]]
 
 
 class Ground(Scenario):
     """The house, seen as a whole and from outside."""
 
     async def image(self) -> Image:
-        """How many rows every table has, and their hash."""
+        """How many rows every table has, and the hash of their places and of the transactions that wrote them."""
         return {name: (count, digest) for name, count, digest in await self.connection.fetch(IMAGE)}
 
     async def is_kept(self, sending: Sending) -> bool:

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from operations.scenario import PROBLEMS, Sent, a_key, a_mac
 
 from app.domain.vocabulary import LocationStatus
+from tests.operations.scenario import PROBLEMS, Sent, a_key, a_mac
 
 from .cases import CASES, Sending
 from .ground import Ground

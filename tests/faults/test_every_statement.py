@@ -14,9 +14,9 @@ from typing import Any
 
 import asyncpg
 import pytest
-from operations.scenario import MUTATIONS, Sent
 
 from app.db.database import SIGN_IN, Database
+from tests.operations.scenario import MUTATIONS, Sent
 
 from .cases import CASES, Sending
 from .every import EVERY

@@ -4,10 +4,10 @@ import asyncio
 
 import httpx
 import pytest
-from operations.edits import EDITS
-from operations.scenario import Sent, a_key
 
 from app.domain.vocabulary import LocationStatus
+from tests.operations.edits import EDITS
+from tests.operations.scenario import Sent, a_key
 
 from .ground import Ground
 

@@ -3,21 +3,16 @@
 from collections.abc import Iterator
 
 import pytest
-from redis_server import RedisServer, program
 
+from tests.needs import needs
 
-@pytest.fixture(scope="session")
-def redis_program() -> str:
-    path, why = program()
-    if not path:
-        pytest.skip(why)
-    return path
+from .redis_server import RedisServer
 
 
 @pytest.fixture
-def redis_server(redis_program: str) -> Iterator[RedisServer]:
+def redis_server() -> Iterator[RedisServer]:
     """A server that runs, empty."""
-    server = RedisServer(redis_program)
+    server = RedisServer(needs("redis"))
     try:
         server.start()
         yield server

@@ -3,12 +3,10 @@
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 10
 
 
@@ -59,9 +57,3 @@ class RedisServer:
         """Stop, and leave nothing behind."""
         self.stop()
         shutil.rmtree(self._folder)
-
-
-def program() -> tuple[str, str]:
-    """The path of the server, installed where that can be done; else an empty one and the reason."""
-    found = subprocess.run([sys.executable, "deploy/redis.py"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return found.stdout.strip(), found.stderr.strip()

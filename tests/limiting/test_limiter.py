@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from redis_server import RedisServer
 
 from app.limiting import limiter as limiting
 from app.limiting import stores
 from app.limiting.limiter import Limiter, LimiterUnavailable
 from app.limiting.stores import MemoryStore, RedisStore, Store
+
+from .redis_server import RedisServer
 
 HAMMER = Path(__file__).parent / "hammer.py"
 ROOT = Path(__file__).resolve().parents[2]

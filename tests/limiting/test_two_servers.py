@@ -6,14 +6,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
 import pytest
-from harness import LEAD, Client, TestDatabase, at_noon, patient
 from pydantic import SecretStr
-from redis_server import RedisServer
 
 from app.auth.development import DevelopmentIssuer
 from app.limiting import stores
 from app.main import create_app
 from app.settings import Settings
+from tests.harness import LEAD, Client, TestDatabase, at_noon, patient
+
+from .redis_server import RedisServer
 
 pytestmark = pytest.mark.xdist_group("redis")
 

@@ -1,26 +1,22 @@
 """A database of these tests' own, so that no other test's locations stand in the way, and the house in it."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import uuid4
 
-import asyncpg
 import httpx
 import pytest
-from harness import Client, TestDatabase, drop_database, with_database
-from oracle import the_trail_tells_all
 from pydantic import SecretStr
 
 from app.auth.development import DevelopmentIssuer
 from app.domain.vocabulary import LocationStatus
 from app.main import create_app
 from app.settings import SelfApprovalPolicy, Settings
+from tests.harness import Client, TestDatabase
+from tests.harness import own_database as copy_of_template
+from tests.oracle import the_trail_tells_all
 
 from .scenario import Rollout, Scenario, as_definer
-
-APP_URL, OWNER_URL, TEMPLATE = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL", "turnup_template"
 
 
 @asynccontextmanager
@@ -38,17 +34,8 @@ async def served(database: TestDatabase, home: Path, **changes: object) -> Async
 @pytest.fixture(scope="session")
 async def own_database() -> AsyncIterator[TestDatabase]:
     """A copy of the template for this package."""
-    name = f"turnup_writes_{uuid4().hex[:12]}"
-    owner = await asyncpg.connect(os.environ[OWNER_URL])
-    for statement in (
-        f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}",
-        f"REVOKE ALL ON DATABASE {name} FROM PUBLIC",
-        f"GRANT CONNECT ON DATABASE {name} TO turnup_app",
-    ):
-        await owner.execute(statement)
-    yield TestDatabase(with_database(os.environ[APP_URL], name), with_database(os.environ[OWNER_URL], name))
-    await owner.close()
-    await drop_database(os.environ[OWNER_URL], name)
+    async with copy_of_template() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +65,12 @@ async def invariants(scenario: Scenario) -> AsyncIterator[None]:
     await scenario.check_invariants()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 async def replayed(own_database: TestDatabase) -> AsyncIterator[None]:
-    """After a module whose tests race: whoever won, the trail tells all that is there."""
+    """After a run in which tests of these raced: whoever won, the trail tells all that is there.
+
+    Once for all of them, because each look goes through all that any test wrote.
+    """
     yield
     await the_trail_tells_all(own_database)
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
-from builders_db import a_user
-from harness import TestDatabase, until_waiting
 
 from app.domain.vocabulary import LocationStatus, Role
 from app.operations import transactions
+from tests.builders_db import a_user
+from tests.harness import TestDatabase, until_waiting
 
 from .conftest import served
 from .scenario import Rollout, Scenario, Sent, a_key

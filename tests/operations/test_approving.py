@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
+from tests.lanes import scaled
 
 from .edits import CONTENT_EDITS, EDITS
 from .scenario import Rollout, Scenario, Sent
@@ -149,7 +150,7 @@ async def race(scenario: Scenario) -> None:
         assert (row["status"], after.status, after.digest != location.digest) == ("PENDING", "PENDING_APPROVAL", True)
 
 
-@pytest.mark.parametrize("rounds", [40, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [40, pytest.param(scaled(100), marks=pytest.mark.slow)])
 async def test_an_edit_raced_against_an_approval_never_gets_unseen_content_approved(
     scenario: Scenario, rounds: int
 ) -> None:

@@ -8,11 +8,12 @@ from random import Random
 from typing import Any
 
 import pytest
-from harness import TestDatabase
 
 from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
 from app.settings import Executor
+from tests.harness import TestDatabase
+from tests.lanes import scaled
 
 from .conftest import served
 from .edits import CONTENT_EDITS, EDITS, SECTIONS
@@ -70,7 +71,7 @@ async def check(scenario: Scenario, location: Rollout, history: dict[int, str]) 
         assert digest_of(past["content"]) == digest
 
 
-@pytest.mark.parametrize("histories", [12, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("histories", [12, pytest.param(scaled(40), marks=pytest.mark.slow)])
 async def test_the_content_as_of_every_revision_has_the_digest_of_that_time(scenario: Scenario, histories: int) -> None:
     random = Random(histories)
     for _ in range(histories):

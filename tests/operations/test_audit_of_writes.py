@@ -4,10 +4,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from agreed import WHO_MAY
-from harness import TestDatabase
 
 from app.domain.vocabulary import LocationStatus, Role, Verb
+from tests.agreed import WHO_MAY
+from tests.harness import TestDatabase
 
 from .edits import CONTENT_EDITS, EDITS
 from .scenario import Rollout, Scenario, Sent, a_key

@@ -8,7 +8,6 @@ from functools import partial
 from itertools import pairwise
 
 import pytest
-from harness import TestDatabase
 
 from app.db.database import Database, Observer, unobserved
 from app.domain.vocabulary import LocationStatus
@@ -16,6 +15,7 @@ from app.operations.aggregate import Aggregate
 from app.operations.bulk import perform_bulk
 from app.operations.bulk_mutations import BULK_UPDATE_STATUS, BulkItem, BulkUpdateStatus
 from app.operations.context import LocationChange, MutationCall, WriteContext
+from tests.harness import TestDatabase
 
 from .scenario import Scenario
 

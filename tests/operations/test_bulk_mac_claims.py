@@ -7,8 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import pytest
-from builders_db import fresh
-from harness import TestDatabase
 
 from app.db.database import Observer
 from app.domain.mac_address import show_mac
@@ -16,6 +14,9 @@ from app.domain.vocabulary import LocationStatus
 from app.operations.bulk import perform_bulk
 from app.operations.bulk_mutations import BULK_UPDATE_STATUS, BulkUpdateStatus
 from app.operations.context import MutationCall
+from tests.builders_db import fresh
+from tests.harness import TestDatabase
+from tests.lanes import scaled
 
 from .scenario import Rollout, Scenario, a_key, a_mac
 from .test_bulk_in_turns import a_write_context
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
 ITEMS = "results { id outcome problem { code ... on MacInUse { macAddresses } } }"
-ROUNDS = [8, pytest.param(150, marks=pytest.mark.slow)]
+ROUNDS = [8, pytest.param(scaled(50), marks=pytest.mark.slow)]
 
 
 async def wanting(scenario: Scenario, *addresses: list[str], status: S = S.IN_PROGRESS, **more: Any) -> list[Rollout]:

@@ -3,10 +3,10 @@
 from typing import Any
 
 import asyncpg
-from harness import LEAD, Client
 
 from app.db.seed import seed_many
 from app.operations.idempotency import MOST_KEPT
+from tests.harness import LEAD, Client
 
 UPDATE = """
 mutation Update($ids: [ID!]!, $key: String!) {

@@ -9,7 +9,6 @@ from typing import Any, get_type_hints
 
 import pytest
 import strawberry
-from harness import TestDatabase
 
 import app.operations
 from app.domain.vocabulary import LocationStatus, Role
@@ -31,6 +30,7 @@ from graphql_schema.mutations import FIELDS, MutationField, root_type
 from permissions.matrix import MATRIX
 from permissions.policy import Forbidden
 from resolvers.commands import conversion
+from tests.harness import TestDatabase
 
 from .scenario import Scenario
 from .test_bulk_in_turns import a_write_context

@@ -6,14 +6,14 @@ from typing import Any
 
 import asyncpg
 import pytest
-from harness import LEAD
-from harness import TestDatabase as Databases
-from oracle import the_trail_tells_all
 
 from app.db import demo
 from app.operations import demo as loading
 from app.operations.demo import WAY_TO, load_demo
 from app.operations.unit_of_work import perform
+from tests.harness import LEAD
+from tests.harness import TestDatabase as Databases
+from tests.oracle import the_trail_tells_all
 
 STEPS = sum(len(WAY_TO[branch.status]) for branch in demo.BRANCHES)
 STATUSES = "SELECT id, status FROM turnup.location WHERE id = ANY ($1)"

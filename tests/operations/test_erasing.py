@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from harness import TestDatabase as Databases
 
 from app.audit.erasure import Erased, erase_person, erase_reason
 from app.db import tables
 from app.db.database import Database
 from app.domain.vocabulary import LocationStatus
 from app.operations.housekeeping import erase_what_is_due
+from tests.harness import TestDatabase as Databases
 
 from .scenario import Rollout, Scenario, a_key
 

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import CUSTOMER, LEAD, TestDatabase
+
+from tests.harness import CUSTOMER, LEAD, TestDatabase
 
 from .scenario import Scenario, Sent, a_key
 
@@ -47,7 +48,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # the location goes this way once
 async def generated(scenario: Scenario, own_database: TestDatabase) -> dict[str, Any]:
     """The example location taken from the demo data to its payload, by the people of the demo data."""
 

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders_db import insert
 
 from app.db import tables
 from app.domain.vocabulary import LocationStatus
+from tests.builders_db import insert
 
 from .edits import EDITS
 from .inputs import Path, arranged, good_input, places_of_text, with_text

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 import pytest
-from agreed import WHO_MAY
 
 from app.domain.vocabulary import LocationStatus
+from tests.agreed import WHO_MAY
 
 from .edits import EDITS
 from .scenario import MUTATIONS, Scenario, a_key, input_fields

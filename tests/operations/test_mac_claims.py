@@ -7,10 +7,10 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
-from builders_db import fresh
 
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
+from tests.builders_db import fresh
 
 from .scenario import Rollout, Scenario, Sent, a_key, a_mac, complete_content
 

@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders_db import fresh
-from domain.builders import a_location as in_good_order
-from domain.defects import CHANGES, a_location_with_every_defect
 
 from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
 from app.domain.progress import section_of
 from app.domain.vocabulary import Gate, LocationStatus, Section
+from tests.builders_db import fresh
+from tests.domain.builders import a_location as in_good_order
+from tests.domain.defects import CHANGES, a_location_with_every_defect
+from tests.lanes import scaled
 
 from .scenario import Rollout, Scenario, Sent, a_key, a_mac
 
@@ -157,7 +158,7 @@ async def test_a_location_with_several_defects_passes_exactly_the_gates_that_non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 500))
+@pytest.mark.parametrize("seed", range(100, 100 + scaled(100)))
 async def test_any_mixture_of_defects_passes_exactly_the_gates_that_none_of_them_blocks(
     scenario: Scenario, seed: int
 ) -> None:

@@ -7,12 +7,13 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
-from harness import TestDatabase
 from sqlalchemy import Index, UniqueConstraint
 
 from app.db.tables import approval, extension, onboarding_session, override, provisioning_payload, receipt
 from app.domain.vocabulary import LocationStatus
 from app.operations.persistence import SECTION_OF_TABLE
+from tests.harness import TestDatabase
+from tests.lanes import scaled
 
 from .edits import EDITS
 from .scenario import Rollout, Scenario, Sent, a_key
@@ -55,7 +56,7 @@ async def race(scenario: Scenario, location: Rollout, revision: int) -> None:
     assert dict(stored) == won.payload["device"]
 
 
-@pytest.mark.parametrize("rounds", [60, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [60, pytest.param(scaled(100), marks=pytest.mark.slow)])
 async def test_of_two_writers_to_one_object_one_is_told_of_the_other(scenario: Scenario, rounds: int) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
     for revision in range(1, rounds + 1):

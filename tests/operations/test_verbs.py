@@ -6,10 +6,10 @@ from itertools import product
 from typing import Any
 
 import pytest
-from agreed import WHO_MAY
 
 from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Role, Verb
+from tests.agreed import WHO_MAY
 
 from .scenario import CLOSED, LOCKED, Rollout, Scenario, Sent, Standing, a_key, takes_key_only_if_wanted
 

@@ -7,10 +7,11 @@ from itertools import product
 from typing import Any
 
 import pytest
-from harness import TestDatabase
 
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus, Section
+from tests.harness import TestDatabase
+from tests.lanes import scaled
 
 from .edits import SECTIONS
 from .inputs import OF_A_LOCATION, good_input
@@ -19,7 +20,7 @@ from .scenario import LOCKED, Rollout, Scenario, Sent, a_key, a_mac, as_definer,
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
-ROUNDS = [12, pytest.param(150, marks=pytest.mark.slow)]
+ROUNDS = [12, pytest.param(scaled(50), marks=pytest.mark.slow)]
 
 
 async def labelled(
@@ -162,7 +163,7 @@ async def step(scenario: Scenario, chance: random.Random, location: Rollout) -> 
     ("status", "seed"),
     [
         *product(sorted(LOCKED | {S.PENDING_APPROVAL}), range(2)),
-        *(pytest.param(*each, marks=pytest.mark.slow) for each in product(S, range(10, 22))),
+        *(pytest.param(*each, marks=pytest.mark.slow) for each in product(S, range(10, 10 + scaled(4)))),
     ],
 )
 async def test_whatever_one_lead_does_alone_no_payload_is_made_of_what_that_lead_edited(

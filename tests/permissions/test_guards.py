@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 import strawberry
 from graphql import GraphQLObjectType
-from walk import walked
 
 from app.domain.vocabulary import Role
 from graphql_schema.schema import schema
 from graphql_schema.types import AuditEntryType, DeviceType, Node, ProvisioningPayloadType
 from permissions.guards import CanViewTypeOfId, can, guarded
 from permissions.matrix import AUDIENCE, Action
+
+from .walk import walked
 
 OPEN_FIELDS = {
     line for line in (Path(__file__).parent / "open_fields.txt").read_text().splitlines() if not line.startswith("#")

@@ -5,7 +5,6 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
-from agreed import WHO_MAY
 
 from app.domain.viewer import EVERYTHING, Scope
 from app.domain.vocabulary import LocationAction, LocationStatus, Role, Verb
@@ -13,6 +12,7 @@ from app.domain.waiting import Awaiting
 from permissions import matrix, policy
 from permissions.guards import can
 from permissions.matrix import MATRIX, Action
+from tests.agreed import WHO_MAY
 
 CUSTOMER, LEAD, PARTNER = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER
 GRANTED = Scope(accounts=frozenset({"account-1"}), locations=frozenset({"location-1"}))

@@ -20,12 +20,12 @@ from graphql import (
     specified_rules,
     validate,
 )
-from harness import slowness
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.query_cost.limits import SATURATED, DocumentLimits, DocumentTooComplex, Measures, measure, parse_document
 from app.query_cost.price import ASSUMED_SIZE, PRICE, PriceRules, check_price, price_of
+from tests.harness import slowness
 
 LIMITS = DocumentLimits()
 QUICK = 0.05  # seconds, for reading or refusing any document

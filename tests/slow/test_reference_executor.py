@@ -1,6 +1,5 @@
 """The API suite under graphql-core's own executor: what clients see does not depend on which executor answers."""
 
-import os
 import re
 import subprocess
 import sys
@@ -8,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.lanes import without_this_run
+
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-m", "pytest", "tests/api", "-n", "0", "-m", "not slow", "-p", "no:cacheprovider"]
 
-# Spans a field and level are what the breadth-first executor adds; the reference has one a root field. And references
+# Spans a field and level are what the breadth-first executor adds; the reference has one per root field. And references
 # go in circles through a run of graphql-core, through one of ours they do not.
 BREADTH_FIRST_ONLY = (
     "tests/api/test_spans.py::test_a_query_is_traced_by_resolved_field_loader_batch_and_statement",
@@ -34,8 +35,3 @@ def test_the_api_suite_passes_under_the_reference_executor() -> None:
     passed = re.search(r"(\d+) passed", ran.stdout)
     assert passed is not None, ran.stdout[-2_000:]
     assert int(passed[1]) > 500, passed[0]
-
-
-def without_this_run() -> dict[str, str]:
-    """The environment without what this run of pytest put there: the other one has a cluster of its own."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("TURNUP_TEST_", "PYTEST_"))}

@@ -8,11 +8,12 @@ import pytest
 import sentry_sdk
 from sentry_sdk.envelope import Envelope
 from sentry_sdk.transport import Transport
-from telemetry_builders import SECRETS
 
 from app.telemetry.errors import ErrorTracking, start_error_tracking
 from app.telemetry.requests import bind_request
 from app.telemetry.tracing import Tracing
+
+from .telemetry_builders import SECRETS
 
 log = logging.getLogger("turnup.test")
 

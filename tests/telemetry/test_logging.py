@@ -16,10 +16,11 @@ import pytest
 import structlog
 import uvicorn
 from starlette.types import Receive, Scope, Send
-from telemetry_builders import SECRETS
 
 from app.telemetry.logging import LONGEST_TEXT, MASK, MOST_ITEMS, masked, start_logging
 from app.telemetry.requests import bind_request
+
+from .telemetry_builders import SECRETS
 
 pytestmark = pytest.mark.usefixtures("_logging_restored")
 

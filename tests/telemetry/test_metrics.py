@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from telemetry_builders import SECRETS
 
 from app.telemetry.metrics import CONTENT_TYPE, RESTARTS_FILE, Metrics, start_metrics
+
+from .telemetry_builders import SECRETS
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 

@@ -14,11 +14,12 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
-from telemetry_builders import SECRETS, ancestry, names, the_span
 
 from app.telemetry.logging import start_logging
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import Tracing, start_tracing
+
+from .telemetry_builders import SECRETS, ancestry, names, the_span
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SAMPLED = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}

@@ -15,9 +15,10 @@ from graphql import graphql
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
-from telemetry_builders import SECRETS, a_schema, ancestry, names, the_span
 
 from app.telemetry.tracing import NOTHING, Tracing, start_tracing, trace_id
+
+from .telemetry_builders import SECRETS, a_schema, ancestry, names, the_span
 
 
 def test_a_statement_lies_within_its_load_its_field_and_its_operation(

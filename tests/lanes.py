@@ -1,0 +1,278 @@
+"""The slow lanes: the tests of each, its share of the run's time, and what it needs. A plugin of pytest.
+
+`pytest -m slow` runs the lanes together and prints the time of each beside its share. A slow test that failed runs a
+second time, alone in a process of its own, with the same seed. When it passes there, its first failure is printed under
+FLAKY and does not decide. Where CI is set, a run that takes longer than RUN_SECONDS fails.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import randrange
+from typing import Any
+
+import pytest
+
+from tests.needs import needs
+
+ROOT = Path(__file__).parent.parent
+
+RUN_SECONDS = 35 * 60
+"""How long all lanes together may take on the CI machine, which has two cores."""
+START_SECONDS = 60
+"""Of these, for what is done before the first test and after the last."""
+MOST_SECOND_RUNS = 5
+"""When more tests fail than this, it is not by chance: none of them runs again."""
+SECOND_RUN_SECONDS = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Slow tests of one kind.
+
+    `tests` are modules and folders, `seconds` is the lane's share of the run on the CI machine (what its tests take, as
+    if both workers did nothing else), `needs` are names of programs that tests/needs.py finds. `campaign` says how many
+    times more `make campaign` tries of it; 0 where there is nothing to try more often.
+    """
+
+    tests: tuple[str, ...]
+    seconds: int
+    needs: tuple[str, ...] = ()
+    campaign: int = 0
+
+
+LANES: Mapping[str, Lane] = {
+    "any-order": Lane(("tests/slow/test_any_order.py",), 150),
+    "browser": Lane(("tests/browser/",), 150, needs=("chromium",)),
+    "combinations": Lane(
+        (
+            "tests/operations/test_as_of.py",
+            "tests/operations/test_readiness_gates.py",
+            "tests/operations/test_viewer_actions_hold.py",
+        ),
+        150,
+        campaign=10,
+    ),
+    "commands": Lane(("tests/cli/",), 90),
+    "decisions": Lane(("tests/slow/test_decisions.py",), 30),
+    "differential": Lane(("tests/api/test_both_executors.py", "tests/execution/"), 90, campaign=50),
+    "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
+    "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
+    "pages": Lane(("tests/docs/",), 30, needs=("curl",)),
+    "postgresql15": Lane(("tests/db/",), 200, needs=("postgresql15",)),
+    "quick": Lane(("tests/slow/test_quick.py",), 60),
+    "races": Lane(
+        (
+            "tests/operations/test_approving.py",
+            "tests/operations/test_bulk_mac_claims.py",
+            "tests/operations/test_revisions.py",
+            "tests/operations/test_ways_round.py",
+        ),
+        150,
+        campaign=10,
+    ),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 180),
+    "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
+    "storm": Lane(("tests/audit/test_storm.py",), 40),
+    "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
+}
+
+
+def scaled(count: int) -> int:
+    """How often a slow lane tries something; a campaign multiplies it by TURNUP_CAMPAIGN."""
+    return count * int(os.environ.get("TURNUP_CAMPAIGN", "1"))
+
+
+def lane_of(nodeid: str) -> str:
+    """The name of the lane of a slow test. Raises LookupError when it has none, or more than one."""
+    names = [name for name, lane in LANES.items() if nodeid.startswith(lane.tests)]
+    if len(names) != 1:
+        raise LookupError(f"{nodeid} is slow and in these lanes of tests/lanes.py, not in one: {names}")
+    return names[0]
+
+
+def without_this_run() -> dict[str, str]:
+    """The environment without what this run of pytest put there: another run in it has a cluster of its own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("TURNUP_TEST_", "PYTEST_"))}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this plugin."""
+    group = parser.getgroup("turnup")
+    group.addoption("--shuffle", action="store_true", help="modules and their tests in an order drawn by the seed")
+    group.addoption("--no-database", action="store_true", help="start no PostgreSQL: a test that asks for it fails")
+    group.addoption("--no-second-run", action="store_true", help="the first failure of a slow test decides")
+    group.addoption("--figures", metavar="FILE", type=Path, help="write what the run tried and found, as JSON")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Give everything that draws one seed, shuffle on request, and let the controller judge the slow tests."""
+    config.option.randomly_reorganize = config.option.shuffle
+    if not hasattr(config, "workerinput"):
+        if config.option.randomly_seed == "default":
+            config.option.randomly_seed = randrange(2**32)
+        config.pluginmanager.register(SlowRun(config), "turnup-slow-run")
+    if config.option.hypothesis_seed is None:
+        config.option.hypothesis_seed = str(config.option.randomly_seed)
+
+
+@pytest.hookimpl(trylast=True)  # tests that do not run are deselected by now
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Start with the lanes of the longest tests: at the end both workers have something left to do."""
+    if not config.option.shuffle and all(item.get_closest_marker("slow") for item in items):
+        tests = Counter(lane_of(item.nodeid) for item in items)
+        items.sort(key=lambda item: -LANES[lane_of(item.nodeid)].seconds / tests[lane_of(item.nodeid)])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Say in words that a fixture asked for the database in a run that has none."""
+    try:
+        return (yield)
+    except KeyError as missing:
+        if request.config.option.no_database and str(missing.args[0]).startswith("TURNUP_TEST_"):
+            pytest.fail("This test needs the database, and --no-database starts none.", pytrace=False)
+        raise
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """What a lane needs is there before its tests run."""
+    if item.get_closest_marker("slow"):
+        for name in LANES[lane_of(item.nodeid)].needs:
+            needs(name)
+
+
+@dataclass
+class Measured:
+    """What a lane took, in seconds of its workers, and its outcomes."""
+
+    seconds: float = 0.0
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+
+class SlowRun:
+    """What the controller of a run knows of its slow tests, and decides about them."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.began = time.monotonic()
+        self.lanes: defaultdict[str, Measured] = defaultdict(Measured)
+        self.failures: defaultdict[str, list[pytest.TestReport]] = defaultdict(list)
+        self.figures: list[str] = []
+        self.second_runs: dict[str, bool] = {}
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has taken so far."""
+        return time.monotonic() - self.began
+
+    @property
+    def seed(self) -> int:
+        """It decides the order of shuffled tests, and all that tests draw."""
+        return int(self.config.option.randomly_seed)
+
+    @property
+    def workers(self) -> int:
+        """How many processes run tests."""
+        return self.config.option.numprocesses or 1
+
+    @property
+    def too_long(self) -> bool:
+        """Whether the lanes took longer than they may."""
+        return bool(self.lanes) and self.seconds > RUN_SECONDS
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Book a part of a test to its lane."""
+        self.figures += [
+            str(value) for name, value in report.user_properties if name == "tried" and report.when == "call"
+        ]
+        if "slow" not in report.keywords:
+            return
+        measured = self.lanes[lane_of(report.nodeid)]
+        measured.seconds += report.duration
+        if report.failed:
+            self.failures[report.nodeid].append(report)
+        if report.when == "call" or report.outcome != "passed":
+            measured.outcomes[report.outcome] += 1
+
+    @pytest.hookimpl(trylast=True)  # the workers have ended: nothing else runs on the machine
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Let slow tests that failed decide at their second run, and the length of the run where CI is set."""
+        if not self.config.option.no_second_run and len(self.failures) <= MOST_SECOND_RUNS:
+            self.second_runs = {nodeid: self.passes_alone(nodeid) for nodeid in self.failures}
+        if session.exitstatus == pytest.ExitCode.TESTS_FAILED and self.decided_otherwise():
+            session.exitstatus = pytest.ExitCode.OK
+        if self.too_long and os.environ.get("CI") and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def passes_alone(self, nodeid: str) -> bool:
+        """Run one test in a process of its own, with the seed of this run: what fails by its seed fails again."""
+        command = [sys.executable, "-m", "pytest", nodeid, "-n", "0", "-m", "slow", "--no-second-run"]
+        try:
+            ended = subprocess.run(
+                [*command, f"--randomly-seed={self.seed}"],
+                cwd=self.config.rootpath,
+                env=without_this_run(),
+                stdout=subprocess.DEVNULL,
+                timeout=SECOND_RUN_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return ended.returncode == 0
+
+    def decided_otherwise(self) -> bool:
+        """Move reports of tests that passed alone from what failed to what is flaky; whether nothing else failed."""
+        stats = self.config.pluginmanager.getplugin("terminalreporter").stats
+        for kind in ("failed", "error"):
+            kept = [each for each in stats.pop(kind, []) if not self.second_runs.get(each.nodeid)]
+            if kept:
+                stats[kind] = kept
+        flaky = [nodeid for nodeid, passed in self.second_runs.items() if passed]
+        if flaky:
+            stats["flaky"] = [self.failures[nodeid][0] for nodeid in flaky]
+        return bool(flaky) and not stats.get("failed") and not stats.get("error")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print first failures of flaky tests, the lanes beside their shares, and the seed."""
+        write = terminalreporter.write_line
+        for nodeid in (nodeid for nodeid, passed in self.second_runs.items() if passed):
+            terminalreporter.section(f"FLAKY: {nodeid}", red=True)
+            write(f"Failed with seed {self.seed}, passed alone. The first failure:")
+            for report in self.failures[nodeid]:
+                write(report.longreprtext)
+                for title, text in report.sections:
+                    write(f"--- {title} ---\n{text}")
+        if self.lanes:
+            self.print_lanes(terminalreporter)
+        if self.lanes or self.config.option.shuffle or terminalreporter.stats.get("failed"):
+            write(f"seed {self.seed}: the same again with --randomly-seed={self.seed}")
+        if self.config.option.figures:
+            self.config.option.figures.write_text(json.dumps(self.report(terminalreporter)))
+
+    def report(self, terminalreporter: pytest.TerminalReporter) -> dict[str, Any]:
+        """What a campaign notes down: how many tests passed, and what tests recorded as tried."""
+        return {"passed": len(terminalreporter.stats.get("passed", [])), "tried": self.figures}
+
+    def print_lanes(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """A line for each lane that ran: its tests, its share of the run, and what it took of it."""
+        write = terminalreporter.write_line
+        terminalreporter.section("slow lanes: seconds of the run")
+        write(f"{'lane':<16}{'tests':>6}{'share':>7}{'took':>7}")
+        for name, measured in sorted(self.lanes.items()):
+            took, share = measured.seconds / self.workers, LANES[name].seconds
+            over = "  over its share" if took > share else ""
+            skipped = f"  NOT RUN: {measured.outcomes['skipped']}" if measured.outcomes["skipped"] else ""
+            write(f"{name:<16}{measured.outcomes.total():>6}{share:>7}{took:>7.0f}{over}{skipped}")
+        write(f"{'all':<16}{'':>6}{RUN_SECONDS:>7}{self.seconds:>7.0f}")
+        if self.too_long:
+            decides = "fails for it" if os.environ.get("CI") else "would fail for it where CI is set"
+            terminalreporter.write_line(f"The run took longer than {RUN_SECONDS} seconds, and {decides}.", red=True)
