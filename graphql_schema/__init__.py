@@ -1,1 +1,1 @@
-"""What clients see: types, inputs, enums, problems, queries and mutations. Declarations only."""
+"""The GraphQL API: types, inputs, enums, problems, queries and mutations, and the steps that answer a request."""

@@ -1,4 +1,4 @@
-"""The last step of a request: from an execution, or from what ended the request before, to the JSON of the response."""
+"""The last step of a request: format the result of an execution, or the error that ended the request, as JSON."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -19,14 +19,14 @@ class Answer:
 
     @property
     def codes(self) -> list[str]:
-        """The codes of its errors, in order."""
+        """The codes of the errors, in order."""
         return [error["extensions"]["code"] for error in self.body.get("errors", ())]
 
 
 def executed(execution: Execution, request_id: str, *, maximum: int, written: Collection[str | int] | None) -> Answer:
-    """The answer of an operation that was executed, with its cost beside the `maximum` price.
+    """The answer of an executed operation, with its cost and the `maximum` price.
 
-    `written` has the response keys of the root fields of a mutation that began to write; it is None for a query.
+    `written` contains the response keys of the root fields of a mutation that began to write. It is None for a query.
     """
     result = execution.result
     if result.data is None and result.errors and all(error.path is None for error in result.errors):
@@ -39,7 +39,7 @@ def executed(execution: Execution, request_id: str, *, maximum: int, written: Co
 
 
 def failed(error: Exception, request_id: str, *, written: Collection[str | int] | None) -> Answer:
-    """The answer of a request that an exception ended; `written` is that of `executed`."""
+    """The answer of a request that an exception ended; `written` as for `executed`."""
     formatted = errors.raised(error)
     if written is not None:
         formatted = errors.with_outcome(formatted, "UNKNOWN" if written else "NONE")

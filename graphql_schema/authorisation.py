@@ -1,4 +1,4 @@
-"""The second step of a request: sign the user in, and reserve the price of the operation."""
+"""The second step of a request: sign the user in and reserve the price of the operation."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ from resolvers.budgets import BudgetCounter, Budgets
 
 @dataclass(frozen=True, slots=True)
 class Authorised:
-    """The signed-in user, with the budgets that the price was reserved from."""
+    """The signed-in user, and the budgets from which the price was reserved."""
 
     viewer: Viewer
     budgets: Budgets
     reading: Reading | None
-    """The snapshot by which the user of a query was signed in; a mutation has none before it writes."""
+    """The snapshot in which the user of a query was signed in. A mutation has none before it writes."""
 
 
 class ForgedIdentity(RequestRefused):
@@ -34,10 +34,10 @@ class ForgedIdentity(RequestRefused):
 async def authorise(
     prepared: PreparedOperation, request: Request, transactions: RequestTransactions, counter: BudgetCounter
 ) -> Authorised:
-    """Sign the user in by the transaction that the operation begins with, and reserve its price.
+    """Sign the user in with the first transaction of the operation, and reserve the price of the operation.
 
-    A query begins with its snapshot, a mutation with the transaction of its first write. Raises UnknownUser or
-    SuspendedUser, ForgedIdentity, RateLimited, and the database's failures.
+    The first transaction of a query is its snapshot; that of a mutation is the transaction of its first write. Raises
+    UnknownUser, SuspendedUser, ForgedIdentity, RateLimited, and the failures of the database.
     """
     reading = None if prepared.is_mutation else await transactions.read()
     viewer = reading.viewer if reading else await transactions.begin_write()
@@ -48,9 +48,9 @@ async def authorise(
 
 
 def check_identity(viewer: Viewer, request: Request) -> None:
-    """Raises ForgedIdentity when the identity headers of an older front end name another user or role.
+    """Raises ForgedIdentity if the identity headers of an older front end name another user or role.
 
-    They prove nothing and may be omitted.
+    The headers prove nothing and are optional.
     """
     agrees = request.claimed_user_id in {None, viewer.id} and request.claimed_role in {None, viewer.role.value}
     if not agrees:

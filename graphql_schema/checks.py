@@ -1,8 +1,8 @@
-"""Whether the object types fit the classes that they show, checked once when the schema is built.
+"""Checks that the object types match the classes that they show, once when the schema is built.
 
-A type over rows is compared with its row struct and its table, any other with the attributes of its class. What
-strawberry and mypy cannot see is found here: a field without a column, a scalar or an enum that the column does not
-hold, a non-null field that may be null, a relation to another table than its type shows.
+A type for rows is compared with its row struct and its table, any other type with the attributes of its class. The
+checks find errors that strawberry and mypy cannot see: a field without a column, a scalar or an enum that differs from
+the column, a non-null field that can be null, a relation to another table than the one that its type shows.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -31,8 +31,8 @@ from resolvers.relations import LINK, Named, Part, Relation
 TABLE_OF_ROW: Mapping[type, Table] = {row: table for table, row in ROW_OF_TABLE.items()}
 
 
-class SchemaMismatch(Exception):  # noqa: N818 - named for what is the matter
-    """Types of the schema do not fit what they show; the message has one line per fault, by type and field."""
+class SchemaMismatch(Exception):  # noqa: N818 - named after the problem
+    """Types of the schema do not match the classes that they show. The message has one line per fault."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("\n".join(["GraphQL types do not fit the classes that they show:", *faults]))
@@ -41,7 +41,7 @@ class SchemaMismatch(Exception):  # noqa: N818 - named for what is the matter
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """The type of a value: its class (None for any), whether it may be null (None if unknown), a list's items."""
+    """The type of a value: its class (None for any), whether it can be null (None if unknown), the items of a list."""
 
     kind: Any
     nullable: bool | None
@@ -55,7 +55,7 @@ class ValueType:
 
 @dataclass(frozen=True, slots=True)
 class ShownAttribute:
-    """An attribute of a shown class: where its value comes from, in words, its type, and its column if it has one."""
+    """An attribute of a shown class: a description of its source, its type, and its column, if any."""
 
     source: str
     type: ValueType
@@ -63,7 +63,7 @@ class ShownAttribute:
 
 
 def check_types(schema: strawberry.Schema) -> None:
-    """Compare every object type below the root types with what it shows. Raises SchemaMismatch with all faults."""
+    """Compare each object type with the class that it shows. Raises SchemaMismatch with all faults."""
     definitions = [each.definition for each in schema.schema_converter.type_map.values()]
     objects = [
         each
@@ -81,7 +81,7 @@ def check_types(schema: strawberry.Schema) -> None:
 
 
 def _wrong_nodes(schema: strawberry.Schema, objects: Sequence[StrawberryObjectDefinition]) -> Iterator[str]:
-    """The types that can be fetched by id from another table than that of their rows."""
+    """The types that are fetched by id from another table than the table of their rows."""
     for definition in objects:
         if any(each.name == "Node" for each in definition.interfaces):
             name = schema.config.name_converter.from_object(definition)
@@ -137,7 +137,7 @@ def _plain(field: StrawberryField, shown: type) -> Iterator[str]:
 
 
 def _misfits(attribute: ShownAttribute, field: StrawberryField, *, may_be_null: bool = False) -> Iterator[str]:
-    """How a field's type does not fit the attribute; `may_be_null` if more than the attribute can make it null."""
+    """How the type of a field differs from the attribute; `may_be_null` if the field can be null for other reasons."""
     declared, held, source = _type_of_graphql(field.type), attribute.type, attribute.source
     if not _fits(held, declared):
         yield f"its type is {declared}, but {source} holds {held}"
@@ -151,7 +151,7 @@ def _misfits(attribute: ShownAttribute, field: StrawberryField, *, may_be_null: 
 
 
 def _fits(held: ValueType, declared: ValueType) -> bool:
-    """Whether the classes and lists of two types agree; the nullability of the value itself is compared apart."""
+    """Whether the classes and lists of two types agree. The nullability of the value itself is compared separately."""
     if held.items is not None and declared.items is not None:
         same_nullability = held.items.nullable in (None, declared.items.nullable)
         return same_nullability and _fits(held.items, declared.items)
@@ -188,9 +188,9 @@ def _related(field: StrawberryField, shown: type, relation: Relation) -> Iterato
 
 
 def _resolved(field: StrawberryField, shown: type | None) -> Iterator[str]:
-    """What a resolver's annotations say that does not fit; None for a root, whose resolvers have no parent."""
+    """Mismatches in the annotations of a resolver; `shown` is None for a root type, whose resolvers have no parent."""
     resolver = field.base_resolver
-    assert resolver is not None  # noqa: S101 - asked for fields with a resolver
+    assert resolver is not None  # noqa: S101 - called only for fields with a resolver
     function = getattr(resolver.wrapped_func, "__func__", resolver.wrapped_func)
     hints = get_type_hints(function)
     parent = hints.get(resolver.parent_parameter.name) if resolver.parent_parameter else None
@@ -201,7 +201,7 @@ def _resolved(field: StrawberryField, shown: type | None) -> Iterator[str]:
 
 
 def _attribute(shown: type, name: str) -> ShownAttribute | str:
-    """The attribute of a shown class, or what is wrong with it."""
+    """The attribute of a shown class, or a description of the fault."""
     hints = get_type_hints(shown)
     described = getattr(shown, name, None)
     if isinstance(described, property):
@@ -214,7 +214,7 @@ def _attribute(shown: type, name: str) -> ShownAttribute | str:
         return ShownAttribute(f"{shown.__name__}.{name}", hinted)
     if name not in table.c:
         stated = name.removesuffix("_state")
-        if stated != name and stated in table.c:  # what the trail says of another column
+        if stated != name and stated in table.c:  # the state of another column in the audit log
             return ShownAttribute(f"the state of column {table.name}.{stated}", ValueType(ValueState, nullable=False))
         return f"table {table.name} has no column {name}"
     column = table.c[name]
@@ -237,7 +237,7 @@ def _type_of_column(column: Column[Any]) -> ValueType:
 
 
 def _without_closed_sets(stored: ValueType) -> ValueType:
-    """The type as the driver returns it: text for members of a closed set, and whatever JSON holds."""
+    """The type as the driver returns it: text for members of a closed set, any value for JSON."""
     if stored.items is not None:
         return ValueType(None, stored.nullable, _without_closed_sets(stored.items))
     if stored.kind is JSON:
@@ -265,7 +265,7 @@ def _type_of_hint(hint: Any, *, nullable: bool | None = False) -> ValueType:
 
 
 def _type_of_graphql(type_: Any, *, nullable: bool = False) -> ValueType:
-    """The type of what a GraphQL type shows; of an interface, whose types show several classes, any."""
+    """The type of the values that a GraphQL type shows; any for an interface, whose types show several classes."""
     if isinstance(type_, StrawberryOptional):
         return _type_of_graphql(type_.of_type, nullable=True)
     if isinstance(type_, StrawberryList):
@@ -282,7 +282,7 @@ def _is_guarded(field: StrawberryField) -> bool:
 
 
 def _is_unique(column: Column[Any]) -> bool:
-    """Whether no two rows, or no two that are open, have the same value in the column."""
+    """Whether no two rows, or no two open rows, have the same value in the column."""
     table = column.table
     assert isinstance(table, Table)  # noqa: S101 - relations are written on tables
     keys = [list(table.primary_key.columns)]
@@ -297,7 +297,7 @@ def _always_exists(key: Column[Any] | None, column: Column[Any]) -> bool:
 
 
 def _roots(column: Column[Any], passed: frozenset[Column[Any]] = frozenset()) -> frozenset[Column[Any]]:
-    """The `id` columns whose values a column holds, found along its foreign keys; empty where it has none."""
+    """The `id` columns whose values a column holds, found along its foreign keys; empty if there are none."""
     if column.key == "id" and column.primary_key:
         return frozenset({column})
     passed |= {column}

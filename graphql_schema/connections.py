@@ -1,4 +1,4 @@
-"""Relay connections: a page of a list, its edges, and where it stands."""
+"""Relay connections: a page of a list, its edges, and its position in the list."""
 
 from typing import Generic, TypeVar
 
@@ -12,39 +12,42 @@ from resolvers.context import Info
 
 T = TypeVar("T")
 
-# What counting a whole list costs, in objects: it may read thousands of rows to return a number.
+# The price of counting a whole list, in objects: it may read thousands of rows to return one number.
 COUNT_PRICE = 100
 
 
-@shows(paging.PageInfo, "Where a page stands in its list.")
+@shows(paging.PageInfo, "The position of a page in its list.")
 class PageInfoType:
-    has_next_page: bool = column("Whether more rows follow.")
-    has_previous_page: bool = column("Whether this page began behind a cursor.")
-    start_cursor: str | None = column("The cursor of the first row; null on an empty page.")
-    end_cursor: str | None = column("The cursor of the last row, to be passed as `after`; null on an empty page.")
+    has_next_page: bool = column("Whether more nodes follow this page.")
+    has_previous_page: bool = column("Whether this page starts after a cursor.")
+    start_cursor: str | None = column("The cursor of the first node. Null if the page is empty.")
+    end_cursor: str | None = column("The cursor of the last node, to be sent as `after`. Null if the page is empty.")
 
 
-@shows(paging.Edge, "A row of a list and the cursor that stands at it.")
+@shows(paging.Edge, "A node of a list, and its cursor.")
 class EdgeType(Generic[T]):
-    cursor: str = column("Opaque; valid for the same list, order and filters only.")
-    node: T = column("The row.")
+    cursor: str = column(
+        "The position of the node in the list. Opaque; valid only for the same list, order and filters."
+    )
+    node: T = column("The node.")
 
 
 @shows(paging.Connection, "A page of a list.")
 class ConnectionType(Generic[T]):
-    nodes: list[T] = column("The rows of this page, in order.")
-    edges: list[EdgeType[T]] = column("The same rows, each with its cursor.")
-    page_info: PageInfoType = column("Where the page stands.")
+    nodes: list[T] = column("The nodes of this page, in order.")
+    edges: list[EdgeType[T]] = column("The same nodes, each with its cursor.")
+    page_info: PageInfoType = column("The position of the page in the list.")
 
     @strawberry.field(
-        description=f"How many rows the whole list has, counted up to {COUNT_CAP:,}.", metadata={PRICE: COUNT_PRICE}
+        description=f"The number of nodes in the whole list, counted up to {COUNT_CAP:,}.",
+        metadata={PRICE: COUNT_PRICE},
     )
     @staticmethod
     async def total_count(root: strawberry.Parent[paging.Connection], info: Info) -> int:
         return min(await paging.total(info.context.reading, root), COUNT_CAP)
 
     @strawberry.field(
-        description="Whether the list has more rows than `totalCount` counts to.", metadata={PRICE: COUNT_PRICE}
+        description="Whether the list has more nodes than `totalCount` can count.", metadata={PRICE: COUNT_PRICE}
     )
     @staticmethod
     async def total_count_is_capped(root: strawberry.Parent[paging.Connection], info: Info) -> bool:

@@ -1,4 +1,4 @@
-"""Documents made ready once: parsed, bounded, validated and priced, then kept by their text."""
+"""Prepares documents: parses, limits, validates and prices each document once, and caches it by its text."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,16 +23,17 @@ from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
 
-# Fields that answer under one name are compared in pairs. Measured, a unit of graphql-core's budget for it takes up to
-# 2 µs, so its default of 500,000 lets 240 times `account { id }` hold the event loop for a quarter of a second.
-# Twenty fragments that select the same nested fields spend 7,000. The rule reads the attribute when it starts.
+# Fields with the same response key are compared in pairs. One unit of graphql-core's budget for this takes up to 2 µs,
+# as measured, so with its default of 500,000 a document with 240 times `account { id }` blocks the event loop for a
+# quarter of a second. Twenty fragments that select the same nested fields use 7,000 units. The rule reads the attribute
+# when it starts.
 MOST_COMPARISONS = 10_000
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARISONS
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document, with its price, and what counts the objects of its answers."""
+    """One operation of a document, its price, and the counter of the objects in its responses."""
 
     name: str | None
     type: OperationType
@@ -42,13 +43,13 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A document that may be executed."""
+    """A valid document, ready to be executed."""
 
     document: DocumentNode
     operations: tuple[Operation, ...]
 
     def operation(self, name: str | None) -> Operation:
-        """The operation to run; a document with several needs the name. Raises RequestRefused."""
+        """The operation to run. The name is required if the document has several. Raises RequestRefused."""
         wanted = [each for each in self.operations if name is None or each.name == name]
         if len(wanted) == 1:
             return wanted[0]
@@ -62,7 +63,7 @@ class Prepared:
 
 
 class Documents:
-    """The documents in use, at most `size` of them; a flood of others does not push them out, nor their plans."""
+    """A cache of at most `size` documents. One-off documents do not evict documents in use, nor their plans."""
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class Documents:
         suggestions: bool = False,
         size: int = 1_000,
     ) -> None:
-        """With `suggestions`, errors name the schema's similar fields and values."""
+        """With `suggestions`, errors name similar fields and values of the schema."""
         self._schema = schema
         self._limits = limits
         self._prices = prices
@@ -81,7 +82,7 @@ class Documents:
         self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(size)
 
     def prepare(self, text: str) -> Prepared:
-        """The document behind this text. Raises RequestRefused with the errors of whichever check failed first."""
+        """The prepared document of this text. Raises RequestRefused with the errors of the first check that fails."""
         prepared = self._kept.get(text)
         if prepared is None:
             prepared = self._made(text)

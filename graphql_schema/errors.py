@@ -1,6 +1,7 @@
-"""From an exception to an error of the API: one table from class to code, and a constant sentence for bugs.
+"""Translates exceptions to errors of the API, with one table from class to code.
 
-What is not in the table is a bug and says nothing but its request id; the exception goes to the log.
+An exception that is not in the table is a bug: the client gets a constant message and the request id, and the exception
+is logged.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -15,7 +16,7 @@ from permissions.policy import Forbidden
 from resolvers.budgets import BudgetsUnavailable, RateLimited, WritesClosed
 from resolvers.mutations import ReadingFailed, ReadingLost
 
-# Failures after which a writer has to know what became of the write.
+# Failures after which the client has to know the outcome of the write.
 OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL"})
 
 INTERNAL_MESSAGE = "Something went wrong on our side. The request id tells our operators what."
@@ -27,7 +28,7 @@ def _none(_error: Any) -> Mapping[str, Any]:
     return {}
 
 
-# Code, the sentence (None: the exception's own), and the facts that go into `extensions`.
+# The code, the message (None: the message of the exception), and the facts for `extensions`.
 TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     Forbidden: ("FORBIDDEN", None, _none),
     NotFound: ("NOT_FOUND", None, _none),
@@ -58,7 +59,7 @@ class RequestRefused(Exception):  # noqa: N818 - a refusal is an answer, not an 
 
 
 def refused(code: str, error: GraphQLError) -> dict[str, Any]:
-    """An error that graphql-core found before execution, such as a syntax error, with its code."""
+    """An error that graphql-core found before execution, such as a syntax error, with a code."""
     return {**_place(error), "message": error.message, "extensions": {"code": code}}
 
 
@@ -69,21 +70,21 @@ def raised(error: BaseException) -> dict[str, Any]:
 
 
 def resolved(error: GraphQLError) -> dict[str, Any]:
-    """The error for a field that could not be resolved, or for values that do not fit their types."""
+    """The error for a field that could not be resolved, or for values that do not match their types."""
     if _is_about_input(error):
         return refused("BAD_USER_INPUT", error)
     return {**_place(error), **raised(cause_of(error))}
 
 
 def with_outcome(formatted: dict[str, Any], outcome: str) -> dict[str, Any]:
-    """The error of a write, with what became of it where a failure leaves that open: NONE, APPLIED, UNKNOWN."""
+    """The error of a write, with its outcome if the code leaves it open: NONE, APPLIED or UNKNOWN."""
     if formatted["extensions"]["code"] not in OUTCOME_CODES:
         return formatted
     return {**formatted, "extensions": {**formatted["extensions"], "outcome": outcome}}
 
 
 def outcome_of(error: GraphQLError, written: Collection[str | int]) -> str:
-    """What became of the write whose field failed: below a root field that has written it had been committed."""
+    """The outcome of the write whose field failed. An error below a root field occurs after the commit."""
     if not error.path or error.path[0] not in written:
         return "NONE"
     if len(error.path) > 1 or isinstance(cause_of(error), ReadingFailed):
@@ -92,7 +93,7 @@ def outcome_of(error: GraphQLError, written: Collection[str | int]) -> str:
 
 
 def denied_field(error: GraphQLError) -> str | None:
-    """The name of the field that a role was refused, when that is what the error is about."""
+    """The name of the field that the role does not include, or None if the error has another cause."""
     if not isinstance(cause_of(error), Forbidden) or not error.nodes:
         return None
     node = error.nodes[0]
@@ -100,22 +101,22 @@ def denied_field(error: GraphQLError) -> str | None:
 
 
 def is_bug(error: BaseException) -> bool:
-    """Whether the code of the error is INTERNAL; such errors are logged."""
+    """Whether the code of the error is INTERNAL. Such errors are logged."""
     formatted = resolved(error) if isinstance(error, GraphQLError) else raised(error)
     return bool(formatted["extensions"]["code"] == "INTERNAL")
 
 
 def _is_about_input(error: GraphQLError) -> bool:
-    """Whether graphql-core refused a value that was sent: a variable as a whole, or one that an argument used.
+    """Whether graphql-core rejected a value that was sent: a variable as a whole, or a value used in an argument.
 
-    It stands those errors at no path or at the value; what goes wrong in a field of ours stands at the field.
+    Such an error has no path, or its location is the value; an error in a resolver has the location of the field.
     """
     at_value = error.path is None or any(isinstance(node, ValueNode) for node in error.nodes or ())
     return at_value and isinstance(cause_of(error), GraphQLError)
 
 
 def cause_of(error: GraphQLError) -> BaseException:
-    """The exception that was raised; graphql-core may have wrapped it more than once."""
+    """The exception that was raised. graphql-core can wrap it more than once."""
     cause: BaseException = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error

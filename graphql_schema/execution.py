@@ -12,12 +12,12 @@ from graphql_schema.requests import PreparedOperation, Request
 from resolvers.context import Context
 
 Execute = Callable[..., Any]
-"""graphql-core's `execute`, or one that takes the same arguments, with the schema filled in."""
+"""graphql-core's `execute`, or a function with the same arguments, with the schema bound."""
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A result, the user whom it is for, and its cost: the price reserved and the objects returned."""
+    """A result, the user that it is for, and its cost: the price reserved and the objects returned."""
 
     result: ExecutionResult
     viewer: Viewer
@@ -26,7 +26,7 @@ class Execution:
 
 
 async def execute(run: Execute, prepared: PreparedOperation, request: Request, context: Context) -> Execution:
-    """Run the operation: a query on one snapshot, the root fields of a mutation one after another."""
+    """Run the operation: a query on one snapshot, the root fields of a mutation sequentially."""
     result = run(
         prepared.document,
         context_value=context,

@@ -1,4 +1,4 @@
-"""Shorthand of the declarations: a type and the class that it shows, a described column, the arguments of lists."""
+"""Helpers for declarations: types and the classes that they show, fields with descriptions, arguments of lists."""
 
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
@@ -18,7 +18,7 @@ NEVER_NULL = "never_null"
 
 
 def shows(shown: type, description: str) -> Callable[[type[T]], type[T]]:
-    """Make a class the GraphQL type of the values of class `shown`.
+    """Make a class the GraphQL type for values of class `shown`.
 
     The type's name in GraphQL is the name of the class without the suffix `Type`: `DeviceType` is `Device`.
     """
@@ -37,7 +37,7 @@ def declare_shown(cls: type, shown: type) -> None:
 
 
 def shown_by(cls: type) -> type | None:
-    """The class of the values that a GraphQL type shows; None when it declares none."""
+    """The class of the values that a GraphQL type shows, or None if it declares none."""
     return getattr(cls, _SHOWN, None)
 
 
@@ -45,7 +45,7 @@ _SHOWN = "__shown_class__"
 
 
 def field(description: str, *, never_null: bool = False) -> Any:
-    """A field of an input, of a payload, or of another value that no table holds.
+    """A field of an input, of a payload, or of another value that is not a row.
 
     `never_null` declares that the value is never null, although its class or the schema allows null.
     """
@@ -53,29 +53,35 @@ def field(description: str, *, never_null: bool = False) -> Any:
 
 
 def column(description: str, *, never_null: bool = False) -> Any:
-    """A field that shows the column of its name of the type's row; `never_null` as for `field`."""
+    """A field that shows the column of the same name of the type's row; `never_null` as for `field`."""
     return field(description, never_null=never_null)
 
 
-First = Annotated[int, strawberry.argument(description=f"How many at most, from 1 to {LARGEST_PAGE}.")]
+First = Annotated[
+    int, strawberry.argument(description=f"The maximum number of nodes to return, from 1 to {LARGEST_PAGE}.")
+]
 After = Annotated[
     str | None,
-    strawberry.argument(description="The cursor of the last row already seen, from the same list; null to start."),
+    strawberry.argument(
+        description="The cursor of the last node that was received, from the same list. Null to start at the beginning."
+    ),
 ]
-Identifier = Annotated[strawberry.ID, strawberry.argument(description="The object's id, exactly as it was given.")]
+Identifier = Annotated[
+    strawberry.ID, strawberry.argument(description="The id of the object, exactly as the API returned it.")
+]
 
 
 def computed(
     resolver: Callable[..., Any], description: str, *, needs: Action | None = None, size: int | None = None
 ) -> Any:
-    """A field whose value a resolver makes from the type's row; a list is priced by the `size` that it usually has."""
+    """A field whose value a resolver computes from the type's row. A list is priced by its usual `size`."""
     guards = guarded(can(needs)) if needs else []
     priced = {} if size is None else {ASSUMED_SIZE: size}
     return strawberry.field(resolver=resolver, description=description, extensions=guards, metadata=priced)
 
 
 def derived(function: Callable[[Any], Any], description: str) -> Any:
-    """A field whose value is a function of the type's row alone, one that does not raise."""
+    """A field whose value is a function of the type's row alone. The function must not raise."""
 
     def of_all(rows: list[Any], _info: Any) -> list[Any]:
         return [function(row) for row in rows]
@@ -89,5 +95,5 @@ def optional(description: str) -> Any:
 
 
 def argument(description: str) -> Any:
-    """What an argument's annotation says beside its type."""
+    """The annotation of an argument, with its description."""
     return strawberry.argument(description=description)

@@ -1,4 +1,4 @@
-"""Incidents of a request, read off its result or its failure: what operators watch and the audit log counts."""
+"""Incidents of a request, found in its result or its failure. Operators watch them, and the audit log counts them."""
 
 import logging
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class SecurityEvent:
-    """An event such as a sign-in of a suspended user; `user_id` is None where there is no such user."""
+    """An event such as a sign-in of a suspended user; `user_id` is None if there is no such user."""
 
     user_id: str | None
     kind: str
@@ -44,7 +44,7 @@ def incidents_in(result: ExecutionResult, viewer: Viewer) -> list[Incident]:
 
 
 def incidents_of(failure: BaseException) -> list[Incident]:
-    """The security event that a failure is, or that it was raised from."""
+    """The security event that caused a failure, if any."""
     if isinstance(failure, ForgedIdentity):
         return [SecurityEvent(failure.user_id, "forged_identity_headers")]
     if isinstance(failure, SuspendedUser):
@@ -55,9 +55,9 @@ def incidents_of(failure: BaseException) -> list[Incident]:
 
 
 async def record(database: Database, incidents: Iterable[Incident], request_id: str) -> None:
-    """Have the audit log count each distinct incident of a known user, in a transaction of its own.
+    """Count each distinct incident of a known user in the audit log, each in its own transaction.
 
-    A failure is logged: the response does not depend on it.
+    A failure is logged; the response does not depend on it.
     """
     for each in set(incidents):
         try:
@@ -66,4 +66,4 @@ async def record(database: Database, incidents: Iterable[Incident], request_id: 
             elif each.user_id is not None:
                 await audit.record_security_event(database, kind=each.kind, user_id=each.user_id, request_id=request_id)
         except Exception:
-            log.exception("the audit trail could not count an incident")
+            log.exception("the audit log could not count an incident")

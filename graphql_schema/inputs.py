@@ -1,4 +1,4 @@
-"""What queries take beside plain arguments."""
+"""The filters of queries."""
 
 from datetime import datetime
 
@@ -9,39 +9,43 @@ from app.domain.waiting import Awaiting
 from graphql_schema.fields import optional
 
 
-@strawberry.input(description="Which locations to list; every condition given has to hold.")
+@strawberry.input(description="The locations to list. All given conditions must hold.")
 class LocationFilter:
-    status: list[LocationStatus] | None = optional("In one of these statuses.")
-    account_id: strawberry.ID | None = optional("Of this account.")
-    name: str | None = optional("Whose name contains this text, upper or lower case.")
-    updated_since: datetime | None = optional("Changed at or after this time; the time needs its offset from UTC.")
-    awaiting: Awaiting | None = optional("Whose move it is.")
-
-
-@strawberry.input(description="Which provisioning payloads to list; every condition given has to hold.")
-class ProvisioningPayloadFilter:
-    state: list[PayloadState] | None = optional("In one of these states.")
-    awaiting_receipt: bool | None = optional("Whether it is released and neither acknowledged nor rejected.")
-    location_id: strawberry.ID | None = optional("Of this location.")
-
-
-@strawberry.input(description="Which requests for approval to list; every condition given has to hold.")
-class ApprovalFilter:
-    status: list[ApprovalStatus] | None = optional("In one of these statuses.")
-    location_id: strawberry.ID | None = optional("Of this location.")
-
-
-@strawberry.input(description="Which audit entries to list; every condition given has to hold, to the letter.")
-class AuditLogFilter:
-    account_id: strawberry.ID | None = optional("About this account.")
-    location_id: strawberry.ID | None = optional("About this location.")
-    actor_id: strawberry.ID | None = optional("By this user.")
-    action: str | None = optional("Of this action.")
-    request_id: str | None = optional("Of the request with this `X-Request-Id`.")
-    override_id: strawberry.ID | None = optional("Made under this override.")
-    is_override: bool | None = optional(
-        "Whether it counts as an override, as `AuditEntry.isOverride` says; of entries where that is null, those made "
-        "under one do."
+    status: list[LocationStatus] | None = optional("Locations in one of these statuses.")
+    account_id: strawberry.ID | None = optional("Locations of this account.")
+    name: str | None = optional("Locations whose name contains this text, ignoring case.")
+    updated_since: datetime | None = optional(
+        "Locations that changed at or after this time. The time requires an offset from UTC."
     )
-    since: datetime | None = optional("Made at or after this time; the time needs its offset from UTC.")
-    until: datetime | None = optional("Made before this time; the time needs its offset from UTC.")
+    awaiting: Awaiting | None = optional("Locations on which this role has to act next.")
+
+
+@strawberry.input(description="The provisioning payloads to list. All given conditions must hold.")
+class ProvisioningPayloadFilter:
+    state: list[PayloadState] | None = optional("Payloads in one of these states.")
+    awaiting_receipt: bool | None = optional("Whether the payload is released and neither acknowledged nor rejected.")
+    location_id: strawberry.ID | None = optional("Payloads of this location.")
+
+
+@strawberry.input(description="The requests for approval to list. All given conditions must hold.")
+class ApprovalFilter:
+    status: list[ApprovalStatus] | None = optional("Requests in one of these statuses.")
+    location_id: strawberry.ID | None = optional("Requests for this location.")
+
+
+@strawberry.input(
+    description="The audit entries to list. All given conditions must hold, and texts are compared exactly."
+)
+class AuditLogFilter:
+    account_id: strawberry.ID | None = optional("Entries about this account.")
+    location_id: strawberry.ID | None = optional("Entries about this location.")
+    actor_id: strawberry.ID | None = optional("Entries of actions by this user.")
+    action: str | None = optional("Entries of this action.")
+    request_id: str | None = optional("Entries of the request with this `X-Request-Id`.")
+    override_id: strawberry.ID | None = optional("Entries of writes made under this override.")
+    is_override: bool | None = optional(
+        "Whether the entry counts as an override, as in `AuditEntry.isOverride`. Entries where that is null count if "
+        "they were made under an override."
+    )
+    since: datetime | None = optional("Entries made at or after this time. The time requires an offset from UTC.")
+    until: datetime | None = optional("Entries made before this time. The time requires an offset from UTC.")

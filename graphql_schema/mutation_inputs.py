@@ -1,4 +1,4 @@
-"""What mutations take. A patch tells a field left out (it stays) from one that is null (it is emptied)."""
+"""The inputs of mutations. In a patch, a field that is left out keeps its value, and null empties the field."""
 
 from datetime import time
 from typing import Any
@@ -18,36 +18,42 @@ from app.domain.vocabulary import (
 )
 from graphql_schema.fields import field, optional
 
-EXPECTED = "The revision that was read; the mutation is refused with CONFLICT when it has moved on."
-KEY = "Any text of 1 to 255 characters; the same call with the same key is done once. Kept for 24 hours."
+KEY = "Any text of 1 to 255 characters. A repeated call with the same key has no further effect. Kept for 24 hours."
 
 
 def key() -> Any:
-    """An idempotency key that may be left out."""
+    """An optional idempotency key."""
     return optional(KEY)
 
 
 def required_key() -> Any:
-    """An idempotency key that has to be given."""
+    """A required idempotency key."""
     return field(KEY)
 
 
-@strawberry.input(description="Names a location.")
+def expected(what: str) -> Any:
+    """The revision that the client has read of a section or an object."""
+    return field(
+        f"The revision of {what} that was read. If it has changed since, the mutation is refused with CONFLICT."
+    )
+
+
+@strawberry.input(description="The location to change.")
 class LocationVerbInput:
-    location_id: ID = field("The location.")
+    location_id: ID = field("The id of the location.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="Names a location, and why.")
+@strawberry.input(description="The location to change, and the reason.")
 class ReasonedVerbInput:
-    location_id: ID = field("The location.")
-    reason: str = field("Why, in 1 to 1,000 characters.")
+    location_id: ID = field("The id of the location.")
+    reason: str = field("The reason, 1 to 1,000 characters.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="Which section the customer is working on.")
+@strawberry.input(description="The section that the customer is working on.")
 class SetCurrentStepInput:
-    location_id: ID = field("The location.")
+    location_id: ID = field("The id of the location.")
     step: Section = field("The section.")
     idempotency_key: str | None = key()
 
@@ -58,227 +64,238 @@ class AddressInput:
     line2: Maybe[str | None] = field("Suite, floor or building, at most 200 characters.")
     city: Maybe[str | None] = field("City, at most 120 characters.")
     state: Maybe[str | None] = field("State or region, at most 120 characters.")
-    zipcode: Maybe[str | None] = field("Postal code of any country, at most 20 characters.")
-    country: Maybe[str | None] = field("ISO 3166-1 alpha-2 code, such as US.")
+    zipcode: Maybe[str | None] = field("Postal code, in the format of any country, at most 20 characters.")
+    country: Maybe[str | None] = field("Country, as an ISO 3166-1 alpha-2 code such as US.")
 
 
-@strawberry.input(description="What to change of a location itself.")
+@strawberry.input(description="Changes to the location itself.")
 class UpdateLocationInput:
-    location_id: ID = field("The location.")
-    expected_revision: int = field(f"Of section LOCATION. {EXPECTED}")
-    name: Maybe[str | None] = field("The name, at most 120 characters.")
+    location_id: ID = field("The id of the location.")
+    expected_revision: int = expected("section LOCATION")
+    name: Maybe[str | None] = field("The name of the location, at most 120 characters.")
     address: Maybe[AddressInput] = field("The parts of the address to change.")
-    timezone: Maybe[str | None] = field("IANA time zone, such as America/New_York.")
+    timezone: Maybe[str | None] = field("The IANA time zone, such as America/New_York.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="A contact as it shall be.")
+@strawberry.input(description="A contact in the new list of contacts.")
 class ContactInput:
-    id: ID | None = optional("The id of a contact that is there already and stays; null for a new one.")
-    purpose: ContactPurpose = field("What the contact is for.")
-    name: str | None = optional("The person's name, at most 120 characters.")
-    email: str | None = optional("The address.")
-    phone: str | None = optional("The number, as people write it.")
+    id: ID | None = optional("The id of an existing contact to keep. Null for a new contact.")
+    purpose: ContactPurpose = field("The purpose of the contact.")
+    name: str | None = optional("The name of the person, at most 120 characters.")
+    email: str | None = optional("The email address.")
+    phone: str | None = optional("The phone number, in any usual format.")
 
 
-@strawberry.input(description="The whole list of contacts, in order.")
+@strawberry.input(description="The complete list of contacts, in order.")
 class SetContactsInput:
-    location_id: ID = field("The location.")
-    expected_revision: int = field(f"Of section CONTACTS. {EXPECTED}")
-    contacts: list[ContactInput] = field("At most 8.")
+    location_id: ID = field("The id of the location.")
+    expected_revision: int = expected("section CONTACTS")
+    contacts: list[ContactInput] = field("The contacts that replace the current ones. At most 8 contacts.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="What to change of the phone system.")
+@strawberry.input(description="Changes to the phone system.")
 class SetPhoneSystemInput:
-    location_id: ID = field("The location.")
-    expected_revision: int = field(f"Of section PHONE_SYSTEM. {EXPECTED}")
-    main_number: Maybe[str | None] = field("The number, as people write it.")
-    caller_id_name: Maybe[str | None] = field("The name that called parties see; networks show 15 characters.")
+    location_id: ID = field("The id of the location.")
+    expected_revision: int = expected("section PHONE_SYSTEM")
+    main_number: Maybe[str | None] = field("The main number, in any usual format.")
+    caller_id_name: Maybe[str | None] = field("The name that called parties see. Networks show 15 characters.")
     provider: Maybe[str | None] = field("The carrier or hosted PBX.")
-    outbound_prefix: Maybe[str | None] = field("Keys to press for an outside line: one to four of 0-9, * and #.")
-    voicemail: Maybe[bool] = field("Whether the location has a mailbox of its own.")
-    extension_length: Maybe[int | None] = field("Digits of an extension, 2 to 6; null when lengths differ.")
+    outbound_prefix: Maybe[str | None] = field("The keys to press for an outside line: one to four of 0-9, * and #.")
+    voicemail: Maybe[bool] = field("Whether the location has its own mailbox.")
+    extension_length: Maybe[int | None] = field(
+        "The number of digits of an extension, from 2 to 6. Null if the lengths differ."
+    )
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="A new device.")
+@strawberry.input(description="The device to add.")
 class AddDeviceInput:
-    location_id: ID = field("The location.")
+    location_id: ID = field("The id of the location.")
     brand: DeviceBrand = field("The maker.")
     model: str | None = optional("The model, as in the device catalogue.")
-    mac_address: str | None = optional("The MAC address in any usual spelling.")
+    mac_address: str | None = optional("The MAC address, in any usual notation.")
     serial_number: str | None = optional("The maker's serial number.")
-    label: str | None = optional("What people call it.")
+    label: str | None = optional("The name that people use for the device.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="What to change of a device.")
+@strawberry.input(description="Changes to a device.")
 class EditDeviceInput:
-    device_id: ID = field("The device.")
-    expected_revision: int = field(f"Of the device. {EXPECTED}")
+    device_id: ID = field("The id of the device.")
+    expected_revision: int = expected("the device")
     brand: Maybe[DeviceBrand] = field("The maker.")
     model: Maybe[str | None] = field("The model, as in the device catalogue.")
-    mac_address: Maybe[str | None] = field("The MAC address in any usual spelling.")
+    mac_address: Maybe[str | None] = field("The MAC address, in any usual notation.")
     serial_number: Maybe[str | None] = field("The maker's serial number.")
-    label: Maybe[str | None] = field("What people call it.")
+    label: Maybe[str | None] = field("The name that people use for the device.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="The device to move, and where to.")
+@strawberry.input(description="The device to move, and its new location.")
 class MoveDeviceInput:
-    device_id: ID = field("The device.")
-    expected_revision: int = field(f"Of the device. {EXPECTED}")
-    to_location_id: ID = field("Another location of the same account.")
+    device_id: ID = field("The id of the device.")
+    expected_revision: int = expected("the device")
+    to_location_id: ID = field("The id of another location of the same account.")
     idempotency_key: str | None = key()
 
 
 @strawberry.input(description="The device to remove.")
 class RemoveDeviceInput:
-    device_id: ID = field("The device.")
-    expected_revision: int = field(f"Of the device. {EXPECTED}")
+    device_id: ID = field("The id of the device.")
+    expected_revision: int = expected("the device")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="A new person.")
+@strawberry.input(description="The person to add.")
 class AddPersonInput:
-    location_id: ID = field("The location.")
-    first_name: str | None = optional("Given name.")
-    last_name: str | None = optional("Family name.")
-    email: str | None = optional("The address.")
-    mobile: str | None = optional("The mobile number, as people write it.")
+    location_id: ID = field("The id of the location.")
+    first_name: str | None = optional("The given name.")
+    last_name: str | None = optional("The family name.")
+    email: str | None = optional("The email address.")
+    mobile: str | None = optional("The mobile number, in any usual format.")
     voicemail: bool | None = optional("Whether the person has a mailbox.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="What to change of a person.")
+@strawberry.input(description="Changes to a person.")
 class EditPersonInput:
-    person_id: ID = field("The person.")
-    expected_revision: int = field(f"Of the person. {EXPECTED}")
-    first_name: Maybe[str | None] = field("Given name.")
-    last_name: Maybe[str | None] = field("Family name.")
-    email: Maybe[str | None] = field("The address.")
-    mobile: Maybe[str | None] = field("The mobile number, as people write it.")
+    person_id: ID = field("The id of the person.")
+    expected_revision: int = expected("the person")
+    first_name: Maybe[str | None] = field("The given name.")
+    last_name: Maybe[str | None] = field("The family name.")
+    email: Maybe[str | None] = field("The email address.")
+    mobile: Maybe[str | None] = field("The mobile number, in any usual format.")
     voicemail: Maybe[bool] = field("Whether the person has a mailbox.")
     idempotency_key: str | None = key()
 
 
 @strawberry.input(description="The person to remove.")
 class RemovePersonInput:
-    person_id: ID = field("The person.")
-    expected_revision: int = field(f"Of the person. {EXPECTED}")
+    person_id: ID = field("The id of the person.")
+    expected_revision: int = expected("the person")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="An extension as it shall be.")
+@strawberry.input(description="An extension in the new list of extensions.")
 class ExtensionInput:
-    id: ID | None = optional("The id of an extension that is there already and stays; null for a new one.")
-    number: str = field("The digits to dial inside the location.")
-    label: str | None = optional("What people call it.")
-    person_id: ID | None = optional("Who is rung.")
-    device_id: ID | None = optional("What is rung; a device has one extension at most.")
+    id: ID | None = optional("The id of an existing extension to keep. Null for a new extension.")
+    number: str = field("The digits to dial within the location.")
+    label: str | None = optional("The name that people use for the extension.")
+    person_id: ID | None = optional("The id of the person that the extension rings.")
+    device_id: ID | None = optional(
+        "The id of the device that the extension rings. A device has at most one extension."
+    )
 
 
-@strawberry.input(description="The whole list of extensions.")
+@strawberry.input(description="The complete list of extensions.")
 class SetExtensionsInput:
-    location_id: ID = field("The location.")
-    expected_revision: int = field(f"Of section EXTENSIONS. {EXPECTED}")
-    extensions: list[ExtensionInput] = field("At most 250.")
+    location_id: ID = field("The id of the location.")
+    expected_revision: int = expected("section EXTENSIONS")
+    extensions: list[ExtensionInput] = field("The extensions that replace the current ones. At most 250 extensions.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="An interval of opening, in local time.")
+@strawberry.input(description="An interval in which the location is open, in its local time.")
 class WorkingIntervalInput:
-    weekday: int = field("ISO 8601 weekday: Monday 1 to Sunday 7.")
-    opens: time = field("When it opens, in whole minutes.")
-    closes: time = field("When it closes, in whole minutes.")
-    passes_midnight: bool | None = optional("Whether it closes on the following day.")
+    weekday: int = field("The ISO 8601 weekday, from 1 (Monday) to 7 (Sunday).")
+    opens: time = field("The time when the location opens, in whole minutes.")
+    closes: time = field("The time when the location closes, in whole minutes.")
+    passes_midnight: bool | None = optional("Whether the location closes on the following day.")
 
 
-@strawberry.input(description="All working hours.")
+@strawberry.input(description="The complete working hours.")
 class SetWorkingHoursInput:
-    location_id: ID = field("The location.")
-    expected_revision: int = field(f"Of section WORKING_HOURS. {EXPECTED}")
-    intervals: list[WorkingIntervalInput] = field("At most 42; several a day are fine.")
+    location_id: ID = field("The id of the location.")
+    expected_revision: int = expected("section WORKING_HOURS")
+    intervals: list[WorkingIntervalInput] = field(
+        "The intervals that replace the current ones. At most 42 intervals; several per day are allowed."
+    )
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="Where a branch of a call flow leads.")
+@strawberry.input(description="The target of a branch of a call flow.")
 class TargetInput:
-    kind: CallTarget = field("What kind of place it is.")
-    extension_id: ID | None = optional("The extension, for EXTENSION and for its VOICEMAIL.")
-    external_number: str | None = optional("The number, for EXTERNAL_NUMBER.")
+    kind: CallTarget = field("The kind of target.")
+    extension_id: ID | None = optional("The id of the extension, for EXTENSION and for the extension's VOICEMAIL.")
+    external_number: str | None = optional("The external number, for EXTERNAL_NUMBER.")
 
 
-@strawberry.input(description="What a caller reaches by pressing a key.")
+@strawberry.input(description="A key of a menu, and the target that a caller reaches by pressing it.")
 class CallFlowOptionInput:
     digit: str = field("One or two keys of 0-9, * and #.")
-    target: TargetInput = field("Where the key leads.")
+    target: TargetInput = field("The target of the key.")
 
 
-@strawberry.input(description="The whole call flow.")
+@strawberry.input(description="The complete call flow.")
 class SetCallFlowInput:
-    location_id: ID = field("The location.")
-    expected_revision: int = field(f"Of section CALL_FLOW. {EXPECTED}")
-    kind: CallFlowKind = field("Whether extensions ring at once or a menu is played.")
-    greeting: str | None = optional("What the menu says.")
-    timeout_seconds: int | None = optional("Seconds without a key before the call follows `timeoutTarget`, 1 to 300.")
-    retries: int | None = optional("How often a wrong key is forgiven, 0 to 10.")
-    options: list[CallFlowOptionInput] | None = optional("The menu's keys, at most 100.")
-    timeout_target: TargetInput | None = optional("Where a call without a key leads.")
-    invalid_target: TargetInput | None = optional("Where a call with wrong keys leads.")
-    direct_targets: list[ID] | None = optional("The extensions that ring at once, in ringing order.")
+    location_id: ID = field("The id of the location.")
+    expected_revision: int = expected("section CALL_FLOW")
+    kind: CallFlowKind = field("The kind of call flow: extensions ring immediately, or a menu is played.")
+    greeting: str | None = optional("The greeting that the menu plays.")
+    timeout_seconds: int | None = optional(
+        "The number of seconds without a key press before the call goes to `timeoutTarget`, from 1 to 300."
+    )
+    retries: int | None = optional("The number of wrong keys that are tolerated, from 0 to 10.")
+    options: list[CallFlowOptionInput] | None = optional("The keys of the menu, in order. At most 100 keys.")
+    timeout_target: TargetInput | None = optional("The target of a call without a key press.")
+    invalid_target: TargetInput | None = optional("The target of a call with wrong keys.")
+    direct_targets: list[ID] | None = optional("The ids of the extensions that ring immediately, in ringing order.")
     idempotency_key: str | None = key()
 
 
 @strawberry.input(description="The content to approve.")
 class ApproveInput:
-    location_id: ID = field("The location.")
-    expected_digest: str = field("The digest that `review` showed; other content is refused with STALE_REVIEW.")
+    location_id: ID = field("The id of the location.")
+    expected_digest: str = field(
+        "The digest that `review` returned. If the content has changed since, the mutation is refused with "
+        "STALE_REVIEW."
+    )
     comment: str | None = optional("A comment for the customer, at most 1,000 characters.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="What the customer has to change.")
+@strawberry.input(description="The changes that the customer has to make.")
 class RequestChangesInput:
-    location_id: ID = field("The location.")
-    comment: str = field("What to change, in 1 to 1,000 characters.")
+    location_id: ID = field("The id of the location.")
+    comment: str = field("A comment that describes the changes, 1 to 1,000 characters.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="What to open, why, and for how long.")
+@strawberry.input(description="The sections to open for editing, the reason, and the duration.")
 class OpenOverrideInput:
-    location_id: ID = field("The location.")
-    sections: list[Section] = field("The sections to edit; at least one.")
-    reason: str = field("Why the lock has to be broken, at least 10 visible characters.")
-    ticket: str | None = optional("The reference in another system.")
-    expires_in_minutes: int = field("From 1 to 480.")
+    location_id: ID = field("The id of the location.")
+    sections: list[Section] = field("The sections to edit. At least one section.")
+    reason: str = field("The reason for overriding the lock, at least 10 visible characters.")
+    ticket: str | None = optional("The ticket reference in another system.")
+    expires_in_minutes: int = field("The minutes until the override expires, from 1 to 480.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="The override to end.")
+@strawberry.input(description="The override to close.")
 class CloseOverrideInput:
-    override_id: ID = field("The override.")
+    override_id: ID = field("The id of the override.")
     idempotency_key: str | None = key()
 
 
 @strawberry.input(description="The location whose payload to generate or release.")
 class ProvisioningInput:
-    location_id: ID = field("The location.")
+    location_id: ID = field("The id of the location.")
     idempotency_key: str = required_key()
 
 
-@strawberry.input(description="The location to complete by hand, and why.")
+@strawberry.input(description="The location to complete by hand, and the reason.")
 class CompleteProvisioningInput:
-    location_id: ID = field("The location.")
-    reason: str = field("Why, in 1 to 1,000 characters.")
+    location_id: ID = field("The id of the location.")
+    reason: str = field("The reason, 1 to 1,000 characters.")
     idempotency_key: str = required_key()
 
 
-@strawberry.input(description="The payload that arrived.")
+@strawberry.input(description="The payload to acknowledge.")
 class AcknowledgePayloadInput:
-    payload_id: ID = field("The payload.")
-    document_digest: str = field("SHA-256, in hex, of the RFC 8785 form of the document that arrived.")
+    payload_id: ID = field("The id of the payload.")
+    document_digest: str = field("SHA-256, in hex, of the RFC 8785 form of the document that was received.")
     idempotency_key: str = required_key()
 
 
@@ -286,123 +303,129 @@ class AcknowledgePayloadInput:
 class RejectionReasonInput:
     path: str = field("JSON pointer (RFC 6901) into the document.")
     code: str = field("The partner's own code, 1 to 64 characters.")
-    message: str = field("What is wrong, for people, 1 to 1,000 characters.")
+    message: str = field("A description of the problem for people, 1 to 1,000 characters.")
 
 
-@strawberry.input(description="The payload to refuse, and why.")
+@strawberry.input(description="The payload to reject, and the reasons.")
 class RejectPayloadInput:
-    payload_id: ID = field("The payload.")
-    reasons: list[RejectionReasonInput] = field("From 1 to 100.")
+    payload_id: ID = field("The id of the payload.")
+    reasons: list[RejectionReasonInput] = field("From 1 to 100 reasons.")
     idempotency_key: str = required_key()
 
 
-POLICY = "Whether a refused item leaves the others as they are, or nothing at all is done."
-DRY_RUN = "Whether only to tell what would be done; nothing is written, and the key stays free."
+POLICY = "Whether a refused item has no effect on the other items, or no item is applied."
+DRY_RUN = "Whether to only report what the mutation would do. Nothing is written, and the key can be used again."
 
 
-@strawberry.input(description="The locations to bring to a status.")
+@strawberry.input(description="The locations to change to a status.")
 class BulkUpdateStatusInput:
-    location_ids: list[ID] = field("From 1 to 100, each once.")
-    status: LocationStatus = field("IN_PROGRESS, PENDING_APPROVAL, PROVISIONING, BLOCKED or CANCELLED.")
-    reason: str | None = optional("Why; needed for BLOCKED, CANCELLED and for reopening.")
+    location_ids: list[ID] = field("The ids of 1 to 100 locations, each at most once.")
+    status: LocationStatus = field("The status: IN_PROGRESS, PENDING_APPROVAL, PROVISIONING, BLOCKED or CANCELLED.")
+    reason: str | None = optional("The reason. Required for BLOCKED, for CANCELLED, and to reopen a location.")
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()
 
 
-@strawberry.input(description="A location and the content to approve of it.")
+@strawberry.input(description="A location, and its content to approve.")
 class BulkApproveItemInput:
-    location_id: ID = field("The location.")
-    expected_digest: str = field("The digest that `review` showed.")
+    location_id: ID = field("The id of the location.")
+    expected_digest: str = field("The digest that `review` returned.")
 
 
-@strawberry.input(description="The contents to approve.")
+@strawberry.input(description="The locations whose content to approve.")
 class BulkApproveInput:
-    items: list[BulkApproveItemInput] = field("From 1 to 100, each location once.")
-    comment: str | None = optional("One comment for all, at most 1,000 characters.")
+    items: list[BulkApproveItemInput] = field("From 1 to 100 items, with each location at most once.")
+    comment: str | None = optional("A comment for all items, at most 1,000 characters.")
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()
 
 
-@strawberry.input(description="The locations to make payloads of.")
+@strawberry.input(description="The locations whose payloads to generate.")
 class BulkGeneratePayloadsInput:
-    location_ids: list[ID] = field("From 1 to 50, each once.")
+    location_ids: list[ID] = field("The ids of 1 to 50 locations, each at most once.")
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()
 
 
-@strawberry.input(description="A new account.")
+@strawberry.input(description="The account to create.")
 class CreateAccountInput:
     name: str = field("The name, 1 to 120 characters.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="An account's new name.")
+@strawberry.input(description="The new name of an account.")
 class UpdateAccountInput:
-    account_id: ID = field("The account.")
-    expected_revision: int = field(f"Of the account. {EXPECTED}")
+    account_id: ID = field("The id of the account.")
+    expected_revision: int = expected("the account")
     name: str = field("The name, 1 to 120 characters.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="A new location.")
+@strawberry.input(description="The location to create.")
 class CreateLocationInput:
-    account_id: ID = field("The account it belongs to.")
+    account_id: ID = field("The id of the account that the location belongs to.")
     name: str = field("The name, 1 to 120 characters.")
-    address: AddressInput | None = optional("As much of the address as is known.")
-    timezone: str | None = optional("IANA time zone, such as America/New_York.")
+    address: AddressInput | None = optional("The known parts of the address.")
+    timezone: str | None = optional("The IANA time zone, such as America/New_York.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="A new user.")
+@strawberry.input(description="The user to create.")
 class CreateUserInput:
-    name: str = field("The name as others see it, 1 to 120 characters.")
-    email: str = field("The address; no two users share one.")
-    role: Role = field("What kind of principal the user is.")
-    account_id: ID | None = optional("The account that a customer works for; null for everybody else.")
-    subject: str | None = optional("The `sub` of the user's tokens; the email when left out.")
+    name: str = field("The name, as other users see it, 1 to 120 characters.")
+    email: str = field("The email address. No two users can have the same one.")
+    role: Role = field("The role of the user.")
+    account_id: ID | None = optional("The id of the account that a customer works for. Null for other roles.")
+    subject: str | None = optional("The `sub` claim of the user's tokens. The default is the email address.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="What to change of a user.")
+@strawberry.input(description="Changes to a user.")
 class EditUserInput:
-    user_id: ID = field("The user.")
-    expected_revision: int = field(f"Of the user. {EXPECTED}")
-    name: Maybe[str] = field("The name as others see it.")
-    email: Maybe[str] = field("The address.")
+    user_id: ID = field("The id of the user.")
+    expected_revision: int = expected("the user")
+    name: Maybe[str] = field("The name, as other users see it.")
+    email: Maybe[str] = field("The email address.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="Names a user.")
+@strawberry.input(description="The user to change.")
 class UserInput:
-    user_id: ID = field("The user.")
+    user_id: ID = field("The id of the user.")
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="What is granted of one account.")
+@strawberry.input(description="Access to one account.")
 class GrantInput:
-    account_id: ID = field("The account; for a customer the own one.")
-    location_ids: list[ID] | None = optional("The locations, at most 1,000; null for all of them. For customers only.")
+    account_id: ID = field("The id of the account. For a customer, the account that the customer works for.")
+    location_ids: list[ID] | None = optional(
+        "The ids of the locations, at most 1,000. Null for all locations of the account. For customers only."
+    )
 
 
-@strawberry.input(description="Everything that is granted to a user.")
+@strawberry.input(description="The complete grants of a user.")
 class SetGrantsInput:
-    user_id: ID = field("The user.")
-    expected_revision: int = field(f"Of the user. {EXPECTED}")
-    grants: list[GrantInput] = field("One for each account, at most 100; empty to withdraw everything.")
+    user_id: ID = field("The id of the user.")
+    expected_revision: int = expected("the user")
+    grants: list[GrantInput] = field(
+        "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access."
+    )
     idempotency_key: str | None = key()
 
 
 @strawberry.input(description="A model of the device catalogue.")
 class DeviceModelInput:
     brand: DeviceBrand = field("The maker.")
-    model: str = field("The model's name, as devices give it, 1 to 60 characters.")
-    lines: int = field("How many lines (SIP accounts) it can hold, 1 to 100.")
+    model: str = field("The name of the model, as used in `Device.model`, 1 to 60 characters.")
+    lines: int = field("The number of lines (SIP accounts) that the model supports, from 1 to 100.")
 
 
-@strawberry.input(description="The whole device catalogue.")
+@strawberry.input(description="The complete device catalogue.")
 class SetDeviceModelsInput:
-    models: list[DeviceModelInput] = field("At most 500, each once, in whatever case.")
+    models: list[DeviceModelInput] = field(
+        "The models that replace the current ones. At most 500 models, each at most once, ignoring case."
+    )
     idempotency_key: str | None = key()

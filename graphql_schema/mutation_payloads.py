@@ -1,4 +1,4 @@
-"""What mutations return: the objects concerned, read after the commit, or the problems; never both."""
+"""The payloads of mutations: either the objects concerned, read after the commit, or the problems."""
 
 import strawberry
 
@@ -22,97 +22,107 @@ from resolvers.mutations import BulkItemValue, BulkMutationResult, MutationResul
 from resolvers.relations import named, one
 
 
-@shows(MutationResult, "What a mutation of a location came to.")
+@shows(MutationResult, "Result of a location mutation.")
 class LocationPayload:
-    location: LocationType | None = named(tables.location, "The location after the change; null when refused.")
-    replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
-    problems: list[Problem] = field("Why it was refused; empty when it was done.")
+    location: LocationType | None = named(
+        tables.location, "The location after the change. Null if the mutation was refused."
+    )
+    replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
+    problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")
 
 
-@shows(MutationResult, "What a mutation of a device came to.")
+@shows(MutationResult, "Result of a device mutation.")
 class DevicePayload(LocationPayload):
-    device: DeviceType | None = named(tables.device, "The device after the change; null when refused.")
+    device: DeviceType | None = named(tables.device, "The device after the change. Null if the mutation was refused.")
 
 
-@shows(MutationResult, "What a mutation of a person came to.")
+@shows(MutationResult, "Result of a person mutation.")
 class PersonPayload(LocationPayload):
-    person: PersonType | None = named(tables.person, "The person after the change; null when refused.")
+    person: PersonType | None = named(tables.person, "The person after the change. Null if the mutation was refused.")
 
 
-@shows(MutationResult, "What a decision about an approval came to.")
+@shows(MutationResult, "Result of an approval mutation.")
 class ApprovalPayload(LocationPayload):
-    approval: ApprovalType | None = named(tables.approval, "The request for approval; null when refused.")
+    approval: ApprovalType | None = named(
+        tables.approval, "The request for approval. Null if the mutation was refused."
+    )
 
 
-@shows(MutationResult, "What a mutation of an override came to.")
+@shows(MutationResult, "Result of an override mutation.")
 class OverridePayload(LocationPayload):
-    override: OverrideType | None = named(tables.override, "The override; null when refused.")
+    override: OverrideType | None = named(tables.override, "The override. Null if the mutation was refused.")
 
 
-@shows(MutationResult, "What a mutation of a provisioning payload came to.")
+@shows(MutationResult, "Result of a provisioning payload mutation.")
 class ProvisioningPayloadPayload:
     payload: ProvisioningPayloadType | None = named(
-        tables.provisioning_payload, "The provisioning payload after the change; null when refused."
+        tables.provisioning_payload, "The provisioning payload after the change. Null if the mutation was refused."
     )
-    replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
-    problems: list[Problem] = field("Why it was refused; empty when it was done.")
+    replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
+    problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")
 
 
-@shows(MutationResult, "What a lead's mutation of a provisioning payload came to.")
+@shows(MutationResult, "Result of a provisioning payload mutation by a lead.")
 class LeadProvisioningPayload(ProvisioningPayloadPayload):
-    location: LocationType | None = named(tables.location, "The location after the change; null when refused.")
+    location: LocationType | None = named(
+        tables.location, "The location after the change. Null if the mutation was refused."
+    )
 
 
-@shows(BulkItemValue, "What became of one item of a bulk mutation.")
+@shows(BulkItemValue, "Result of one item of a bulk mutation.")
 class BulkItemResult:
-    index: int = field("The item's place in the input, from 0.")
-    id: strawberry.ID = field("The location's id as it was sent.")
-    outcome: BulkOutcome = field("Whether it was done, was done already, or was refused.")
-    problem: Problem | None = field("Why it was refused; null otherwise.")
+    index: int = field("The position of the item in the input, starting at 0.")
+    id: strawberry.ID = field("The id of the location, as it was sent.")
+    outcome: BulkOutcome = field("The outcome: the item was applied, was not changed, or was refused.")
+    problem: Problem | None = field("The reason for a refusal. Null if the item was not refused.")
     location: LocationType | None = one(
-        tables.location.c.id, "The location after the change; null when it is out of reach.", key="id"
+        tables.location.c.id, "The location after the change. Null if it is not visible to the viewer.", key="id"
     )
     payload: ProvisioningPayloadType | None = one(
         tables.provisioning_payload.c.id,
-        "The payload that was made or released; null for other mutations and when refused.",
+        "The payload that was generated or released. Null for other mutations, and if the item was refused.",
         key="payload_id",
     )
 
 
-@shows(OutcomeCounts, "How many items came to what.")
+@shows(OutcomeCounts, "The number of items with each outcome.")
 class BulkSummary:
-    applied: int = field("Items that were done.")
-    unchanged: int = field("Items that were done already, or left because another one was refused.")
-    failed: int = field("Items that were refused.")
+    applied: int = field("The number of items that were applied.")
+    unchanged: int = field(
+        "The number of items that needed no change, or were not applied because another item was refused."
+    )
+    failed: int = field("The number of items that were refused.")
 
 
-@shows(BulkMutationResult, "What a bulk mutation came to.")
+@shows(BulkMutationResult, "Result of a bulk mutation.")
 class BulkPayload:
     results: list[BulkItemResult] = strawberry.field(
-        description="One for each item, in the order of the input; empty when refused whole.",
+        description="One result per item, in the order of the input. Empty if the whole call was refused.",
         metadata={ASSUMED_SIZE: CAPS["bulkUpdateStatus"]},
     )
-    summary: BulkSummary = field("How many items came to what.")
-    dry_run: bool = field("Whether it only told what would be done.")
-    replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
-    problems: list[Problem] = field("Why the call as a whole was refused; empty otherwise.")
+    summary: BulkSummary = field("The number of items with each outcome.")
+    dry_run: bool = field("Whether the call was a dry run, which only reports what the mutation would do.")
+    replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
+    problems: list[Problem] = field("The reasons why the whole call was refused. Empty otherwise.")
 
 
-@shows(MutationResult, "What a mutation of an account came to.")
+@shows(MutationResult, "Result of an account mutation.")
 class AccountPayload:
-    account: AccountType | None = named(tables.account, "The account after the change; null when refused.")
-    replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
-    problems: list[Problem] = field("Why it was refused; empty when it was done.")
+    account: AccountType | None = named(
+        tables.account, "The account after the change. Null if the mutation was refused."
+    )
+    replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
+    problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")
 
 
-@shows(MutationResult, "What a mutation of a user came to.")
+@shows(MutationResult, "Result of a user mutation.")
 class UserPayload:
-    user: UserType | None = named(tables.user, "The user after the change; null when refused.")
-    replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
-    problems: list[Problem] = field("Why it was refused; empty when it was done.")
+    user: UserType | None = named(tables.user, "The user after the change. Null if the mutation was refused.")
+    replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
+    problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")
 
 
-@shows(MutationResult, "What a change of the device catalogue came to; `deviceModels` lists it.")
+@shows(MutationResult, "Result of a device catalogue mutation. `deviceModels` lists the catalogue.")
 class CataloguePayload:
-    replayed: bool = field("Whether an earlier call with the same idempotency key had done it.")
-    problems: list[Problem] = field("Why it was refused; empty when it was done.")
+    replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
+    problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")

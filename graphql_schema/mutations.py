@@ -1,6 +1,6 @@
-"""The root fields that write. Each is declared in one place: its mutation, input type, payload type and description.
+"""The root fields of mutations. Each is declared once: its mutation, input type, payload type and description.
 
-Its name, guard, budget and resolver follow from the mutation's declaration in app/operations.
+Name, guard, budget and resolver follow from the declaration of the mutation in app/operations.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -48,11 +48,11 @@ from permissions.guards import can, guarded
 from resolvers.context import Info
 from resolvers.mutations import resolver_of
 
-INPUT = argument("What to do, and to what.")
+INPUT = argument("The input of the mutation.")
 
 
 class MutationField(NamedTuple):
-    """The field of a mutation."""
+    """The root field of one mutation."""
 
     mutation: Mutation[Any]
     input: type
@@ -63,89 +63,94 @@ class MutationField(NamedTuple):
 # fmt: off
 FIELDS = (
     MutationField(START_ONBOARDING, inputs.LocationVerbInput, payloads.LocationPayload,
-                  "Begin to fill a location in; NOT_STARTED becomes IN_PROGRESS. The first edit does so by itself."),
+                  "Starts the onboarding of a location: NOT_STARTED becomes IN_PROGRESS. The first edit does this as "
+                  "well."),
     MutationField(SET_CURRENT_STEP, inputs.SetCurrentStepInput, payloads.LocationPayload,
-                  "Remember which section the customer is working on."),
+                  "Stores the section that the customer is working on."),
     MutationField(UPDATE_LOCATION, inputs.UpdateLocationInput, payloads.LocationPayload,
-                  "Change a location's name, address or time zone."),
+                  "Changes the name, address or time zone of a location."),
     MutationField(SET_CONTACTS, inputs.SetContactsInput, payloads.LocationPayload,
-                  "Replace the list of contacts."),
+                  "Replaces the contacts of a location."),
     MutationField(SET_PHONE_SYSTEM, inputs.SetPhoneSystemInput, payloads.LocationPayload,
-                  "Change the phone system."),
+                  "Changes the phone system of a location."),
     MutationField(ADD_DEVICE, inputs.AddDeviceInput, payloads.DevicePayload,
-                  "Add a device, incomplete as it may be."),
+                  "Adds a device to a location. The device can be incomplete."),
     MutationField(EDIT_DEVICE, inputs.EditDeviceInput, payloads.DevicePayload,
-                  "Change a device."),
+                  "Changes a device."),
     MutationField(MOVE_DEVICE, inputs.MoveDeviceInput, payloads.DevicePayload,
-                  "Move a device to another location of the same account; both have to be open for it."),
+                  "Moves a device to another location of the same account. The viewer must be able to edit both "
+                  "locations."),
     MutationField(REMOVE_DEVICE, inputs.RemoveDeviceInput, payloads.LocationPayload,
-                  "Remove a device; an extension that rang it stays."),
+                  "Removes a device. An extension that rang it remains."),
     MutationField(ADD_PERSON, inputs.AddPersonInput, payloads.PersonPayload,
-                  "Add a person."),
+                  "Adds a person to a location."),
     MutationField(EDIT_PERSON, inputs.EditPersonInput, payloads.PersonPayload,
-                  "Change a person."),
+                  "Changes a person."),
     MutationField(REMOVE_PERSON, inputs.RemovePersonInput, payloads.LocationPayload,
-                  "Remove a person; an extension that rang them stays."),
+                  "Removes a person. Extensions that rang them remain."),
     MutationField(SET_EXTENSIONS, inputs.SetExtensionsInput, payloads.LocationPayload,
-                  "Replace the list of extensions."),
+                  "Replaces the extensions of a location."),
     MutationField(SET_WORKING_HOURS, inputs.SetWorkingHoursInput, payloads.LocationPayload,
-                  "Replace the working hours."),
+                  "Replaces the working hours of a location."),
     MutationField(SET_CALL_FLOW, inputs.SetCallFlowInput, payloads.LocationPayload,
-                  "Replace the call flow."),
+                  "Replaces the call flow of a location."),
     MutationField(SUBMIT_ONBOARDING, inputs.LocationVerbInput, payloads.ApprovalPayload,
-                  "Hand a location to a lead for approval; NOT_READY lists every finding when something is missing."),
+                  "Submits a location to a lead for approval. If something is missing, NOT_READY lists all issues."),
     MutationField(WITHDRAW_SUBMISSION, inputs.LocationVerbInput, payloads.LocationPayload,
-                  "Take a submission back."),
+                  "Withdraws a submission."),
     MutationField(APPROVE, inputs.ApproveInput, payloads.ApprovalPayload,
-                  "Approve exactly the content that was reviewed; the location locks. Leads only; not own work."),
+                  "Approves exactly the content that was reviewed, and locks the location. Leads only, not for their "
+                  "own work."),
     MutationField(REQUEST_CHANGES, inputs.RequestChangesInput, payloads.LocationPayload,
-                  "Send a submission back with a comment. Leads only."),
+                  "Sends a submission back with a comment. Leads only."),
     MutationField(BLOCK, inputs.ReasonedVerbInput, payloads.LocationPayload,
-                  "Note that something outside stands in the way. Leads only."),
+                  "Records that an external obstacle stops the rollout of a location. Leads only."),
     MutationField(UNBLOCK, inputs.LocationVerbInput, payloads.LocationPayload,
-                  "Go on after a block. Leads only."),
+                  "Continues the rollout of a location after a block. Leads only."),
     MutationField(CANCEL, inputs.ReasonedVerbInput, payloads.LocationPayload,
-                  "Give a location up. Leads only."),
+                  "Cancels the rollout of a location. Leads only."),
     MutationField(REOPEN, inputs.ReasonedVerbInput, payloads.LocationPayload,
-                  "Take a location up again; from a locked status it is audited as an override. Leads only."),
+                  "Reopens a location. From a locked status, this is audited as an override. Leads only."),
     MutationField(OPEN_OVERRIDE, inputs.OpenOverrideInput, payloads.OverridePayload,
-                  "Open sections of a locked location for editing by oneself, for a while. Leads only."),
+                  "Opens sections of a locked location for editing by the calling lead, for a limited time. Leads "
+                  "only."),
     MutationField(CLOSE_OVERRIDE, inputs.CloseOverrideInput, payloads.OverridePayload,
-                  "End an override before its time. Leads only."),
+                  "Closes an override before it expires. Leads only."),
     MutationField(GENERATE_PAYLOAD, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
-                  "Make the approved content's payload; returns the latest one while it says it all. Leads only."),
+                  "Generates the payload of the approved content, or returns the latest one if it is current. Leads "
+                  "only."),
     MutationField(TRIGGER_PROVISIONING, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
-                  "Release the latest payload to the partner. Leads only."),
+                  "Releases the latest payload to the partner. Leads only."),
     MutationField(COMPLETE_PROVISIONING, inputs.CompleteProvisioningInput, payloads.LocationPayload,
-                  "Complete a location by hand, without a receipt. Leads only."),
+                  "Completes a location by hand, without a receipt. Leads only."),
     MutationField(ACKNOWLEDGE_PAYLOAD, inputs.AcknowledgePayloadInput, payloads.ProvisioningPayloadPayload,
-                  "Confirm that a payload arrived intact; the location is completed. Partners only."),
+                  "Confirms that a payload arrived intact, and completes the location. Partners only."),
     MutationField(REJECT_PAYLOAD, inputs.RejectPayloadInput, payloads.ProvisioningPayloadPayload,
-                  "Refuse a payload, with reasons; the location is blocked. Partners only."),
+                  "Rejects a payload with reasons, and blocks the location. Partners only."),
     MutationField(BULK_UPDATE_STATUS, inputs.BulkUpdateStatusInput, payloads.BulkPayload,
-                  "Bring many locations to a status, each by the verb that leads there. Leads only."),
+                  "Changes the status of many locations, each by the verb that leads to the status. Leads only."),
     MutationField(BULK_APPROVE, inputs.BulkApproveInput, payloads.BulkPayload,
-                  "Approve the contents of many locations, each exactly as reviewed. Leads only."),
+                  "Approves the content of many locations, each exactly as reviewed. Leads only."),
     MutationField(BULK_GENERATE_PAYLOADS, inputs.BulkGeneratePayloadsInput, payloads.BulkPayload,
-                  "Make the payloads of many locations. Leads only."),
+                  "Generates the payloads of many locations. Leads only."),
     MutationField(CREATE_ACCOUNT, inputs.CreateAccountInput, payloads.AccountPayload,
-                  "Add an account. Leads only."),
+                  "Creates an account. Leads only."),
     MutationField(UPDATE_ACCOUNT, inputs.UpdateAccountInput, payloads.AccountPayload,
-                  "Rename an account. Leads only."),
+                  "Renames an account. Leads only."),
     MutationField(CREATE_LOCATION, inputs.CreateLocationInput, payloads.LocationPayload,
-                  "Add a location to an account, NOT_STARTED. Leads only."),
+                  "Creates a location of an account, with the status NOT_STARTED. Leads only."),
     MutationField(CREATE_USER, inputs.CreateUserInput, payloads.UserPayload,
-                  "Add a user, to whom nothing is granted yet. Leads only."),
+                  "Creates a user without any grants. Leads only."),
     MutationField(EDIT_USER, inputs.EditUserInput, payloads.UserPayload,
-                  "Change a user's name or email. Leads only."),
+                  "Changes the name or email address of a user. Leads only."),
     MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
-                  "Replace what is granted to a user; it counts from the next request on. Leads only."),
+                  "Replaces the grants of a user, effective from the user's next request. Leads only."),
     MutationField(SUSPEND_USER, inputs.UserInput, payloads.UserPayload,
-                  "Refuse a user from the next request on, even with a valid token. Leads only."),
+                  "Suspends a user: all further requests are refused, even with a valid token. Leads only."),
     MutationField(REINSTATE_USER, inputs.UserInput, payloads.UserPayload,
-                  "Let a suspended user act again. Leads only."),
+                  "Reinstates a suspended user. Leads only."),
     MutationField(SET_DEVICE_MODELS, inputs.SetDeviceModelsInput, payloads.CataloguePayload,
-                  "Replace the device catalogue. Leads only."),
+                  "Replaces the device catalogue. Leads only."),
 )
 # fmt: on
 
@@ -153,15 +158,18 @@ FIELDS = (
 def root_type(
     fields: Collection[MutationField], mutations: Mapping[str, Mutation[Any]], modules: Iterable[ModuleType]
 ) -> type:
-    """The root type with these fields. Raises DeclarationError unless fields and declarations fit.
+    """The root type with these fields.
 
-    Each mutation has one field, and each input and payload type of the modules belongs to some field.
+    Raises DeclarationError unless each mutation has exactly one field, and each input and payload type of the modules
+    belongs to a field.
     """
     _check_registered(fields, mutations)
     for each in fields:
         _check_own_types(each, modules)
     _check_types_used(fields, modules)
-    description = "Writing. Each field is one transaction; they run in turn. What the rules refuse is in `problems`."
+    description = (
+        "The root of all writes. Each field is one transaction; the fields run in order. Refusals are in `problems`."
+    )
     root = type("Mutation", (), {each.mutation.name: _field(each) for each in fields})
     return strawberry.type(root, description=description)
 
@@ -197,7 +205,7 @@ def _check_registered(fields: Collection[MutationField], mutations: Mapping[str,
 
 
 def _check_own_types(field: MutationField, modules: Iterable[ModuleType]) -> None:
-    """A type that bears the name of a mutation is that mutation's."""
+    """Raises DeclarationError if a mutation has an input or payload type of its own and its field uses another."""
     for kind, name in ((field.input, field.mutation.input_name), (field.payload, field.mutation.payload_name)):
         own = next((vars(module)[name] for module in modules if name in vars(module)), kind)
         if own is not kind:
@@ -217,7 +225,7 @@ def _check_types_used(fields: Collection[MutationField], modules: Iterable[Modul
 
 
 def _add_reached(kind: Any, used: set[type]) -> None:
-    """Add a type of the schema, and the types that its fields lead to."""
+    """Add a type of the schema, and the types of its fields, recursively."""
     if kind in used:
         return
     is_declared = has_object_definition(kind)

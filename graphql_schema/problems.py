@@ -1,6 +1,7 @@
-"""Refusals as data: an interface, and for each kind of refusal a type that carries its facts.
+"""Refusals as data: an interface, and one type per kind of refusal, which carries its facts.
 
-A problem's class is named after its refusal, with Problem at the end; in the schema it has the refusal's name.
+The class of a problem has the name of the refusal with the suffix `Problem`. The GraphQL type has the name of the
+refusal.
 """
 
 from collections.abc import Callable
@@ -15,19 +16,19 @@ from app.domain.vocabulary import Gate, IssueCode, LocationStatus, ProblemCode, 
 from graphql_schema.fields import declare_shown, field, shows
 
 
-@strawberry.interface(description="Why a mutation was refused. Nothing was written.")
+@strawberry.interface(description="A reason why a mutation was refused. Nothing was written.")
 class Problem:
-    code: ProblemCode = field("The kind of refusal, for programs.")
-    message: str = field("A sentence, for people.")
+    code: ProblemCode = field("The code of the problem, for programs.")
+    message: str = field("A message for people.")
     path: list[str] | None = field(
-        "Where in the input the refused value stands; empty when no single value is.", never_null=True
+        "Path to the offending input value; empty if the problem is not about a single value.", never_null=True
     )
 
     refusal: ClassVar[type[refusals.Refusal]]
 
     @classmethod
     def is_type_of(cls, value: Any, _info: GraphQLResolveInfo[Any]) -> bool:
-        """Whether a refusal is of this kind."""
+        """Whether a refusal has this type."""
         return type(value.refusal) is cls.refusal
 
 
@@ -35,7 +36,7 @@ P = TypeVar("P", bound=type[Problem])
 
 
 def of(refusal: type[refusals.Refusal], description: str) -> Callable[[P], P]:
-    """Make a class the problem of a refusal, whose facts it shows."""
+    """Make a class the GraphQL type of a refusal. It shows the facts of the refusal."""
 
     def make(problem: P) -> P:
         problem.refusal = refusal
@@ -46,33 +47,34 @@ def of(refusal: type[refusals.Refusal], description: str) -> Callable[[P], P]:
     return make
 
 
-@of(refusals.Locked, "The location is locked; editing it takes an override.")
+@of(refusals.Locked, "The location is locked. Editing it requires an override.")
 class LockedProblem(Problem):
-    status: LocationStatus = field("The status that locks it.")
+    status: LocationStatus = field("The status that locks the location.")
 
 
 @of(refusals.NotLocked, "The location is not locked, so there is nothing to override.")
 class NotLockedProblem(Problem):
-    status: LocationStatus = field("Its status.")
+    status: LocationStatus = field("The status of the location.")
 
 
-@of(refusals.OverrideScope, "The open override does not cover this section, or is another lead's.")
+@of(refusals.OverrideScope, "The viewer's open override does not cover this section, or an override is already open.")
 class OverrideScopeProblem(Problem):
-    sections: list[Section] = field("The sections that the viewer may edit under an override; empty for none.")
+    sections: list[Section] = field("The sections that the open override covers. Empty if they are not known.")
 
 
-@of(refusals.IllegalTransition, "The location's status does not take this verb.")
+@of(refusals.IllegalTransition, "The status of the location does not allow this verb.")
 class IllegalTransitionProblem(Problem):
-    from_status: LocationStatus = strawberry.field(name="from", description="The location's status.")
-    verb: Verb = field("What was asked for.")
-    allowed: list[Verb] = field("What the status takes from this viewer.")
+    from_status: LocationStatus = strawberry.field(name="from", description="The status of the location.")
+    verb: Verb = field("The requested verb.")
+    allowed: list[Verb] = field("The verbs that the status allows for this viewer.")
 
 
 @of(refusals.StaleReview, "The content has changed since it was reviewed.")
 class StaleReviewProblem(Problem):
     current_digest: str = field("The digest of the current content.")
     changed_paths: list[str] = field(
-        "JSON pointers to what changed since; to all of it when the trail has no such content."
+        "JSON pointers to the fields that changed since the review; to all fields if the audit log does not have the "
+        "reviewed content."
     )
 
 
@@ -81,75 +83,75 @@ class ApprovalOutdatedProblem(Problem):
     current_digest: str = field("The digest of the current content.")
 
 
-@of(refusals.SelfApproval, "Nobody approves what they submitted or edited themselves.")
+@of(refusals.SelfApproval, "Nobody can approve content that they submitted or edited themselves.")
 class SelfApprovalProblem(Problem):
     pass
 
 
 @of(refusals.Conflict, "The object has changed since it was read.")
 class ConflictProblem(Problem):
-    current_revision: int = field("Its revision now.")
+    current_revision: int = field("The current revision of the object.")
 
 
-@of(refusals.NotFound, "There is no such object within the viewer's reach.")
+@of(refusals.NotFound, "The object does not exist or is not visible to the viewer.")
 class NotFoundProblem(Problem):
     pass
 
 
-@of(refusals.InvalidInput, "A value cannot be read.")
+@of(refusals.InvalidInput, "An input value is invalid.")
 class InvalidInputProblem(Problem):
-    field: str = field("The value's name.")
-    rule: str = strawberry.field(description="What it would have to be.")
+    field: str = field("The name of the input value.")
+    rule: str = strawberry.field(description="The rule that the value violates.")
 
 
-@of(refusals.LimitReached, "There can be no more of these.")
+@of(refusals.LimitReached, "The maximum number of these objects is reached.")
 class LimitReachedProblem(Problem):
-    limit: int = field("How many there can be.")
+    limit: int = field("The maximum number.")
 
 
 @of(refusals.MacInUse, "Another location holds these MAC addresses.")
 class MacInUseProblem(Problem):
-    mac_addresses: list[str] = field("The addresses, with colons.")
+    mac_addresses: list[str] = field("The MAC addresses, with colons.")
 
 
-@of(refusals.PayloadSuperseded, "The payload was replaced and cannot be answered.")
+@of(refusals.PayloadSuperseded, "The payload was replaced and can no longer be answered.")
 class PayloadSupersededProblem(Problem):
-    by: strawberry.ID | None = field("The payload that took its place; null while there is none.")
+    by: strawberry.ID | None = field("The id of the payload that replaced it. Null while there is none.")
 
 
-@of(refusals.PayloadWithdrawn, "The payload was withdrawn and cannot be answered.")
+@of(refusals.PayloadWithdrawn, "The payload was withdrawn and can no longer be answered.")
 class PayloadWithdrawnProblem(Problem):
-    reason: str = field("Why.")
+    reason: str = field("The reason for the withdrawal.")
 
 
-@of(refusals.DigestMismatch, "The digest sent is not that of the payload's document.")
+@of(refusals.DigestMismatch, "The digest in the input is not the digest of the payload document.")
 class DigestMismatchProblem(Problem):
     pass
 
 
-@of(refusals.IdempotencyKeyReused, "The idempotency key was used for another input before.")
+@of(refusals.IdempotencyKeyReused, "The idempotency key was used before with another input.")
 class IdempotencyKeyReusedProblem(Problem):
     pass
 
 
-@of(refusals.IdempotencyInProgress, "A call with this idempotency key is under way.")
+@of(refusals.IdempotencyInProgress, "A call with this idempotency key is in progress.")
 class IdempotencyInProgressProblem(Problem):
-    retry_after_ms: int = field("Milliseconds to wait before trying again.")
+    retry_after_ms: int = field("The number of milliseconds to wait before retrying.")
 
 
-@shows(Issue, "One finding about a location's content.")
+@shows(Issue, "One finding about the content of a location.")
 class IssueType:
-    code: IssueCode = field("The kind of finding, for programs.")
-    severity: Severity = field("How much it matters.")
-    path: str = field("JSON pointer (RFC 6901) to the value; rows are named by their ids.")
-    message: str = field("What is wrong, for people.")
-    fix: str = field("What to do about it.")
-    blocks: list[Gate] = field("The steps that refuse because of it.")
+    code: IssueCode = field("The code of the issue, for programs.")
+    severity: Severity = field("The severity of the issue.")
+    path: str = field("JSON pointer (RFC 6901) to the value. Rows are identified by their ids.")
+    message: str = field("A description of the issue, for people.")
+    fix: str = field("The steps to fix the issue.")
+    blocks: list[Gate] = field("The steps that the issue blocks.")
 
 
-@of(refusals.NotReady, "Something is missing or wrong; every finding is listed.")
+@of(refusals.NotReady, "The content is incomplete or invalid. All issues are listed.")
 class NotReadyProblem(Problem):
-    issues: list[IssueType] = field("Every finding that stands in the way, and the warnings beside it.")
+    issues: list[IssueType] = field("All issues of the content: those that block the step, and all others.")
 
 
 PROBLEMS: list[type[Problem]] = [

@@ -1,4 +1,4 @@
-"""The first step of a request: from what a client sent to an operation that may be executed."""
+"""The first step of a request: prepare the operation that the client sent."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from graphql_schema.errors import RequestRefused, raised, refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A GraphQL request: the user by the token, the user that the client claims, and the document with its values."""
+    """A GraphQL request: the subject of the token, the user that the client claims, the document and its variables."""
 
     subject: str
     claimed_user_id: str | None = None
@@ -26,12 +26,12 @@ class Request:
     read_only: bool
     """Whether the transport allows queries only, as GET does."""
     writing: Callable[[], None]
-    """Called before a mutation is executed: from then on the request is finished even if its client leaves."""
+    """Called before a mutation is executed. From then on, the request is completed even if the client disconnects."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedOperation:
-    """The operation to execute, in its valid document, at its price in objects."""
+    """The operation to execute, its valid document, and its price in objects."""
 
     document: DocumentNode
     operation: Operation
@@ -39,12 +39,12 @@ class PreparedOperation:
 
     @property
     def is_mutation(self) -> bool:
-        """Whether it may write."""
+        """Whether the operation is a mutation."""
         return self.operation.type is OperationType.MUTATION
 
 
 def prepare(request: Request, documents: Documents, prices: PriceRules) -> PreparedOperation:
-    """The operation that a request names, parsed, validated and priced.
+    """The operation of a request: parsed, validated and priced.
 
     Raises RequestRefused for a document or an operation name that is not valid, for an operation that the transport
     does not allow, and for a price over the maximum.

@@ -1,6 +1,6 @@
-"""How many objects an answer holds, counted level by level along what the operation selected.
+"""Counts the objects of a response, level by level, along the selections of the operation.
 
-JSON scalars are leaves of the operation, so what lies inside them is no object.
+JSON scalars are leaves of the operation, so their contents are not counted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,14 +19,14 @@ from graphql import (
 
 
 class Returned:
-    """Counts the objects of one operation's answers. What was found out about the selections is kept."""
+    """Counts the objects in the responses of one operation. The analysis of its selections is cached."""
 
     def __init__(self, document: DocumentNode, operation: OperationDefinitionNode) -> None:
         fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
         self._root = _Level(fragments, [operation.selection_set])
 
     def count(self, data: Mapping[str, Any] | None) -> int:
-        """The objects below the root. Validation sees to it that a key is an object's everywhere, or a leaf's."""
+        """The objects below the root. Validation guarantees that a key is always an object or always a leaf."""
         return 0 if data is None else self._below([data], self._root)
 
     def _below(self, objects: Sequence[Mapping[str, Any]], level: "_Level") -> int:
@@ -41,7 +41,7 @@ class Returned:
 
 
 class _Level:
-    """The keys of one level that hold objects; those of the next are worked out when an answer has some."""
+    """The keys of one level that hold objects. The next level is computed when a response first has such objects."""
 
     def __init__(
         self, fragments: Mapping[str, FragmentDefinitionNode], selection_sets: Iterable[SelectionSetNode]
@@ -52,7 +52,7 @@ class _Level:
 
     @property
     def inner(self) -> "Mapping[str, _Level]":
-        """The levels below, by the key of the answer."""
+        """The levels below, by response key."""
         if self._inner is None:
             found: dict[str, list[SelectionSetNode]] = {}
             _collect(self._selection_sets, self._fragments, found, set())
@@ -66,7 +66,7 @@ def _collect(
     into: dict[str, list[SelectionSetNode]],
     seen: set[str],
 ) -> None:
-    """What lies below each key; a fragment is entered once, as in the specification's CollectFields."""
+    """Collect the selections below each key. A fragment is visited once, as in CollectFields of the specification."""
     for node in chain.from_iterable(each.selections for each in selection_sets):
         if isinstance(node, FieldNode) and node.selection_set is not None:
             key = node.alias.value if node.alias else node.name.value

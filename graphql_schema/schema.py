@@ -1,4 +1,4 @@
-"""The schema, put together: what `schema.graphql` prints and the server executes."""
+"""The schema that the server executes; `schema.graphql` is its printed form."""
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
@@ -20,5 +20,5 @@ check_types(schema)
 
 
 def printed() -> str:
-    """The schema in GraphQL's schema definition language, as it stands in schema.graphql."""
+    """The schema in GraphQL's schema definition language, the content of schema.graphql."""
     return f"{schema.as_str()}\n"

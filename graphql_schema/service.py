@@ -1,7 +1,7 @@
 """Answers GraphQL requests in four steps: prepare, authorise, execute, format.
 
-Each step is a function from values to a value in a module of its own. This module connects them, sets the deadline,
-and reports what happened to those who watch.
+Each step is a function from values to a value, in its own module. This module connects the steps, sets the deadline,
+and reports to the callbacks of the operators.
 """
 
 import asyncio
@@ -36,11 +36,11 @@ log = logging.getLogger("turnup.graphql")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """The callbacks of those who watch the service. Names of operations are as clients sent them."""
+    """Callbacks for logs and metrics. Names of operations are passed as clients sent them."""
 
     observe: Observer
     security_event: Callable[[str, str | None], None]
-    """Called with the kind of the event, and the id of the user, if known."""
+    """Called with the kind of the event and the id of the user, if known."""
     answered: Callable[[str | None, bool, float], None]
     """Called with the operation (None if the request was refused), whether there were no errors, and the seconds."""
     failed: Callable[[str | None, str], None]
@@ -48,7 +48,7 @@ class Watch:
     denied: Callable[[str], None]
     """Called with the name of each field that the user's role does not include."""
     performed: Callable[[str, str, Measurements], None]
-    """Called with each mutation's field, its outcome, and its measurements; of a bulk mutation, for each item."""
+    """Called with the field, outcome and measurements of each mutation; for a bulk mutation, once per item."""
 
 
 class Service:
@@ -68,7 +68,7 @@ class Service:
         execute: Callable[..., Any] = reference_execute,
         suggestions: bool = False,
     ) -> None:
-        """With `suggestions`, errors name the schema's similar fields and values; for development."""
+        """With `suggestions`, errors name similar fields and values of the schema; for development only."""
         self._database = database
         self._watch = watch
         self._budget_counter = budget_counter
@@ -80,10 +80,10 @@ class Service:
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
     async def answer(self, request: Request) -> Answer:
-        """Run the request to its end, within the deadline; every exception becomes an error of the API."""
+        """Run the request within the deadline. Every exception becomes an error of the API."""
         began = perf_counter()
         answer, found = await self._answered(request)
-        self._tell(found)
+        self._report(found)
         await incidents.record(self._database, found, request.request_id)
         operation = request.operation_name if answer.executed else None
         for code in answer.codes:
@@ -92,7 +92,7 @@ class Service:
         return answer
 
     async def _answered(self, request: Request) -> tuple[Answer, list[Incident]]:
-        """The answer, and the incidents of the request. A request that is cut off leaves no result to be formatted."""
+        """The answer and the incidents of the request. A request that exceeds the deadline has no result to format."""
         written: set[str | int] | None = None
         try:
             async with asyncio.timeout(self._deadline_seconds):
@@ -115,8 +115,8 @@ class Service:
     ) -> Execution:
         """Authorise and execute an operation.
 
-        An operation reserves its price, and settles for the number of objects returned; one that ends without a result
-        keeps what it reserved, for it was worked on.
+        An operation reserves its price and is then charged for the objects that it returned. An operation without a
+        result is charged the reserved price, because it was executed as well.
         """
         operation = prepared.operation
         facts = {"graphql.operation.type": operation.type.value}
@@ -153,7 +153,7 @@ class Service:
             written=written,
         )
 
-    def _tell(self, found: Iterable[Incident]) -> None:
+    def _report(self, found: Iterable[Incident]) -> None:
         for each in found:
             if isinstance(each, Denial):
                 self._watch.denied(each.field)

@@ -1,7 +1,7 @@
-"""The object types. They refer to each other, so they share a module; each is fields and descriptions only.
+"""The object types: fields and descriptions only. They share a module because they refer to each other.
 
-Each declares the class of the values that it shows, most of them rows; a field without a resolver is an attribute of
-that class. graphql_schema.checks compares the two when the schema is built.
+Each type declares the class of the values that it shows, mostly rows. A field without a resolver shows an attribute
+of that class. graphql_schema.checks compares types and classes when the schema is built.
 """
 
 from datetime import datetime, time
@@ -44,15 +44,15 @@ from resolvers.budgets import RateLimit
 from resolvers.context import Info
 from resolvers.relations import many, one, part
 
-# What content as of a revision costs, in objects: the location's whole history is read for it.
+# The price, in objects, of the content as of a revision: the whole history of the location is read.
 AS_OF_PRICE = 100
-# How many locations a grant is taken to list: a customer with fewer is seldom granted them one by one.
+# The assumed number of locations that a grant lists: customers with fewer are rarely granted single locations.
 LISTED_SIZE = 100
 
 
-@strawberry.interface(description="An object that can be fetched again by its id.")
+@strawberry.interface(description="An object that can be fetched by its id.")
 class Node:
-    id: strawberry.ID = column("Opaque and permanent; compared to the letter.")
+    id: strawberry.ID = column("The id of the object. Opaque, permanent, and compared exactly.")
 
     @classmethod
     @by_class
@@ -61,205 +61,224 @@ class Node:
         return type(value) is shown_by(cls)
 
 
-@shows(rows.AccountRow, "A customer of the turn-up service, with the locations it rolls out.")
+@shows(rows.AccountRow, "A customer whose phone systems are rolled out, with its locations.")
 class AccountType(Node):
-    name: str = column("The account's name.")
+    name: str = column("The name of the account.")
     revision: int | None = strawberry.field(
-        description="Counts the changes of the account itself; not for partners.",
+        description="Counter of the changes of the account itself. Not visible to partners.",
         extensions=guarded(can(Action.VIEW_LOCATIONS)),
     )
     created_at: datetime | None = strawberry.field(
-        description="When it was made; not for partners.", extensions=guarded(can(Action.VIEW_LOCATIONS))
+        description="The time when the account was created. Not visible to partners.",
+        extensions=guarded(can(Action.VIEW_LOCATIONS)),
     )
     updated_at: datetime | None = strawberry.field(
-        description="When it last changed; not for partners.", extensions=guarded(can(Action.VIEW_LOCATIONS))
+        description="The time when the account last changed. Not visible to partners.",
+        extensions=guarded(can(Action.VIEW_LOCATIONS)),
     )
 
 
-@shows(rows.UserRow, "Somebody who signs in: a customer's clerk, an implementation lead, or a partner's machine.")
+@shows(rows.UserRow, "A user who signs in: an employee of a customer, an implementation lead, or a partner's machine.")
 class UserType(Node):
-    name: str = column("The name as others see it.")
-    role: Role = column("What kind of principal the user is.")
+    name: str = column("The name of the user, as other users see it.")
+    role: Role = column("The role of the user.")
     email: str | None = strawberry.field(
-        description="The address; leads only.", extensions=guarded(can(Action.ADMINISTER))
+        description="The email address of the user. Visible to leads only.", extensions=guarded(can(Action.ADMINISTER))
     )
     status: UserStatus | None = strawberry.field(
-        description="Whether the user may act; leads only.", extensions=guarded(can(Action.ADMINISTER))
+        description="The status of the user. Visible to leads only.", extensions=guarded(can(Action.ADMINISTER))
     )
     revision: int | None = strawberry.field(
-        description="Counts the changes of the user and of what is granted; sent back as `expectedRevision`. "
-        "Leads only.",
+        description="Counter of the changes of the user and of the user's grants. Send it back as "
+        "`expectedRevision`. Visible to leads only.",
         extensions=guarded(can(Action.ADMINISTER)),
     )
     grants: "list[GrantType] | None" = many(
         tables.grant.c.user_id,
-        "What the user may see, one for each account, by the account's id; at most 100, and none of a lead, who sees "
-        "everything. Leads only.",
+        "The grants of the user, one per account, ordered by account id. At most 100 grants; none for leads, who see "
+        "all accounts. Visible to leads only.",
         needs=Action.ADMINISTER,
     )
 
 
-@shows(rows.GrantRow, "What a user may see of one account, as `setGrants` takes it. Leads only.")
+@shows(
+    rows.GrantRow, "The access of a user to one account, in the form that `setGrants` accepts. Visible to leads only."
+)
 class GrantType:
     account: AccountType = one(tables.account.c.id, "The account.", key="account_id")
-    all_locations: bool = column("Whether all the account's locations may be seen, those made later too.")
+    all_locations: bool = column(
+        "Whether the user can see all locations of the account, including those created later."
+    )
     locations: "list[LocationType]" = computed(
         computed_fields.granted_locations,
-        "The locations that may be seen, by id; at most 1,000, and empty when `allLocations` is true. "
-        f"Priced as {LISTED_SIZE} of them.",
+        "The locations that the user can see, ordered by id. At most 1,000 locations; empty if `allLocations` is true. "
+        f"Priced as {LISTED_SIZE} locations.",
         size=LISTED_SIZE,
     )
 
 
-@shows(Viewer, "Who is signed in, as the user's row says at this moment.")
+@shows(Viewer, "The signed-in user, as stored in the database at this moment.")
 class ViewerType:
-    id: strawberry.ID = column("The user's id.")
-    name: str = column("The user's name.")
-    email: str = column("The user's address.")
-    role: Role = column("What kind of principal the user is.")
+    id: strawberry.ID = column("The id of the user.")
+    name: str = column("The name of the user.")
+    email: str = column("The email address of the user.")
+    role: Role = column("The role of the user.")
     account: AccountType | None = computed(
         viewer_resolvers.account_of_customer,
-        "The account that a customer works for; null for everybody else, and before anything was granted.",
+        "The account that a customer works for. Null for other roles, and until access to the account is granted.",
         needs=Action.VIEW_ACCOUNTS,
     )
 
 
-@shows(RateLimit, "What the viewer may use in a minute of the clock, and what is left of it.")
+@shows(RateLimit, "One budget of the viewer: its limit per clock minute, and the amount that remains.")
 class RateLimitType:
-    name: Budget = column("What is counted.")
-    limit: int = column("How much there is in each minute.")
-    remaining: int = column("What is left in this minute; OBJECTS without what this very query reserves by its price.")
-    resets_at: datetime = column("When the minute ends, and the whole limit is there again.")
+    name: Budget = column("The name of the budget.")
+    limit: int = column("The limit per minute.")
+    remaining: int = column(
+        "The amount that remains in the current minute. For OBJECTS, the price that this query reserves is already "
+        "subtracted."
+    )
+    resets_at: datetime = column("The time when the current minute ends and the whole limit is available again.")
 
 
-@shows(rows.LocationRow, "Where a location stands.")
+@shows(rows.LocationRow, "The postal address of a location.")
 class AddressType:
-    line1: str | None = column("Street and number; null until filled in.")
-    line2: str | None = column("Suite, floor or building; null when there is none.")
-    city: str | None = column("City; null until filled in.")
-    state: str | None = column("State or region; null until filled in.")
-    zipcode: str | None = column("Postal code of any country; null until filled in.")
-    country: str | None = column("ISO 3166-1 alpha-2 code; null until filled in.")
+    line1: str | None = column("Street and number. Null until filled in.")
+    line2: str | None = column("Suite, floor or building. Null if there is none.")
+    city: str | None = column("City. Null until filled in.")
+    state: str | None = column("State or region. Null until filled in.")
+    zipcode: str | None = column("Postal code, in the format of any country. Null until filled in.")
+    country: str | None = column("Country, as an ISO 3166-1 alpha-2 code. Null until filled in.")
 
 
-@shows(rows.SectionStateRow, "Where one section of a location stands.")
+@shows(rows.SectionStateRow, "The state of one section of a location.")
 class SectionStateType:
-    section: Section = column("Which section.")
-    revision: int = column("Counts the section's changes; sent back as `expectedRevision` when its list is replaced.")
-    complete: bool = column("Whether nothing in the section stands in the way of submitting.")
+    section: Section = column("The section.")
+    revision: int = column(
+        "Counter of the section's changes. Send it back as `expectedRevision` to replace the section's list."
+    )
+    complete: bool = column("Whether the section has no issue that blocks submission.")
 
 
 @shows(rows.ContactRow, "A person to ask about a location.")
 class ContactType(Node):
-    purpose: ContactPurpose = column("What the contact is for.")
-    name: str | None = column("The person's name; null until filled in.")
-    email: str | None = column("The address as written; null until filled in.")
-    phone: str | None = column("The number as written; null until filled in.")
-    e164: str | None = column("The number in E.164 form; null when it cannot be read as one.")
-    revision: int = column("Counts the contact's changes.")
-    location: "LocationType" = one(tables.location.c.id, "The contact's location.", key="location_id")
+    purpose: ContactPurpose = column("The purpose of the contact.")
+    name: str | None = column("The name of the person. Null until filled in.")
+    email: str | None = column("The email address, as entered. Null until filled in.")
+    phone: str | None = column("The phone number, as entered. Null until filled in.")
+    e164: str | None = column("The phone number in E.164 format. Null if it cannot be converted.")
+    revision: int = column("Counter of the contact's changes.")
+    location: "LocationType" = one(tables.location.c.id, "The location of the contact.", key="location_id")
 
 
-@shows(rows.PhoneSystemRow, "How a location as a whole is reached and dials out.")
+@shows(rows.PhoneSystemRow, "The phone settings of a location as a whole.")
 class PhoneSystemType:
-    main_number: str | None = column("The number as written; null until filled in.")
+    main_number: str | None = column("The main number, as entered. Null until filled in.")
     main_number_e164: str | None = strawberry.field(
-        name="mainNumberE164", description="The number in E.164 form; null when it cannot be read as one."
+        name="mainNumberE164", description="The main number in E.164 format. Null if it cannot be converted."
     )
-    caller_id_name: str | None = column("The name that called parties see; networks show 15 characters.")
-    provider: str | None = column("The carrier or hosted PBX; null until filled in.")
-    outbound_prefix: str | None = column("Keys to press for an outside line; null when there are none.")
-    voicemail: bool = column("Whether the location has a mailbox of its own.")
-    extension_length: int | None = column("How many digits an extension has, 2 to 6; null when lengths differ.")
-    revision: int = column("Counts the section's changes.")
+    caller_id_name: str | None = column("The name that called parties see. Networks show 15 characters.")
+    provider: str | None = column("The carrier or hosted PBX. Null until filled in.")
+    outbound_prefix: str | None = column("The keys to press for an outside line. Null if there are none.")
+    voicemail: bool = column("Whether the location has its own mailbox.")
+    extension_length: int | None = column(
+        "The number of digits of an extension, from 2 to 6. Null if the lengths differ."
+    )
+    revision: int = column("Counter of the section's changes.")
 
 
 @shows(rows.DeviceRow, "A desk phone.")
 class DeviceType(Node):
     brand: DeviceBrand = column("The maker.")
-    model: str | None = column("The model as in the device catalogue; null until filled in.")
+    model: str | None = column("The model, as in the device catalogue. Null until filled in.")
     mac_address: str | None = derived(
         computed_fields.mac_address,
-        "The MAC address (IEEE 802 EUI-48), upper-case hex with colons; null until filled in.",
+        "The MAC address (IEEE 802 EUI-48), in upper-case hex with colons. Null until filled in.",
     )
-    serial_number: str | None = column("The maker's serial number; null when unknown.")
-    label: str | None = column("What people call it; null when nothing special.")
-    revision: int = column("Counts the device's changes.")
+    serial_number: str | None = column("The maker's serial number. Null if unknown.")
+    label: str | None = column("The name that people use for the device. Null if there is none.")
+    revision: int = column("Counter of the device's changes.")
     extension: "ExtensionType | None" = one(
-        tables.extension.c.device_id, "The extension that rings this device; null when none does.", key="id"
+        tables.extension.c.device_id, "The extension that rings the device. Null if there is none.", key="id"
     )
-    location: "LocationType" = one(tables.location.c.id, "The device's location.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The location of the device.", key="location_id")
 
 
-@shows(rows.PersonRow, "Somebody who works at a location.")
+@shows(rows.PersonRow, "A person who works at a location.")
 class PersonType(Node):
-    first_name: str | None = column("Given name; null until filled in.")
-    last_name: str | None = column("Family name; null until filled in.")
-    email: str | None = column("The address as written; null until filled in.")
-    mobile: str | None = column("The mobile number as written; null when there is none.")
+    first_name: str | None = column("The given name. Null until filled in.")
+    last_name: str | None = column("The family name. Null until filled in.")
+    email: str | None = column("The email address, as entered. Null until filled in.")
+    mobile: str | None = column("The mobile number, as entered. Null if there is none.")
     mobile_e164: str | None = strawberry.field(
-        name="mobileE164", description="The mobile number in E.164 form; null when it cannot be read as one."
+        name="mobileE164", description="The mobile number in E.164 format. Null if it cannot be converted."
     )
     voicemail: bool = column("Whether the person has a mailbox.")
-    revision: int = column("Counts the person's changes.")
+    revision: int = column("Counter of the person's changes.")
     extensions: "list[ExtensionType]" = many(
-        tables.extension.c.person_id, "The extensions that ring this person, by number."
+        tables.extension.c.person_id, "The extensions that ring the person, ordered by number."
     )
-    location: "LocationType" = one(tables.location.c.id, "The person's location.", key="location_id")
+    location: "LocationType" = one(tables.location.c.id, "The location of the person.", key="location_id")
 
 
-@shows(rows.ExtensionRow, "An internal number and whom or what it rings.")
+@shows(rows.ExtensionRow, "An internal number and the person or device that it rings.")
 class ExtensionType(Node):
-    number: str = column("The digits to dial inside the location.")
-    label: str | None = column("What people call it; null when nothing special.")
-    revision: int = column("Counts the extension's changes.")
-    person: PersonType | None = one(tables.person.c.id, "Who is rung; null when nobody is.", key="person_id")
-    device: DeviceType | None = one(tables.device.c.id, "What is rung; null when no device is.", key="device_id")
-    location: "LocationType" = one(tables.location.c.id, "The extension's location.", key="location_id")
+    number: str = column("The digits to dial within the location.")
+    label: str | None = column("The name that people use for the extension. Null if there is none.")
+    revision: int = column("Counter of the extension's changes.")
+    person: PersonType | None = one(
+        tables.person.c.id, "The person that the extension rings. Null if there is none.", key="person_id"
+    )
+    device: DeviceType | None = one(
+        tables.device.c.id, "The device that the extension rings. Null if there is none.", key="device_id"
+    )
+    location: "LocationType" = one(tables.location.c.id, "The location of the extension.", key="location_id")
 
 
-@shows(rows.WorkingHoursRow, "An interval of opening, in the location's local time.")
+@shows(rows.WorkingHoursRow, "An interval in which a location is open, in its local time.")
 class WorkingHoursType(Node):
-    weekday: int = column("ISO 8601 weekday: Monday 1 to Sunday 7.")
-    opens: time = column("When it opens.")
-    closes: time = column("When it closes.")
-    passes_midnight: bool = column("Whether it closes on the following day.")
+    weekday: int = column("The ISO 8601 weekday, from 1 (Monday) to 7 (Sunday).")
+    opens: time = column("The time when the location opens.")
+    closes: time = column("The time when the location closes.")
+    passes_midnight: bool = column("Whether the location closes on the following day.")
 
 
-@shows(rows.CallFlowOptionRow, "Where a branch of a call flow leads.")
+@shows(rows.CallFlowOptionRow, "The target of a branch of a call flow.")
 class TargetType:
-    target: CallTarget = strawberry.field(name="kind", description="What kind of place it is.")
+    target: CallTarget = strawberry.field(name="kind", description="The kind of target.")
     extension: ExtensionType | None = one(
-        tables.extension.c.id, "The extension; null unless the kind names one.", key="extension_id"
+        tables.extension.c.id, "The extension. Null if the target names none.", key="extension_id"
     )
-    external_number: str | None = column("The outside number as written; null for other kinds.")
+    external_number: str | None = column("The external number, as entered. Null for other kinds of target.")
     external_number_e164: str | None = strawberry.field(
-        name="externalNumberE164", description="The outside number in E.164 form; null when it cannot be read as one."
+        name="externalNumberE164", description="The external number in E.164 format. Null if it cannot be converted."
     )
 
 
-@shows(rows.CallFlowOptionRow, "What a caller reaches by pressing a key.")
+@shows(rows.CallFlowOptionRow, "A key of a menu, and the target that a caller reaches by pressing it.")
 class CallFlowOptionType:
     digit: str = column("One or two keys of 0-9, * and #.", never_null=True)
-    target: TargetType = part("Where the key leads.")
+    target: TargetType = part("The target of the key.")
 
 
-@shows(rows.CallFlowRow, "How an incoming call is answered.")
+@shows(rows.CallFlowRow, "The handling of incoming calls: a location rings extensions immediately or plays a menu.")
 class CallFlowType:
-    kind: CallFlowKind = column("Whether extensions ring at once or a menu is played.")
-    greeting: str | None = column("What the menu says; null for DIRECT and until filled in.")
-    timeout_seconds: int | None = column("Seconds without a key before the call follows `timeoutTarget`.")
-    retries: int | None = column("How often a wrong key is forgiven before the call follows `invalidTarget`.")
-    revision: int = column("Counts the section's changes.")
-    direct_targets: list[ExtensionType] = computed(
-        computed_fields.direct_targets, "The extensions that ring at once, in ringing order."
+    kind: CallFlowKind = column("The kind of call flow: extensions ring immediately, or a menu is played.")
+    greeting: str | None = column("The greeting that the menu plays. Null for DIRECT, and until filled in.")
+    timeout_seconds: int | None = column(
+        "The number of seconds without a key press before the call goes to `timeoutTarget`."
     )
-    options: list[CallFlowOptionType] = computed(computed_fields.options, "The menu's keys, in order.")
+    retries: int | None = column("The number of wrong keys that are tolerated before the call goes to `invalidTarget`.")
+    revision: int = column("Counter of the section's changes.")
+    direct_targets: list[ExtensionType] = computed(
+        computed_fields.direct_targets, "The extensions that ring immediately, in ringing order."
+    )
+    options: list[CallFlowOptionType] = computed(computed_fields.options, "The keys of the menu, in order.")
     timeout_target: TargetType | None = computed(
-        computed_fields.timeout_target, "Where a call without a key leads; null until filled in."
+        computed_fields.timeout_target, "The target of a call without a key press. Null until filled in."
     )
     invalid_target: TargetType | None = computed(
-        computed_fields.invalid_target, "Where a call with wrong keys leads; null until filled in."
+        computed_fields.invalid_target, "The target of a call with wrong keys. Null until filled in."
     )
 
 
@@ -268,238 +287,275 @@ class CallFlowType:
 )
 class OnboardingSessionType(Node):
     current_step: Section = column("The section that the customer is working on.")
-    started_at: datetime = column("When it began.")
-    last_saved_at: datetime = column("When content was last saved.")
-    submitted_at: datetime | None = column("When it was last submitted; null before.")
-    submitted_by: UserType | None = one(tables.user.c.id, "Who last submitted it; null before.", key="submitted_by")
-    closed_at: datetime | None = column("When it was completed or cancelled; null while open.")
-    revision: int = column("Counts the session's changes.")
+    started_at: datetime = column("The time when the session started.")
+    last_saved_at: datetime = column("The time when content was last saved.")
+    submitted_at: datetime | None = column("The time when the location was last submitted. Null until submitted.")
+    submitted_by: UserType | None = one(
+        tables.user.c.id, "The user who last submitted the location. Null until submitted.", key="submitted_by"
+    )
+    closed_at: datetime | None = column(
+        "The time when the location was completed or cancelled. Null while the session is open."
+    )
+    revision: int = column("Counter of the session's changes.")
     completeness: list[SectionStateType] = many(
-        tables.section.c.location_id, "Every section of the location and whether it is complete.", key="location_id"
+        tables.section.c.location_id, "All sections of the location, with their completeness.", key="location_id"
     )
-    progress: int = computed(computed_fields.progress, "Complete sections, in percent of all.")
-    location: "LocationType" = one(tables.location.c.id, "The location being filled in.", key="location_id")
+    progress: int = computed(computed_fields.progress, "The share of complete sections, in percent.")
+    location: "LocationType" = one(tables.location.c.id, "The location that is filled in.", key="location_id")
 
 
-@shows(rows.ApprovalRow, "A request to approve a location's content, and what was decided.")
+@shows(rows.ApprovalRow, "A request to approve the content of a location, with its decision.")
 class ApprovalType(Node):
-    location_revision: int = column("The location's revision when approval was requested.")
+    location_revision: int = column("The revision of the location when approval was requested.")
     digest: str = column("SHA-256, in hex, of the content that was submitted or approved.")
-    status: ApprovalStatus = column("What became of it.")
-    requested_at: datetime = column("When it was requested.")
+    status: ApprovalStatus = column("The state of the request.")
+    requested_at: datetime = column("The time when approval was requested.")
     requested_by: UserType | None = one(
-        tables.user.c.id, "Who requested it; null when out of reach.", key="requested_by"
+        tables.user.c.id, "The user who requested approval. Null if not visible to the viewer.", key="requested_by"
     )
-    decided_at: datetime | None = column("When a lead decided; null before.")
-    decided_by: UserType | None = one(tables.user.c.id, "Which lead decided; null before.", key="decided_by")
-    comment: str | None = column("The lead's comment; null when there is none.")
-    self_approved: bool = column("Whether the approver had submitted or edited the content, where that is permitted.")
+    decided_at: datetime | None = column("The time when a lead decided. Null until decided.")
+    decided_by: UserType | None = one(tables.user.c.id, "The lead who decided. Null until decided.", key="decided_by")
+    comment: str | None = column("The lead's comment. Null if there is none.")
+    self_approved: bool = column(
+        "Whether the approver had submitted or edited the content, in deployments that permit this."
+    )
     location: "LocationType" = one(tables.location.c.id, "The location.", key="location_id")
 
 
-@shows(rows.OverrideRow, "A lead's time-limited permission to edit sections of a locked location. Leads only.")
+@shows(
+    rows.OverrideRow, "A lead's time-limited permission to edit sections of a locked location. Visible to leads only."
+)
 class OverrideType(Node):
-    sections: list[Section] = column("The sections that may be edited.")
-    reason: str = column("Why the lock has to be broken.")
-    ticket: str | None = column("The reference in another system; null when there is none.")
-    opened_at: datetime = column("When it was opened.")
+    sections: list[Section] = column("The sections that can be edited under the override.")
+    reason: str = column("The reason for overriding the lock.")
+    ticket: str | None = column("The ticket reference in another system. Null if there is none.")
+    opened_at: datetime = column("The time when the override was opened.")
     opened_by: UserType | None = one(
-        tables.user.c.id, "The lead who opened it, the only one who edits under it.", key="opened_by"
+        tables.user.c.id, "The lead who opened the override. Only this lead can edit under it.", key="opened_by"
     )
-    expires_at: datetime = column("When it ends by itself.")
-    ended_at: datetime | None = column("When it was closed or a status change ended it; null before.")
+    expires_at: datetime = column("The time when the override expires.")
+    ended_at: datetime | None = column(
+        "The time when the override was closed or ended by a status change. Null until then."
+    )
     location: "LocationType" = one(tables.location.c.id, "The location.", key="location_id")
 
 
 @shows(
     rows.ProvisioningPayloadRow,
-    "An immutable, validated document with all that a partner needs to put a location into operation. "
-    "Leads see every payload, partners the released ones of their accounts.",
+    "An immutable, validated document with all data that a partner needs to put a location into operation. Leads see "
+    "all payloads; partners see the released payloads of their accounts.",
 )
 class ProvisioningPayloadType(Node):
-    location_id: strawberry.ID = column("The location's id.")
-    account_id: strawberry.ID = column("The account's id.")
-    sequence: int = column("Counts the location's payloads from 1.")
+    location_id: strawberry.ID = column("The id of the location.")
+    account_id: strawberry.ID = column("The id of the account.")
+    sequence: int = column("The number of the payload within its location, starting at 1.")
     version: str = column("The version of the document's JSON Schema.")
-    state: PayloadState = column("Where it stands on its way to the partner.")
+    state: PayloadState = column("The state of the payload.")
     document: JSON = derived(computed_fields.document, "The document, valid against its JSON Schema.")
-    document_digest: str = column("SHA-256, in hex, of the document's RFC 8785 form; sent back to acknowledge it.")
-    content_digest: str = column("SHA-256, in hex, of the approved content that it was made from.")
-    location_revision: int = column("The location's revision that it was made from.")
-    generated_at: datetime = column("When it was made.")
-    generated_by: UserType | None = one(tables.user.c.id, "The lead who generated it.", key="generated_by")
-    released_at: datetime | None = column("When provisioning was triggered; null before.")
+    document_digest: str = column(
+        "SHA-256, in hex, of the document's RFC 8785 form. Send it back to acknowledge the payload."
+    )
+    content_digest: str = column("SHA-256, in hex, of the approved content that the payload was generated from.")
+    location_revision: int = column("The revision of the location that the payload was generated from.")
+    generated_at: datetime = column("The time when the payload was generated.")
+    generated_by: UserType | None = one(tables.user.c.id, "The lead who generated the payload.", key="generated_by")
+    released_at: datetime | None = column("The time when provisioning was triggered. Null until then.")
     released_by: UserType | None = one(
-        tables.user.c.id, "The lead who triggered provisioning; null before.", key="released_by"
+        tables.user.c.id, "The lead who triggered provisioning. Null until then.", key="released_by"
     )
     superseded_by: "ProvisioningPayloadType | None" = one(
-        tables.provisioning_payload.c.id, "The payload that took its place; null when none has.", key="superseded_by"
+        tables.provisioning_payload.c.id,
+        "The payload that replaced this one. Null if there is none.",
+        key="superseded_by",
     )
-    withdrawn_reason: str | None = column("Why it was withdrawn; null when it was not.")
+    withdrawn_reason: str | None = column("The reason why the payload was withdrawn. Null if it was not withdrawn.")
     receipt: "ReceiptType | None" = one(
-        tables.receipt.c.payload_id, "The partner's answer; null while it is awaited.", key="id"
+        tables.receipt.c.payload_id, "The partner's answer. Null until the partner answers.", key="id"
     )
     account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
     location: "LocationType | None" = one(
-        tables.location.c.id, "The location; leads only.", key="location_id", needs=Action.VIEW_LOCATIONS
+        tables.location.c.id, "The location. Visible to leads only.", key="location_id", needs=Action.VIEW_LOCATIONS
     )
 
 
-@shows(rows.ReceiptRow, "A partner's answer to a payload. Leads and the account's partners see it.")
+@shows(rows.ReceiptRow, "A partner's answer to a payload. Visible to leads and to the partners of the account.")
 class ReceiptType(Node):
-    kind: ReceiptKind = column("Whether the payload was acknowledged or rejected.")
+    kind: ReceiptKind = column("The kind of answer: the payload was acknowledged or rejected.")
     document_digest: str = column("The digest that the partner computed.")
-    received_at: datetime = column("When the answer arrived.")
+    received_at: datetime = column("The time when the answer was received.")
     received_by: UserType | None = one(
-        tables.user.c.id, "The partner's user; null when out of reach.", key="received_by"
+        tables.user.c.id, "The partner's user who answered. Null if not visible to the viewer.", key="received_by"
     )
-    reasons: JSON = column("Why it was rejected: a list of `{path, code, message}`; empty when it was acknowledged.")
+    reasons: JSON = column(
+        "The reasons for a rejection, as a list of `{path, code, message}`. Empty if the payload was acknowledged."
+    )
 
 
-@shows(rows.FieldChangeRow, "One value that an operation changed. Leads only.")
+@shows(rows.FieldChangeRow, "One value that a write changed. Visible to leads only.")
 class FieldChangeType:
-    table_name: str = strawberry.field(name="table", description="The table.")
-    row_id: strawberry.ID = column("The row's id.")
-    field: str = column("The column.")
-    before: JSON | None = column("The value before; null when it was null, and when `beforeState` is not TOLD.")
-    before_state: ValueState = column("What is told of the value before; ABSENT when the row is new.")
-    after: JSON | None = column("The value after; null when it is null, and when `afterState` is not TOLD.")
-    after_state: ValueState = column("What is told of the value after; ABSENT when the row is gone.")
+    table_name: str = strawberry.field(name="table", description="The name of the table.")
+    row_id: strawberry.ID = column("The id of the row.")
+    field: str = column("The name of the column.")
+    before: JSON | None = column("The value before the change. Null if it was null, or if `beforeState` is not TOLD.")
+    before_state: ValueState = column("The state of the value before the change. ABSENT if the row is new.")
+    after: JSON | None = column("The value after the change. Null if it is null, or if `afterState` is not TOLD.")
+    after_state: ValueState = column("The state of the value after the change. ABSENT if the row was deleted.")
 
 
-@shows(rows.AuditEntryRow, "One write, or one refused attempt, as the audit trail has it. Leads only.")
+@shows(
+    rows.AuditEntryRow, "The record of one write, or of one refused attempt, in the audit log. Visible to leads only."
+)
 class AuditEntryType(Node):
-    chain: str = column("The account whose chain holds the entry, or `system`.")
-    number: int | None = column("The entry's place in its chain, without gaps from 1.")
-    action: str = column("What was done.")
-    outcome: str = column("APPLIED or REFUSED.")
-    code: str | None = column("Why it was refused; null when it was applied.")
-    actor: UserType | None = one(tables.user.c.id, "Who did it; null for the system.", key="actor_id")
-    actor_role: Role | None = column("The actor's role at the time; null for the system.")
+    chain: str = column("The id of the account whose chain contains the entry, or `system`.")
+    number: int | None = column("The number of the entry in its chain, starting at 1, without gaps.")
+    action: str = column("The name of the action.")
+    outcome: str = column("The outcome: APPLIED or REFUSED.")
+    code: str | None = column("The code of the refusal. Null if the write was applied.")
+    actor: UserType | None = one(tables.user.c.id, "The user who acted. Null for the system.", key="actor_id")
+    actor_role: Role | None = column("The role of the actor at the time. Null for the system.")
     request_id: str = column("The `X-Request-Id` of the request.")
-    reason: str | None = column("The reason given; null when `reasonState` is not TOLD.")
-    reason_state: ValueState = column("What is told of the reason: ABSENT when none was given, ERASED, or TOLD.")
-    occurred_at: datetime = column("When it happened.")
+    reason: str | None = column("The reason that the actor gave. Null if `reasonState` is not TOLD.")
+    reason_state: ValueState = column("The state of the reason: ABSENT if none was given, ERASED, or TOLD.")
+    occurred_at: datetime = column("The time of the write or attempt.")
     override: OverrideType | None = one(
-        tables.override.c.id, "The override it was made under; null when there was none.", key="override_id"
+        tables.override.c.id, "The override under which the write was made. Null if there was none.", key="override_id"
     )
     is_override: bool | None = column(
-        "Whether it counts as an override: the opening and closing of one, what was edited under it, a location "
-        "reopened although locked, or completed by hand. Null in entries from before this was recorded."
+        "Whether the entry counts as an override: opening or closing an override, editing under one, reopening a "
+        "locked location, or completing a location by hand. Null for entries made before this was recorded."
     )
-    changes: list[FieldChangeType] = many(tables.field_change.c.entry_id, "Every value that changed.")
+    changes: list[FieldChangeType] = many(tables.field_change.c.entry_id, "All values that the write changed.")
 
 
 @shows(rows.DeviceModelRow, "A model of the device catalogue.")
 class DeviceModelType(Node):
     brand: DeviceBrand = column("The maker.")
-    model: str = column("The model's name, as devices give it.")
-    lines: int = column("How many lines (SIP accounts) it can hold.")
-    revision: int = column("Counts the entry's changes.")
+    model: str = column("The name of the model, as used in `Device.model`.")
+    lines: int = column("The number of lines (SIP accounts) that the model supports.")
+    revision: int = column("Counter of the entry's changes.")
 
 
 @shows(ContentDifference, "One field that differs between two contents.")
 class ContentChangeType:
-    path: str = column("JSON pointer (RFC 6901); rows are named by their ids.")
-    before: JSON | None = column("The last approved value; null when it was empty or there was none.")
-    after: JSON | None = column("The current value; null when it is empty or gone.")
+    path: str = column("JSON pointer (RFC 6901) to the field. Rows are identified by their ids.")
+    before: JSON | None = column("The last approved value. Null if it was empty or did not exist.")
+    after: JSON | None = column("The current value. Null if it is empty or was removed.")
 
 
-@shows(review.Review, "What a lead approves: the content by its digest, and what is new in it.")
+@shows(review.Review, "The content that a lead approves: its digest, and its changes since the last approval.")
 class ReviewType:
-    revision: int = column("The location's revision that was read.")
-    digest: str = column("SHA-256, in hex, of the current content; sent back as `expectedDigest`.")
-    changes: list[ContentChangeType] = column("Every field that differs from the last approved content, by path.")
+    revision: int = column("The revision of the location that was read.")
+    digest: str = column("SHA-256, in hex, of the current content. Send it back as `expectedDigest`.")
+    changes: list[ContentChangeType] = column(
+        "Every field that differs from the last approved content, ordered by path."
+    )
     request: ApprovalType | None = one(
-        tables.approval.c.id, "The open request for approval; null when there is none.", key="request_id"
+        tables.approval.c.id, "The open request for approval. Null if there is none.", key="request_id"
     )
     location: "LocationType | None" = one(tables.location.c.id, "The location.", key="location_id")
 
 
-@shows(ViewerAction, "Whether the viewer may do something to a location, by the rules that guard the mutation.")
+@shows(
+    ViewerAction, "An action on a location, and whether the viewer can perform it. The same rules guard the mutation."
+)
 class ViewerActionType:
-    action: LocationAction = column("What to do.")
-    allowed: bool = column("Whether the mutation would be taken, given valid input.")
-    reason: str | None = column("FORBIDDEN or the code of the problem that it would meet; null when allowed.")
+    action: LocationAction = column("The action.")
+    allowed: bool = column("Whether the mutation would be accepted, given valid input.")
+    reason: str | None = column(
+        "FORBIDDEN, or the code of the problem that the mutation would return. Null if allowed."
+    )
 
 
-@shows(AsOf, "A location's content as it was at a revision, as the audit trail tells it. Leads only.")
+@shows(AsOf, "The content of a location at a revision, reconstructed from the audit log. Visible to leads only.")
 class ContentAsOfType:
-    revision: int = column("The location's revision that it was the content of.")
+    revision: int = column("The revision of the location.")
     digest: str | None = column(
-        "The content's digest that stood on record then; null when something was erased, which it would let guess."
+        "The digest of the content, as recorded at the revision. Null if values were erased, because the digest "
+        "would allow guessing them."
     )
     content: JSON = computed(
         history.document,
-        "The content, in the form that `review` names fields in. The SHA-256 of its RFC 8785 form, strings in NFC, is "
-        "`digest`.",
+        "The content, in the structure that the paths of `review` refer to. `digest` is the SHA-256 of its RFC 8785 "
+        "form, with strings in NFC.",
     )
-    erased: list[str] = column("JSON pointers (RFC 6901) into `content` to what was erased since: null there.")
+    erased: list[str] = column(
+        "JSON pointers (RFC 6901) into `content` to the values that were erased since. These values are null."
+    )
 
 
-@shows(rows.LocationRow, "A place whose telephones are being rolled out, with everything that takes.")
+@shows(rows.LocationRow, "A site whose phone system is rolled out, with all data needed for it.")
 class LocationType(Node):
-    name: str = column("The location's name.")
-    status: LocationStatus = column("Where it stands between onboarding and hand-off.")
-    address: AddressType = part("Where it is.")
-    timezone: str | None = column("IANA time zone; null until filled in.")
-    content_digest: str = column("SHA-256, in hex, of the current content; what a review approves.")
-    revision: int = column("Counts every change of the location and of anything in it.")
-    created_at: datetime = column("When it was made.")
-    updated_at: datetime = column("When it, or anything in it, last changed.")
-    account: AccountType = one(tables.account.c.id, "The account it belongs to.", key="account_id")
+    name: str = column("The name of the location.")
+    status: LocationStatus = column("The stage of the location between onboarding and hand-off.")
+    address: AddressType = part("The postal address of the location.")
+    timezone: str | None = column("The IANA time zone. Null until filled in.")
+    content_digest: str = column("SHA-256, in hex, of the current content. An approval is bound to this digest.")
+    revision: int = column("Counter of all changes of the location and of anything in it.")
+    created_at: datetime = column("The time when the location was created.")
+    updated_at: datetime = column("The time when the location, or anything in it, last changed.")
+    account: AccountType = one(tables.account.c.id, "The account that the location belongs to.", key="account_id")
     sections: list[SectionStateType] = many(
-        tables.section.c.location_id, "Its sections, with revision and completeness."
+        tables.section.c.location_id, "The sections of the location, with their revision and completeness."
     )
-    contacts: list[ContactType] = many(tables.contact.c.location_id, "Whom to ask, in order; at most 8.")
+    contacts: list[ContactType] = many(tables.contact.c.location_id, "The contacts, in order. At most 8 contacts.")
     phone_system: PhoneSystemType | None = one(
-        tables.phone_system.c.location_id, "How it is reached; null until filled in.", key="id"
+        tables.phone_system.c.location_id, "The phone system. Null until filled in.", key="id"
     )
-    devices: list[DeviceType] = many(tables.device.c.location_id, "Its desk phones, by id; at most 250.")
-    people: list[PersonType] = many(tables.person.c.location_id, "Who works there, by id; at most 250.")
-    extensions: list[ExtensionType] = many(tables.extension.c.location_id, "Its internal numbers; at most 250.")
+    devices: list[DeviceType] = many(
+        tables.device.c.location_id, "The desk phones, ordered by id. At most 250 devices."
+    )
+    people: list[PersonType] = many(
+        tables.person.c.location_id, "The people who work at the location, ordered by id. At most 250 people."
+    )
+    extensions: list[ExtensionType] = many(
+        tables.extension.c.location_id, "The internal numbers. At most 250 extensions."
+    )
     working_hours: list[WorkingHoursType] = many(
-        tables.working_hours.c.location_id, "When it is open, by weekday and time; at most 42 intervals."
+        tables.working_hours.c.location_id, "The working hours, ordered by weekday and time. At most 42 intervals."
     )
     call_flow: CallFlowType | None = one(
-        tables.call_flow.c.location_id, "How a call is answered; null until filled in.", key="id"
+        tables.call_flow.c.location_id, "The call flow. Null until filled in.", key="id"
     )
     session: OnboardingSessionType | None = one(
-        tables.onboarding_session.c.location_id, "The open onboarding session; null when there is none.", key="id"
+        tables.onboarding_session.c.location_id, "The open onboarding session. Null if there is none.", key="id"
     )
     readiness: list[IssueType] = computed(
-        review.readiness_of, "Every finding about the content, all at once; the submission asks the same rules."
+        review.readiness_of, "All issues of the content, found in one pass. Submission checks the same rules."
     )
     viewer_actions: list[ViewerActionType] = computed(
-        review.viewer_actions_of, "What the viewer may do to it at this moment, and why not."
+        review.viewer_actions_of,
+        "The actions on the location: whether the viewer can perform each at this moment, and the reason if not.",
     )
     approvals: list[ApprovalType] = many(
         tables.approval.c.location_id, "The newest 100 requests for approval, newest first."
     )
     overrides: list[OverrideType] | None = many(
-        tables.override.c.location_id, "The newest 100 overrides, newest first; leads only.", needs=Action.OVERRIDE_LOCK
+        tables.override.c.location_id,
+        "The newest 100 overrides, newest first. Visible to leads only.",
+        needs=Action.OVERRIDE_LOCK,
     )
     payloads: list[ProvisioningPayloadType] | None = many(
         tables.provisioning_payload.c.location_id,
-        "The newest 100 payloads, newest first; leads only.",
+        "The newest 100 payloads, newest first. Visible to leads only.",
         needs=Action.VIEW_PROVISIONING,
     )
     live_payload: ProvisioningPayloadType | None = one(
         tables.provisioning_payload.c.id,
-        "The payload that the phones live by, whatever became of it since: the last one acknowledged, or released when "
-        "a lead completed the location by hand; null before that. Leads only.",
+        "The payload in operation: the last one that was acknowledged, or that was released when a lead completed "
+        "the location by hand. Its state may have changed since. Null until then. Visible to leads only.",
         key="live_payload_id",
         needs=Action.VIEW_PROVISIONING,
     )
     audit_log: list[AuditEntryType] | None = many(
         tables.audit_entry.c.location_id,
-        "The newest 100 audit entries, newest first; leads only.",
+        "The newest 100 audit entries, newest first. Visible to leads only.",
         needs=Action.VIEW_AUDIT,
     )
 
     @strawberry.field(
-        description="Its content as it was at a revision. NOT_FOUND, and null, when the audit trail holds no such "
-        f"revision of it. Priced at {AS_OF_PRICE} objects; leads only.",
+        description="The content of the location at a revision. Null, with the error NOT_FOUND, if the audit log has "
+        "no such "
+        f"revision. Priced at {AS_OF_PRICE} objects. Visible to leads only.",
         extensions=guarded(can(Action.VIEW_AUDIT)),
         metadata={PRICE: AS_OF_PRICE},
     )
@@ -507,7 +563,7 @@ class LocationType(Node):
     async def as_of(
         root: strawberry.Parent[rows.LocationRow],
         info: Info,
-        revision: Annotated[int, argument("A revision that the location has or had.")],
+        revision: Annotated[int, argument("A current or earlier revision of the location.")],
     ) -> ContentAsOfType | None:
         past: Any = await history.as_of(root, info, revision)
         return past

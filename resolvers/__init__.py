@@ -1,1 +1,1 @@
-"""From a GraphQL call to one call below. Resolvers return rows and values; the schema's annotations name the types."""
+"""Resolvers. Each makes one call to the layers below and returns rows or values; the schema declares the types."""

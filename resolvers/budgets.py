@@ -1,7 +1,8 @@
-"""What a viewer may use per minute, and what is answered when a budget is spent.
+"""The budgets of a viewer per minute, and the errors when a budget is exceeded.
 
-Each mutation declares its budget. A budget is asked after the role and before the form of the input, so that every
-call counts, whether it is then refused, repeated under its key, or changes nothing. app/limiting does the counting.
+Each mutation declares its budget. The budget is checked after the role and before the format of the input, so that
+every call counts, including calls that are refused, are repeated with their key, or change nothing. app/limiting does
+the counting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,8 @@ from typing import Protocol
 from app.domain.vocabulary import Budget
 
 
-class RateLimited(Exception):  # noqa: N818 - the code's own name
-    """One of the viewer's budgets is spent until the minute ends."""
+class RateLimited(Exception):  # noqa: N818 - named after the error code
+    """One of the viewer's budgets is exceeded until the minute ends."""
 
     def __init__(self, budget: str, limit: int, retry_after_ms: int) -> None:
         super().__init__(f"The budget {budget} of this minute, {limit}, does not suffice; wait for `retryAfterMs`.")
@@ -22,14 +23,14 @@ class RateLimited(Exception):  # noqa: N818 - the code's own name
         self.retry_after_ms = retry_after_ms
 
 
-class BudgetsUnavailable(Exception):  # noqa: N818 - named for what is the matter
+class BudgetsUnavailable(Exception):  # noqa: N818 - named after the problem
     """The budgets cannot be read right now."""
 
     def __init__(self) -> None:
         super().__init__("The budgets cannot be read right now.")
 
 
-class WritesClosed(Exception):  # noqa: N818 - named for what is the matter
+class WritesClosed(Exception):  # noqa: N818 - named after the problem
     """Writes are refused while budgets cannot be counted."""
 
     def __init__(self) -> None:
@@ -41,7 +42,7 @@ class Reservation(Protocol):
 
     @property
     def window(self) -> int:
-        """The window that was taken from."""
+        """The window in which the amount was taken."""
 
     @property
     def refused(self) -> str | None:
@@ -49,7 +50,7 @@ class Reservation(Protocol):
 
     @property
     def retry_after_ms(self) -> int:
-        """Milliseconds until it is renewed."""
+        """Milliseconds until the budget is renewed."""
 
 
 class BudgetState(Protocol):
@@ -57,7 +58,7 @@ class BudgetState(Protocol):
 
     @property
     def name(self) -> str:
-        """Which budget."""
+        """The name of the budget."""
 
     @property
     def limit(self) -> int:
@@ -69,21 +70,21 @@ class BudgetState(Protocol):
 
     @property
     def resets_at(self) -> datetime:
-        """When the whole limit is available again."""
+        """The time when the whole limit is available again."""
 
 
 class BudgetCounter(Protocol):
-    """Counts what users take. Each method raises ConnectionError while the counts are unavailable."""
+    """Counts the use of budgets per user. Each method raises ConnectionError while the counts are unavailable."""
 
     @property
     def limits(self) -> Mapping[str, int]:
-        """The amount of each budget per minute."""
+        """The limit of each budget per minute."""
 
     async def take(self, user_id: str, costs: Mapping[str, int]) -> Reservation:
-        """Take from several budgets, all or nothing."""
+        """Take amounts from several budgets: all of them, or none if one is exceeded."""
 
     async def correct(self, user_id: str, window: int, name: str, amount: int) -> None:
-        """Add to a count in a window that was taken from, or subtract when negative."""
+        """Add to a count in an earlier window; a negative amount subtracts."""
 
     async def states(self, user_id: str) -> Sequence[BudgetState]:
         """The state of each of the user's budgets."""
@@ -101,15 +102,15 @@ class RateLimit:
 
 @dataclass(slots=True)
 class Budgets:
-    """One viewer's budgets during one request. While they cannot be counted, reads are served and writes refused."""
+    """The budgets of one viewer during one request. While they cannot be counted, reads are served, writes refused."""
 
     counter: BudgetCounter
     user_id: str
     reserved: tuple[int, int] | None = None
-    """The window and the amount of the objects reserved."""
+    """The window and the number of the objects reserved."""
 
     async def reserve(self, objects: int) -> None:
-        """Reserve what an operation may return. Raises RateLimited."""
+        """Reserve the number of objects that an operation may return. Raises RateLimited."""
         try:
             taken = await self._take({Budget.OBJECTS: objects})
         except ConnectionError:
@@ -117,7 +118,7 @@ class Budgets:
         self.reserved = taken.window, objects
 
     async def settle(self, objects: int) -> None:
-        """Count what was returned in place of what was reserved."""
+        """Replace the reserved number of objects by the number returned."""
         if self.reserved is None:
             return
         (window, reserved), self.reserved = self.reserved, None

@@ -1,7 +1,7 @@
-"""From the GraphQL input of a mutation to its command: checked and compiled when the schema is built.
+"""Converts the GraphQL input of a mutation to its command. Conversions are checked and compiled with the schema.
 
 An input and its command have the same fields: `ID` is text, a list is a tuple, `Maybe[...]` is a type with Unset and
-the default UNSET, and an input inside is a frozen dataclass. Nothing is looked up by reflection during a request.
+the default UNSET, and a nested input is a frozen dataclass. No reflection takes place during a request.
 """
 
 from collections.abc import Callable
@@ -23,9 +23,9 @@ Conversion = Callable[[Any], Any]
 
 
 def conversion(input_type: type, command: type[C]) -> Callable[[Any], C]:
-    """A function that makes the command of an input, all of it but the idempotency key.
+    """A function that makes the command of an input, without the idempotency key.
 
-    Raises DeclarationError, naming both, for a field that only one of them has, or that is of another type or default.
+    Raises DeclarationError, naming both, for a field that only one of them has, or whose type or default differs.
     """
     if KEY not in get_type_hints(input_type):
         raise DeclarationError(f"input {input_type.__name__} has no {KEY}")
@@ -34,7 +34,7 @@ def conversion(input_type: type, command: type[C]) -> Callable[[Any], C]:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of an input or of a command: its type, and whether it may be null or left out of a patch."""
+    """A field of an input or of a command: its type, and whether it can be null or left out of a patch."""
 
     type: Any
     nullable: bool
@@ -50,7 +50,7 @@ class _Field:
 
 
 def _object(input_type: type, command: type, *, without: str | None = None) -> Conversion:
-    """The conversion of an input, at the top or inside another, to a dataclass."""
+    """The conversion of a top-level or nested input to a dataclass."""
     given = {name: each for name, each in _fields_of_input(input_type).items() if name != without}
     wanted = _fields_of_command(command)
     for name in given.keys() - wanted.keys():
@@ -74,7 +74,7 @@ def _object(input_type: type, command: type, *, without: str | None = None) -> C
 
 
 def _field(place: str, given: _Field, wanted_place: str, wanted: _Field) -> Conversion | None:
-    """The conversion of a field's value, None where it stays as it is."""
+    """The conversion of a field's value, or None if the value does not change."""
     same = (given.nullable, given.may_be_absent, given.default) == (
         wanted.nullable,
         wanted.may_be_absent,
@@ -90,7 +90,7 @@ def _field(place: str, given: _Field, wanted_place: str, wanted: _Field) -> Conv
 
 
 def _value(given: Any, wanted: Any, mismatch: str) -> Conversion | None:
-    """The conversion of a value that is there. Raises DeclarationError, saying `mismatch`."""
+    """The conversion of a value that is present. Raises DeclarationError with the message `mismatch`."""
     if get_origin(given) is list:
         if get_origin(wanted) is not tuple or get_args(wanted)[1:] != (...,):
             raise DeclarationError(mismatch)
@@ -113,7 +113,7 @@ def _or_null(convert: Conversion) -> Conversion:
 
 
 def _patch(convert: Conversion | None) -> Conversion:
-    """A field left out is None, one that is given is a Some."""
+    """Strawberry passes None for a field that is left out, and a Some for a field that is given."""
     if convert is None:
         return lambda value: UNSET if value is None else value.value
     inside = _or_null(convert)
@@ -142,7 +142,7 @@ def _fields_of_command(command: type) -> dict[str, _Field]:
 
 
 def _members(hint: Any) -> tuple[Any, set[Any]]:
-    """The type of a value that is there, and what else the annotation has: None, Unset."""
+    """The type of a value that is present, and the other members of the annotation: None, Unset."""
     members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     types = [each for each in members if each not in (NoneType, Unset)]
     return types[0] if len(types) == 1 else hint, set(members) - set(types)

@@ -1,4 +1,4 @@
-"""What types show that no single column holds: formatted addresses, progress, branches, grants."""
+"""Fields whose values no single column holds: formatted MAC addresses, progress, branches, grants."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def document(payload: Parent[rows.ProvisioningPayloadRow]) -> Any:
 
 
 async def progress(session: Parent[rows.OnboardingSessionRow], info: Info) -> int:
-    """How many of a location's sections are complete, in percent."""
+    """The share of complete sections of a location, in percent."""
     states: list[rows.SectionStateRow] = await info.context.reading.many(tables.section.c.location_id).load(
         session.location_id
     )
@@ -31,22 +31,22 @@ async def progress(session: Parent[rows.OnboardingSessionRow], info: Info) -> in
 
 
 async def options(flow: Parent[rows.CallFlowRow], info: Info) -> list[rows.CallFlowOptionRow]:
-    """The branches of a menu's keys, in order."""
+    """The branches for the keys of a menu, in order."""
     return await _branches(flow, info, CallTrigger.DIGIT)
 
 
 async def timeout_target(flow: Parent[rows.CallFlowRow], info: Info) -> rows.CallFlowOptionRow | None:
-    """The branch of a call without a key, or None."""
+    """The branch for a call without a key press, or None."""
     return next(iter(await _branches(flow, info, CallTrigger.TIMEOUT)), None)
 
 
 async def invalid_target(flow: Parent[rows.CallFlowRow], info: Info) -> rows.CallFlowOptionRow | None:
-    """The branch of a call with wrong keys, or None."""
+    """The branch for a call with wrong keys, or None."""
     return next(iter(await _branches(flow, info, CallTrigger.INVALID)), None)
 
 
 async def direct_targets(flow: Parent[rows.CallFlowRow], info: Info) -> list[rows.ExtensionRow]:
-    """The extensions that ring at once when a call comes in, in ringing order."""
+    """The extensions that ring immediately when a call arrives, in ringing order."""
     targets = await _branches(flow, info, CallTrigger.DIRECT)
     wanted = [target.extension_id for target in targets if target.extension_id is not None]
     extensions = await info.context.reading.one(tables.extension.c.id).load_many(wanted)
@@ -54,7 +54,7 @@ async def direct_targets(flow: Parent[rows.CallFlowRow], info: Info) -> list[row
 
 
 async def granted_locations(grant: Parent[rows.GrantRow], info: Info) -> list[rows.LocationRow]:
-    """The locations that a grant lists, by id."""
+    """The locations that a grant lists, ordered by id."""
     listed = await info.context.reading.many(tables.grant_location.c.grant_id).load(grant.id)
     locations = await info.context.reading.one(tables.location.c.id).load_many([each.location_id for each in listed])
     return [location for location in locations if location is not None]

@@ -1,4 +1,4 @@
-"""The context of one request, which every resolver gets beside its arguments."""
+"""The context of one request, which every resolver receives in addition to its arguments."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from resolvers.budgets import Budgets
 
 @dataclass(slots=True)
 class Context:
-    """The viewer of one request, their budgets, the snapshot to read from and where to write.
+    """The viewer of one request, their budgets, the snapshot for reads and the context for writes.
 
-    A mutation has no snapshot until its first root field has written. Each root field that writes gets a new one after
-    its commit, so that no cached row outlives a write.
+    A mutation has no snapshot until its first root field has written. Each root field that writes gets a new snapshot
+    after its commit, so that no cached row outlives a write.
     """
 
     viewer: Viewer
@@ -35,7 +35,7 @@ class Context:
         return self.current
 
     async def renew_reading(self) -> None:
-        """Read from a new snapshot from here on."""
+        """Open a new snapshot for all further reads."""
         self.current = await self.open_reading()
 
 

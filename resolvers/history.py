@@ -1,4 +1,4 @@
-"""A location's content as it was at a revision."""
+"""The content of a location as of a revision."""
 
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from resolvers.context import Info
 
 
 async def as_of(location: rows.LocationRow, info: Info, revision: int) -> AsOf:
-    """The content at a revision, read in one go for all locations of a level. Raises NotFound."""
+    """The content as of a revision, read in one batch for all locations of a level. Raises NotFound."""
     loader = info.context.reading.loader(("as of", revision), partial(_contents, revision=revision))
     found: AsOf | None = await loader.load(location.id)
     if found is None:
@@ -24,7 +24,7 @@ async def as_of(location: rows.LocationRow, info: Info, revision: int) -> AsOf:
 
 
 def document(past: Parent[AsOf]) -> Any:
-    """The content as one JSON document, as the digest is taken of it."""
+    """The content as the JSON document whose digest is stored."""
     return content_document(past.content)
 
 

@@ -1,4 +1,4 @@
-"""The form of simple arguments, checked before anything is read."""
+"""Validation of simple arguments, before anything is read."""
 
 from datetime import UTC, datetime
 
@@ -7,7 +7,7 @@ from app.domain.refusals import InvalidInput
 
 
 def identifier(value: str, field: str = "id") -> str:
-    """An id of the right form; raises InvalidInput naming the field."""
+    """A well-formed id. Raises InvalidInput with the name of the field."""
     if not ids.is_well_formed(value):
         raise InvalidInput(
             field=field, rule=f"an id has 1 to {ids.LONGEST} characters of A-Z, a-z, 0-9, _ and -", path=(field,)
@@ -16,14 +16,14 @@ def identifier(value: str, field: str = "id") -> str:
 
 
 def exact(value: str, field: str) -> str:
-    """Text that is compared to the letter; raises InvalidInput naming the field for what no stored text holds."""
+    """Text that is compared exactly. Raises InvalidInput with the name of the field if it contains NUL."""
     if "\0" in value:
         raise InvalidInput(field=field, rule="it contains a control character", path=(field,))
     return value
 
 
 def moment(value: datetime, field: str) -> datetime:
-    """A time given with its offset from UTC, in UTC; raises InvalidInput naming the field."""
+    """A time, given with its offset from UTC, converted to UTC. Raises InvalidInput with the name of the field."""
     if value.tzinfo is None:
         raise InvalidInput(field=field, rule="a time needs its offset from UTC, such as Z", path=(field,))
     try:

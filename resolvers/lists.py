@@ -1,4 +1,4 @@
-"""The lists behind root fields: their filters and orders, and a page of what the viewer may see."""
+"""The lists of root fields: their filters, their orders, and pages of the rows that the viewer can see."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -32,7 +32,7 @@ _LOCATION_ORDERS = {
 
 
 async def accounts(info: Info, first: int, after: str | None) -> Connection:
-    """Accounts in scope, by name."""
+    """Accounts in scope, ordered by name."""
     return await connection(info.context.reading, queries.ACCOUNTS_BY_NAME, {}, first, after)
 
 
@@ -48,7 +48,7 @@ async def locations(
     updated_since: datetime | None = None,
     awaiting: Awaiting | None = None,
 ) -> Connection:
-    """Locations in scope that meet every filter given."""
+    """Locations in scope that match all given filters."""
     awaited = None if awaiting is None else statuses_awaiting(awaiting, info.context.viewer.role)
     fragment = clean("search.name", name, path=("filter", "name"))
     filters = _given(
@@ -69,7 +69,7 @@ async def payloads(
     awaiting_receipt: bool | None = None,
     location_id: str | None = None,
 ) -> Connection:
-    """Provisioning payloads in scope, oldest first, so that a partner works through them in order."""
+    """Provisioning payloads in scope, oldest first, so that partners process them in order."""
     released = {True: {PayloadState.RELEASED}, False: set(PayloadState) - {PayloadState.RELEASED}}
     awaited = None if awaiting_receipt is None else released[awaiting_receipt]
     filters = _given(
@@ -105,7 +105,7 @@ async def audit_entries(
     until: datetime | None = None,
     **exactly: str | None,
 ) -> Connection:
-    """Audit entries in scope, newest first; from `since` on and before `until`, each other filter to the letter."""
+    """Audit entries in scope, newest first, at or after `since` and before `until`; other filters match exactly."""
     filters = {name: _searchable(name, value) for name, value in exactly.items() if value is not None}
     filters |= _given(
         overrides=is_override or None,
@@ -117,7 +117,7 @@ async def audit_entries(
 
 
 async def users(info: Info, first: int, after: str | None) -> Connection:
-    """Everybody who signs in, by id."""
+    """All users, ordered by id."""
     return await connection(info.context.reading, queries.USERS_BY_ID, {}, first, after)
 
 
@@ -128,7 +128,7 @@ async def device_models(info: Info, first: int, after: str | None, brand: Device
 
 
 def _both(wanted: Iterable[StrEnum] | None, awaited: Iterable[StrEnum] | None) -> list[str] | None:
-    """The codes that both filters admit, in a fixed order; None when neither is given."""
+    """The codes that both filters admit, in a fixed order; None if neither is given."""
     if wanted is None and awaited is None:
         return None
     sets = [{str(code) for code in each} for each in (wanted, awaited) if each is not None]

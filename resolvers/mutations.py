@@ -1,4 +1,4 @@
-"""From a mutation's field to its unit of work, and from the outcome, or the refusal, to what the payload shows."""
+"""Runs the unit of work of a mutation, and converts its outcome or refusal to the values of the payload."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
@@ -23,31 +23,31 @@ C = TypeVar("C", bound=Command)
 B = TypeVar("B", bound=BulkCommand[Any])
 
 Resolver = Callable[[Info, Any], Awaitable[Any]]
-"""Given the request and the input, does the mutation; returns what its payload shows."""
+"""Performs the mutation with the given input. Returns the values that the payload shows."""
 
 
-class ReadingFailed(Exception):  # noqa: N818 - reads as what happened
-    """The write was committed, and a bug kept it from being read afterwards."""
+class ReadingFailed(Exception):  # noqa: N818 - named after the event
+    """The write was committed, but a bug prevented reading afterwards."""
 
 
 class ReadingLost(ReadingFailed):
-    """The write was committed, and nothing could be read afterwards."""
+    """The write was committed, but the database could not be read afterwards."""
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalValue:
-    """A refusal as data: an exception among a field's values would be taken for an error of that field."""
+    """A refusal as data: graphql-core treats an exception among the values of a field as an error of the field."""
 
     refusal: Refusal
 
     def __getattr__(self, name: str) -> Any:
-        """The refusal's facts."""
+        """The facts of the refusal."""
         return getattr(self.refusal, name)
 
 
 @dataclass(frozen=True, slots=True)
 class MutationResult:
-    """What a mutation's payload shows: the ids of the objects concerned, or the problems."""
+    """The values of a mutation's payload: the ids of the objects concerned, or the problems."""
 
     ids: Mapping[str, str] = field(default_factory=dict)
     replayed: bool = False
@@ -56,7 +56,7 @@ class MutationResult:
 
 @dataclass(frozen=True, slots=True)
 class BulkItemValue:
-    """What a bulk mutation's payload shows of one item."""
+    """The values of one item in the payload of a bulk mutation."""
 
     index: int
     id: str
@@ -67,7 +67,7 @@ class BulkItemValue:
 
 @dataclass(frozen=True, slots=True)
 class OutcomeCounts:
-    """How many items of a bulk mutation had which outcome."""
+    """The number of items of a bulk mutation with each outcome."""
 
     applied: int = 0
     unchanged: int = 0
@@ -76,7 +76,7 @@ class OutcomeCounts:
 
 @dataclass(frozen=True, slots=True)
 class BulkMutationResult:
-    """What a bulk mutation's payload shows."""
+    """The values of the payload of a bulk mutation."""
 
     results: tuple[BulkItemValue, ...] = ()
     summary: OutcomeCounts = OutcomeCounts()
@@ -86,7 +86,7 @@ class BulkMutationResult:
 
 
 def resolver_of(mutation: Mutation[Any], input_type: type) -> Resolver:
-    """The resolver of a mutation that takes this input. Raises DeclarationError when the two do not fit."""
+    """The resolver of a mutation with this input type. Raises DeclarationError if the two do not match."""
     to_command = conversion(input_type, mutation.command)
     match mutation:
         case AggregateMutation():
@@ -105,7 +105,7 @@ async def _run(
     info: Info,
     given: Any,
 ) -> MutationResult:
-    """Perform a mutation once its budget allows; what the payload selects is read from a fresh snapshot."""
+    """Perform a mutation if its budget allows. The payload is read from a new snapshot."""
     await info.context.budgets.spend(mutation.budget)
     call = _call(mutation, to_command, given)
     info.context.written.add(info.path.key)
@@ -113,14 +113,14 @@ async def _run(
         outcome = await unit_of_work(info.context.write_context, mutation, call)
     except Refusal as refusal:
         return MutationResult(problems=(RefusalValue(refusal),))
-    await _read_anew(info)
+    await _renew_reading(info)
     return MutationResult(ids=outcome.ids, replayed=outcome.replayed)
 
 
 async def _run_bulk(
     mutation: BulkMutation[B, Any], to_command: Callable[[Any], B], info: Info, given: Any
 ) -> BulkMutationResult:
-    """Perform a bulk mutation, as `_run`. A dry run takes no budget."""
+    """Perform a bulk mutation, as `_run` does. A dry run uses no budget."""
     call = _call(mutation, to_command, given)
     dry_run = call.command.dry_run
     if not dry_run:
@@ -130,7 +130,7 @@ async def _run_bulk(
         result = await perform_bulk(info.context.write_context, mutation, call)
     except Refusal as refusal:
         return BulkMutationResult(dry_run=dry_run, problems=(RefusalValue(refusal),))
-    await (info.context.renew_reading() if dry_run else _read_anew(info))
+    await (info.context.renew_reading() if dry_run else _renew_reading(info))
     counts = Counter(item.outcome for item in result.items)
     return BulkMutationResult(
         results=tuple(map(_shown, result.items)),
@@ -144,7 +144,7 @@ def _call(mutation: Mutation[C], to_command: Callable[[Any], C], given: Any) -> 
     return MutationCall(mutation=mutation.name, command=to_command(given), idempotency_key=getattr(given, KEY))
 
 
-async def _read_anew(info: Info) -> None:
+async def _renew_reading(info: Info) -> None:
     try:
         await info.context.renew_reading()
     except (DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser) as error:

@@ -1,4 +1,4 @@
-"""One object by its id: what is out of scope is missing, and both are said in the same words."""
+"""One object by its id. Objects out of scope and missing objects get the same answer."""
 
 from typing import Any
 
@@ -31,12 +31,12 @@ TABLE_OF_TYPE: dict[str, Table] = {
 
 
 async def by_type(info: Info, type_name: str, wanted: str) -> Any:
-    """The row of a type with this id. Raises InvalidInput for a malformed id and NotFound when nothing is in reach."""
+    """The row of a type with this id. Raises InvalidInput for a malformed id, NotFound if no such row is in scope."""
     return await found(info.context.reading, TABLE_OF_TYPE[type_name], identifier(wanted))
 
 
 async def by_prefix(info: Info, wanted: str) -> Any:
-    """The row of whatever type the id's prefix names, as `by_type`."""
+    """The row of the type that the prefix of the id names; otherwise as `by_type`."""
     type_name = ids.type_of(identifier(wanted))
     if type_name not in TABLE_OF_TYPE:
         raise NotFound(path=("id",))

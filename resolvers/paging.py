@@ -1,7 +1,7 @@
-"""Relay connections over keyset pages: arguments in, cursors out.
+"""Relay connections with keyset pagination.
 
-A cursor is opaque to clients: base64url of the order's name, a mark of the filters, and the order values of the
-row it stands at. A cursor of another order or other filters is refused, since it would mean another place.
+A cursor is opaque to clients: the base64url encoding of the name of the order, a mark of the filters, and the order
+values of its row. A cursor of another order or of other filters is refused, because its position would differ.
 """
 
 import base64
@@ -26,7 +26,7 @@ _LONGEST_CURSOR = 2_048
 
 
 class PlaceInList(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
-    """What a cursor holds."""
+    """The content of a cursor."""
 
     order: str
     filters: str
@@ -35,7 +35,7 @@ class PlaceInList(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A row and the cursor that stands at it."""
+    """A row and its cursor."""
 
     cursor: str
     node: Any
@@ -43,7 +43,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class PageInfo:
-    """Where a page stands in its list."""
+    """The position of a page in its list."""
 
     has_next_page: bool
     has_previous_page: bool
@@ -53,7 +53,7 @@ class PageInfo:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A page of rows, with what is needed to name the places in it and to count the whole list."""
+    """A page of rows, with the data to make its cursors and to count the whole list."""
 
     order: Order
     filters: Mapping[str, Any]
@@ -85,7 +85,7 @@ class Connection:
 async def connection(
     reading: Reading, order: Order, filters: Mapping[str, Any], first: int, after: str | None
 ) -> Connection:
-    """The page that the arguments ask for. Raises InvalidInput for `first` out of 1..100 and foreign cursors."""
+    """The requested page. Raises InvalidInput for `first` outside of 1..100 and for cursors of other lists."""
     if not 1 <= first <= LARGEST_PAGE:
         raise InvalidInput(field="first", rule=f"it must be from 1 to {LARGEST_PAGE}", path=("first",))
     behind = None if after is None else read_cursor(after, order, filters)
@@ -94,12 +94,12 @@ async def connection(
 
 
 async def total(reading: Reading, page: Connection) -> int:
-    """How many rows the whole list has, at most COUNT_CAP + 1."""
+    """The number of rows of the whole list, at most COUNT_CAP + 1."""
     return await queries.count_of(reading, page.order, page.filters)
 
 
 def read_cursor(cursor: str, order: Order, filters: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The order values that a cursor of this order and these filters holds; raises InvalidInput for any other."""
+    """The order values of a cursor of this order and these filters. Raises InvalidInput for any other cursor."""
     place = _decoded(cursor)
     if place is None or len(place.values) != len(order.columns):
         raise _refused("it is not a cursor of this API")
@@ -114,7 +114,7 @@ def read_cursor(cursor: str, order: Order, filters: Mapping[str, Any]) -> tuple[
 
 
 def mark_of(filters: Mapping[str, Any]) -> str:
-    """A short mark that two different sets of filters do not share."""
+    """A short mark that differs for different sets of filters."""
     encoded = orjson.dumps(dict(filters), option=orjson.OPT_SORT_KEYS)
     return blake2s(encoded, digest_size=8).hexdigest() if filters else ""
 

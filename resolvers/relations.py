@@ -1,6 +1,6 @@
 """Relations between types, one line each: `devices: list[Device] = many(tables.device.c.location_id, "...")`.
 
-Each carries two resolvers through one loader: for all objects of a level at once, and for one object.
+Each has two resolvers that use the same loader: one for all objects of a level, and one for a single object.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from permissions.matrix import Action
 from resolvers.context import Info
 
 LINK = "link"
-"""Key in a field's `metadata`: which rows it leads to, as a Relation, a Part or a Named."""
+"""Key in a field's `metadata`: the rows that the field returns, as a Relation, a Part or a Named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The row of `table` that a mutation's result names, or none."""
+    """The row of `table` that a mutation's result names, if any."""
 
     table: Table
 
 
 def many(column: Column[Any], description: str, *, key: str = "id", needs: Action | None = None) -> Any:
-    """A field that returns the rows whose `column` equals this row's `key`, in the table's defined order."""
+    """A field that returns the rows whose `column` equals this row's `key`, in the defined order of the table."""
     key_of = attrgetter(key)
 
     async def rows(root: strawberry.Parent[Any], info: Info) -> Any:
@@ -71,7 +71,7 @@ def one(column: Column[Any], description: str, *, key: str, needs: Action | None
 
 
 def part(description: str) -> Any:
-    """A field whose object is made of the same row, such as a location's address."""
+    """A field whose object shows the same row, such as the address of a location."""
 
     def same(root: strawberry.Parent[Any]) -> Any:
         return root
@@ -87,7 +87,7 @@ def _guards(needs: Action | None) -> list[Any]:
 
 
 def named(table: Table, description: str) -> Any:
-    """A field of a mutation's payload: the object that the mutation named by its table, or null."""
+    """A field of a mutation's payload: the object of this table that the mutation's result names, or null."""
     kind = _NAMES.get(table, table.name)
 
     async def row(root: strawberry.Parent[Any], info: Info) -> Any:

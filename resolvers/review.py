@@ -1,4 +1,4 @@
-"""What the rules say of a location at this moment: readiness, review, and what the viewer may do to it."""
+"""Readiness, review and viewer actions of a location, computed by the business rules."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from resolvers.inputs import identifier
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What a lead approves: the content by its digest, and how it differs from the last approved content."""
+    """The content that a lead approves: its digest, and its differences from the last approved content."""
 
     location_id: str
     revision: int
@@ -29,17 +29,17 @@ class Review:
 
 
 async def readiness(info: Info, location_id: str) -> tuple[Issue, ...]:
-    """Every issue of a location in reach. Raises NotFound."""
+    """All issues of a location in scope. Raises NotFound."""
     return (await _aggregate(info, location_id)).issues
 
 
 async def readiness_of(location: Parent[rows.LocationRow], info: Info) -> tuple[Issue, ...]:
-    """Every issue of this location."""
+    """All issues of this location."""
     return (await _preview(info, location.id)).issues
 
 
 async def review(info: Info, location_id: str) -> Review:
-    """The content of a location in reach, to be read before it is approved. Raises NotFound."""
+    """The review of a location in scope. Raises NotFound."""
     aggregate = await _aggregate(info, location_id)
     record = aggregate.record
     return Review(
@@ -52,7 +52,7 @@ async def review(info: Info, location_id: str) -> Review:
 
 
 async def viewer_actions_of(location: Parent[rows.LocationRow], info: Info) -> tuple[ViewerAction, ...]:
-    """What the viewer may do to this location."""
+    """The actions that the viewer can perform on this location, and the reasons against the others."""
     return actions_of(await _preview(info, location.id))
 
 
@@ -62,8 +62,8 @@ async def _aggregate(info: Info, location_id: str) -> Aggregate:
 
 
 async def _preview(info: Info, location_id: str) -> Aggregate:
-    """Where a location stands, read in one go with all others that are asked for at this level."""
+    """The preview of a location, read in one batch with all others that are requested on this level."""
     allowed = info.context.write_context.self_approval_allowed
-    loader = info.context.reading.loader("standing", partial(previews, self_approval_allowed=allowed))
+    loader = info.context.reading.loader("previews", partial(previews, self_approval_allowed=allowed))
     aggregate: Aggregate = await loader.load(location_id)
     return aggregate

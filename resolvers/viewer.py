@@ -1,4 +1,4 @@
-"""Who is signed in, and what they may still use."""
+"""The signed-in user and their budgets."""
 
 from app.db import rows, tables
 from app.domain.viewer import Viewer
@@ -13,7 +13,7 @@ async def me(info: Info) -> Viewer:
 
 
 async def account_of_customer(info: Info) -> rows.AccountRow | None:
-    """The account that a customer works for, once something of it was granted; null for everybody else."""
+    """The account that a customer works for, once access to it is granted; None for other roles."""
     viewer = info.context.viewer
     if viewer.role not in BOUND_TO_ACCOUNT or not viewer.scope.accounts:
         return None

@@ -1,4 +1,4 @@
-"""Mutations, one verb per file: a command, a decision about a locked aggregate, and a declaration of both.
+"""Mutations, one per file: a command, a decision about a locked aggregate, and a declaration of both.
 
-The unit of work locks, asks the decision, persists its change and commits.
+The unit of work locks the aggregate, calls the decision, persists the change and commits.
 """

@@ -15,7 +15,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddDevice(Command):
-    """A new device, incomplete as it may be."""
+    """A new device, which can be incomplete."""
 
     location_id: str
     brand: DeviceBrand
@@ -26,7 +26,7 @@ class AddDevice(Command):
 
 
 def decide(aggregate: Aggregate, command: AddDevice) -> LocationChange:
-    """Add it; raises Locked, LimitReached, InvalidInput."""
+    """Add the device. Raises Locked, OverrideScope, LimitReached, InvalidInput."""
     override_id = permitted(aggregate, Section.DEVICES)
     check_cap("devices", len(aggregate.content.devices) + 1)
     added = device_with(Device(id=aggregate.new_id("Device"), brand=command.brand), command)

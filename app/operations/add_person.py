@@ -15,7 +15,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddPerson(Command):
-    """A new person, incomplete as they may be."""
+    """A new person, whose data can be incomplete."""
 
     location_id: str
     first_name: str | None = None
@@ -26,7 +26,7 @@ class AddPerson(Command):
 
 
 def decide(aggregate: Aggregate, command: AddPerson) -> LocationChange:
-    """Add the person; raises Locked, LimitReached, InvalidInput."""
+    """Add the person. Raises Locked, OverrideScope, LimitReached, InvalidInput."""
     override_id = permitted(aggregate, Section.PEOPLE)
     check_cap("people", len(aggregate.content.people) + 1)
     added = person_with(Person(id=aggregate.new_id("Person")), command, country_of(aggregate))

@@ -1,4 +1,4 @@
-"""Administration: what leads change outside any one location, recorded and committed like every write."""
+"""Administration: changes by leads that are not about one location, audited and committed like every write."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ C = TypeVar("C", bound=Command)
 
 @dataclass(frozen=True, slots=True)
 class AdministrationContext:
-    """What an administrative decision is given: who decides, when, and rows to look at, locked as they are read."""
+    """The environment of an administrative decision: the viewer, the time, and access to rows, which it locks."""
 
     viewer: Viewer
     now: datetime
@@ -33,18 +33,18 @@ class AdministrationContext:
     new_id: Callable[[str], str] = new_id
 
     async def found(self, table: Table, row_id: str) -> Any:
-        """The row with this id, locked; raises NotFound."""
+        """The row with this id, locked. Raises NotFound."""
         row = await writing.locked_row(self.transaction, table, row_id)
         if row is None:
             raise NotFound
         return row
 
     async def kept(self, table: Table, row_ids: Iterable[str]) -> dict[str, Any]:
-        """The rows with these ids that are in reach, by id; they can be named in what is written."""
+        """The rows with these ids that are in scope, by id. They are locked, so that new rows can refer to them."""
         return await writing.kept_rows(self.transaction, table, row_ids)
 
     async def at_revision(self, table: Table, row_id: str, expected: int) -> Any:
-        """As `found`; raises Conflict when the row has changed since it was read."""
+        """The row with this id, locked. Raises NotFound, and Conflict if the row has another revision."""
         row = await self.found(table, row_id)
         if row.revision != expected:
             raise Conflict(current_revision=row.revision, path=("expectedRevision",))
@@ -53,7 +53,7 @@ class AdministrationContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdministrationChange:
-    """What to write, on which audit chain, and the ids of the objects concerned."""
+    """The writes, their audit chain, and the ids of the objects concerned."""
 
     writes: tuple[writing.Write, ...] = ()
     chain: str = audit.SYSTEM
@@ -64,7 +64,7 @@ class AdministrationChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AdministrationMutation(Mutation[C]):
-    """A mutation of administration; it neither edits content nor records refusals."""
+    """An administrative mutation. It neither edits content nor records refusals."""
 
     decide: Callable[[AdministrationContext, C], Awaitable[AdministrationChange]]
     content: ContentEffect = field(init=False, default=ContentEffect.NONE)
@@ -74,7 +74,7 @@ class AdministrationMutation(Mutation[C]):
 async def administer(
     context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]
 ) -> MutationOutcome:
-    """Run one mutation of administration in a transaction of its own. Raises what it refuses, and Forbidden."""
+    """Run one administrative mutation in its own transaction. Raises refusals and Forbidden."""
     try:
         with idempotency.alone(context, call):
             outcome = await retried(lambda: _once(context, mutation, call))
@@ -120,5 +120,5 @@ async def _carry_out(tx: Transaction, context: WriteContext, action: str, change
     await audit.seal(tx)
 
 
-# What a unique constraint says to whoever wanted the value.
+# The field that a violated unique constraint is about.
 _TAKEN = {"uq_user_email": "email", "uq_user_subject": "subject"}

@@ -1,4 +1,4 @@
-"""A locked location as a decision sees it: what is on record, who wants to change it, and what follows from both."""
+"""The aggregate of a location: the stored record, the viewer, and the values that follow from both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from permissions.policy import verbs_of
 
 @dataclass(frozen=True, kw_only=True)
 class Aggregate:
-    """A locked location, seen by the viewer who wants to change it."""
+    """A location with all data that a decision reads, and the viewer who makes the call."""
 
     viewer: Viewer
     record: AggregateRecord
@@ -29,16 +29,16 @@ class Aggregate:
     self_approval_allowed: bool
     editors: frozenset[str] = frozenset()
     reviewed: LocationContent | None = None
-    """What was reviewed, where the content is another one by now and the trail has the reviewed one."""
+    """The reviewed content, if the content has changed since and the audit log has the reviewed content."""
 
     @property
     def now(self) -> datetime:
-        """The database's clock, read behind the lock."""
+        """The time of the database, read after the lock was acquired."""
         return self.record.now
 
     @property
     def status(self) -> LocationStatus:
-        """The location's status."""
+        """The status of the location."""
         return self.record.location.status
 
     @cached_property
@@ -48,28 +48,28 @@ class Aggregate:
 
     @cached_property
     def digest(self) -> str:
-        """The current content's digest."""
+        """The digest of the current content."""
         return digest_of(self.document)
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The current content as one document."""
+        """The current content as one JSON document."""
         return content_document(self.content)
 
     def content_of(self, approval: StoredApproval | None) -> dict[str, Any] | None:
-        """The content that an approval is about, None where there is no approval."""
+        """The content that an approval is about, or None without an approval."""
         if approval is None:
             return None
         return self.document if approval.content is None else approval.content
 
     @cached_property
     def issues(self) -> tuple[Issue, ...]:
-        """Every readiness issue of the current content."""
+        """All readiness issues of the current content."""
         return readiness(self.content, self.outside)
 
     @property
     def outside(self) -> Outside:
-        """What readiness has to be told."""
+        """The facts outside of the content that readiness needs."""
         record = self.record
         return Outside(
             claimed_elsewhere=record.claimed_elsewhere,
@@ -84,7 +84,7 @@ class Aggregate:
 
     @cached_property
     def facts(self) -> frozenset[Fact]:
-        """What the status machine asks beyond the status."""
+        """The facts, other than the status, that the status machine needs."""
         payloads = self.record.payloads
         live = next((each for each in payloads if each.id == self.record.location.live_payload_id), None)
         holds = {
@@ -100,22 +100,22 @@ class Aggregate:
         return verbs_of(self.viewer.role)
 
     def transition(self, verb: Verb) -> Transition:
-        """Where the verb takes the location. Raises IllegalTransition."""
+        """The transition of a verb. Raises IllegalTransition."""
         return transition(self.status, verb, self.verbs, self.facts)
 
     @property
     def allowed_verbs(self) -> tuple[Verb, ...]:
-        """The verbs that the location accepts from the viewer."""
+        """The verbs that the status allows for the viewer."""
         return allowed(self.status, self.verbs, self.facts)
 
     def check_section_revision(self, section: Section, expected: int) -> None:
-        """Raises Conflict when the section has changed since it was read."""
+        """Raises Conflict if the section has another revision."""
         current = self.record.sections[section].revision
         if current != expected:
             raise Conflict(current_revision=current, path=("expectedRevision",))
 
     def check_row_revision(self, row_id: str, expected: int) -> None:
-        """Raises Conflict when the row has changed since it was read, NotFound when it is not of this location."""
+        """Raises Conflict if the row has another revision, NotFound if it does not belong to this location."""
         current = self.record.row_revisions.get(row_id)
         if current is None:
             raise NotFound

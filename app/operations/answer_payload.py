@@ -1,4 +1,4 @@
-"""A partner's answer to a payload: that it arrived intact, or why it cannot be used."""
+"""A partner's answer to a payload: an acknowledgement, or a rejection with reasons."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcknowledgePayload(Command):
-    """The payload that arrived, and the digest of the document that arrived."""
+    """The payload to acknowledge, and the digest of the document that was received."""
 
     payload_id: str
     document_digest: str
@@ -27,7 +27,7 @@ class AcknowledgePayload(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectionReasonValue:
-    """One thing that is wrong with a payload: where in the document, the partner's own code, and a sentence."""
+    """One reason for a rejection: a path in the document, the partner's own code, and a message."""
 
     path: str
     code: str
@@ -36,14 +36,14 @@ class RejectionReasonValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectPayload(Command):
-    """The payload to reject, and why."""
+    """The payload to reject, and the reasons."""
 
     payload_id: str
     reasons: tuple[RejectionReasonValue, ...]
 
 
 def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationChange:
-    """Confirm the document with this digest; the same answer again changes nothing.
+    """Acknowledge the document with this digest. A repeated acknowledgement changes nothing.
 
     Raises DigestMismatch, PayloadSuperseded, PayloadWithdrawn, IllegalTransition.
     """
@@ -52,7 +52,10 @@ def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationCh
 
 
 def reject(aggregate: Aggregate, command: RejectPayload) -> LocationChange:
-    """Refuse the payload; the location is blocked. Raises PayloadSuperseded, PayloadWithdrawn, IllegalTransition."""
+    """Reject the payload and block the location.
+
+    Raises InvalidInput, LimitReached, PayloadSuperseded, PayloadWithdrawn, IllegalTransition.
+    """
     if not command.reasons:
         raise InvalidInput(field="reasons", rule="there must be at least one", path=("reasons",))
     check_cap("reasons", command.reasons, path=("reasons",))
@@ -75,7 +78,7 @@ def _answer(
         return LocationChange(ids={"payload": found.id})
     verb = _VERBS[kind]
     answer = aggregate.transition(verb)
-    if found.state is not PayloadState.RELEASED:  # it had the other answer, and the location is out with a later one
+    if found.state is not PayloadState.RELEASED:  # it got the other answer, and a later payload is now released
         taken = tuple(each for each in aggregate.allowed_verbs if each not in _ANSWERS)
         raise IllegalTransition(from_status=aggregate.status, verb=verb, allowed=taken)
     receipt = {

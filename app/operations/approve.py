@@ -28,7 +28,7 @@ class Approve(Command):
 
 
 def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
-    """Approve the current content, if it is what was reviewed, ready, and not one's own work.
+    """Approve the current content if it was reviewed, is ready, and was not submitted or edited by the viewer.
 
     Raises IllegalTransition, StaleReview, NotReady, SelfApproval.
     """
@@ -66,7 +66,7 @@ def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
 
 
 def _decision(aggregate: Aggregate, comment: str | None) -> dict[str, Any]:
-    """An approval that nobody had to request: the content moved under an override."""
+    """The row of an approval without a request, for content that changed under an override."""
     location = aggregate.record.location
     return {
         "account_id": location.account_id,
@@ -81,7 +81,7 @@ def _decision(aggregate: Aggregate, comment: str | None) -> dict[str, Any]:
 
 
 def _changed_since_review(aggregate: Aggregate) -> tuple[str, ...]:
-    """Where the content differs from what was reviewed; all of it where that is not on record."""
+    """The paths at which the content differs from the reviewed content; all paths if the audit log does not have it."""
     return changed_paths(content_document(aggregate.reviewed) if aggregate.reviewed else None, aggregate.document)
 
 

@@ -1,7 +1,8 @@
 """The unit of work of bulk mutations: many locations in one transaction.
 
-The number of statements does not grow with the items: locks, aggregates, claims, audit entries and writes each take
-one, or one per kind of row. A refused item leaves the others as they are, or all of them when all or nothing is asked.
+The number of statements does not depend on the number of items: locks, aggregates, claims, audit entries and writes
+each need one statement, or one per kind of row. With PER_ITEM, a refused item has no effect on the others; with
+ALL_OR_NOTHING, no item is applied.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ I = TypeVar("I", bound=BulkItem)  # noqa: E741 - an item
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """Result of one item, at its place in the input."""
+    """Result of one item, with its position in the input."""
 
     index: int
     id: str
@@ -40,7 +41,7 @@ class ItemResult:
     refusal: Refusal | None = None
     payload_id: str | None = None
     measurements: Measurements = NO_MEASUREMENTS
-    """Not kept for a repeated call, which does nothing."""
+    """Not stored for replays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,9 @@ class BulkResult:
 async def perform_bulk(context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B]) -> BulkResult:
     """Run a bulk mutation.
 
-    Raises LimitReached or InvalidInput for the call as a whole before anything is written, Forbidden, and the
-    idempotency refusals. A call that applied nothing leaves its key free. A dry run predicts what the call would do
-    and leaves no trace: no row, number, audit entry or key.
+    Raises LimitReached or InvalidInput for the whole call before anything is written, Forbidden, and the idempotency
+    refusals. If no item is applied, the key is not stored. A dry run reports what the call would do and leaves no
+    row, number, audit entry or key.
     """
     items = call.command.named_items()
     check_items(mutation.name, [each.location_id for each in items], path=("items",))
@@ -97,7 +98,7 @@ async def _once(
 async def _carry_out(
     tx: Transaction, context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B], items: tuple[I, ...]
 ) -> BulkResult:
-    """Decide every item, claim its addresses, record it and write its change."""
+    """Decide all items, claim their MAC addresses, record them in the audit log and persist their changes."""
     wanted = [each.location_id for each in items]
     reached = await writing.lock_locations(tx, wanted, tx.viewer.scope)
     reviewed = mutation.reviewed_digests(items)
@@ -114,7 +115,7 @@ async def _carry_out(
 
 
 async def _in_turns(them: Iterable[T]) -> AsyncIterator[T]:
-    """Each of them, after everybody else in the process had a turn: a large location takes a tenth of a second."""
+    """Yield each item after yielding to the event loop: a large location takes a tenth of a second."""
     for each in them:
         await asyncio.sleep(0)
         yield each
@@ -122,7 +123,7 @@ async def _in_turns(them: Iterable[T]) -> AsyncIterator[T]:
 
 Decided = LocationChange | Refusal
 Decisions = dict[str, Decided]
-"""What was decided, by location, in the order of the input."""
+"""The decisions by location, in the order of the input."""
 
 
 def _decided(mutation: BulkMutation[B, I], aggregate: Aggregate | None, command: B, item: I) -> Decided:
@@ -143,11 +144,11 @@ async def _settled(
     mutation: BulkMutation[B, I],
     command: B,
 ) -> Decisions:
-    """The decisions once their entries are open and every address that they need is claimed.
+    """The decisions after their audit entries are open and all MAC addresses that they need are claimed.
 
-    The first try claims for all. What nobody got is held by others, and who of the rivals gets the rest follows from
-    that, so that a second try does, unless somebody else takes an address in between: each further try knows of one
-    more that is held.
+    The first attempt claims for all items. Addresses that no item got are held by other locations. This determines
+    which of the competing items are refused, so the second attempt succeeds unless another call claims an address in
+    between. Each further attempt knows at least one more address that is held.
     """
     held: set[str] = set()
     settled = _all_or_nothing(decided, command.policy)
@@ -158,7 +159,7 @@ async def _settled(
 
 
 def _all_or_nothing(decided: Decisions, policy: BulkPolicy) -> Decisions:
-    """With that policy one refusal leaves every other item unchanged."""
+    """With ALL_OR_NOTHING, one refusal leaves all other items unchanged."""
     refused = any(isinstance(each, Refusal) for each in decided.values())
     if policy is BulkPolicy.PER_ITEM or not refused:
         return decided
@@ -174,7 +175,7 @@ def _doing(aggregates: Mapping[str, Aggregate], decided: Decisions) -> list[tupl
 
 
 def _takes(aggregates: Mapping[str, Aggregate], decided: Decisions) -> dict[str, frozenset[str]]:
-    """The addresses that each location has to claim."""
+    """The MAC addresses that each location has to claim."""
     return {
         aggregate.record.location.id: claims_of(aggregate, change).take
         for aggregate, change in _doing(aggregates, decided)
@@ -182,15 +183,16 @@ def _takes(aggregates: Mapping[str, Aggregate], decided: Decisions) -> dict[str,
 
 
 def _held_by_others(missed: set[tuple[str, str]], takes: Mapping[str, frozenset[str]]) -> set[str]:
-    """The addresses that no location of the call got."""
+    """The MAC addresses that no location of the call got."""
     got = {mac for location_id, take in takes.items() for mac in take if (mac, location_id) not in missed}
     return {mac for mac, _ in missed} - got
 
 
 def _granted(takes: Mapping[str, frozenset[str]], decided: Decisions, held: set[str]) -> Decisions:
-    """The decisions, with those refused that miss an address.
+    """The decisions, with a refusal for each location that cannot get one of its MAC addresses.
 
-    Of rivals the first by its location's id has it, unless it misses another: who is refused keeps nothing from others.
+    If several locations need the same address, the first by id gets it, unless it cannot get another address that it
+    needs. A refused location does not take any address.
     """
     taken = set(held)
     refused: Decisions = {}
@@ -203,15 +205,16 @@ def _granted(takes: Mapping[str, frozenset[str]], decided: Decisions, held: set[
 
 
 class _MissedError(Exception):
-    """Some items did not get what they had to claim."""
+    """Some items did not get all their MAC addresses."""
 
 
 async def _missed(
     tx: Transaction, doing: Sequence[tuple[Aggregate, LocationChange]], openings: Sequence[audit.Opening]
 ) -> set[tuple[str, str]]:
-    """Enter and claim for all, or for none when some item misses an address; returns the (mac, location id) missed.
+    """Open the entries and claim for all items, or for none if one misses an address.
 
-    Entries are open before the first change: each change then belongs to its own location's.
+    Returns the (mac, location id) missed. Entries are open before the first change, so that each change belongs to the
+    entry of its location.
     """
     missed: set[tuple[str, str]] = set()
     with suppress(_MissedError):

@@ -25,7 +25,7 @@ class BulkItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkApproveItem(BulkItem):
-    """A location, and the digest of its content that was reviewed."""
+    """A location, and the digest of its reviewed content."""
 
     expected_digest: str
 
@@ -35,7 +35,7 @@ I = TypeVar("I", bound=BulkItem)  # noqa: E741 - an item
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkCommand(Command, Generic[I]):
-    """What every bulk mutation takes."""
+    """The command of a bulk mutation."""
 
     policy: BulkPolicy = BulkPolicy.PER_ITEM
     dry_run: bool = False
@@ -45,44 +45,44 @@ class BulkCommand(Command, Generic[I]):
         """The items, in the order of the input."""
 
     def fingerprinted(self) -> dict[str, Any]:
-        """As of any command; items that are given by the ids of their locations count as items."""
+        """As for any command, with location ids represented as items."""
         values = {name: value for name, value in plain(self).items() if name != "location_ids"}
         return {**values, "items": [plain(each) for each in self.named_items()]}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkUpdateStatus(BulkCommand[BulkItem]):
-    """The locations to bring to a status."""
+    """The locations to change to a status."""
 
     location_ids: tuple[str, ...]
     status: LocationStatus
     reason: str | None = None
 
     def named_items(self) -> tuple[BulkItem, ...]:
-        """One item for each id."""
+        """One item per id."""
         return tuple(BulkItem(location_id=each) for each in self.location_ids)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkApprove(BulkCommand[BulkApproveItem]):
-    """The contents to approve."""
+    """The locations whose content to approve."""
 
     items: tuple[BulkApproveItem, ...]
     comment: str | None = None
 
     def named_items(self) -> tuple[BulkApproveItem, ...]:
-        """The items as they are given."""
+        """The items of the input."""
         return self.items
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkGeneratePayloads(BulkCommand[BulkItem]):
-    """The locations to generate payloads of."""
+    """The locations whose payloads to generate."""
 
     location_ids: tuple[str, ...]
 
     def named_items(self) -> tuple[BulkItem, ...]:
-        """One item for each id."""
+        """One item per id."""
         return tuple(BulkItem(location_id=each) for each in self.location_ids)
 
 
@@ -91,13 +91,13 @@ B = TypeVar("B", bound=BulkCommand[Any])
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BulkMutation(Mutation[B], Generic[B, I]):
-    """A mutation of many locations; its items are counted beside the call."""
+    """A mutation of many locations. Its items are counted in addition to the call."""
 
     item: type[I]
     decide: Callable[[Aggregate, B, I], LocationChange]
-    """Given a location, locked, the command and its item; an empty change says that nothing is left to do."""
+    """Takes a locked location, the command and the item. An empty change means that the item needs no change."""
     check: Callable[[B], None] | None = None
-    """Refuses a whole call before anything is read."""
+    """Checks the whole call before anything is read. Raises refusals."""
     needs_reviewed_content: bool = False
     """Whether each item has the digest of the content that was reviewed."""
 
@@ -106,7 +106,7 @@ class BulkMutation(Mutation[B], Generic[B, I]):
         check_digest(self.name, self.item, needed=self.needs_reviewed_content)
 
     def reviewed_digests(self, items: tuple[Any, ...]) -> dict[str, str] | None:
-        """The digests of the reviewed contents by location, None for mutations that need no review."""
+        """The digest of the reviewed content per location; None for mutations that need no review."""
         return {each.location_id: each.expected_digest for each in items} if self.needs_reviewed_content else None
 
 

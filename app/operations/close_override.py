@@ -1,4 +1,4 @@
-"""End an override before its time."""
+"""Close an override before it expires."""
 
 from dataclasses import dataclass
 
@@ -14,13 +14,13 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseOverride(Command):
-    """The override to end."""
+    """The override to close."""
 
     override_id: str
 
 
 def decide(aggregate: Aggregate, command: CloseOverride) -> LocationChange:
-    """Any lead may end it; one that has ended stays as it is."""
+    """Close the override. Any lead can close it. An override that has already ended does not change."""
     override_id = command.override_id
     current = aggregate.record.override
     if current is None or current.id != override_id:

@@ -14,11 +14,11 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""The value of a field that a patch leaves out: what is stored stays as it is. None empties a field."""
+"""The value of a field that a patch leaves out: the stored value does not change. None empties a field."""
 
 
 def or_stored(given: T | Unset, stored: T) -> T:
-    """The given value, or the stored one when the patch leaves it out."""
+    """The given value, or the stored one if the patch leaves the field out."""
     return stored if given is UNSET else given
 
 
@@ -26,17 +26,17 @@ def or_stored(given: T | Unset, stored: T) -> T:
 class Command:
     """The input of one mutation, without its idempotency key.
 
-    Fields have the names and types of the GraphQL input: ids are text, lists are tuples, inputs inside are frozen
-    dataclasses, and a field that may be left out of a patch has `Unset` among its types and UNSET as its default.
+    Fields have the names and types of the GraphQL input: ids are text, lists are tuples, nested inputs are frozen
+    dataclasses, and a field that can be left out of a patch has `Unset` among its types and UNSET as its default.
     """
 
     def fingerprinted(self) -> dict[str, Any]:
-        """The plain values, by field names, that an idempotency key stands for."""
+        """The plain values, by field name, from which the fingerprint of an idempotency key is computed."""
         return plain(self)
 
 
 def plain(command: Any) -> dict[str, Any]:
-    """A command, or an input inside one, as plain values by field names; a field that is UNSET is not there."""
+    """A command, or a nested input, as plain values by field name, without the fields that are UNSET."""
     values = ((name, getattr(command, name)) for name in command.__dataclass_fields__)
     return {name: _plain_value(value) for name, value in values if value is not UNSET}
 

@@ -15,14 +15,14 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteProvisioning(Command):
-    """The location to complete by hand, and why."""
+    """The location to complete by hand, and the reason."""
 
     location_id: str
     reason: str
 
 
 def decide(aggregate: Aggregate, command: CompleteProvisioning) -> LocationChange:
-    """The released payload becomes the live one. Raises IllegalTransition, and InvalidInput without a reason."""
+    """Make the released payload the live one. Raises IllegalTransition, and InvalidInput without a reason."""
     completion = aggregate.transition(Verb.COMPLETE)
     released = [each.id for each in aggregate.record.payloads if each.state is PayloadState.RELEASED]
     location_id = aggregate.record.location.id

@@ -1,6 +1,6 @@
-"""What the database refuses by a constraint, as a refusal that follows from the constraint's name.
+"""Translates violated database constraints to refusals, by the name of the constraint.
 
-Behind the location's lock none of these is expected; they hold against writers outside the unit of work.
+None is expected while the location is locked. They protect against writers outside the unit of work.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +14,7 @@ from app.operations.aggregate import Aggregate
 
 @contextmanager
 def constraints_named(aggregate: Aggregate) -> Iterator[None]:
-    """Raise the refusal that a violated constraint stands for; one that only a bug of ours can violate passes."""
+    """Raise the refusal for a violated constraint. A constraint that only a bug can violate is raised unchanged."""
     try:
         yield
     except asyncpg.IntegrityConstraintViolationError as error:
@@ -24,7 +24,7 @@ def constraints_named(aggregate: Aggregate) -> Iterator[None]:
         raise known(aggregate) from error
 
 
-def _moved_on(aggregate: Aggregate) -> Refusal:
+def _changed_since(aggregate: Aggregate) -> Refusal:
     return Conflict(current_revision=aggregate.record.location.revision)
 
 
@@ -33,14 +33,14 @@ def _override_open(_aggregate: Aggregate) -> Refusal:
 
 
 _BY_NAME: Mapping[str, Callable[[Aggregate], Refusal]] = {
-    "uq_approval_pending": _moved_on,
-    "uq_onboarding_session_open": _moved_on,
-    "uq_provisioning_payload_location_id_sequence": _moved_on,
-    "uq_receipt_payload_id": _moved_on,
-    "uq_contact_location_id_position": _moved_on,
-    "uq_extension_device_id": _moved_on,
-    "fk_extension_device_location_id": _moved_on,
-    "fk_extension_person_location_id": _moved_on,
-    "uq_call_flow_option_location_id_position": _moved_on,
+    "uq_approval_pending": _changed_since,
+    "uq_onboarding_session_open": _changed_since,
+    "uq_provisioning_payload_location_id_sequence": _changed_since,
+    "uq_receipt_payload_id": _changed_since,
+    "uq_contact_location_id_position": _changed_since,
+    "uq_extension_device_id": _changed_since,
+    "fk_extension_device_location_id": _changed_since,
+    "fk_extension_person_location_id": _changed_since,
+    "uq_call_flow_option_location_id_position": _changed_since,
     "uq_override_open": _override_open,
 }

@@ -1,4 +1,4 @@
-"""Where a mutation runs (WriteContext), what it decides (LocationChange), what its caller is told (MutationOutcome)."""
+"""The environment of a mutation (WriteContext), its decision (LocationChange) and its result (MutationOutcome)."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -20,12 +20,12 @@ C = TypeVar("C", bound=Command)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """What operators measure of a mutation that was done."""
+    """The measurements of an applied mutation, for operators."""
 
     past_lock: bool = False
-    """Whether it was a transition past a lock, which counts as an override although none was open."""
+    """Whether it was a transition past a lock, which counts as an override even if none was open."""
     waited_seconds: float | None = None
-    """How long a location that was approved had waited since its submission."""
+    """How long an approved location waited since its submission, in seconds."""
 
 
 NO_MEASUREMENTS = Measurements()
@@ -33,21 +33,21 @@ NO_MEASUREMENTS = Measurements()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteContext:
-    """Where one user's writes are made: the database, the user's token subject, and the request they belong to."""
+    """The environment of a user's writes: the database, the subject of the token, and the request."""
 
     database: Database
     subject: str
     request_id: str
     transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
-    """Returns the signed-in transaction of one attempt, committed when its block ends well, else rolled back."""
+    """Returns the signed-in transaction of one attempt; committed if its block succeeds, otherwise rolled back."""
     self_approval_allowed: bool
     performed: Callable[[str, str, Measurements], None]
-    """Called with each mutation, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem's code), and measurements."""
+    """Called with each mutation, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem code) and measurements."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MutationCall(Generic[C]):
-    """One mutation as it was sent: its name, its command, and the caller's key for repeating it."""
+    """One call of a mutation: the name, the command, and the idempotency key."""
 
     mutation: str
     command: C
@@ -56,7 +56,7 @@ class MutationCall(Generic[C]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MutationOutcome:
-    """What was done: the ids of the objects concerned, by kind, and whether an earlier call had done it."""
+    """Result of a mutation: the ids of the objects concerned, by kind, and whether it is a replay."""
 
     ids: Mapping[str, str]
     replayed: bool = False
@@ -65,10 +65,11 @@ class MutationOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationChange:
-    """What a decision changes of one location. Persisting it works out everything that follows.
+    """The change of one location by a decision, before it is persisted.
 
-    `content` is the whole new content, `transition` a decided transition; `rows` are added and `updates` made as given.
-    `sections` count up even when an edit leaves their content as it was; a row that changes counts up by itself.
+    `content` is the whole new content, `transition` the decided transition. `rows` are inserted and `updates` are made
+    as given. The revisions of `sections` are incremented even if the content did not change; the revision of a row is
+    incremented if the row changes.
     """
 
     content: LocationContent | None = None
@@ -87,20 +88,20 @@ class LocationChange:
 
     @property
     def is_nothing(self) -> bool:
-        """Whether all of it is done already."""
+        """Whether there is nothing to write."""
         return self.content is None and self.transition is None and not (self.rows or self.updates or self.current_step)
 
     @property
     def is_override(self) -> bool:
-        """Whether it is a transition past a lock, which counts as an override although none is open."""
+        """Whether it is a transition past a lock, which counts as an override even if none is open."""
         return self.transition is not None and self.transition.consequences.audited_as_override
 
     @property
     def measurements(self) -> Measurements:
-        """What operators measure of it."""
+        """The measurements for operators."""
         return Measurements(past_lock=self.is_override, waited_seconds=self.waited_seconds)
 
 
 def new_id(type_name: str) -> str:
-    """A new id at this moment."""
+    """A new id of this type, made from the current time."""
     return ids.new_id(type_name, milliseconds=time_ns() // 1_000_000, randomness=secrets.token_bytes(10))

@@ -1,4 +1,4 @@
-"""The demo data: every location gets to its status by the mutations that people would make."""
+"""The demo data: each location reaches its status by the same mutations that users make."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,14 +32,14 @@ C = TypeVar("C", bound=Command)
 
 @dataclass(frozen=True, slots=True)
 class Step(Generic[C]):
-    """Who makes which mutation on the way to a status, and its command for a location as it is found."""
+    """One step towards a status: the actor, the mutation, and a function that makes the command for an aggregate."""
 
     actor: str
     mutation: LocationMutation[C]
     command: Callable[[Aggregate], C]
 
     def call(self, aggregate: Aggregate) -> MutationCall[C]:
-        """The call that makes this step."""
+        """The mutation call of this step."""
         return MutationCall(mutation=self.mutation.name, command=self.command(aggregate))
 
 
@@ -56,7 +56,7 @@ def _acknowledge(aggregate: Aggregate) -> AcknowledgePayload:
     return AcknowledgePayload(payload_id=payload.id, document_digest=payload.document_digest)
 
 
-# From IN_PROGRESS, or NOT_STARTED, to a status. An actor is a lead's email, or else a role of the account.
+# The steps from IN_PROGRESS or NOT_STARTED to a status. An actor is a lead's email address or a role of the account.
 CLERK, PARTNER = "clerk", "partner"
 _SUBMITTED = (Step(CLERK, SUBMIT_ONBOARDING, lambda each: SubmitOnboarding(location_id=_location_id(each))),)
 _APPROVED = (*_SUBMITTED, Step(REVIEWER, APPROVE, _approve))
@@ -77,7 +77,7 @@ WAY_TO: Mapping[S, tuple[Step[Any], ...]] = {
 }
 
 
-# How many steps of its way a location in a status has behind it.
+# The number of completed steps of a location by status.
 _BEHIND: Mapping[S, int] = {
     S.PENDING_APPROVAL: len(_SUBMITTED),
     S.APPROVED: len(_APPROVED),
@@ -89,9 +89,9 @@ _BEHIND: Mapping[S, int] = {
 
 
 async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> bool:
-    """Load the demo data into an empty database, or after `reset` in place of whatever is there.
+    """Load the demo data into an empty database; with `reset`, replace the existing data.
 
-    A load that was cut off goes on where it was, as long as nobody has written anything since.
+    An interrupted load continues where it stopped, unless other data was written since.
     Returns whether anything was loaded.
     """
     async with loading_demo(owner_url):
@@ -110,7 +110,7 @@ async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> boo
 
 
 async def _ahead(database: Database, branch: demo.Branch) -> tuple[Step[Any], ...]:
-    """The steps that a location's way still has ahead."""
+    """The remaining steps of a location."""
     aggregate = await _preview(database, branch, LEAD)
     return WAY_TO[branch.status][_BEHIND.get(aggregate.status, 0) :]
 
@@ -139,7 +139,7 @@ async def _make(database: Database, branch: demo.Branch, step: Step[Any]) -> Non
 
 
 def _email(actor: str, account_id: str) -> str:
-    """The demo user's email: of a clerk or a partner of the account, else the actor itself."""
+    """The email address of the demo user: of a clerk or partner of the account, or the actor itself."""
     if actor not in {CLERK, PARTNER}:
         return actor
     role = "CUSTOMER" if actor == CLERK else "PARTNER"

@@ -14,7 +14,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditDevice(Command):
-    """What to change of a device."""
+    """Changes to a device."""
 
     device_id: str
     expected_revision: int
@@ -26,7 +26,7 @@ class EditDevice(Command):
 
 
 def decide(aggregate: Aggregate, command: EditDevice) -> LocationChange:
-    """Change the fields that are given; raises Locked, Conflict, InvalidInput."""
+    """Change the given fields. Raises Locked, OverrideScope, Conflict, InvalidInput."""
     override_id = permitted(aggregate, Section.DEVICES)
     aggregate.check_row_revision(command.device_id, command.expected_revision)
     changed = device_with(found(aggregate.content.devices, command.device_id), command)

@@ -14,7 +14,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditPerson(Command):
-    """What to change of a person."""
+    """Changes to a person."""
 
     person_id: str
     expected_revision: int
@@ -26,7 +26,7 @@ class EditPerson(Command):
 
 
 def decide(aggregate: Aggregate, command: EditPerson) -> LocationChange:
-    """Change the fields that are given; raises Locked, Conflict, InvalidInput."""
+    """Change the given fields. Raises Locked, OverrideScope, Conflict, InvalidInput."""
     override_id = permitted(aggregate, Section.PEOPLE)
     aggregate.check_row_revision(command.person_id, command.expected_revision)
     changed = person_with(found(aggregate.content.people, command.person_id), command, country_of(aggregate))

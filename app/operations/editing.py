@@ -1,4 +1,4 @@
-"""What every content edit shares: the lock, the first edit that starts a session, values as they are kept."""
+"""Shared code of content edits: the check of the lock, the start of the onboarding, the normalization of values."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -23,7 +23,7 @@ Path = tuple[str, ...]
 
 
 def permitted(aggregate: Aggregate, *sections: Section) -> str | None:
-    """The id of the override to edit these sections under, None where none is needed. Raises Locked, OverrideScope."""
+    """The id of the override for editing these sections; None if none is needed. Raises Locked, OverrideScope."""
     override = decide_edit(
         aggregate.status, frozenset(sections), aggregate.record.override, aggregate.viewer, aggregate.now
     )
@@ -33,7 +33,7 @@ def permitted(aggregate: Aggregate, *sections: Section) -> str | None:
 def edited(
     aggregate: Aggregate, section: Section, override_id: str | None, content: LocationContent, **made: str
 ) -> LocationChange:
-    """The change of an edit; the first one starts the onboarding."""
+    """The change of an edit. The first edit starts the onboarding."""
     first = aggregate.status is LocationStatus.NOT_STARTED
     return LocationChange(
         content=content,
@@ -45,7 +45,7 @@ def edited(
 
 
 def found(rows: tuple[T, ...], row_id: str) -> T:
-    """The row with this id; raises NotFound."""
+    """The row with this id. Raises NotFound."""
     for row in rows:
         if row.id == row_id:
             return row
@@ -53,17 +53,17 @@ def found(rows: tuple[T, ...], row_id: str) -> T:
 
 
 def put(rows: tuple[T, ...], changed: T) -> tuple[T, ...]:
-    """The rows with one of them changed."""
+    """The rows, with one of them replaced."""
     return tuple(changed if row.id == changed.id else row for row in rows)
 
 
 def without(rows: tuple[T, ...], row_id: str) -> tuple[T, ...]:
-    """The rows without one of them."""
+    """The rows, without the one with this id."""
     return tuple(row for row in rows if row.id != row_id)
 
 
 def text(rule: str, given: str | Unset | None, stored: str | None, path: Path) -> str | None:
-    """A text field as it is kept, or the stored one where the patch leaves it out; `rule` ends in the field's name."""
+    """The normalized text, or the stored text if the patch leaves the field out; `rule` ends in the field's name."""
     return stored if given is UNSET else clean(rule, given, path=(*path, rule.rpartition(".")[2]))
 
 
@@ -80,7 +80,7 @@ class AddressPatch:
 
 
 def address_with(address: Address, given: AddressPatch, path: Path) -> Address:
-    """The address with the given parts."""
+    """The address with the given parts changed."""
     return replace(
         address,
         line1=text("address.line1", given.line1, address.line1, path),
@@ -93,7 +93,7 @@ def address_with(address: Address, given: AddressPatch, path: Path) -> Address:
 
 
 class DeviceFields(Protocol):
-    """What a new device is given, or an existing one."""
+    """The fields of a new device, or the changes to an existing one."""
 
     @property
     def brand(self) -> DeviceBrand | Unset:
@@ -105,7 +105,7 @@ class DeviceFields(Protocol):
 
     @property
     def mac_address(self) -> str | Unset | None:
-        """The MAC address in any usual spelling."""
+        """The MAC address, in any usual notation."""
 
     @property
     def serial_number(self) -> str | Unset | None:
@@ -113,11 +113,11 @@ class DeviceFields(Protocol):
 
     @property
     def label(self) -> str | Unset | None:
-        """What people call it."""
+        """The name that people use for the device."""
 
 
 def device_with(device: Device, given: DeviceFields) -> Device:
-    """The device with the given fields. Raises InvalidInput."""
+    """The device with the given fields changed. Raises InvalidInput."""
     changed = replace(
         device,
         brand=or_stored(given.brand, device.brand),
@@ -132,31 +132,31 @@ def device_with(device: Device, given: DeviceFields) -> Device:
 
 
 class PersonFields(Protocol):
-    """What a new person is given, or an existing one."""
+    """The fields of a new person, or the changes to an existing one."""
 
     @property
     def first_name(self) -> str | Unset | None:
-        """Given name."""
+        """The given name."""
 
     @property
     def last_name(self) -> str | Unset | None:
-        """Family name."""
+        """The family name."""
 
     @property
     def email(self) -> str | Unset | None:
-        """The address."""
+        """The email address."""
 
     @property
     def mobile(self) -> str | Unset | None:
-        """The mobile number, as people write it."""
+        """The mobile number, in any usual format."""
 
     @property
     def voicemail(self) -> bool | Unset | None:
-        """Whether the person has a mailbox; None leaves it as it is."""
+        """Whether the person has a mailbox; None for no change."""
 
 
 def person_with(person: Person, given: PersonFields, country: str | None) -> Person:
-    """The person with the given fields; a mobile number is read within the country. Raises InvalidInput."""
+    """The person with the given fields changed. A mobile number is parsed for the country. Raises InvalidInput."""
     changed = replace(
         person,
         first_name=text("person.firstName", given.first_name, person.first_name, ()),
@@ -172,7 +172,7 @@ def person_with(person: Person, given: PersonFields, country: str | None) -> Per
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetValue:
-    """Where a branch of a call flow is to lead."""
+    """The given target of a branch of a call flow."""
 
     kind: CallTarget
     extension_id: str | None = None
@@ -180,7 +180,7 @@ class TargetValue:
 
 
 def target_of(given: TargetValue, country: str | None, path: Path) -> Target:
-    """The target of a branch of a call flow; a number is read within the country. Raises InvalidInput."""
+    """The target of a branch of a call flow. A number is parsed for the country. Raises InvalidInput."""
     number = clean("target.externalNumber", given.external_number, path=(*path, "externalNumber"))
     if given.extension_id is not None:
         identifier(given.extension_id, "extensionId", path)
@@ -193,24 +193,24 @@ def target_of(given: TargetValue, country: str | None, path: Path) -> Target:
 
 
 def identifier(value: str, name: str, path: Path) -> str:
-    """An id of the right form; raises InvalidInput."""
+    """A well-formed id. Raises InvalidInput."""
     if not ids.is_well_formed(value):
         raise InvalidInput(field=name, rule="it is not an id", path=(*path, name))
     return value
 
 
 def check_known(wanted: str | None, known: AbstractSet[str], path: Path) -> None:
-    """Raises NotFound for an id in a list that no row of the location has."""
+    """Raises NotFound for a given id that no row of the location has."""
     if wanted is not None and wanted not in known:
         raise NotFound(path=path)
 
 
 def check_once(field: str, values: Sequence[str], path: Path) -> None:
-    """Raises InvalidInput when a list names something twice."""
+    """Raises InvalidInput if a list contains a value twice."""
     if len(set(values)) < len(values):
         raise InvalidInput(field=field, rule="each may be named once", path=path)
 
 
 def country_of(aggregate: Aggregate) -> str | None:
-    """The country within which numbers without a prefix are read."""
+    """The country for which numbers without a country code are parsed."""
     return aggregate.content.address.country

@@ -1,4 +1,4 @@
-"""Make the provisioning payload of the approved content."""
+"""Generate the provisioning payload of the approved content."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,10 @@ class GeneratePayload(Command):
 
 
 def decide(aggregate: Aggregate, _command: GeneratePayload) -> LocationChange:
-    """The latest payload when it says it all, else a new one; raises IllegalTransition, ApprovalOutdated, NotReady."""
+    """The latest payload if it is current, otherwise a new one.
+
+    Raises IllegalTransition, ApprovalOutdated, NotReady.
+    """
     aggregate.transition(Verb.GENERATE_PAYLOAD)
     payloads = aggregate.record.payloads
     latest = payloads[0] if payloads else None

@@ -1,7 +1,7 @@
-"""What a running server does now and then.
+"""Periodic tasks of a running server.
 
-It enters what the audit trail counted, forgets old idempotency keys, and erases documents that were in use when a
-person in them was erased.
+They record the incidents that the audit log counted, delete old idempotency keys, and erase documents that were in use
+when a person in them was erased.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ log = logging.getLogger("turnup.housekeeping")
 
 
 async def run_housekeeping(database: Database) -> None:
-    """Go round every half minute until cancelled; a round that fails is logged and the next one tries again."""
+    """Run the tasks every 30 seconds until cancelled. A failed run is logged, and the next run tries again."""
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
@@ -31,9 +31,9 @@ async def run_housekeeping(database: Database) -> None:
 
 
 async def forget_old_keys(database: Database) -> int:
-    """Delete idempotency keys older than a day, batch by batch while they are full; returns how many went.
+    """Delete idempotency keys older than a day, in batches; returns the number of deleted keys.
 
-    A batch is at most MOST_KEYS in a transaction of its own; after MOST_BATCHES the rest is left to the next round.
+    A batch is one transaction of at most MOST_KEYS keys. After MOST_BATCHES, the rest is left to the next run.
     """
     gone = 0
     for _ in range(MOST_BATCHES):
@@ -51,9 +51,9 @@ async def _forget_batch(database: Database) -> int:
 
 
 async def erase_what_is_due(database: Database) -> int:
-    """Blank payload documents that were in use when somebody in them was erased and are not any more.
+    """Erase payload documents that were in use when a person in them was erased, and are no longer in use.
 
-    Of at most MOST_LOCATIONS locations; returns how many documents went.
+    Handles at most MOST_LOCATIONS locations; returns the number of erased documents.
     """
     async with database.connection() as connection:
         with translated():

@@ -1,4 +1,4 @@
-"""Idempotency keys: a call that was made before is answered by what it did, and a key stands for one input only."""
+"""Idempotency keys: a repeated call returns the stored result of the first, and a key is valid for one input only."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -20,9 +20,9 @@ from app.operations.context import MutationCall, WriteContext
 
 RETRY_AFTER_MS = 500
 MOST_KEPT = 20
-"""Of a list in a refusal, so many are kept for a repeated call: 100 locations may have 100,000 findings."""
+"""The number of list items of a refusal that are stored for replays: 100 locations can have 100,000 issues."""
 
-# The keys under way in this process, by the database that they are kept in, with their users' subjects.
+# The keys of calls in progress in this process, by database, with the subjects of their users.
 _UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionary()
 
 
@@ -30,9 +30,9 @@ _UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionar
 def alone(context: WriteContext, call: MutationCall[Any]) -> Iterator[None]:
     """Of several concurrent calls with the same key, only the first runs; the others are refused without waiting.
 
-    A refused call takes no connection. The one by which its user was signed in is given back once its request ends,
-    which waits for nothing that the first call holds. Raises IdempotencyInProgress. `earlier` refuses a call whose key
-    is in use in another process.
+    A refused call takes no connection. The connection that signed in its user is released when its request ends, which
+    does not wait for anything that the first call holds. Raises IdempotencyInProgress. `earlier` refuses a call whose
+    key is in use in another process.
     """
     if call.idempotency_key is None:
         yield
@@ -49,9 +49,9 @@ def alone(context: WriteContext, call: MutationCall[Any]) -> Iterator[None]:
 
 
 def as_kept(call: MutationCall[Any]) -> str | None:
-    """The call's key in the form in which it is kept, or None when it has none.
+    """The normalized key of the call, or None if it has none.
 
-    Raises InvalidInput for one that is empty, too long or cannot be read.
+    Raises InvalidInput for a key that is empty, too long or not valid text.
     """
     if call.idempotency_key is None:
         return None
@@ -59,7 +59,7 @@ def as_kept(call: MutationCall[Any]) -> str | None:
 
 
 async def earlier(tx: Transaction, call: MutationCall[Any]) -> Mapping[str, Any] | None:
-    """What was kept of this very call, or None when its key is new or absent; the key is locked until the end.
+    """The stored result of this call, or None if its key is new or absent. Locks the key until the transaction ends.
 
     Raises IdempotencyInProgress while another call holds the key, IdempotencyKeyReused for another input.
     """
@@ -78,7 +78,7 @@ async def earlier(tx: Transaction, call: MutationCall[Any]) -> Mapping[str, Any]
 
 
 async def keep(tx: Transaction, call: MutationCall[Any], outcome: Mapping[str, Any]) -> None:
-    """Store what a call did, with its effect."""
+    """Store the result of a call in the transaction of its writes."""
     key = as_kept(call)
     if key is not None:
         fingerprint = fingerprint_of(call)
@@ -86,19 +86,19 @@ async def keep(tx: Transaction, call: MutationCall[Any], outcome: Mapping[str, A
 
 
 def fingerprint_of(call: MutationCall[Any]) -> bytes:
-    """SHA-256 of the mutation and its coerced input in RFC 8785 form, without the key itself."""
+    """SHA-256 of the RFC 8785 form of the mutation and its coerced input, without the key."""
     wanted = orjson.dumps({"mutation": call.mutation, "input": call.command.fingerprinted()})
     return hashlib.sha256(canonical(orjson.loads(wanted))).digest()
 
 
 def refusal_to_json(refusal: Refusal) -> dict[str, Any]:
-    """A refusal as plain values: of a list of facts at most MOST_KEPT, of issues those that block the most steps."""
+    """A refusal as plain values. Of a list, at most MOST_KEPT items; of issues, those that block the most steps."""
     facts = {field.name: _listed(getattr(refusal, field.name)) for field in fields(refusal)}
     return {"kind": type(refusal).__name__, "facts": facts}
 
 
 def refusal_from_json(kept: Mapping[str, Any]) -> Refusal:
-    """The refusal behind plain values; its facts read as they did, enumerations as their text."""
+    """The refusal from plain values. Enum members are restored as text."""
     facts = {name: _restored(name, value) for name, value in kept["facts"].items()}
     return _REFUSALS[kept["kind"]](**facts)
 
@@ -108,16 +108,16 @@ _REFUSALS = {refusal.__name__: refusal for refusal in Refusal.__subclasses__()}
 
 
 def _listed(value: Any) -> Any:
-    """A fact as plain values; the issues of a location that is not ready hold sets of their own."""
+    """A fact as plain values. Issues contain sets, which are sorted as well."""
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, tuple):
-        return [_issue_to_json(each) if isinstance(each, Issue) else each for each in _most_telling(value)]
+        return [_issue_to_json(each) if isinstance(each, Issue) else each for each in _most_important(value)]
     return value
 
 
-def _most_telling(facts: tuple[Any, ...]) -> Iterator[Any]:
-    """At most MOST_KEPT of the facts, in their order."""
+def _most_important(facts: tuple[Any, ...]) -> Iterator[Any]:
+    """At most MOST_KEPT of the facts, in their original order."""
     weights = [len(fact.blocks) if isinstance(fact, Issue) else 0 for fact in facts]
     return (facts[place] for place in sorted(nlargest(MOST_KEPT, range(len(facts)), key=weights.__getitem__)))
 

@@ -1,4 +1,4 @@
-"""Accounts and their locations: made and named by leads."""
+"""Creates and renames accounts, and creates locations."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class CreateAccount(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateAccount(Command):
-    """An account's new name."""
+    """The new name of an account."""
 
     account_id: str
     expected_revision: int
@@ -44,14 +44,14 @@ class CreateLocation(Command):
 
 
 async def create_account(context: AdministrationContext, command: CreateAccount) -> AdministrationChange:
-    """Add an account; its audit chain begins."""
+    """Create an account, which starts its audit chain."""
     account_id = context.new_id("Account")
     row = {"id": account_id, "name": given_text("account.name", command.name, path=("name",)), **_made(context)}
     return AdministrationChange(writes=(Insert(tables.account, row),), chain=account_id, ids={"account": account_id})
 
 
 async def update_account(context: AdministrationContext, command: UpdateAccount) -> AdministrationChange:
-    """Rename an account. No content digest moves: a payload reads the name when it is generated."""
+    """Rename an account. Content digests do not change: a payload reads the name when it is generated."""
     account = await context.at_revision(tables.account, command.account_id, command.expected_revision)
     values = {"name": given_text("account.name", command.name, path=("name",))}
     changed = values | {"revision": account.revision + 1, "updated_at": context.now}

@@ -1,4 +1,4 @@
-"""The device catalogue: the models that can be rolled out, and how many lines each can hold."""
+"""The device catalogue: the models that can be rolled out, and the number of lines that each supports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ LINES = (1, 100)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceModelValue:
-    """A model as it is to be in the catalogue."""
+    """A model of the new catalogue."""
 
     brand: DeviceBrand
     model: str
@@ -27,13 +27,13 @@ class DeviceModelValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetDeviceModels(Command):
-    """The whole device catalogue."""
+    """The complete device catalogue."""
 
     models: tuple[DeviceModelValue, ...]
 
 
 async def set_device_models(context: AdministrationContext, command: SetDeviceModels) -> AdministrationChange:
-    """The catalogue becomes what is given; a model that stays keeps its id."""
+    """Replace the catalogue. An existing model keeps its id. Raises InvalidInput."""
     models = command.models
     if len(models) > MOST_MODELS:
         raise InvalidInput(field="models", rule=f"there may be at most {MOST_MODELS}", path=("models",))
@@ -63,7 +63,7 @@ def _named(given: DeviceModelValue, place: int) -> tuple[str, str]:
 
 
 def _check_named_once(named: Sequence[tuple[str, str]]) -> None:
-    """Raises InvalidInput at the second of two names that readiness takes for one: it does not look at the case."""
+    """Raises InvalidInput for a model that is listed twice. Case is ignored, as readiness ignores it."""
     seen: set[tuple[str, str]] = set()
     for place, (brand, model) in enumerate(named):
         if (brand, model.casefold()) in seen:

@@ -1,4 +1,4 @@
-"""Users and what is granted to them. A suspension or a withdrawn grant counts from the next request on."""
+"""Users and their grants. A suspension or a withdrawn grant takes effect from the user's next request."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ MOST_LOCATIONS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateUser(Command):
-    """A new user; the subject is the email unless given."""
+    """A new user. The default of the subject is the email address."""
 
     name: str
     email: str
@@ -35,7 +35,7 @@ class CreateUser(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditUser(Command):
-    """What to change of a user."""
+    """Changes to a user."""
 
     user_id: str
     expected_revision: int
@@ -45,7 +45,7 @@ class EditUser(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantValue:
-    """What is granted of one account: all of it where no locations are listed."""
+    """Access to one account: to the listed locations, or to all of them if none are listed."""
 
     account_id: str
     location_ids: tuple[str, ...] | None = None
@@ -53,7 +53,7 @@ class GrantValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetGrants(Command):
-    """Everything that is granted to a user."""
+    """The complete grants of a user."""
 
     user_id: str
     expected_revision: int
@@ -62,20 +62,20 @@ class SetGrants(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuspendUser(Command):
-    """The user to refuse from the next request on."""
+    """The user to suspend."""
 
     user_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReinstateUser(Command):
-    """The user to let act again."""
+    """The user to reinstate."""
 
     user_id: str
 
 
 async def create_user(context: AdministrationContext, command: CreateUser) -> AdministrationChange:
-    """Add a user. A customer works for one account; nothing is granted yet. The subject is the email unless given."""
+    """Create a user without grants. A customer works for one account. Raises InvalidInput and NotFound."""
     role, account_id = command.role, command.account_id
     if (role in BOUND_TO_ACCOUNT) != (account_id is not None):
         rule = "customers have one, leads and partners have none"
@@ -99,7 +99,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
 
 
 async def edit_user(context: AdministrationContext, command: EditUser) -> AdministrationChange:
-    """Change a user's name or email; the token's subject stays."""
+    """Change the name or email address of a user. The subject does not change."""
     user = await context.at_revision(tables.user, command.user_id, command.expected_revision)
     values: dict[str, Any] = {}
     if command.name is not UNSET:
@@ -110,10 +110,10 @@ async def edit_user(context: AdministrationContext, command: EditUser) -> Admini
 
 
 async def suspend_user(context: AdministrationContext, command: SuspendUser) -> AdministrationChange:
-    """Refuse the user from the next request on.
+    """Suspend a user, effective from the user's next request.
 
-    Nobody suspends themselves, and who was suspended meanwhile suspends nobody: of leads who suspend each other at
-    the same moment one is left to let the others in again. Raises SuspendedUser, as signing in does.
+    Leads cannot suspend themselves. A lead who was suspended in the meantime cannot suspend others: if leads suspend
+    each other at the same time, one stays active. Raises SuspendedUser, as signing in does.
     """
     if command.user_id == context.viewer.id:
         raise InvalidInput(field="userId", rule="nobody suspends themselves", path=("userId",))
@@ -124,13 +124,13 @@ async def suspend_user(context: AdministrationContext, command: SuspendUser) -> 
 
 
 async def reinstate_user(context: AdministrationContext, command: ReinstateUser) -> AdministrationChange:
-    """Let a suspended user act again."""
+    """Reinstate a suspended user."""
     user = await context.found(tables.user, command.user_id)
     return _to_status(context, user, UserStatus.ACTIVE)
 
 
 async def set_grants(context: AdministrationContext, command: SetGrants) -> AdministrationChange:
-    """What a user may see becomes what is given: accounts, whole or by listed locations. Leads need no grants."""
+    """Replace the grants of a user: whole accounts or listed locations. Leads need no grants."""
     user = await context.at_revision(tables.user, command.user_id, command.expected_revision)
     grants = command.grants
     if len(grants) > MOST_GRANTS or len({each.account_id for each in grants}) < len(grants):
@@ -160,7 +160,7 @@ def _check_form(user: Any, grant: GrantValue, path: tuple[str, ...]) -> None:
 
 
 async def _check_reach(context: AdministrationContext, grants: Sequence[GrantValue]) -> None:
-    """Raises NotFound at the first account that is out of reach, or location that is not one of its account's."""
+    """Raises NotFound for the first account that is out of scope, or location that is not of its account."""
     accounts = await context.kept(tables.account, (each.account_id for each in grants))
     locations = await context.kept(tables.location, chain.from_iterable(map(_listed, grants)))
     for place, each in enumerate(grants):

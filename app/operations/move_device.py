@@ -18,7 +18,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveDevice(Command):
-    """The device to move, and where to."""
+    """The device to move, and its new location."""
 
     device_id: str
     expected_revision: int
@@ -26,9 +26,10 @@ class MoveDevice(Command):
 
 
 def decide(source: Aggregate, target: Aggregate, command: MoveDevice) -> tuple[LocationChange, LocationChange]:
-    """It leaves one location and joins the other; both have to be open for it. The extension that rang it stays.
+    """Move the device. Both locations must be editable. The extension that rang the device remains.
 
-    Raises Locked, Conflict, LimitReached, and InvalidInput for the location where it is and for another account's.
+    Raises Locked, OverrideScope, Conflict, LimitReached, and InvalidInput if the target is the current location or a
+    location of another account.
     """
     device_id = command.device_id
     leaving = permitted(source, Section.DEVICES, *sections_of_extensions(source, device_id))

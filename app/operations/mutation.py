@@ -1,4 +1,4 @@
-"""How a mutation is declared: everything that the product knows of it, once.
+"""The declaration of a mutation, which contains everything that the product knows about it.
 
 Its GraphQL field, guard, budget, transaction, audit entries and metrics all follow from the declaration.
 app/operations/registry.py lists the declarations, graphql_schema/mutations.py their fields; each is checked at import.
@@ -22,23 +22,23 @@ DIGEST = "expected_digest"
 
 
 class DeclarationError(TypeError):
-    """A mutation is declared wrongly, or not everywhere where it has to be."""
+    """A declaration of a mutation is wrong or missing."""
 
 
 @unique
 class ContentEffect(Enum):
-    """What a mutation does to a location's content, as far as the rule against approving one's own work asks."""
+    """The effect of a mutation on content. The rule against self-approval finds the editors by it."""
 
     NONE = "NONE"
     EDITS = "EDITS"
-    """Whoever makes it does not approve the content afterwards."""
+    """The user who performs it cannot approve the content afterwards."""
     SUBMITS_OR_APPROVES = "SUBMITS_OR_APPROVES"
-    """Who edited the content is asked from the last one on."""
+    """Editors of the content are counted from the last such mutation."""
 
 
 @unique
 class RecordedRefusals(Enum):
-    """Which refused attempts the audit log keeps."""
+    """The refused attempts that are recorded in the audit log."""
 
     NEVER = "NEVER"
     ON_LOCKED_LOCATIONS = "ON_LOCKED_LOCATIONS"
@@ -47,7 +47,7 @@ class RecordedRefusals(Enum):
 
 @unique
 class Counted(Enum):
-    """What operators count of a mutation, beside every transition past a lock."""
+    """The metrics of a mutation, in addition to the count of transitions past a lock."""
 
     SUBMISSIONS = "SUBMISSIONS"
     APPROVAL_WAITING_TIME = "APPROVAL_WAITING_TIME"
@@ -62,15 +62,15 @@ C = TypeVar("C", bound=Command)
 class Mutation(Generic[C]):
     """One mutation. `name` is its GraphQL field and its action in the audit log; the command is named after it.
 
-    Raises DeclarationError when its parts do not fit.
+    Raises DeclarationError if its parts do not match.
     """
 
     name: str
     command: type[C]
     action: Action
-    """What the viewer's role has to include."""
+    """The action that the role of the viewer must include."""
     budget: Budget
-    """What a call counts toward."""
+    """The budget that a call uses."""
     content: ContentEffect
     refusals: RecordedRefusals
     counts: tuple[Counted, ...]
@@ -83,28 +83,28 @@ class Mutation(Generic[C]):
 
     @property
     def type_name(self) -> str:
-        """The name that its types have in common, such as StartOnboarding."""
+        """The common part of the names of its types, such as StartOnboarding."""
         return self.name[0].upper() + self.name[1:]
 
     @property
     def input_name(self) -> str:
-        """The input type that belongs to it alone, such as StartOnboardingInput."""
+        """The name of its own input type, such as StartOnboardingInput."""
         return f"{self.type_name}Input"
 
     @property
     def payload_name(self) -> str:
-        """The payload type that belongs to it alone, such as StartOnboardingPayload."""
+        """The name of its own payload type, such as StartOnboardingPayload."""
         return f"{self.type_name}Payload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AggregateMutation(Mutation[C]):
-    """A mutation of the location that its command names by `key`: as such, or by a row of the location in `table`."""
+    """A mutation of the location that its command names by `key`: its own id, or the id of its row in `table`."""
 
     table: Table = tables.location
     key: str = "location_id"
     needs_reviewed_content: bool = False
-    """Whether the command has the digest of the content that was reviewed."""
+    """Whether the command contains the digest of the reviewed content."""
 
     def __post_init__(self) -> None:
         Mutation.__post_init__(self)
@@ -116,16 +116,16 @@ class AggregateMutation(Mutation[C]):
         named: str = getattr(command, self.key)
         return named
 
-    def other_location_id(self, command: C) -> str | None:  # noqa: ARG002 - one location is the rule
-        """The id of a second location that the command names, None for most mutations."""
+    def other_location_id(self, command: C) -> str | None:  # noqa: ARG002 - most mutations have one location
+        """The id of a second location that the command names; None for most mutations."""
         return None
 
     def reviewed_digest(self, command: C) -> str | None:
-        """The digest of the content that was reviewed, None for mutations that need no review."""
+        """The digest of the reviewed content; None for mutations that need no review."""
         return getattr(command, DIGEST) if self.needs_reviewed_content else None
 
     def changes(self, aggregates: Sequence[Aggregate], command: C) -> tuple[LocationChange, ...]:
-        """What changes of each locked location, in the order in which the command names them. Raises refusals."""
+        """The change of each locked location, in the order in which the command names them. Raises refusals."""
         raise NotImplementedError
 
 
@@ -134,7 +134,7 @@ class LocationMutation(AggregateMutation[C]):
     """A mutation of one location."""
 
     decide: Callable[[Aggregate, C], LocationChange]
-    """Given the location, locked, and the command."""
+    """Takes the locked location and the command. Raises refusals."""
 
     def changes(self, aggregates: Sequence[Aggregate], command: C) -> tuple[LocationChange, ...]:
         """The decision about the one location."""
@@ -170,7 +170,7 @@ def check_field(mutation: str, command: type, name: str) -> None:
 
 
 def check_digest(mutation: str, holder: type, *, needed: bool) -> None:
-    """Raises DeclarationError unless what names the reviewed content is there exactly when it is needed."""
+    """Raises DeclarationError unless the digest field exists exactly if it is needed."""
     has = DIGEST in {each.name for each in fields(holder)}
     if has and not needed:
         raise DeclarationError(f"mutation {mutation} takes {DIGEST} and declares no need of reviewed content")

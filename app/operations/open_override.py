@@ -1,4 +1,4 @@
-"""Open a locked location for editing, for a while, in some sections, by one lead."""
+"""Open sections of a locked location for editing by one lead, for a limited time."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenOverride(Command):
-    """What to open, why, and for how long."""
+    """The sections to open, the reason, and the duration."""
 
     location_id: str
     sections: tuple[Section, ...]
@@ -26,7 +26,7 @@ class OpenOverride(Command):
 
 
 def decide(aggregate: Aggregate, command: OpenOverride) -> LocationChange:
-    """Raises NotLocked, InvalidInput, and OverrideScope while another override is in force."""
+    """Open an override. Raises NotLocked, InvalidInput, and OverrideScope while another override is in force."""
     check_overridable(aggregate.status)
     terms = override_terms(
         sections=frozenset(command.sections),

@@ -1,4 +1,4 @@
-"""Where a location stands, as the decisions see it, without locking it: what previews are made from."""
+"""Previews: aggregates of locations that are read without locks, and the actions that they allow."""
 
 from app.db import writing
 from app.db.database import Transaction
@@ -13,7 +13,7 @@ from permissions.policy import location_actions_of
 
 
 async def previews(tx: Transaction, location_ids: list[str], *, self_approval_allowed: bool) -> list[Aggregate]:
-    """The locations as a mutation would find them, in this transaction's snapshot; all of them are in reach."""
+    """The aggregates of locations in the snapshot of this transaction. All of the locations are in scope."""
     editors: dict[str, frozenset[str]] = {}
     if allows(tx.viewer.role, Action.APPROVE):
         editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
@@ -31,7 +31,7 @@ async def previews(tx: Transaction, location_ids: list[str], *, self_approval_al
 
 
 def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
-    """What the viewer may do to the location, by the very functions that guard the mutations."""
+    """The actions that the viewer can perform on the location, decided by the functions that guard the mutations."""
     session, payloads = aggregate.record.session, aggregate.record.payloads
     pending = aggregate.status is LocationStatus.PENDING_APPROVAL
     submitted_by = session.submitted_by if session and pending else None

@@ -1,4 +1,4 @@
-"""Every mutation of the product by its name, and what the shared code asks of all of them."""
+"""The declarations of all mutations by name, and the sets of names that shared code needs."""
 
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -37,7 +37,7 @@ from app.operations.update_location import UPDATE_LOCATION
 
 
 def by_name(declared: Iterable[Mutation[Any]]) -> Mapping[str, Mutation[Any]]:
-    """The mutations by their names. Raises DeclarationError when two share one."""
+    """The mutations by name. Raises DeclarationError if two have the same name."""
     found: dict[str, Mutation[Any]] = {}
     for mutation in declared:
         if mutation.name in found:
@@ -47,7 +47,7 @@ def by_name(declared: Iterable[Mutation[Any]]) -> Mapping[str, Mutation[Any]]:
 
 
 def names_with(effect: ContentEffect, mutations: Mapping[str, Mutation[Any]]) -> tuple[str, ...]:
-    """The names of the mutations with an effect on content, as the audit log has them."""
+    """The names of the mutations with this effect on content, as in the audit log."""
     return tuple(name for name, mutation in mutations.items() if mutation.content is effect)
 
 

@@ -1,4 +1,4 @@
-"""Remove a device; the extension that rang it stays and rings it no more."""
+"""Remove a device. The extension that rang it remains without a device."""
 
 from dataclasses import dataclass, replace
 
@@ -22,7 +22,7 @@ class RemoveDevice(Command):
 
 
 def decide(aggregate: Aggregate, command: RemoveDevice) -> LocationChange:
-    """Raises Locked, Conflict."""
+    """Remove the device. Raises Locked, OverrideScope, Conflict, NotFound."""
     device_id = command.device_id
     override_id = permitted(aggregate, Section.DEVICES, *sections_of_extensions(aggregate, device_id))
     aggregate.check_row_revision(device_id, command.expected_revision)
@@ -30,7 +30,7 @@ def decide(aggregate: Aggregate, command: RemoveDevice) -> LocationChange:
 
 
 def without_device(content: LocationContent, device_id: str) -> LocationContent:
-    """The content without a device."""
+    """The content without the device."""
     extensions = tuple(
         replace(each, device_id=None) if each.device_id == device_id else each for each in content.extensions
     )
@@ -38,7 +38,7 @@ def without_device(content: LocationContent, device_id: str) -> LocationContent:
 
 
 def sections_of_extensions(aggregate: Aggregate, device_id: str) -> tuple[Section, ...]:
-    """An extension that loses its device changes too."""
+    """The section EXTENSIONS if an extension rings the device and would change too."""
     holds = any(each.device_id == device_id for each in aggregate.content.extensions)
     return (Section.EXTENSIONS,) if holds else ()
 

@@ -1,4 +1,4 @@
-"""Remove a person; the extensions that rang it stay and ring it no more."""
+"""Remove a person. The extensions that rang the person remain without a person."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ class RemovePerson(Command):
 
 
 def decide(aggregate: Aggregate, command: RemovePerson) -> LocationChange:
-    """Raises Locked, Conflict."""
+    """Remove the person. Raises Locked, OverrideScope, Conflict, NotFound."""
     row_id = command.person_id
     override_id = permitted(aggregate, Section.PEOPLE, *_sections_of_extensions(aggregate, row_id))
     aggregate.check_row_revision(row_id, command.expected_revision)
@@ -33,7 +33,7 @@ def decide(aggregate: Aggregate, command: RemovePerson) -> LocationChange:
 
 
 def _sections_of_extensions(aggregate: Aggregate, row_id: str) -> tuple[Section, ...]:
-    """An extension that loses its person changes too."""
+    """The section EXTENSIONS if an extension rings the person and would change too."""
     holds = any(each.person_id == row_id for each in aggregate.content.extensions)
     return (Section.EXTENSIONS,) if holds else ()
 

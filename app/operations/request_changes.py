@@ -13,14 +13,14 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestChanges(Command):
-    """The submission to send back, and what the customer has to change."""
+    """The submission to send back, and a comment that describes the required changes."""
 
     location_id: str
     comment: str
 
 
 def decide(aggregate: Aggregate, command: RequestChanges) -> LocationChange:
-    """Raises IllegalTransition, and InvalidInput without a comment."""
+    """Send the submission back. Raises IllegalTransition, and InvalidInput without a comment."""
     decision = aggregate.transition(Verb.REQUEST_CHANGES)
     comment = reason_for(Verb.REQUEST_CHANGES, command.comment, field="approval.comment", path=("comment",))
     return LocationChange(transition=decision, reason=comment)

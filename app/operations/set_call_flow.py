@@ -19,7 +19,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFlowOptionValue:
-    """What a caller is to reach by pressing a key."""
+    """A key of a menu, and the target that a caller reaches by pressing it."""
 
     digit: str
     target: TargetValue
@@ -27,7 +27,7 @@ class CallFlowOptionValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetCallFlow(Command):
-    """The whole call flow."""
+    """The complete call flow."""
 
     location_id: str
     expected_revision: int
@@ -42,7 +42,7 @@ class SetCallFlow(Command):
 
 
 def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
-    """The call flow becomes what is given; a target that leads nowhere may be saved and is readiness."""
+    """Replace the call flow. A target that does not exist can be saved; readiness reports it as an issue."""
     override_id = permitted(aggregate, Section.CALL_FLOW)
     aggregate.check_section_revision(Section.CALL_FLOW, command.expected_revision)
     options, direct = command.options or (), command.direct_targets or ()

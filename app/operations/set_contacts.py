@@ -17,7 +17,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactValue:
-    """A contact as it is to be; `id` names one that stays."""
+    """A contact in the new list. `id` identifies an existing contact."""
 
     id: str | None = None
     purpose: ContactPurpose
@@ -28,7 +28,7 @@ class ContactValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetContacts(Command):
-    """The whole list of contacts, in order."""
+    """The complete list of contacts, in order."""
 
     location_id: str
     expected_revision: int
@@ -36,7 +36,7 @@ class SetContacts(Command):
 
 
 def decide(aggregate: Aggregate, command: SetContacts) -> LocationChange:
-    """The list becomes what is given, in its order; a contact given by its id keeps it."""
+    """Replace the list of contacts, in the given order. A contact with an id keeps it."""
     override_id = permitted(aggregate, Section.CONTACTS)
     aggregate.check_section_revision(Section.CONTACTS, command.expected_revision)
     check_cap("contacts", command.contacts, path=("contacts",))

@@ -1,4 +1,4 @@
-"""Remember which section the customer is working on."""
+"""Store the section that the customer is working on."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetCurrentStep(Command):
-    """Which section the customer is working on."""
+    """The section that the customer is working on."""
 
     location_id: str
     step: Section
 
 
 def decide(aggregate: Aggregate, command: SetCurrentStep) -> LocationChange:
-    """Move the open session's step; the first step starts the onboarding. Without a session there is no step to keep.
+    """Set the step of the open session. The first step starts the onboarding. Without a session, nothing changes.
 
     Raises Locked.
     """

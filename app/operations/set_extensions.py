@@ -17,7 +17,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtensionValue:
-    """An extension as it is to be; `id` names one that stays."""
+    """An extension in the new list. `id` identifies an existing extension."""
 
     id: str | None = None
     number: str
@@ -28,7 +28,7 @@ class ExtensionValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetExtensions(Command):
-    """The whole list of extensions."""
+    """The complete list of extensions."""
 
     location_id: str
     expected_revision: int
@@ -36,7 +36,7 @@ class SetExtensions(Command):
 
 
 def decide(aggregate: Aggregate, command: SetExtensions) -> LocationChange:
-    """The list becomes what is given; an extension given by its id keeps it. A device has one extension at most."""
+    """Replace the list of extensions. An extension with an id keeps it. A device has at most one extension."""
     override_id = permitted(aggregate, Section.EXTENSIONS)
     aggregate.check_section_revision(Section.EXTENSIONS, command.expected_revision)
     check_cap("extensions", command.extensions, path=("extensions",))

@@ -1,4 +1,4 @@
-"""Change how a location as a whole is reached and dials out."""
+"""Change the phone system of a location."""
 
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetPhoneSystem(Command):
-    """What to change of the phone system."""
+    """Changes to the phone system."""
 
     location_id: str
     expected_revision: int
@@ -29,7 +29,7 @@ class SetPhoneSystem(Command):
 
 
 def decide(aggregate: Aggregate, command: SetPhoneSystem) -> LocationChange:
-    """The phone system becomes what is given; what is left out stays as it is."""
+    """Change the given fields. Raises Locked, OverrideScope, Conflict, InvalidInput."""
     override_id = permitted(aggregate, Section.PHONE_SYSTEM)
     aggregate.check_section_revision(Section.PHONE_SYSTEM, command.expected_revision)
     system = _with(aggregate.content.phone_system or PhoneSystem(), command, country_of(aggregate))

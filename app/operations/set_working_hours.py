@@ -16,7 +16,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingInterval:
-    """An interval of opening, in local time."""
+    """An interval in which the location is open, in its local time."""
 
     weekday: int
     opens: time
@@ -26,7 +26,7 @@ class WorkingInterval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetWorkingHours(Command):
-    """All working hours."""
+    """The complete working hours."""
 
     location_id: str
     expected_revision: int
@@ -34,7 +34,7 @@ class SetWorkingHours(Command):
 
 
 def decide(aggregate: Aggregate, command: SetWorkingHours) -> LocationChange:
-    """The intervals become what is given."""
+    """Replace the working hours. Raises Locked, OverrideScope, Conflict, LimitReached, InvalidInput."""
     override_id = permitted(aggregate, Section.WORKING_HOURS)
     aggregate.check_section_revision(Section.WORKING_HOURS, command.expected_revision)
     check_cap("workingHours", command.intervals, path=("intervals",))

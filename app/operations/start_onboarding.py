@@ -1,4 +1,4 @@
-"""Begin to fill a location in."""
+"""Start the onboarding of a location."""
 
 from dataclasses import dataclass
 
@@ -12,13 +12,13 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOnboarding(Command):
-    """The location to begin with."""
+    """The location whose onboarding to start."""
 
     location_id: str
 
 
 def decide(aggregate: Aggregate, _command: StartOnboarding) -> LocationChange:
-    """NOT_STARTED becomes IN_PROGRESS, with an open session."""
+    """NOT_STARTED becomes IN_PROGRESS, with an open session. Raises IllegalTransition."""
     return LocationChange(transition=aggregate.transition(Verb.START))
 
 

@@ -1,4 +1,4 @@
-"""Hand a location to a lead for approval."""
+"""Submit a location to a lead for approval."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class SubmitOnboarding(Command):
 
 
 def decide(aggregate: Aggregate, _command: SubmitOnboarding) -> LocationChange:
-    """Request approval of the content as it stands. Raises IllegalTransition, NotReady with every issue."""
+    """Request approval of the current content. Raises IllegalTransition, and NotReady with all issues."""
     submission = aggregate.transition(Verb.SUBMIT)
     check_ready(Gate.SUBMIT, aggregate.issues)
     location, session = aggregate.record.location, aggregate.record.session

@@ -1,4 +1,4 @@
-"""Attempts at a transaction: one that deadlocks before its COMMIT is tried again, one whose COMMIT was sent is not."""
+"""Retries of transactions: an attempt that fails before its COMMIT is retried, one whose COMMIT was sent is not."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,14 +13,14 @@ T = TypeVar("T")
 MOST_TRIES = 3
 
 
-class GivenUp(Exception):  # noqa: N818 - reads as what happened
-    """A transaction was given up because of what others did; nothing of it is left."""
+class GivenUp(Exception):  # noqa: N818 - named after the event
+    """A transaction was rolled back because of concurrent transactions. Nothing was written."""
 
 
 async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
-    """The result of an attempt that is made again when it was given up before its COMMIT, three times at most.
+    """The result of an attempt. An attempt that is rolled back before its COMMIT is retried, three attempts in total.
 
-    Raises Overloaded after the third.
+    Raises Overloaded after the third attempt.
     """
     for tries in range(1, MOST_TRIES + 1):
         try:
@@ -33,7 +33,7 @@ async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
 
 @contextmanager
 def before_commit() -> Iterator[None]:
-    """Everything that a transaction does before its COMMIT is sent; what goes wrong from then on is never repeated."""
+    """The part of a transaction before its COMMIT is sent: a deadlock or serialization failure raises GivenUp."""
     try:
         yield
     except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:

@@ -1,4 +1,4 @@
-"""The verbs that need nothing beyond the status table and a reason."""
+"""The mutations that need only the status table and a reason."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WithdrawSubmission(Command):
-    """The location whose submission to take back."""
+    """The location whose submission to withdraw."""
 
     location_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Command):
-    """The location to block, and why."""
+    """The location to block, and the reason."""
 
     location_id: str
     reason: str
@@ -28,14 +28,14 @@ class Block(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unblock(Command):
-    """The location to go on with."""
+    """The location to unblock."""
 
     location_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel(Command):
-    """The location to give up, and why."""
+    """The location to cancel, and the reason."""
 
     location_id: str
     reason: str
@@ -43,14 +43,14 @@ class Cancel(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen(Command):
-    """The location to take up again, and why."""
+    """The location to reopen, and the reason."""
 
     location_id: str
     reason: str
 
 
 def by_verb(aggregate: Aggregate, verb: Verb, reason: str | None = None) -> LocationChange:
-    """The transition of a verb. Raises IllegalTransition, and InvalidInput without a reason that the verb needs."""
+    """The transition of a verb. Raises IllegalTransition, and InvalidInput without a reason that the verb requires."""
     decided = aggregate.transition(verb)
     return LocationChange(transition=decided, reason=reason_for(verb, reason))
 

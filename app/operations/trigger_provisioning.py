@@ -19,7 +19,7 @@ class TriggerProvisioning(Command):
 
 
 def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChange:
-    """Raises IllegalTransition, ApprovalOutdated; a payload that is released already stays as it is."""
+    """Release the latest payload, unless it is already released. Raises IllegalTransition, ApprovalOutdated."""
     release = aggregate.transition(Verb.TRIGGER_PROVISIONING)
     payloads = aggregate.record.payloads
     payload = decide_release(

@@ -1,6 +1,6 @@
-"""The unit of work of location mutations: sign in, key, lock, decide, persist, audit, commit.
+"""The unit of work of location mutations: sign in, idempotency key, lock, decide, persist, audit, commit.
 
-A refusal rolls back to the savepoint, is recorded in the audit log where the mutation declares so, and travels up.
+A refusal rolls back to the savepoint, is recorded in the audit log if the mutation declares this, and is re-raised.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -49,10 +49,10 @@ _ONLY_LOGGED = frozenset(
 
 
 async def perform(context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]) -> MutationOutcome:
-    """Run one mutation of a location in a transaction of its own.
+    """Run one location mutation in its own transaction.
 
-    Raises what it refuses, NotFound for a location out of reach, Forbidden, and the idempotency refusals. A deadlock or
-    a serialisation failure before COMMIT was sent is tried again, at most three times in all.
+    Raises the refusals of the decision, NotFound for a location out of scope, Forbidden, and the idempotency refusals.
+    A deadlock or serialization failure before COMMIT is sent is retried, three attempts in total.
     """
     try:
         with idempotency.alone(context, call):
@@ -76,7 +76,7 @@ async def _once(context: WriteContext, mutation: AggregateMutation[C], call: Mut
 async def _attempt(
     tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
 ) -> MutationOutcome | Refusal:
-    """What was done, or why not; either is to be committed. Raises Forbidden."""
+    """The outcome or the refusal; the caller commits in both cases. Raises Forbidden."""
     check_allowed(tx.viewer.role, mutation.action)
     kept = await idempotency.earlier(tx, call)
     if kept is not None:
@@ -97,9 +97,9 @@ async def _attempt(
 async def _locked(
     tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
 ) -> list[Aggregate]:
-    """The locations concerned, locked in the order of their ids, as the mutation names them.
+    """The aggregates of the locations concerned, in the order in which the mutation names them; locked in id order.
 
-    A device that was moved away while its location's lock was waited for is looked for anew.
+    Raises NotFound. If a device was moved away while waiting for the lock, GivenUp starts a new attempt.
     """
     row_id, other = mutation.row_id(call.command), mutation.other_location_id(call.command)
     wanted = [await writing.location_of(tx, mutation.table, row_id)]
@@ -119,10 +119,10 @@ async def _locked(
 async def aggregates_of(
     tx: Transaction, context: WriteContext, location_ids: Sequence[str], *, reviewed: Mapping[str, str] | None
 ) -> dict[str, Aggregate]:
-    """What decisions are handed, by location.
+    """The aggregates for decisions, by location.
 
-    Where something is to be approved, `reviewed` has the digest that was reviewed of each location; who edited what is
-    asked only then, and what was reviewed only where the content is another one by now.
+    For an approval, `reviewed` has the reviewed digest of each location. Only then are the editors read, and the
+    reviewed content only for locations whose content has changed since.
     """
     records = await writing.aggregate_records_of(tx, location_ids)
     editors: dict[str, frozenset[str]] = {}
@@ -172,7 +172,7 @@ async def _carry_out(
 
 
 async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange]]) -> set[tuple[str, str]]:
-    """Bring the claims in line with the changes; returns the (mac, location id) that others hold."""
+    """Release and take the claims of the changes; returns the (mac, location id) that other locations hold."""
     claims = [(aggregate.record.location, claims_of(aggregate, change)) for aggregate, change in doing]
     await writing.release_macs(tx, ((mac, place.id) for place, each in claims for mac in each.release))
     return await writing.claim_macs(
@@ -183,9 +183,10 @@ async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange
 def opening(
     context: WriteContext, mutation: Mutation[Any], aggregate: Aggregate, recorded: LocationChange | Refusal
 ) -> audit.Opening:
-    """The audit entry of a change, or of a refused attempt at one.
+    """The audit entry of a change or of a refused attempt.
 
-    Raises RuntimeError for a change of the content by a mutation that does not declare it: who edited is asked by it.
+    Raises RuntimeError if a mutation changes content without declaring it, because the editors are found by that
+    declaration.
     """
     applied = isinstance(recorded, LocationChange)
     if isinstance(recorded, LocationChange) and recorded.content and mutation.content is not ContentEffect.EDITS:
@@ -205,7 +206,7 @@ def opening(
 
 
 def is_recorded(mutation: Mutation[Any], refusal: Refusal, record: AggregateRecord) -> bool:
-    """Whether the audit log keeps a refused attempt."""
+    """Whether a refused attempt is recorded in the audit log."""
     if refusal.code in _ONLY_LOGGED or mutation.refusals is RecordedRefusals.NEVER:
         return False
     return mutation.refusals is RecordedRefusals.ALWAYS or record.location.status in LOCKED_STATUSES

@@ -17,7 +17,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateLocation(Command):
-    """What to change of a location itself."""
+    """Changes to the location itself."""
 
     location_id: str
     expected_revision: int
@@ -27,10 +27,10 @@ class UpdateLocation(Command):
 
 
 def decide(aggregate: Aggregate, command: UpdateLocation) -> LocationChange:
-    """Change what is given; raises Locked, Conflict, InvalidInput.
+    """Change the given fields. Raises Locked, Conflict, InvalidInput.
 
-    Another country gives other meanings to the numbers of other sections, so that an override must cover these, too:
-    raises OverrideScope.
+    A change of the country changes the meaning of numbers in other sections, so an override must cover these sections
+    as well. Raises OverrideScope.
     """
     override_id = permitted(aggregate, Section.LOCATION)
     aggregate.check_section_revision(Section.LOCATION, command.expected_revision)
@@ -49,7 +49,7 @@ def decide(aggregate: Aggregate, command: UpdateLocation) -> LocationChange:
 
 
 def _with_other_numbers(before: LocationContent, after: LocationContent) -> Iterator[Section]:
-    """The sections whose numbers mean something else in another country."""
+    """The sections whose numbers change with the country."""
     for section, part in _NUMBERS.items():
         if part(before) != part(after):
             yield section
