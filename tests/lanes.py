@@ -79,7 +79,7 @@ LANES: Mapping[str, Lane] = {
     ),
     "reference": Lane(("tests/slow/test_reference_executor.py",), 180),
     "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
-    "storm": Lane(("tests/audit/test_storm.py",), 40),
+    "storm": Lane(("tests/audit/test_storm.py",), 40, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
 }
 

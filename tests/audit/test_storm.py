@@ -14,6 +14,7 @@ from app.audit.verify import snapshot
 from app.db.database import Database
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
+from tests.lanes import scaled
 from tests.oracle import audit_log_is_complete
 
 from .trail import an_id, definer, enter, run
@@ -27,7 +28,7 @@ async def test_eight_writers_over_twenty_accounts_meet_in_no_deadlock(copy: Data
 
 @pytest.mark.slow
 async def test_eight_writers_over_twenty_accounts_meet_in_no_deadlock_for_long(copy: Databases) -> None:
-    await storm(copy, each=1_000)
+    await storm(copy, each=scaled(1_000))
 
 
 async def storm(place: Databases, *, each: int) -> None:
