@@ -140,7 +140,10 @@ def _counting_together(settings: Settings) -> Iterator[None]:
         return
     with tempfile.TemporaryDirectory(prefix="turnup-metrics-", ignore_cleanup_errors=True) as folder:
         os.environ[metrics.FOLDER] = folder
-        yield
+        try:
+            yield
+        finally:
+            del os.environ[metrics.FOLDER]
 
 
 @contextmanager
@@ -152,7 +155,10 @@ def _restarts_counted() -> Iterator[Callable[[], None]]:
         def restarted() -> None:
             file.write(b".")
 
-        yield restarted
+        try:
+            yield restarted
+        finally:
+            del os.environ[metrics.RESTARTS_FILE]
 
 
 def app_of_worker() -> Starlette:

@@ -51,6 +51,13 @@ def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Sc
     )
 
 
+def acting_scope(viewer: Viewer, action: Action) -> Scope:
+    """The locations on which the viewer may take an action, as far as grants decide."""
+    if action is Action.EDIT_ONBOARDING:
+        return viewer.editing
+    return viewer.provisioning if action in {Action.ACKNOWLEDGE, Action.REJECT} else viewer.scope
+
+
 def statuses_awaiting(who: Awaiting, viewer: Role) -> frozenset[LocationStatus]:
     """Return the statuses in which a location awaits `who`, seen by role `viewer`; final ones await nobody."""
     awaited = AWAITING_OF_ROLE[viewer] if who is Awaiting.ME else who

@@ -24,7 +24,7 @@ from app.operations.aggregate import Aggregate
 from app.operations.bulk_mutations import BulkCommand, BulkItem, BulkMutation
 from app.operations.context import NO_MEASUREMENTS, LocationChange, Measurements, MutationCall, WriteContext
 from app.operations.persistence import claims_of, writes_of
-from permissions.policy import check_allowed
+from permissions.policy import acting_scope, check_allowed
 
 T = TypeVar("T")
 B = TypeVar("B", bound=BulkCommand[Any])
@@ -100,7 +100,7 @@ async def _carry_out(
 ) -> BulkResult:
     """Decide all items, claim their MAC addresses, record them in the audit log and persist their changes."""
     wanted = [each.location_id for each in items]
-    reached = await writing.lock_locations(tx, wanted, tx.viewer.scope)
+    reached = await writing.lock_locations(tx, wanted, acting_scope(tx.viewer, mutation.action))
     reviewed = mutation.reviewed_digests(items)
     aggregates = await unit_of_work.aggregates_of(tx, context, sorted(reached), reviewed=reviewed)
     decided = {

@@ -32,7 +32,7 @@ from app.operations.mutation import AggregateMutation, ContentEffect, Mutation, 
 from app.operations.persistence import claims_of, writes_of
 from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
 from app.operations.transactions import GivenUp, before_commit, retried
-from permissions.policy import check_allowed
+from permissions.policy import acting_scope, check_allowed
 
 C = TypeVar("C", bound=Command)
 
@@ -106,7 +106,8 @@ async def _locked(
     if other is not None:
         wanted.append(await writing.location_of(tx, tables.location, other))
     named = [each for each in wanted if each is not None]
-    if len(named) < len(wanted) or await writing.lock_locations(tx, named, tx.viewer.scope) < set(named):
+    scope = acting_scope(tx.viewer, mutation.action)
+    if len(named) < len(wanted) or await writing.lock_locations(tx, named, scope) < set(named):
         raise NotFound
     digest = mutation.reviewed_digest(call.command)
     reviewed = None if digest is None else {named[0]: digest}

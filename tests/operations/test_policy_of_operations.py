@@ -1,0 +1,62 @@
+"""Operations ask the permission matrix themselves: the guards on fields are not the only ones that do."""
+
+import pytest
+
+from app.domain.vocabulary import LocationStatus as S
+from permissions import matrix
+from permissions.guards import Can
+from permissions.matrix import MATRIX, Action
+
+from .edits import EDITS
+from .inputs import arranged, good_input
+from .scenario import MUTATIONS, Rollout, Scenario
+
+BULK = ["bulkUpdateStatus", "bulkApprove", "bulkGeneratePayloads"]
+
+
+@pytest.mark.parametrize("mutation", sorted(MUTATIONS))
+async def test_without_its_guard_a_mutation_is_still_forbidden_to_a_role_that_lacks_the_action(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, rest: dict[S, Rollout], mutation: str
+) -> None:
+    monkeypatch.setattr(Can, "has_permission", lambda *_arguments, **_more: True)
+    here, other = rest[S.PROVISIONING], rest[S.IN_PROGRESS]
+    who = scenario.lead if "payloadId" in good_input(mutation, here, other) else scenario.partner
+    before = await scenario.state_of(here.id)
+    sent = await scenario.send(who, mutation, **good_input(mutation, here, other))
+    assert sent.outcome == "FORBIDDEN"
+    assert await scenario.state_of(here.id) == before
+
+
+@pytest.mark.parametrize("mutation", sorted(EDITS))
+async def test_a_lead_who_may_not_edit_any_onboarding_does_not_find_a_location_that_was_not_granted(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, rest: dict[S, Rollout], mutation: str
+) -> None:
+    monkeypatch.setattr(matrix, "MATRIX", {**MATRIX, Action.EDIT_ANY_ONBOARDING: frozenset()})
+    location = rest[S.IN_PROGRESS]
+    sent = await scenario.send(scenario.lead, mutation, **EDITS[mutation](location))
+    assert sent.outcome == "NOT_FOUND"
+
+
+async def test_viewer_actions_and_the_awaiting_filter_follow_a_flipped_cell(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, location = await arranged(scenario, "approve")
+    query = """query ($id: ID!, $filter: LocationFilter) {
+      location(id: $id) { viewerActions { action reason } }
+      locations(first: 100, filter: $filter) { nodes { id } }
+    }"""
+    asked = {"id": location.id, "filter": {"awaiting": "ME", "accountId": location.content.account_id}}
+
+    async def seen(who: str) -> tuple[str | None, bool]:
+        data = (await scenario.client.ask(query, who, **asked)).data
+        reasons = {each["action"]: each["reason"] for each in data["location"]["viewerActions"]}
+        return reasons["APPROVE"], location.id in {each["id"] for each in data["locations"]["nodes"]}
+
+    assert await seen(scenario.customer) == ("FORBIDDEN", False)
+    assert await seen(scenario.lead) == (None, True)
+    flipped = MATRIX[Action.APPROVE] ^ {matrix.CUSTOMER, matrix.LEAD}
+    monkeypatch.setattr(matrix, "MATRIX", {**MATRIX, Action.APPROVE: flipped})
+    reason, awaited = await seen(scenario.customer)
+    assert reason in {None, "SELF_APPROVAL"}
+    assert awaited
+    assert await seen(scenario.lead) == ("FORBIDDEN", False)
