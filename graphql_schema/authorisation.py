@@ -26,7 +26,7 @@ class ForgedIdentity(RequestRefused):
     """The identity headers contradict the token."""
 
     def __init__(self, user_id: str) -> None:
-        sentence = "The x-user-id and x-user-role headers do not agree with the token's user."
+        sentence = "The x-user-id and x-user-role headers do not match the token's user."
         super().__init__([refused("FORBIDDEN", GraphQLError(sentence))])
         self.user_id = user_id
 

@@ -54,9 +54,9 @@ class Prepared:
         if len(wanted) == 1:
             return wanted[0]
         if name is not None:
-            problem = "operationName names no operation of the document."
+            problem = "`operationName` does not name an operation in the document."
         elif wanted:
-            problem = "The document has several operations; say which by operationName."
+            problem = "The document has several operations. Choose one with `operationName`."
         else:
             problem = "The document has no operation."
         raise RequestRefused([refused("BAD_REQUEST", GraphQLError(problem))])
@@ -112,6 +112,6 @@ class Documents:
 
 
 def _too_many_comparisons() -> dict[str, Any]:
-    message = "The document selects the same fields too often, which makes comparing them too much work: merge them."
+    message = "The document selects the same fields too often. Merge the repeated selections."
     facts = {"code": "QUERY_TOO_COMPLEX", "limit": "comparisons", "maximum": MOST_COMPARISONS}
     return {"message": message, "extensions": facts}

@@ -19,7 +19,7 @@ from resolvers.mutations import ReadingFailed, ReadingLost
 # Failures after which the client has to know the outcome of the write.
 OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL"})
 
-INTERNAL_MESSAGE = "Something went wrong on our side. The request id tells our operators what."
+INTERNAL_MESSAGE = "Internal server error. Report the request id to the operators of this server."
 
 Facts = Callable[[Any], Mapping[str, Any]]
 
@@ -34,11 +34,11 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     NotFound: ("NOT_FOUND", None, _none),
     InvalidInput: ("BAD_USER_INPUT", None, lambda error: {"field": error.field}),
     DocumentTooComplex: ("QUERY_TOO_COMPLEX", None, lambda error: {"limit": error.limit, "maximum": error.maximum}),
-    UnknownUser: ("UNAUTHENTICATED", "No active user stands behind this token.", _none),
-    StatementTimeout: ("TIMEOUT", "Reading took longer than a request may take.", _none),
-    TimeoutError: ("TIMEOUT", "The request took longer than a request may take.", _none),
-    DatabaseUnavailable: ("UNAVAILABLE", "The database cannot be reached right now.", _none),
-    ReadingLost: ("UNAVAILABLE", "It was done, but the answer could not be read.", _none),
+    UnknownUser: ("UNAUTHENTICATED", "The token does not belong to an active user.", _none),
+    StatementTimeout: ("TIMEOUT", "The query exceeded the time limit.", _none),
+    TimeoutError: ("TIMEOUT", "The request exceeded the time limit.", _none),
+    DatabaseUnavailable: ("UNAVAILABLE", "The database is unavailable. Retry shortly.", _none),
+    ReadingLost: ("UNAVAILABLE", "The change was committed, but the response could not be read.", _none),
     RateLimited: (
         "RATE_LIMITED",
         None,
@@ -46,7 +46,7 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     ),
     BudgetsUnavailable: ("UNAVAILABLE", None, _none),
     WritesClosed: ("UNAVAILABLE", None, _none),
-    Overloaded: ("OVERLOADED", "Too many requests are under way; try again in a moment.", _none),
+    Overloaded: ("OVERLOADED", "The server is handling too many requests. Retry shortly.", _none),
 }
 
 

@@ -57,9 +57,9 @@ def prepare(request: Request, documents: Documents, prices: PriceRules) -> Prepa
 
 def _check_type(kind: OperationType, *, read_only: bool) -> None:
     if kind is OperationType.SUBSCRIPTION:
-        raise RequestRefused([refused("BAD_REQUEST", GraphQLError("There are no subscriptions."))])
+        raise RequestRefused([refused("BAD_REQUEST", GraphQLError("Subscriptions are not supported."))])
     if kind is OperationType.MUTATION and read_only:
-        raise RequestRefused([refused("METHOD_NOT_ALLOWED", GraphQLError("GET runs queries only."))])
+        raise RequestRefused([refused("METHOD_NOT_ALLOWED", GraphQLError("GET accepts queries only."))])
 
 
 def _price(operation: Operation, variables: Mapping[str, Any], prices: PriceRules) -> int:

@@ -13,7 +13,7 @@ class Forbidden(Exception):  # noqa: N818 - named like the error code
     """The viewer's role does not include this action."""
 
     def __init__(self, action: Action | None) -> None:
-        super().__init__("Your role does not include this.")
+        super().__init__("Your role does not allow this action.")
         self.action = action
 
 

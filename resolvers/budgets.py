@@ -17,24 +17,27 @@ class RateLimited(Exception):  # noqa: N818 - named after the error code
     """One of the viewer's budgets is exceeded until the minute ends."""
 
     def __init__(self, budget: str, limit: int, retry_after_ms: int) -> None:
-        super().__init__(f"The budget {budget} of this minute, {limit}, does not suffice; wait for `retryAfterMs`.")
+        counted = budget.lower().replace("_", " ")
+        super().__init__(
+            f"Rate limit exceeded: {limit:,} {counted} per minute. Retry after `retryAfterMs` milliseconds."
+        )
         self.budget = budget
         self.limit = limit
         self.retry_after_ms = retry_after_ms
 
 
 class BudgetsUnavailable(Exception):  # noqa: N818 - named after the problem
-    """The budgets cannot be read right now."""
+    """Rate limits are unavailable. Retry shortly."""
 
     def __init__(self) -> None:
-        super().__init__("The budgets cannot be read right now.")
+        super().__init__("Rate limits are unavailable. Retry shortly.")
 
 
 class WritesClosed(Exception):  # noqa: N818 - named after the problem
     """Writes are refused while budgets cannot be counted."""
 
     def __init__(self) -> None:
-        super().__init__("Writes are closed while budgets cannot be counted; nothing was written.")
+        super().__init__("Writes are unavailable because rate limits cannot be counted. Nothing was written.")
 
 
 class Reservation(Protocol):

@@ -87,7 +87,7 @@ async def connection(
 ) -> Connection:
     """The requested page. Raises InvalidInput for `first` outside of 1..100 and for cursors of other lists."""
     if not 1 <= first <= LARGEST_PAGE:
-        raise InvalidInput(field="first", rule=f"it must be from 1 to {LARGEST_PAGE}", path=("first",))
+        raise InvalidInput(field="first", rule=f"must be between 1 and {LARGEST_PAGE}", path=("first",))
     behind = None if after is None else read_cursor(after, order, filters)
     found = await queries.page_of(reading, order, Page(first, behind), filters)
     return Connection(order, filters, found, continued=behind is not None)
@@ -102,15 +102,15 @@ def read_cursor(cursor: str, order: Order, filters: Mapping[str, Any]) -> tuple[
     """The order values of a cursor of this order and these filters. Raises InvalidInput for any other cursor."""
     place = _decoded(cursor)
     if place is None or len(place.values) != len(order.columns):
-        raise _refused("it is not a cursor of this API")
+        raise _refused("must be a cursor from this API")
     if place.order != order.name or place.filters != mark_of(filters):
-        raise _refused("it belongs to a list with another order or other filters")
+        raise _refused("the cursor belongs to a list with another order or other filters")
     try:
         return tuple(
             _as_type(value, column.type.python_type) for value, column in zip(place.values, order.columns, strict=True)
         )
     except (msgspec.ValidationError, ValueError, OverflowError) as error:
-        raise _refused("it is not a cursor of this API") from error
+        raise _refused("must be a cursor from this API") from error
 
 
 def mark_of(filters: Mapping[str, Any]) -> str:

@@ -24,9 +24,9 @@ def check_items(operation: str, ids: Sequence[str], *, path: tuple[str, ...] = (
     """Refuse a bulk call as a whole: LimitReached for too many items, InvalidInput for no items or a repeated id."""
     check_cap(operation, ids, path=path)
     if not ids:
-        raise InvalidInput(field="items", rule="there must be at least one", path=path)
+        raise InvalidInput(field="items", rule="at least one is required", path=path)
     if len(set(ids)) < len(ids):
-        raise InvalidInput(field="items", rule="no location may be named twice", path=path)
+        raise InvalidInput(field="items", rule="must not name a location twice", path=path)
 
 
 def verb_towards(target: LocationStatus, status: LocationStatus) -> Verb | None:
@@ -35,7 +35,7 @@ def verb_towards(target: LocationStatus, status: LocationStatus) -> Verb | None:
     Raises InvalidInput when bulk operations do not support `target`.
     """
     if target not in VERBS_TOWARDS:
-        raise InvalidInput(field="status", rule=f"it must be one of {', '.join(VERBS_TOWARDS)}", path=("status",))
+        raise InvalidInput(field="status", rule=f"must be one of {', '.join(VERBS_TOWARDS)}", path=("status",))
     verbs = VERBS_TOWARDS[target]
     verb = verbs.get(status) or verbs[None]
     return None if status is target and status not in TABLE[verb].sources else verb

@@ -45,10 +45,10 @@ def check_range(name: str, value: int | None, *, path: tuple[str, ...] = ()) -> 
     """Raise InvalidInput when a value is given and lies outside the range called `name`."""
     least, greatest = RANGES[name]
     if value is not None and not least <= value <= greatest:
-        raise InvalidInput(field=name, rule=f"it must be from {least} to {greatest}", path=path)
+        raise InvalidInput(field=name, rule=f"must be between {least} and {greatest}", path=path)
 
 
 def check_whole_minutes(name: str, value: time, *, path: tuple[str, ...] = ()) -> None:
     """Raise InvalidInput for a time of day with seconds or a time zone: working hours are local, in whole minutes."""
     if value.second or value.microsecond or value.tzinfo:
-        raise InvalidInput(field=name, rule="it must be a local time in whole minutes", path=path)
+        raise InvalidInput(field=name, rule="must be a local time in whole minutes", path=path)

@@ -19,7 +19,7 @@ def read_mac(text: str, *, path: tuple[str, ...] = ()) -> str:
     compact = "".join(text.split())
     if _TWELVE_DIGITS.fullmatch(re.sub("[:.-]", "", compact)) and netaddr.valid_mac(compact):
         return format(int(netaddr.EUI(compact, version=48)), "012x")
-    raise InvalidInput(field="macAddress", rule="it must be a hardware address of twelve hex digits", path=path)
+    raise InvalidInput(field="macAddress", rule="must be a MAC address of 12 hexadecimal digits", path=path)
 
 
 def show_mac(mac: str) -> str:

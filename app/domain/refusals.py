@@ -30,7 +30,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
 
 @dataclass(eq=False)
 class Locked(Refusal):
-    """The location is {status} and therefore locked; an implementation lead can open an override."""
+    """The location is locked because its status is {status}. An implementation lead can open an override."""
 
     code = ProblemCode.LOCKED
     status: LocationStatus
@@ -38,7 +38,7 @@ class Locked(Refusal):
 
 @dataclass(eq=False)
 class NotLocked(Refusal):
-    """The location is {status}, which is not locked, so there is nothing to override."""
+    """The location is not locked because its status is {status}. There is nothing to override."""
 
     code = ProblemCode.NOT_LOCKED
     status: LocationStatus
@@ -54,7 +54,7 @@ class OverrideScope(Refusal):
 
 @dataclass(eq=False)
 class IllegalTransition(Refusal):
-    """A location that is {from_status} does not take {verb}; it takes: {allowed}."""
+    """A location in status {from_status} does not accept {verb}. Accepted verbs: {allowed}."""
 
     code = ProblemCode.ILLEGAL_TRANSITION
     from_status: LocationStatus
@@ -64,7 +64,7 @@ class IllegalTransition(Refusal):
 
 @dataclass(eq=False)
 class StaleReview(Refusal):
-    """The content has changed since it was reviewed; review it again."""
+    """The content has changed since it was reviewed. Review it again."""
 
     code = ProblemCode.STALE_REVIEW
     current_digest: str
@@ -73,7 +73,7 @@ class StaleReview(Refusal):
 
 @dataclass(eq=False)
 class ApprovalOutdated(Refusal):
-    """The current content is not the approved content; an implementation lead has to approve it first."""
+    """The current content differs from the approved content. An implementation lead must approve it first."""
 
     code = ProblemCode.APPROVAL_OUTDATED
     current_digest: str
@@ -81,14 +81,14 @@ class ApprovalOutdated(Refusal):
 
 @dataclass(eq=False)
 class SelfApproval(Refusal):
-    """Who submitted or edited this content cannot be the one who approves it."""
+    """You submitted or edited this content, so another lead must approve it."""
 
     code = ProblemCode.SELF_APPROVAL
 
 
 @dataclass(eq=False)
 class Conflict(Refusal):
-    """The object has changed since it was read; its revision is now {current_revision}."""
+    """The object has changed since you read it. Its current revision is {current_revision}."""
 
     code = ProblemCode.CONFLICT
     current_revision: int
@@ -96,7 +96,7 @@ class Conflict(Refusal):
 
 @dataclass(eq=False)
 class NotReady(Refusal):
-    """The content is not ready for this step; its findings are listed in issues."""
+    """The content is not ready for this step. `issues` lists what is missing or wrong."""
 
     code = ProblemCode.NOT_READY
     issues: tuple[Issue, ...]
@@ -104,14 +104,14 @@ class NotReady(Refusal):
 
 @dataclass(eq=False)
 class NotFound(Refusal):
-    """There is no such object within reach."""
+    """The object does not exist or is not visible to you."""
 
     code = ProblemCode.NOT_FOUND
 
 
 @dataclass(eq=False)
 class InvalidInput(Refusal):
-    """The value given for {field} cannot be read: {rule}."""
+    """Invalid value for {field}: {rule}."""
 
     code = ProblemCode.INVALID_INPUT
     field: str
@@ -120,7 +120,7 @@ class InvalidInput(Refusal):
 
 @dataclass(eq=False)
 class LimitReached(Refusal):
-    """There can be at most {limit} of these: {counted}."""
+    """Limit reached: at most {limit} {counted}."""
 
     code = ProblemCode.LIMIT_REACHED
     limit: int
@@ -130,7 +130,7 @@ class LimitReached(Refusal):
 
 @dataclass(eq=False)
 class MacInUse(Refusal):
-    """Another location is using these hardware addresses: {mac_addresses}."""
+    """Another location uses these MAC addresses: {mac_addresses}."""
 
     code = ProblemCode.MAC_IN_USE
     mac_addresses: tuple[str, ...]
@@ -138,7 +138,7 @@ class MacInUse(Refusal):
 
 @dataclass(eq=False)
 class PayloadSuperseded(Refusal):
-    """The payload has been superseded and can no longer be answered."""
+    """The payload was superseded and can no longer be acknowledged or rejected."""
 
     code = ProblemCode.PAYLOAD_SUPERSEDED
     by: str | None
@@ -147,7 +147,7 @@ class PayloadSuperseded(Refusal):
 
 @dataclass(eq=False)
 class PayloadWithdrawn(Refusal):
-    """The payload has been withdrawn and can no longer be answered: {reason}."""
+    """The payload was withdrawn and can no longer be acknowledged or rejected: {reason}."""
 
     code = ProblemCode.PAYLOAD_WITHDRAWN
     reason: str
@@ -155,21 +155,21 @@ class PayloadWithdrawn(Refusal):
 
 @dataclass(eq=False)
 class DigestMismatch(Refusal):
-    """The digest given is not that of the payload's document."""
+    """The digest does not match the payload's document."""
 
     code = ProblemCode.DIGEST_MISMATCH
 
 
 @dataclass(eq=False)
 class IdempotencyKeyReused(Refusal):
-    """The idempotency key was used before for another request."""
+    """The idempotency key was already used with a different input."""
 
     code = ProblemCode.IDEMPOTENCY_KEY_REUSED
 
 
 @dataclass(eq=False)
 class IdempotencyInProgress(Refusal):
-    """A request with this idempotency key is still under way; try again in {retry_after_ms} milliseconds."""
+    """A request with this idempotency key is still in progress. Retry after {retry_after_ms} milliseconds."""
 
     code = ProblemCode.IDEMPOTENCY_IN_PROGRESS
     retry_after_ms: int
@@ -179,5 +179,5 @@ def _in_words(fact: object) -> str:
     if isinstance(fact, frozenset):
         return _in_words(sorted(fact))
     if isinstance(fact, Collection) and not isinstance(fact, str):
-        return ", ".join(str(part) for part in fact) or "nothing"
+        return ", ".join(str(part) for part in fact) or "none"
     return str(fact)

@@ -33,10 +33,10 @@ class TextRule:
     form: Form | None = None
 
 
-_COUNTRY = Form(re.compile("[A-Z]{2}"), "it must be two capital letters (ISO 3166-1 alpha-2)")
-_PREFIX = Form(re.compile("[0-9*#]{1,4}"), "it must be one to four keys of 0-9, * and #")
-_DIGIT = Form(re.compile("[0-9*#]{1,2}"), "it must be one or two keys of 0-9, * and #")
-_POINTER = Form(re.compile("(/.*)?", re.DOTALL), "it must be a JSON pointer (RFC 6901)")
+_COUNTRY = Form(re.compile("[A-Z]{2}"), "must be two capital letters (ISO 3166-1 alpha-2)")
+_PREFIX = Form(re.compile("[0-9*#]{1,4}"), "must be one to four of the keys 0-9, * and #")
+_DIGIT = Form(re.compile("[0-9*#]{1,2}"), "must be one or two of the keys 0-9, * and #")
+_POINTER = Form(re.compile("(/.*)?", re.DOTALL), "must be a JSON pointer (RFC 6901)")
 
 _NAME = TextRule(longest=120)
 _NUMBER = TextRule(longest=40)
@@ -118,7 +118,7 @@ def given(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str:
     """Like `clean`, for a required field: also raises InvalidInput when the text has no visible character."""
     kept = clean(field, text, path=path)
     if kept is None:
-        raise InvalidInput(field=field.rpartition(".")[2], rule="it must not be empty", path=path)
+        raise InvalidInput(field=field.rpartition(".")[2], rule="must not be empty", path=path)
     return kept
 
 
@@ -137,11 +137,11 @@ def _trimmed(text: str, rule: TextRule) -> str:
 
 def _broken_rule(text: str, rule: TextRule) -> str | None:
     if any(_is_forbidden(character, rule) for character in text):
-        return "it contains a control character, a text-direction control or half a character"
+        return "must not contain control characters, text-direction controls or unpaired surrogates"
     if len(text) > rule.longest:
-        return f"it may have at most {rule.longest} characters"
+        return f"must have at most {rule.longest} characters"
     if 0 < visible_length(text) < rule.least_visible:
-        return f"it needs at least {rule.least_visible} visible characters"
+        return f"must have at least {rule.least_visible} visible characters"
     if rule.form and text and not rule.form.pattern.fullmatch(text):
         return rule.form.sentence
     return None

@@ -105,7 +105,7 @@ def parse_json(raw: bytes, limits: "BodyLimits", name: str = "The body") -> obje
     except json.JSONDecodeError as error:
         raise BadRequest(f"{name} is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).") from None
     except UnicodeEncodeError:
-        raise BadRequest(f"{name} holds half of a surrogate pair, which is no character.") from None
+        raise BadRequest(f"{name} contains an unpaired surrogate.") from None
     except _NotStrict as error:
         raise BadRequest(f"{name} {error}.") from None
     return value
@@ -128,10 +128,10 @@ def _check_shape(text: str, limits: "BodyLimits", name: str) -> None:
         return
     bare = STRING.sub("", text)
     if sum(map(bare.count, "[{,")) > limits.values:
-        raise BadRequest(f"{name} holds more than {limits.values} values.")
+        raise BadRequest(f"{name} contains more than {limits.values} values.")
     steps = map(STEPS.__getitem__, BRACKET.findall(bare))
     if max(accumulate(steps), default=0) > limits.depth:
-        raise BadRequest(f"{name} is nested more than {limits.depth} deep.")
+        raise BadRequest(f"{name} is nested more than {limits.depth} levels deep.")
 
 
 # An unterminated string matches to the end of the text; otherwise each of its escaped quotes would be tried as a start.
@@ -151,19 +151,19 @@ def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _integer(digits: str) -> int:
     if len(digits) > 20 or not -(1 << 63) <= int(digits) < 1 << 63:
-        raise _NotStrict("holds an integer beyond 64 bits")
+        raise _NotStrict("contains an integer that exceeds 64 bits")
     return int(digits)
 
 
 def _float(digits: str) -> float:
     value = float(digits)
     if not math.isfinite(value):
-        raise _NotStrict("holds a number beyond a double's range")
+        raise _NotStrict("contains a number that exceeds the range of a double")
     return value
 
 
 def _constant(word: str) -> NoReturn:
-    raise _NotStrict(f"holds {word}, which is not JSON")
+    raise _NotStrict(f"contains {word}, which is not JSON")
 
 
 class GraphQLParameters(TypedDict):

@@ -116,7 +116,7 @@ async def _carry_out(tx: Transaction, context: WriteContext, action: str, change
         taken = _TAKEN.get(error.constraint_name or "")
         if taken is None:
             raise
-        raise InvalidInput(field=taken, rule="it is taken", path=(taken,)) from error
+        raise InvalidInput(field=taken, rule="already in use", path=(taken,)) from error
     await audit.seal(tx)
 
 

@@ -57,7 +57,7 @@ def reject(aggregate: Aggregate, command: RejectPayload) -> LocationChange:
     Raises InvalidInput, LimitReached, PayloadSuperseded, PayloadWithdrawn, IllegalTransition.
     """
     if not command.reasons:
-        raise InvalidInput(field="reasons", rule="there must be at least one", path=("reasons",))
+        raise InvalidInput(field="reasons", rule="at least one is required", path=("reasons",))
     check_cap("reasons", command.reasons, path=("reasons",))
     reasons = [_reason(each, place) for place, each in enumerate(command.reasons)]
     return _answer(aggregate, command.payload_id, ReceiptKind.REJECTED, reasons=reasons)

@@ -62,7 +62,7 @@ async def perform_bulk(context: WriteContext, mutation: BulkMutation[B, I], call
     items = call.command.named_items()
     check_items(mutation.name, [each.location_id for each in items], path=("items",))
     if not all(is_well_formed(each.location_id) for each in items):
-        raise InvalidInput(field="items", rule="one of them is not an id", path=("items",))
+        raise InvalidInput(field="items", rule="every item must be a valid id", path=("items",))
     if mutation.check is not None:
         mutation.check(call.command)
     idempotency.as_kept(call)

@@ -195,7 +195,7 @@ def target_of(given: TargetValue, country: str | None, path: Path) -> Target:
 def identifier(value: str, name: str, path: Path) -> str:
     """A well-formed id. Raises InvalidInput."""
     if not ids.is_well_formed(value):
-        raise InvalidInput(field=name, rule="it is not an id", path=(*path, name))
+        raise InvalidInput(field=name, rule="must be a valid id", path=(*path, name))
     return value
 
 
@@ -208,7 +208,7 @@ def check_known(wanted: str | None, known: AbstractSet[str], path: Path) -> None
 def check_once(field: str, values: Sequence[str], path: Path) -> None:
     """Raises InvalidInput if a list contains a value twice."""
     if len(set(values)) < len(values):
-        raise InvalidInput(field=field, rule="each may be named once", path=path)
+        raise InvalidInput(field=field, rule="must not contain duplicates", path=path)
 
 
 def country_of(aggregate: Aggregate) -> str | None:

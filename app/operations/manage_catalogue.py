@@ -36,7 +36,7 @@ async def set_device_models(context: AdministrationContext, command: SetDeviceMo
     """Replace the catalogue. An existing model keeps its id. Raises InvalidInput."""
     models = command.models
     if len(models) > MOST_MODELS:
-        raise InvalidInput(field="models", rule=f"there may be at most {MOST_MODELS}", path=("models",))
+        raise InvalidInput(field="models", rule=f"at most {MOST_MODELS} models", path=("models",))
     named = [_named(each, place) for place, each in enumerate(models)]
     _check_named_once(named)
     wanted = {name: each.lines for name, each in zip(named, models, strict=True)}
@@ -58,7 +58,7 @@ async def set_device_models(context: AdministrationContext, command: SetDeviceMo
 def _named(given: DeviceModelValue, place: int) -> tuple[str, str]:
     path = ("models", str(place))
     if not LINES[0] <= given.lines <= LINES[1]:
-        raise InvalidInput(field="lines", rule=f"it must be from {LINES[0]} to {LINES[1]}", path=(*path, "lines"))
+        raise InvalidInput(field="lines", rule=f"must be between {LINES[0]} and {LINES[1]}", path=(*path, "lines"))
     return given.brand, given_text("deviceModel.name", given.model, path=(*path, "model"))
 
 
@@ -68,7 +68,7 @@ def _check_named_once(named: Sequence[tuple[str, str]]) -> None:
     for place, (brand, model) in enumerate(named):
         if (brand, model.casefold()) in seen:
             path = ("models", str(place), "model")
-            raise InvalidInput(field="model", rule="each model may be named once, in whatever case", path=path)
+            raise InvalidInput(field="model", rule="each model may appear only once, ignoring case", path=path)
         seen.add((brand, model.casefold()))
 
 

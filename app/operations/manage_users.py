@@ -78,7 +78,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
     """Create a user without grants. A customer works for one account. Raises InvalidInput and NotFound."""
     role, account_id = command.role, command.account_id
     if (role in BOUND_TO_ACCOUNT) != (account_id is not None):
-        rule = "customers have one, leads and partners have none"
+        rule = "required for customers, not allowed for leads and partners"
         raise InvalidInput(field="accountId", rule=rule, path=("accountId",))
     if account_id is not None:
         await context.found(tables.account, account_id)
@@ -116,7 +116,7 @@ async def suspend_user(context: AdministrationContext, command: SuspendUser) -> 
     each other at the same time, one stays active. Raises SuspendedUser, as signing in does.
     """
     if command.user_id == context.viewer.id:
-        raise InvalidInput(field="userId", rule="nobody suspends themselves", path=("userId",))
+        raise InvalidInput(field="userId", rule="you cannot suspend yourself", path=("userId",))
     if not await writing.may_still_act(context.transaction):
         raise SuspendedUser(context.viewer.id)
     user = await context.found(tables.user, command.user_id)
@@ -134,7 +134,7 @@ async def set_grants(context: AdministrationContext, command: SetGrants) -> Admi
     user = await context.at_revision(tables.user, command.user_id, command.expected_revision)
     grants = command.grants
     if len(grants) > MOST_GRANTS or len({each.account_id for each in grants}) < len(grants):
-        rule = f"there may be at most {MOST_GRANTS}, one for an account"
+        rule = f"at most {MOST_GRANTS} grants, one per account"
         raise InvalidInput(field="grants", rule=rule, path=("grants",))
     for place, each in enumerate(grants):
         _check_form(user, each, ("grants", str(place)))
@@ -150,12 +150,12 @@ async def set_grants(context: AdministrationContext, command: SetGrants) -> Admi
 def _check_form(user: Any, grant: GrantValue, path: tuple[str, ...]) -> None:
     role = Role(user.role)
     if needs_no_grant(role):
-        raise InvalidInput(field="grants", rule="leads see every account without a grant", path=path)
+        raise InvalidInput(field="grants", rule="leads see every account and need no grants", path=path)
     if role in BOUND_TO_ACCOUNT and grant.account_id != user.account_id:
-        raise InvalidInput(field="accountId", rule="a customer sees the own account only", path=(*path, "accountId"))
+        raise InvalidInput(field="accountId", rule="must be the customer's own account", path=(*path, "accountId"))
     locations = grant.location_ids
     if locations is not None and (not takes_listed_locations(role) or len(locations) > MOST_LOCATIONS):
-        rule = f"it is for customers, and at most {MOST_LOCATIONS}"
+        rule = f"for customers only, at most {MOST_LOCATIONS} locations"
         raise InvalidInput(field="locationIds", rule=rule, path=(*path, "locationIds"))
 
 
@@ -206,7 +206,7 @@ def _changed(context: AdministrationContext, user: Any, values: dict[str, Any]) 
 def _email(text: str) -> str:
     email = given_text("user.email", text, path=("email",))
     if not is_email(email):
-        raise InvalidInput(field="email", rule="it is not an email address", path=("email",))
+        raise InvalidInput(field="email", rule="must be an email address", path=("email",))
     return email
 
 

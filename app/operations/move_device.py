@@ -49,9 +49,9 @@ def decide(source: Aggregate, target: Aggregate, command: MoveDevice) -> tuple[L
 def _check_target(source: Aggregate, target: Aggregate) -> None:
     here, there = source.record.location, target.record.location
     if here.id == there.id:
-        raise InvalidInput(field="toLocationId", rule="the device is there already", path=("toLocationId",))
+        raise InvalidInput(field="toLocationId", rule="the device is already at this location", path=("toLocationId",))
     if here.account_id != there.account_id:
-        raise InvalidInput(field="toLocationId", rule="it belongs to another account", path=("toLocationId",))
+        raise InvalidInput(field="toLocationId", rule="must be a location of the same account", path=("toLocationId",))
 
 
 MOVE_DEVICE = TwoLocationMutation(

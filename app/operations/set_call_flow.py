@@ -65,7 +65,7 @@ def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
 
 def _extension(value: str, path: tuple[str, ...]) -> str:
     if not is_well_formed(value):
-        raise InvalidInput(field=path[0], rule="one of them is not an id", path=path)
+        raise InvalidInput(field=path[0], rule="every item must be a valid id", path=path)
     return value
 
 

@@ -421,7 +421,10 @@ async def test_a_refused_role_is_told_at_the_field_and_the_others_go_on(client: 
         PARTNER,
         headers={"x-request-id": "r"},
     )
-    refused = {"message": "Your role does not include this.", "extensions": {"code": "FORBIDDEN", "requestId": "r"}}
+    refused = {
+        "message": "Your role does not allow this action.",
+        "extensions": {"code": "FORBIDDEN", "requestId": "r"},
+    }
     assert (answer.status, answer.body["data"], answer.body["errors"]) == (
         200,
         {"mine": None, "log": None, "viewer": {"role": "PARTNER"}},

@@ -134,7 +134,7 @@ async def test_fields_are_compared_up_to_a_budget_that_no_short_document_drags_o
     refused = await post(client, {"query": LOCATION + "account{id} " * 64 + "}}"})
     assert outcome(refused) == (400, "comparisons")
     assert refused.json()["errors"][0]["message"] == (
-        "The document selects the same fields too often, which makes comparing them too much work: merge them."
+        "The document selects the same fields too often. Merge the repeated selections."
     )
 
 

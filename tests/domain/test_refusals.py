@@ -25,30 +25,30 @@ def test_every_problem_code_has_exactly_one_refusal():
     [
         (
             Locked(status=LocationStatus.APPROVED),
-            "The location is APPROVED and therefore locked; an implementation lead can open an override.",
+            "The location is locked because its status is APPROVED. An implementation lead can open an override.",
         ),
         (
             IllegalTransition(
                 from_status=LocationStatus.BLOCKED, verb=Verb.SUBMIT, allowed=(Verb.UNBLOCK, Verb.CANCEL)
             ),
-            "A location that is BLOCKED does not take SUBMIT; it takes: UNBLOCK, CANCEL.",
+            "A location in status BLOCKED does not accept SUBMIT. Accepted verbs: UNBLOCK, CANCEL.",
         ),
         (
             IllegalTransition(from_status=LocationStatus.CANCELLED, verb=Verb.SUBMIT, allowed=()),
-            "A location that is CANCELLED does not take SUBMIT; it takes: nothing.",
+            "A location in status CANCELLED does not accept SUBMIT. Accepted verbs: none.",
         ),
         (
             OverrideScope(sections=frozenset({Section.DEVICES, Section.CONTACTS})),
             "The open override covers only these sections: CONTACTS, DEVICES.",
         ),
-        (LimitReached(limit=250, counted="devices"), "There can be at most 250 of these: devices."),
+        (LimitReached(limit=250, counted="devices"), "Limit reached: at most 250 devices."),
         (
             MacInUse(mac_addresses=("00:15:5D:01:01:01",)),
-            "Another location is using these hardware addresses: 00:15:5D:01:01:01.",
+            "Another location uses these MAC addresses: 00:15:5D:01:01:01.",
         ),
         (
-            InvalidInput(field="name", rule="it must not be empty", path=("input", "name")),
-            "The value given for name cannot be read: it must not be empty.",
+            InvalidInput(field="name", rule="must not be empty", path=("input", "name")),
+            "Invalid value for name: must not be empty.",
         ),
     ],
 )

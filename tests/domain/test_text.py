@@ -49,7 +49,7 @@ def test_each_field_takes_its_longest_text_and_not_one_character_more(field):
     assert clean(field, filler * longest) == filler * longest
     with pytest.raises(InvalidInput) as refusal:
         clean(field, filler * (longest + 1))
-    assert refusal.value.rule == f"it may have at most {longest} characters"
+    assert refusal.value.rule == f"must have at most {longest} characters"
 
 
 def test_length_is_counted_in_characters_not_bytes():
@@ -74,7 +74,7 @@ def test_text_that_is_not_of_its_form_is_refused(field, text):
 
 def test_a_field_that_must_be_given_refuses_emptiness():
     assert given("location.name", " A ") == "A"
-    with pytest.raises(InvalidInput, match="it must not be empty"):
+    with pytest.raises(InvalidInput, match="must not be empty"):
         given("location.name", "  ")
 
 

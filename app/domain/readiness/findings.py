@@ -36,133 +36,133 @@ def _info(message: str, fix: str) -> Finding:
 FINDINGS = MappingProxyType(
     {
         IssueCode.NAME_MISSING: _blocker("The location has no name.", "Name the location."),
-        IssueCode.ADDRESS_INCOMPLETE: _blocker("The address lacks its {part}.", "Complete the address."),
+        IssueCode.ADDRESS_INCOMPLETE: _blocker("The address has no {part}.", "Complete the address."),
         IssueCode.COUNTRY_UNKNOWN: _blocker(
-            "{country} is not a country code.", "Give the country as two letters, such as US (ISO 3166-1 alpha-2)."
+            "{country} is not a country code.", "Use a two-letter code, such as US (ISO 3166-1 alpha-2)."
         ),
         IssueCode.TIMEZONE_MISSING: _blocker(
-            "The location has no time zone.", "Choose the time zone in which the working hours are meant."
+            "The location has no time zone.", "Choose the time zone of the working hours."
         ),
         IssueCode.TIMEZONE_UNKNOWN: _blocker(
-            "{timezone} is not a time zone.", "Choose a name of the IANA time zone database, such as America/New_York."
+            "{timezone} is not a time zone.", "Choose a name from the IANA database, such as America/New_York."
         ),
         IssueCode.PRIMARY_CONTACT_MISSING: _blocker("There is no primary contact.", "Add a contact as PRIMARY."),
         IssueCode.CONTACT_NAME_MISSING: _blocker("The contact has no name.", "Name the contact."),
         IssueCode.CONTACT_UNREACHABLE: _blocker(
-            "The contact has neither e-mail address nor phone number.", "Give at least one of them."
+            "The contact has neither e-mail address nor phone number.", "Enter at least one of them."
         ),
         IssueCode.CONTACT_INCOMPLETE: _info(
-            "The contact has no {missing}.", "Give it, so that the contact can be reached either way."
+            "The contact has no {missing}.", "Add it, so that the contact can be reached both ways."
         ),
         IssueCode.EMAIL_MALFORMED: _blocker("{email} is not an e-mail address.", "Correct the e-mail address."),
         IssueCode.PHONE_NOT_E164: _warning(
             "{phone} is not a complete phone number.", "Write it with country and area code, such as +1 212 555 0101."
         ),
-        IssueCode.PHONE_SYSTEM_MISSING: _blocker("The phone system is not described.", "Fill in the phone system."),
+        IssueCode.PHONE_SYSTEM_MISSING: _blocker("The phone system is missing.", "Fill in the phone system."),
         IssueCode.MAIN_NUMBER_MISSING: _blocker(
-            "The phone system has no main number.", "Give the number under which the location is called."
+            "The phone system has no main number.", "Enter the location's main number."
         ),
         IssueCode.DIALLED_NUMBER_NOT_E164: _blocker(
-            "{phone} is no number that can be dialled.",
+            "{phone} is not a number that can be dialled.",
             "Write it with country and area code, such as +1 212 555 0101.",
         ),
         IssueCode.CALLER_ID_NAME_TOO_LONG: _blocker(
             "The caller-id name has {length} characters; networks carry {longest}.", "Shorten the caller-id name."
         ),
-        IssueCode.DEVICE_MISSING: _blocker("There is no device.", "Add the phones that the location gets."),
+        IssueCode.DEVICE_MISSING: _blocker("The location has no devices.", "Add the location's phones."),
         IssueCode.MODEL_MISSING: _blocker("The device has no model.", "Choose the device's model."),
         IssueCode.MODEL_NOT_IN_CATALOGUE: _warning(
             "{brand} {model} is not in the device catalogue.", "Check the model, or have it added to the catalogue."
         ),
         IssueCode.MAC_MISSING: _blocker(
-            "The device has no hardware address.", "Copy the MAC address from the label under the device.", _HAND_OFF
+            "The device has no MAC address.", "Copy the MAC address from the label under the device.", _HAND_OFF
         ),
         IssueCode.MAC_ALL_ZERO: _blocker(
-            "The hardware address is all zero.", "Copy the MAC address from the label under the device."
+            "The MAC address is all zeros.", "Copy the MAC address from the label under the device."
         ),
         IssueCode.MAC_MULTICAST: _blocker(
-            "{mac} is a group address, which no single device has.",
+            "{mac} is a multicast address, which no device has.",
             "Copy the MAC address from the label under the device.",
         ),
         IssueCode.MAC_LOCALLY_ADMINISTERED: _blocker(
-            "{mac} is a made-up address; makers do not assign it.",
+            "{mac} is locally administered: manufacturers do not assign such addresses.",
             "Copy the MAC address from the label under the device.",
         ),
         IssueCode.MAC_TWICE: _blocker(
             "{mac} is the address of {count} devices of this location.", "Correct all but one of them."
         ),
         IssueCode.MAC_IN_USE: _blocker(
-            "{mac} is in use at {owner}.", "Correct the address, or have the device released there."
+            "{mac} is in use at {owner}.", "Correct the address, or release the device at that location."
         ),
         IssueCode.MAC_OF_ANOTHER_MAKER: _warning(
             "{mac} belongs to {maker}, not to {brand}.", "Check the device's brand and its MAC address."
         ),
         IssueCode.DEVICE_WITHOUT_EXTENSION: _warning(
-            "The device rings for no extension.", "Give an extension this device, or remove the device."
+            "No extension rings this device.", "Assign the device to an extension, or remove the device."
         ),
         IssueCode.PERSON_NAME_MISSING: _warning("The person has no name.", "Give a first or a last name."),
         IssueCode.PERSON_WITHOUT_EXTENSION: _warning(
-            "The person has no extension and will not be handed over.", "Assign an extension, or remove the person."
+            "The person has no extension and will not be in the payload.", "Assign an extension, or remove the person."
         ),
         IssueCode.EXTENSION_MALFORMED: _blocker("{number} is not an extension.", "Use {shortest} to {longest} digits."),
         IssueCode.EXTENSION_LEADING_ZERO: _blocker(
             "Extension {number} begins with zero.", "Use a number that begins with 1 to 9."
         ),
         IssueCode.EXTENSION_TWICE: _blocker(
-            "Extension {number} is there {count} times.", "Give each extension a number of its own."
+            "Extension {number} appears {count} times.", "Give each extension a different number."
         ),
         IssueCode.EXTENSION_WRONG_LENGTH: _blocker(
             "Extension {number} does not have {length} digits.",
-            "Use numbers of the length that the phone system is set to.",
+            "Use the extension length of the phone system.",
         ),
         IssueCode.EXTENSION_RESERVED: _blocker(
             "{number} is reserved for a public service.", "Choose another number for the extension."
         ),
         IssueCode.EXTENSION_SHADOWS_EMERGENCY: _blocker(
-            "Extension {number} stands in the way of emergency calls.", "Choose another number for the extension."
+            "Extension {number} conflicts with emergency calls.", "Choose another number for the extension."
         ),
         IssueCode.EXTENSION_SHADOWS_OUTBOUND_PREFIX: _warning(
             "Extension {number} begins with the outbound prefix {prefix}.",
-            "Choose a number that cannot be taken for an outbound call.",
+            "Choose a number that cannot be mistaken for an outbound call.",
         ),
         IssueCode.EXTENSION_UNASSIGNED: _warning(
             "Extension {number} is assigned to nobody.", "Assign a person or a device to the extension."
         ),
-        IssueCode.HOURS_MISSING: _blocker("There are no working hours.", "Say when the location is open."),
+        IssueCode.HOURS_MISSING: _blocker("There are no working hours.", "Add the opening hours."),
         IssueCode.HOURS_INVERTED: _blocker(
-            "{opens} to {closes} is not an interval of one day at most.",
-            "Correct the times, and say so when the interval passes midnight.",
+            "{opens} to {closes} does not end after it starts within one day.",
+            "Correct the times, or set `passesMidnight`.",
         ),
         IssueCode.HOURS_OVERLAP: _blocker(
-            "{opens} to {closes} overlaps another interval.", "Join the intervals or move their limits."
+            "{opens} to {closes} overlaps another interval.", "Merge the intervals or change their times."
         ),
-        IssueCode.CALL_FLOW_MISSING: _blocker("The call flow is not described.", "Say how a call is answered."),
+        IssueCode.CALL_FLOW_MISSING: _blocker("The call flow is missing.", "Describe how calls are answered."),
         IssueCode.DIRECT_WITHOUT_TARGET: _blocker(
-            "Calls go directly to nobody.", "Name at least one extension that is to ring."
+            "The direct call flow has no target.", "Add at least one extension to ring."
         ),
-        IssueCode.IVR_WITHOUT_OPTION: _blocker("The menu offers nothing.", "Add at least one option."),
+        IssueCode.IVR_WITHOUT_OPTION: _blocker("The menu has no options.", "Add at least one option."),
         IssueCode.IVR_GREETING_MISSING: _warning(
-            "The menu has no greeting, so callers hear no options.", "Write what callers are to hear."
+            "The menu has no greeting, so callers hear no options.", "Write the greeting that callers hear."
         ),
-        IssueCode.IVR_DIGIT_TWICE: _blocker("Key {digit} has {count} options.", "Leave one option to each key."),
+        IssueCode.IVR_DIGIT_TWICE: _blocker("Key {digit} has {count} options.", "Keep one option per key."),
         IssueCode.IVR_OPTION_UNREACHABLE: _blocker(
             "Option {digit} cannot be reached: pressing {prefix} already takes the caller elsewhere.",
-            "Choose keys none of which begins with another.",
+            "Choose keys so that none is a prefix of another.",
         ),
         IssueCode.IVR_TIMEOUT_TARGET_MISSING: _blocker(
-            "The menu leads nowhere when the caller presses nothing.", "Choose where such calls go."
+            "The menu has no target for callers who press nothing.", "Choose a target for these calls."
         ),
         IssueCode.IVR_INVALID_TARGET_MISSING: _warning(
-            "The menu leads nowhere after wrong keys.", "Choose where such calls go."
+            "The menu has no target after invalid keys.", "Choose a target for these calls."
         ),
         IssueCode.TARGET_DANGLING: _blocker(
-            "The call is led to {target}, which is not there.", "Choose a target that exists."
+            "The call is routed to {target}, which does not exist.", "Choose a target that exists."
         ),
         IssueCode.TARGET_WITHOUT_VOICEMAIL: _blocker(
-            "The call is led to a mailbox that is switched off.", "Switch voicemail on, or choose another target."
+            "The call is routed to a mailbox that is switched off.", "Switch voicemail on, or choose another target."
         ),
         IssueCode.REJECTED_BY_PARTNER: _warning(
-            "A partner rejected this: {message} ({code})", "Change it, or agree with the partner that it may stay."
+            "A partner rejected this: {message} ({code})", "Change it, or agree with the partner to keep it."
         ),
     }
 )
