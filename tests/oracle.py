@@ -9,5 +9,6 @@ from app.audit.verify import snapshot, verify
 async def the_trail_tells_all(database: TestDatabase) -> None:
     """The chains are whole, and the entries alone rebuild what stands in the tables."""
     async with snapshot(database.owner_url) as connection:
-        assert (await verify(connection)).broken is None
+        broken = (await verify(connection)).broken
+        assert broken is None, broken
     assert (await replay(database.owner_url)).differences == ()

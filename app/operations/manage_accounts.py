@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from app.db import tables
+from app.db.content_rows import location_row
 from app.db.writing import Insert, Update
 from app.domain.content import Address, LocationContent
-from app.domain.digest import content_digest
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.text import clean
@@ -70,16 +70,7 @@ async def create_location(context: AdministrationContext, command: CreateLocatio
         address=address_with(Address(), command.address or AddressPatch(), ("address",)),
         timezone=clean("location.timezone", command.timezone, path=("timezone",)),
     )
-    location = {
-        "id": content.location_id,
-        "account_id": account.id,
-        "name": content.name,
-        **{part: getattr(content.address, part) for part in Address.__slots__},
-        "timezone": content.timezone,
-        "status": LocationStatus.NOT_STARTED,
-        "content_digest": content_digest(content),
-        **_made(context),
-    }
+    location = {**location_row(content), "status": LocationStatus.NOT_STARTED, **_made(context)}
     complete = completeness(readiness(content))
     key = {"account_id": account.id, "location_id": content.location_id}
     sections = (

@@ -20,11 +20,11 @@ from harness import Client
 
 from app.db import tables
 from app.db.aggregates import AGGREGATES, AggregateRecord
-from app.db.contents import rows_of
+from app.db.content_rows import to_rows
 from app.domain.canonical import canonical
 from app.domain.content import Device, LocationContent
 from app.domain.content_document import content_document
-from app.domain.digest import content_digest, document_digest
+from app.domain.digest import content_digest, digest_version, document_digest
 from app.domain.payload import payload_document
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
@@ -156,6 +156,7 @@ class Scenario:
     def __init__(self, client: Client, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.client = client
         self.connection = connection
+        self.checked: dict[str, str] = {}
 
     async def open(self) -> None:
         """Make the accounts and the people."""
@@ -230,15 +231,12 @@ class Scenario:
 
     async def _location(self, made: Rollout) -> None:
         content = made.content
-        place = {part: getattr(content.address, part) for part in content.address.__slots__}
-        row = {"name": content.name, "timezone": content.timezone, "content_digest": made.digest, **place}
-        await insert(
-            self.connection, tables.location, id=made.id, account_id=content.account_id, status=made.status, **row
-        )
         complete = completeness(readiness(content))
+        (_, row), *children = to_rows(content, lambda kind: fresh(kind.lower()))
+        await insert(self.connection, tables.location, **row, status=made.status)
         for section in Section:
             await insert(self.connection, tables.section, **_key(made), section=section, complete=complete[section])
-        for table, values in rows_of(content, lambda kind: fresh(kind.lower())):
+        for table, values in children:
             await insert(self.connection, table, **values)
 
     async def _session(self, made: Rollout, submitted_by: str) -> None:
@@ -418,6 +416,19 @@ class Scenario:
             lives = location["live_payload_id"] is not None and location["status"] != S.CANCELLED
             wanted = location["content"] if claiming or lives else []
             assert location["held"] == wanted, (location["id"], location["status"])
+        await self._check_digests({location["id"]: location["version"] for location in held})
+
+    async def _check_digests(self, versions: Mapping[str, str]) -> None:
+        """Of locations whose row changed since the last check, the stored digest is that of the rows."""
+        changed = [location for location, version in versions.items() if self.checked.get(location) != version]
+        self.checked.update(versions)
+        for row in await self.connection.fetch(AGGREGATES.sql, changed):
+            record: AggregateRecord = AGGREGATES.build(*row)
+            location, content = record.location, record.content
+            stored = await self.connection.fetchrow(
+                "SELECT content_digest, digest_version FROM turnup.location WHERE id = $1", location.id
+            )
+            assert tuple(stored or ()) == (content_digest(content), digest_version(content)), location.id
 
 
 def document(mutation: str, select: str = "") -> str:
@@ -470,7 +481,7 @@ SELECT l.status, l.revision, l.content_digest AS digest, l.live_payload_id AS li
 FROM turnup.location l WHERE l.id = $1
 """
 _CLAIMS = """
-SELECT l.id, l.status, l.live_payload_id,
+SELECT l.id, l.status, l.live_payload_id, l.xmin::text AS version,
        ARRAY(SELECT mac FROM turnup.mac_claim c WHERE c.location_id = l.id ORDER BY mac) AS held,
        ARRAY(SELECT DISTINCT mac_address FROM turnup.device d
              WHERE d.location_id = l.id AND mac_address IS NOT NULL ORDER BY 1) AS content
