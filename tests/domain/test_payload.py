@@ -8,6 +8,7 @@ import sys
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ from .builders import (
 from .defects import CHANGES
 from .schema_check import violations
 
+VERSION = "1.0.0"
 PUBLISHED = Path(__file__).with_name("provisioning-payload-1.0.0.json")
 
 EXAMPLE = {
@@ -293,7 +295,7 @@ SOUND = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_document_of_another_shape_is_refused_by_the_check_and_by_the_schema(case):
     document = changed(a_document(), *BROKEN[case])
-    assert violations(document, json_schema())
+    assert violations(document, json_schema(VERSION))
     with pytest.raises(InvalidDocumentError):
         check_document(document)
 
@@ -301,16 +303,18 @@ def test_a_document_of_another_shape_is_refused_by_the_check_and_by_the_schema(c
 @pytest.mark.parametrize("case", SOUND)
 def test_a_document_of_the_promised_shape_passes_the_check_and_the_schema(case):
     document = changed(a_document(), *SOUND[case])
-    assert violations(document, json_schema()) == []
+    assert violations(document, json_schema(VERSION)) == []
     check_document(document)
 
 
-def test_the_schema_is_the_published_one():
-    assert json_schema() == json.loads(PUBLISHED.read_text(encoding="utf-8"))
+def test_the_schema_of_a_published_version_never_changes():
+    published = PUBLISHED.read_bytes()
+    assert sha256(published).hexdigest() == "16fc96b82b5a5f55263fef23cc57443396d5add7c7861d5e7b53b0047c505dc1"
+    assert json_schema("1.0.0") == json.loads(published)
 
 
 def test_the_schema_is_json_schema_2020_12_and_describes_every_part():
-    schema = json_schema()
+    schema = json_schema(VERSION)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert all(part["description"] for part in schema["$defs"].values() if part.get("type") == "object")
     assert all(
@@ -333,4 +337,4 @@ def test_content_that_nothing_keeps_from_provisioning_always_makes_a_document(na
     location = a_location(**changes)
     if not blocking(Gate.PROVISION, readiness(location)):
         facts = {"account_name": "Acme", "now": NOON, "sequence": 1, "generated_by": "user-1", "location_revision": 1}
-        assert violations(payload_document(location, **facts, supersedes=None), json_schema()) == []
+        assert violations(payload_document(location, **facts, supersedes=None), json_schema(VERSION)) == []
