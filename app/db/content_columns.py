@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, SmallInteger, Table, Text, 
 
 from app.db import tables
 from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
+from app.domain.content_document import in_camel_case
 from app.domain.content_field import ContentField, content_fields
 from app.domain.vocabulary import CallTrigger
 
@@ -157,7 +158,7 @@ def _check(table: Table, cells: tuple[Cell, ...]) -> None:
                     f"{cell.declared} is unique in an account, which only a location's value can be"
                 )
             _check_column(table, key_column(cell.column), cell)
-            _check_unique(table, key_column(cell.column), cell)
+            _unique_index(table, key_column(cell.column), cell)
             expected.add(key_column(cell.column))
     for column in sorted(set(table.c.keys()) ^ expected):
         if column in table.c:
@@ -182,14 +183,22 @@ def _check_column(table: Table, name: str, cell: Cell) -> None:
         )
 
 
-def _check_unique(table: Table, name: str, cell: Cell) -> None:
-    if not any(index.unique and index.columns.keys() == ["account_id", name] for index in table.indexes):
-        raise ContentMappingError(
-            f"{cell.declared} is unique in an account, but no unique index of {table.name} is on account_id and {name}"
-        )
+def _unique_index(table: Table, name: str, cell: Cell) -> str:
+    for index in table.indexes:
+        if index.unique and index.columns.keys() == ["account_id", name]:
+            return str(index.name)
+    raise ContentMappingError(
+        f"{cell.declared} is unique in an account, but no unique index of {table.name} is on account_id and {name}"
+    )
 
 
 CELLS = _cells()
+# The unique indexes that content can violate, each with the API's name of the field whose value is taken then.
+UNIQUE_FIELDS: Mapping[str, str] = {
+    _unique_index(tables.location, key_column(cell.column), cell): in_camel_case(cell.field.name)
+    for cell in CELLS[tables.location]
+    if cell.field.unique_in_account
+}
 
 
 def _optional(kind: Any, cell: Cell) -> Any:

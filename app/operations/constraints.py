@@ -1,6 +1,7 @@
 """What the database refuses by a constraint, as a refusal that follows from the constraint's name.
 
-Behind the location's lock none of these is expected; they hold against writers outside the unit of work.
+Behind the location's lock none of these is expected, except for values that are unique within an account: another
+location can have them. The others hold against writers outside the unit of work.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +9,8 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from app.domain.refusals import Conflict, OverrideScope, Refusal
+from app.db.content_columns import UNIQUE_FIELDS
+from app.domain.refusals import Conflict, InvalidInput, OverrideScope, Refusal
 from app.operations.aggregate import Aggregate
 
 
@@ -28,6 +30,10 @@ def _moved_on(aggregate: Aggregate) -> Refusal:
     return Conflict(current_revision=aggregate.record.location.revision)
 
 
+def _taken(field: str) -> Callable[[Aggregate], Refusal]:
+    return lambda _aggregate: InvalidInput(field=field, rule="it is taken", path=(field,))
+
+
 def _override_open(_aggregate: Aggregate) -> Refusal:
     return OverrideScope(sections=frozenset())
 
@@ -43,4 +49,5 @@ _BY_NAME: Mapping[str, Callable[[Aggregate], Refusal]] = {
     "fk_extension_person_location_id": _moved_on,
     "uq_call_flow_option_location_id_position": _moved_on,
     "uq_override_open": _override_open,
+    **{constraint: _taken(field) for constraint, field in UNIQUE_FIELDS.items()},
 }
