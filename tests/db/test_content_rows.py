@@ -149,7 +149,7 @@ FAULTS = {
 def test_tables_that_do_not_match_the_content_stop_the_import(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     name, columns, message = FAULTS[fault]
     planted = columns(getattr(tables, name))
-    monkeypatch.setattr(tables, name, Table(name, MetaData(), *(column._copy() for column in planted)))
+    monkeypatch.setattr(tables, name, copied(name, planted))
     with pytest.raises(TypeError, match=message) as stopped:
         imported_again()
     assert type(stopped.value).__name__ == "ContentMappingError"
@@ -193,21 +193,29 @@ class WithUniqueText(LocationContent):
 def test_a_field_that_was_only_declared_stops_the_import(
     kind: type, columns: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    more = [Column(column, Text) for column in columns]
-    location = Table("location", MetaData(), *(column._copy() for column in (*tables.location.c, *more)))
     monkeypatch.setattr(declared, "LocationContent", kind)
-    monkeypatch.setattr(tables, "location", location)
+    more = [Column(column, Text) for column in columns]
+    monkeypatch.setattr(tables, "location", copied("location", [*tables.location.c, *more]))
     with pytest.raises(TypeError, match=message):
         imported_again()
 
 
 def test_a_field_with_its_columns_and_its_index_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    columns = (*tables.location.c, Column("colour", Text), Column("colour_key", Text))
-    location = Table("location", MetaData(), *(column._copy() for column in columns))
+    columns = [*tables.location.c, Column("colour", Text), Column("colour_key", Text)]
+    location = copied("location", columns)
     Index("uq_location_colour", location.c.account_id, location.c.colour_key, unique=True)
     monkeypatch.setattr(declared, "LocationContent", WithUniqueText)
     monkeypatch.setattr(tables, "location", location)
     assert "colour" in {cell.column for cell in imported_again().CELLS[location]}
+
+
+def copied(name: str, columns: list[Column[Any]]) -> Table:
+    """A table with these columns, and with the original's unique indexes as far as they are on them."""
+    table = Table(name, MetaData(), *(column._copy() for column in columns))
+    for index in getattr(tables, name).indexes:
+        if index.unique and set(index.columns.keys()) <= set(table.c.keys()):
+            Index(index.name, *(table.c[column.name] for column in index.columns), unique=True)
+    return table
 
 
 def imported_again() -> Any:

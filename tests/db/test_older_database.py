@@ -10,6 +10,7 @@ holds the rows of every table, each value as PostgreSQL's text, a query, and wha
 import gzip
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ from app.auth.development import DevelopmentIssuer
 from app.db import tables
 from app.db.aggregates import AGGREGATES, AggregateRecord
 from app.db.migrate import MIGRATIONS, migrate
+from app.domain.canonical import canonical
 from app.domain.digest import content_digest, digest_of, digest_version
+from app.domain.payload import payload_document
 from app.main import create_app
 from app.settings import Settings
 
@@ -122,6 +125,30 @@ async def test_every_payload_has_the_digest_of_its_document(definer: asyncpg.Con
     for row in found:
         assert row["content_digest"] == json.loads(row["document"])["metadata"]["contentDigest"]
         assert row["digest_version"] == 1
+
+
+async def test_content_that_was_handed_over_makes_the_same_document_byte_for_byte(
+    definer: asyncpg.Connection,
+) -> None:
+    made = 0
+    for row in await definer.fetch("SELECT location_id, content_digest, document FROM turnup.provisioning_payload"):
+        record: AggregateRecord = AGGREGATES.build(*await definer.fetchrow(AGGREGATES.sql, [row["location_id"]]))
+        if content_digest(record.content) != row["content_digest"]:
+            continue  # it was edited under an override since
+        before = json.loads(row["document"])
+        metadata = before["metadata"]
+        document = payload_document(
+            record.content,
+            account_name=before["accountName"],
+            now=datetime.fromisoformat(before["timestamp"]),
+            sequence=metadata["sequence"],
+            generated_by=metadata["generatedBy"],
+            location_revision=metadata["locationRevision"],
+            supersedes=metadata["supersedes"],
+        )
+        assert canonical(document).decode() == row["document"]
+        made += 1
+    assert made == 2
 
 
 @pytest.mark.parametrize("location", LOCATIONS)
