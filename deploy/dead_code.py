@@ -49,7 +49,6 @@ ALLOWED = (
     Allowed("app/db/rows.py", "columns, which fields of the schema read by name"),
     Allowed("app/db/rows.py", "the executor reads it by name", ("typed_attributes",)),
     Allowed("app/db/tables.py", "its metadata holds every table", ("mac_claim",)),
-    Allowed("app/domain/content_field.py", "the next field of the content is declared by it", ("content_field",)),
     Allowed("app/domain/refusals.py", "facts, which become fields of problems by name"),
     Allowed("app/domain/payload_shape.py", "members of the payload, which msgspec reads"),
     Allowed("app/domain/vocabulary.py", "values that clients send and columns hold"),

@@ -19,6 +19,7 @@ from app.domain.vocabulary import (
 from graphql_schema.fields import field, optional
 
 EXPECTED = "The revision that was read; the mutation is refused with CONFLICT when it has moved on."
+SITE_CODE = "The account's own code for the site, 1 to 32 characters; unique within the account, ignoring case."
 KEY = "Any text of 1 to 255 characters; the same call with the same key is done once. Kept for 24 hours."
 
 
@@ -69,6 +70,7 @@ class UpdateLocationInput:
     name: Maybe[str | None] = field("The name, at most 120 characters.")
     address: Maybe[AddressInput] = field("The parts of the address to change.")
     timezone: Maybe[str | None] = field("IANA time zone, such as America/New_York.")
+    site_code: Maybe[str | None] = field(SITE_CODE)
     idempotency_key: str | None = key()
 
 
@@ -353,6 +355,7 @@ class CreateLocationInput:
     name: str = field("The name, 1 to 120 characters.")
     address: AddressInput | None = optional("As much of the address as is known.")
     timezone: str | None = optional("IANA time zone, such as America/New_York.")
+    site_code: Maybe[str | None] = field(SITE_CODE)
     idempotency_key: str | None = key()
 
 

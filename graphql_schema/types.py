@@ -434,6 +434,9 @@ class Location(Node):
     status: LocationStatus = column("Where it stands between onboarding and hand-off.")
     address: Address = part("Where it is.")
     timezone: str | None = column("IANA time zone; null until filled in.")
+    site_code: str | None = column(
+        "The account's own code for the site, unique within the account; null if it has none."
+    )
     content_digest: str = column("SHA-256, in hex, of the current content; what a review approves.")
     revision: int = column("Counts every change of the location and of anything in it.")
     created_at: datetime = column("When it was made.")

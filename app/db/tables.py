@@ -212,6 +212,9 @@ location = Table(
     _text("zipcode", nullable=True),
     _text("country", nullable=True),
     _text("timezone", nullable=True),
+    _text("site_code", nullable=True),
+    # The form in which site codes are compared, made by app.db.content_rows.
+    Column("site_code_key", Text(collation="C"), nullable=True),
     _text("status", default=LocationStatus.NOT_STARTED.value),
     _text("content_digest"),
     _digest_version(),
@@ -237,6 +240,7 @@ location = Table(
     Index("ix_location_updated_at_id", "updated_at", "id"),
     Index("ix_location_account_id_name_id", "account_id", "name", "id"),
     Index("ix_location_status_name_id", "status", "name", "id"),
+    Index("uq_location_account_id_site_code_key", "account_id", "site_code_key", unique=True),
 )
 
 section = Table(

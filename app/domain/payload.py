@@ -21,10 +21,11 @@ from app.domain.content_document import hours_in_order, options_in_order
 from app.domain.digest import content_digest
 from app.domain.mac_address import show_mac
 from app.domain.payload_shape import Payload
+from app.domain.payload_shape_1_1 import Payload11
 from app.domain.vocabulary import ContactPurpose
 
 # The shape of each version, from the oldest on. A document has the oldest version that it fits.
-SHAPES: Mapping[str, type[Payload]] = {"1.0.0": Payload}
+SHAPES: Mapping[str, type[Payload]] = {"1.0.0": Payload, "1.1.0": Payload11}
 
 
 class InvalidDocumentError(ValueError):
@@ -112,8 +113,9 @@ def _checked(document: Mapping[str, Json], version: str) -> dict[str, Json]:
 
 
 def _part_name(class_name: str) -> str:
-    """What a schema calls a part: the class's name without its prefix."""
-    return class_name.removeprefix("Payload") or class_name
+    """What a schema calls a part: the class's name without its prefix and its version."""
+    name = class_name.rstrip("0123456789")
+    return name.removeprefix("Payload") or name
 
 
 def _renamed(part: Any, names: Mapping[str, str]) -> Any:
@@ -122,7 +124,7 @@ def _renamed(part: Any, names: Mapping[str, str]) -> Any:
         return {key: _renamed(value, names) for key, value in part.items()} | {
             key: value.replace(name, names[name])
             for key, value in part.items()
-            if key in {"$ref", "title"} and (name := value.rpartition("/")[2]) in names
+            if key in {"$ref", "title"} and isinstance(value, str) and (name := value.rpartition("/")[2]) in names
         }
     return [_renamed(each, names) for each in part] if isinstance(part, list) else part
 
@@ -140,6 +142,7 @@ def _location(content: LocationContent) -> dict[str, Json]:
             "country": address.country,
         },
         "timezone": content.timezone,
+        **({} if content.site_code is None else {"siteCode": content.site_code}),
     }
 
 

@@ -12,8 +12,8 @@ from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, LocationStatus, Section
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
-from app.operations.commands import Command
-from app.operations.editing import AddressPatch, address_with
+from app.operations.commands import UNSET, Command, Unset
+from app.operations.editing import AddressPatch, address_with, text
 from permissions.matrix import Action
 
 
@@ -41,6 +41,7 @@ class CreateLocation(Command):
     name: str
     address: AddressPatch | None = None
     timezone: str | None = None
+    site_code: str | Unset | None = UNSET
 
 
 async def create_account(context: AdministrationContext, command: CreateAccount) -> AdministrationChange:
@@ -69,6 +70,7 @@ async def create_location(context: AdministrationContext, command: CreateLocatio
         name=given_text("location.name", command.name, path=("name",)),
         address=address_with(Address(), command.address or AddressPatch(), ("address",)),
         timezone=clean("location.timezone", command.timezone, path=("timezone",)),
+        site_code=text("location.siteCode", command.site_code, None, ()),
     )
     location = {**location_row(content), "status": LocationStatus.NOT_STARTED, **_made(context)}
     complete = completeness(readiness(content))

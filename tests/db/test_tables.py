@@ -141,6 +141,7 @@ COLLISIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "uq_user_subject": ("user", {"subject": "subject-x"}),
     "uq_user_email": ("user", {"email": "X@House.Example"}),
     "uq_grant_user_id_account_id": ("grant", {"user_id": "user-x"}),
+    "uq_location_account_id_site_code_key": ("location", {"site_code_key": "x"}),
     "uq_onboarding_session_open": ("onboarding_session", {"closed_at": None}),
     "uq_contact_location_id_position": ("contact", {"position": 0}),
     "uq_extension_device_id": ("extension", {"device_id": "device-x"}),

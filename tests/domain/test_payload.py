@@ -324,6 +324,38 @@ def test_the_schema_is_json_schema_2020_12_and_describes_every_part():
     assert all(pattern.startswith("^") and pattern.endswith("$") for pattern in patterns)
 
 
+def test_a_document_without_later_keys_has_version_1_0_0():
+    assert a_document()["version"] == "1.0.0"
+    assert "siteCode" not in a_document()["location"]
+
+
+def test_a_site_code_makes_a_document_of_version_1_1_0_that_differs_in_nothing_else():
+    plain, coded = a_document(), a_document(a_location(site_code="Store 7"))
+    metadata = plain["metadata"] | {"contentDigest": coded["metadata"]["contentDigest"]}
+    location = plain["location"] | {"siteCode": "Store 7"}
+    assert coded == plain | {"version": "1.1.0", "location": location, "metadata": metadata}
+
+
+@pytest.mark.parametrize("site_code", ["S", "Store 7", "x" * 32])
+def test_a_document_of_version_1_1_0_is_valid_against_its_schema_alone(site_code):
+    document = a_document(a_location(site_code=site_code))
+    check_document(document)
+    assert violations(document, json_schema("1.1.0")) == []
+    assert violations(document, json_schema("1.0.0"))
+
+
+@pytest.mark.parametrize("site_code", [None, "", "x" * 33, 7])
+def test_a_site_code_of_another_form_is_refused_by_the_check_and_by_the_schema(site_code):
+    document = changed(a_document(a_location(site_code="S")), ("location", "siteCode"), site_code)
+    assert violations(document, json_schema("1.1.0"))
+    with pytest.raises(InvalidDocumentError):
+        check_document(document)
+
+
+def test_the_parts_of_both_schemas_have_the_same_names():
+    assert json_schema("1.1.0")["$defs"].keys() == json_schema("1.0.0")["$defs"].keys()
+
+
 def test_content_that_is_not_ready_makes_no_document():
     with pytest.raises(InvalidDocumentError):
         a_document(a_location(address=an_address(city=None)))

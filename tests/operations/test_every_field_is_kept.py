@@ -17,8 +17,10 @@ Path = tuple[str, ...]
 SAMPLES: Mapping[str, Any] = {
     "CreateLocationInput.name": "Dune Opticians - Harbour",
     "CreateLocationInput.timezone": "America/Chicago",
+    "CreateLocationInput.siteCode": "Store 7",
     "UpdateLocationInput.name": "Dune Opticians - Harbour",
     "UpdateLocationInput.timezone": "America/Chicago",
+    "UpdateLocationInput.siteCode": "Store 8",
     "AddressInput.line1": "9 Elm Street",
     "AddressInput.line2": "Floor 3",
     "AddressInput.city": "Salem",
