@@ -167,4 +167,4 @@ async def test_the_database_refuses_a_write_that_no_entry_covers(
         await connection.execute("COMMIT")
     assert refusal.value.sqlstate == "AU001"
     await connection.close()
-    assert (await scenario.record(location.id)).devices[0].label == "Reception"
+    assert (await scenario.record(location.id)).content.devices[0].label == "Reception"
