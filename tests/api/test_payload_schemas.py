@@ -1,9 +1,9 @@
 """The JSON Schema of each payload version is served to anyone."""
 
 import pytest
-from harness import Client
 
 from app.domain.payload import SHAPES, json_schema
+from tests.harness import Client
 
 
 @pytest.mark.parametrize("version", SHAPES)

@@ -19,8 +19,6 @@ import httpx
 import pytest
 from alembic import command
 from alembic.config import Config
-from harness import LEAD, LEAD_2, Client, TestDatabase
-from oracle import the_trail_tells_all
 from pydantic import SecretStr
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -34,6 +32,8 @@ from app.domain.digest import content_digest, digest_of, digest_version
 from app.domain.payload import payload_document
 from app.main import create_app
 from app.settings import Settings
+from tests.harness import LEAD, LEAD_2, Client, TestDatabase
+from tests.oracle import audit_log_is_complete
 
 BEFORE = "0007"
 MADE = json.loads(gzip.decompress(Path(__file__).with_name("older_database.json.gz").read_bytes()))
@@ -170,4 +170,4 @@ async def test_generating_again_returns_the_payload_that_is_there(client: Client
 
 
 async def test_the_trail_verifies_and_replays_without_a_difference(older: TestDatabase) -> None:
-    await the_trail_tells_all(older)
+    await audit_log_is_complete(older)

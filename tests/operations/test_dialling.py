@@ -4,10 +4,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from builders_db import fresh
 
 from app.domain.content import PhoneSystem
 from app.domain.vocabulary import LocationStatus
+from tests.builders_db import fresh
 
 from .scenario import Rollout, Scenario, Sent, complete_content
 
