@@ -16,6 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domain.canonical import canonical
+from app.domain.content import LocationContent
+from app.domain.content_field import content_fields
 from app.domain.digest import content_digest, document_digest
 from app.domain.payload import InvalidDocumentError, check_document, json_schema, payload_document
 from app.domain.readiness import blocking, readiness
@@ -40,6 +42,7 @@ from .builders import (
 )
 from .defects import CHANGES
 from .schema_check import violations
+from .test_digest import variants
 
 VERSION = "1.0.0"
 PUBLISHED = Path(__file__).with_name("provisioning-payload-1.0.0.json")
@@ -350,6 +353,29 @@ def test_a_site_code_of_another_form_is_refused_by_the_check_and_by_the_schema(s
     assert violations(document, json_schema("1.1.0"))
     with pytest.raises(InvalidDocumentError):
         check_document(document)
+
+
+def later_names(kind):
+    """The names of the fields that content has since a later digest version than 1, at any depth."""
+    for field in content_fields(kind):
+        yield from later_names(field.kind) if field.is_structured else ()
+        if field.since > 1:
+            yield field.name
+
+
+LATER = set(later_names(LocationContent))
+CHANGED_LATER = {place: each for place, each in variants(a_location()) if place.rpartition(".")[2] in LATER}
+
+
+def test_every_later_field_of_the_content_is_among_the_changes():
+    assert {place.rpartition(".")[2] for place in CHANGED_LATER} == LATER
+
+
+@pytest.mark.parametrize("place", CHANGED_LATER)
+def test_every_later_field_of_the_content_is_handed_over_in_the_shape_that_was_promised(place):
+    plain, changed_document = a_document(), a_document(CHANGED_LATER[place])
+    assert violations(changed_document, json_schema(changed_document["version"])) == []
+    assert changed_document | {name: plain[name] for name in ("version", "metadata")} != plain
 
 
 def test_the_parts_of_both_schemas_have_the_same_names():
