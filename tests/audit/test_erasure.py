@@ -5,12 +5,14 @@ import json
 from typing import Any
 
 import pytest
+from sqlalchemy import Table
 
 from app.audit.erasure import Erased, NotErased, erase_person, erase_reason
 from app.audit.history import as_of
 from app.audit.replay import _scratch, replay
 from app.audit.verify import snapshot, verify
 from app.db import demo, tables
+from app.db.content_columns import CELLS
 from app.db.database import Database
 from app.domain.content_document import content_document
 from app.domain.digest import content_digest
@@ -244,6 +246,21 @@ async def test_a_removed_contact_is_erased_likewise(copy: Databases) -> None:
         await connection.execute("DELETE FROM turnup.contact WHERE id = $1", CONTACT)
     assert (await erase_person(copy.owner_url, CONTACT, reason="Request 18")).values == 6
     assert "alice@example.com" not in await everything(copy)
+
+
+@pytest.mark.parametrize(("table", "row"), [(tables.person, PERSON), (tables.contact, CONTACT)])
+async def test_every_text_about_somebody_is_erased(copy: Databases, table: Table, row: str) -> None:
+    columns = [each.column for each in CELLS[table] if each.field.kind is str and each.column != "id"]
+    texts = ", ".join(f"{column} = 'Their {column}.'" for column in columns)
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await connection.execute(f"UPDATE turnup.{table.name} SET {texts} WHERE id = $1", row)
+        await connection.execute("UPDATE turnup.extension SET person_id = NULL WHERE person_id = $1", row)
+        await connection.execute(f"DELETE FROM turnup.{table.name} WHERE id = $1", row)
+    told = await everything(copy)
+    assert [column for column in columns if f"Their {column}." not in told] == []
+    await erase_person(copy.owner_url, row, reason="Request 19")
+    told = await everything(copy)
+    assert [column for column in columns if f"Their {column}." in told] == []
 
 
 async def test_a_document_in_use_loses_a_contact_once_it_is_out_of_use(copy: Databases) -> None:
