@@ -22,7 +22,7 @@ from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
 from app.db.rows import ROW_OF_TABLE, Row
-from app.db.tables import CLOSED_SET
+from app.db.tables import CLOSED_SET, HOLDS_IDS_OF, SCHEMA, metadata
 from app.domain.vocabulary import ValueState
 from graphql_schema.fields import NEVER_NULL, shown_by
 from resolvers.objects import TABLE_OF_TYPE
@@ -174,8 +174,8 @@ def _related(field: StrawberryField, shown: type, relation: Relation) -> Iterato
     if isinstance(key, str):
         yield f"its key: {key}"
         return
-    if key.column is not None and _roots(key.column) and _roots(column) and not _roots(key.column) & _roots(column):
-        yield f"its key {key.column} and column {column} hold ids of different tables"
+    if key.column is not None and not _roots(key.column) & _roots(column):
+        yield f"its key {key.column} and column {column} do not hold ids of the same table"
     if relation.to_many:
         if key.type.nullable:
             yield f"many() needs a key that is never null, and {key.source} may be"
@@ -297,9 +297,11 @@ def _always_exists(key: Column[Any] | None, column: Column[Any]) -> bool:
 
 
 def _roots(column: Column[Any], passed: frozenset[Column[Any]] = frozenset()) -> frozenset[Column[Any]]:
-    """The `id` columns whose values a column holds, found along its foreign keys; empty if there are none."""
+    """The `id` columns whose values a column holds, found along its foreign keys; empty if it holds no ids."""
     if column.key == "id" and column.primary_key:
         return frozenset({column})
     passed |= {column}
     targets = {each.column for each in column.foreign_keys} - passed
+    if HOLDS_IDS_OF in column.info:
+        targets.add(metadata.tables[f"{SCHEMA}.{column.info[HOLDS_IDS_OF]}"].c.id)
     return frozenset().union(*(_roots(each, passed) for each in targets))

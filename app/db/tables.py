@@ -53,6 +53,7 @@ from app.domain.vocabulary import (
 SCHEMA = "turnup"
 
 CLOSED_SET = "closed_set"
+HOLDS_IDS_OF = "holds_ids_of"
 """Key in a column's `info`: the enum whose values it holds. A CHECK keeps to it, unless the column copies another."""
 
 metadata = MetaData(
@@ -71,9 +72,12 @@ def _id() -> Column[str]:
     return Column("id", Text(collation="C"), nullable=False)
 
 
-def _ref(name: str, *, nullable: bool = False) -> Column[str]:
-    """A column that holds another row's id; ids compare byte by byte whatever the database's locale."""
-    return Column(name, Text(collation="C"), nullable=nullable)
+def _ref(name: str, *, nullable: bool = False, of: str | None = None) -> Column[str]:
+    """A column that holds another row's id; ids compare byte by byte whatever the database's locale.
+
+    `of` names the other row's table where no foreign key does, because the row may be gone.
+    """
+    return Column(name, Text(collation="C"), nullable=nullable, info={} if of is None else {HOLDS_IDS_OF: of})
 
 
 def _text(name: str, *, nullable: bool = False, default: str | None = "") -> Column[str]:
@@ -421,7 +425,7 @@ call_flow_option = Table(
     _text("trigger", default=None),
     _text("digit", nullable=True),
     _text("target", default=None),
-    _ref("extension_id", nullable=True),
+    _ref("extension_id", nullable=True, of="extension"),
     _text("external_number", nullable=True),
     _text("external_number_e164", nullable=True),
     PrimaryKeyConstraint("id"),
@@ -576,15 +580,15 @@ audit_entry = Table(
     _ref("chain"),
     Column("number", BigInteger, nullable=True),
     _ref("account_id", nullable=True),
-    _ref("location_id", nullable=True),
+    _ref("location_id", nullable=True, of="location"),
     _text("action", default=None),
     _text("outcome", default=None),
     _text("code", nullable=True),
-    _ref("actor_id", nullable=True),
+    _ref("actor_id", nullable=True, of="user"),
     Column("actor_role", Text, nullable=True, info={CLOSED_SET: Role}),
     _text("request_id"),
     _text("reason", nullable=True),
-    _ref("override_id", nullable=True),
+    _ref("override_id", nullable=True, of="override"),
     _now("occurred_at"),
     Column("previous_hash", LargeBinary, nullable=True),
     Column("hash", LargeBinary, nullable=True),
@@ -633,7 +637,7 @@ field_change = Table(
     "field_change",
     metadata,
     Column("id", BigInteger, Identity(always=True), nullable=False),
-    _ref("entry_id"),
+    _ref("entry_id", of="audit_entry"),
     _ref("account_id", nullable=True),
     _text("table_name", default=None),
     _ref("row_id"),

@@ -18,7 +18,7 @@ from graphql_schema.fields import column, computed, derived, shows
 from graphql_schema.mutation_payloads import LocationPayload
 from graphql_schema.problems import Problem
 from graphql_schema.schema import schema
-from graphql_schema.types import AddressType, DeviceType, ExtensionType, LocationType, PersonType
+from graphql_schema.types import AddressType, DeviceType, ExtensionType, LocationType, PersonType, UserType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.mutations import MutationResult, RefusalValue
@@ -242,14 +242,35 @@ PLANTS: dict[str, tuple[type, str, Any, Any, str]] = {
         "device",
         DeviceType | None,
         one(DEVICE.id, "", key="person_id"),
-        "its key extension.person_id and column device.id hold ids of different tables",
+        "its key extension.person_id and column device.id do not hold ids of the same table",
     ),
     "a list by ids of another table": (
         rows.PersonRow,
         "extensions",
         list[ExtensionType],
         many(EXTENSION.device_id, ""),
-        "its key person.id and column extension.device_id hold ids of different tables",
+        "its key person.id and column extension.device_id do not hold ids of the same table",
+    ),
+    "a list by a column that holds no ids": (
+        rows.LocationRow,
+        "devices",
+        list[DeviceType],
+        many(DEVICE.label, ""),
+        "its key location.id and column device.label do not hold ids of the same table",
+    ),
+    "a key without a foreign key that holds ids of another table": (
+        rows.AuditEntryRow,
+        "actor",
+        UserType | None,
+        one(tables.user.c.id, "", key="override_id"),
+        "its key audit_entry.override_id and column user.id do not hold ids of the same table",
+    ),
+    "a key that holds no ids": (
+        rows.AuditEntryRow,
+        "actor",
+        UserType | None,
+        one(tables.user.c.id, "", key="request_id"),
+        "its key audit_entry.request_id and column user.id do not hold ids of the same table",
     ),
     "one() with a list": (
         rows.ExtensionRow,
