@@ -24,12 +24,14 @@ class Form:
 class TextRule:
     """The rule of a field: at most `longest` characters and, in a given value, at least `least_visible` visible ones.
 
-    The text may span several lines (`several_lines`) or have to match a `form`.
+    The text may span several lines (`several_lines`), consist of visible characters and spaces alone
+    (`only_visible`), or have to match a `form`.
     """
 
     longest: int
     least_visible: int = 0
     several_lines: bool = False
+    only_visible: bool = False
     form: Form | None = None
 
 
@@ -51,7 +53,7 @@ RULES = MappingProxyType(
         "user.subject": TextRule(longest=255),
         "location.name": _NAME,
         "location.timezone": TextRule(longest=64),
-        "location.siteCode": TextRule(longest=32),
+        "location.siteCode": TextRule(longest=32, only_visible=True),
         "address.line1": TextRule(longest=200),
         "address.line2": TextRule(longest=200),
         "address.city": _NAME,
@@ -98,6 +100,11 @@ _LINE_BREAKS = frozenset("\n\u2028\u2029")
 _INVISIBLE_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 # Rendered blank although Unicode classifies them as letters or symbols: Hangul fillers and the empty braille pattern.
 _BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
+# Marks that display nothing themselves (Default_Ignorable_Code_Point): the grapheme joiner, inherent vowels of Khmer,
+# and variation selectors.
+_IGNORABLE_MARKS = frozenset(
+    map(chr, (0x034F, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
+)
 
 
 def clean(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str | None:
@@ -125,10 +132,11 @@ def given(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str:
 
 def visible_length(text: str) -> int:
     """Count the visible characters: without white space, controls, format characters and blank letters."""
-    return sum(
-        unicodedata.category(character) not in _INVISIBLE_CATEGORIES and character not in _BLANK_LETTERS
-        for character in text
-    )
+    return sum(map(_is_visible, text))
+
+
+def _is_visible(character: str) -> bool:
+    return unicodedata.category(character) not in _INVISIBLE_CATEGORIES and character not in _BLANK_LETTERS
 
 
 def _trimmed(text: str, rule: TextRule) -> str:
@@ -139,6 +147,8 @@ def _trimmed(text: str, rule: TextRule) -> str:
 def _broken_rule(text: str, rule: TextRule) -> str | None:
     if any(_is_forbidden(character, rule) for character in text):
         return "must not contain control characters, text-direction controls or unpaired surrogates"
+    if rule.only_visible and visible_length(text) and any(_hides(character) for character in text):
+        return "must not contain invisible characters other than spaces"
     if len(text) > rule.longest:
         return f"must have at most {rule.longest} characters"
     if 0 < visible_length(text) < rule.least_visible:
@@ -146,6 +156,11 @@ def _broken_rule(text: str, rule: TextRule) -> str | None:
     if rule.form and text and not rule.form.pattern.fullmatch(text):
         return rule.form.sentence
     return None
+
+
+def _hides(character: str) -> bool:
+    """Whether two texts that differ in this character alone can look the same."""
+    return character != " " and (not _is_visible(character) or character in _IGNORABLE_MARKS)
 
 
 def _is_forbidden(character: str, rule: TextRule) -> bool:

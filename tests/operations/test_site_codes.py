@@ -65,7 +65,23 @@ async def test_emptying_the_code_brings_the_digest_back(scenario: Scenario) -> N
     assert (await coded(scenario, location, None)).payload["location"]["contentDigest"] == location.digest
 
 
-@pytest.mark.parametrize("site_code", ["x" * 33, "a\u202eb", "a\nb", "a\x00b"])
+@pytest.mark.parametrize(
+    "site_code",
+    # The last seven look like "Store7" or nearly so.
+    [
+        "x" * 33,
+        "a\u202eb",
+        "a\nb",
+        "a\x00b",
+        "Store\u200b7",
+        "Store\u00ad7",
+        "Store\ufeff7",
+        "Store\u034f7",
+        "Store7\ufe0f",
+        "Store\u31647",
+        "Store\u00a07",
+    ],
+)
 async def test_a_code_that_cannot_be_kept_is_refused_at_its_place(scenario: Scenario, site_code: str) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
     for sent in (await coded(scenario, location, site_code), await created(scenario, site_code)):
