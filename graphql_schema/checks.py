@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import Enum
 from types import NoneType, UnionType
-from typing import Annotated, Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import strawberry
 from sqlalchemy import Column, Table, UniqueConstraint
@@ -41,16 +41,21 @@ class SchemaMismatch(Exception):  # noqa: N818 - named after the problem
 
 @dataclass(frozen=True, slots=True)
 class ValueType:
-    """The type of a value: its class (None for any), whether it can be null (None if unknown), the items of a list."""
+    """The type of a value: its class (None for any), whether it can be null (None if unknown), the items of a list.
+
+    `of` is the class that a generic class, such as a page, is of; None if it is not generic, or of any.
+    """
 
     kind: Any
     nullable: bool | None
     items: "ValueType | None" = None
+    of: Any = None
 
     def __str__(self) -> str:
         if self.items is not None:
             return f"a list of {'nullable ' if self.items.nullable else ''}{self.items}"
-        return "JSON" if self.kind is JSON else getattr(self.kind, "__name__", "anything")
+        name = "JSON" if self.kind is JSON else getattr(self.kind, "__name__", "anything")
+        return name if self.of is None else f"{name} of {self.of.__name__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ def _fits(held: ValueType, declared: ValueType) -> bool:
         return same_nullability and _fits(held.items, declared.items)
     if held.items is not None or declared.items is not None:
         return held.items is None and held.kind is None
-    return None in (held.kind, declared.kind) or held.kind is declared.kind
+    return all(None in both or both[0] is both[1] for both in ((held.kind, declared.kind), (held.of, declared.of)))
 
 
 def _related(field: StrawberryField, shown: type, relation: Relation) -> Iterator[str]:
@@ -194,6 +199,7 @@ def _resolved(field: StrawberryField, shown: type | None) -> Iterator[str]:
     function = getattr(resolver.wrapped_func, "__func__", resolver.wrapped_func)
     hints = get_type_hints(function)
     parent = hints.get(resolver.parent_parameter.name) if resolver.parent_parameter else None
+    parent = get_origin(parent) or parent
     if shown is not None and isinstance(parent, type) and parent is not shown:
         yield f"its resolver {function.__name__} takes {parent.__name__}, but the type shows {shown.__name__}"
     returned = ShownAttribute(f"resolver {function.__name__}", _type_of_hint(hints.get("return", Any)))
@@ -254,14 +260,15 @@ def _type_of_hint(hint: Any, *, nullable: bool | None = False) -> ValueType:
         inner = [each for each in arguments if each is not NoneType]
         may_be_null = len(inner) < len(arguments)
         return _type_of_hint(inner[0], nullable=may_be_null) if len(inner) == 1 else ValueType(None, may_be_null)
-    if hint is Any:
+    if hint is Any or isinstance(hint, TypeVar):
         return ValueType(None, None)
     if isinstance(origin, type) and issubclass(origin, Collection) and not issubclass(origin, Mapping):
         is_list = issubclass(origin, (Sequence, AbstractSet))
         return ValueType(None, nullable, _type_of_hint(arguments[0])) if is_list else ValueType(None, nullable)
     if get_object_definition(origin or hint) is not None:
         return ValueType(shown_by(origin or hint), nullable)
-    return ValueType(origin or hint, nullable)
+    of = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], type) else None
+    return ValueType(origin or hint, nullable, of=of)
 
 
 def _type_of_graphql(type_: Any, *, nullable: bool = False) -> ValueType:
@@ -272,8 +279,10 @@ def _type_of_graphql(type_: Any, *, nullable: bool = False) -> ValueType:
         return ValueType(None, nullable, _type_of_graphql(type_.of_type))
     if isinstance(type_, StrawberryEnumDefinition):
         return ValueType(type_.wrapped_cls, nullable)
-    if get_object_definition(type_) is not None:
-        return ValueType(shown_by(type_), nullable)
+    definition = get_object_definition(type_)
+    if definition is not None:
+        of = next((shown_by(each) for each in definition.type_var_map.values() if isinstance(each, type)), None)
+        return ValueType(shown_by(type_), nullable, of=of)
     return ValueType(str if type_ is strawberry.ID else type_, nullable)
 
 

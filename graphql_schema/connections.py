@@ -1,6 +1,6 @@
 """Relay connections: a page of a list, its edges, and its position in the list."""
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import strawberry
 
@@ -43,12 +43,12 @@ class ConnectionType(Generic[T]):
         metadata={PRICE: COUNT_PRICE},
     )
     @staticmethod
-    async def total_count(root: strawberry.Parent[paging.Connection], info: Info) -> int:
+    async def total_count(root: strawberry.Parent[paging.Connection[Any]], info: Info) -> int:
         return min(await paging.total(info.context.reading, root), COUNT_CAP)
 
     @strawberry.field(
         description="Whether the list has more nodes than `totalCount` can count.", metadata={PRICE: COUNT_PRICE}
     )
     @staticmethod
-    async def total_count_is_capped(root: strawberry.Parent[paging.Connection], info: Info) -> bool:
+    async def total_count_is_capped(root: strawberry.Parent[paging.Connection[Any]], info: Info) -> bool:
         return await paging.total(info.context.reading, root) > COUNT_CAP

@@ -1,9 +1,12 @@
-"""The root fields of queries. Each declares its guard and makes one call."""
+"""The root fields of queries: their guards, and resolvers whose rows are compared with the types of the fields."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import strawberry
 
+from app.db import rows
+from app.domain.issue import Issue
 from app.domain.vocabulary import DeviceBrand
 from graphql_schema.connections import ConnectionType
 from graphql_schema.fields import After, First, Identifier, argument, computed
@@ -23,21 +26,101 @@ from graphql_schema.types import (
     UserType,
     ViewerType,
 )
-from permissions.guards import CanViewTypeOfId, can, guarded
+from permissions.guards import CanViewTypeOfId, guarded
 from permissions.matrix import Action
 from resolvers import lists, objects
 from resolvers import review as reviews
 from resolvers import viewer as viewer_resolvers
 from resolvers.context import Info
 from resolvers.lists import LocationOrder
-from resolvers.paging import DEFAULT_PAGE
+from resolvers.paging import DEFAULT_PAGE, Connection
 
-VIEW_ACCOUNTS = guarded(can(Action.VIEW_ACCOUNTS))
-VIEW_LOCATIONS = guarded(can(Action.VIEW_LOCATIONS))
-VIEW_PROVISIONING = guarded(can(Action.VIEW_PROVISIONING))
-VIEW_AUDIT = guarded(can(Action.VIEW_AUDIT))
-VIEW_CATALOGUE = guarded(can(Action.VIEW_CATALOGUE))
-ADMINISTER = guarded(can(Action.ADMINISTER))
+
+async def _node(info: Info, id: Identifier) -> Any:
+    return await objects.by_prefix(info, id)
+
+
+async def _accounts(info: Info, first: First = DEFAULT_PAGE, after: After = None) -> Connection[rows.AccountRow]:
+    return await lists.accounts(info, first, after)
+
+
+async def _account(info: Info, id: Identifier) -> rows.AccountRow:
+    return await objects.by_id(info, rows.AccountRow, id)
+
+
+async def _location(info: Info, id: Identifier) -> rows.LocationRow:
+    return await objects.by_id(info, rows.LocationRow, id)
+
+
+async def _locations(
+    info: Info,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    filter: Annotated[LocationFilter | None, argument("The filter. Null for all.")] = None,
+    order_by: Annotated[LocationOrder, argument("The sort order.")] = LocationOrder.NAME,
+) -> Connection[rows.LocationRow]:
+    return await lists.locations(info, first, after, order_by, **conditions(filter))
+
+
+async def _onboarding_session(info: Info, id: Identifier) -> rows.OnboardingSessionRow:
+    return await objects.by_id(info, rows.OnboardingSessionRow, id)
+
+
+async def _readiness(info: Info, location_id: Identifier) -> Sequence[Issue]:
+    return await reviews.readiness(info, location_id)
+
+
+async def _review(info: Info, location_id: Identifier) -> reviews.Review:
+    return await reviews.review(info, location_id)
+
+
+async def _approvals(
+    info: Info,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    filter: Annotated[ApprovalFilter | None, argument("The filter. Null for all.")] = None,
+) -> Connection[rows.ApprovalRow]:
+    return await lists.approvals(info, first, after, **conditions(filter))
+
+
+async def _provisioning_payload(info: Info, id: Identifier) -> rows.ProvisioningPayloadRow:
+    return await objects.by_id(info, rows.ProvisioningPayloadRow, id)
+
+
+async def _provisioning_payloads(
+    info: Info,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    filter: Annotated[ProvisioningPayloadFilter | None, argument("The filter. Null for all.")] = None,
+) -> Connection[rows.ProvisioningPayloadRow]:
+    return await lists.payloads(info, first, after, **conditions(filter))
+
+
+async def _audit_log(
+    info: Info,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    filter: Annotated[AuditLogFilter | None, argument("The filter. Null for all.")] = None,
+) -> Connection[rows.AuditEntryRow]:
+    return await lists.audit_entries(info, first, after, **conditions(filter))
+
+
+async def _device_models(
+    info: Info,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    brand: Annotated[DeviceBrand | None, argument("The maker of the models. Null for all makers.")] = None,
+) -> Connection[rows.DeviceModelRow]:
+    return await lists.device_models(info, first, after, brand)
+
+
+async def _users(info: Info, first: First = DEFAULT_PAGE, after: After = None) -> Connection[rows.UserRow]:
+    return await lists.users(info, first, after)
+
+
+def conditions(filter: Any) -> dict[str, Any]:
+    """The conditions of a filter by name; empty without a filter."""
+    return {} if filter is None else vars(filter)
 
 
 @strawberry.type(
@@ -51,148 +134,69 @@ class Query:
         "The viewer's budgets. Null, with the error UNAVAILABLE, while they cannot be counted; writes are then "
         "refused.",
     )
-
-    @strawberry.field(
+    node: Node | None = strawberry.field(
+        resolver=_node,
         description="An object of any type, by its id. Null, with the error NOT_FOUND, if it does not exist or is "
         "not visible to the viewer.",
         extensions=guarded(CanViewTypeOfId),
     )
-    async def node(self, info: Info, id: Identifier) -> Node | None:
-        row: Node = await objects.by_prefix(info, id)
-        return row
-
-    @strawberry.field(
-        description="The accounts that are visible to the viewer, ordered by name.", extensions=VIEW_ACCOUNTS
+    accounts: ConnectionType[AccountType] | None = computed(
+        _accounts, "The accounts that are visible to the viewer, ordered by name.", needs=Action.VIEW_ACCOUNTS
     )
-    async def accounts(
-        self, info: Info, first: First = DEFAULT_PAGE, after: After = None
-    ) -> ConnectionType[AccountType] | None:
-        return found(await lists.accounts(info, first, after))
-
-    @strawberry.field(
-        description="An account, by its id. Null, with the error NOT_FOUND, if it does not exist or is not visible "
-        "to the viewer.",
-        extensions=VIEW_ACCOUNTS,
+    account: AccountType | None = computed(
+        _account,
+        "An account, by its id. Null, with the error NOT_FOUND, if it does not exist or is not visible to the viewer.",
+        needs=Action.VIEW_ACCOUNTS,
     )
-    async def account(self, info: Info, id: Identifier) -> AccountType | None:
-        row: AccountType = await objects.by_type(info, "Account", id)
-        return row
-
-    @strawberry.field(
-        description="A location, by its id. Null, with the error NOT_FOUND, if it does not exist or is not visible "
-        "to the viewer.",
-        extensions=VIEW_LOCATIONS,
+    location: LocationType | None = computed(
+        _location,
+        "A location, by its id. Null, with the error NOT_FOUND, if it does not exist or is not visible to the viewer.",
+        needs=Action.VIEW_LOCATIONS,
     )
-    async def location(self, info: Info, id: Identifier) -> LocationType | None:
-        row: LocationType = await objects.by_type(info, "Location", id)
-        return row
-
-    @strawberry.field(
-        description="The locations that are visible to the viewer: all for leads, the granted ones for customers.",
-        extensions=VIEW_LOCATIONS,
+    locations: ConnectionType[LocationType] | None = computed(
+        _locations,
+        "The locations that are visible to the viewer: all for leads, the granted ones for customers.",
+        needs=Action.VIEW_LOCATIONS,
     )
-    async def locations(
-        self,
-        info: Info,
-        first: First = DEFAULT_PAGE,
-        after: After = None,
-        filter: Annotated[LocationFilter | None, argument("The filter. Null for all.")] = None,
-        order_by: Annotated[LocationOrder, argument("The sort order.")] = LocationOrder.NAME,
-    ) -> ConnectionType[LocationType] | None:
-        return found(await lists.locations(info, first, after, order_by, **conditions(filter)))
-
-    @strawberry.field(
-        description="An onboarding session, by its id. Null, with the error NOT_FOUND, if it does not exist or is "
+    onboarding_session: OnboardingSessionType | None = computed(
+        _onboarding_session,
+        "An onboarding session, by its id. Null, with the error NOT_FOUND, if it does not exist or is "
         "not visible to the viewer.",
-        extensions=VIEW_LOCATIONS,
+        needs=Action.VIEW_LOCATIONS,
     )
-    async def onboarding_session(self, info: Info, id: Identifier) -> OnboardingSessionType | None:
-        row: OnboardingSessionType = await objects.by_type(info, "OnboardingSession", id)
-        return row
-
-    @strawberry.field(
-        description="All issues of the content of a location, found in one pass. Submission checks the same rules.",
-        extensions=VIEW_LOCATIONS,
+    readiness: list[IssueType] | None = computed(
+        _readiness,
+        "All issues of the content of a location, found in one pass. Submission checks the same rules.",
+        needs=Action.VIEW_LOCATIONS,
     )
-    async def readiness(self, info: Info, location_id: Identifier) -> list[IssueType] | None:
-        return found(await reviews.readiness(info, location_id))
-
-    @strawberry.field(
-        description="The content that a lead approves: its digest, and its changes since the last approval.",
-        extensions=VIEW_LOCATIONS,
+    review: ReviewType | None = computed(
+        _review,
+        "The content that a lead approves: its digest, and its changes since the last approval.",
+        needs=Action.VIEW_LOCATIONS,
     )
-    async def review(self, info: Info, location_id: Identifier) -> ReviewType | None:
-        return found(await reviews.review(info, location_id))
-
-    @strawberry.field(
-        description="The requests for approval that are visible to the viewer, newest first.", extensions=VIEW_LOCATIONS
+    approvals: ConnectionType[ApprovalType] | None = computed(
+        _approvals,
+        "The requests for approval that are visible to the viewer, newest first.",
+        needs=Action.VIEW_LOCATIONS,
     )
-    async def approvals(
-        self,
-        info: Info,
-        first: First = DEFAULT_PAGE,
-        after: After = None,
-        filter: Annotated[ApprovalFilter | None, argument("The filter. Null for all.")] = None,
-    ) -> ConnectionType[ApprovalType] | None:
-        return found(await lists.approvals(info, first, after, **conditions(filter)))
-
-    @strawberry.field(
-        description="A provisioning payload, by its id. Null, with the error NOT_FOUND, if it does not exist or is "
+    provisioning_payload: ProvisioningPayloadType | None = computed(
+        _provisioning_payload,
+        "A provisioning payload, by its id. Null, with the error NOT_FOUND, if it does not exist or is "
         "not visible to the viewer.",
-        extensions=VIEW_PROVISIONING,
+        needs=Action.VIEW_PROVISIONING,
     )
-    async def provisioning_payload(self, info: Info, id: Identifier) -> ProvisioningPayloadType | None:
-        row: ProvisioningPayloadType = await objects.by_type(info, "ProvisioningPayload", id)
-        return row
-
-    @strawberry.field(
-        description="The provisioning payloads, oldest first: all for leads, the released ones of their accounts for "
+    provisioning_payloads: ConnectionType[ProvisioningPayloadType] | None = computed(
+        _provisioning_payloads,
+        "The provisioning payloads, oldest first: all for leads, the released ones of their accounts for "
         "partners. Partners poll with `awaitingReceipt: true`.",
-        extensions=VIEW_PROVISIONING,
+        needs=Action.VIEW_PROVISIONING,
     )
-    async def provisioning_payloads(
-        self,
-        info: Info,
-        first: First = DEFAULT_PAGE,
-        after: After = None,
-        filter: Annotated[ProvisioningPayloadFilter | None, argument("The filter. Null for all.")] = None,
-    ) -> ConnectionType[ProvisioningPayloadType] | None:
-        return found(await lists.payloads(info, first, after, **conditions(filter)))
-
-    @strawberry.field(
-        description="The entries of the audit log, newest first. Visible to leads only.", extensions=VIEW_AUDIT
+    audit_log: ConnectionType[AuditEntryType] | None = computed(
+        _audit_log, "The entries of the audit log, newest first. Visible to leads only.", needs=Action.VIEW_AUDIT
     )
-    async def audit_log(
-        self,
-        info: Info,
-        first: First = DEFAULT_PAGE,
-        after: After = None,
-        filter: Annotated[AuditLogFilter | None, argument("The filter. Null for all.")] = None,
-    ) -> ConnectionType[AuditEntryType] | None:
-        return found(await lists.audit_entries(info, first, after, **conditions(filter)))
-
-    @strawberry.field(description="The models of the device catalogue.", extensions=VIEW_CATALOGUE)
-    async def device_models(
-        self,
-        info: Info,
-        first: First = DEFAULT_PAGE,
-        after: After = None,
-        brand: Annotated[DeviceBrand | None, argument("The maker of the models. Null for all makers.")] = None,
-    ) -> ConnectionType[DeviceModelType] | None:
-        return found(await lists.device_models(info, first, after, brand))
-
-    @strawberry.field(description="All users, ordered by id. Visible to leads only.", extensions=ADMINISTER)
-    async def users(
-        self, info: Info, first: First = DEFAULT_PAGE, after: After = None
-    ) -> ConnectionType[UserType] | None:
-        return found(await lists.users(info, first, after))
-
-
-def found(value: Any) -> Any:
-    """A row or value, typed as the GraphQL type of the field."""
-    return value
-
-
-def conditions(filter: Any) -> dict[str, Any]:
-    """The conditions of a filter by name; empty without a filter."""
-    return {} if filter is None else vars(filter)
+    device_models: ConnectionType[DeviceModelType] | None = computed(
+        _device_models, "The models of the device catalogue.", needs=Action.VIEW_CATALOGUE
+    )
+    users: ConnectionType[UserType] | None = computed(
+        _users, "All users, ordered by id. Visible to leads only.", needs=Action.ADMINISTER
+    )

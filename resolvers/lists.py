@@ -7,7 +7,7 @@ from typing import Any
 
 from strawberry.utils.str_converters import to_camel_case
 
-from app.db import queries
+from app.db import queries, rows
 from app.domain.text import clean
 from app.domain.vocabulary import ApprovalStatus, DeviceBrand, LocationStatus, PayloadState
 from app.domain.waiting import Awaiting
@@ -31,7 +31,7 @@ _LOCATION_ORDERS = {
 }
 
 
-async def accounts(info: Info, first: int, after: str | None) -> Connection:
+async def accounts(info: Info, first: int, after: str | None) -> Connection[rows.AccountRow]:
     """Accounts in scope, ordered by name."""
     return await connection(info.context.reading, queries.ACCOUNTS_BY_NAME, {}, first, after)
 
@@ -47,7 +47,7 @@ async def locations(
     name: str | None = None,
     updated_since: datetime | None = None,
     awaiting: Awaiting | None = None,
-) -> Connection:
+) -> Connection[rows.LocationRow]:
     """Locations in scope that match all given filters."""
     awaited = None if awaiting is None else statuses_awaiting(awaiting, info.context.viewer.role)
     fragment = clean("search.name", name, path=("filter", "name"))
@@ -68,7 +68,7 @@ async def payloads(
     state: list[PayloadState] | None = None,
     awaiting_receipt: bool | None = None,
     location_id: str | None = None,
-) -> Connection:
+) -> Connection[rows.ProvisioningPayloadRow]:
     """Provisioning payloads in scope, oldest first, so that partners process them in order."""
     released = {True: {PayloadState.RELEASED}, False: set(PayloadState) - {PayloadState.RELEASED}}
     awaited = None if awaiting_receipt is None else released[awaiting_receipt]
@@ -86,7 +86,7 @@ async def approvals(
     *,
     status: list[ApprovalStatus] | None = None,
     location_id: str | None = None,
-) -> Connection:
+) -> Connection[rows.ApprovalRow]:
     """Requests for approval in scope, newest first."""
     filters = _given(
         status=_both(status, None),
@@ -104,7 +104,7 @@ async def audit_entries(
     since: datetime | None = None,
     until: datetime | None = None,
     **exactly: str | None,
-) -> Connection:
+) -> Connection[rows.AuditEntryRow]:
     """Audit entries in scope, newest first, at or after `since` and before `until`; other filters match exactly."""
     filters = {name: _searchable(name, value) for name, value in exactly.items() if value is not None}
     filters |= _given(
@@ -116,12 +116,14 @@ async def audit_entries(
     return await connection(info.context.reading, queries.ENTRIES_BY_TIME, filters, first, after)
 
 
-async def users(info: Info, first: int, after: str | None) -> Connection:
+async def users(info: Info, first: int, after: str | None) -> Connection[rows.UserRow]:
     """All users, ordered by id."""
     return await connection(info.context.reading, queries.USERS_BY_ID, {}, first, after)
 
 
-async def device_models(info: Info, first: int, after: str | None, brand: DeviceBrand | None) -> Connection:
+async def device_models(
+    info: Info, first: int, after: str | None, brand: DeviceBrand | None
+) -> Connection[rows.DeviceModelRow]:
     """The device catalogue."""
     filters = _given(brand=brand)
     return await connection(info.context.reading, queries.MODELS_BY_ID, filters, first, after)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import blake2s
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 import orjson
@@ -19,6 +19,8 @@ from app.db import queries
 from app.db.paging import Order, Page, Slice
 from app.db.reading import Reading
 from app.domain.refusals import InvalidInput
+
+R = TypeVar("R")
 
 LARGEST_PAGE = 100
 DEFAULT_PAGE = 20
@@ -52,7 +54,7 @@ class PageInfo:
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(Generic[R]):
     """A page of rows, with the data to make its cursors and to count the whole list."""
 
     order: Order
@@ -61,7 +63,7 @@ class Connection:
     continued: bool
 
     @property
-    def nodes(self) -> list[Any]:
+    def nodes(self) -> list[R]:
         """The rows."""
         return self.slice.rows
 
@@ -84,7 +86,7 @@ class Connection:
 
 async def connection(
     reading: Reading, order: Order, filters: Mapping[str, Any], first: int, after: str | None
-) -> Connection:
+) -> Connection[Any]:
     """The requested page. Raises InvalidInput for `first` outside of 1..100 and for cursors of other lists."""
     if not 1 <= first <= LARGEST_PAGE:
         raise InvalidInput(field="first", rule=f"must be between 1 and {LARGEST_PAGE}", path=("first",))
@@ -93,7 +95,7 @@ async def connection(
     return Connection(order, filters, found, continued=behind is not None)
 
 
-async def total(reading: Reading, page: Connection) -> int:
+async def total(reading: Reading, page: Connection[Any]) -> int:
     """The number of rows of the whole list, at most COUNT_CAP + 1."""
     return await queries.count_of(reading, page.order, page.filters)
 

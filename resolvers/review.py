@@ -57,7 +57,7 @@ async def viewer_actions_of(location: Parent[rows.LocationRow], info: Info) -> t
 
 
 async def _aggregate(info: Info, location_id: str) -> Aggregate:
-    row: Any = await objects.by_type(info, "Location", identifier(location_id, "locationId"))
+    row: Any = await objects.by_id(info, rows.LocationRow, identifier(location_id, "locationId"))
     return await _preview(info, row.id)
 
 

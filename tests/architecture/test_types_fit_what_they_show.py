@@ -11,17 +11,20 @@ from strawberry import Parent
 from strawberry.scalars import JSON
 
 from app.db import rows, tables
+from app.domain.issue import Issue
 from app.domain.vocabulary import LocationStatus, PayloadState, Role, Section
 from graphql_schema import checks
 from graphql_schema.checks import SchemaMismatch, check_types
+from graphql_schema.connections import ConnectionType
 from graphql_schema.fields import column, computed, derived, shows
 from graphql_schema.mutation_payloads import LocationPayload
 from graphql_schema.problems import Problem
 from graphql_schema.schema import schema
-from graphql_schema.types import AddressType, DeviceType, ExtensionType, LocationType, PersonType, UserType
+from graphql_schema.types import AccountType, AddressType, DeviceType, ExtensionType, LocationType, PersonType, UserType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.mutations import MutationResult, RefusalValue
+from resolvers.paging import Connection
 from resolvers.relations import many, named, one, part
 
 ID = strawberry.ID
@@ -519,6 +522,49 @@ def test_a_type_that_is_fetched_by_id_from_another_table_is_named(monkeypatch: p
     assert faults_with(planted(rows.ExtensionRow, device=(DeviceType | None, one(DEVICE.id, "", key="device_id")))) == (
         "Device.id: resolvers.objects.TABLE_OF_TYPE does not name the table of its rows",
     )
+
+
+async def a_page() -> Connection[rows.UserRow]:  # type: ignore[empty-body] # - never called
+    """A page of users."""
+
+
+async def a_location() -> rows.LocationRow:  # type: ignore[empty-body] # - never called
+    """A location."""
+
+
+async def issues() -> list[Issue]:
+    """Findings."""
+    return []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "resolver", "fault"),
+    [
+        (
+            ConnectionType[AccountType] | None,
+            a_page,
+            "its type is Connection of AccountRow, but resolver a_page holds Connection of UserRow",
+        ),
+        (
+            list[UserType] | None,
+            a_page,
+            "its type is a list of UserRow, but resolver a_page holds Connection of UserRow",
+        ),
+        (DeviceType | None, a_location, "its type is DeviceRow, but resolver a_location holds LocationRow"),
+        (list[UserType] | None, issues, "its type is a list of UserRow, but resolver issues holds a list of Issue"),
+    ],
+)
+def test_a_root_field_of_other_rows_is_named(annotation: Any, resolver: Any, fault: str) -> None:
+    query = type("Query", (), {"__annotations__": {"planted": annotation}, "planted": computed(resolver, "")})
+    with pytest.raises(SchemaMismatch) as mismatch:
+        check_types(strawberry.Schema(query=strawberry.type(query)))
+    assert mismatch.value.faults == (f"Query.planted: {fault}",)
+
+
+def test_a_root_field_of_its_rows_is_taken() -> None:
+    annotations = {"planted": ConnectionType[UserType] | None}
+    query = type("Query", (), {"__annotations__": annotations, "planted": computed(a_page, "")})
+    check_types(strawberry.Schema(query=strawberry.type(query)))
 
 
 def test_all_faults_are_told_at_once() -> None:
