@@ -107,6 +107,18 @@ async def test_an_edit_before_somebody_elses_submission_is_no_own_work(scenario:
     assert sent.payload["approval"]["selfApproved"] is False
 
 
+async def test_an_edit_before_somebody_elses_approval_is_no_own_work(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.PENDING_APPROVAL)
+    await labelled(scenario, scenario.lead, location, "Helped")
+    first = await approved(scenario, scenario.lead_2, location, await reviewed(scenario, location))
+    assert first.outcome == "DONE"
+    override = {"locationId": location.id, "sections": ["DEVICES"], "reason": "A phone was swapped on site."}
+    await scenario.send(scenario.lead_2, "openOverride", expiresInMinutes=30, **override)
+    assert (await labelled(scenario, scenario.lead_2, location, "Swapped", revision=2)).outcome == "DONE"
+    sent = await approved(scenario, scenario.lead, location, await reviewed(scenario, location))
+    assert (sent.outcome, sent.payload["approval"]["selfApproved"]) == ("DONE", False)
+
+
 async def test_what_the_customer_edits_after_submitting_a_lead_may_approve(scenario: Scenario) -> None:
     location = await scenario.a_location(S.PENDING_APPROVAL)
     await labelled(scenario, scenario.customer, location, "By the customer")

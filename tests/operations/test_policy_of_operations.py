@@ -3,6 +3,7 @@
 import pytest
 
 from app.domain.vocabulary import LocationStatus as S
+from app.domain.vocabulary import Role, Verb
 from permissions import matrix
 from permissions.guards import Can
 from permissions.matrix import MATRIX, Action
@@ -10,6 +11,7 @@ from permissions.matrix import MATRIX, Action
 from .edits import EDITS
 from .inputs import arranged, good_input
 from .scenario import MUTATIONS, Rollout, Scenario
+from .test_verbs import ANSWERS, MUTATION
 
 BULK = ["bulkUpdateStatus", "bulkApprove", "bulkGeneratePayloads"]
 
@@ -35,6 +37,18 @@ async def test_a_lead_who_may_not_edit_any_onboarding_does_not_find_a_location_t
     location = rest[S.IN_PROGRESS]
     sent = await scenario.send(scenario.lead, mutation, **EDITS[mutation](location))
     assert sent.outcome == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("verb", MUTATION)
+async def test_the_mutation_of_a_verb_asks_for_the_verbs_own_action(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, rest: dict[S, Rollout], verb: Verb
+) -> None:
+    action, mutation = matrix.ACTION_OF_VERB[verb], MUTATION[verb]
+    who = scenario.partner if verb in ANSWERS else scenario.lead
+    sending = good_input(mutation, rest[S.PROVISIONING], rest[S.IN_PROGRESS])
+    everything = frozenset(Role)
+    monkeypatch.setattr(matrix, "MATRIX", {**dict.fromkeys(Action, everything), action: frozenset()})
+    assert (await scenario.send(who, mutation, **sending)).outcome == "FORBIDDEN"
 
 
 async def test_viewer_actions_and_the_awaiting_filter_follow_a_flipped_cell(
