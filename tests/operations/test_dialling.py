@@ -16,7 +16,7 @@ S = LocationStatus
 async def revision_of(scenario: Scenario, location: Rollout, section: str) -> int:
     query = f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}'
     sections = (await scenario.client.ask(query, scenario.lead)).data["location"]["sections"]
-    return next(each["revision"] for each in sections if each["section"] == section)
+    return next(int(each["revision"]) for each in sections if each["section"] == section)
 
 
 async def moved_to(scenario: Scenario, who: str, location: Rollout, country: str) -> Sent:
@@ -36,8 +36,10 @@ async def set_main_number(scenario: Scenario, location: Rollout, number: str) ->
 
 
 async def numbers(scenario: Scenario, location: Rollout) -> dict[str, Any]:
-    row = await scenario.connection.fetchrow(
-        "SELECT main_number, main_number_e164 FROM turnup.phone_system WHERE location_id = $1", location.id
+    row = await first_row(
+        scenario.connection,
+        "SELECT main_number, main_number_e164 FROM turnup.phone_system WHERE location_id = $1",
+        location.id,
     )
     return dict(row)
 
@@ -63,7 +65,7 @@ async def test_a_number_with_a_prefix_means_the_same_everywhere(scenario: Scenar
 async def test_an_override_of_the_address_alone_changes_no_numbers_of_other_sections(scenario: Scenario) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
     await set_main_number(scenario, location, "212 555 0101")
-    locked = await scenario.a_location(S.APPROVED, override_of=scenario.lead, sections=["LOCATION"], content=None)
+    locked = await scenario.a_location(S.APPROVED, override_of=scenario.lead, sections=[Section.LOCATION], content=None)
     async with scenario.arranging():
         await scenario.connection.execute(
             "UPDATE turnup.phone_system SET main_number = '212 555 0101', main_number_e164 = '+12125550101' "

@@ -45,7 +45,7 @@ async def test_viewer_actions_and_the_awaiting_filter_follow_a_flipped_cell(
       location(id: $id) { viewerActions { action reason } }
       locations(first: 100, filter: $filter) { nodes { id } }
     }"""
-    asked = {"id": location.id, "filter": {"awaiting": "ME", "accountId": location.content.account_id}}
+    asked: dict[str, Any] = {"id": location.id, "filter": {"awaiting": "ME", "accountId": location.content.account_id}}
 
     async def seen(who: str) -> tuple[str | None, bool]:
         data = (await scenario.client.ask(query, who, **asked)).data

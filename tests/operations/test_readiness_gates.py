@@ -180,7 +180,7 @@ async def test_a_partners_reasons_are_read_until_the_content_moves(scenario: Sce
     location = await scenario.a_location(S.PROVISIONING)
     path = f"/devices/{location.device}/model"
     reasons = [{"path": path, "code": "UNKNOWN_MODEL", "message": "We do not stock it."}]
-    answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
+    answer: dict[str, Any] = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
     assert (await scenario.send(scenario.partner, "rejectPayload", **answer)).outcome == "DONE"
     told = [(each["code"], each["path"], each["blocks"]) for each in await previewed(scenario, who, location)]
     assert ("REJECTED_BY_PARTNER", path, []) in told
