@@ -27,8 +27,7 @@ from app.db import demo
 from app.db.database import Database, DatabaseUnavailable, Overloaded
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
-from app.domain.payload import VERSION as PAYLOAD_VERSION
-from app.domain.payload import json_schema
+from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
 from app.http.body import BodyLimits
@@ -57,7 +56,6 @@ from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
-PAYLOAD_SCHEMA_PATH = f"/schemas/provisioning-payload-{PAYLOAD_VERSION}.json"
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # made and not freed yet, before the collector looks at them; Python's default is 700
 
@@ -87,7 +85,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         Route("/graphql", GraphQLEndpoint(runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))),
         *health_routes(runtime.checks),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
-        document_route(PAYLOAD_SCHEMA_PATH, payload_schema, "application/schema+json"),
+        *map(payload_schema_route, SHAPES),
     ]
     if settings.shows_graphiql:
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
@@ -131,9 +129,10 @@ def _spare_the_collector() -> None:
     gc.set_threshold(YOUNG_OBJECTS, 10, 10)
 
 
-def payload_schema() -> bytes:
-    """The JSON Schema that provisioning payloads are valid against."""
-    return orjson.dumps(json_schema())
+def payload_schema_route(version: str) -> Route:
+    """The JSON Schema that provisioning payloads of a version are valid against."""
+    path = f"/schemas/provisioning-payload-{version}.json"
+    return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

@@ -18,6 +18,7 @@ from app.domain.vocabulary import (
 )
 from graphql_schema.fields import field, optional
 
+SITE_CODE = "The account's own code for the site, 1 to 32 characters. Unique within the account, ignoring case."
 KEY = "Any text of 1 to 255 characters. A repeated call with the same key has no further effect. Kept for 24 hours."
 
 
@@ -75,6 +76,7 @@ class UpdateLocationInput:
     name: Maybe[str | None] = field("The name of the location, at most 120 characters.")
     address: Maybe[AddressInput] = field("The parts of the address to change.")
     timezone: Maybe[str | None] = field("The IANA time zone, such as America/New_York.")
+    site_code: Maybe[str | None] = field(SITE_CODE)
     idempotency_key: str | None = key()
 
 
@@ -370,6 +372,7 @@ class CreateLocationInput:
     name: str = field("The name, 1 to 120 characters.")
     address: AddressInput | None = optional("The known parts of the address.")
     timezone: str | None = optional("The IANA time zone, such as America/New_York.")
+    site_code: Maybe[str | None] = field(SITE_CODE)
     idempotency_key: str | None = key()
 
 

@@ -489,6 +489,9 @@ class LocationType(Node):
     status: LocationStatus = column("The stage of the location between onboarding and hand-off.")
     address: AddressType = part("The postal address of the location.")
     timezone: str | None = column("The IANA time zone. Null until filled in.")
+    site_code: str | None = column(
+        "The account's own code for the site, unique within the account. Null if the location has none."
+    )
     content_digest: str = column("SHA-256, in hex, of the current content. An approval is bound to this digest.")
     revision: int = column("Counter of all changes of the location and of anything in it.")
     created_at: datetime = column("The time when the location was created.")

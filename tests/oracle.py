@@ -8,5 +8,6 @@ from tests.harness import TestDatabase
 async def audit_log_is_complete(database: TestDatabase) -> None:
     """Check that the chains are valid and that replaying the entries rebuilds the tables."""
     async with snapshot(database.owner_url) as connection:
-        assert (await verify(connection)).broken is None
+        broken = (await verify(connection)).broken
+        assert broken is None, broken
     assert (await replay(database.owner_url)).differences == ()

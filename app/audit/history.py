@@ -3,29 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import time
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
-import msgspec
-
+from app.db.content_columns import CHILDREN, ROW_TYPES
+from app.db.content_rows import from_rows
 from app.db.statements import Statement
-from app.domain.content import (
-    Address,
-    CallFlow,
-    Contact,
-    Device,
-    Extension,
-    LocationContent,
-    Person,
-    PhoneSystem,
-    Target,
-    WorkingHours,
-)
+from app.domain.content import LocationContent
 from app.domain.content_document import pointer_to
-from app.domain.vocabulary import CallTrigger
-
-T = TypeVar("T")
-Row = Mapping[str, Any]
 
 
 class AuditReader(Protocol):
@@ -77,8 +61,9 @@ def _pasts(values: Iterable["_Value"]) -> Iterator[AsOf]:
             yield past
 
 
-# Where the document has a table's rows; those of the other tables hold nothing of a person that could be erased.
-_MEMBERS = {"contact": "contacts", "device": "devices", "person": "people", "extension": "extensions"}
+# The tables that hold content, and where the document has their rows.
+_TABLES = {str(table.name): table for table in ROW_TYPES}
+_MEMBERS = {str(child.table.name): child.member for child in CHILDREN}
 
 
 class _Value(NamedTuple):
@@ -100,14 +85,13 @@ _WANTED = """
         FROM {locations}
     )"""
 # The last value of each column of the rows that were there then: told after the row was last removed.
-_LAST_VALUES = """
+_LAST_VALUES = f"""
     , told AS (
         SELECT c.location_id, c.table_name, c.row_id, c.field, c.after, c.after_salt, c.after_hash,
                row_number() OVER (PARTITION BY c.location_id ORDER BY e.number, c.id) AS place
         FROM wanted w JOIN turnup.field_change c ON c.location_id = w.id JOIN turnup.audit_entry e ON e.id = c.entry_id
         WHERE e.number <= w.number
-          AND c.table_name IN ('location', 'contact', 'phone_system', 'device', 'person', 'extension', 'working_hours',
-                               'call_flow', 'call_flow_option')
+          AND c.table_name IN ({", ".join(f"'{table}'" for table in _TABLES)})
     ), lives AS (
         SELECT t.*, max(t.place) FILTER (WHERE t.after_hash IS NULL)
                     OVER (PARTITION BY t.location_id, t.table_name, t.row_id) AS gone
@@ -151,58 +135,5 @@ def _put_together(location_id: str, values: Iterable[_Value]) -> AsOf | None:
     if "id" not in place:
         return None
     digest = None if erased else place["content_digest"]
-    return AsOf(_content(place, rows), place["revision"], digest, tuple(sorted(erased)))
-
-
-def _content(place: Row, rows: Mapping[str, Mapping[str, Row]]) -> LocationContent:
-    flow = next(iter(rows["call_flow"].values()), None)
-    phone_system = next(iter(rows["phone_system"].values()), None)
-    return LocationContent(
-        location_id=place["id"],
-        account_id=place["account_id"],
-        name=place["name"],
-        address=_as(Address, place),
-        timezone=place.get("timezone"),
-        contacts=_all(Contact, rows["contact"]),
-        phone_system=None if phone_system is None else _as(PhoneSystem, phone_system),
-        devices=_all(Device, rows["device"]),
-        people=_all(Person, rows["person"]),
-        extensions=_all(Extension, rows["extension"]),
-        working_hours=tuple(_interval(row) for row in rows["working_hours"].values()),
-        call_flow=None if flow is None else _call_flow(flow, rows["call_flow_option"].values()),
-    )
-
-
-def _call_flow(flow: Row, options: Iterable[Row]) -> CallFlow:
-    routes: dict[str, list[Row]] = {trigger: [] for trigger in CallTrigger}
-    for row in sorted(options, key=lambda row: row["position"]):
-        routes[row["trigger"]].append(row)
-    timeout, invalid = routes[CallTrigger.TIMEOUT], routes[CallTrigger.INVALID]
-    return msgspec.convert(
-        {
-            **{name: flow.get(name) for name in ("kind", "greeting", "timeout_seconds", "retries")},
-            "timeout_target": _target(timeout[0]) if timeout else None,
-            "invalid_target": _target(invalid[0]) if invalid else None,
-            "options": [{"digit": row["digit"], "target": _target(row)} for row in routes[CallTrigger.DIGIT]],
-            "direct_targets": [row["extension_id"] for row in routes[CallTrigger.DIRECT]],
-        },
-        CallFlow,
-    )
-
-
-def _target(row: Row) -> dict[str, Any]:
-    return {**{name: row.get(name) for name in Target.__slots__}, "kind": row["target"]}
-
-
-def _interval(row: Row) -> WorkingHours:
-    opens, closes = time.fromisoformat(row["opens"]), time.fromisoformat(row["closes"])
-    return WorkingHours(weekday=row["weekday"], opens=opens, closes=closes, passes_midnight=row["passes_midnight"])
-
-
-def _all(kind: type[T], rows: Mapping[str, Row]) -> tuple[T, ...]:
-    return tuple(_as(kind, row) for row in rows.values())
-
-
-def _as(kind: type[T], row: Row) -> T:
-    """A value of the domain from the columns that share its fields' names; a column nobody told of is null."""
-    return msgspec.convert({name: row.get(name) for name in kind.__slots__}, kind)  # type: ignore[attr-defined] # - a row's class has slots
+    content = from_rows((_TABLES[table], row) for table, found in rows.items() for row in found.values())
+    return AsOf(content, place["revision"], digest, tuple(sorted(erased)))

@@ -4,6 +4,7 @@ Nothing is read but entries and their changes. Values that were erased, or never
 rebuilt: the first are counted and the rest of their row is compared, the second are compared by their hash.
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -91,9 +92,13 @@ async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
 
 async def _rebuild(connection: Any, table: Table, skipped: list[str]) -> int:
     name = _quoted(table)
+    # A column that was added to existing rows gave them a value that no change tells.
+    older = json.dumps(
+        {column.name: column.info["of_older_rows"] for column in table.c if "of_older_rows" in column.info}
+    )
     rebuilt = await connection.execute(
         f"CREATE TABLE {SCRATCH}.{name} AS SELECT r.* FROM"
-        f" (SELECT chain, row_id, jsonb_object_agg(field, after) AS told FROM {SCRATCH}.last_value"
+        f" (SELECT chain, row_id, '{older}'::jsonb || jsonb_object_agg(field, after) AS told FROM {SCRATCH}.last_value"
         f" WHERE table_name = '{table.name}' AND chain <> ALL ({_array(skipped)}) GROUP BY chain, row_id) v,"
         f" jsonb_populate_record(NULL::turnup.{name}, v.told) r"
     )

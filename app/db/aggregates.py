@@ -1,32 +1,23 @@
 """A location's dossier: everything a decision about it may depend on, read in one statement, one
 location or a hundred."""
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import msgspec
+from sqlalchemy import Table
 
+from app.db import tables
+from app.db.content_columns import CHILDREN, ROW_TYPES
+from app.db.content_rows import SINGLE, ContentRows, content_of, revisions_of
 from app.db.statements import Statement
-from app.domain.content import (
-    Address,
-    CallFlow,
-    CallFlowOption,
-    Contact,
-    Device,
-    Extension,
-    LocationContent,
-    Person,
-    PhoneSystem,
-    Target,
-    WorkingHours,
-)
+from app.domain.content import LocationContent
 from app.domain.handoff import PayloadFacts
 from app.domain.locks import Override
 from app.domain.rejection import Rejection, RejectionReason
 from app.domain.vocabulary import (
-    CallFlowKind,
-    CallTarget,
-    CallTrigger,
     DeviceBrand,
     LocationStatus,
     PayloadState,
@@ -34,53 +25,29 @@ from app.domain.vocabulary import (
 )
 
 
-class StoredLocation(msgspec.Struct, frozen=True):
-    """The location's own row."""
+class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a statement read; it has no field that the statement did not name, and the other way round."""
+
+
+class StoredLocation(Stored, frozen=True):
+    """The location's own row without its content."""
 
     id: str
     account_id: str
-    name: str
-    line1: str | None
-    line2: str | None
-    city: str | None
-    state: str | None
-    zipcode: str | None
-    country: str | None
-    timezone: str | None
     status: LocationStatus
     content_digest: str
     live_payload_id: str | None
     revision: int
 
 
-class StoredFlow(msgspec.Struct, frozen=True):
-    """The call flow's own row."""
-
-    kind: CallFlowKind
-    greeting: str | None
-    timeout_seconds: int | None
-    retries: int | None
-
-
-class StoredRoute(msgspec.Struct, frozen=True):
-    """A branch of the call flow."""
-
-    trigger: CallTrigger
-    digit: str | None
-    target: CallTarget
-    extension_id: str | None
-    external_number: str | None
-    external_number_e164: str | None
-
-
-class StoredSection(msgspec.Struct, frozen=True):
+class StoredSection(Stored, frozen=True):
     """Where a section stands; `complete` is about its own content, whatever others hold."""
 
     revision: int
     complete: bool
 
 
-class StoredSession(msgspec.Struct, frozen=True):
+class StoredSession(Stored, frozen=True):
     """The open onboarding session."""
 
     id: str
@@ -89,7 +56,7 @@ class StoredSession(msgspec.Struct, frozen=True):
     submitted_by: str | None
 
 
-class StoredApproval(msgspec.Struct, frozen=True):
+class StoredApproval(Stored, frozen=True):
     """A request for approval, pending or approved; its content is None where that is the location's current one."""
 
     id: str
@@ -97,7 +64,7 @@ class StoredApproval(msgspec.Struct, frozen=True):
     content: dict[str, Any] | None
 
 
-class StoredPayload(msgspec.Struct, frozen=True):
+class StoredPayload(Stored, frozen=True):
     """A payload, without its document."""
 
     id: str
@@ -121,36 +88,28 @@ class StoredPayload(msgspec.Struct, frozen=True):
         )
 
 
-class StoredRejection(msgspec.Struct, frozen=True):
+class StoredRejection(Stored, frozen=True):
     """The last rejection by a partner."""
 
     content_digest: str
     reasons: list[RejectionReason]
 
 
-class CatalogueModel(msgspec.Struct, frozen=True):
+class CatalogueModel(Stored, frozen=True):
     """A model of the device catalogue."""
 
     brand: DeviceBrand
     model: str
 
 
-class AggregateRecord(msgspec.Struct, frozen=True, kw_only=True):
+class AggregateRecord(Stored, frozen=True, kw_only=True, dict=True):
     """What is on record about a location at `now`, the database's clock behind the lock."""
 
     now: datetime
     location: StoredLocation
     account_name: str
-    contacts: tuple[Contact, ...]
-    phone_system: PhoneSystem | None
-    devices: tuple[Device, ...]
-    people: tuple[Person, ...]
-    extensions: tuple[Extension, ...]
-    working_hours: tuple[WorkingHours, ...]
-    call_flow: StoredFlow | None
-    routes: tuple[StoredRoute, ...]
+    rows: ContentRows
     sections: dict[Section, StoredSection]
-    row_revisions: dict[str, int]
     session: StoredSession | None
     override: Override | None
     request: StoredApproval | None
@@ -164,24 +123,15 @@ class AggregateRecord(msgspec.Struct, frozen=True, kw_only=True):
     claimed_elsewhere: dict[str, str | None]
     models: tuple[CatalogueModel, ...]
 
-    @property
+    @cached_property
     def content(self) -> LocationContent:
         """The content as the domain knows it."""
-        place = self.location
-        return LocationContent(
-            location_id=place.id,
-            account_id=place.account_id,
-            name=place.name,
-            address=Address(**{part: getattr(place, part) for part in Address.__slots__}),
-            timezone=place.timezone,
-            contacts=self.contacts,
-            phone_system=self.phone_system,
-            devices=self.devices,
-            people=self.people,
-            extensions=self.extensions,
-            working_hours=self.working_hours,
-            call_flow=None if self.call_flow is None else _flow(self.call_flow, self.routes),
-        )
+        return content_of(self.rows)
+
+    @cached_property
+    def row_revisions(self) -> dict[str, int]:
+        """The revision of every row of the content that has an identity, by its id."""
+        return revisions_of(self.rows)
 
     @property
     def last_rejection(self) -> Rejection | None:
@@ -190,86 +140,58 @@ class AggregateRecord(msgspec.Struct, frozen=True, kw_only=True):
         return None if found is None else Rejection(content_digest=found.content_digest, reasons=tuple(found.reasons))
 
 
-def _flow(stored: StoredFlow, routes: tuple[StoredRoute, ...]) -> CallFlow:
-    by_trigger: dict[CallTrigger, list[StoredRoute]] = {trigger: [] for trigger in CallTrigger}
-    for route in routes:
-        by_trigger[route.trigger].append(route)
-    return CallFlow(
-        kind=stored.kind,
-        greeting=stored.greeting,
-        timeout_seconds=stored.timeout_seconds,
-        retries=stored.retries,
-        timeout_target=_only(by_trigger[CallTrigger.TIMEOUT]),
-        invalid_target=_only(by_trigger[CallTrigger.INVALID]),
-        options=tuple(
-            CallFlowOption(digit=route.digit or "", target=_target(route)) for route in by_trigger[CallTrigger.DIGIT]
-        ),
-        direct_targets=tuple(route.extension_id or "" for route in by_trigger[CallTrigger.DIRECT]),
-    )
-
-
-def _only(routes: list[StoredRoute]) -> Target | None:
-    return _target(routes[0]) if routes else None
-
-
-def _target(route: StoredRoute) -> Target:
-    return Target(
-        kind=route.target,
-        extension_id=route.extension_id,
-        external_number=route.external_number,
-        external_number_e164=route.external_number_e164,
-    )
-
-
 # Built as json, not jsonb: it is sent as text at once, and nobody looks anything up in it on the way.
-def _rows(table: str, order: str) -> str:
-    return f"(SELECT coalesce(json_agg(r ORDER BY {order}), '[]') FROM turnup.{table} r WHERE r.location_id = l.id)"
+def _select(table: Table, columns: Iterable[str], condition: str = "true", order: str = "location_id") -> str:
+    """The location's rows of a table, with these columns by name."""
+    return (
+        f"(SELECT {', '.join(columns)} FROM turnup.{table.name} r WHERE r.location_id = l.id AND {condition}"
+        f" ORDER BY {order})"
+    )
 
 
-def _row(table: str, condition: str = "true", order: str = "r.location_id", more: str = "to_json(r)") -> str:
-    return f"(SELECT {more} FROM turnup.{table} r WHERE r.location_id = l.id AND {condition} ORDER BY {order} LIMIT 1)"
+def _row(table: Table, columns: Iterable[str], condition: str = "true", order: str = "location_id") -> str:
+    return f"(SELECT to_json(r) FROM {_select(table, columns, condition, order)} r LIMIT 1)"
 
 
-def _approval(condition: str, order: str = "r.location_id") -> str:
-    return _row("approval", condition, order, _APPROVAL)
+def _rows(table: Table, columns: Iterable[str], condition: str = "true", order: str = "location_id") -> str:
+    return f"(SELECT coalesce(json_agg(r), '[]') FROM {_select(table, columns, condition, order)} r)"
 
 
-_APPROVAL = (
-    "json_build_object('id', r.id, 'digest', r.digest,"
-    " 'content', CASE WHEN r.digest <> l.content_digest THEN r.content END)"
-)
-_PAYLOAD = ", ".join(f"r.{field}" for field in StoredPayload.__struct_fields__)
-_REVISIONS = " UNION ALL ".join(
-    f"SELECT id, revision FROM turnup.{table} WHERE location_id = l.id"
-    for table in ("contact", "device", "person", "extension")
-)
+def _approval(condition: str, order: str = "location_id") -> str:
+    return _row(tables.approval, _APPROVAL, condition, order)
+
+
+def _content() -> Iterator[str]:
+    """The content of each table."""
+    for child in CHILDREN:
+        select = _row if child.table in SINGLE else _rows
+        rows = select(child.table, ROW_TYPES[child.table].__struct_fields__, order=", ".join(child.order))
+        yield f"'{child.name}', {rows}"
+
+
+def _of_location(row: type[msgspec.Struct]) -> str:
+    return f"(SELECT to_json(r) FROM (SELECT {', '.join(f'l.{column}' for column in row.__struct_fields__)}) r)"
+
+
+_APPROVAL = ("id", "digest", "CASE WHEN digest <> l.content_digest THEN content END AS content")
 
 SQL = f"""
 SELECT json_build_object(
     'now', clock_timestamp(),
-    'location', to_json(l),
+    'location', {_of_location(StoredLocation)},
     'account_name', (SELECT name FROM turnup.account WHERE id = l.account_id),
-    'contacts', {_rows("contact", "r.position")},
-    'phone_system', {_row("phone_system")},
-    'devices', {_rows("device", "r.id")},
-    'people', {_rows("person", "r.id")},
-    'extensions', {_rows("extension", "r.number, r.id")},
-    'working_hours', {_rows("working_hours", "r.weekday, r.opens, r.id")},
-    'call_flow', {_row("call_flow")},
-    'routes', {_rows("call_flow_option", "r.position")},
-    'sections', (SELECT coalesce(json_object_agg(section, row_to_json(r)), '{{}}') FROM turnup.section r
-                 WHERE location_id = l.id),
-    'row_revisions', (SELECT coalesce(json_object_agg(id, revision), '{{}}') FROM ({_REVISIONS}) all_rows),
-    'session', {_row("onboarding_session", "r.closed_at IS NULL")},
-    'override', {_row("override", "r.ended_at IS NULL")},
-    'request', {_approval("r.status = 'PENDING'")},
-    'approval', {_approval("r.status = 'APPROVED'", "r.decided_at DESC, r.id DESC")},
-    'last_approved', {_approval("r.status IN ('APPROVED', 'VOIDED')", "r.decided_at DESC, r.id DESC")},
+    'rows', json_build_object('location', {_of_location(ROW_TYPES[tables.location])}, {", ".join(_content())}),
+    'sections', (SELECT coalesce(json_object_agg(r.section, json_build_object(
+                     'revision', r.revision, 'complete', r.complete)), '{{}}')
+                 FROM turnup.section r WHERE r.location_id = l.id),
+    'session', {_row(tables.onboarding_session, StoredSession.__struct_fields__, "closed_at IS NULL")},
+    'override', {_row(tables.override, Override.__slots__, "ended_at IS NULL")},
+    'request', {_approval("status = 'PENDING'")},
+    'approval', {_approval("status = 'APPROVED'", "decided_at DESC, id DESC")},
+    'last_approved', {_approval("status IN ('APPROVED', 'VOIDED')", "decided_at DESC, id DESC")},
     'approvals_in_force', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM turnup.approval
                            WHERE location_id = l.id AND status = 'APPROVED'),
-    'payloads', (SELECT coalesce(json_agg(p ORDER BY p.sequence DESC), '[]')
-                 FROM (SELECT {_PAYLOAD} FROM turnup.provisioning_payload r WHERE r.location_id = l.id
-                       ORDER BY r.sequence DESC LIMIT 100) p),
+    'payloads', {_rows(tables.provisioning_payload, StoredPayload.__struct_fields__, order="sequence DESC LIMIT 100")},
     'rejection', turnup.last_rejection(l.id),
     'claims', (SELECT coalesce(json_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
     'claimed_elsewhere', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}')

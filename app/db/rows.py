@@ -1,20 +1,24 @@
 """What a statement returns: one frozen struct a table, its fields the columns that are read, in order.
 
-Structs are built by position from the driver's records. A column that no reader needs (a token's subject,
+Structs are built by position from the driver's records. The columns that hold content are derived, the others are
+named here. A column that no reader needs (a token's subject,
 an approval's stored content) has no field and is never selected.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, time
 from types import NoneType
-from typing import Any, ClassVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
 import msgspec
 from sqlalchemy import ColumnElement, Table, case
 from sqlalchemy import literal_column as literal
 
 from app.db import tables
+from app.db.content_columns import content_columns
 from app.domain.vocabulary import ValueState
+
+R = TypeVar("R", bound="ContentRow")
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
@@ -22,6 +26,26 @@ class Row(msgspec.Struct, frozen=True, gc=False):
 
     typed_attributes: ClassVar[Mapping[str, frozenset[type]]]
     """The classes that a field's values have, which the executor takes on trust: PostgreSQL and the driver keep it."""
+
+
+class ContentRow(Row, frozen=True):
+    """A row that holds content of a location: beside its own fields it has the table's content columns."""
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, column: str) -> Any: ...
+
+
+def holding_content(table: Table) -> Callable[[type[R]], type[R]]:
+    """Add the content columns of a table to the fields of a row's class."""
+
+    def add(declared: type[R]) -> type[R]:
+        own = {name: hint for name, hint in get_type_hints(declared).items() if name in declared.__struct_fields__}
+        fields = list((own | content_columns(table)).items())
+        made = msgspec.defstruct(declared.__name__, fields, bases=(ContentRow,), module=__name__, frozen=True, gc=False)
+        return cast("type[R]", made)
+
+    return add
 
 
 class AccountRow(Row, frozen=True):
@@ -57,17 +81,10 @@ class GrantLocationRow(Row, frozen=True):
     location_id: str
 
 
-class LocationRow(Row, frozen=True):
+@holding_content(tables.location)
+class LocationRow(ContentRow, frozen=True):
     id: str
     account_id: str
-    name: str
-    line1: str | None
-    line2: str | None
-    city: str | None
-    state: str | None
-    zipcode: str | None
-    country: str | None
-    timezone: str | None
     status: str
     content_digest: str
     live_payload_id: str | None
@@ -95,90 +112,58 @@ class OnboardingSessionRow(Row, frozen=True):
     revision: int
 
 
-class ContactRow(Row, frozen=True):
+@holding_content(tables.contact)
+class ContactRow(ContentRow, frozen=True):
     id: str
     location_id: str
-    purpose: str
-    name: str | None
-    email: str | None
-    phone: str | None
-    e164: str | None
     revision: int
 
 
-class PhoneSystemRow(Row, frozen=True):
+@holding_content(tables.phone_system)
+class PhoneSystemRow(ContentRow, frozen=True):
     location_id: str
-    main_number: str | None
-    main_number_e164: str | None
-    caller_id_name: str | None
-    provider: str | None
-    outbound_prefix: str | None
-    voicemail: bool
-    extension_length: int | None
     revision: int
 
 
-class DeviceRow(Row, frozen=True):
+@holding_content(tables.device)
+class DeviceRow(ContentRow, frozen=True):
     id: str
     location_id: str
-    brand: str
-    model: str | None
-    mac_address: str | None
-    serial_number: str | None
-    label: str | None
     revision: int
 
 
-class PersonRow(Row, frozen=True):
+@holding_content(tables.person)
+class PersonRow(ContentRow, frozen=True):
     id: str
     location_id: str
-    first_name: str | None
-    last_name: str | None
-    email: str | None
-    mobile: str | None
-    mobile_e164: str | None
-    voicemail: bool
     revision: int
 
 
-class ExtensionRow(Row, frozen=True):
+@holding_content(tables.extension)
+class ExtensionRow(ContentRow, frozen=True):
     id: str
     location_id: str
-    number: str
-    label: str | None
-    person_id: str | None
-    device_id: str | None
     revision: int
 
 
-class WorkingHoursRow(Row, frozen=True):
+@holding_content(tables.working_hours)
+class WorkingHoursRow(ContentRow, frozen=True):
     id: str
     location_id: str
-    weekday: int
-    opens: time
-    closes: time
-    passes_midnight: bool
 
 
-class CallFlowRow(Row, frozen=True):
+@holding_content(tables.call_flow)
+class CallFlowRow(ContentRow, frozen=True):
     location_id: str
-    kind: str
-    greeting: str | None
-    timeout_seconds: int | None
-    retries: int | None
     revision: int
 
 
-class CallFlowOptionRow(Row, frozen=True):
+@holding_content(tables.call_flow_option)
+class CallFlowOptionRow(ContentRow, frozen=True):
     id: str
     location_id: str
     position: int
     trigger: str
-    digit: str | None
-    target: str
-    extension_id: str | None
-    external_number: str | None
-    external_number_e164: str | None
 
 
 class ApprovalRow(Row, frozen=True):

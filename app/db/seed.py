@@ -11,10 +11,9 @@ import asyncpg
 from sqlalchemy import Table
 
 from app.db import demo, tables
-from app.db.contents import TableRow, rows_of
+from app.db.content_rows import TableRow, to_rows
 from app.domain import ids
 from app.domain.content import LocationContent
-from app.domain.digest import content_digest
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.vocabulary import LocationStatus, Role, Section
@@ -86,22 +85,12 @@ def new_id(type_name: str) -> str:
 def location_rows(content: LocationContent, status: LocationStatus, submitted_by: str) -> Iterable[TableRow]:
     """Every row of a location in a status, from its content."""
     key = {"account_id": content.account_id, "location_id": content.location_id}
-    yield (
-        tables.location,
-        {
-            "id": content.location_id,
-            "account_id": content.account_id,
-            "name": content.name,
-            **{part: getattr(content.address, part) for part in content.address.__slots__},
-            "timezone": content.timezone,
-            "status": status,
-            "content_digest": content_digest(content),
-        },
-    )
+    (table, row), *children = to_rows(content, new_id)
+    yield table, {**row, "status": status}
     complete = completeness(readiness(content))
     for section in Section:
         yield tables.section, {**key, "section": section, "complete": complete[section]}
-    yield from rows_of(content, new_id)
+    yield from children
     if status in _STARTED:
         now = datetime.now(UTC)
         submission = {"submitted_at": now, "submitted_by": submitted_by} if status in _SUBMITTED else {}

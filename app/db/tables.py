@@ -88,6 +88,15 @@ def _now(name: str) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
+def _digest_version() -> Column[int]:
+    """The version of the content digest beside it. Rows that are older than the column have version 1."""
+    return Column("digest_version", SmallInteger, nullable=False, server_default="1", info={"of_older_rows": 1})
+
+
+def _digest_version_positive() -> CheckConstraint:
+    return CheckConstraint("digest_version >= 1", name="digest_version_positive")
+
+
 def _revision() -> Column[int]:
     return Column("revision", Integer, nullable=False, server_default="1")
 
@@ -211,8 +220,12 @@ location = Table(
     _text("zipcode", nullable=True),
     _text("country", nullable=True),
     _text("timezone", nullable=True),
+    _text("site_code", nullable=True),
+    # The form in which site codes are compared, made by app.db.content_rows.
+    Column("site_code_key", Text(collation="C"), nullable=True),
     _text("status", default=LocationStatus.NOT_STARTED.value),
     _text("content_digest"),
+    _digest_version(),
     _ref("live_payload_id", nullable=True),
     _revision(),
     _now("created_at"),
@@ -230,10 +243,12 @@ location = Table(
         use_alter=True,
     ),
     _one_of("status", LocationStatus),
+    _digest_version_positive(),
     Index("ix_location_name_id", "name", "id"),
     Index("ix_location_updated_at_id", "updated_at", "id"),
     Index("ix_location_account_id_name_id", "account_id", "name", "id"),
     Index("ix_location_status_name_id", "status", "name", "id"),
+    Index("uq_location_account_id_site_code_key", "account_id", "site_code_key", unique=True),
 )
 
 section = Table(
@@ -426,6 +441,7 @@ approval = Table(
     *_of_location(),
     Column("location_revision", Integer, nullable=False),
     _text("digest", default=None),
+    _digest_version(),
     Column("content", JSONB, nullable=False),
     _ref("requested_by"),
     _now("requested_at"),
@@ -440,6 +456,7 @@ approval = Table(
     _key("requested_by", to="user"),
     _key("decided_by", to="user"),
     _one_of("status", ApprovalStatus),
+    _digest_version_positive(),
     CheckConstraint("(decided_at IS NULL) = (decided_by IS NULL)", name="decision_whole"),
     CheckConstraint(
         "status NOT IN ('APPROVED', 'CHANGES_REQUESTED') OR decided_by IS NOT NULL", name="decided_by_someone"
@@ -482,6 +499,7 @@ provisioning_payload = Table(
     _text("document", default=None),
     _text("document_digest", default=None),
     _text("content_digest", default=None),
+    _digest_version(),
     Column("location_revision", Integer, nullable=False),
     _ref("generated_by"),
     _now("generated_at"),
@@ -498,6 +516,7 @@ provisioning_payload = Table(
     _key("released_by", to="user"),
     _key("location_id", "superseded_by", to="provisioning_payload"),
     _one_of("state", PayloadState),
+    _digest_version_positive(),
     CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="release_whole"),
     CheckConstraint(
         "state NOT IN ('RELEASED', 'ACKNOWLEDGED', 'REJECTED') OR released_at IS NOT NULL", name="released_first"

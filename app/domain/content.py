@@ -7,6 +7,7 @@ A field that a draft may lack is `None`; whether the lack matters is a question 
 from dataclasses import dataclass
 from datetime import time
 
+from app.domain.content_field import content_field
 from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand
 
 
@@ -140,7 +141,7 @@ class CallFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationContent:
-    """One location's whole content.
+    """One location's whole content; `site_code` is the account's own code for the site.
 
     The order in which rows arrive has no meaning, except for `CallFlow.direct_targets`.
     """
@@ -150,6 +151,7 @@ class LocationContent:
     name: str
     address: Address = Address()
     timezone: str | None = None
+    site_code: str | None = content_field(default=None, since=2, unique_in_account=True)
     contacts: tuple[Contact, ...] = ()
     phone_system: PhoneSystem | None = None
     devices: tuple[Device, ...] = ()

@@ -1,18 +1,28 @@
-"""Digests: SHA-256 over canonical JSON, in lower-case hex, by which content and documents are compared."""
+"""Digests: SHA-256 over canonical JSON, in lower-case hex, by which content and documents are compared.
+
+A content's digest has a version, the lowest whose document can express the content. It is stored beside the digest.
+"""
 
 import re
 import unicodedata
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Any
 
 from app.domain.canonical import Json, canonical
 from app.domain.content import LocationContent
 from app.domain.content_document import Document, content_document
+from app.domain.content_field import is_empty, later_fields
 
 
 def content_digest(content: LocationContent) -> str:
     """The digest of all that a payload is made from: no account name, timestamp, sequence or actor; strings in NFC."""
     return digest_of(content_document(content))
+
+
+def digest_version(content: LocationContent) -> int:
+    """The version of the content's digest: that of the newest field which is not empty, at least 1."""
+    return _version(content)
 
 
 def digest_of(document: Document) -> str:
@@ -31,6 +41,16 @@ def document_digest(document: Mapping[str, Json]) -> str:
 def is_digest(text: str) -> bool:
     """Whether the text has the form of a digest."""
     return _DIGEST.fullmatch(text) is not None
+
+
+def _version(row: Any) -> int:
+    version = 1
+    for field in later_fields(row.__class__):
+        held = getattr(row, field.name)
+        if not is_empty(held):
+            rows = (held if field.many else (held,)) if field.is_structured else ()
+            version = max(version, field.since, *map(_version, rows))
+    return version
 
 
 _DIGEST = re.compile("[0-9a-f]{64}")

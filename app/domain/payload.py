@@ -1,21 +1,31 @@
 """The provisioning payload: the document that hands a location over to the partner who sets it up."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
-from app.domain import content as ours
-from app.domain import payload_shape as shape
 from app.domain.canonical import Json
-from app.domain.content import LocationContent
+from app.domain.content import (
+    CallFlow,
+    Contact,
+    Extension,
+    LocationContent,
+    PhoneSystem,
+    Target,
+    WorkingHours,
+)
 from app.domain.content_document import hours_in_order, options_in_order
 from app.domain.digest import content_digest
 from app.domain.mac_address import show_mac
+from app.domain.payload_shape import Payload
+from app.domain.payload_shape_1_1 import Payload11
 from app.domain.vocabulary import ContactPurpose
 
-VERSION = "1.0.0"
+# The shape of each version, from the oldest on. A document has the oldest version that it fits.
+SHAPES: Mapping[str, type[Payload]] = {"1.0.0": Payload, "1.1.0": Payload11}
 
 
 class InvalidDocumentError(ValueError):
@@ -45,7 +55,6 @@ def payload_document(
         "accountId": content.account_id,
         "accountName": account_name,
         "timestamp": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "version": VERSION,
         "location": _location(content),
         "contacts": _contacts(content.contacts),
         "phoneSystem": _phone_system(content.phone_system),
@@ -62,28 +71,62 @@ def payload_document(
             "supersedes": supersedes,
         },
     }
-    check_document(document)
-    return document
+    return _in_oldest_version(document)
 
 
 def check_document(document: Mapping[str, Json]) -> None:
-    """Raises InvalidDocumentError, naming the first offending place, unless the document has the promised shape."""
+    """Raises InvalidDocumentError, naming the first offending place, unless the document has its version's shape."""
+    shape = SHAPES.get(str(document.get("version")), Payload)
     try:
-        msgspec.convert(document, shape.Payload)
+        msgspec.convert(document, shape)
     except msgspec.ValidationError as reason:
         raise InvalidDocumentError(str(reason)) from reason
 
 
-def json_schema() -> dict[str, Any]:  # Any: a schema nests as deep as what it describes
-    """The shape as JSON Schema 2020-12, for partners to validate against."""
-    (reference,), definitions = msgspec.json.schema_components([shape.Payload], ref_template="#/$defs/{name}")
+def json_schema(version: str) -> dict[str, Any]:  # Any: a schema nests as deep as what it describes
+    """The shape of a version as JSON Schema 2020-12, for partners to validate against."""
+    shape = SHAPES[version]
+    (reference,), definitions = msgspec.json.schema_components([shape], ref_template="#/$defs/{name}")
+    names = {name: _part_name(name) for name in definitions}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"urn:turnup:provisioning-payload:{VERSION}",
-        "title": f"Turnup provisioning payload {VERSION}",
-        **reference,
-        "$defs": definitions,
+        "$id": f"urn:turnup:provisioning-payload:{version}",
+        "title": f"Turnup provisioning payload {version}",
+        **_renamed(reference, names),
+        "$defs": {names[name]: _renamed(part, names) for name, part in definitions.items()},
     }
+
+
+def _in_oldest_version(document: Mapping[str, Json]) -> dict[str, Json]:
+    """The document with the oldest version whose shape it has."""
+    *older, newest = SHAPES
+    for version in older:
+        with suppress(InvalidDocumentError):
+            return _checked(document, version)
+    return _checked(document, newest)
+
+
+def _checked(document: Mapping[str, Json], version: str) -> dict[str, Json]:
+    versioned = {**document, "version": version}
+    check_document(versioned)
+    return versioned
+
+
+def _part_name(class_name: str) -> str:
+    """What a schema calls a part: the class's name without its prefix and its version."""
+    name = class_name.rstrip("0123456789")
+    return name.removeprefix("Payload") or name
+
+
+def _renamed(part: Any, names: Mapping[str, str]) -> Any:
+    """A piece of a schema in which references and titles have the parts' names."""
+    if isinstance(part, dict):
+        return {key: _renamed(value, names) for key, value in part.items()} | {
+            key: value.replace(name, names[name])
+            for key, value in part.items()
+            if key in {"$ref", "title"} and isinstance(value, str) and (name := value.rpartition("/")[2]) in names
+        }
+    return [_renamed(each, names) for each in part] if isinstance(part, list) else part
 
 
 def _location(content: LocationContent) -> dict[str, Json]:
@@ -99,12 +142,13 @@ def _location(content: LocationContent) -> dict[str, Json]:
             "country": address.country,
         },
         "timezone": content.timezone,
+        **({} if content.site_code is None else {"siteCode": content.site_code}),
     }
 
 
-def _contacts(contacts: Iterable[ours.Contact]) -> dict[str, Json]:
+def _contacts(contacts: Iterable[Contact]) -> dict[str, Json]:
     in_order = sorted(contacts, key=lambda contact: (contact.position, contact.id))
-    first: dict[ContactPurpose, ours.Contact] = {}
+    first: dict[ContactPurpose, Contact] = {}
     for contact in in_order:
         first.setdefault(contact.purpose, contact)
     named: dict[str, Json] = {
@@ -114,11 +158,11 @@ def _contacts(contacts: Iterable[ours.Contact]) -> dict[str, Json]:
     return named | {"others": [_contact(contact) | {"purpose": contact.purpose.value} for contact in others]}
 
 
-def _contact(contact: ours.Contact) -> dict[str, Json]:
+def _contact(contact: Contact) -> dict[str, Json]:
     return {"name": contact.name, "email": contact.email, "phone": contact.phone}
 
 
-def _phone_system(system: ours.PhoneSystem | None) -> Json:
+def _phone_system(system: PhoneSystem | None) -> Json:
     if system is None:
         return None
     return {
@@ -148,7 +192,7 @@ def _devices(content: LocationContent) -> list[Json]:
 
 
 def _users(content: LocationContent) -> list[Json]:
-    held: dict[str, list[ours.Extension]] = {}
+    held: dict[str, list[Extension]] = {}
     for extension in _in_dialling_order(content.extensions):
         if extension.person_id:
             held.setdefault(extension.person_id, []).append(extension)
@@ -181,11 +225,11 @@ def _extensions(content: LocationContent) -> list[Json]:
     ]
 
 
-def _in_dialling_order(extensions: Iterable[ours.Extension]) -> list[ours.Extension]:
+def _in_dialling_order(extensions: Iterable[Extension]) -> list[Extension]:
     return sorted(extensions, key=lambda extension: (len(extension.number), extension.number, extension.id))
 
 
-def _working_hours(intervals: Iterable[ours.WorkingHours]) -> list[Json]:
+def _working_hours(intervals: Iterable[WorkingHours]) -> list[Json]:
     return [
         {
             "weekday": interval.weekday,
@@ -197,7 +241,7 @@ def _working_hours(intervals: Iterable[ours.WorkingHours]) -> list[Json]:
     ]
 
 
-def _call_flow(flow: ours.CallFlow | None, numbers: Mapping[str, str]) -> Json:
+def _call_flow(flow: CallFlow | None, numbers: Mapping[str, str]) -> Json:
     if flow is None:
         return None
     return {
@@ -215,7 +259,7 @@ def _call_flow(flow: ours.CallFlow | None, numbers: Mapping[str, str]) -> Json:
     }
 
 
-def _target(target: ours.Target | None, numbers: Mapping[str, str]) -> Json:
+def _target(target: Target | None, numbers: Mapping[str, str]) -> Json:
     if target is None:
         return None
     return {

@@ -1,7 +1,7 @@
 """The shape of a provisioning payload, version 1.0.0: what partners receive, read and validate against.
 
-The JSON Schema that is served is printed from these declarations, so that the two cannot drift apart. Whatever changes
-them is a new version.
+The JSON Schema that is served is printed from these declarations, so that the two cannot drift apart. This version is
+published and never changes. In the schema the parts have the names of these classes without the prefix `Payload`.
 """
 
 from typing import Annotated, Literal
@@ -36,11 +36,11 @@ TimeOfDay = Annotated[
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Part(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
+class PayloadPart(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Every key is written, with null where there is nothing to say, and no other key."""
 
 
-class Address(_Part):
+class PayloadAddress(PayloadPart):
     """Where the location stands."""
 
     line1: Text
@@ -51,15 +51,15 @@ class Address(_Part):
     country: Annotated[str, msgspec.Meta(pattern="^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")]
 
 
-class Location(_Part):
+class PayloadLocation(PayloadPart):
     """The place itself."""
 
     name: Text
-    address: Address
+    address: PayloadAddress
     timezone: Annotated[str, msgspec.Meta(min_length=1, description="IANA name; working hours are local to it.")]
 
 
-class Contact(_Part):
+class PayloadContact(PayloadPart):
     """Whom to ask; `phone` is as it was written."""
 
     name: Text
@@ -67,22 +67,22 @@ class Contact(_Part):
     phone: str | None
 
 
-class OtherContact(Contact):
+class PayloadOtherContact(PayloadContact):
     """A further contact and what it is for."""
 
     purpose: Text
 
 
-class Contacts(_Part):
+class PayloadContacts(PayloadPart):
     """The first contact of each purpose, then all the rest."""
 
-    primary: Contact
-    technical: Contact | None
-    emergency: Contact | None
-    others: list[OtherContact]
+    primary: PayloadContact
+    technical: PayloadContact | None
+    emergency: PayloadContact | None
+    others: list[PayloadOtherContact]
 
 
-class PhoneSystem(_Part):
+class PayloadPhoneSystem(PayloadPart):
     """How the location as a whole is reached and dials out."""
 
     main_number: E164
@@ -93,7 +93,7 @@ class PhoneSystem(_Part):
     extension_length: Annotated[int, msgspec.Meta(ge=2, le=6)] | None
 
 
-class Device(_Part):
+class PayloadDevice(PayloadPart):
     """A desk phone; `extension` is the number it rings for, if any."""
 
     id: Identifier
@@ -105,7 +105,7 @@ class Device(_Part):
     extension: ExtensionNumber | None
 
 
-class User(_Part):
+class PayloadUser(PayloadPart):
     """A person who holds an extension here; `devices` are the ids of the phones of those extensions."""
 
     id: Identifier
@@ -118,7 +118,7 @@ class User(_Part):
     devices: list[Identifier]
 
 
-class Extension(_Part):
+class PayloadExtension(PayloadPart):
     """An internal number and whom or what it rings."""
 
     id: Identifier
@@ -128,7 +128,7 @@ class Extension(_Part):
     device_id: Identifier | None
 
 
-class WorkingHours(_Part):
+class PayloadWorkingHours(PayloadPart):
     """An interval of opening; ISO 8601 weekdays, Monday is 1. With `passesMidnight` it closes on the following day."""
 
     weekday: Annotated[int, msgspec.Meta(ge=1, le=7)]
@@ -137,7 +137,7 @@ class WorkingHours(_Part):
     passes_midnight: bool
 
 
-class Target(_Part):
+class PayloadTarget(PayloadPart):
     """Where a call is led; a mailbox without extension is the location's own."""
 
     kind: CallTarget
@@ -145,14 +145,14 @@ class Target(_Part):
     external_number: E164 | None
 
 
-class Option(_Part):
+class PayloadOption(PayloadPart):
     """What a caller reaches by pressing `digit`."""
 
     digit: Annotated[str, msgspec.Meta(pattern="^[0-9*#]{1,2}$")]
-    target: Target
+    target: PayloadTarget
 
 
-class CallFlow(_Part):
+class PayloadCallFlow(PayloadPart):
     """How a call is answered: DIRECT rings `extensions` in their order, IVR offers `options`."""
 
     kind: CallFlowKind
@@ -160,12 +160,12 @@ class CallFlow(_Part):
     timeout_seconds: Positive | None
     retries: Annotated[int, msgspec.Meta(ge=0)] | None
     extensions: list[ExtensionNumber]
-    options: list[Option]
-    timeout_target: Target | None
-    invalid_target: Target | None
+    options: list[PayloadOption]
+    timeout_target: PayloadTarget | None
+    invalid_target: PayloadTarget | None
 
 
-class Metadata(_Part):
+class PayloadMetadata(PayloadPart):
     """What the document is; `supersedes` is the id of the payload that it replaces."""
 
     sequence: Positive
@@ -175,7 +175,7 @@ class Metadata(_Part):
     supersedes: Identifier | None
 
 
-class Payload(_Part):
+class Payload(PayloadPart):
     """Everything a partner needs to set up one location."""
 
     location_id: Identifier
@@ -184,12 +184,12 @@ class Payload(_Part):
     account_name: Text
     timestamp: Moment
     version: Literal["1.0.0"]
-    location: Location
-    contacts: Contacts
-    phone_system: PhoneSystem
-    devices: Annotated[list[Device], msgspec.Meta(min_length=1)]
-    users: list[User]
-    extensions: list[Extension]
-    working_hours: list[WorkingHours]
-    call_flow: CallFlow
-    metadata: Metadata
+    location: PayloadLocation
+    contacts: PayloadContacts
+    phone_system: PayloadPhoneSystem
+    devices: Annotated[list[PayloadDevice], msgspec.Meta(min_length=1)]
+    users: list[PayloadUser]
+    extensions: list[PayloadExtension]
+    working_hours: list[PayloadWorkingHours]
+    call_flow: PayloadCallFlow
+    metadata: PayloadMetadata

@@ -51,6 +51,7 @@ RULES = MappingProxyType(
         "user.subject": TextRule(longest=255),
         "location.name": _NAME,
         "location.timezone": TextRule(longest=64),
+        "location.siteCode": TextRule(longest=32),
         "address.line1": TextRule(longest=200),
         "address.line2": TextRule(longest=200),
         "address.city": _NAME,

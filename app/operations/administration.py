@@ -10,6 +10,7 @@ from sqlalchemy import Table
 
 from app import audit
 from app.db import writing
+from app.db.content_columns import UNIQUE_FIELDS
 from app.db.database import Transaction
 from app.domain.refusals import Conflict, InvalidInput, NotFound, Refusal
 from app.domain.viewer import Viewer
@@ -121,4 +122,4 @@ async def _carry_out(tx: Transaction, context: WriteContext, action: str, change
 
 
 # The field that a violated unique constraint is about.
-_TAKEN = {"uq_user_email": "email", "uq_user_subject": "subject"}
+_TAKEN = {"uq_user_email": "email", "uq_user_subject": "subject", **UNIQUE_FIELDS}

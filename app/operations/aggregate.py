@@ -9,7 +9,7 @@ from typing import Any
 from app.db.aggregates import AggregateRecord, StoredApproval
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
-from app.domain.digest import digest_of
+from app.domain.digest import digest_of, digest_version
 from app.domain.issue import Issue
 from app.domain.readiness import Outside, readiness
 from app.domain.refusals import Conflict, NotFound
@@ -50,6 +50,11 @@ class Aggregate:
     def digest(self) -> str:
         """The digest of the current content."""
         return digest_of(self.document)
+
+    @property
+    def digest_version(self) -> int:
+        """The version of the current content's digest."""
+        return digest_version(self.content)
 
     @cached_property
     def document(self) -> dict[str, Any]:

@@ -50,7 +50,11 @@ def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
     )
     comment = clean("approval.comment", command.comment, path=("comment",))
     approved = {"location_revision": aggregate.record.location.revision + 1, "self_approved": self_approved}
-    content = {"digest": aggregate.digest, "content": aggregate.document}
+    content = {
+        "digest": aggregate.digest,
+        "digest_version": aggregate.digest_version,
+        "content": aggregate.document,
+    }
     request = aggregate.record.request
     if pending and request is not None:
         values = approved if request.digest == aggregate.digest else approved | content

@@ -1,6 +1,7 @@
 """Translates violated database constraints to refusals, by the name of the constraint.
 
-None is expected while the location is locked. They protect against writers outside the unit of work.
+None is expected while the location is locked, except for values that are unique within an account: another location
+can have them. The others protect against writers outside the unit of work.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -8,7 +9,8 @@ from contextlib import contextmanager
 
 import asyncpg
 
-from app.domain.refusals import Conflict, OverrideScope, Refusal
+from app.db.content_columns import UNIQUE_FIELDS
+from app.domain.refusals import Conflict, InvalidInput, OverrideScope, Refusal
 from app.operations.aggregate import Aggregate
 
 
@@ -28,6 +30,10 @@ def _changed_since(aggregate: Aggregate) -> Refusal:
     return Conflict(current_revision=aggregate.record.location.revision)
 
 
+def _taken(field: str) -> Callable[[Aggregate], Refusal]:
+    return lambda _aggregate: InvalidInput(field=field, rule="it is taken", path=(field,))
+
+
 def _override_open(_aggregate: Aggregate) -> Refusal:
     return OverrideScope(sections=frozenset())
 
@@ -43,4 +49,5 @@ _BY_NAME: Mapping[str, Callable[[Aggregate], Refusal]] = {
     "fk_extension_person_location_id": _changed_since,
     "uq_call_flow_option_location_id_position": _changed_since,
     "uq_override_open": _override_open,
+    **{constraint: _taken(field) for constraint, field in UNIQUE_FIELDS.items()},
 }

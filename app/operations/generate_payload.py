@@ -7,7 +7,7 @@ from app.db.writing import Insert, Update
 from app.domain.canonical import canonical
 from app.domain.digest import document_digest
 from app.domain.handoff import decide_generation
-from app.domain.payload import VERSION, payload_document
+from app.domain.payload import payload_document
 from app.domain.vocabulary import Budget, PayloadState, Verb
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
@@ -56,11 +56,12 @@ def decide(aggregate: Aggregate, _command: GeneratePayload) -> LocationChange:
         "account_id": location.account_id,
         "location_id": location.id,
         "sequence": sequence,
-        "version": VERSION,
+        "version": document["version"],
         "state": PayloadState.GENERATED,
         "document": canonical(document).decode(),
         "document_digest": document_digest(document),
         "content_digest": aggregate.digest,
+        "digest_version": aggregate.digest_version,
         "location_revision": location.revision,
         "generated_by": aggregate.viewer.id,
         "generated_at": aggregate.now,

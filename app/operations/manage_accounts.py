@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 
 from app.db import tables
+from app.db.content_rows import location_row
 from app.db.writing import Insert, Update
 from app.domain.content import Address, LocationContent
-from app.domain.digest import content_digest
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, LocationStatus, Section
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
-from app.operations.commands import Command
-from app.operations.editing import AddressPatch, address_with
+from app.operations.commands import UNSET, Command, Unset
+from app.operations.editing import AddressPatch, address_with, text
 from permissions.matrix import Action
 
 
@@ -41,6 +41,7 @@ class CreateLocation(Command):
     name: str
     address: AddressPatch | None = None
     timezone: str | None = None
+    site_code: str | Unset | None = UNSET
 
 
 async def create_account(context: AdministrationContext, command: CreateAccount) -> AdministrationChange:
@@ -69,17 +70,9 @@ async def create_location(context: AdministrationContext, command: CreateLocatio
         name=given_text("location.name", command.name, path=("name",)),
         address=address_with(Address(), command.address or AddressPatch(), ("address",)),
         timezone=clean("location.timezone", command.timezone, path=("timezone",)),
+        site_code=text("location.siteCode", command.site_code, None, ()),
     )
-    location = {
-        "id": content.location_id,
-        "account_id": account.id,
-        "name": content.name,
-        **{part: getattr(content.address, part) for part in Address.__slots__},
-        "timezone": content.timezone,
-        "status": LocationStatus.NOT_STARTED,
-        "content_digest": content_digest(content),
-        **_made(context),
-    }
+    location = {**location_row(content), "status": LocationStatus.NOT_STARTED, **_made(context)}
     complete = completeness(readiness(content))
     key = {"account_id": account.id, "location_id": content.location_id}
     sections = (

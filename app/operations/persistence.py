@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Table
 
 from app.db import tables
-from app.db.contents import rows_of
+from app.db.content_columns import CHILDREN
+from app.db.content_rows import WITHOUT_IDENTITY, child_rows, location_row, location_values
 from app.db.writing import Delete, Insert, Update, Write
 from app.domain.content import LocationContent
-from app.domain.digest import content_digest
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.status_machine import Consequences, Fact, holds_macs
@@ -26,19 +26,9 @@ from app.domain.vocabulary import (
 from app.operations.aggregate import Aggregate
 from app.operations.context import LocationChange
 
-SECTION_OF_TABLE = {
-    tables.contact: Section.CONTACTS,
-    tables.phone_system: Section.PHONE_SYSTEM,
-    tables.device: Section.DEVICES,
-    tables.person: Section.PEOPLE,
-    tables.extension: Section.EXTENSIONS,
-    tables.working_hours: Section.WORKING_HOURS,
-    tables.call_flow: Section.CALL_FLOW,
-    tables.call_flow_option: Section.CALL_FLOW,
-}
-# Rows of these tables have no identity of their own: when any of them differs, the list is written anew.
-_REPLACED = (tables.working_hours, tables.call_flow_option)
+SECTION_OF_TABLE = {child.table: Section[child.member.upper()] for child in CHILDREN}
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
+_KEY = frozenset({"id", "account_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +45,7 @@ def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
     if change.content is not None:
         touched: set[Section] = set(change.sections)
         yield from _content(aggregate, change.content, touched)
-        place |= _place_of(change.content) | {"content_digest": content_digest(change.content)}
+        place |= {name: value for name, value in location_row(change.content).items() if name not in _KEY}
         yield from _sections(aggregate, change.content, touched)
         yield from _session_touched(aggregate, {})
         if change.override_id is not None:
@@ -97,23 +87,24 @@ def _addresses(content: LocationContent) -> frozenset[str]:
 def _content(aggregate: Aggregate, content: LocationContent, touched: set[Section]) -> Iterator[Write]:
     """The content rows that differ; adds the sections they belong to."""
     before, after = _by_table(aggregate.content, aggregate), _by_table(content, aggregate)
-    rewritten = {table for table in _REPLACED if _bare(before[table]) != _bare(after[table])}
+    # Rows of these tables have no identity of their own: when any of them differs, the list is written anew.
+    rewritten = {table for table in WITHOUT_IDENTITY if _bare(before[table]) != _bare(after[table])}
     touched |= {SECTION_OF_TABLE[table] for table in rewritten}
     for table in reversed(list(SECTION_OF_TABLE)):
         if table in rewritten:
             yield Delete(table, {"location_id": content.location_id})
-        elif table not in _REPLACED:
+        elif table not in WITHOUT_IDENTITY:
             for key in sorted(before[table].keys() - after[table].keys()):
                 touched.add(SECTION_OF_TABLE[table])
                 yield Delete(table, _key(table, key))
     for table, section in SECTION_OF_TABLE.items():
         if table in rewritten:
             yield from (Insert(table, row) for row in after[table].values())
-        elif table not in _REPLACED:
+        elif table not in WITHOUT_IDENTITY:
             for write in _differing(aggregate, table, before[table], after[table]):
                 touched.add(section)
                 yield write
-    if _place_of(aggregate.content) != _place_of(content):
+    if location_values(aggregate.content) != location_values(content):
         touched.add(Section.LOCATION)
 
 
@@ -133,7 +124,7 @@ def _differing(
 
 def _by_table(content: LocationContent, aggregate: Aggregate) -> dict[Table, dict[str, dict[str, Any]]]:
     found: dict[Table, dict[str, dict[str, Any]]] = {table: {} for table in SECTION_OF_TABLE}
-    for table, row in rows_of(content, aggregate.new_id):
+    for table, row in child_rows(content, aggregate.new_id):
         found[table][row.get("id", content.location_id)] = row
     return found
 
@@ -144,11 +135,6 @@ def _bare(rows: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _key(table: Table, key: str) -> dict[str, str]:
     return {"id" if "id" in table.c else "location_id": key}
-
-
-def _place_of(content: LocationContent) -> dict[str, Any]:
-    address = {part: getattr(content.address, part) for part in content.address.__slots__}
-    return {"name": content.name, **address, "timezone": content.timezone}
 
 
 def _sections(aggregate: Aggregate, content: LocationContent, edited: AbstractSet[Section]) -> Iterator[Write]:

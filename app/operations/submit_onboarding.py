@@ -32,6 +32,7 @@ def decide(aggregate: Aggregate, _command: SubmitOnboarding) -> LocationChange:
         "location_id": location.id,
         "location_revision": location.revision + 1,
         "digest": aggregate.digest,
+        "digest_version": aggregate.digest_version,
         "content": aggregate.document,
         "requested_by": aggregate.viewer.id,
         "requested_at": aggregate.now,

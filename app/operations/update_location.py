@@ -1,4 +1,4 @@
-"""Change a location's name, address or time zone."""
+"""Change a location's name, address, time zone or site code."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ class UpdateLocation(Command):
     name: str | Unset | None = UNSET
     address: AddressPatch | Unset = UNSET
     timezone: str | Unset | None = UNSET
+    site_code: str | Unset | None = UNSET
 
 
 def decide(aggregate: Aggregate, command: UpdateLocation) -> LocationChange:
@@ -39,6 +40,7 @@ def decide(aggregate: Aggregate, command: UpdateLocation) -> LocationChange:
         content,
         name=text("location.name", command.name, content.name, ()) or "",
         timezone=text("location.timezone", command.timezone, content.timezone, ()),
+        site_code=text("location.siteCode", command.site_code, content.site_code, ()),
     )
     if command.address is not UNSET:
         content = replace(content, address=address_with(content.address, command.address, ("address",)))

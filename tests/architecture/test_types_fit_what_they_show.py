@@ -86,10 +86,10 @@ def faults_with(planted_type: type) -> tuple[str, ...]:
 PLANTS: dict[str, tuple[type, str, Any, Any, str]] = {
     "a field without a column": (
         rows.LocationRow,
-        "site_code",
+        "fax_number",
         str | None,
         column(""),
-        "LocationRow has no attribute site_code",
+        "LocationRow has no attribute fax_number",
     ),
     "a number over text": (
         rows.LocationRow,
@@ -461,7 +461,7 @@ class SiteRow(rows.Row, frozen=True):
     """A broken copy of a location's row: a field without a column, and one of another type than its column."""
 
     id: str
-    site_code: str | None
+    fax_number: str | None
     name: int
     timezone: str
 
@@ -474,7 +474,7 @@ def _site_rows_are_of_locations(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "annotation", "fault"),
     [
-        ("site_code", str | None, "table location has no column site_code"),
+        ("fax_number", str | None, "table location has no column fax_number"),
         ("name", int, "SiteRow.name does not have the type of column location.name"),
         ("timezone", str, "SiteRow.timezone does not have the type of column location.timezone"),
     ],

@@ -16,7 +16,7 @@ from app.audit.history import as_of
 from app.audit.replay import replay
 from app.audit.verify import snapshot, verify
 from app.db import demo, seed
-from app.db.contents import rows_of
+from app.db.content_rows import child_rows
 from app.db.database import Database, Transaction
 from app.db.migrate import MIGRATIONS, migrate
 from app.domain.content import CallFlow, Contact, Device, Extension, LocationContent, Person, Target, WorkingHours
@@ -282,7 +282,7 @@ async def _written(tx: Transaction, content: LocationContent) -> LocationContent
     """Replace every row of the location by the content's, one revision up."""
     for child in (*CHILDREN, "call_flow"):
         await run(tx, f"DELETE FROM turnup.{child} WHERE location_id = $1", content.location_id)
-    for table, row in rows_of(content, an_id):
+    for table, row in child_rows(content, an_id):
         names, places = ", ".join(row), ", ".join(f"${n}" for n in range(1, len(row) + 1))
         await run(tx, f"INSERT INTO turnup.{table.name} ({names}) VALUES ({places})", *row.values())
     await run(

@@ -182,6 +182,7 @@ async def unaudited(connection: asyncpg.Connection) -> None:
 async def put_scenario(connection: asyncpg.Connection, mark: str = "x", account: str = "account-x") -> None:
     """Insert a good row of every table; the account may be there from an earlier house."""
     rows = good_rows(mark, account)
+    rows["location"]["site_code_key"] = mark  # of this location alone: no two of an account share one
     if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account WHERE id = $1)", account):
         del rows["account"]
     for table in TABLES:

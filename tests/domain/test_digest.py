@@ -10,7 +10,7 @@ import pytest
 
 from app.domain.content_document import content_document
 from app.domain.diff import diff
-from app.domain.digest import content_digest, document_digest
+from app.domain.digest import content_digest, digest_version, document_digest
 
 from .builders import (
     a_contact,
@@ -28,6 +28,7 @@ from .builders import (
 
 def a_full_location():
     return a_location(
+        site_code="Store 7",
         contacts=(a_contact(), a_contact(id="contact-2", position=1)),
         devices=(a_device(), a_device(id="phone-2", mac_address="805ec0010102")),
         people=(a_person(), a_person(id="person-2")),
@@ -112,6 +113,21 @@ def test_a_name_has_one_digest_however_its_accents_are_composed():
 
 def test_a_section_that_was_never_filled_in_has_a_digest_too():
     assert len(content_digest(a_location(phone_system=None, call_flow=None))) == 64
+
+
+def test_content_without_later_fields_has_the_digest_and_the_document_of_version_1():
+    assert digest_version(a_location()) == 1
+    assert "siteCode" not in content_document(a_location())["location"]
+
+
+def test_a_later_field_makes_a_later_version_and_emptied_again_the_earlier_digest():
+    coded = a_location(site_code="Store 7")
+    assert digest_version(coded) == 2
+    assert [change.path for change in diff(content_document(a_location()), content_document(coded))] == [
+        "/location/siteCode"
+    ]
+    emptied = replace(coded, site_code=None)
+    assert (content_digest(emptied), digest_version(emptied)) == (content_digest(a_location()), 1)
 
 
 def test_the_digest_is_pinned_so_that_no_release_outdates_every_approval_unnoticed():

@@ -8,6 +8,7 @@ import sys
 from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ from .builders import (
 from .defects import CHANGES
 from .schema_check import violations
 
+VERSION = "1.0.0"
 PUBLISHED = Path(__file__).with_name("provisioning-payload-1.0.0.json")
 
 EXAMPLE = {
@@ -293,7 +295,7 @@ SOUND = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_document_of_another_shape_is_refused_by_the_check_and_by_the_schema(case):
     document = changed(a_document(), *BROKEN[case])
-    assert violations(document, json_schema())
+    assert violations(document, json_schema(VERSION))
     with pytest.raises(InvalidDocumentError):
         check_document(document)
 
@@ -301,16 +303,18 @@ def test_a_document_of_another_shape_is_refused_by_the_check_and_by_the_schema(c
 @pytest.mark.parametrize("case", SOUND)
 def test_a_document_of_the_promised_shape_passes_the_check_and_the_schema(case):
     document = changed(a_document(), *SOUND[case])
-    assert violations(document, json_schema()) == []
+    assert violations(document, json_schema(VERSION)) == []
     check_document(document)
 
 
-def test_the_schema_is_the_published_one():
-    assert json_schema() == json.loads(PUBLISHED.read_text(encoding="utf-8"))
+def test_the_schema_of_a_published_version_never_changes():
+    published = PUBLISHED.read_bytes()
+    assert sha256(published).hexdigest() == "16fc96b82b5a5f55263fef23cc57443396d5add7c7861d5e7b53b0047c505dc1"
+    assert json_schema("1.0.0") == json.loads(published)
 
 
 def test_the_schema_is_json_schema_2020_12_and_describes_every_part():
-    schema = json_schema()
+    schema = json_schema(VERSION)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert all(part["description"] for part in schema["$defs"].values() if part.get("type") == "object")
     assert all(
@@ -318,6 +322,38 @@ def test_the_schema_is_json_schema_2020_12_and_describes_every_part():
     )
     patterns = re.findall(r'"pattern": "([^"]+)"', json.dumps(schema))
     assert all(pattern.startswith("^") and pattern.endswith("$") for pattern in patterns)
+
+
+def test_a_document_without_later_keys_has_version_1_0_0():
+    assert a_document()["version"] == "1.0.0"
+    assert "siteCode" not in a_document()["location"]
+
+
+def test_a_site_code_makes_a_document_of_version_1_1_0_that_differs_in_nothing_else():
+    plain, coded = a_document(), a_document(a_location(site_code="Store 7"))
+    metadata = plain["metadata"] | {"contentDigest": coded["metadata"]["contentDigest"]}
+    location = plain["location"] | {"siteCode": "Store 7"}
+    assert coded == plain | {"version": "1.1.0", "location": location, "metadata": metadata}
+
+
+@pytest.mark.parametrize("site_code", ["S", "Store 7", "x" * 32])
+def test_a_document_of_version_1_1_0_is_valid_against_its_schema_alone(site_code):
+    document = a_document(a_location(site_code=site_code))
+    check_document(document)
+    assert violations(document, json_schema("1.1.0")) == []
+    assert violations(document, json_schema("1.0.0"))
+
+
+@pytest.mark.parametrize("site_code", [None, "", "x" * 33, 7])
+def test_a_site_code_of_another_form_is_refused_by_the_check_and_by_the_schema(site_code):
+    document = changed(a_document(a_location(site_code="S")), ("location", "siteCode"), site_code)
+    assert violations(document, json_schema("1.1.0"))
+    with pytest.raises(InvalidDocumentError):
+        check_document(document)
+
+
+def test_the_parts_of_both_schemas_have_the_same_names():
+    assert json_schema("1.1.0")["$defs"].keys() == json_schema("1.0.0")["$defs"].keys()
 
 
 def test_content_that_is_not_ready_makes_no_document():
@@ -333,4 +369,4 @@ def test_content_that_nothing_keeps_from_provisioning_always_makes_a_document(na
     location = a_location(**changes)
     if not blocking(Gate.PROVISION, readiness(location)):
         facts = {"account_name": "Acme", "now": NOON, "sequence": 1, "generated_by": "user-1", "location_revision": 1}
-        assert violations(payload_document(location, **facts, supersedes=None), json_schema()) == []
+        assert violations(payload_document(location, **facts, supersedes=None), json_schema(VERSION)) == []

@@ -45,6 +45,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "macAddress": lambda *_: a_mac(),
     "email": lambda *_: f"{secrets.token_hex(6)}@dune.example",
     "country": lambda *_: "CA",
+    "siteCode": lambda *_: f"Store {secrets.token_hex(6)}",
     "digit": lambda *_: "7",
     "number": lambda *_: "1007",
     "outboundPrefix": lambda *_: "8",

@@ -18,18 +18,18 @@ from graphql import GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType, g
 
 from app.db import tables
 from app.db.aggregates import AGGREGATES, AggregateRecord
-from app.db.contents import rows_of
+from app.db.content_rows import to_rows
 from app.domain.canonical import canonical
 from app.domain.content import Device, LocationContent
 from app.domain.content_document import content_document
-from app.domain.digest import content_digest, document_digest
+from app.domain.digest import content_digest, digest_version, document_digest
 from app.domain.payload import payload_document
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.vocabulary import LocationStatus, Role, Section
 from graphql_schema.schema import schema
 from tests.builders_db import a_grant, a_user, an_account, content_of, fresh, insert, insert_all
-from tests.harness import Client
+from tests.harness import Client, first_row
 
 S = LocationStatus
 SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED})
@@ -156,6 +156,7 @@ class Scenario:
     def __init__(self, client: Client, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         self.client = client
         self.connection = connection
+        self.checked: dict[str, str] = {}
 
     async def open(self) -> None:
         """Create the accounts and the users."""
@@ -230,14 +231,10 @@ class Scenario:
 
     async def _location(self, made: Rollout) -> None:
         content = made.content
-        place = {part: getattr(content.address, part) for part in content.address.__slots__}
-        row = {"name": content.name, "timezone": content.timezone, "content_digest": made.digest, **place}
-        await insert(
-            self.connection, tables.location, id=made.id, account_id=content.account_id, status=made.status, **row
-        )
         complete = completeness(readiness(content))
+        (_, row), *children = to_rows(content, lambda kind: fresh(kind.lower()))
         sections = [(tables.section, {**_key(made), "section": each, "complete": complete[each]}) for each in Section]
-        await insert_all(self.connection, [*sections, *rows_of(content, lambda kind: fresh(kind.lower()))])
+        await insert_all(self.connection, [(tables.location, {**row, "status": made.status}), *sections, *children])
 
     async def _session(self, made: Rollout, submitted_by: str) -> None:
         if made.status is S.NOT_STARTED:
@@ -360,7 +357,7 @@ class Scenario:
 
     async def state_of(self, location: str) -> LocationState:
         """Return the stored state of a location."""
-        record = await self.connection.fetchrow(_STANDING, location)
+        record = await first_row(self.connection, _STANDING, location)
         held = dict(record)
         for name in ("approvals", "payloads", "receipts"):
             held[name] = held[name] or {}
@@ -369,7 +366,7 @@ class Scenario:
 
     async def record(self, location: str) -> AggregateRecord:
         """Return the location's aggregate record."""
-        record = await self.connection.fetchrow(AGGREGATES.sql, [location])
+        record = await first_row(self.connection, AGGREGATES.sql, [location])
         found: AggregateRecord = AGGREGATES.build(*record)
         return found
 
@@ -412,6 +409,21 @@ class Scenario:
         """Check the invariants of every location of the scenario."""
         wrong = await self.connection.fetch(_WRONG_CLAIMS, [self.account, self.away], sorted(SUBMITTED))
         assert not wrong, [dict(location) for location in wrong]
+        await self._check_digests()
+
+    async def _check_digests(self) -> None:
+        """Check that the stored digests of the locations written since the last check are those of their rows."""
+        rows = await self.connection.fetch(_VERSIONS, [self.account, self.away])
+        versions = {row["id"]: row["version"] for row in rows}
+        changed = [location for location, version in versions.items() if self.checked.get(location) != version]
+        self.checked.update(versions)
+        for row in await self.connection.fetch(AGGREGATES.sql, changed):
+            record: AggregateRecord = AGGREGATES.build(*row)
+            location, content = record.location, record.content
+            stored = await self.connection.fetchrow(
+                "SELECT content_digest, digest_version FROM turnup.location WHERE id = $1", location.id
+            )
+            assert tuple(stored or ()) == (content_digest(content), digest_version(content)), location.id
 
 
 def document(mutation: str, select: str = "") -> str:
@@ -425,7 +437,8 @@ def input_fields(mutation: str) -> Mapping[str, Any]:
     """Return the fields of a mutation's input, from the schema."""
     kind = get_named_type(MUTATIONS[mutation].args["input"].type)
     assert isinstance(kind, GraphQLInputObjectType)
-    return kind.fields
+    fields: Mapping[str, Any] = kind.fields
+    return fields
 
 
 def takes_key_only_if_wanted(mutation: str) -> bool:
@@ -437,7 +450,8 @@ def payload_fields(mutation: str) -> Mapping[str, Any]:
     """Return the fields of a mutation's payload, from the schema."""
     kind = get_named_type(MUTATIONS[mutation].type)
     assert isinstance(kind, GraphQLObjectType)
-    return kind.fields
+    fields: Mapping[str, Any] = kind.fields
+    return fields
 
 
 def a_key() -> str:
@@ -476,6 +490,7 @@ WHERE l.account_id = ANY ($1)
   AND claimed.macs IS DISTINCT FROM
       CASE WHEN l.status = ANY ($2) OR l.live_payload_id IS NOT NULL AND l.status <> 'CANCELLED' THEN content.macs END
 """
+_VERSIONS = "SELECT id, xmin::text AS version FROM turnup.location WHERE account_id = ANY ($1)"
 
 
 async def as_definer(url: str) -> "asyncpg.Connection[asyncpg.Record]":

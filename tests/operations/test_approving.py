@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
+from tests.harness import first_row
 from tests.lanes import scaled
 
 from .edits import CONTENT_EDITS, EDITS

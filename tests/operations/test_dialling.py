@@ -1,12 +1,16 @@
 """What a number without a prefix means follows the country of the address, whichever of the two is given last."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.domain.vocabulary import LocationStatus
+from app.domain.content import PhoneSystem
+from app.domain.vocabulary import LocationStatus, Section
+from tests.builders_db import fresh
+from tests.harness import first_row
 
-from .scenario import Rollout, Scenario, Sent
+from .scenario import Rollout, Scenario, Sent, complete_content
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -63,14 +67,17 @@ async def test_a_number_with_a_prefix_means_the_same_everywhere(scenario: Scenar
 
 
 async def test_an_override_of_the_address_alone_changes_no_numbers_of_other_sections(scenario: Scenario) -> None:
-    location = await scenario.a_location(S.IN_PROGRESS)
-    await set_main_number(scenario, location, "212 555 0101")
-    locked = await scenario.a_location(S.APPROVED, override_of=scenario.lead, sections=[Section.LOCATION], content=None)
-    async with scenario.arranging():
-        await scenario.connection.execute(
-            "UPDATE turnup.phone_system SET main_number = '212 555 0101', main_number_e164 = '+12125550101' "
-            "WHERE location_id = $1",
-            locked.id,
-        )
+    name = fresh("location")
+    content = complete_content(name, scenario.account)
+    national = replace(
+        content.phone_system or PhoneSystem(), main_number="212 555 0101", main_number_e164="+12125550101"
+    )
+    locked = await scenario.a_location(
+        S.APPROVED,
+        override_of=scenario.lead,
+        sections=[Section.LOCATION],
+        name=name,
+        content=replace(content, phone_system=national),
+    )
     assert (await moved_to(scenario, scenario.lead, locked, "GB")).outcome == "OVERRIDE_SCOPE"
     assert (await numbers(scenario, locked))["main_number_e164"] == "+12125550101"

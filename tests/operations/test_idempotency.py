@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus
 from tests.agreed import WHO_MAY
 
 from .edits import EDITS
 from .scenario import MUTATIONS, Scenario, a_key, input_fields
-from .test_verbs import MUTATION, TABLE, conditions
+from .test_verbs import MUTATION, conditions
 from .test_verbs import given as good_input
 
 pytestmark = pytest.mark.usefixtures("replayed")

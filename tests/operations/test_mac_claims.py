@@ -5,6 +5,7 @@ import json
 import secrets
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -67,9 +68,9 @@ async def test_of_two_customers_raced_for_one_address_one_wins_and_the_other_lea
 
 
 async def test_who_has_an_address_is_named_to_leads_only(scenario: Scenario) -> None:
-    owner = await scenario.a_location(S.APPROVED, account=scenario.away)
-    async with scenario.arranging():
-        await scenario.connection.execute("UPDATE turnup.location SET name = 'The secret site' WHERE id = $1", owner.id)
+    name = fresh("location")
+    content = replace(complete_content(name, scenario.away), name="The secret site")
+    owner = await scenario.a_location(S.APPROVED, account=scenario.away, name=name, content=content)
     draft = await scenario.a_location(S.IN_PROGRESS, macs=[owner.mac])
     messages = f'{{ readiness(locationId: "{draft.id}") {{ message }} }}'
     told = {who: (await scenario.client.ask(messages, who)).raw.decode() for who in (scenario.lead, scenario.customer)}

@@ -1,5 +1,7 @@
 """Reopening a locked location and completing one by hand count as overrides: marked, found, and counted."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus

@@ -3,6 +3,7 @@
 import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus
+from tests.harness import first_row
 
 from .scenario import Rollout, Scenario, Sent, a_key
 

@@ -1,5 +1,7 @@
 """Operations ask the permission matrix themselves: the guards on fields are not the only ones that do."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.vocabulary import LocationStatus as S

@@ -44,7 +44,7 @@ def as_another(content: LocationContent, location: str, account: str) -> Locatio
         )
 
     macs = {each: a_mac(each[:6]) for each in ORDINARY_MACS}
-    there = {each.id for each in (*content.devices, *content.people)}
+    there = {each.id for each in content.devices} | {each.id for each in content.people}
     return replace(
         content,
         location_id=location,

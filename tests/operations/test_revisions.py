@@ -12,7 +12,7 @@ from sqlalchemy import Index, UniqueConstraint
 from app.db.tables import approval, extension, onboarding_session, override, provisioning_payload, receipt
 from app.domain.vocabulary import LocationStatus
 from app.operations.persistence import SECTION_OF_TABLE
-from tests.harness import TestDatabase
+from tests.harness import TestDatabase, first_row
 from tests.lanes import scaled
 
 from .edits import EDITS

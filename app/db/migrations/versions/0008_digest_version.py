@@ -1,0 +1,24 @@
+"""Every stored content digest has its version beside it; the digests that are there have version 1."""
+
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+TABLES = ("location", "approval", "provisioning_payload")
+
+
+def upgrade() -> None:
+    """Add the columns. Existing rows get their value without a change in the audit trail; a replay knows of it."""
+    for table in TABLES:
+        op.execute(
+            f"ALTER TABLE turnup.{table} ADD COLUMN digest_version SMALLINT DEFAULT '1' NOT NULL,"
+            f" ADD CONSTRAINT ck_{table}_digest_version_positive CHECK (digest_version >= 1)"
+        )
+
+
+def downgrade() -> None:
+    """Migrations go forward; restore a backup instead."""
+    raise NotImplementedError

@@ -1,0 +1,84 @@
+"""How a field of the content is declared, and how mapper, document and digest read the declaration."""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from functools import cache
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+_SINCE, _UNIQUE = "turnup.since", "turnup.unique_in_account"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentField:
+    """A field as it was declared.
+
+    `kind` is the class of its value, or of each of its values when it holds `many`; `optional` says that it may be
+    None, `default` is `MISSING` where the field has none.
+    """
+
+    name: str
+    kind: type
+    optional: bool
+    many: bool
+    default: Any
+    since: int
+    unique_in_account: bool
+
+    @property
+    def is_structured(self) -> bool:
+        """Whether the value has fields of its own."""
+        return is_dataclass(self.kind)
+
+
+def content_field(*, default: Any = MISSING, since: int = 1, unique_in_account: bool = False) -> Any:
+    """Declare a field of the content.
+
+    `since` is the digest version that introduced the field. A field of a later version than 1 is optional: an empty
+    value (None or no items) is left out of the document, so that existing digests stay valid. Raises ValueError when
+    such a field has another default. A value that is `unique_in_account` is stored a second time in the column
+    `<name>_key`, by which it is compared.
+    """
+    if since > 1 and not is_empty(default):
+        raise ValueError(f"a content field of digest version {since} needs an empty default, not {default!r}")
+    return field(default=default, metadata={_SINCE: since, _UNIQUE: unique_in_account})
+
+
+def is_empty(value: Any) -> bool:
+    """Whether a field with this value says nothing."""
+    return value is None or value == ()
+
+
+@cache
+def content_fields(kind: type) -> tuple[ContentField, ...]:
+    """The fields of a dataclass of the content, in their order. Raises TypeError for a type content cannot have."""
+    hints = get_type_hints(kind)
+    return tuple(
+        ContentField(
+            name=each.name,
+            **_type_of(f"{kind.__name__}.{each.name}", hints[each.name]),
+            default=each.default,
+            since=each.metadata.get(_SINCE, 1),
+            unique_in_account=each.metadata.get(_UNIQUE, False),
+        )
+        for each in fields(kind)
+    )
+
+
+@cache
+def later_fields(kind: type) -> tuple[ContentField, ...]:
+    """Those fields by which content can need a later digest version than 1: newer ones, and what holds such."""
+    return tuple(
+        each for each in content_fields(kind) if each.since > 1 or (each.is_structured and later_fields(each.kind))
+    )
+
+
+def _type_of(name: str, hint: Any) -> Mapping[str, Any]:
+    optional = get_origin(hint) in {Union, UnionType} and NoneType in get_args(hint)
+    kinds = [each for each in get_args(hint) if each is not NoneType] if optional else [hint]
+    many = get_origin(kinds[0]) is tuple
+    if many:
+        kinds = [each for each in get_args(kinds[0]) if each is not Ellipsis]
+    if len(kinds) != 1 or not isinstance(kinds[0], type) or (many and optional):
+        raise TypeError(f"{name}: {hint} is neither one class, an optional one nor a tuple of one class")
+    return {"kind": kinds[0], "optional": optional, "many": many}
