@@ -31,7 +31,7 @@ def _changed_since(aggregate: Aggregate) -> Refusal:
 
 
 def _taken(field: str) -> Callable[[Aggregate], Refusal]:
-    return lambda _aggregate: InvalidInput(field=field, rule="it is taken", path=(field,))
+    return lambda _aggregate: InvalidInput(field=field, rule="already in use", path=(field,))
 
 
 def _override_open(_aggregate: Aggregate) -> Refusal:

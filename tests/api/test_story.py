@@ -109,8 +109,8 @@ async def test_from_a_customers_edit_to_a_partners_receipt(own_client: Client) -
             {
                 "__typename": "Locked",
                 "code": "LOCKED",
-                "message": "The location is COMPLETED and therefore locked; "
-                "an implementation lead can open an override.",
+                "message": "The location is locked because its status is COMPLETED. "
+                "An implementation lead can open an override.",
                 "path": [],
             }
         ],

@@ -9,12 +9,6 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 
-# Names that are still defined twice; each entry goes when its second class is renamed.
-STILL_TWICE = {
-    # app/domain/content.py and app/domain/payload_shape.py
-    *("Address", "CallFlow", "Contact", "Device", "Extension", "PhoneSystem", "Target", "WorkingHours"),
-}
-
 
 def defined(sources: dict[str, str]) -> dict[str, list[str]]:
     """The places where each class is defined, anywhere in these files, by its name."""
@@ -33,11 +27,7 @@ def classes() -> dict[str, list[str]]:
 
 
 def test_no_two_classes_of_the_product_have_one_name(classes: dict[str, list[str]]) -> None:
-    assert {name: places for name, places in classes.items() if len(places) > 1 and name not in STILL_TWICE} == {}
-
-
-def test_the_exceptions_are_still_defined_twice(classes: dict[str, list[str]]) -> None:
-    assert {name for name in STILL_TWICE if len(classes[name]) < 2} == set()
+    assert {name: places for name, places in classes.items() if len(places) > 1} == {}
 
 
 def test_a_name_is_found_twice_wherever_its_classes_are_defined() -> None:

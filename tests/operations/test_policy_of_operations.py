@@ -45,7 +45,7 @@ async def test_viewer_actions_and_the_awaiting_filter_follow_a_flipped_cell(
     _, location = await arranged(scenario, "approve")
     query = """query ($id: ID!, $filter: LocationFilter) {
       location(id: $id) { viewerActions { action reason } }
-      locations(first: 100, filter: $filter) { nodes { id } }
+      locations(first: 100, orderBy: RECENTLY_UPDATED, filter: $filter) { nodes { id } }
     }"""
     asked: dict[str, Any] = {"id": location.id, "filter": {"awaiting": "ME", "accountId": location.content.account_id}}
 

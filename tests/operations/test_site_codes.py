@@ -44,7 +44,7 @@ def refused(sent: Sent) -> dict[str, object]:
     return {name: sent.problem[name] for name in ("path", "field", "rule")}
 
 
-TAKEN = {"path": ["siteCode"], "field": "siteCode", "rule": "it is taken"}
+TAKEN = {"path": ["siteCode"], "field": "siteCode", "rule": "already in use"}
 
 
 async def test_a_code_is_set_at_creation_changed_kept_and_emptied(scenario: Scenario) -> None:
