@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from graphql import FieldNode, GraphQLError, ValueNode
+from strawberry.exceptions import StrawberryInputCoercionError
 
 from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
 from app.domain.refusals import InvalidInput, NotFound
@@ -33,6 +34,11 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     Forbidden: ("FORBIDDEN", None, _none),
     NotFound: ("NOT_FOUND", None, _none),
     InvalidInput: ("BAD_USER_INPUT", None, lambda error: {"field": error.field}),
+    StrawberryInputCoercionError: (
+        "BAD_USER_INPUT",
+        "A field of the input that cannot be empty is null. Leave the field out to keep its value.",
+        _none,
+    ),
     DocumentTooComplex: ("QUERY_TOO_COMPLEX", None, lambda error: {"limit": error.limit, "maximum": error.maximum}),
     UnknownUser: ("UNAUTHENTICATED", "The token does not belong to an active user.", _none),
     StatementTimeout: ("TIMEOUT", "The query exceeded the time limit.", _none),

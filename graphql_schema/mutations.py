@@ -68,7 +68,7 @@ FIELDS = (
     MutationField(SET_CURRENT_STEP, inputs.SetCurrentStepInput, payloads.LocationPayload,
                   "Stores the section that the customer is working on."),
     MutationField(UPDATE_LOCATION, inputs.UpdateLocationInput, payloads.LocationPayload,
-                  "Changes the name, address or time zone of a location."),
+                  "Changes the name, address, time zone or site code of a location."),
     MutationField(SET_CONTACTS, inputs.SetContactsInput, payloads.LocationPayload,
                   "Replaces the contacts of a location."),
     MutationField(SET_PHONE_SYSTEM, inputs.SetPhoneSystemInput, payloads.LocationPayload,

@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
+from tests.harness import first_row
 from tests.lanes import scaled
 
 from .edits import CONTENT_EDITS, EDITS
@@ -112,8 +113,14 @@ async def test_an_edit_before_somebody_elses_approval_is_no_own_work(scenario: S
     await labelled(scenario, scenario.lead, location, "Helped")
     first = await approved(scenario, scenario.lead_2, location, await reviewed(scenario, location))
     assert first.outcome == "DONE"
-    override = {"locationId": location.id, "sections": ["DEVICES"], "reason": "A phone was swapped on site."}
-    await scenario.send(scenario.lead_2, "openOverride", expiresInMinutes=30, **override)
+    await scenario.send(
+        scenario.lead_2,
+        "openOverride",
+        locationId=location.id,
+        sections=["DEVICES"],
+        reason="A phone was swapped on site.",
+        expiresInMinutes=30,
+    )
     assert (await labelled(scenario, scenario.lead_2, location, "Swapped", revision=2)).outcome == "DONE"
     sent = await approved(scenario, scenario.lead, location, await reviewed(scenario, location))
     assert (sent.outcome, sent.payload["approval"]["selfApproved"]) == ("DONE", False)
@@ -153,7 +160,7 @@ async def race(scenario: Scenario) -> None:
         labelled(scenario, scenario.customer, location, "In between"),
     )
     assert (approval.outcome, edit.outcome) in {("DONE", "LOCKED"), ("STALE_REVIEW", "DONE")}
-    row = await scenario.connection.fetchrow("SELECT * FROM turnup.approval WHERE id = $1", location.request)
+    row = await first_row(scenario.connection, "SELECT * FROM turnup.approval WHERE id = $1", location.request)
     after = await scenario.state_of(location.id)
     assert await scenario.digest_of_rows(location.id) == after.digest
     if approval.outcome == "DONE":

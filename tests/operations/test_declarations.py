@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, make_dataclass, replace
 from types import ModuleType
@@ -32,7 +33,7 @@ from permissions.policy import Forbidden
 from resolvers.commands import conversion
 from tests.harness import TestDatabase
 
-from .scenario import Scenario
+from .scenario import Scenario, a_key
 from .test_bulk_in_turns import a_write_context
 from .test_fingerprints import KEPT, call_of
 
@@ -122,6 +123,38 @@ async def test_content_that_changes_although_the_mutation_declares_no_edit_is_no
         ):
             await perform(context, undeclared, MutationCall(mutation="addDevice", command=command))
     assert await scenario.state_of(location.id) == before
+
+
+async def counted(scenario: Scenario, metric: str) -> float:
+    """The sum of a metric's samples, as operators read it."""
+    lines = (await scenario.client.http.get("/metrics")).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if re.match(rf"{metric}(\{{| )", line))
+
+
+@pytest.mark.parametrize(
+    ("mutation", "metric"),
+    [
+        ("submitOnboarding", "turnup_submissions_total"),
+        ("approve", "turnup_approval_processing_seconds_count"),
+        ("bulkApprove", "turnup_approval_processing_seconds_count"),
+        ("openOverride", "turnup_overrides_opened_total"),
+        ("bulkUpdateStatus", "turnup_bulk_items_total"),
+    ],
+)
+async def test_operators_count_what_a_mutation_did(scenario: Scenario, mutation: str, metric: str) -> None:
+    statuses = {"submitOnboarding": LocationStatus.IN_PROGRESS, "openOverride": LocationStatus.APPROVED}
+    location = await scenario.a_location(statuses.get(mutation, LocationStatus.PENDING_APPROVAL))
+    inputs: dict[str, dict[str, Any]] = {
+        "approve": {"expectedDigest": location.digest},
+        "openOverride": {"sections": ["DEVICES"], "reason": "A phone was swapped on site.", "expiresInMinutes": 30},
+        "bulkApprove": {"items": [{"locationId": location.id, "expectedDigest": location.digest}]},
+        "bulkUpdateStatus": {"locationIds": [location.id], "status": "BLOCKED", "reason": "A flood on site."},
+    }
+    about = {"idempotencyKey": a_key()} if mutation.startswith("bulk") else {"locationId": location.id}
+    before = await counted(scenario, metric)
+    sent = await scenario.send(scenario.lead, mutation, **inputs.get(mutation, {}), **about)
+    assert sent.outcome == "DONE"
+    assert await counted(scenario, metric) == before + 1
 
 
 async def performed(context: WriteContext, mutation: Mutation[Any], call: MutationCall[Any]) -> None:

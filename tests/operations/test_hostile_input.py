@@ -213,6 +213,10 @@ def _something(field: Any) -> Any:
         ("setWorkingHours", {"intervals": None}),
         ("setContacts", {"contacts": [None]}),
         ("setCurrentStep", {"step": "NOWHERE"}),
+        ("updateLocation", {"address": None}),
+        ("setPhoneSystem", {"voicemail": None}),
+        ("editDevice", {"brand": None}),
+        ("editPerson", {"voicemail": None}),
     ],
 )
 async def test_a_value_of_the_wrong_type_is_bad_user_input(
