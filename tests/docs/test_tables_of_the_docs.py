@@ -11,6 +11,7 @@ from app.db.demo import USERS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
+from app.domain.vocabulary import Role
 from app.http.body import BodyLimits
 from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.query_cost.limits import DocumentLimits
@@ -22,7 +23,7 @@ from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
 from graphql_schema.problems import PROBLEMS
 from graphql_schema.schema import schema
-from permissions.matrix import AUDIENCE, CUSTOMER, LEAD, PARTNER, Action, allows
+from permissions.matrix import AUDIENCE, Action, allows
 from resolvers.lists import LocationOrder
 
 from .pages import page, table
@@ -37,15 +38,16 @@ ENUMS = [
 
 def test_the_permissions_page_has_the_matrix() -> None:
     said = {action: tuple(cells) for action, *cells in table(page("docs/permissions.md"), "Actions")}
-    assert said == {
-        action.value: tuple("yes" if allows(role, action) else "no" for role in (CUSTOMER, LEAD, PARTNER))
-        for action in Action
-    }
+    assert said == {action.value: tuple("yes" if allows(role, action) else "no" for role in Role) for action in Action}
 
 
 def test_the_permissions_page_has_the_audience_of_every_type() -> None:
     said = dict(table(page("docs/permissions.md"), "Types"))
     assert said == {name: action.value for name, action in AUDIENCE.items()}
+
+
+def test_the_permissions_page_has_the_scope_of_every_role() -> None:
+    assert [role for role, _ in table(page("docs/permissions.md"), "Scope")] == [role.value for role in Role]
 
 
 def test_the_readme_has_every_setting_with_its_default() -> None:
@@ -67,6 +69,10 @@ def test_the_readme_says_what_production_requires() -> None:
 def test_the_readme_lists_the_demo_users() -> None:
     said = [email for email, *_ in table(page("README.md"), "GraphiQL and demo users")]
     assert sorted(said) == sorted(user.email for user in USERS)
+
+
+def test_every_role_has_a_demo_user() -> None:
+    assert {user.role for user in USERS} == set(Role)
 
 
 def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
