@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
+from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db.demo import USERS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
@@ -85,6 +86,16 @@ def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
         for each in held
         if isinstance(each, MetricWrapperBase)
     }
+
+
+def test_the_audit_page_lists_every_table_by_its_chain() -> None:
+    said = dict(table(page("docs/audit.md"), "Tracked tables"))
+    assert set(said) == {"the account's", "system", "none"}
+    of_accounts = {each.name for each in TRACKED if each not in ON_SYSTEM}
+    assert sorted(said["the account's"].split(", ")) == sorted(of_accounts)
+    assert sorted(said["system"].split(", ")) == sorted(each.name for each in ON_SYSTEM)
+    untracked = ", ".join(part.partition(":")[0].strip() for part in said["none"].split(";"))
+    assert sorted(untracked.split(", ")) == sorted(each.name for each in UNTRACKED)
 
 
 def test_the_errors_page_has_every_code_with_its_status() -> None:
