@@ -81,9 +81,9 @@ reset: $(VENV)/.deps ## Bring the demo data back
 migration: $(VENV)/.deps ## Add a migration with the next number: make migration m="site codes of locations"
 	@$(BIN)/python deploy/migration.py "$(m)"
 
-lock: $(VENV)/.dev ## Resolve the lock files anew, with hashes and no download addresses
-	@$(BIN)/uv pip compile pyproject.toml $(LOCK) -o requirements.lock
-	@$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock $(LOCK) -o requirements-dev.lock
+lock: $(VENV)/.dev ## Bring the lock files in line with pyproject.toml; ARGS="--upgrade-package NAME" upgrades one
+	@$(BIN)/uv pip compile pyproject.toml $(LOCK) $(ARGS) -o requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock $(LOCK) $(ARGS) -o requirements-dev.lock
 
 release: check ## Commit and tag the release of the version in app/version.py; ARGS=--check says what is missing
 	@$(PYTHON) deploy/release.py $(ARGS)

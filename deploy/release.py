@@ -3,7 +3,7 @@
     make release                 commit and tag the release
     make release ARGS=--check    only say what is missing
 
-1. Nothing is uncommitted, the version has no tag, and CHANGELOG.md has the section "VERSION, not released yet".
+1. Nothing is uncommitted, the version has no tag, and CHANGELOG.md has the section "VERSION, unreleased".
 2. The section gets today's date (UTC); schema.graphql is copied to docs/released/VERSION.graphql.
 3. Both are committed as "release: VERSION" and tagged vVERSION.
 
@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-UNRELEASED = "## {}, not released yet\n"
+UNRELEASED = "## {}, unreleased\n"
 
 
 class NotReleasable(Exception):  # noqa: N818 - a reason, printed as it is
@@ -75,7 +75,7 @@ def main(arguments: list[str]) -> None:
         print(f"{version} can be released: make release")
         return
     print(f"Released {version}. Next: git push --follow-tags; then set the next version in app/version.py")
-    print('and begin CHANGELOG.md with its section, "## NEXT, not released yet".')
+    print('and begin CHANGELOG.md with its section, "## NEXT, unreleased".')
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from permissions.matrix import ACTION_OF_LOCATION_ACTION, ACTION_OF_VERB, CUSTOM
 AWAITING_OF_ROLE = {CUSTOMER: Awaiting.CUSTOMER, PARTNER: Awaiting.PARTNER, LEAD: Awaiting.LEAD}
 """The name of each role in the `awaiting` filter; a verb allowed to several roles counts for the first listed."""
 
+if unnamed := [role for role in Role if role not in AWAITING_OF_ROLE]:
+    raise ValueError(f"AWAITING_OF_ROLE has no name for {', '.join(unnamed)}")
+
 
 class Forbidden(Exception):  # noqa: N818 - named like the error code
     """The viewer's role does not include this action."""

@@ -9,6 +9,7 @@ from sqlalchemy import true
 
 from app.db import queries, tables
 from app.db.scoping import Shape
+from app.domain.vocabulary import Role
 from tests.builders_db import committed
 from tests.harness import LEAD, LEAD_2, Answer, Client
 from tests.harness import TestDatabase as WorkerDatabase
@@ -87,6 +88,13 @@ def type_of(path: str) -> str:
 
 async def answered(client: Client, world: World, asker: str, query: str, **variables: Any) -> Answer:
     return await client.ask(query, subject(world, asker), headers={"x-request-id": "pinned"}, **variables)
+
+
+@pytest.mark.parametrize("asked", [BY_ID, LISTS])
+async def test_somebody_of_every_role_asks(client: Client, world: World, asked: str) -> None:
+    askers = {asker for _, asker, _ in cells(asked)}
+    answers = [await answered(client, world, asker, "{ viewer { role } }") for asker in askers]
+    assert {each.data["viewer"]["role"] for each in answers} == {role.value for role in Role}
 
 
 @pytest.mark.parametrize(("path", "asker", "told"), cells(BY_ID))

@@ -59,6 +59,14 @@ def test_no_migration_of_the_product_has_placeholders_left() -> None:
     assert [path.name for path in versions if PLACEHOLDER.search(path.read_text())] == []
 
 
+def test_every_migration_since_the_template_says_what_it_locks_keeps_and_needs() -> None:
+    versions = [path for path in sorted((MIGRATIONS / "versions").glob("*.py")) if path.name[:4] > "0007"]
+    assert versions
+    for path in versions:
+        for subject in MUST_SAY:
+            assert f"\n{subject}: " in path.read_text(), f"{path.name} does not say {subject}"
+
+
 def test_a_migration_without_a_message_is_refused() -> None:
     refused = subprocess.run([sys.executable, SCRIPT, ""], capture_output=True, text=True, check=False)
     assert refused.returncode == 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
-CHANGES = "# Changes\n\n## 1.2.0, not released yet\n\n- New.\n\n## 1.1.0, 2026-01-01\n\n- Old.\n"
+CHANGES = "# Changes\n\n## 1.2.0, unreleased\n\n- New.\n\n## 1.1.0, 2026-01-01\n\n- Old.\n"
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_a_release_is_a_tagged_commit_of_the_dated_changes_and_the_schema(checko
     assert git(checkout, "describe", "--exact-match") == "v1.2.0"
     assert git(checkout, "log", "-1", "--format=%s") == "release: 1.2.0"
     today = datetime.now(UTC).date().isoformat()
-    assert git(checkout, "show", "v1.2.0:CHANGELOG.md") == CHANGES.replace("not released yet", today).strip()
+    assert git(checkout, "show", "v1.2.0:CHANGELOG.md") == CHANGES.replace("unreleased", today).strip()
     assert git(checkout, "show", "v1.2.0:docs/released/1.2.0.graphql") == "type Query { viewer: ID }"
     assert git(checkout, "diff", "--name-only", "HEAD~1") == "CHANGELOG.md\ndocs/released/1.2.0.graphql"
 
@@ -81,7 +81,7 @@ def without_a_version(checkout: Path) -> None:
     [
         (uncommitted, "there are uncommitted changes"),
         (already_tagged, "the tag v1.2.0 exists: set the next version in app/version.py"),
-        (without_changes, 'CHANGELOG.md has no section "1.2.0, not released yet"'),
+        (without_changes, 'CHANGELOG.md has no section "1.2.0, unreleased"'),
         (without_a_version, "app/version.py holds no version of three numbers, such as 1.0.0"),
     ],
 )

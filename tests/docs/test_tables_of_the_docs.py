@@ -7,10 +7,12 @@ import pytest
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
+from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db.demo import USERS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
+from app.domain.vocabulary import Role
 from app.http.body import BodyLimits
 from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.query_cost.limits import DocumentLimits
@@ -22,7 +24,7 @@ from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
 from graphql_schema.problems import PROBLEMS
 from graphql_schema.schema import schema
-from permissions.matrix import AUDIENCE, CUSTOMER, LEAD, PARTNER, Action, allows
+from permissions.matrix import AUDIENCE, Action, allows
 from resolvers.lists import LocationOrder
 
 from .pages import page, table
@@ -37,15 +39,16 @@ ENUMS = [
 
 def test_the_permissions_page_has_the_matrix() -> None:
     said = {action: tuple(cells) for action, *cells in table(page("docs/permissions.md"), "Actions")}
-    assert said == {
-        action.value: tuple("yes" if allows(role, action) else "no" for role in (CUSTOMER, LEAD, PARTNER))
-        for action in Action
-    }
+    assert said == {action.value: tuple("yes" if allows(role, action) else "no" for role in Role) for action in Action}
 
 
 def test_the_permissions_page_has_the_audience_of_every_type() -> None:
     said = dict(table(page("docs/permissions.md"), "Types"))
     assert said == {name: action.value for name, action in AUDIENCE.items()}
+
+
+def test_the_permissions_page_has_the_scope_of_every_role() -> None:
+    assert [role for role, _ in table(page("docs/permissions.md"), "Scope")] == [role.value for role in Role]
 
 
 def test_the_readme_has_every_setting_with_its_default() -> None:
@@ -69,6 +72,10 @@ def test_the_readme_lists_the_demo_users() -> None:
     assert sorted(said) == sorted(user.email for user in USERS)
 
 
+def test_every_role_has_a_demo_user() -> None:
+    assert {user.role for user in USERS} == set(Role)
+
+
 def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
     said = {name: labels for name, labels, _ in table(page("docs/metrics.md"), "Names")}
     metrics = start_metrics("1.2.3")
@@ -79,6 +86,16 @@ def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
         for each in held
         if isinstance(each, MetricWrapperBase)
     }
+
+
+def test_the_audit_page_lists_every_table_by_its_chain() -> None:
+    said = dict(table(page("docs/audit.md"), "Tracked tables"))
+    assert set(said) == {"the account's", "system", "none"}
+    of_accounts = {each.name for each in TRACKED if each not in ON_SYSTEM}
+    assert sorted(said["the account's"].split(", ")) == sorted(of_accounts)
+    assert sorted(said["system"].split(", ")) == sorted(each.name for each in ON_SYSTEM)
+    untracked = ", ".join(part.partition(":")[0].strip() for part in said["none"].split(";"))
+    assert sorted(untracked.split(", ")) == sorted(each.name for each in UNTRACKED)
 
 
 def test_the_errors_page_has_every_code_with_its_status() -> None:

@@ -38,6 +38,10 @@ def test_a_call_has_the_fingerprint_that_was_kept_of_it(mutation: str) -> None:
     ]
 
 
+def test_a_fingerprint_is_kept_of_every_mutation() -> None:
+    assert {each["mutation"] for each in KEPT} == set(MUTATIONS)
+
+
 def test_a_field_that_a_patch_leaves_out_is_another_call_than_one_that_empties_it() -> None:
     patch = {"deviceId": "device-1", "expectedRevision": 1}
     left_out, emptied = call_of("editDevice", patch), call_of("editDevice", {**patch, "label": None})

@@ -220,6 +220,7 @@ async def test_a_role_without_the_verb_is_forbidden_and_a_location_out_of_reach_
         scenario.partner: Role.PARTNER,
         scenario.away_partner: Role.PARTNER,
     }
+    assert set(people.values()) == set(Role)
     for who, role in people.items():
         if role not in WHO_MAY[verb]:
             assert (await do(scenario, who, verb, location)).outcome == "FORBIDDEN"

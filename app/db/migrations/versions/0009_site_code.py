@@ -1,4 +1,9 @@
-"""A location's site code, unique within its account in the form in which site codes are compared."""
+"""A location's site code, unique within its account in the form in which site codes are compared.
+
+Locks: ACCESS EXCLUSIVE on location, 0.1 seconds with 100,000 locations
+Data: the columns are empty, so digests, approvals and audit entries stay valid
+Deployment: stop the servers of the version before; they compute digests without the codes that others enter
+"""
 
 from alembic import op
 
