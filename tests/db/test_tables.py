@@ -172,7 +172,7 @@ MISSING = {
 CHILDREN = [
     table.name for table in tables.metadata.sorted_tables if {"account_id", "location_id"} <= set(table.c.keys())
 ]
-BARE_MENTIONS = {"audit_entry", "field_change"}  # the trail outlives what it tells of, so it refers to nothing
+BARE_MENTIONS = {"audit_entry", "field_change"}  # the audit log outlives the rows it is about, so it references none
 
 # References from one row of a location to another: they must not cross to another location.
 ACROSS_LOCATIONS = [
@@ -200,7 +200,7 @@ CLOSED_SETS: dict[tuple[str, str], type[StrEnum]] = {
     ("user", "role"): Role,
     ("user", "status"): UserStatus,
 }
-OWN_SETS = {("audit_entry", "outcome"), ("audit_incident", "action")}  # the trail's own words, known to nobody else
+OWN_SETS = {("audit_entry", "outcome"), ("audit_incident", "action")}  # values that only the audit log uses
 
 ORDERS = [value for value in vars(queries).values() if isinstance(value, Order)]
 

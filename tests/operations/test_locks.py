@@ -145,5 +145,5 @@ async def test_a_device_moves_neither_out_of_a_locked_location_nor_into_one(
 
 
 def replace_now(record: object) -> object:
-    """A dossier without the moment at which it was read."""
+    """An aggregate without the time at which it was read."""
     return {name: getattr(record, name) for name in record.__struct_fields__ if name != "now"}  # type: ignore[attr-defined]
