@@ -45,7 +45,7 @@ async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_sc
 
 
 @pytest.mark.parametrize(("mutation", "status"), list(product(OF_A_LOCATION, LOCKED)))
-async def test_whatever_mutation_anybody_sends_a_locked_location_keeps_its_content(
+async def test_no_mutation_by_any_role_changes_the_content_of_a_locked_location(
     scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:
     location: Rollout | None = None  # one that refused a mutation serves for the next who sends it
