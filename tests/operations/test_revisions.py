@@ -21,7 +21,7 @@ from .scenario import Rollout, Scenario, Sent, a_key
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
-# The constraints that what the frame did not see could break, and the problem that each of them is.
+# The constraints that concurrent changes can violate, and the problem of each.
 NAMED = {
     "uq_approval_pending": "CONFLICT",
     "uq_onboarding_session_open": "CONFLICT",
@@ -126,7 +126,7 @@ async def test_removing_a_device_leaves_its_extension_and_counts_both_sections(s
 
 
 async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(scenario: Scenario) -> None:
-    """Rows that no frame would write, so that the rule of last resort speaks."""
+    """Rows that no unit of work writes, so that the constraints refuse them."""
     draft = await scenario.a_location(S.IN_PROGRESS)
     pending = await scenario.a_location(S.PENDING_APPROVAL)
     async with scenario.arranging():
