@@ -129,7 +129,9 @@ def slowness() -> float:
 
 def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Freeze the clocks of new limiters, so that no minute ends within a test."""
-    monkeypatch.setitem(Limiter.__init__.__kwdefaults__, "clock", lambda: NOON)  # type: ignore[attr-defined]
+    defaults = Limiter.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "clock", lambda: NOON)
 
 
 @contextmanager
@@ -146,12 +148,21 @@ WAITERS = """FROM pg_locks WHERE NOT granted
              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
 
 
-async def until_waiting(connection: asyncpg.Connection[asyncpg.Record], asked: asyncio.Task[Answer]) -> None:
+async def until_waiting(connection: asyncpg.Connection[asyncpg.Record], asked: asyncio.Task[Any]) -> None:
     """Return when another connection to this database waits for a lock."""
     async with asyncio.timeout(30):
         while not await connection.fetchval(f"SELECT EXISTS (SELECT {WAITERS})"):
             assert not asked.done(), "nothing was waited for"
             await asyncio.sleep(0.01)
+
+
+async def first_row(
+    connection: asyncpg.Connection[asyncpg.Record], statement: str, *arguments: object
+) -> asyncpg.Record:
+    """Return the first row of a query; fails the test when there is none."""
+    row = await connection.fetchrow(statement, *arguments)
+    assert row is not None
+    return row
 
 
 async def early_in_a_minute(connection: asyncpg.Connection[asyncpg.Record]) -> None:

@@ -49,7 +49,7 @@ class Lane:
 
 LANES: Mapping[str, Lane] = {
     "any-order": Lane(("tests/slow/test_any_order.py",), 150),
-    "browser": Lane(("tests/browser/",), 150, needs=("chromium",)),
+    "browser": Lane(("tests/browser/",), 120, needs=("chromium",)),
     "combinations": Lane(
         (
             "tests/operations/test_as_of.py",
@@ -59,14 +59,14 @@ LANES: Mapping[str, Lane] = {
         150,
         campaign=10,
     ),
-    "commands": Lane(("tests/cli/",), 90),
-    "decisions": Lane(("tests/slow/test_decisions.py",), 30),
-    "differential": Lane(("tests/api/test_both_executors.py", "tests/execution/"), 90, campaign=50),
+    "commands": Lane(("tests/cli/",), 120),
+    "decisions": Lane(("tests/slow/test_decisions.py",), 60),
+    "differential": Lane(("tests/api/test_both_executors.py", "tests/execution/"), 150, campaign=50),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
-    "pages": Lane(("tests/docs/",), 30, needs=("curl",)),
+    "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "postgresql15": Lane(("tests/db/",), 200, needs=("postgresql15",)),
-    "quick": Lane(("tests/slow/test_quick.py",), 60),
+    "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(
         (
             "tests/operations/test_approving.py",
@@ -77,9 +77,9 @@ LANES: Mapping[str, Lane] = {
         150,
         campaign=10,
     ),
-    "reference": Lane(("tests/slow/test_reference_executor.py",), 180),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 150),
     "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
-    "storm": Lane(("tests/audit/test_storm.py",), 40, campaign=10),
+    "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
 }
 

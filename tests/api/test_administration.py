@@ -138,7 +138,9 @@ async def test_nobody_suspends_themselves(client: Client) -> None:
         ({"name": "X", "email": "y@x.example", "role": "PARTNER", "subject": "lead@turnup.example"}, ["subject"]),
     ],
 )
-async def test_a_user_that_cannot_be_is_refused_by_the_field(client: Client, user: dict, path: list[str]) -> None:
+async def test_a_user_that_cannot_be_is_refused_by_the_field(
+    client: Client, user: dict[str, str], path: list[str]
+) -> None:
     answer = await client.ask(CREATE_USER, input=user)
     problems = answer.data["createUser"]["problems"]
     assert [(problem["code"], problem["path"]) for problem in problems] == [("INVALID_INPUT", path)]
@@ -162,7 +164,7 @@ async def test_a_user_that_cannot_be_is_refused_by_the_field(client: Client, use
     ],
 )
 async def test_a_grant_that_cannot_be_is_refused_by_its_place(
-    client: Client, user: str, grants: list[dict], path: list[str]
+    client: Client, user: str, grants: list[dict[str, str]], path: list[str]
 ) -> None:
     answer = await client.ask(
         """mutation G($user: ID!, $grants: [GrantInput!]!) { setGrants(input: {userId: $user, expectedRevision: 1,

@@ -86,7 +86,7 @@ class Writer:
         if is_list_type(kind):
             return f"[{self.value(name, kind.of_type)}]"
         if isinstance(kind, GraphQLEnumType):
-            return self.random.choice(list(kind.values))
+            return str(self.random.choice(list(kind.values)))
         if isinstance(kind, GraphQLInputObjectType):
             wanted = {
                 each: field

@@ -68,7 +68,7 @@ def sample(kind: Any) -> str:
         wanted = {name: each for name, each in kind.fields.items() if is_required_input_field(each)}
         return "{" + ", ".join(f"{name}: {sample(each.type)}" for name, each in wanted.items()) + "}"
     if isinstance(kind, GraphQLEnumType):
-        return next(iter(kind.values))
+        return str(next(iter(kind.values)))
     return {"Int": "1", "Float": "1.5", "Boolean": "false", "JSON": "1", "Time": '"09:00:00"'}.get(kind.name, '"none"')
 
 
@@ -326,4 +326,4 @@ def test_a_budget_below_the_highest_price_is_refused_at_the_start() -> None:
 @pytest.mark.parametrize("url", ["localhost:6379", "http://localhost", "redis"])
 def test_a_redis_url_of_no_known_form_is_refused_at_the_start(url: str) -> None:
     with pytest.raises(ValueError, match="redis_url"):
-        Settings(redis_url=url)  # type: ignore[arg-type]
+        Settings(redis_url=url)

@@ -45,9 +45,10 @@ async def state_of(client: Client) -> tuple[object, object]:
     return places.data["locations"]["nodes"], entries.data["auditLog"]
 
 
-async def block(client: Client, ids: list[str], key: str, **more: object) -> dict:
+async def block(client: Client, ids: list[str], key: str, **more: Any) -> dict[str, Any]:
     answer = await client.ask(UPDATE, LEAD, ids=ids, status="BLOCKED", reason="No cabling yet", key=key, **more)
-    return answer.data["bulkUpdateStatus"]
+    result: dict[str, Any] = answer.data["bulkUpdateStatus"]
+    return result
 
 
 async def test_each_item_is_judged_by_the_rules_of_the_single_mutation_in_the_order_of_the_input(
@@ -108,7 +109,7 @@ async def test_an_item_that_is_not_ready_is_told_with_its_issues_the_first_time_
     issues = "problem { code ... on NotReady { issues { code severity path message fix blocks } } }"
     query = UPDATE.replace("problem { code }", issues)
     await own_client.ask('mutation { startOnboarding(input: {locationId: "location-2"}) { problems { code } } }', LEAD)
-    sent = {"ids": ["location-2", "location-7"], "status": "PENDING_APPROVAL", "key": "unready"}
+    sent: dict[str, Any] = {"ids": ["location-2", "location-7"], "status": "PENDING_APPROVAL", "key": "unready"}
     first = (await own_client.ask(query, LEAD, **sent)).data["bulkUpdateStatus"]
     again = (await own_client.ask(query, LEAD, **sent)).data["bulkUpdateStatus"]
     assert [item["outcome"] for item in first["results"]] == ["FAILED", "APPLIED"]
@@ -262,7 +263,8 @@ async def requested_digests(owner_url: str) -> dict[str, str]:
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE turnup_definer")
-            return dict(await connection.fetch("SELECT location_id, digest FROM turnup.approval"))
+            rows = await connection.fetch("SELECT location_id, digest FROM turnup.approval")
+            return {row["location_id"]: row["digest"] for row in rows}
     finally:
         await connection.close()
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from app import audit
 from app.db.database import Database, DatabaseUnavailable, SuspendedUser
 from app.db.request_transactions import RequestTransactions
 from app.operations import housekeeping
@@ -33,7 +34,7 @@ async def settled(client: Client) -> None:
         await connection.close()
     database = await Database.open(client.database.app_url, size=1)
     try:
-        await housekeeping.audit.settle(database)
+        await audit.settle(database)
     finally:
         await database.close()
 
@@ -102,7 +103,8 @@ async def test_keys_older_than_a_day_go_and_younger_ones_stay(own_client: Client
             assert await housekeeping.forget_old_keys(database) == 1
         finally:
             await database.close()
-        assert await connection.fetch("SELECT key FROM turnup.idempotency_key") == [("young",)]
+        kept = await connection.fetch("SELECT key FROM turnup.idempotency_key")
+        assert [row["key"] for row in kept] == ["young"]
     finally:
         await connection.close()
 

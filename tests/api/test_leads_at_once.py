@@ -1,6 +1,7 @@
 """Leads who administer at the same moment wait for each other and never meet in a deadlock."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -22,7 +23,12 @@ async def test_two_leads_who_rename_each_other_at_once_meet_in_no_deadlock(own_c
     async def rename(who: str, whom: str) -> None:
         revision = 1
         for number in range(ROUNDS):
-            given = {"id": whom, "revision": revision, "name": f"Lead {number}", "key": f"{whom}-{number}"}
+            given: dict[str, Any] = {
+                "id": whom,
+                "revision": revision,
+                "name": f"Lead {number}",
+                "key": f"{whom}-{number}",
+            }
             answer = await own_client.ask(RENAME, who, **given)
             assert (answer.codes, answer.data["editUser"]["problems"]) == ([], [])
             revision += 1

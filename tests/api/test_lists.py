@@ -254,7 +254,7 @@ async def test_other_lists_too_hold_every_row_once_and_in_order(
     seen: list[str] = []
     after, more = None, True
     while more:
-        given = {"first": first, "after": after, "filter": {"locationId": history[0]}}
+        given: dict[str, Any] = {"first": first, "after": after, "filter": {"locationId": history[0]}}
         page = (await client.ask(query, **given)).data["page"]
         assert (page["totalCount"], page["pageInfo"]["hasPreviousPage"]) == (len(order), after is not None)
         seen += [node["id"] for node in page["nodes"]]

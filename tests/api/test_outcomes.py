@@ -1,6 +1,7 @@
 """After a failure outside, a writer is told what became of the write: nothing, done, or nobody knows."""
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,7 +13,7 @@ from app.db.request_transactions import RequestTransactions
 from app.settings import Settings
 from resolvers.budgets import Budgets
 from resolvers.context import Context
-from tests.harness import LEAD, Client, TestDatabase
+from tests.harness import LEAD, Answer, Client, TestDatabase
 
 from .serving import serving
 
@@ -22,12 +23,12 @@ START = 'mutation { startOnboarding(input: {locationId: "location-12"}) { locati
 STATUS = '{ location(id: "location-12") { status } }'
 
 
-def outcomes(answer: object) -> list[tuple[str, str | None]]:
+def outcomes(answer: Answer) -> list[tuple[str, str | None]]:
     return [(each["extensions"]["code"], each["extensions"].get("outcome")) for each in answer.body["errors"]]
 
 
 async def status_of(client: Client) -> str:
-    return (await client.ask(STATUS, LEAD)).data["location"]["status"]
+    return str((await client.ask(STATUS, LEAD)).data["location"]["status"])
 
 
 async def test_a_database_lost_before_the_commit_leaves_nothing(
@@ -52,11 +53,11 @@ async def test_a_connection_lost_in_the_commit_leaves_it_unknown(
     write, execute = writing.write, asyncpg.Connection.execute
     written: list[bool] = []
 
-    async def write_noted(*arguments: object) -> None:
+    async def write_noted(*arguments: Any) -> None:
         await write(*arguments)
         written.append(True)
 
-    async def execute_and_lose(connection: asyncpg.Connection, query: str, *arguments: object, **more: object) -> str:
+    async def execute_and_lose(connection: asyncpg.Connection, query: str, *arguments: object, **more: Any) -> str:
         done = await execute(connection, query, *arguments, **more)
         if query == "COMMIT" and written:
             raise what_is_heard
@@ -146,9 +147,9 @@ mutation { bulkUpdateStatus(input: {locationIds: ["location-12"], status: CANCEL
 async def test_a_dry_run_whose_answer_cannot_be_read_says_that_nothing_was_written(
     own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for part in ((Context, "renew_reading"), (OneLoader, "each")):
+    for owner, name in ((Context, "renew_reading"), (OneLoader, "each")):
         with monkeypatch.context() as broken:
-            broken.setattr(*part, a_bug)
+            broken.setattr(owner, name, a_bug)
             answer = await own_client.ask(REHEARSAL, LEAD)
         assert outcomes(answer) == [("INTERNAL", "NONE")]
 
@@ -160,9 +161,9 @@ async def test_a_request_whose_time_is_over_may_have_written_only_if_it_began_to
         await asyncio.sleep(60)
 
     async with serving(settings, database, limit_deadline_seconds=2) as client:
-        for part, outcome in ((Budgets, "spend"), "NONE"), ((writing, "write"), "UNKNOWN"):
+        for owner, name, outcome in (Budgets, "spend", "NONE"), (writing, "write", "UNKNOWN"):
             with monkeypatch.context() as broken:
-                broken.setattr(*part, over)
+                broken.setattr(owner, name, over)
                 answer = await client.ask(START, LEAD)
             assert outcomes(answer) == [("TIMEOUT", outcome)]
         assert await status_of(client) == "NOT_STARTED"

@@ -69,6 +69,8 @@ async def test_a_query_is_traced_by_resolved_field_loader_batch_and_statement(
 async def test_a_batch_says_how_many_keys_it_loads(traced: Client, spans: InMemorySpanExporter) -> None:
     await traced.ask(QUERY, LEAD)
     sizes = {
-        span.name: span.attributes["turnup.batch.size"] for span in spans.get_finished_spans() if "load" in span.name
+        span.name: (span.attributes or {})["turnup.batch.size"]
+        for span in spans.get_finished_spans()
+        if "load" in span.name
     }
     assert sizes["load many device by location_id"] == 5

@@ -22,6 +22,7 @@ from graphql_schema.types import AddressType, DeviceType, ExtensionType, Locatio
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.mutations import MutationResult, RefusalValue
+from resolvers.objects import TABLE_OF_TYPE
 from resolvers.relations import many, named, one, part
 
 ID = strawberry.ID
@@ -494,7 +495,7 @@ def test_a_type_that_declares_nothing_is_named() -> None:
 
 
 def test_a_type_that_is_fetched_by_id_from_another_table_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(checks.TABLE_OF_TYPE, "Device", tables.person)
+    monkeypatch.setitem(TABLE_OF_TYPE, "Device", tables.person)
     assert faults_with(planted(rows.ExtensionRow, device=(DeviceType | None, one(DEVICE.id, "", key="device_id")))) == (
         "Device.id: resolvers.objects.TABLE_OF_TYPE does not name the table of its rows",
     )

@@ -154,6 +154,7 @@ async def test_an_entry_made_up_where_it_does_not_belong_is_found_by_the_account
 
 
 async def test_a_second_entry_of_one_number_does_not_hide_between_two_pages(connection: asyncpg.Connection) -> None:
+    previous = (await heads(connection))[HERE].hash
     for number in range((await heads(connection))[HERE].number, PAGE):
         previous = (await heads(connection))[HERE].hash
         await make_an_entry(connection, chain=HERE, number=number + 1, account=HERE, previous=previous)
@@ -397,7 +398,7 @@ async def test_postgresql_writes_the_same_bytes(connection: asyncpg.Connection) 
         assert found == encoded(entry, listed)
 
 
-VALUES = [
+VALUES: list[Any] = [
     None, "", "null", 0, "0", -1, 0.5, False, True, "false", [], [[]], {}, [None], [""], ["", ""], ["a", "b"], ["a,b"],
     'a","b', {"": ""}, {"a": None}, {"a": {"b": 1}}, {"a": "b:1"}, {"a": 1, "b": 2}, {"a": 1, "bb": 2},
     "é", "e\u0301", "E\u0301", "\u2028", "\\u0041", "A", "\t", "\\t", "\x7f", "🜁", "\\", '"', "'", 10**30, 1e-7,

@@ -15,7 +15,7 @@ from app.db.database import Database
 from app.domain.content_document import content_document
 from app.domain.digest import content_digest
 from app.operations.housekeeping import erase_what_is_due
-from tests.harness import LEAD
+from tests.harness import LEAD, first_row
 from tests.harness import TestDatabase as Databases
 from tests.oracle import audit_log_is_complete
 
@@ -211,7 +211,7 @@ async def test_what_an_approval_remembers_of_others_stays(copy: Databases) -> No
         content: Any = json.loads(
             await connection.fetchval("SELECT content FROM turnup.approval WHERE id = 'approval-1'")
         )
-    expected = content_document(demo.example())
+    expected: Any = content_document(demo.example())
     person = content["people"].pop(PERSON)
     assert person == {
         "firstName": None,
@@ -221,7 +221,7 @@ async def test_what_an_approval_remembers_of_others_stays(copy: Databases) -> No
         "mobileE164": None,
         "voicemail": True,
     }
-    del expected["people"][PERSON]  # type: ignore[union-attr, operator, index]
+    del expected["people"][PERSON]
     assert content == json.loads(json.dumps(expected))
 
 
@@ -380,7 +380,7 @@ async def test_a_replay_that_runs_meanwhile_keeps_nothing(copy: Databases) -> No
 async def test_an_erased_user_is_suspended_and_nameless_now_and_in_history(copy: Databases) -> None:
     await erase_person(copy.owner_url, USER, reason="Request 19")
     async with definer(copy.owner_url) as connection:
-        user = await connection.fetchrow('SELECT * FROM turnup."user" WHERE id = $1', USER)
+        user = await first_row(connection, 'SELECT * FROM turnup."user" WHERE id = $1', USER)
     assert (user["name"], user["email"], user["subject"], user["status"]) == (
         "", "user-acme@erased.invalid", "erased:user-acme", "SUSPENDED",
     )  # fmt: skip
@@ -430,10 +430,11 @@ async def test_a_reason_is_erased_in_the_rows_that_the_entry_wrote_it_into(copy:
     )
     assert "Dana is ill" not in await everything(copy)
     async with definer(copy.owner_url) as connection:
-        told = await connection.fetchrow(
+        told = await first_row(
+            connection,
             """SELECT o.reason, a.comment, p.withdrawn_reason, p.state
                FROM turnup.override o, turnup.approval a, turnup.provisioning_payload p
-               WHERE (o.id, a.id, p.id) = ('override-1', 'approval-1', 'payload-1')"""
+               WHERE (o.id, a.id, p.id) = ('override-1', 'approval-1', 'payload-1')""",
         )
     assert tuple(told) == ("ERASED", "ERASED", "ERASED", "WITHDRAWN")
     assert await is_whole(copy)

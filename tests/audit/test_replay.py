@@ -280,8 +280,8 @@ def _ivr() -> CallFlow:
 
 async def _written(tx: Transaction, content: LocationContent) -> LocationContent:
     """Replace every row of the location by the content's, one revision up."""
-    for table in (*CHILDREN, "call_flow"):
-        await run(tx, f"DELETE FROM turnup.{table} WHERE location_id = $1", content.location_id)
+    for child in (*CHILDREN, "call_flow"):
+        await run(tx, f"DELETE FROM turnup.{child} WHERE location_id = $1", content.location_id)
     for table, row in child_rows(content, an_id):
         names, places = ", ".join(row), ", ".join(f"${n}" for n in range(1, len(row) + 1))
         await run(tx, f"INSERT INTO turnup.{table.name} ({names}) VALUES ({places})", *row.values())

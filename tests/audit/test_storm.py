@@ -11,7 +11,7 @@ import pytest
 
 from app import audit
 from app.audit.verify import snapshot
-from app.db.database import Database
+from app.db.database import Database, Transaction
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
 from tests.lanes import scaled
@@ -81,7 +81,7 @@ async def writer(pool: Database, random: Random, transactions: int) -> Counter[s
     return counts
 
 
-async def change(tx: audit.Transaction, location: str, random: Random) -> None:
+async def change(tx: Transaction, location: str, random: Random) -> None:
     """Touch the location, and add, rename or remove people."""
     await run(
         tx, "UPDATE turnup.location SET line1 = $2, revision = revision + 1 WHERE id = $1", location, an_id("line")

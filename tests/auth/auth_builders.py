@@ -5,8 +5,10 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from functools import cache
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -87,7 +89,7 @@ class KeyServer:
         self.drip = False
         self.requests = 0
         self.port = 0
-        self._server = None
+        self._server: asyncio.Server | None = None
         self._answers = set()
 
     @property
@@ -102,6 +104,7 @@ class KeyServer:
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self):
+        assert self._server is not None
         self._server.close()
         for answer in self._answers:
             answer.cancel()
@@ -172,7 +175,11 @@ def b64(data):
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-_JWK_OF = {"ES256": ECAlgorithm.to_jwk, "RS256": RSAAlgorithm.to_jwk, "EdDSA": OKPAlgorithm.to_jwk}
+_JWK_OF: dict[str, Callable[..., Any]] = {
+    "ES256": ECAlgorithm.to_jwk,
+    "RS256": RSAAlgorithm.to_jwk,
+    "EdDSA": OKPAlgorithm.to_jwk,
+}
 
 
 @cache

@@ -129,8 +129,10 @@ def test_processes_that_start_at_once_end_with_the_same_key(tmp_path):
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(3)
     ]
     for starter in starters:
+        assert starter.stdout is not None
         assert starter.stdout.readline() == "ready\n"
     for starter in starters:
+        assert starter.stdin is not None
         starter.stdin.write("\n")
         starter.stdin.flush()
     keys = [starter.communicate(timeout=30)[0] for starter in starters]

@@ -325,6 +325,7 @@ async def test_a_remembered_token_is_verified_again_once_its_key_must_be_looked_
         async def key_for(self, kid, algorithm):
             self.asked += 1
             key = await StaticKeys([SIGNER.jwk]).key_for(kid, algorithm)
+            assert key is not None
             return TrustedKey(key.public, 60.0) if self.known else None
 
     clock, keys = Clock(), KeysForAMinute()

@@ -102,6 +102,7 @@ class Opened:
 def _operation(request: Request) -> str | None:
     if request.method != "POST" or not request.url.endswith("/graphql"):
         return None
+    assert request.post_data_json is not None
     name = request.post_data_json.get("operationName")
     return str(name) if name else None
 

@@ -122,7 +122,7 @@ def test_a_lead_corrects_a_locked_location_under_an_override(demo: Served, open_
     one.set_variables(**values, overrideId="")
     one.go_to("lead-override", "EditDevice")
     one.run("EditDevice")
-    one.status("LOCKED: The location is APPROVED and therefore locked")
+    one.status("LOCKED: The location is locked because its status is APPROVED")
     expect(one.page.get_by_role("status")).to_have_class("outcome refused")
 
     one.go_to("lead-override", "OpenOverride")

@@ -37,7 +37,7 @@ def git(checkout: Path, *arguments: str) -> str:
 
 
 def release(checkout: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, checkout / "deploy/release.py", *arguments]
+    command = [sys.executable, str(checkout / "deploy/release.py"), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import asyncpg
 import pytest
@@ -25,6 +26,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from app.postgres import embedded
 from app.postgres.embedded import Cluster, EmbeddedPostgresError, create_database, drop_database, erase, start
 from app.postgres.roles import roles_sql
+from tests.harness import first_row
 
 pytestmark = pytest.mark.xdist_group("embedded")
 
@@ -89,7 +91,15 @@ def a_user(home: Path, account: str | None = None) -> Iterator[User]:
             process.kill()
 
 
-def identity(account: str | None) -> dict[str, object]:
+class Identity(TypedDict, total=False):
+    """The arguments of a subprocess that runs as another user."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def identity(account: str | None) -> Identity:
     if account is None:
         return {}
     entry = pwd.getpwnam(account)
@@ -530,12 +540,13 @@ async def test_there_is_no_tcp_listener_and_no_way_in_without_the_password(share
 
 async def test_the_cluster_is_utf8_in_code_point_order_with_checksums_and_in_utc(shared: Cluster) -> None:
     connection = await asyncpg.connect(shared.dsn("turnup_app", "turnup"))
-    row = await connection.fetchrow(
+    row = await first_row(
+        connection,
         """
         SELECT pg_encoding_to_char(encoding), datlocprovider, datlocale, current_setting('data_checksums'),
                current_setting('TimeZone'), 'Z' < 'a'
           FROM pg_database WHERE datname = 'turnup'
-        """
+        """,
     )
     await connection.close()
     assert tuple(row) == ("UTF8", b"b", "C.UTF-8", "on", "UTC", True)

@@ -49,6 +49,7 @@ async def from_metadata(bare_database: harness.TestDatabase) -> dict[str, str]:
         await connection.exec_driver_sql(f"CREATE SCHEMA {tables.SCHEMA}")
         await connection.run_sync(tables.metadata.create_all)
         raw = await connection.get_raw_connection()
+        assert raw.driver_connection is not None
         made = await printed(raw.driver_connection)
         await connection.rollback()
     await engine.dispose()

@@ -32,7 +32,7 @@ from app.domain.digest import content_digest, digest_of, digest_version
 from app.domain.payload import payload_document
 from app.main import create_app
 from app.settings import Settings
-from tests.harness import LEAD, LEAD_2, Client, TestDatabase
+from tests.harness import LEAD, LEAD_2, Client, TestDatabase, first_row
 from tests.oracle import audit_log_is_complete
 
 BEFORE = "0007"
@@ -74,7 +74,8 @@ async def _insert(owner: asyncpg.Connection, table: str, rows: list[dict[str, st
     types = await owner.fetch(
         "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = $1::text::regclass", name
     )
-    values = ", ".join(f"(r ->> '{column}')::{dict(types)[column]}" for column in rows[0])
+    type_of = {row["attname"]: row["format_type"] for row in types}
+    values = ", ".join(f"(r ->> '{column}')::{type_of[column]}" for column in rows[0])
     columns = ", ".join(f'"{column}"' for column in rows[0])
     await owner.execute(
         f"INSERT INTO {name} ({columns}) OVERRIDING SYSTEM VALUE SELECT {values} FROM jsonb_array_elements($1) r",
@@ -107,7 +108,7 @@ async def test_every_stored_digest_is_that_of_the_content(definer: asyncpg.Conne
     found = await definer.fetch("SELECT id, content_digest, digest_version FROM turnup.location ORDER BY id")
     assert [row["id"] for row in found] == LOCATIONS
     for row in found:
-        record: AggregateRecord = AGGREGATES.build(*await definer.fetchrow(AGGREGATES.sql, [row["id"]]))
+        record: AggregateRecord = AGGREGATES.build(*await first_row(definer, AGGREGATES.sql, [row["id"]]))
         content = record.content
         assert (row["content_digest"], row["digest_version"]) == (content_digest(content), digest_version(content))
         assert row["digest_version"] == 1
@@ -132,7 +133,7 @@ async def test_content_that_was_handed_over_makes_the_same_document_byte_for_byt
 ) -> None:
     made = 0
     for row in await definer.fetch("SELECT location_id, content_digest, document FROM turnup.provisioning_payload"):
-        record: AggregateRecord = AGGREGATES.build(*await definer.fetchrow(AGGREGATES.sql, [row["location_id"]]))
+        record: AggregateRecord = AGGREGATES.build(*await first_row(definer, AGGREGATES.sql, [row["location_id"]]))
         if content_digest(record.content) != row["content_digest"]:
             continue  # it was edited under an override since
         before = json.loads(row["document"])

@@ -127,8 +127,8 @@ async def scenarios(empty_database: harness.TestDatabase) -> harness.TestDatabas
     async with owner.transaction():
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await unaudited(owner)
-        for mark, account in HOUSES.items():
-            await put_scenario(owner, mark, account)
+        for mark, account_id in HOUSES.items():
+            await put_scenario(owner, mark, account_id)
         for name, role, account in (
             ("lead", "IMPLEMENTATION_LEAD", None),
             ("customer", "CUSTOMER", "account-a"),

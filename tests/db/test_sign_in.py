@@ -70,7 +70,9 @@ async def committed(database: harness.TestDatabase, statement: str, value: str, 
 
 
 async def settings_of(transaction: Transaction) -> tuple[str, ...]:
-    return tuple(await transaction.fetch_one(SETTINGS))
+    row = await transaction.fetch_one(SETTINGS)
+    assert row is not None
+    return tuple(row)
 
 
 async def left_behind(pool: Database) -> tuple[tuple[Any, ...], int]:
@@ -111,13 +113,13 @@ async def test_the_next_user_of_a_connection_is_not_the_last_one(one_connection:
 async def test_signing_in_again_within_a_transaction_forgets_the_first_user(as_definer: asyncpg.Connection) -> None:
     for who in (harness.PARTNER, harness.LISTED_CUSTOMER):
         await as_definer.fetchrow("SELECT turnup.sign_in($1, 5000)", who)
-    assert tuple(await as_definer.fetchrow(SETTINGS.sql)) == WHO[harness.LISTED_CUSTOMER]
+    assert tuple(await harness.first_row(as_definer, SETTINGS.sql)) == WHO[harness.LISTED_CUSTOMER]
 
 
 async def test_a_refused_sign_in_forgets_the_user_before(as_definer: asyncpg.Connection) -> None:
     await as_definer.fetchrow("SELECT turnup.sign_in($1, 5000)", harness.LEAD)
     assert await as_definer.fetch("SELECT turnup.sign_in('nobody', 5000)") == []
-    assert set(await as_definer.fetchrow(SETTINGS.sql)) == {""}
+    assert set(await harness.first_row(as_definer, SETTINGS.sql)) == {""}
 
 
 async def test_a_failed_transaction_leaves_nobody_signed_in(one_connection: Database) -> None:

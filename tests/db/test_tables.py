@@ -161,7 +161,7 @@ FOREIGN_KEYS = [
     for key in sorted(table.foreign_key_constraints, key=lambda key: str(key.name))
 ]
 # What refers to nothing where the last column alone would break another rule first.
-MISSING = {
+MISSING: dict[str, dict[str, Any]] = {
     "fk_user_account_account_id": {"role": "CUSTOMER", "account_id": "missing-1"},
     "fk_approval_user_decided_by": {"decided_by": "missing-1", "decided_at": MOMENT},
     "fk_grant_location_grant_grant_id": {"grant_id": "missing-1"},

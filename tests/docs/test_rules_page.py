@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from app.domain.readiness.findings import FINDINGS
-from app.domain.vocabulary import Gate
+from app.domain.vocabulary import Gate, IssueCode
 from tests.domain import test_readiness, test_status_machine
 from tests.domain.defects import DEFECTS
 from tests.operations import (
@@ -95,7 +95,7 @@ def test_every_race_is_on_the_page_with_its_rounds() -> None:
 
 
 @pytest.mark.parametrize("code", FINDINGS)
-def test_the_page_lists_every_readiness_code_with_the_defects_that_show_it(code: str) -> None:
+def test_the_page_lists_every_readiness_code_with_the_defects_that_show_it(code: IssueCode) -> None:
     said = {row[0]: tuple(row[1:]) for row in table(RULES, "Readiness")}
     assert said.keys() == FINDINGS.keys()
     blocks = ", ".join(gate.value for gate in Gate if gate in FINDINGS[code].blocks) or "nothing"

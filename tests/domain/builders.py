@@ -178,7 +178,7 @@ def the_example_location() -> LocationContent:
 
 def a_document(content: LocationContent | None = None, **changes: Any) -> dict[str, Any]:
     """A payload document, as JSON knows it."""
-    facts = {
+    facts: dict[str, Any] = {
         "account_name": "Acme Medical Group",
         "now": datetime(2024, 1, 10, 10, 0, tzinfo=UTC),
         "sequence": 1,

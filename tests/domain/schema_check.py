@@ -1,6 +1,7 @@
 """A second opinion on documents: the keywords of JSON Schema 2020-12 that the payload schema uses, by the book."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 TYPES = {
@@ -34,7 +35,7 @@ def violations(document: Any, schema: dict[str, Any]) -> list[str]:
     return list(_violations(document, schema, schema, ""))
 
 
-def _violations(value: Any, schema: dict[str, Any], root: dict[str, Any], path: str):
+def _violations(value: Any, schema: dict[str, Any], root: dict[str, Any], path: str) -> Iterator[str]:
     for keyword, wanted in schema.items():
         if keyword in ANNOTATIONS:
             continue

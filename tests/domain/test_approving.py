@@ -1,5 +1,7 @@
 """An approval is of the content that was seen, of ready content, and of somebody else's work."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.approving import check_ready, decide_approval, is_own_work
@@ -15,7 +17,7 @@ ONLY_WARNINGS = readiness(a_location(devices=(a_device(mac_address="00155d010101
 
 
 def decision(**changes):
-    given = {
+    given: dict[str, Any] = {
         "expected_digest": "c" * 64,
         "current_digest": "c" * 64,
         "changed_paths": (),

@@ -10,7 +10,7 @@ import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.domain.canonical import canonical
+from app.domain.canonical import Json, canonical
 
 readable_text = st.text(st.characters(exclude_categories=["Cs"]))
 json_without_floats = st.recursive(
@@ -57,7 +57,7 @@ any_json = st.recursive(
 
 
 def test_the_example_of_rfc_8785_section_3_2_comes_out_to_the_byte():
-    value = {
+    value: Json = {
         "numbers": [333333333.33333329, 1e30, 4.50, 2e-3, 0.000000000000000000000000001],
         "string": "\u20ac$\u000f\u000aA'\u0042\u0022\u005c\\\"\u002f",
         "literals": [None, True, False],

@@ -1,5 +1,7 @@
 """Only approved content is handed over, and only a live payload is answered."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.handoff import check_approved, decide_answer, decide_generation, decide_release
@@ -23,12 +25,17 @@ ALLOWED = (Verb.GENERATE_PAYLOAD, Verb.TRIGGER_PROVISIONING, Verb.CANCEL)
 
 
 def generation(**changes):
-    given = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": None, "issues": READY}
+    given: dict[str, Any] = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": None, "issues": READY}
     return decide_generation(**given | changes)
 
 
 def release(**changes):
-    given = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": a_payload(), "allowed": ALLOWED}
+    given: dict[str, Any] = {
+        "current_digest": CURRENT,
+        "approved_digest": CURRENT,
+        "latest": a_payload(),
+        "allowed": ALLOWED,
+    }
     return decide_release(LocationStatus.APPROVED, **given | changes)
 
 

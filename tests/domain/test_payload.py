@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -282,7 +283,7 @@ BROKEN = {
     "an upper-case digest": (("metadata", "contentDigest"), "A" * 64),
     "an identifier with a slash": (("locationId",), "location/1"),
 }
-SOUND = {
+SOUND: dict[str, tuple[tuple[str | int, ...], Any]] = {
     "no second line": (("location", "address", "line2"), None),
     "no technical contact": (("contacts", "technical"), None),
     "no users": (("users",), []),
@@ -363,10 +364,16 @@ def test_content_that_is_not_ready_makes_no_document():
 
 @given(st.sets(st.sampled_from(sorted(CHANGES)), max_size=4))
 def test_content_that_nothing_keeps_from_provisioning_always_makes_a_document(names):
-    changes = {}
+    changes: dict[str, Any] = {}
     for name in sorted(names):
         changes |= CHANGES[name]
     location = a_location(**changes)
     if not blocking(Gate.PROVISION, readiness(location)):
-        facts = {"account_name": "Acme", "now": NOON, "sequence": 1, "generated_by": "user-1", "location_revision": 1}
+        facts: dict[str, Any] = {
+            "account_name": "Acme",
+            "now": NOON,
+            "sequence": 1,
+            "generated_by": "user-1",
+            "location_revision": 1,
+        }
         assert violations(payload_document(location, **facts, supersedes=None), json_schema(VERSION)) == []

@@ -5,9 +5,10 @@ import string
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
-from netaddr.eui import ieee
+from netaddr.eui import ieee  # type: ignore[import-untyped] # - the package has no type information
 
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
@@ -117,7 +118,7 @@ def test_a_path_leads_to_a_place_in_the_content_document(name):
     for issue in readiness(location, defect.outside):
         if issue.code in {IssueCode.REJECTED_BY_PARTNER, IssueCode.DEVICE_WITHOUT_EXTENSION}:
             continue
-        place = content_document(location)
+        place: Any = content_document(location)
         for step in issue.path.split("/")[1:]:
             place = place[int(step)] if isinstance(place, list) else place[step]
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import date
 from enum import Enum
+from functools import partial
 from inspect import iscoroutine
 from random import Random
 from typing import Any
@@ -250,7 +251,7 @@ def _deal(random: Random, type_: str, name: str, field: GraphQLField) -> None:
         return await value if iscoroutine(value) else value
 
     def batch(things: list[Any], info: Any, **arguments: Any) -> list[Any]:
-        return [_caught(lambda thing=thing: info.context.give(thing, type_, name, field, True)) for thing in things]
+        return [_caught(partial(info.context.give, thing, type_, name, field, True)) for thing in things]
 
     async def batch_later(things: list[Any], info: Any, **arguments: Any) -> list[Any]:
         await asyncio.sleep(0)
@@ -281,8 +282,8 @@ def _coerce(schema: GraphQLSchema) -> None:
     assert isinstance(date_, GraphQLScalarType)
     assert isinstance(picky, GraphQLScalarType)
     assert isinstance(mood, GraphQLEnumType)
-    date_.coerce_output_value = lambda value: value.isoformat()  # type: ignore[method-assign]
-    picky.coerce_output_value = lambda value: None if value == "odd" else value  # type: ignore[method-assign]
+    date_.coerce_output_value = lambda value: value.isoformat()
+    picky.coerce_output_value = lambda value: None if value == "odd" else value
     mood.values["BAD"].value = Moody.BAD
     mood.values["ODD"].value = ["unhashable"]
 
@@ -354,7 +355,7 @@ def _is(name: str) -> Callable[..., Any]:
 def _is_later(name: str) -> Callable[..., Any]:
     async def is_type_of(value: Any, _info: Any) -> bool:
         await asyncio.sleep(0)
-        return _name_of(value) == name
+        return bool(_name_of(value) == name)
 
     return is_type_of
 

@@ -130,7 +130,7 @@ class _Writer:
         if is_list_type(type_):
             return f"[{', '.join(self.literal(type_.of_type) for _ in range(self.random.randint(0, 2)))}]"
         if isinstance(type_, GraphQLEnumType):
-            return self.random.choice(list(type_.values))
+            return str(self.random.choice(list(type_.values)))
         if isinstance(type_, GraphQLInputObjectType):
             return "{" + ", ".join(f"{name}: {self.literal(f.type)}" for name, f in type_.fields.items()) + "}"
         return {"Int": "3", "Float": "1.5", "Boolean": "true"}.get(type_.name, '"x"')

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -52,18 +52,18 @@ class Odd(BasePermission):
     message = "not for even ones"
 
     def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
-        return source.number % 2 == 1
+        return bool(source.number % 2 == 1)
 
 
 class OddLater(BasePermission):
     message = "not for even ones, later"
-    error_extensions: ClassVar = {"code": "EVEN"}
+    error_extensions = {"code": "EVEN"}  # noqa: RUF012 - as Strawberry declares it
 
     async def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
         await asyncio.sleep(0)
         if source.number == 4:
             raise ValueError("cannot tell of four")
-        return source.number % 2 == 1
+        return bool(source.number % 2 == 1)
 
 
 class Staff(BasePermission):
@@ -74,7 +74,7 @@ class Staff(BasePermission):
 
     def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
         info.context.asked += 1
-        return info.context.staff
+        return bool(info.context.staff)
 
 
 class StaffLater(BasePermission):
@@ -83,7 +83,7 @@ class StaffLater(BasePermission):
 
     async def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
         await asyncio.sleep(0)
-        return info.context.staff and kwargs.get("of") != "nobody"
+        return bool(info.context.staff) and kwargs.get("of") != "nobody"
 
 
 class Unsure(BasePermission):
@@ -201,7 +201,8 @@ class Author(Numbered):
 
     @strawberry.field(permission_classes=[Staff])
     def salary(self, info: strawberry.Info, factor: float = 1.5, near: Near | None = None) -> float | None:
-        return info.root_value * factor * self.number + (near.x if near else 0)  # type: ignore[attr-defined]
+        root: Any = info.root_value
+        return float(root * factor * self.number + (near.x if near else 0))
 
 
 T = TypeVar("T")
@@ -254,7 +255,8 @@ class Book(Numbered):
         note = near.note.value if near.note else "absent"
         if self.number == 2:
             raise PermissionError("two has no same")
-        return {"x": near.x, "ranks": [repr(rank) for rank in (ranks or near.ranks)], "note": note, "s": repr(status)}
+        ranked = [repr(rank) for rank in (ranks or near.ranks)]
+        return JSON({"x": near.x, "ranks": ranked, "note": note, "s": repr(status)})
 
     @strawberry.field
     def siblings(self) -> list["Book"] | None:
@@ -307,7 +309,8 @@ class Mutation:
     async def rename(self, info: strawberry.Info, number: int, near: Near | None = None) -> Book | None:
         info.context.order.append(number)
         await asyncio.sleep(0)
-        return BOOKS[number]
+        book: Book | None = BOOKS[number]
+        return book
 
     @strawberry.mutation
     def fail(self, info: strawberry.Info) -> Note:
@@ -330,13 +333,13 @@ class Viewer:
         self.order: list[Any] = []
 
 
-AUTHORS = [
+AUTHORS: list[Any] = [
     AuthorRow(0, "Ann", date(1970, 1, 1), Rank.LOW, "s0"),
     AuthorRow(1, "Bo", None, Rank.HIGH, "s1"),
     AuthorRow(2, None, date(1980, 2, 3), 1, "s2"),
     AuthorRow(6, "Cy", "no date", ("high",), "s6"),
 ]
-BOOKS = [
+BOOKS: list[Any] = [
     BookRow(0, "Zero", "NEW", 10, None, None, Decimal("1.50"), ["a", None], "b0", 0),
     BookRow(1, "One", Status.USED, 2**31, datetime(2026, 1, 1, tzinfo=UTC), UUID(int=1), Decimal(2), [], "b1", 1),
     BookRow(2, "Two", "OLD", None, datetime(2026, 1, 2), UUID(int=2), 3, ("t",), "b2", 3),

@@ -155,7 +155,7 @@ class Small(BasePermission):
 
     def has_permission(self, source: Any, info: strawberry.Info, **kwargs: Any) -> bool:
         info.context.append(("asked", source.number, kwargs))
-        return source.number < 2
+        return bool(source.number < 2)
 
 
 class Everyone(BasePermission):
@@ -348,6 +348,11 @@ async def test_arguments_that_cannot_be_converted_fail_each_parent_before_anyone
 
 async def test_the_path_of_a_batch_is_one_of_graphql_core() -> None:
     seen: list[Any] = []
-    schema = shops_with(Shop_owner=lambda parents, info: seen.append(info.path) or [None] * len(parents))
+
+    def no_owners(parents: list[Any], info: Any) -> list[None]:
+        seen.append(info.path)
+        return [None] * len(parents)
+
+    schema = shops_with(Shop_owner=no_owners)
     await answer(schema, "{ shops { owner { id } } }")
     assert seen == [Path(Path(None, "shops", "Query"), "owner", "Shop")]

@@ -35,7 +35,7 @@ from .strawberry_world import Viewer, library
 SCHEMAS = [awkward_schema(variant) for variant in range(6)]
 REFERENCE = library(None)
 OURS = library(BreadthFirst())
-MANY = {"suppress_health_check": list(HealthCheck), "database": None}
+MANY: dict[str, Any] = {"suppress_health_check": list(HealthCheck), "database": None}
 
 
 # graphql-core drops what it was waiting for when a value it cannot use stops it
@@ -107,7 +107,8 @@ def run(
 ) -> ExecutionResult:
     async def awaited() -> ExecutionResult:
         result = executor(schema, document, world.root, world, variables)
-        return await result if inspect.isawaitable(result) else result
+        answered: ExecutionResult = await result if inspect.isawaitable(result) else result
+        return answered
 
     return runner.run(awaited())
 
@@ -149,7 +150,8 @@ def compare_library(runner: asyncio.Runner, random: Random, staff: bool) -> None
                 executor_class=schema.execution_context_class,
                 operation_extensions=None,
             )
-            return await result if inspect.isawaitable(result) else result
+            answered: ExecutionResult = await result if inspect.isawaitable(result) else result
+            return answered
 
         return runner.run(awaited())
 

@@ -12,7 +12,7 @@ from graphql import ExecutionResult
 from strawberry.extensions import FieldExtension
 
 from app.execution import BATCH_RESOLVER, BreadthFirst, BreadthFirstSchema
-from app.execution.fields import strawberry_field
+from app.execution.strawberry_fields import strawberry_field
 
 
 class Open(strawberry.BasePermission):
@@ -74,7 +74,10 @@ class AsAnObject:
 
 def from_the_field_beside(_resolve: Callable[..., Any]) -> Callable[..., Any]:
     schema = BreadthFirstSchema(Forbidden)
-    return schema._schema.query_type.fields["forbidden"].resolve  # type: ignore[union-attr, return-value]
+    assert schema._schema.query_type is not None
+    resolve: Callable[..., Any] | None = schema._schema.query_type.fields["forbidden"].resolve
+    assert resolve is not None
+    return resolve
 
 
 @strawberry.type

@@ -95,7 +95,12 @@ def test_the_shapes_of_all_documents_are_bounded() -> None:
 @pytest.mark.parametrize("sets", [2, 3, 4, 17, 100, 512])
 def test_sets_of_values_that_take_turns_are_planned_once(sets: int, monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Any] = []
-    monkeypatch.setattr("app.execution.planning.plan_shape", lambda *args: made.append(args) or plan_shape(*args))
+
+    def noted(*args: Any) -> Any:
+        made.append(args)
+        return plan_shape(*args)
+
+    monkeypatch.setattr("app.execution.planning.plan_shape", noted)
     run = switched(BreadthFirst(), 9)
     for _ in range(3):
         for number in range(sets):
@@ -361,8 +366,8 @@ async def test_strawberrys_extensions_see_the_result() -> None:
 
 async def test_an_extension_that_resolves_fields_is_obeyed() -> None:
     class Doubling(SchemaExtension):
-        def resolve(self, next_: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
-            value = next_(root, info, *args, **kwargs)
+        def resolve(self, _next: Any, root: Any, info: Any, *args: Any, **kwargs: Any) -> Any:
+            value = _next(root, info, *args, **kwargs)
             return f"{value}{value}" if info.field_name == "extension" else value
 
     result = await schema(extensions=[Doubling]).execute("{ extension }")

@@ -68,7 +68,7 @@ def test_the_marker_is_the_attribute_that_rows_carry() -> None:
 
 
 def test_promising_objects_answer_as_others_do() -> None:
-    given = [{}, {"nick": "k"}, {"kind": Kind.ODD}]
+    given: list[dict[str, Any]] = [{}, {"nick": "k"}, {"kind": Kind.ODD}]
     kept, tested = answer([Promising(**each) for each in given]), answer([Row(**each) for each in given])
     assert (kept.data, kept.errors) == (tested.data, None)
     assert kept.data is not None

@@ -19,11 +19,13 @@ from strawberry.permission import BasePermission
 from app.execution import BATCH_RESOLVER, BreadthFirst, BreadthFirstSchema, by_class
 
 MANY = 1000
+E = StrEnum("E", "A")
 
 
 async def answer(engine: BreadthFirst, schema: GraphQLSchema, text: str, *args: Any) -> ExecutionResult:
     result = engine.execute(schema, parse(text), *args)
-    return await result if asyncio.iscoroutine(result) else result
+    answered: ExecutionResult = await result if asyncio.iscoroutine(result) else result
+    return answered
 
 
 class Waiting:
@@ -139,7 +141,7 @@ async def test_one_that_fails_among_many_spoils_itself_only(later: bool) -> None
 
 
 @pytest.mark.parametrize(
-    "bad", [None, ValueError("bad"), 2**31, "x", object(), [1], float("nan"), lambda _info: 1 / 0, StrEnum("E", "A").A]
+    "bad", [None, ValueError("bad"), 2**31, "x", object(), [1], float("nan"), lambda _info: 1 / 0, E.A]
 )
 async def test_a_bad_value_among_many_gives_what_graphql_core_gives(bad: Any) -> None:
     root = {"items": [*CROWD["items"][:20], {"n": bad, "name": "odd"}, *CROWD["items"][:3]]}
@@ -315,7 +317,7 @@ def test_dates_and_identifiers_become_text() -> None:
 
 
 def test_native_classes_are_left_for_the_encoder() -> None:
-    native = {"DateTime": [datetime], "Date": [date], "ID": [UUID]}
+    native: dict[str, list[type]] = {"DateTime": [datetime], "Date": [date], "ID": [UUID]}
     result = BreadthFirstSchema(Query, breadth_first=BreadthFirst(native=native)).execute_sync(ROW)
     row: Any = result.data["row"]  # type: ignore[index]
     assert (row["id"], row["at"], row["day"], row["days"]) == (Values.id, Values.at, Values.day, list(Values.days))
@@ -349,7 +351,8 @@ async def test_a_permission_of_the_viewer_is_asked_once_and_others_for_each_pare
     async def coroutine(root: strawberry.Parent[Any], suffix: str = "") -> str | None:
         return f"{root.value}{suffix}"
 
-    resolver = {"attribute": None, "method": method, "coroutine": coroutine}[kind]
+    resolvers: dict[str, Any] = {"attribute": None, "method": method, "coroutine": coroutine}
+    resolver = resolvers[kind]
 
     @strawberry.type
     class Item:

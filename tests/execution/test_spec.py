@@ -27,7 +27,8 @@ both = pytest.mark.parametrize("executor", EXECUTORS)
 
 async def answer(executor: Any, schema: GraphQLSchema, text: str, *args: Any, **kwargs: Any) -> ExecutionResult:
     result = executor(schema, parse(text), *args, **kwargs)
-    return await result if inspect.isawaitable(result) else result
+    answered: ExecutionResult = await result if inspect.isawaitable(result) else result
+    return answered
 
 
 def formatted(result: ExecutionResult) -> Any:
@@ -57,7 +58,7 @@ async def streamed(*values: Any) -> Any:
         yield value
 
 
-LISTS = {
+LISTS: dict[str, list[tuple[Any, Any]]] = {
     "[Int]": [
         ([1, None, 2], [1, None, 2]),
         ((1, 2), [1, 2]),
@@ -379,7 +380,9 @@ async def test_an_error_knows_where_it_comes_from(executor: Any) -> None:
         raise BrokenError("broken")
 
     schema = GraphQLSchema(GraphQLObjectType("Query", {"x": GraphQLField(GraphQLString, resolve=resolve)}))
-    (error,) = (await answer(executor, schema, "{\n  y: x\n}")).errors or ()
+    errors = (await answer(executor, schema, "{\n  y: x\n}")).errors
+    assert errors is not None
+    (error,) = errors
     assert (error.message, error.path, error.extensions) == ("broken", ["y"], {"code": "BROKEN"})
     assert [tuple(location) for location in error.locations or ()] == [(2, 3)]
     assert type(error.original_error) is BrokenError
@@ -422,7 +425,7 @@ async def test_a_resolver_is_told_its_place_in_lists_within_lists(executor: Any)
     schema = build_schema("type Query { grid: [[Cell]] one: Cell } type Cell { place: String cells: [Cell] }")
     cell: Any = schema.type_map["Cell"]
     cell.fields["place"].resolve = lambda _source, info: ".".join(map(str, info.path.as_list()))
-    grid = [[{"cells": [{}]}, None, {"cells": []}], None, [], [{"cells": [{}, ValueError("bad"), {}]}]]
+    grid: list[Any] = [[{"cells": [{}]}, None, {"cells": []}], None, [], [{"cells": [{}, ValueError("bad"), {}]}]]
     result = await answer(
         executor, schema, "{ grid { p: place cells { place } } one { place } }", {"grid": grid, "one": {}}
     )

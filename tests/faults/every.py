@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLObjectType, get_named_type
 
+from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
 from tests.agreed import WHO_MAY
 from tests.builders_db import a_user, an_account
 from tests.operations.edits import EDITS
 from tests.operations.scenario import a_key, payload_fields
-from tests.operations.test_verbs import MUTATION, TABLE, conditions
+from tests.operations.test_verbs import MUTATION, conditions
 from tests.operations.test_verbs import given as good_input
 
 from .cases import CASES, Arrange, Sending

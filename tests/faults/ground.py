@@ -52,7 +52,8 @@ class Ground(Scenario):
     async def entries_made(self, sending: Sending) -> dict[str, int]:
         """The number of sealed entries that say the mutation was applied, by location."""
         if sending.touched:
-            return dict(await self.connection.fetch(ENTRIES, list(sending.touched), sending.mutation))
+            rows = await self.connection.fetch(ENTRIES, list(sending.touched), sending.mutation)
+            return {row["location_id"]: row["count"] for row in rows}
         made = await self.connection.fetchval(ENTRIES_SINCE, sending.since, sending.mutation)
         return {NOWHERE: made} if made else {}
 
@@ -70,11 +71,11 @@ class Ground(Scenario):
         for name in ("approvals", "payloads", "receipts"):
             held[name] = sorted(held[name].values())
         devices = await self.connection.fetchval("SELECT count(*) FROM turnup.device WHERE location_id = $1", location)
-        revisions = sorted(
-            await self.connection.fetch("SELECT section, revision FROM turnup.section WHERE location_id = $1", location)
+        revisions = await self.connection.fetch(
+            "SELECT section, revision FROM turnup.section WHERE location_id = $1", location
         )
         held |= {"claims": len(state.claims), "live": state.live is not None, "devices": devices}
-        return held | {"sections": [tuple(row) for row in revisions]}
+        return held | {"sections": sorted(tuple(row) for row in revisions)}
 
     async def send_it(self, sending: Sending) -> Sent:
         """Send the call, or send it again."""

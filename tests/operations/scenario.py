@@ -29,7 +29,7 @@ from app.domain.readiness import readiness
 from app.domain.vocabulary import LocationStatus, Role, Section
 from graphql_schema.schema import schema
 from tests.builders_db import a_grant, a_user, an_account, content_of, fresh, insert, insert_all
-from tests.harness import Client
+from tests.harness import Client, first_row
 
 S = LocationStatus
 SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED})
@@ -357,7 +357,7 @@ class Scenario:
 
     async def state_of(self, location: str) -> LocationState:
         """Return the stored state of a location."""
-        record = await self.connection.fetchrow(_STANDING, location)
+        record = await first_row(self.connection, _STANDING, location)
         held = dict(record)
         for name in ("approvals", "payloads", "receipts"):
             held[name] = held[name] or {}
@@ -366,7 +366,7 @@ class Scenario:
 
     async def record(self, location: str) -> AggregateRecord:
         """Return the location's aggregate record."""
-        record = await self.connection.fetchrow(AGGREGATES.sql, [location])
+        record = await first_row(self.connection, AGGREGATES.sql, [location])
         found: AggregateRecord = AGGREGATES.build(*record)
         return found
 
@@ -437,7 +437,8 @@ def input_fields(mutation: str) -> Mapping[str, Any]:
     """Return the fields of a mutation's input, from the schema."""
     kind = get_named_type(MUTATIONS[mutation].args["input"].type)
     assert isinstance(kind, GraphQLInputObjectType)
-    return kind.fields
+    fields: Mapping[str, Any] = kind.fields
+    return fields
 
 
 def takes_key_only_if_wanted(mutation: str) -> bool:
@@ -449,7 +450,8 @@ def payload_fields(mutation: str) -> Mapping[str, Any]:
     """Return the fields of a mutation's payload, from the schema."""
     kind = get_named_type(MUTATIONS[mutation].type)
     assert isinstance(kind, GraphQLObjectType)
-    return kind.fields
+    fields: Mapping[str, Any] = kind.fields
+    return fields
 
 
 def a_key() -> str:

@@ -98,7 +98,7 @@ async def test_a_lead_who_was_suspended_meanwhile_suspends_nobody(crowded_scenar
     async with scenario.connection.transaction():
         await scenario.connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))")
         late = asyncio.ensure_future(scenario.send(first, "suspendUser", userId=second))
-        await until_waiting(scenario.connection, late)  # type: ignore[arg-type] - any task will do
+        await until_waiting(scenario.connection, late)
         await scenario.connection.execute("SELECT set_config('turnup.system_action', 'ARRANGE', true)")
         await scenario.connection.execute('UPDATE turnup."user" SET status = $2 WHERE id = $1', first, "SUSPENDED")
         await scenario.connection.execute("SELECT turnup.audit_seal()")

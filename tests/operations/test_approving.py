@@ -7,6 +7,7 @@ import pytest
 
 from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
+from tests.harness import first_row
 from tests.lanes import scaled
 
 from .edits import CONTENT_EDITS, EDITS
@@ -141,7 +142,7 @@ async def race(scenario: Scenario) -> None:
         labelled(scenario, scenario.customer, location, "In between"),
     )
     assert (approval.outcome, edit.outcome) in {("DONE", "LOCKED"), ("STALE_REVIEW", "DONE")}
-    row = await scenario.connection.fetchrow("SELECT * FROM turnup.approval WHERE id = $1", location.request)
+    row = await first_row(scenario.connection, "SELECT * FROM turnup.approval WHERE id = $1", location.request)
     after = await scenario.state_of(location.id)
     assert await scenario.digest_of_rows(location.id) == after.digest
     if approval.outcome == "DONE":

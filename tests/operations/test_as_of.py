@@ -116,7 +116,7 @@ async def test_the_past_is_for_leads_alone(scenario: Scenario, who: str) -> None
 
 async def test_a_device_that_moved_is_there_before_and_here_after(scenario: Scenario) -> None:
     there, here = [await scenario.a_location(S.IN_PROGRESS) for _ in range(2)]
-    move = {"deviceId": there.device, "toLocationId": here.id, "expectedRevision": 1}
+    move: dict[str, Any] = {"deviceId": there.device, "toLocationId": here.id, "expectedRevision": 1}
     assert (await scenario.send(scenario.lead, "moveDevice", **move)).outcome == "DONE"
     found = {}
     for location in (there, here):

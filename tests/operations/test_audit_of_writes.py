@@ -5,13 +5,14 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Role, Verb
 from tests.agreed import WHO_MAY
 from tests.harness import TestDatabase
 
 from .edits import CONTENT_EDITS, EDITS
-from .scenario import Rollout, Scenario, Sent, a_key
-from .test_verbs import LOCKED, MUTATION, REASON, TABLE, conditions
+from .scenario import LOCKED, Rollout, Scenario, Sent, a_key
+from .test_verbs import MUTATION, REASON, conditions
 from .test_verbs import given as good_input
 
 S, V = LocationStatus, Verb

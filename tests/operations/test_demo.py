@@ -45,7 +45,8 @@ async def statuses(database: Databases) -> dict[str, str]:
     connection = await asyncpg.connect(database.owner_url)
     try:
         await connection.execute("SET ROLE turnup_definer")
-        return dict(await connection.fetch(STATUSES, list(MADE)))
+        rows = await connection.fetch(STATUSES, list(MADE))
+        return {row["id"]: row["status"] for row in rows}
     finally:
         await connection.close()
 

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from app.domain.content import PhoneSystem
-from app.domain.vocabulary import LocationStatus
+from app.domain.vocabulary import LocationStatus, Section
 from tests.builders_db import fresh
+from tests.harness import first_row
 
 from .scenario import Rollout, Scenario, Sent, complete_content
 
@@ -19,7 +20,7 @@ S = LocationStatus
 async def revision_of(scenario: Scenario, location: Rollout, section: str) -> int:
     query = f'{{ location(id: "{location.id}") {{ sections {{ section revision }} }} }}'
     sections = (await scenario.client.ask(query, scenario.lead)).data["location"]["sections"]
-    return next(each["revision"] for each in sections if each["section"] == section)
+    return next(int(each["revision"]) for each in sections if each["section"] == section)
 
 
 async def moved_to(scenario: Scenario, who: str, location: Rollout, country: str) -> Sent:
@@ -39,8 +40,10 @@ async def set_main_number(scenario: Scenario, location: Rollout, number: str) ->
 
 
 async def numbers(scenario: Scenario, location: Rollout) -> dict[str, Any]:
-    row = await scenario.connection.fetchrow(
-        "SELECT main_number, main_number_e164 FROM turnup.phone_system WHERE location_id = $1", location.id
+    row = await first_row(
+        scenario.connection,
+        "SELECT main_number, main_number_e164 FROM turnup.phone_system WHERE location_id = $1",
+        location.id,
     )
     return dict(row)
 
@@ -72,7 +75,7 @@ async def test_an_override_of_the_address_alone_changes_no_numbers_of_other_sect
     locked = await scenario.a_location(
         S.APPROVED,
         override_of=scenario.lead,
-        sections=["LOCATION"],
+        sections=[Section.LOCATION],
         name=name,
         content=replace(content, phone_system=national),
     )

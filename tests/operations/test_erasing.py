@@ -82,7 +82,7 @@ async def test_a_refusal_kept_for_a_key_quotes_nobody_who_was_erased(
     location = await scenario.a_location(S.IN_PROGRESS)
     await contacts_set(scenario, location, "Ottoline Vex", "ottoline-vex-at-example")
     [contact] = (await scenario.record(location.id)).content.contacts
-    asked = {"id": location.id, "key": a_key()}
+    asked: dict[str, Any] = {"id": location.id, "key": a_key()}
     refused = await scenario.client.ask(BULK, scenario.lead, **asked)
     assert "ottoline-vex-at-example" in str(refused.data)
     await contacts_set(scenario, location, "Ida Frost", "ida@dune.example")

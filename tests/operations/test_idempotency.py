@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
+from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus
 from tests.agreed import WHO_MAY
 
 from .edits import EDITS
 from .scenario import MUTATIONS, Scenario, a_key, input_fields
-from .test_verbs import MUTATION, TABLE, conditions
+from .test_verbs import MUTATION, conditions
 from .test_verbs import given as good_input
 
 pytestmark = pytest.mark.usefixtures("replayed")
@@ -73,7 +74,12 @@ async def test_a_verb_that_is_sent_again_is_answered_by_what_it_did(scenario: Sc
 async def test_another_input_with_the_same_key_is_refused(scenario: Scenario) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
     key = a_key()
-    given = {"deviceId": location.device, "expectedRevision": 1, "label": "One", "idempotencyKey": key}
+    given: dict[str, Any] = {
+        "deviceId": location.device,
+        "expectedRevision": 1,
+        "label": "One",
+        "idempotencyKey": key,
+    }
     assert (await scenario.send(scenario.customer, "editDevice", **given)).outcome == "DONE"
     before = await scenario.state_of(location.id)
     others: list[tuple[str, dict[str, Any]]] = [

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -136,7 +137,7 @@ async def test_a_device_moves_neither_out_of_a_locked_location_nor_into_one(
 ) -> None:
     locked, open_ = await scenario.a_location(status), await scenario.a_location(S.IN_PROGRESS)
     source, target = (locked, open_) if way == "out" else (open_, locked)
-    given = {"deviceId": source.device, "toLocationId": target.id, "expectedRevision": 1}
+    given: dict[str, Any] = {"deviceId": source.device, "toLocationId": target.id, "expectedRevision": 1}
     for who in (scenario.customer, scenario.lead):
         sent = await scenario.send(who, "moveDevice", **given)
         assert (sent.outcome, sent.problem["status"]) == ("LOCKED", status)

@@ -5,6 +5,7 @@ import json
 import secrets
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -105,7 +106,12 @@ async def test_an_edit_to_an_address_that_another_has_is_refused_and_changes_not
     owner = await scenario.a_location(S.APPROVED, account=scenario.away)
     location = await scenario.a_location(status, override_of=opener)
     before = await scenario.record(location.id)
-    given = {"deviceId": location.device, "expectedRevision": 1, "macAddress": owner.mac, "label": "Never"}
+    given: dict[str, Any] = {
+        "deviceId": location.device,
+        "expectedRevision": 1,
+        "macAddress": owner.mac,
+        "label": "Never",
+    }
     sent = await scenario.send(scenario.lead, "editDevice", **given)
     assert (sent.outcome, sent.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(owner.mac)])
     after = await scenario.record(location.id)

@@ -1,5 +1,7 @@
 """Reopening a locked location and completing one by hand count as overrides: marked, found, and counted."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus
@@ -66,7 +68,7 @@ async def test_in_bulk_each_location_is_marked_by_its_own_status(scenario: Scena
 
 async def test_the_audit_log_lists_edits_under_an_override_and_moves_past_a_lock_together(scenario: Scenario) -> None:
     location = await scenario.a_location(S.APPROVED, override_of=scenario.lead)
-    edit = {"deviceId": location.device, "expectedRevision": 1, "label": "Swapped"}
+    edit: dict[str, Any] = {"deviceId": location.device, "expectedRevision": 1, "label": "Swapped"}
     assert (await scenario.send(scenario.lead, "editDevice", **edit)).outcome == "DONE"
     assert (await reopened(scenario, location)).outcome == "DONE"
     assert (await scenario.send(scenario.lead, "block", locationId=location.id, reason="No cabling")).outcome == "DONE"

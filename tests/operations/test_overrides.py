@@ -3,6 +3,7 @@
 import pytest
 
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus
+from tests.harness import first_row
 
 from .scenario import Rollout, Scenario, Sent, a_key
 
@@ -194,8 +195,10 @@ async def test_an_override_is_not_opened_on_poor_terms(
 @pytest.mark.parametrize("minutes", [1, 480])
 async def test_an_override_lasts_from_one_minute_to_a_shift(scenario: Scenario, minutes: int) -> None:
     sent = await opened(scenario, scenario.lead, await scenario.a_location(S.APPROVED), expiresInMinutes=minutes)
-    row = await scenario.connection.fetchrow(
-        "SELECT expires_at - opened_at AS length FROM turnup.override WHERE id = $1", sent.payload["override"]["id"]
+    row = await first_row(
+        scenario.connection,
+        "SELECT expires_at - opened_at AS length FROM turnup.override WHERE id = $1",
+        sent.payload["override"]["id"],
     )
     assert row["length"].total_seconds() == minutes * 60
 
@@ -205,7 +208,7 @@ async def test_an_expired_override_stands_in_nobodys_way_and_ended_when_it_expir
     await scenario.expire(location.override or "")
     assert (await edited(scenario, scenario.lead, location, "Late")).outcome == "LOCKED"
     assert (await opened(scenario, scenario.lead_2, location)).outcome == "DONE"
-    row = await scenario.connection.fetchrow("SELECT * FROM turnup.override WHERE id = $1", location.override)
+    row = await first_row(scenario.connection, "SELECT * FROM turnup.override WHERE id = $1", location.override)
     assert row["ended_at"] == row["expires_at"]
 
 
@@ -217,7 +220,7 @@ async def test_what_ends_an_override_after_its_time_does_not_prolong_it(scenario
         await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="A change order")
     else:
         await scenario.send(scenario.lead_2, "closeOverride", overrideId=location.override)
-    row = await scenario.connection.fetchrow("SELECT * FROM turnup.override WHERE id = $1", location.override)
+    row = await first_row(scenario.connection, "SELECT * FROM turnup.override WHERE id = $1", location.override)
     assert row["ended_at"] == row["expires_at"]
 
 

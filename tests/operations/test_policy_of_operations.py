@@ -1,5 +1,7 @@
 """Operations ask the permission matrix themselves: the guards on fields are not the only ones that do."""
 
+from typing import Any
+
 import pytest
 
 from app.domain.vocabulary import LocationStatus as S
@@ -45,7 +47,7 @@ async def test_viewer_actions_and_the_awaiting_filter_follow_a_flipped_cell(
       location(id: $id) { viewerActions { action reason } }
       locations(first: 100, orderBy: RECENTLY_UPDATED, filter: $filter) { nodes { id } }
     }"""
-    asked = {"id": location.id, "filter": {"awaiting": "ME", "accountId": location.content.account_id}}
+    asked: dict[str, Any] = {"id": location.id, "filter": {"awaiting": "ME", "accountId": location.content.account_id}}
 
     async def seen(who: str) -> tuple[str | None, bool]:
         data = (await scenario.client.ask(query, who, **asked)).data

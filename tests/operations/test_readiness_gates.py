@@ -44,7 +44,7 @@ def as_another(content: LocationContent, location: str, account: str) -> Locatio
         )
 
     macs = {each: a_mac(each[:6]) for each in ORDINARY_MACS}
-    there = {each.id for each in (*content.devices, *content.people)}
+    there = {each.id for each in content.devices} | {each.id for each in content.people}
     return replace(
         content,
         location_id=location,
@@ -180,7 +180,7 @@ async def test_a_partners_reasons_are_read_until_the_content_moves(scenario: Sce
     location = await scenario.a_location(S.PROVISIONING)
     path = f"/devices/{location.device}/model"
     reasons = [{"path": path, "code": "UNKNOWN_MODEL", "message": "We do not stock it."}]
-    answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
+    answer: dict[str, Any] = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
     assert (await scenario.send(scenario.partner, "rejectPayload", **answer)).outcome == "DONE"
     told = [(each["code"], each["path"], each["blocks"]) for each in await previewed(scenario, who, location)]
     assert ("REJECTED_BY_PARTNER", path, []) in told

@@ -12,7 +12,7 @@ from sqlalchemy import Index, UniqueConstraint
 from app.db.tables import approval, extension, onboarding_session, override, provisioning_payload, receipt
 from app.domain.vocabulary import LocationStatus
 from app.operations.persistence import SECTION_OF_TABLE
-from tests.harness import TestDatabase
+from tests.harness import TestDatabase, first_row
 from tests.lanes import scaled
 
 from .edits import EDITS
@@ -50,8 +50,8 @@ async def race(scenario: Scenario, location: Rollout, revision: int) -> None:
     (won,) = [each for each in sent if each.outcome == "DONE"]
     (lost,) = [each for each in sent if each.outcome == "CONFLICT"]
     assert (lost.problem["currentRevision"], lost.problem["path"]) == (revision + 1, ["expectedRevision"])
-    stored = await scenario.connection.fetchrow(
-        "SELECT label, revision FROM turnup.device WHERE id = $1", location.device
+    stored = await first_row(
+        scenario.connection, "SELECT label, revision FROM turnup.device WHERE id = $1", location.device
     )
     assert dict(stored) == won.payload["device"]
 
@@ -200,7 +200,7 @@ async def refusing(
         await owner.execute(statement)
 
     async def made() -> int:
-        row = await owner.fetchrow(f"SELECT last_value, is_called FROM {name}_count")
+        row = await first_row(owner, f"SELECT last_value, is_called FROM {name}_count")
         return int(row["last_value"]) if row["is_called"] else 0
 
     try:

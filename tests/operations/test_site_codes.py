@@ -124,7 +124,11 @@ async def test_a_code_is_reviewed_approved_handed_over_and_told_by_the_trail(sce
     assert (plain.payload["payload"]["id"], plain.payload["payload"]["version"]) == (location.payload, "1.0.0")
     assert "siteCode" not in plain.payload["payload"]["document"]["location"]
 
-    override = {"locationId": location.id, "reason": "Their new numbering of sites.", "expiresInMinutes": 30}
+    override: dict[str, Any] = {
+        "locationId": location.id,
+        "reason": "Their new numbering of sites.",
+        "expiresInMinutes": 30,
+    }
     await scenario.send(scenario.lead, "openOverride", sections=["DEVICES"], **override)
     code = a_code()
     assert (await coded(scenario, location, code, scenario.lead)).outcome == "OVERRIDE_SCOPE"

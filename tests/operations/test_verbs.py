@@ -70,7 +70,7 @@ def takes(status: LocationStatus, verb: Verb, *, moved: bool = False, unanswered
     return status in TABLE[verb].sources
 
 
-def conditions(status: LocationStatus, verb: Verb) -> dict[str, bool]:
+def conditions(status: LocationStatus, verb: Verb) -> dict[str, Any]:
     """What a location needs beside its status for the verb to be legal."""
     if verb is V.APPROVE_AGAIN:
         return {"moved": status in LOCKED}
@@ -258,12 +258,12 @@ async def test_a_verb_that_has_to_be_explained_is_refused_without_a_visible_reas
 @pytest.mark.parametrize("edit", ["setCurrentStep", "setWorkingHours"])
 async def test_the_first_edit_starts_the_onboarding(scenario: Scenario, edit: str) -> None:
     location = await scenario.a_location(S.NOT_STARTED)
-    more = {
+    inputs: dict[str, dict[str, Any]] = {
         "setCurrentStep": {"step": "DEVICES"},
         "setWorkingHours": {"expectedRevision": 1, "intervals": []},
-    }[edit]
+    }
     sent = await scenario.send(
-        scenario.customer, edit, "location { status session { currentStep } }", locationId=location.id, **more
+        scenario.customer, edit, "location { status session { currentStep } }", locationId=location.id, **inputs[edit]
     )
     step = "DEVICES" if edit == "setCurrentStep" else "LOCATION"
     assert sent.payload["location"] == {"status": "IN_PROGRESS", "session": {"currentStep": step}}

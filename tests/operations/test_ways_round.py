@@ -30,7 +30,7 @@ async def labelled(
 
 
 async def moved(scenario: Scenario, who: str, source: Rollout, target: Rollout) -> Sent:
-    given = {"deviceId": source.device, "toLocationId": target.id, "expectedRevision": 1}
+    given: dict[str, Any] = {"deviceId": source.device, "toLocationId": target.id, "expectedRevision": 1}
     return await scenario.send(who, "moveDevice", "device { location { id } revision }", **given)
 
 
@@ -48,7 +48,11 @@ async def handed_off(scenario: Scenario, mutation: str, location: Rollout) -> Se
 
 
 async def acknowledged(scenario: Scenario, location: Rollout) -> Sent:
-    given = {"payloadId": location.payload, "documentDigest": location.payload_digest, "idempotencyKey": a_key()}
+    given: dict[str, Any] = {
+        "payloadId": location.payload,
+        "documentDigest": location.payload_digest,
+        "idempotencyKey": a_key(),
+    }
     return await scenario.send(scenario.partner, "acknowledgePayload", **given)
 
 
@@ -57,7 +61,7 @@ async def acknowledged(scenario: Scenario, location: Rollout) -> Sent:
 
 async def test_who_moves_a_device_is_an_editor_of_both_locations(scenario: Scenario) -> None:
     source, target = [await scenario.a_location(S.PENDING_APPROVAL, macs=[a_mac(), a_mac()]) for _ in range(2)]
-    given = {"deviceId": f"{source.device}-2", "toLocationId": target.id, "expectedRevision": 1}
+    given: dict[str, Any] = {"deviceId": f"{source.device}-2", "toLocationId": target.id, "expectedRevision": 1}
     assert (await scenario.send(scenario.lead, "moveDevice", **given)).outcome == "DONE"
     for location in (source, target):
         assert (await approved(scenario, scenario.lead, location)).outcome == "SELF_APPROVAL"
@@ -75,7 +79,7 @@ async def test_nobody_approves_their_own_work_in_bulk_either(scenario: Scenario,
         {"locationId": each.id, "expectedDigest": (await scenario.state_of(each.id)).digest}
         for each in (others, own, edited)
     ]
-    given = {"items": items, "dryRun": dry_run, "idempotencyKey": a_key()}
+    given: dict[str, Any] = {"items": items, "dryRun": dry_run, "idempotencyKey": a_key()}
     sent = await scenario.send(scenario.lead, "bulkApprove", "results { outcome problem { code } }", **given)
     assert [(each["outcome"], each["problem"]) for each in sent.payload["results"]] == [
         ("APPLIED", None),
@@ -86,7 +90,7 @@ async def test_nobody_approves_their_own_work_in_bulk_either(scenario: Scenario,
 
 async def test_a_submission_in_bulk_is_a_submission(scenario: Scenario) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
-    given = {"status": "PENDING_APPROVAL", "locationIds": [location.id], "idempotencyKey": a_key()}
+    given: dict[str, Any] = {"status": "PENDING_APPROVAL", "locationIds": [location.id], "idempotencyKey": a_key()}
     assert (await scenario.send(scenario.lead, "bulkUpdateStatus", **given)).outcome == "DONE"
     assert (await approved(scenario, scenario.lead, location)).outcome == "SELF_APPROVAL"
 
@@ -314,8 +318,8 @@ async def test_an_approval_that_was_left_behind_approves_nothing_any_more(scenar
     location = await scenario.a_location(status)
     if verb == "rejectPayload":
         reasons = [{"path": "/devices", "code": "NO_STOCK", "message": "Not before spring."}]
-        given = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
-        assert (await scenario.send(scenario.partner, verb, **given)).outcome == "DONE"
+        rejection: dict[str, Any] = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
+        assert (await scenario.send(scenario.partner, verb, **rejection)).outcome == "DONE"
     else:
         given = {"locationId": location.id, "reason": "A change order"}
         assert (await scenario.send(scenario.lead, verb, **given)).outcome == "DONE"
@@ -440,7 +444,7 @@ async def test_a_new_approval_raced_against_an_edit_is_of_what_was_reviewed_or_n
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_of_two_leads_who_open_an_override_concurrently_one_succeeds(scenario: Scenario, rounds: int) -> None:
-    terms = {"sections": ["DEVICES"], "reason": "Two phones were swapped.", "expiresInMinutes": 5}
+    terms: dict[str, Any] = {"sections": ["DEVICES"], "reason": "Two phones were swapped.", "expiresInMinutes": 5}
     for _ in range(rounds):
         location = await scenario.a_location(S.APPROVED)
         sent = await asyncio.gather(

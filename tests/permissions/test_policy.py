@@ -35,7 +35,7 @@ VERBS = {
     Action.REOPEN: {Verb.REOPEN},
     Action.COMPLETE: {Verb.COMPLETE},
 }
-LISTED = {
+LISTED: dict[Action, set[str]] = {
     Action.EDIT_ONBOARDING: {"EDIT", "START"},
     Action.OVERRIDE_LOCK: {"OPEN_OVERRIDE"},
     **{

@@ -7,11 +7,14 @@ from time import process_time
 import pytest
 import strawberry
 from graphql import (
+    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLObjectType,
     GraphQLSchema,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     OperationDefinitionNode,
     SelectionSetNode,
     build_schema,
@@ -24,7 +27,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.query_cost.limits import SATURATED, DocumentLimits, DocumentTooComplex, Measures, measure, parse_document
-from app.query_cost.price import ASSUMED_SIZE, PRICE, PriceRules, check_price, price_of
+from app.query_cost.price import ASSUMED_SIZE, PRICE, Price, PriceRules, check_price, price_of
 from tests.harness import slowness
 
 LIMITS = DocumentLimits()
@@ -319,13 +322,15 @@ def counted_by_writing_out(text: str) -> Measures:
                 below = written_out(each.selection_set) if each.selection_set else []
                 tree.append((f"field {each.name.value}", each.alias is not None, directives, below))
             else:
+                assert isinstance(each, InlineFragmentNode)
                 tree.append(("fragment", False, directives, written_out(each.selection_set)))
         return tree
 
     roots: list[tuple[bool, int, Tree]] = []
     for each in sorted(definitions, key=lambda each: isinstance(each, FragmentDefinitionNode)):
         is_operation = isinstance(each, OperationDefinitionNode)
-        if is_operation or each.name.value not in reached:
+        unreached = isinstance(each, FragmentDefinitionNode) and each.name.value not in reached
+        if is_operation or unreached:
             roots.append((is_operation, len(each.directives or ()), written_out(each.selection_set)))
     trees = [tree for _, _, tree in roots]
     return Measures(
@@ -399,15 +404,24 @@ def schema() -> GraphQLSchema:
         }
     """)
     connection, location = schema.type_map["LocationConnection"], schema.type_map["Location"]
+    assert isinstance(connection, GraphQLObjectType)
+    assert isinstance(location, GraphQLObjectType)
     connection.fields["totalCount"].extensions[PRICE] = 100
     location.fields["hours"].extensions[ASSUMED_SIZE] = 7
     return schema
 
 
+def first_price(schema: GraphQLSchema, document: DocumentNode) -> Price:
+    """The price of the first operation of the document."""
+    operation = document.definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+    return price_of(schema, document, operation, PriceRules())
+
+
 def price(schema: GraphQLSchema, text: str, variables: dict[str, object] | None = None) -> int:
     document = parse(text)
     assert validate(schema, document) == []
-    return price_of(schema, document, document.definitions[0], PriceRules()).given(variables or {})
+    return first_price(schema, document).given(variables or {})
 
 
 @pytest.mark.parametrize(
@@ -510,15 +524,15 @@ def test_doubling_fragments_are_priced_at_once_and_the_price_stops_growing() -> 
         30, lambda i: f"a: all(first: $n) {{nodes {{...f{i}}}}} b: all(first: $n) {{nodes {{...f{i}}}}}"
     )
     document = parse(text)
-    prepared = price_of(schema, document, document.definitions[0], PriceRules())
+    prepared = first_price(schema, document)
     assert prepared.given({"n": 100}) == SATURATED
-    assert quickest(lambda: price_of(schema, document, document.definitions[0], PriceRules())) < QUICK
+    assert quickest(lambda: first_price(schema, document)) < QUICK
     assert quickest(lambda: prepared.given({"n": 100})) < QUICK / 10
 
 
 def test_a_fragment_that_spreads_itself_does_not_keep_the_price_waiting(schema: GraphQLSchema) -> None:
     document = parse("{...f} fragment f on Query {viewer {id} ...f}")
-    assert price_of(schema, document, document.definitions[0], PriceRules()).given({}) == 1
+    assert first_price(schema, document).given({}) == 1
 
 
 # What validation takes on after the limits

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -133,7 +134,7 @@ def test_each_lane_is_printed_with_its_time_beside_its_share(run: Run) -> None:
 
 @pytest.mark.parametrize(("variables", "status"), [({"CI": "true"}, 1), ({}, 0)])
 def test_a_run_that_takes_longer_than_it_may_fails_where_ci_is_set(
-    run: Run, variables: dict[str, str], status: int
+    run: Run, variables: dict[str, Any], status: int
 ) -> None:
     ended, printed = run(SLEEPS, most=0.1, **variables)
     assert ended == status
@@ -148,7 +149,7 @@ def test_needs_what_is_not_here(): unavailable("a browser", "nobody installed on
 
 @pytest.mark.parametrize(("variables", "status", "outcome"), [({"CI": "true"}, 1, "failed"), ({}, 0, "skipped")])
 def test_a_program_that_cannot_be_installed_fails_where_ci_is_set_and_is_skipped_aloud_elsewhere(
-    run: Run, variables: dict[str, str], status: int, outcome: str
+    run: Run, variables: dict[str, Any], status: int, outcome: str
 ) -> None:
     ended, printed = run(NEEDS, **variables)
     assert ended == status
