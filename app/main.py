@@ -1,4 +1,4 @@
-"""The composition root: from settings to an ASGI app. Routes, middleware and what lives as long as the server."""
+"""The composition root: creates the ASGI app from settings, with its routes, middleware and lifespan."""
 
 import asyncio
 import gc
@@ -57,9 +57,9 @@ from graphql_schema.service import Service, Watch
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
-YOUNG_OBJECTS = 10_000  # made and not freed yet, before the collector looks at them; Python's default is 700
+YOUNG_OBJECTS = 10_000  # allocations minus frees before a collection; Python's default is 700
 
-# Whom the development server prints tokens for, and whom GraphiQL can sign in as.
+# The users for whom the development server prints tokens, and as whom GraphiQL can sign in.
 DEMO_SIGN_INS = {
     "lead": "lead@turnup.example",
     "lead2": "lead2@turnup.example",
@@ -67,7 +67,7 @@ DEMO_SIGN_INS = {
     "partner": "partner@carrier.example",
 }
 
-# Values for GraphiQL's examples: demo locations in the status that each example is about.
+# Values for GraphiQL's examples: demo locations in the status that each example needs.
 GRAPHIQL_TABS = (
     {"example": "lead-approval", "variables": {"locationId": "location-3"}},
     {"example": "lead-override", "variables": {"locationId": "location-4", "deviceId": "phone-4-1"}},
@@ -75,9 +75,9 @@ GRAPHIQL_TABS = (
 
 
 def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
-    """The app for these settings; `settings.database_url` is given. Connections open when the server starts.
+    """Return the app for these settings, which include `database_url`. Connections are opened when the server starts.
 
-    Without a `telemetry` one is made that leaves logging as it is and reports no errors elsewhere.
+    The default `telemetry` does not configure logging and does not report errors.
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
@@ -110,7 +110,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
 
 
 def from_environment() -> Starlette:
-    """The app for the environment's settings, as uvicorn's worker processes make it."""
+    """Return the app for the settings of the environment. uvicorn's worker processes call this."""
     settings = Settings()
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
     app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
@@ -119,10 +119,10 @@ def from_environment() -> Starlette:
 
 
 def _spare_the_collector() -> None:
-    """Have the garbage collector look seldom, and never at what lives as long as the process: schema, statements, code.
+    """Run the garbage collector rarely, and exclude permanent objects: schema, statements and code.
 
-    A page of locations is thousands of dictionaries that reference counting frees; each collection in between would
-    look through all of them, and every hundredth through the whole schema as well.
+    A page of locations consists of thousands of dictionaries, which reference counting frees. Each collection would
+    traverse all of them, and every hundredth the whole schema as well.
     """
     gc.collect()
     gc.freeze()
@@ -130,7 +130,7 @@ def _spare_the_collector() -> None:
 
 
 def payload_schema_route(version: str) -> Route:
-    """The JSON Schema that provisioning payloads of a version are valid against."""
+    """Return the route of the JSON Schema of a payload version."""
     path = f"/schemas/provisioning-payload-{version}.json"
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
 
@@ -141,7 +141,7 @@ async def _ended(task: asyncio.Task[None]) -> None:
 
 
 def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
-    """The breadth-first executor, or graphql-core's as the reference; each with a span a resolved field."""
+    """Return the breadth-first executor or, as the reference, graphql-core's. Both create a span per resolved field."""
     if settings.executor is Executor.REFERENCE:
         telemetry.tracing.trace_root_fields(schema._schema)
         return reference_execute
@@ -154,7 +154,7 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
     native: dict[str, set[type]] = {
         "DateTime": {datetime},
         "Time": {time_of_day},
-    }  # orjson writes them as Strawberry's scalars do
+    }  # orjson formats them as Strawberry's scalars do
     return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
 
 
@@ -171,7 +171,7 @@ def _watch(telemetry: Telemetry) -> Watch:
 
 
 def _limiter(settings: Settings, metrics: Metrics) -> Limiter:
-    """The budgets as the settings say, each under its own name."""
+    """Return the limiter with the budgets of the settings, by name."""
     limits = {budget.value: getattr(settings, f"limit_{budget.lower()}") for budget in Budget}
     url = settings.redis_url.get_secret_value() if settings.redis_url else None
     return Limiter(limits, store_at(url), failed=metrics.limiter_failed)
@@ -193,7 +193,7 @@ def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurem
 
 
 class Runtime:
-    """What lives as long as the server does, and the callables that the routes were given before it began."""
+    """The objects that exist while the server runs, and the callables of the routes."""
 
     database: Database
     verifier: Verifier
@@ -205,9 +205,9 @@ class Runtime:
         self.telemetry = telemetry
 
     async def start(self, stack: AsyncExitStack) -> None:
-        """Open what the server needs; `stack` closes it again. Raises when the database is not fit to serve."""
+        """Open all resources; `stack` closes them. Raises if the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
-        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy; the message says it
+        assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
@@ -238,7 +238,7 @@ class Runtime:
         )
 
     async def answer(self, call: HttpCall) -> tuple[dict[str, Any], bool]:
-        """Verify the token, then let the service answer."""
+        """Verify the token, then pass the request to the service."""
         authorization = call.field(b"authorization") or None
         claims = self.verifier.cached(authorization) if authorization else None
         try:
@@ -264,7 +264,7 @@ class Runtime:
         return answer.body, answer.executed
 
     async def checks(self) -> dict[str, bool]:
-        """Whether the database answers and stands at the newest revision."""
+        """Whether the database can be reached and has the newest revision."""
         try:
             async with self.database.connection() as connection:
                 return {"database": True, "migrations": await is_current(connection)}
@@ -272,7 +272,7 @@ class Runtime:
             return {"database": False, "migrations": False}
 
     def graphiql_config(self) -> Mapping[str, object]:
-        """In development the page signs in as any of the demo people; in production it waits for a token."""
+        """Return the page's configuration: the demo users in development; in production the page asks for a token."""
         if self.issuer is None:
             return {"mode": "production"}
         users = {user.email: user for user in demo.USERS}

@@ -1,7 +1,7 @@
-"""What the audit trail costs: an edit with and without it, a row of each kind of change, and how fast it is verified.
+"""Measures the cost of the audit log: writes of each kind with and without it, its verification and its replay.
 
-Run as `make bench-audit`, or `.venv/bin/python -m bench.audit [EDITS]`. A cluster of its own; two databases that differ
-in the trail alone; their edits are interleaved. Prints the table of docs/audit.md.
+Run as `make bench-audit`, or `.venv/bin/python -m bench.audit [EDITS]`. Starts its own cluster with two databases, one
+of them without the audit log, and interleaves their edits. Prints the table of docs/audit.md.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ ROWS = 200
 
 
 def sql(text: str, *parameters: str) -> Statement:
-    """A statement whose rows do not matter."""
+    """A statement whose rows are ignored."""
     return Statement("bench", text, parameters, lambda *_record: None)
 
 
@@ -80,7 +80,7 @@ async def main(edits: int) -> None:
 
 
 async def without_trail(owner_url: str) -> None:
-    """Take the triggers away."""
+    """Drop the triggers."""
     connection = await asyncpg.connect(owner_url)
     for row in await connection.fetch(
         "SELECT tgname, tgrelid::regclass::text FROM pg_trigger WHERE tgname LIKE 'audit\\_capture%'"
@@ -90,14 +90,14 @@ async def without_trail(owner_url: str) -> None:
 
 
 async def compare(audited: Database, bare: Database, works: "dict[str, Work]") -> None:
-    """Time the same writes with and without the trail, one after the other."""
+    """Time the same writes with and without the audit log, in turns."""
     places = ((bare, await cpu_of(bare), False), (audited, await cpu_of(audited), True))
     for name, (work, rounds, rows) in works.items():
         walls: tuple[list[float], list[float]] = ([], [])
         cpus = [0.0, 0.0]
         for _ in range(rounds):
-            for place, (database, cpu, entered) in enumerate(places):
-                wall, spent = await timed(database, work, cpu, entered=entered)
+            for place, (database, cpu, recorded) in enumerate(places):
+                wall, spent = await timed(database, work, cpu, recorded=recorded)
                 walls[place].append(wall)
                 cpus[place] += spent
         shown = [
@@ -108,33 +108,33 @@ async def compare(audited: Database, bare: Database, works: "dict[str, Work]") -
 
 
 async def cpu_of(database: Database) -> Callable[[], float]:
-    """Tells the CPU seconds of the one PostgreSQL process behind a pool; on Linux, elsewhere 0."""
+    """Return a function for the CPU seconds of a pool's only PostgreSQL process; 0 on systems other than Linux."""
     async with database.connection() as connection:
         stat = Path(f"/proc/{await connection.fetchval('SELECT pg_backend_pid()')}/stat")
-    if not os.path.exists(stat):  # noqa: ASYNC240, PTH110 - a look at a file in memory
+    if not os.path.exists(stat):  # noqa: ASYNC240, PTH110 - a file in memory
         return lambda: 0.0
     tick = os.sysconf("SC_CLK_TCK")
     return lambda: sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13])) / tick
 
 
 async def timed(
-    database: Database, work: Callable[[Transaction], Awaitable[None]], cpu: Callable[[], float], *, entered: bool
+    database: Database, work: Callable[[Transaction], Awaitable[None]], cpu: Callable[[], float], *, recorded: bool
 ) -> tuple[float, float]:
-    """Seconds, and CPU seconds of PostgreSQL, of one transaction; what the work needs is made before."""
+    """Return the seconds and PostgreSQL's CPU seconds of one transaction. The rows that it needs are created before."""
     if work in {change, remove}:
-        await once(database, add, entered=entered)
+        await once(database, add, recorded=recorded)
     spent, started = cpu(), perf_counter()
-    await once(database, work, entered=entered)
+    await once(database, work, recorded=recorded)
     wall, spent = perf_counter() - started, cpu() - spent
     if work in {add, change}:
-        await once(database, remove, entered=entered)
+        await once(database, remove, recorded=recorded)
     return wall, spent
 
 
-async def once(database: Database, work: Callable[[Transaction], Awaitable[None]], *, entered: bool) -> None:
+async def once(database: Database, work: Callable[[Transaction], Awaitable[None]], *, recorded: bool) -> None:
     async with database.writing(LEAD, timeout_ms=60_000) as tx:
         await tx.fetch(LOCK, id=LOCATION)
-        if entered:
+        if recorded:
             await audit.open_entry(
                 tx,
                 entry_id=f"entry_{uuid4().hex}",
@@ -144,7 +144,7 @@ async def once(database: Database, work: Callable[[Transaction], Awaitable[None]
                 request_id=uuid4().hex,
             )
         await work(tx)
-        if entered:
+        if recorded:
             await audit.seal(tx)
 
 
@@ -167,7 +167,7 @@ async def remove(tx: Transaction) -> None:
 
 
 async def timed_past(database: Database, edits: int) -> str:
-    """Time the content as of a revision, for one in the middle and the newest one."""
+    """Time reading the content at a revision: one in the middle, and the newest."""
     spent = []
     async with database.snapshot(LEAD, timeout_ms=60_000) as reading:
         for revision in (edits // 2, edits):
@@ -178,7 +178,7 @@ async def timed_past(database: Database, edits: int) -> str:
 
 
 async def prove(owner_url: str) -> str:
-    """Time what an operator runs on the trail that the edits made."""
+    """Time an operator's commands on the audit log of the edits."""
     async with snapshot(owner_url) as connection:
         spent = process_time()
         verdict = await verify(connection)
@@ -199,7 +199,9 @@ async def prove(owner_url: str) -> str:
     )
 
 
-Work = tuple[Callable[[Transaction], Awaitable[None]], int, int]  # what to do, how often, how many rows it writes
+Work = tuple[
+    Callable[[Transaction], Awaitable[None]], int, int
+]  # the work, the number of rounds, the number of rows that it writes
 IN_BULK: dict[str, Work] = {
     f"{ROWS} devices added (7 values per row), per row": (add, 20, ROWS),
     f"{ROWS} devices changed (2 values per row), per row": (change, 20, ROWS),

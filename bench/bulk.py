@@ -1,9 +1,9 @@
-"""What a bulk call costs beside the same by single mutations, and beside one transaction of hand-written SQL.
+"""Measures bulk mutations against single mutations and against one transaction of hand-written SQL.
 
 Run as `make bench-bulk`, or `.venv/bin/python -m bench.bulk [ROUNDS]`. 1, 10 and 100 locations are submitted and then
-approved: by one bulk mutation, by a single mutation each, and by SQL that knows beforehand what to write and decides
-nothing, but locks, claims, enters and writes the same rows. The three take turns, each with locations of its own; the
-app answers in this process over ASGI, with signed tokens. Prints the table of docs/performance.md: medians of all
+approved: by one bulk mutation, by one mutation per location, and by SQL that knows the writes in advance and decides
+nothing, but locks, claims, audits and writes the same rows. The three take turns, each with its own locations; the app
+runs in this process over ASGI, with signed tokens. Prints the table of docs/performance.md: medians of all
 rounds, and the statements that reached PostgreSQL, BEGIN and COMMIT included.
 """
 
@@ -40,7 +40,7 @@ from app.postgres import embedded
 from app.settings import Settings
 
 SIZES = (1, 10, 100)
-# Nobody is to be told to wait here.
+# No request may be rate limited.
 BUDGETS = dict.fromkeys(
     ("limit_objects", "limit_edits", "limit_submits", "limit_approvals", "limit_bulk_calls", "limit_bulk_items"),
     1_000_000_000,
@@ -91,7 +91,7 @@ VALUES ($1, $2, 'by hand', sha256(convert_to($2, 'UTF8')), $3)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A location and what is known of it beforehand."""
+    """A location, with the values that the SQL by hand needs."""
 
     id: str
     macs: tuple[str, ...]
@@ -100,7 +100,7 @@ class Place:
 
 
 class Bench:
-    """The app, a connection of its role for SQL by hand, and the statements that both have sent."""
+    """The app, a connection of its role for SQL by hand, and the statements that both sent."""
 
     def __init__(self, http: httpx.AsyncClient, issuer: DevelopmentIssuer, by_hand: Any, sent: list[str]) -> None:
         self.http = http
@@ -111,7 +111,7 @@ class Bench:
         }
 
     async def ask(self, who: str, mutation: str, **given: Any) -> Any:
-        """What a mutation answered; ends the run when it was not done."""
+        """Return the payload of a mutation; end the run if it was refused."""
         response = await self.http.post(
             "/graphql",
             json={
@@ -143,7 +143,7 @@ class Bench:
                 await self.ask(REVIEWER, "approve", locationId=place.id, expectedDigest=place.digest)
 
     async def sql(self, action: str, places: list[Place]) -> None:
-        """One transaction: sign in, lock, enter, claim, write, keep the key, seal."""
+        """One transaction: sign in, lock, open entries, claim, write, store the key, seal."""
         db, ids = self.by_hand, [place.id for place in places]
         digests, documents = [place.digest for place in places], [place.document for place in places]
         async with db.transaction():
@@ -164,7 +164,7 @@ class Bench:
             await db.fetch("SELECT turnup.audit_seal()")
 
     async def reopen(self, places: list[Place]) -> None:
-        """Bring approved locations back to where they can be submitted."""
+        """Return approved locations to a status in which they can be submitted."""
         given = {"locationIds": [place.id for place in places], "status": "IN_PROGRESS", "reason": "Another round"}
         done = await self.ask(LEAD, "bulkUpdateStatus", **given)
         assert done["summary"]["applied"] == len(places), done
@@ -189,7 +189,9 @@ async def main(owner_url: str, app_url: str, home: Path, rounds: int) -> None:
                         start, began = len(bench.sent), perf_counter()
                         await WAYS[way](bench, action, groups[way, size])
                         seconds[action, size, way].append(perf_counter() - began)
-                        await asyncio.sleep(0)  # the driver tells its loggers in the loop's next turn
+                        await asyncio.sleep(
+                            0
+                        )  # the driver calls its query loggers in the next iteration of the event loop
                         counts[action, size, way] = len(bench.sent) - start
                 for way in ways:
                     await bench.reopen(groups[way, size])
@@ -200,7 +202,7 @@ async def main(owner_url: str, app_url: str, home: Path, rounds: int) -> None:
 def show(
     version: str, rounds: int, ms: dict[tuple[str, int, str], float], counts: dict[tuple[str, int, str], int]
 ) -> None:
-    """Print the table. The first round warmed everything up and is not counted."""
+    """Print the table. The first round is a warm-up and is not counted."""
     print(f"PostgreSQL {version}, medians of {rounds} rounds: milliseconds (statements)\n")
     print("| what | locations | bulk | single mutations | SQL by hand | bulk / by hand | single / bulk |")
     print("|---|---|---|---|---|---|---|")
@@ -236,7 +238,7 @@ async def running(app_url: str, home: Path) -> AsyncIterator[Bench]:
 
 
 async def fill(owner_url: str) -> dict[tuple[str, int], list[Place]]:
-    """Complete locations for each way and size, of four devices, people and extensions each."""
+    """Return complete locations for each way and size, with four devices, people and extensions each."""
     names = [(way, size, number) for way in WAYS for size in SIZES for number in range(size)]
     groups: defaultdict[tuple[str, int], list[Place]] = defaultdict(list)
     rows: list[tuple[Any, dict[str, Any]]] = []
@@ -251,7 +253,7 @@ async def fill(owner_url: str) -> dict[tuple[str, int], list[Place]]:
 
 
 async def insert(owner_url: str, rows: Iterable[tuple[Any, dict[str, Any]]]) -> None:
-    """Write rows, each with its table, without audit entries."""
+    """Insert rows, each with its table, without audit entries."""
     values: defaultdict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = defaultdict(list)
     for table, row in rows:
         values[table.name, tuple(row)].append(tuple(row.values()))
@@ -267,7 +269,7 @@ async def insert(owner_url: str, rows: Iterable[tuple[Any, dict[str, Any]]]) -> 
 
 
 def content_of(number: int) -> LocationContent:
-    """The content of a demo branch with addresses and numbers that are its own."""
+    """Return the content of a demo branch with unique MAC addresses and numbers."""
     branch = next(each for each in demo.BRANCHES if each.desks == 4)
     content = demo.content_of(
         replace(branch, number=number, account_id=ACCOUNT, name=f"Acme Medical - Branch {number}")

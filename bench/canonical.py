@@ -1,8 +1,8 @@
-"""CPU time of the canonical JSON of RFC 8785: this product's writer beside the library rfc8785.
+"""Compares the CPU time of canonical JSON (RFC 8785) by this product and by the library rfc8785.
 
-Run as `.venv/bin/python -m bench.canonical [ROUNDS]`. Both write the content documents of demo locations, then the
-app answers edits of one device with either of them, in turns in one process. Prints the two tables of docs/adr/0017:
-the smallest CPU time of this process per document and per edit. Ends with an error where the bytes differ.
+Run as `.venv/bin/python -m bench.canonical [ROUNDS]`. Both write the content documents of demo locations. Then the
+app performs edits of one device with each of them, in turns in one process. Prints the two tables of docs/adr/0017:
+the smallest CPU time of this process per document and per edit. Exits with an error if the bytes differ.
 """
 
 import asyncio
@@ -50,12 +50,12 @@ def content_of(number: int, desks: int) -> LocationContent:
 
 
 def in_greek(content: LocationContent) -> LocationContent:
-    """The same with names whose document is not ASCII."""
+    """The same content with names that are not ASCII."""
     return replace(content, people=tuple(replace(person, first_name="Ελένη") for person in content.people))
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
-    """CPU seconds per call, the mean of a batch that is long enough to read a clock."""
+    """Return the CPU seconds per call: the mean of a batch that is long enough for the clock."""
     calls, spent = 0, 0.0
     began = process_time()
     while spent < BATCH_SECONDS:
@@ -66,7 +66,7 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def compare_documents(rounds: int) -> None:
-    """Print what writing a document costs, beside building it."""
+    """Print the cost of writing a document, and of building it."""
     print("| location | document, bytes | building it, ms | canonical, ms | rfc8785, ms | rfc8785 / canonical |")
     print("|---|---|---|---|---|---|")
     contents = {
@@ -90,7 +90,7 @@ def compare_documents(rounds: int) -> None:
 
 
 async def compare_edits(rounds: int, home: Path, owner_url: str, app_url: str) -> None:
-    """Print what a whole edit costs this process, PostgreSQL's CPU left out."""
+    """Print the cost of a whole edit in this process, without PostgreSQL's CPU."""
     await migrate(owner_url)
     await load_demo(owner_url, app_url)
     desks = {900: 4, 901: 250}

@@ -1,8 +1,8 @@
-"""Instructions a request, beside bare Python's: `.venv/bin/python -m bench.instructions`.
+"""Counts instructions per request, compared with bare Python: `.venv/bin/python -m bench.instructions`.
 
-Counted by callgrind (Debian's valgrind), in process: what the kernel does is left out, and so is whatever else the
-machine does meanwhile, so that two runs of one code give the same figures to a few in a hundred. How many bytes the
-driver finds in a buffer at once depends on timing under valgrind, most of all for the nested page.
+callgrind (Debian's valgrind) counts in process, without the kernel and without other processes, so that two runs of the
+same code agree to a few percent. The remaining difference depends on how many bytes the driver reads at a time under
+valgrind, mostly for the nested page.
 """
 
 import argparse
@@ -29,7 +29,7 @@ _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
 async def count(account: str, folder: Path) -> None:
-    """Inside callgrind: warm each case up, then count it alone."""
+    """Inside callgrind: warm up each case, then count it separately."""
     issuer = DevelopmentIssuer.load_or_create(Path(os.environ["TURNUP_HOME"]))
     token = issuer.issue(peers.SUBJECT, lifetime_seconds=43_200, now=time.time(), audience=AUDIENCE)
     for kind in KINDS:
@@ -50,7 +50,7 @@ async def count(account: str, folder: Path) -> None:
 
 
 def newest_total(folder: Path) -> int:
-    """The instructions in the dump that was written last; callgrind numbers them."""
+    """Return the number of instructions in the newest dump; callgrind numbers the dumps."""
     newest = max(folder.glob("*.*"), key=lambda each: int(each.suffix[1:]))
     total = _TOTAL.search(newest.read_text(encoding="utf-8"))
     assert total is not None
@@ -58,7 +58,7 @@ def newest_total(folder: Path) -> int:
 
 
 def control(*words: str) -> None:
-    """Have callgrind, in which this process runs, do something."""
+    """Send a command to callgrind, in which this process runs."""
     subprocess.run(["callgrind_control", *words, str(os.getpid())], check=True, capture_output=True)
 
 
@@ -70,7 +70,7 @@ async def main(home: Path, cluster: embedded.Cluster, locations: int) -> None:
     # A deadline of ordinary length would end requests that run fifty times slower.
     slow = {"TURNUP_LIMIT_DEADLINE_SECONDS": "300", "PYTHONHASHSEED": "1"}
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/%p"]
-    print("| case | server | million instructions a request |\n|---|---|---|", flush=True)
+    print("| case | server | million instructions per request |\n|---|---|---|", flush=True)
     inside = await asyncio.create_subprocess_exec(
         *[*command, sys.executable, "-m", "bench.instructions", "--inside", account, str(folder)],
         cwd=ROOT,

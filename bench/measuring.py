@@ -1,4 +1,4 @@
-"""What bench.requests measures with: CPU of other processes, a lean HTTP client, a process that is a server."""
+"""Tools of bench.requests: the CPU time of other processes, a small HTTP client, a server process."""
 
 import asyncio
 import re
@@ -14,16 +14,16 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 def cpu_seconds(processes: Iterable[int]) -> float:
-    """CPU time that these processes used so far, to the nanosecond as Linux counts it."""
+    """Return the CPU time of these processes so far, with Linux's precision of nanoseconds."""
     total = 0.0
     for process in processes:
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # the process has ended
             total += time.clock_gettime((~process << 3) | 2)
     return total
 
 
 def with_descendants(process: int) -> list[int]:
-    """A process and all that it started."""
+    """Return a process and all its descendants."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -38,7 +38,7 @@ def with_descendants(process: int) -> list[int]:
 
 
 class HttpConnection:
-    """One kept-alive connection; as little work a request as can be, since the client shares the machine."""
+    """A keep-alive connection that does minimal work per request, because the client shares the machine."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -50,7 +50,7 @@ class HttpConnection:
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=4 * 1024 * 1024))
 
     async def ask(self, request: bytes) -> bytes:
-        """Send a whole request; gives the body of a 200, exits for anything else."""
+        """Send a request; return the body of a 200 response, exit on any other response."""
         self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         length = _LENGTH.search(head)
@@ -60,12 +60,12 @@ class HttpConnection:
         return body
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()
 
 
 def post(body: bytes, token: str) -> bytes:
-    """A request to /graphql as bytes."""
+    """Return a request to /graphql as bytes."""
     head = (
         "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
         f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -74,7 +74,7 @@ def post(body: bytes, token: str) -> bytes:
 
 
 class Server:
-    """A server in processes of its own, until it is stopped; its output is in TURNUP_HOME."""
+    """A server in its own processes, until it is stopped. Its output is in TURNUP_HOME."""
 
     def __init__(self, name: str, port: int, command: list[str], env: Mapping[str, str]):
         self.name = name
@@ -85,7 +85,7 @@ class Server:
             self._process = subprocess.Popen(command, cwd=env["TURNUP_HOME"], env=env, stdout=output, stderr=output)
 
     async def ready(self) -> None:
-        """Wait until it listens; exits with its log when it does not."""
+        """Wait until the server listens; exit with its log if it does not."""
         for _ in range(1_800):
             if self._process.poll() is not None:
                 break
@@ -98,11 +98,11 @@ class Server:
         sys.exit(f"{self.name} did not start:\n{self._log.read_text(encoding='utf-8')}")
 
     def cpu(self) -> float:
-        """CPU seconds so far, workers included."""
+        """Return the CPU seconds so far, including workers."""
         return cpu_seconds(with_descendants(self._process.pid))
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -111,7 +111,7 @@ class Server:
 
 
 async def sink(port: int) -> Any:
-    """A collector of traces that takes everything and keeps nothing."""
+    """A trace collector that accepts everything and stores nothing."""
 
     async def take(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -1,4 +1,4 @@
-"""The Node servers of bench/node: what they are, their packages, and how many statements each case takes them."""
+"""The Node servers of bench/node: their commands, their packages, and their statements per case."""
 
 import asyncio
 import json
@@ -21,26 +21,26 @@ KINDS = {
     "Mercurius, JIT, dataloader": "mercurius",
     "Yoga, JIT, dataloader": "yoga",
 }
-# Otherwise graphql-js looks again and again whether each type is of its own copy.
+# Otherwise graphql-js checks repeatedly whether each type belongs to its own copy.
 ENVIRONMENT = {"NODE_ENV": "production"}
-OPTIONS = ["--max-semi-space-size=64"]  # MB: by default a tenth and more of a nested page goes into collecting garbage
-WARM_UP = 100  # rounds of eight requests: V8 goes on compiling what runs often for some hundreds
+OPTIONS = ["--max-semi-space-size=64"]  # MB; with the default, garbage collection takes over a tenth of a nested page
+WARM_UP = 100  # rounds of eight requests; V8 continues to optimise for several hundred
 LEGEND = """The Node servers read no token, and limit, log, trace and audit nothing. They use the product's schema,
 role, policies, sign-in and transaction, and prepared statements, which they send without waiting for earlier answers.
-All but the bare one have a dataloader a relation, and keep documents parsed, validated and, with JIT, compiled."""
+All but the bare one have a dataloader per relation, and cache documents parsed, validated and, with JIT, compiled."""
 
 
 class NodeMissingError(Exception):
-    """The Node servers cannot be started here; the message says why."""
+    """The Node servers cannot be started here; the message gives the reason."""
 
 
 def command(name: str, port: int) -> list[str]:
-    """What starts a server."""
+    """Return the command that starts a server."""
     return ["node", *OPTIONS, str(HERE / "server.js"), KINDS[name], str(port)]
 
 
 def install() -> str:
-    """Bring bench/node/node_modules to what the lock file says; gives the versions. Raises NodeMissingError."""
+    """Install bench/node/node_modules from the lock file; return the versions. Raises NodeMissingError."""
     npm = shutil.which("npm")
     if not shutil.which("node") or not npm:
         raise NodeMissingError("this machine lacks node or npm")
@@ -57,13 +57,13 @@ def install() -> str:
 
 
 async def statements_of(cluster: embedded.Cluster, server: Server, requests: Mapping[Any, bytes]) -> dict[Any, int]:
-    """How many statements each request takes this server, as PostgreSQL's log tells."""
+    """Return the number of statements per request, from PostgreSQL's log."""
     superuser = await asyncpg.connect(cluster.dsn("postgres", "postgres"))
     connection = await HttpConnection.open(server.port)
     counts: dict[Any, int] = {}
     try:
         await superuser.execute("ALTER SYSTEM SET log_statement = 'all'")
-        await superuser.execute("ALTER SYSTEM SET log_line_prefix = '%a: '")  # the server's kind
+        await superuser.execute("ALTER SYSTEM SET log_line_prefix = '%a: '")  # the kind of server
         await _reloaded(superuser)
         marks = tuple(f"{KINDS[server.name]}: LOG:  {how}" for how in ("statement: ", "execute "))
         for case, request in requests.items():
@@ -82,4 +82,4 @@ async def statements_of(cluster: embedded.Cluster, server: Server, requests: Map
 
 async def _reloaded(superuser: "asyncpg.Connection[asyncpg.Record]") -> None:
     await superuser.execute("SELECT pg_reload_conf()")
-    await asyncio.sleep(0.5)  # each backend is told by a signal
+    await asyncio.sleep(0.5)  # each backend reloads on a signal

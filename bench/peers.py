@@ -1,7 +1,7 @@
 """The servers that bench.requests compares, each an ASGI app behind the same uvicorn.
 
-The bare ones are what hand-written Python, or PostgreSQL alone, could do for the same answers: the same role and
-policies, the same sign-in and the same REPEATABLE READ transaction, and no GraphQL, token or limit of any kind.
+The bare servers show the limit for hand-written Python, or for PostgreSQL alone, with the same answers. They use the
+same role, policies, sign-in and REPEATABLE READ transaction, without GraphQL, tokens or limits.
 """
 
 import sys
@@ -49,12 +49,12 @@ Answer = Callable[[Any, str, dict[str, Any]], Awaitable[bytes]]
 
 
 def app() -> ASGIApp:
-    """The product as it is served; TURNUP_EXECUTOR chooses the executor."""
+    """The product as it is served. TURNUP_EXECUTOR selects the executor."""
     return from_environment()
 
 
 def app_without_tokens() -> ASGIApp:
-    """The product, believing everybody to be the lead."""
+    """The product without tokens: every request is the lead's."""
     claims = Claims(SUBJECT, 2**33)
 
     def cached(self: Verifier, authorization: str) -> Claims | None:  # noqa: ARG001 - a method of Verifier
@@ -65,7 +65,7 @@ def app_without_tokens() -> ASGIApp:
 
 
 def bare() -> ASGIApp:
-    """Seven statements on the driver, dictionaries by hand, orjson."""
+    """Seven statements with the driver, hand-written dictionaries, orjson."""
     return _Bare(_by_hand)
 
 

@@ -1,7 +1,7 @@
 """Measures what row-level security costs: 300 child rows, and a page of 20 of 1,000 locations, for each kind of user.
 
 Run as `.venv/bin/python -m bench.policies`. The same statements run on copies of the tables without policies as the
-baseline, on the same connection, in rounds that take turns; PostgreSQL's own execution time (EXPLAIN ANALYZE without
+baseline, on the same connection, in interleaved rounds; PostgreSQL's own execution time (EXPLAIN ANALYZE without
 clocks in its nodes) and the driver's round trip are reported, the median of all rounds. Prints a Markdown table.
 """
 
@@ -38,7 +38,7 @@ BASELINE = "lead, without policies"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One measured thing: who asks, what, with which values."""
+    """One measurement: the user, the statement and its values."""
 
     who: str
     subject: str
@@ -73,7 +73,7 @@ async def main(owner_url: str, app_url: str) -> None:
 
 
 async def fill(owner_url: str) -> str:
-    """1,000 locations of 6 devices, the first ten of 30; copies without policies; somebody of each kind."""
+    """Create 1,000 locations with 6 devices (ten with 30), copies without policies, and a user of each kind."""
     await migrate(owner_url)
     await seed_many(owner_url, LOCATIONS)
     owner = await asyncpg.connect(owner_url)
@@ -126,7 +126,7 @@ def who_id(who: str) -> str:
 
 
 async def all_aggregates(app: asyncpg.Connection, account: str) -> Any:
-    """Every kind of user with both cases, and the baseline."""
+    """Measure both cases for every kind of user, and for the baseline."""
     async with app.transaction():
         await app.execute("SELECT turnup.sign_in($1, 60000)", "lead")
         found = [row["id"] for row in await app.fetch("SELECT id FROM turnup.location ORDER BY name")]
@@ -146,7 +146,7 @@ async def all_aggregates(app: asyncpg.Connection, account: str) -> Any:
 
 
 async def measured(app: asyncpg.Connection, work: Work) -> tuple[float, float, int]:
-    """Milliseconds of execution and of the round trip, and the number of rows."""
+    """Return the milliseconds of the execution and of the round trip, and the number of rows."""
     async with app.transaction(isolation="repeatable_read", readonly=True):
         await app.execute("SELECT turnup.sign_in($1, 60000)", work.subject)
         began = time.perf_counter()

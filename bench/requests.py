@@ -1,8 +1,8 @@
-"""What a request costs over HTTP, beside the reference executor, bare Python, PostgreSQL alone and Node: `make bench`.
+"""Measures requests over HTTP against the reference executor, bare Python, PostgreSQL alone and Node: `make bench`.
 
-Starts a PostgreSQL of its own, fills it, starts each server in processes of its own, checks that all give the same
-data, and measures them in turns, so that one run's ratios mean something on a machine that others use too. Prints
-Markdown; docs/performance.md says how to read it.
+Starts and fills its own PostgreSQL, starts each server in its own processes, checks that all return the same data, and
+measures them in turns, so that the ratios of a run are meaningful on a shared machine. Prints Markdown, which
+docs/performance.md explains.
 """
 
 import argparse
@@ -48,7 +48,7 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One request; `batch` is how many are measured at once."""
+    """One request. `batch` is the number of requests per measurement."""
 
     name: str
     query: str
@@ -71,12 +71,12 @@ RATED = (CASES[0], CASES[2])
 
 
 def asks(server: str, case: Case) -> bool:
-    """Whether a server answers a case; the bare ones do not know __typename."""
+    """Whether a server supports a case; the bare servers do not support __typename."""
     return server not in BARE_KINDS or case.operation != "Typed"
 
 
 async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluster) -> None:
-    """Fill the databases, then measure and print."""
+    """Fill the databases, measure, print."""
     if options.node:
         try:
             print(f"{node_peers.install()}\n")
@@ -119,7 +119,7 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
 
 
 async def filled(cluster: embedded.Cluster, home: Path, locations: int) -> tuple[str, str]:
-    """Set the database up, with so many locations, for apps of this environment; an account, PostgreSQL's version."""
+    """Set up the database with this many locations; return an account and PostgreSQL's version."""
     owner, app = cluster.dsn("turnup_owner", "turnup"), cluster.dsn("turnup_app", "turnup")
     os.environ |= {"TURNUP_HOME": str(home), "DATABASE_URL": app, "TURNUP_LIMIT_OBJECTS": "1000000000"}
     await migrate(owner)
@@ -134,14 +134,14 @@ async def filled(cluster: embedded.Cluster, home: Path, locations: int) -> tuple
 
 
 def body_of(case: Case, account: str) -> bytes:
-    """The request's JSON."""
+    """Return the JSON of the request."""
     variables = {"first": case.first, "account": account}
     return orjson.dumps({"query": case.query, "operationName": case.operation, "variables": variables})
 
 
 @asynccontextmanager
 async def servers(options: argparse.Namespace) -> AsyncIterator[list[Server]]:
-    """All servers, warm, as long as the block runs."""
+    """Yield all servers, warmed up, for the duration of the block."""
     first = options.port
     tracing = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{first}",
@@ -161,7 +161,7 @@ async def servers(options: argparse.Namespace) -> AsyncIterator[list[Server]]:
     collector = await sink(first)
     running: list[Server] = []
     try:
-        # All pools together stay below what the cluster takes.
+        # All pools together have fewer connections than the cluster allows.
         shared = {**os.environ, "TURNUP_POOL_SIZE": str((8 if options.node else 10) // options.workers)}
         for port, (name, (kind, root, env)) in enumerate(kinds.items(), first + 1):
             path = ":".join(map(str, dict.fromkeys([root, ROOT])))
@@ -180,7 +180,7 @@ async def servers(options: argparse.Namespace) -> AsyncIterator[list[Server]]:
 
 
 async def same_answers(running: list[Server], requests: dict[Case, bytes]) -> dict[Case, int]:
-    """Warm every server up, and see that it gives the data that the others give; the bytes of ours."""
+    """Warm up every server and check that all return the same data; return the sizes of the product's answers."""
     sizes: dict[Case, int] = {}
     for case, request in requests.items():
         answers: dict[str, Any] = {}
@@ -204,7 +204,7 @@ async def same_answers(running: list[Server], requests: dict[Case, bytes]) -> di
 
 
 def instants(value: Any) -> Any:
-    """The same data with times in one form: PostgreSQL and Python leave out zeros each in its way."""
+    """Return the data with times in one form: PostgreSQL and Python omit different zeros."""
     if isinstance(value, dict):
         return {key: instants(each)[:19] if key == "updatedAt" else instants(each) for key, each in value.items()}
     return [instants(each) for each in value] if isinstance(value, list) else value
@@ -214,7 +214,7 @@ Spent = dict[tuple[Case, str], list[tuple[float, float]]]
 
 
 async def cpu_of(running: list[Server], requests: dict[Case, bytes], postmaster: int, rounds: int) -> Spent:
-    """CPU milliseconds a request of server and PostgreSQL, one connection, in turns."""
+    """Return the CPU milliseconds per request of server and PostgreSQL, with one connection, in turns."""
     spent: Spent = defaultdict(list)
     for number in range(rounds):
         shift = number % len(running)
@@ -234,7 +234,7 @@ async def cpu_of(running: list[Server], requests: dict[Case, bytes], postmaster:
 
 
 def print_cpu(spent: Spent, counted: dict[str, dict[Case, int]], sizes: dict[Case, int]) -> None:
-    """Medians, and how they compare within each round."""
+    """Print the medians and the ratios within each round."""
     print("CPU milliseconds per request, server + PostgreSQL: medians. Ratios: the median of each round's ratio.\n")
     print(picture.HEAD)
     print("|---|---|---|---|---|---|---|---|---|")
@@ -256,7 +256,7 @@ def print_cpu(spent: Spent, counted: dict[str, dict[Case, int]], sizes: dict[Cas
 
 
 def ratio(pairs: list[tuple[float, float]], others: list[tuple[float, float]]) -> float:
-    """The server's CPU in terms of another's, each round for itself."""
+    """Return the median of the ratios of two servers' CPU, computed per round."""
     return statistics.median(own / other for (own, _), (other, _) in zip(pairs, others, strict=True))
 
 
@@ -264,7 +264,7 @@ Rates = dict[tuple[Case, int, str], tuple[float, list[float]]]
 
 
 async def rates_of(running: list[Server], requests: dict[Case, bytes], seconds: float) -> Rates:
-    """Requests a second and how long each took, for some seconds at each number of connections."""
+    """Return the requests per second and the latencies for each number of connections."""
     rates: Rates = {}
     for case in RATED:
         for count in CONNECTIONS:
@@ -282,14 +282,14 @@ async def rates_of(running: list[Server], requests: dict[Case, bytes], seconds: 
 
 
 async def kept_asking(connection: HttpConnection, request: bytes, until: float, waits: list[float]) -> None:
-    """Ask again and again."""
+    """Send requests until the time is over."""
     while (began := time.perf_counter()) < until:
         await connection.ask(request)
         waits.append(time.perf_counter() - began)
 
 
 def print_rates(rates: Rates) -> None:
-    """Throughput and latency."""
+    """Print throughput and latency."""
     columns = " | ".join(f"{count} connection{'s' if count > 1 else ''}" for count in CONNECTIONS)
     print(f"\nRequests per second (p50 / p99 in ms); the client shares the machine.\n\n| case | server | {columns} |")
     print(f"|---|---|{'---|' * len(CONNECTIONS)}")
@@ -305,7 +305,7 @@ def print_rates(rates: Rates) -> None:
 
 @asynccontextmanager
 async def in_process(factory: Callable[[], ASGIApp]) -> AsyncIterator[ASGIApp]:
-    """An app of this process, started."""
+    """Yield an app in this process, started."""
     app = factory()
     incoming: asyncio.Queue[Any] = asyncio.Queue()
     outgoing: asyncio.Queue[Any] = asyncio.Queue()
@@ -318,7 +318,7 @@ async def in_process(factory: Callable[[], ASGIApp]) -> AsyncIterator[ASGIApp]:
 
 
 async def called(app: ASGIApp, body: bytes, token: str) -> bytes:
-    """A request without a network."""
+    """Send a request without a network."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -344,7 +344,7 @@ async def called(app: ASGIApp, body: bytes, token: str) -> bytes:
     arriving = [{"type": "http.request", "body": body}]
 
     async def receive() -> Any:
-        return arriving.pop() if arriving else await asyncio.Event().wait()  # the client stays
+        return arriving.pop() if arriving else await asyncio.Event().wait()  # the client stays connected
 
     async def send(message: Any) -> None:
         sent.append(message)
@@ -355,7 +355,7 @@ async def called(app: ASGIApp, body: bytes, token: str) -> bytes:
 
 
 async def statements_of(kind: str, bodies: dict[Case, bytes], token: str) -> dict[Case, int]:
-    """How many statements each case takes, everything counted."""
+    """Return the number of statements per case, including BEGIN and COMMIT."""
     seen: list[str] = []
     prepare = database._prepare
 
@@ -369,7 +369,7 @@ async def statements_of(kind: str, bodies: dict[Case, bytes], token: str) -> dic
         async with in_process(getattr(peers, kind)) as app:
             for case, body in bodies.items():
                 await called(app, body, token)
-                await asyncio.sleep(0.01)  # the driver tells its loggers later
+                await asyncio.sleep(0.01)  # the driver calls its query loggers later
                 seen.clear()
                 await called(app, body, token)
                 await asyncio.sleep(0.01)
@@ -380,7 +380,7 @@ async def statements_of(kind: str, bodies: dict[Case, bytes], token: str) -> dic
 
 
 async def profiled(file: Path, account: str, token: str) -> None:
-    """Where the time goes: cProfile's text, and sampled stacks in the folded form that flame graphs are drawn from."""
+    """Write cProfile's report, and sampled stacks in the folded format of flame graphs."""
     text = io.StringIO()
     async with in_process(peers.app) as app:
         for case in (CASES[0], CASES[2]):
@@ -397,21 +397,21 @@ async def profiled(file: Path, account: str, token: str) -> None:
             for _ in range(case.batch * 5):
                 await ask()
             profile.disable()
-            text.write(f"{case.name}: {each:.2f} ms CPU a request unprofiled; below, {case.batch * 5} requests\n")
+            text.write(f"{case.name}: {each:.2f} ms CPU per request unprofiled; below, {case.batch * 5} requests\n")
             pstats.Stats(profile, stream=text).sort_stats("tottime").print_stats(45)
             with sampled() as stacks:
                 for _ in range(case.batch * 10):
                     await ask()
             folded = file.with_name(f"{file.name}.{case.operation}-{case.first}.folded")
             folded.write_text("".join(f"{stack} {count}\n" for stack, count in stacks.items()), encoding="utf-8")
-            print(f"{case.name}: {each:.2f} ms CPU a request in process; stacks in {folded}")
+            print(f"{case.name}: {each:.2f} ms CPU per request in process; stacks in {folded}")
     await asyncio.to_thread(file.write_text, text.getvalue(), encoding="utf-8")
     print(f"The profile is in {file}.")
 
 
 @contextmanager
 def sampled() -> Iterator[Counter[str]]:
-    """Stacks by how often they were met, a millisecond of CPU apart."""
+    """Yield the number of samples per stack, taken every millisecond of CPU."""
     stacks: Counter[str] = Counter()
 
     def note(_signal: int, frame: FrameType | None) -> None:
@@ -431,7 +431,7 @@ def sampled() -> Iterator[Counter[str]]:
 
 
 async def print_pages(cluster: embedded.Cluster, size: int) -> None:
-    """What the first page and one in the middle read."""
+    """Print the reads of the first page and of one in the middle."""
     name = f"pages_{size}"
     embedded.drop_database(cluster, name)
     embedded.create_database(cluster, name, "template1")
@@ -460,7 +460,7 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
         plan: Any = None
         async with app.transaction(isolation="repeatable_read", readonly=True):
             await app.fetchrow(database.SIGN_IN, peers.SUBJECT, 15_000)
-            for _ in range(3):  # the first time also reads what PostgreSQL knows of the table
+            for _ in range(3):  # the first time also reads PostgreSQL's catalogue
                 [plan] = orjson.loads(
                     await app.fetchval(
                         f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement.sql}", *statement.arguments(values)
@@ -473,7 +473,7 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
 
 
 def options() -> argparse.Namespace:
-    """The command line."""
+    """Return the options of the command line."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--locations", type=int, default=20_000, metavar="N", help="how many to fill in (20000)")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each CPU figure is taken (7)")

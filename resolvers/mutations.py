@@ -95,7 +95,7 @@ def resolver_of(mutation: Mutation[Any], input_type: type) -> Resolver:
             return partial(_run, mutation, to_command, administer)
         case BulkMutation():
             return partial(_run_bulk, mutation, to_command)
-    raise DeclarationError(f"mutation {mutation.name} is of no kind that has a unit of work")
+    raise DeclarationError(f"mutation {mutation.name} has no unit of work for its class")
 
 
 async def _run(

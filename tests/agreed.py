@@ -1,4 +1,4 @@
-"""Who may use which verb of the status machine, as it was agreed on with the product's owners."""
+"""The roles that can use each verb of the status machine, as agreed with the product's owners."""
 
 from app.domain.vocabulary import Role, Verb
 

@@ -1,4 +1,4 @@
-"""Campaigns: a slow lane with many times its tries, run by hand, and noted in docs/campaigns.md when it passed.
+"""Campaigns: slow lanes with many more attempts, run by hand. docs/campaigns.md lists the last that passed.
 
 python -m tests.campaign NAME [SEED]
 """
@@ -21,7 +21,7 @@ CAMPAIGNS = {name: lane for name, lane in LANES.items() if lane.campaign}
 
 
 def main(arguments: list[str]) -> int:
-    """Run the campaign of that name; returns the exit status of its tests."""
+    """Run the campaign with this name; return the exit status of its tests."""
     if not arguments or arguments[0] not in CAMPAIGNS:
         print(f"turnup: make campaign NAME=... takes one of: {', '.join(CAMPAIGNS)}", file=sys.stderr)
         return 2
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 
 
 def commit_of_the_checkout() -> str:
-    """The commit that is checked out, and whether files differ from it."""
+    """Return the commit that is checked out, with a note if files differ from it."""
 
     def git(*arguments: str) -> str:
         return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
@@ -59,7 +59,7 @@ def commit_of_the_checkout() -> str:
 
 
 def with_row(page: str, row: list[str]) -> str:
-    """The page with this row in place of the one of the same campaign; the rows are at the page's end, by name."""
+    """Return the page with the row of this campaign replaced. The rows are at the end of the page, sorted by name."""
     head, _, rows = page.rpartition("|---|\n")
     kept = [line for line in rows.splitlines() if not line.startswith(f"| {row[0]} |")]
     return f"{head}|---|\n" + "\n".join(sorted([*kept, f"| {' | '.join(row)} |"])) + "\n"

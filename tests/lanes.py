@@ -1,8 +1,8 @@
-"""The slow lanes: the tests of each, its share of the run's time, and what it needs. A plugin of pytest.
+"""The slow lanes: a pytest plugin that declares the tests, the time and the required programs of each lane.
 
-`pytest -m slow` runs the lanes together and prints the time of each beside its share. A slow test that failed runs a
-second time, alone in a process of its own, with the same seed. When it passes there, its first failure is printed under
-FLAKY and does not decide. Where CI is set, a run that takes longer than RUN_SECONDS fails.
+`pytest -m slow` runs all lanes and prints the time and the share of each. A slow test that fails runs again, alone in
+its own process, with the same seed. If it passes then, its first failure is printed under FLAKY and does not fail the
+run. If CI is set, a run that takes longer than RUN_SECONDS fails.
 """
 
 import json
@@ -24,11 +24,11 @@ from tests.needs import needs
 ROOT = Path(__file__).parent.parent
 
 RUN_SECONDS = 35 * 60
-"""How long all lanes together may take on the CI machine, which has two cores."""
+"""The maximum time of all lanes together on the CI machine, which has two cores."""
 START_SECONDS = 60
-"""Of these, for what is done before the first test and after the last."""
+"""The part of RUN_SECONDS for the work before the first test and after the last one."""
 MOST_SECOND_RUNS = 5
-"""When more tests fail than this, it is not by chance: none of them runs again."""
+"""If more tests fail than this, the cause is not chance, and no test runs again."""
 SECOND_RUN_SECONDS = 600
 
 
@@ -36,9 +36,9 @@ SECOND_RUN_SECONDS = 600
 class Lane:
     """Slow tests of one kind.
 
-    `tests` are modules and folders, `seconds` is the lane's share of the run on the CI machine (what its tests take, as
-    if both workers did nothing else), `needs` are names of programs that tests/needs.py finds. `campaign` says how many
-    times more `make campaign` tries of it; 0 where there is nothing to try more often.
+    `tests` are modules and folders. `seconds` is the lane's share of the run on the CI machine: the time of its tests
+    on both workers. `needs` are names of programs that tests/needs.py finds. `campaign` is the factor by which
+    `make campaign` multiplies the attempts; 0 if the lane has no campaign.
     """
 
     tests: tuple[str, ...]
@@ -85,35 +85,36 @@ LANES: Mapping[str, Lane] = {
 
 
 def scaled(count: int) -> int:
-    """How often a slow lane tries something; a campaign multiplies it by TURNUP_CAMPAIGN."""
+    """Return the number of attempts of a slow lane. A campaign multiplies it by TURNUP_CAMPAIGN."""
     return count * int(os.environ.get("TURNUP_CAMPAIGN", "1"))
 
 
 def lane_of(nodeid: str) -> str:
-    """The name of the lane of a slow test. Raises LookupError when it has none, or more than one."""
+    """Return the name of the lane of a slow test. Raises LookupError if it is in no lane or in several."""
     names = [name for name, lane in LANES.items() if nodeid.startswith(lane.tests)]
     if len(names) != 1:
-        raise LookupError(f"{nodeid} is slow and in these lanes of tests/lanes.py, not in one: {names}")
+        found = f"in several: {', '.join(names)}" if names else "in none"
+        raise LookupError(f"{nodeid} is slow and must be in one lane of tests/lanes.py, but is {found}")
     return names[0]
 
 
 def without_this_run() -> dict[str, str]:
-    """The environment without what this run of pytest put there: another run in it has a cluster of its own."""
+    """Return the environment without the variables of this pytest run, so that another run starts its own cluster."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("TURNUP_TEST_", "PYTEST_"))}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options of this plugin."""
     group = parser.getgroup("turnup")
-    group.addoption("--shuffle", action="store_true", help="modules and their tests in an order drawn by the seed")
-    group.addoption("--no-database", action="store_true", help="start no PostgreSQL: a test that asks for it fails")
+    group.addoption("--shuffle", action="store_true", help="run modules and their tests in an order drawn by the seed")
+    group.addoption("--no-database", action="store_true", help="start no PostgreSQL; tests that need it fail")
     group.addoption("--no-second-run", action="store_true", help="the first failure of a slow test decides")
-    group.addoption("--figures", metavar="FILE", type=Path, help="write what the run tried and found, as JSON")
+    group.addoption("--figures", metavar="FILE", type=Path, help="write the results of the run as JSON")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Give everything that draws one seed, shuffle on request, and let the controller judge the slow tests."""
+    """Use one seed for everything random, shuffle on request, and register the rules of slow tests."""
     config.option.randomly_reorganize = config.option.shuffle
     if not hasattr(config, "workerinput"):
         if config.option.randomly_seed == "default":
@@ -123,9 +124,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.hypothesis_seed = str(config.option.randomly_seed)
 
 
-@pytest.hookimpl(trylast=True)  # tests that do not run are deselected by now
+@pytest.hookimpl(trylast=True)  # after the deselection of tests that do not run
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Start with the lanes of the longest tests: at the end both workers have something left to do."""
+    """Start with the lanes of the longest tests, so that both workers are busy until the end."""
     if not config.option.shuffle and all(item.get_closest_marker("slow") for item in items):
         tests = Counter(lane_of(item.nodeid) for item in items)
         items.sort(key=lambda item: -LANES[lane_of(item.nodeid)].seconds / tests[lane_of(item.nodeid)])
@@ -133,7 +134,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(wrapper=True)
 def pytest_fixture_setup(request: pytest.FixtureRequest) -> Iterator[Any]:
-    """Say in words that a fixture asked for the database in a run that has none."""
+    """Fail with a clear message if a fixture needs the database in a run without one."""
     try:
         return (yield)
     except KeyError as missing:
@@ -144,7 +145,7 @@ def pytest_fixture_setup(request: pytest.FixtureRequest) -> Iterator[Any]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What a lane needs is there before its tests run."""
+    """Check that the programs that a lane needs are available."""
     if item.get_closest_marker("slow"):
         for name in LANES[lane_of(item.nodeid)].needs:
             needs(name)
@@ -152,14 +153,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @dataclass
 class Measured:
-    """What a lane took, in seconds of its workers, and its outcomes."""
+    """The time of a lane, in seconds of its workers, and the outcomes of its tests."""
 
     seconds: float = 0.0
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
 class SlowRun:
-    """What the controller of a run knows of its slow tests, and decides about them."""
+    """Collects the results of slow tests in the controller process, and decides about them."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -171,26 +172,26 @@ class SlowRun:
 
     @property
     def seconds(self) -> float:
-        """How long the run has taken so far."""
+        """The duration of the run so far."""
         return time.monotonic() - self.began
 
     @property
     def seed(self) -> int:
-        """It decides the order of shuffled tests, and all that tests draw."""
+        """The seed of the shuffled order and of everything random in tests."""
         return int(self.config.option.randomly_seed)
 
     @property
     def workers(self) -> int:
-        """How many processes run tests."""
+        """The number of processes that run tests."""
         return self.config.option.numprocesses or 1
 
     @property
     def too_long(self) -> bool:
-        """Whether the lanes took longer than they may."""
+        """Whether the lanes exceeded RUN_SECONDS."""
         return bool(self.lanes) and self.seconds > RUN_SECONDS
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Book a part of a test to its lane."""
+        """Add the time and the outcome of a phase of a test to its lane."""
         self.figures += [
             str(value) for name, value in report.user_properties if name == "tried" and report.when == "call"
         ]
@@ -203,9 +204,9 @@ class SlowRun:
         if report.when == "call" or report.outcome != "passed":
             measured.outcomes[report.outcome] += 1
 
-    @pytest.hookimpl(trylast=True)  # the workers have ended: nothing else runs on the machine
+    @pytest.hookimpl(trylast=True)  # the workers have ended, so the second runs have the machine to themselves
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Let slow tests that failed decide at their second run, and the length of the run where CI is set."""
+        """Run failed slow tests again. Fail a run that was too long, if CI is set."""
         if not self.config.option.no_second_run and len(self.failures) <= MOST_SECOND_RUNS:
             self.second_runs = {nodeid: self.passes_alone(nodeid) for nodeid in self.failures}
         if session.exitstatus == pytest.ExitCode.TESTS_FAILED and self.decided_otherwise():
@@ -214,7 +215,7 @@ class SlowRun:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def passes_alone(self, nodeid: str) -> bool:
-        """Run one test in a process of its own, with the seed of this run: what fails by its seed fails again."""
+        """Run one test in its own process with the seed of this run, so that a failure caused by the seed repeats."""
         command = [sys.executable, "-m", "pytest", nodeid, "-n", "0", "-m", "slow", "--no-second-run"]
         try:
             ended = subprocess.run(
@@ -230,7 +231,7 @@ class SlowRun:
         return ended.returncode == 0
 
     def decided_otherwise(self) -> bool:
-        """Move reports of tests that passed alone from what failed to what is flaky; whether nothing else failed."""
+        """Move the reports of tests that passed alone from failed to flaky. Returns whether no other test failed."""
         stats = self.config.pluginmanager.getplugin("terminalreporter").stats
         for kind in ("failed", "error"):
             kept = [each for each in stats.pop(kind, []) if not self.second_runs.get(each.nodeid)]
@@ -242,7 +243,7 @@ class SlowRun:
         return bool(flaky) and not stats.get("failed") and not stats.get("error")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Print first failures of flaky tests, the lanes beside their shares, and the seed."""
+        """Print the first failures of flaky tests, the times and shares of the lanes, and the seed."""
         write = terminalreporter.write_line
         for nodeid in (nodeid for nodeid, passed in self.second_runs.items() if passed):
             terminalreporter.section(f"FLAKY: {nodeid}", red=True)
@@ -259,11 +260,11 @@ class SlowRun:
             self.config.option.figures.write_text(json.dumps(self.report(terminalreporter)))
 
     def report(self, terminalreporter: pytest.TerminalReporter) -> dict[str, Any]:
-        """What a campaign notes down: how many tests passed, and what tests recorded as tried."""
+        """Return the results for a campaign: the number of passed tests, and the attempts that tests recorded."""
         return {"passed": len(terminalreporter.stats.get("passed", [])), "tried": self.figures}
 
     def print_lanes(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """A line for each lane that ran: its tests, its share of the run, and what it took of it."""
+        """Print a line per lane that ran: the number of tests, its share of the run, and its time."""
         write = terminalreporter.write_line
         terminalreporter.section("slow lanes: seconds of the run")
         write(f"{'lane':<16}{'tests':>6}{'share':>7}{'took':>7}")
@@ -274,5 +275,5 @@ class SlowRun:
             write(f"{name:<16}{measured.outcomes.total():>6}{share:>7}{took:>7.0f}{over}{skipped}")
         write(f"{'all':<16}{'':>6}{RUN_SECONDS:>7}{self.seconds:>7.0f}")
         if self.too_long:
-            decides = "fails for it" if os.environ.get("CI") else "would fail for it where CI is set"
-            terminalreporter.write_line(f"The run took longer than {RUN_SECONDS} seconds, and {decides}.", red=True)
+            decides = "fails" if os.environ.get("CI") else "would fail if CI were set"
+            terminalreporter.write_line(f"The run took longer than {RUN_SECONDS} seconds and {decides}.", red=True)

@@ -1,6 +1,6 @@
-"""Programs of other makers that some tests run. Without one a test fails where CI is set, and is skipped elsewhere.
+"""Third-party programs that some tests run. Without its program, a test fails if CI is set, and is skipped otherwise.
 
-The scripts in deploy/ find them on this machine, and install them where that needs no asking.
+The scripts in deploy/ find the programs, and install them if that needs no user interaction.
 """
 
 import os
@@ -17,21 +17,21 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 
-class NotHere(Exception):  # noqa: N818 - says what is the case
-    """The program is not on this machine and could not be installed; the message says why."""
+class NotHere(Exception):  # noqa: N818 - a state of the machine
+    """The program is not on this machine and could not be installed; the message gives the reason."""
 
 
 def needs(name: str) -> str:
-    """The path of a program that PROGRAMS lists, installed where that is possible.
+    """Return the path of a program in PROGRAMS, after installing it if that is necessary and possible.
 
-    Fails the test where CI is set, and skips it elsewhere, when there is none.
+    Without the program, fails the test if CI is set, and skips it otherwise.
     """
     path, why = _found(name)
     return path if path else unavailable(name, why)
 
 
 def unavailable(what: str, why: str) -> NoReturn:
-    """End the test, which needs `what`: as failed where CI is set, as skipped elsewhere."""
+    """End a test that needs `what`: as failed if CI is set, as skipped otherwise."""
     reason = f"NOT RUN: needs {what}: {why}"
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
@@ -40,7 +40,7 @@ def unavailable(what: str, why: str) -> NoReturn:
 
 @cache
 def _found(name: str) -> tuple[str, str]:
-    """The path, or an empty one and the reason: asked once per process, for installing takes its time."""
+    """The path, or an empty path and the reason. Cached, because installing takes long."""
     try:
         return PROGRAMS[name](), ""
     except NotHere as why:
@@ -48,7 +48,7 @@ def _found(name: str) -> tuple[str, str]:
 
 
 def _by_script(*command: str) -> Callable[[], str]:
-    """What a script in deploy/ prints on its last line."""
+    """Return a function for the last line that a script in deploy/ prints."""
 
     def find() -> str:
         ended = subprocess.run([sys.executable, *command], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -60,7 +60,7 @@ def _by_script(*command: str) -> Callable[[], str]:
 
 
 def _on_the_path(name: str) -> Callable[[], str]:
-    """What the shell would run by this name."""
+    """Return a function for the path of a program that is in PATH."""
 
     def find() -> str:
         path = shutil.which(name)

@@ -1,4 +1,4 @@
-"""A location's content as it was at a revision, put together from the changes that the trail holds of it."""
+"""Reconstructs a location's content at an earlier revision from its changes in the audit log."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,18 +13,18 @@ from app.domain.content_document import pointer_to
 
 
 class AuditReader(Protocol):
-    """A transaction or a reading; leads alone see the trail."""
+    """A transaction or a reading. Only leads can read the audit log."""
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
-        """Every row of a statement."""
+        """Return all rows of a statement."""
 
 
 @dataclass(frozen=True, slots=True)
 class AsOf:
-    """A location's content at a revision. `digest` is the one that stood on record then.
+    """A location's content at a revision. `digest` is the digest that was stored with it.
 
-    `erased` are JSON pointers into the content document to what was erased since: null there. The digest is null then,
-    for what is missing could be guessed until it is reached.
+    `erased` are JSON pointers to the values of the content document that were erased later; they are null in the
+    content. `digest` is then None too: the erased values could be guessed from it.
     """
 
     content: LocationContent
@@ -34,34 +34,34 @@ class AsOf:
 
 
 async def as_of(reader: AuditReader, location_ids: Sequence[str], revision: int) -> dict[str, AsOf]:
-    """The content of each location at a revision; one whose trail holds no such revision is not there.
+    """Return the content of each location at a revision. A location without this revision in the audit log is left out.
 
-    One statement, which reads the locations' whole histories and returns the last values alone.
+    A single statement reads the whole history of the locations and returns only the last values.
     """
-    told = await reader.fetch(_AT_REVISION, location_ids=list(location_ids), revision=revision)
-    return {each.content.location_id: each for each in _pasts(told) if each.revision == revision}
+    values = await reader.fetch(_AT_REVISION, location_ids=list(location_ids), revision=revision)
+    return {each.content.location_id: each for each in _reconstructed(values) if each.revision == revision}
 
 
 async def with_digest(reader: AuditReader, digests: Mapping[str, str]) -> dict[str, AsOf]:
-    """The content that each location, by id, had when it last had this digest; one that never had it is not there.
+    """Return the content that each location had when it last had the given digest. Other locations are left out.
 
-    One statement, as `as_of`.
+    `digests` are by location id. A single statement, as in `as_of`.
     """
-    told = await reader.fetch(_AT_DIGEST, location_ids=list(digests), digests=list(digests.values()))
-    return {each.content.location_id: each for each in _pasts(told)}
+    values = await reader.fetch(_AT_DIGEST, location_ids=list(digests), digests=list(digests.values()))
+    return {each.content.location_id: each for each in _reconstructed(values)}
 
 
-def _pasts(values: Iterable["_Value"]) -> Iterator[AsOf]:
-    told: defaultdict[str, list[_Value]] = defaultdict(list)
+def _reconstructed(values: Iterable["_Value"]) -> Iterator[AsOf]:
+    by_location: defaultdict[str, list[_Value]] = defaultdict(list)
     for value in values:
-        told[value.location].append(value)
-    for location, each in told.items():
-        past = _put_together(location, each)
-        if past is not None:
-            yield past
+        by_location[value.location].append(value)
+    for location, found in by_location.items():
+        content = _content_of(location, found)
+        if content is not None:
+            yield content
 
 
-# The tables that hold content, and where the document has their rows.
+# The tables that hold content, and the members of the document that hold their rows.
 _TABLES = {str(table.name): table for table in ROW_TYPES}
 _MEMBERS = {str(child.table.name): child.member for child in CHILDREN}
 
@@ -75,7 +75,7 @@ class _Value(NamedTuple):
     erased: bool
 
 
-# Which entry made the location what it was then is found out once, not for each change that is compared with it.
+# MATERIALIZED: the wanted entry of each location is looked up once, not once per change.
 _WANTED = """
     WITH wanted AS MATERIALIZED (
         SELECT l.id, (
@@ -84,9 +84,9 @@ _WANTED = """
         ) AS number
         FROM {locations}
     )"""
-# The last value of each column of the rows that were there then: told after the row was last removed.
+# The last value of each column of the rows that existed then, that is, after the last deletion of the row.
 _LAST_VALUES = f"""
-    , told AS (
+    , changes AS (
         SELECT c.location_id, c.table_name, c.row_id, c.field, c.after, c.after_salt, c.after_hash,
                row_number() OVER (PARTITION BY c.location_id ORDER BY e.number, c.id) AS place
         FROM wanted w JOIN turnup.field_change c ON c.location_id = w.id JOIN turnup.audit_entry e ON e.id = c.entry_id
@@ -95,7 +95,7 @@ _LAST_VALUES = f"""
     ), lives AS (
         SELECT t.*, max(t.place) FILTER (WHERE t.after_hash IS NULL)
                     OVER (PARTITION BY t.location_id, t.table_name, t.row_id) AS gone
-        FROM told t
+        FROM changes t
     )
     SELECT DISTINCT ON (location_id, table_name, row_id, field)
            location_id, table_name, row_id, field, after, after_salt IS NULL
@@ -123,8 +123,8 @@ _AT_DIGEST = Statement(
 )
 
 
-def _put_together(location_id: str, values: Iterable[_Value]) -> AsOf | None:
-    """The content of these values; None where only later changes of the location are told, so not all of it."""
+def _content_of(location_id: str, values: Iterable[_Value]) -> AsOf | None:
+    """The content of these values. None if the audit log has only later changes, so that it is incomplete."""
     rows: defaultdict[str, defaultdict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
     erased = set()
     for each in values:

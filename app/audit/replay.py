@@ -1,7 +1,7 @@
-"""Rebuild every tracked table from the trail in a scratch schema, and compare it with what stands there.
+"""Rebuild all tracked tables from the audit log in a scratch schema, and compare them with the tables.
 
-Nothing is read but entries and their changes. Values that were erased, or never entered the trail, cannot be
-rebuilt: the first are counted and the rest of their row is compared, the second are compared by their hash.
+Only entries and their changes are used. Two kinds of values cannot be rebuilt: erased values are counted, and the rest
+of their row is compared; values of which the audit log has only the hash are compared by it.
 """
 
 import json
@@ -17,14 +17,14 @@ from app.db import tables
 
 SCRATCH = "turnup_replay"
 UNAUDITED = "LOAD_UNAUDITED"
-# Why a table is not tracked.
+# The tables that are not tracked, with the reason.
 UNTRACKED = {
-    tables.audit_entry: "the trail itself",
-    tables.field_change: "the trail itself",
-    tables.chain_head: "the trail itself",
-    tables.audit_incident: "counts that are entered when their minute is over",
-    tables.erasure_due: "payloads that are to be blanked; what is blanked is entered",
-    tables.idempotency_key: "a memory of answers for a day; what they answer for is tracked",
+    tables.audit_entry: "part of the audit log",
+    tables.field_change: "part of the audit log",
+    tables.chain_head: "part of the audit log",
+    tables.audit_incident: "counts, which are added to the audit log when their minute is over",
+    tables.erasure_due: "the payloads to erase; each erasure is recorded in the audit log",
+    tables.idempotency_key: "results stored for a day; the changes of the calls are tracked",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
 ON_SYSTEM = frozenset({tables.user, tables.grant, tables.grant_location, tables.device_model})
@@ -32,7 +32,7 @@ ON_SYSTEM = frozenset({tables.user, tables.grant, tables.grant_location, tables.
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A row that the trail and the table disagree about; `fields` are empty where one of them has no such row."""
+    """A row that differs between the audit log and the table. `fields` is empty if only one of them has the row."""
 
     table: str
     row: str
@@ -40,13 +40,15 @@ class Difference:
     fields: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """One line for people."""
+        """The difference on one line, for people."""
         return " ".join([f"{self.table} {self.row}: {self.why}", ", ".join(self.fields)]).strip()
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay found: rows rebuilt, erased values in them, accounts that were loaded unaudited and skipped."""
+    """Result of a replay: the number of rebuilt rows and of erased values, the skipped accounts, and the differences.
+
+    Accounts whose data was loaded without auditing are skipped."""
 
     rows: int
     erased: int
@@ -55,10 +57,10 @@ class Replayed:
 
 
 async def replay(owner_url: str, *, keep: bool = False, most: int = 20) -> Replayed:
-    """Rebuild and compare in one snapshot; at most `most` differences a table are named.
+    """Rebuild and compare all tables in one snapshot. Reports at most `most` differences per table.
 
-    With `keep` the scratch schema stays, until the next replay or erasure; one that stayed before goes in any case.
-    `owner_url` signs in as the owner, who may make a schema.
+    With `keep`, the scratch schema remains until the next replay or erasure. The scratch schema of an earlier replay is
+    always dropped. `owner_url` connects as the owner, who can create a schema.
     """
     async with _scratch(owner_url, keep=keep) as connection:
         skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, UNAUDITED)]
@@ -87,20 +89,21 @@ async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
         if keep:
             await transaction.commit()
     finally:
-        await connection.close()  # without a commit nothing of the scratch schema was ever there
+        await connection.close()  # without a commit, the scratch schema is rolled back
 
 
 async def _rebuild(connection: Any, table: Table, skipped: list[str]) -> int:
     name = _quoted(table)
-    # A column that was added to existing rows gave them a value that no change tells.
+    # A column that was added later gave the existing rows a value for which there is no change.
     older = json.dumps(
         {column.name: column.info["of_older_rows"] for column in table.c if "of_older_rows" in column.info}
     )
     rebuilt = await connection.execute(
         f"CREATE TABLE {SCRATCH}.{name} AS SELECT r.* FROM"
-        f" (SELECT chain, row_id, '{older}'::jsonb || jsonb_object_agg(field, after) AS told FROM {SCRATCH}.last_value"
-        f" WHERE table_name = '{table.name}' AND chain <> ALL ({_array(skipped)}) GROUP BY chain, row_id) v,"
-        f" jsonb_populate_record(NULL::turnup.{name}, v.told) r"
+        f" (SELECT chain, row_id, '{older}'::jsonb || jsonb_object_agg(field, after) AS rebuilt"
+        f" FROM {SCRATCH}.last_value WHERE table_name = '{table.name}'"
+        f" AND chain <> ALL ({_array(skipped)}) GROUP BY chain, row_id) v,"
+        f" jsonb_populate_record(NULL::turnup.{name}, v.rebuilt) r"
     )
     return int(rebuilt.split()[-1])
 
@@ -117,8 +120,8 @@ async def _compared(connection: Any, table: Table, skipped: list[str], most: int
 
 def _difference(table: Table, row: Any) -> Difference:
     if row["fields"] is not None:
-        return Difference(table.name, row["row_id"], "the trail tells otherwise of", tuple(row["fields"]))
-    why = "the trail does not know it" if row["is_there"] else "the trail knows it, but it is gone"
+        return Difference(table.name, row["row_id"], "the audit log has other values of", tuple(row["fields"]))
+    why = "not in the audit log" if row["is_there"] else "in the audit log, but not in the table"
     return Difference(table.name, row["row_id"], why)
 
 
@@ -127,11 +130,11 @@ def _quoted(table: Table) -> str:
 
 
 def _array(values: list[str]) -> str:
-    """Ids as an SQL array; ids are letters, digits, `_` and `-`."""
+    """Ids as an SQL array. Ids consist of letters, digits, `_` and `-`."""
     return "ARRAY[" + ", ".join(f"'{value}'" for value in values) + "]::text[]"
 
 
-# Until the connection closes. An erasure waits for it, lest a replay that began before it keeps what it erases.
+# Held until the connection closes. An erasure waits for this lock; otherwise a scratch schema could keep erased values.
 _ALONE = f"SELECT pg_advisory_lock(hashtextextended('{SCRATCH}', 0))"
 _NONE = f"""
 SET LOCAL client_min_messages = warning;
@@ -144,21 +147,21 @@ SET LOCAL ROLE turnup_definer
 """
 _SKIPPED = "SELECT DISTINCT chain FROM turnup.audit_entry WHERE action = $1 AND number IS NOT NULL ORDER BY chain"
 
-# The last value of every column of every row that was not deleted after it.
+# The last value of each column of each row that was not deleted afterwards.
 _LAST = f"""
 CREATE TABLE {SCRATCH}.last_value AS
-WITH told AS (
+WITH changes AS (
     SELECT e.chain, c.table_name, c.row_id, c.field, c.after, c.after_salt, c.after_hash,
            row_number() OVER (PARTITION BY e.chain, c.table_name, c.row_id ORDER BY e.number, c.id) AS place
     FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
     WHERE e.number IS NOT NULL AND c.table_name IN ({", ".join(f"'{table.name}'" for table in TRACKED)})
 ), gone AS (
-    SELECT chain, table_name, row_id, max(place) AS place FROM told WHERE after_hash IS NULL
+    SELECT chain, table_name, row_id, max(place) AS place FROM changes WHERE after_hash IS NULL
     GROUP BY chain, table_name, row_id
 )
 SELECT DISTINCT ON (t.chain, t.table_name, t.row_id, t.field)
        t.chain, t.table_name, t.row_id, t.field, t.after, t.after_salt, t.after_hash
-FROM told t LEFT JOIN gone g USING (chain, table_name, row_id)
+FROM changes t LEFT JOIN gone g USING (chain, table_name, row_id)
 WHERE g.place IS NULL OR t.place > g.place
 ORDER BY t.chain, t.table_name, t.row_id, t.field, t.place DESC
 """
@@ -166,18 +169,18 @@ _INDEX = f"CREATE INDEX ON {SCRATCH}.last_value (table_name, row_id); ANALYZE {S
 _ERASED = f"SELECT count(*) FROM {SCRATCH}.last_value WHERE after IS NULL AND after_salt IS NULL"
 
 _COMPARE = """
-SELECT row_id, now IS NOT NULL AS is_there, CASE WHEN now IS NOT NULL AND told IS NOT NULL THEN fields END AS fields
+SELECT row_id, now IS NOT NULL AS is_there, CASE WHEN now IS NOT NULL AND rebuilt IS NOT NULL THEN fields END AS fields
 FROM (SELECT {key} AS row_id, to_jsonb(t) AS now FROM turnup.{name} t WHERE {shown}) a
-FULL JOIN (SELECT {key} AS row_id, to_jsonb(t) AS told FROM {scratch}.{name} t) b USING (row_id)
+FULL JOIN (SELECT {key} AS row_id, to_jsonb(t) AS rebuilt FROM {scratch}.{name} t) b USING (row_id)
 LEFT JOIN (SELECT v.row_id, jsonb_object_agg(v.field, jsonb_build_array(v.after_salt, v.after_hash)) AS unknown
            FROM {scratch}.last_value v WHERE v.table_name = $1 AND v.after IS NULL AND v.chain <> ALL ($2::text[])
            GROUP BY v.row_id) u USING (row_id)
 CROSS JOIN LATERAL (
-    SELECT array_agg(f ORDER BY f) AS fields FROM jsonb_object_keys(coalesce(now, told)) f
+    SELECT array_agg(f ORDER BY f) AS fields FROM jsonb_object_keys(coalesce(now, rebuilt)) f
     WHERE CASE WHEN unknown ? f THEN
               turnup.audit_salted((unknown -> f ->> 0)::bytea, (now -> f)::text) <> (unknown -> f ->> 1)::bytea
-          ELSE (now -> f)::text IS DISTINCT FROM (told -> f)::text END
+          ELSE (now -> f)::text IS DISTINCT FROM (rebuilt -> f)::text END
 ) d
-WHERE now IS NULL OR told IS NULL OR fields IS NOT NULL
+WHERE now IS NULL OR rebuilt IS NULL OR fields IS NOT NULL
 ORDER BY row_id LIMIT $3
 """

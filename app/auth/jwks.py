@@ -8,7 +8,7 @@ import jwt
 
 MAX_KEYS = 64
 
-# One algorithm per type of key, whatever the set or the token says: nothing is negotiated (RFC 8725, section 3.1).
+# One algorithm per type of key, regardless of the key set and the token: nothing is negotiated (RFC 8725, section 3.1).
 ALGORITHM_OF_KEY = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA", ("RSA", None): "RS256"}
 ALGORITHMS = frozenset(ALGORITHM_OF_KEY.values())
 

@@ -126,7 +126,7 @@ class RemoteKeySet:
             self._begin_renewal()
 
     async def _renew(self) -> None:
-        """Wait for the running attempt or a new one; return at once when it is too early for a new one."""
+        """Wait for the running attempt or a new one; return immediately when it is too early for a new one."""
         attempt = self._begin_renewal()
         if attempt is not None:
             await asyncio.shield(attempt)  # a cancelled request must not cancel the fetch that others wait for

@@ -1,1 +1,1 @@
-"""The database room: tables, migrations, policies, every statement, and the loaders of a reading."""
+"""The database: tables, migrations, row-level security policies, statements and loaders."""

@@ -1,5 +1,4 @@
-"""A location's dossier: everything a decision about it may depend on, read in one statement, one
-location or a hundred."""
+"""Reads aggregates: a location with everything that decisions read. One statement reads any number of locations."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -26,11 +25,11 @@ from app.domain.vocabulary import (
 
 
 class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a statement read; it has no field that the statement did not name, and the other way round."""
+    """A decoded result of the statement. A field that only one of the two has is an error."""
 
 
 class StoredLocation(Stored, frozen=True):
-    """The location's own row without its content."""
+    """The location's own row, without its content."""
 
     id: str
     account_id: str
@@ -41,7 +40,7 @@ class StoredLocation(Stored, frozen=True):
 
 
 class StoredSection(Stored, frozen=True):
-    """Where a section stands; `complete` is about its own content, whatever others hold."""
+    """The state of a section. `complete` depends on the section's own content only."""
 
     revision: int
     complete: bool
@@ -57,7 +56,7 @@ class StoredSession(Stored, frozen=True):
 
 
 class StoredApproval(Stored, frozen=True):
-    """A request for approval, pending or approved; its content is None where that is the location's current one."""
+    """A request for approval. `content` is None if it is the location's current content."""
 
     id: str
     digest: str
@@ -65,7 +64,7 @@ class StoredApproval(Stored, frozen=True):
 
 
 class StoredPayload(Stored, frozen=True):
-    """A payload, without its document."""
+    """A provisioning payload without its document."""
 
     id: str
     sequence: int
@@ -77,7 +76,7 @@ class StoredPayload(Stored, frozen=True):
 
     @property
     def facts(self) -> PayloadFacts:
-        """What decisions ask of it."""
+        """The facts that decisions use."""
         return PayloadFacts(
             id=self.id,
             state=self.state,
@@ -103,7 +102,7 @@ class CatalogueModel(Stored, frozen=True):
 
 
 class AggregateRecord(Stored, frozen=True, kw_only=True, dict=True):
-    """What is on record about a location at `now`, the database's clock behind the lock."""
+    """The stored state of a location. `now` is the time of the database's clock after the lock was taken."""
 
     now: datetime
     location: StoredLocation
@@ -115,7 +114,7 @@ class AggregateRecord(Stored, frozen=True, kw_only=True, dict=True):
     request: StoredApproval | None
     approval: StoredApproval | None
     last_approved: StoredApproval | None
-    """The newest approval that was given, also when it was voided since: what a review is compared with."""
+    """The newest approval, including a voided one. Reviews compare the content with it."""
     approvals_in_force: tuple[str, ...]
     payloads: tuple[StoredPayload, ...]
     rejection: StoredRejection | None
@@ -125,24 +124,24 @@ class AggregateRecord(Stored, frozen=True, kw_only=True, dict=True):
 
     @cached_property
     def content(self) -> LocationContent:
-        """The content as the domain knows it."""
+        """The content as a value of the domain."""
         return content_of(self.rows)
 
     @cached_property
     def row_revisions(self) -> dict[str, int]:
-        """The revision of every row of the content that has an identity, by its id."""
+        """The revisions of the content's rows that have ids, by id."""
         return revisions_of(self.rows)
 
     @property
     def last_rejection(self) -> Rejection | None:
-        """The last rejection as the domain knows it."""
+        """The last rejection as a value of the domain."""
         found = self.rejection
         return None if found is None else Rejection(content_digest=found.content_digest, reasons=tuple(found.reasons))
 
 
-# Built as json, not jsonb: it is sent as text at once, and nobody looks anything up in it on the way.
+# json, not jsonb: the result is only sent as text.
 def _select(table: Table, columns: Iterable[str], condition: str = "true", order: str = "location_id") -> str:
-    """The location's rows of a table, with these columns by name."""
+    """SQL for the location's rows of a table, with these columns."""
     return (
         f"(SELECT {', '.join(columns)} FROM turnup.{table.name} r WHERE r.location_id = l.id AND {condition}"
         f" ORDER BY {order})"
@@ -162,7 +161,7 @@ def _approval(condition: str, order: str = "location_id") -> str:
 
 
 def _content() -> Iterator[str]:
-    """The content of each table."""
+    """SQL for the content rows of each table."""
     for child in CHILDREN:
         select = _row if child.table in SINGLE else _rows
         rows = select(child.table, ROW_TYPES[child.table].__struct_fields__, order=", ".join(child.order))
@@ -204,4 +203,4 @@ FROM turnup.location l WHERE l.id = ANY ($1::text[]) ORDER BY l.id
 
 _DECODER = msgspec.json.Decoder(AggregateRecord)
 
-AGGREGATES = Statement("dossiers", SQL, ("ids",), _DECODER.decode)
+AGGREGATES = Statement("aggregates", SQL, ("ids",), _DECODER.decode)

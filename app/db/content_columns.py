@@ -1,8 +1,8 @@
-"""Which column holds which field of a location's content, derived from the domain's dataclasses.
+"""Maps the fields of a location's content to columns. The mapping is derived from the domain's dataclasses.
 
-A field is kept in the column of its name, unless `_RENAMED` says otherwise. When this module is imported, the fields
-are compared with the tables: a field without a column, a column that neither holds content nor is listed in
-`_NOT_CONTENT`, another type or another nullability raises `ContentMappingError`, which names both.
+A field is stored in the column with the same name, except for those in `_RENAMED`. At import, the fields are compared
+with the tables. A field without a column, a column that neither holds content nor is in `_NOT_CONTENT`, a different
+type or a different nullability raises `ContentMappingError`, which names the field and the column.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,11 +21,11 @@ from app.domain.vocabulary import CallTrigger
 
 
 class ContentMappingError(TypeError):
-    """The content's dataclasses and the tables do not correspond."""
+    """The content's dataclasses and the tables do not match."""
 
 
 class Child(NamedTuple):
-    """A table that holds rows of the content: the `member` of LocationContent, in the order of these columns."""
+    """A table that holds rows of the content: the values of `member` of LocationContent, sorted by `order`."""
 
     member: str
     table: Table
@@ -33,12 +33,12 @@ class Child(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What the rows are called when they are read: as the member, but for the branches of a call flow."""
+        """The name of the rows in an aggregate: that of the member, except for the branches of a call flow."""
         return "branches" if self.table is tables.call_flow_option else self.member
 
 
 class Cell(NamedTuple):
-    """A column that holds content, and where its value is found from the row's value on, such as `address.city`."""
+    """A column that holds content, and the attribute path of its value, such as `address.city`."""
 
     column: str
     source: str
@@ -57,7 +57,7 @@ CHILDREN = (
     Child("call_flow", tables.call_flow, ("location_id",)),
     Child("call_flow", tables.call_flow_option, ("position",)),
 )
-# The fields of a call flow that are rows of `call_flow_option`, by the trigger of such a row.
+# The fields of a call flow that are stored as rows of `call_flow_option`, by the trigger of the row.
 BRANCHES: Mapping[str, CallTrigger] = {
     "direct_targets": CallTrigger.DIRECT,
     "options": CallTrigger.DIGIT,
@@ -65,7 +65,7 @@ BRANCHES: Mapping[str, CallTrigger] = {
     "invalid_target": CallTrigger.INVALID,
 }
 _RENAMED = {(LocationContent, "location_id"): "id", (Target, "kind"): "target"}
-# The columns that hold no content.
+# The columns that do not hold content.
 _KEY = frozenset({"account_id", "location_id"})
 _NOT_CONTENT: Mapping[Table, frozenset[str]] = {
     tables.location: frozenset(
@@ -89,12 +89,12 @@ _COLUMN_TYPES: Mapping[type, tuple[type, ...]] = {
 
 
 def key_column(column: str) -> str:
-    """The column by which the values of another one are compared, where they are unique in an account."""
+    """Return the name of the column with the comparison keys of a column whose values are unique in an account."""
     return f"{column}_key"
 
 
 def content_columns(table: Table) -> dict[str, Any]:
-    """The columns of a table that hold content, each with the type that the driver gives."""
+    """Return the columns of a table that hold content, each with its Python type."""
     return {
         cell.column: _optional(str if issubclass(cell.field.kind, str) else cell.field.kind, cell)
         for cell in CELLS[table]
@@ -102,19 +102,19 @@ def content_columns(table: Table) -> dict[str, Any]:
 
 
 def option_cells() -> Iterator[Cell]:
-    """The columns that a menu option's own fields are kept in; they are null for other branches."""
+    """Return the columns of a menu option's own fields. They are null in other branches."""
     for field in content_fields(CallFlowOption):
         if field.kind is not Target:
             yield _cell(CallFlowOption, field)._replace(optional=True)
 
 
 def target_cells() -> Iterator[Cell]:
-    """The columns that a branch's target is kept in."""
+    """Return the columns of a branch's target."""
     return _cells_of(Target)
 
 
 def _cells() -> Mapping[Table, tuple[Cell, ...]]:
-    """The cells of each table. Raises ContentMappingError."""
+    """Return the cells of each table. Raises ContentMappingError."""
     cells = {tables.location: tuple(_cells_of(LocationContent, {child.member for child in CHILDREN}))}
     kinds = {field.name: field.kind for field in content_fields(LocationContent)}
     for child in CHILDREN:
@@ -193,7 +193,7 @@ def _unique_index(table: Table, name: str, cell: Cell) -> str:
 
 
 CELLS = _cells()
-# The unique indexes that content can violate, each with the API's name of the field whose value is taken then.
+# The unique indexes that content can violate, each with the API's name of the field.
 UNIQUE_FIELDS: Mapping[str, str] = {
     _unique_index(tables.location, key_column(cell.column), cell): in_camel_case(cell.field.name)
     for cell in CELLS[tables.location]
@@ -206,7 +206,7 @@ def _optional(kind: Any, cell: Cell) -> Any:
 
 
 def _row_type(table: Table, name: str) -> type[msgspec.Struct]:
-    """What is read of a row: the columns that hold content, the revision of a row with an id, a branch's trigger."""
+    """The struct of a row: its content columns, the revision of a row with an id, and the trigger of a branch."""
     held: list[Any] = []
     for cell in CELLS[table]:
         kind = _optional(cell.field.kind, cell)

@@ -1,4 +1,4 @@
-"""A location's content as rows of tables, and back. app.db.content_columns says which column holds which field."""
+"""Converts a location's content to rows and back, by the mapping in app.db.content_columns."""
 
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,32 +16,32 @@ from app.domain.content_field import content_fields
 from app.domain.digest import content_digest, digest_version
 from app.domain.vocabulary import CallTarget, CallTrigger
 
-# A table, and the values of a row by column; in an order in which foreign keys that are not deferred hold.
+# A table and the values of a row, by column. Sequences of rows are in the order of the immediate foreign keys.
 TableRow = tuple[Table, dict[str, Any]]
 
 
 def to_rows(content: LocationContent, new_id: Callable[[str], str]) -> Iterator[TableRow]:
-    """Every row of a content: the location's own as `location_row` makes it, then `child_rows`."""
+    """Yield all rows of a content: the location's own row, then its child rows."""
     yield tables.location, location_row(content)
     yield from child_rows(content, new_id)
 
 
 def location_row(content: LocationContent) -> dict[str, Any]:
-    """The location's own row, with the digest of the whole content and its version."""
+    """Return the location's own row, with the digest of the whole content and the version of the digest."""
     digest = {"content_digest": content_digest(content), "digest_version": digest_version(content)}
     return location_values(content) | digest
 
 
 def location_values(content: LocationContent) -> dict[str, Any]:
-    """The content in the location's own row, and the keys by which its unique values are compared."""
+    """Return the content columns of the location's own row, and the comparison keys of its unique values."""
     return _values(tables.location, content) | {column: comparison_key(get(content)) for column, get in _KEYS}
 
 
 def child_rows(content: LocationContent, new_id: Callable[[str], str]) -> Iterator[TableRow]:
-    """Every row of a content but the location's own.
+    """Yield all rows of a content except the location's own row.
 
-    `new_id(type name)` makes ids for the rows that the content does not name. Of the columns that hold no content,
-    only keys, and a branch's position and trigger, are given.
+    `new_id(type name)` creates the ids of rows that have none in the content. Of the columns that do not hold content,
+    only keys and the position and trigger of a branch are included.
     """
     key = {"account_id": content.account_id, "location_id": content.location_id}
     for child in CHILDREN:
@@ -56,10 +56,10 @@ def child_rows(content: LocationContent, new_id: Callable[[str], str]) -> Iterat
 
 
 def from_rows(rows: Iterable[tuple[Table, Mapping[str, Any]]]) -> LocationContent:
-    """The content of one location's rows, in the order in which they are given; branches by their position.
+    """Return the content of one location's rows, in the given order; branches are sorted by position.
 
-    Values may be as JSON has them. A column that is missing has the default of its field; columns that hold no content
-    are passed over. Raises msgspec.ValidationError for rows that make no content.
+    Values can be JSON values. A missing column gets the default of its field. Columns that do not hold content are
+    ignored. Raises msgspec.ValidationError if the rows are not a valid content.
     """
     found: dict[str, Any] = {}
     in_order = sorted(rows, key=lambda each: each[1]["position"] if each[0] is tables.call_flow_option else 0)
@@ -73,7 +73,7 @@ def from_rows(rows: Iterable[tuple[Table, Mapping[str, Any]]]) -> LocationConten
 
 
 def content_of(rows: "ContentRows") -> LocationContent:
-    """The content that was read."""
+    """Return the content of the rows that were read."""
     flow = rows.call_flow
     alike = msgspec.convert(rows, _Alike, from_attributes=True)
     return LocationContent(
@@ -85,12 +85,12 @@ def content_of(rows: "ContentRows") -> LocationContent:
 
 
 def revisions_of(rows: "ContentRows") -> dict[str, int]:
-    """The revision of every row that has an identity, by its id."""
+    """Return the revisions of the rows that have ids, by id."""
     return {row.id: row.revision for name in _REVISED for row in getattr(rows, name)}
 
 
 def comparison_key(text: str | None) -> str | None:
-    """The form in which a value that is unique in an account is compared: case-folded, and in NFC."""
+    """Return the comparison key of a value that is unique in an account: case-folded, in NFC."""
     return None if text is None else unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
@@ -148,13 +148,13 @@ def _getter(cell: Cell) -> tuple[str, Callable[[Any], Any]]:
 
 
 def _held(kind: Any, table: Table) -> Any:
-    """The type of what is held of a table: a row or none, or any number of rows."""
+    """The type of a table's rows in ContentRows: one optional row, or a tuple of rows."""
     return kind | None if table in SINGLE else tuple[kind, ...]
 
 
-# Tables with one row per location at most.
+# Tables with at most one row per location.
 SINGLE = frozenset({tables.location, tables.phone_system, tables.call_flow})
-# Rows of these tables have no identity of their own: the content does not name them.
+# The ids of rows of these tables are not part of the content.
 WITHOUT_IDENTITY = frozenset(
     child.table
     for child in CHILDREN
@@ -171,19 +171,19 @@ _KEYS = tuple(
 )
 _OF_LOCATION = tuple(cell for cell in CELLS[tables.location] if "." not in cell.source)
 _OF_CALL_FLOW = CELLS[tables.call_flow]
-# Fields that are several columns of the location's own row, by the same names.
+# Fields that are stored in several columns of the location's own row, with the same names.
 _PARTS = tuple(
     (field.name, field.kind)
     for field in _DECLARED.values()
     if field.is_structured and not field.many and not field.optional
 )
-# Members whose rows have the fields of their values, by the same names, so that they are converted all at once.
+# Members whose rows have the same fields as their values, so that all rows are converted in one call.
 _ALIKE = tuple(child for child in CHILDREN if child.member != "call_flow")
 _Alike: Any = make_dataclass(
     "_Alike", [(child.member, _held(_DECLARED[child.member].kind, child.table)) for child in _ALIKE]
 )
 _NAMES = {tables.location: "location"} | {child.table: child.name for child in CHILDREN}
-# The types that new ids are made for.
+# The names of the types for which ids are created.
 _TYPE_NAMES = {child.table: _DECLARED[child.member].kind.__name__ for child in CHILDREN} | {
     tables.call_flow_option: CallFlowOption.__name__
 }
@@ -202,4 +202,4 @@ else:
         frozen=True,
         forbid_unknown_fields=True,
     )
-"""What is read of a location's content: its own row, and the rows of each child by its name."""
+"""The rows of a location's content: its own row, and the rows of each child by name."""

@@ -1,6 +1,6 @@
 """The demo data as values: three accounts, seven people who sign in, and twelve locations in all eight statuses.
 
-`location-1` and what belongs to it have the ids and values of the published payload example.
+`location-1` and its rows have the ids and values of the published payload example.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from app.domain.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class DemoUser:
-    """Somebody who can sign in. `accounts` are granted whole, unless `locations` lists some of the only one."""
+    """A user who can sign in, with access to `accounts`, or to only `locations` of a single account."""
 
     id: str
     name: str
@@ -76,7 +76,7 @@ DEVICE_MODELS = (
 
 
 def example() -> LocationContent:
-    """The location of the published payload example."""
+    """Return the content of the published payload example."""
     return LocationContent(
         location_id="location-1",
         account_id="account-1",
@@ -134,7 +134,10 @@ def example() -> LocationContent:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """What the other demo locations differ in. `desks` phones stand there; none means nothing was filled in yet."""
+    """The values in which the other demo locations differ. `desks` is the number of desk phones.
+
+    A location without desks is not filled in.
+    """
 
     number: int
     account_id: str
@@ -176,7 +179,7 @@ EXAMPLE_STATUS = LocationStatus.IN_PROGRESS
 
 
 def content_of(branch: Branch) -> LocationContent:
-    """A branch's content: complete when it has desks, else just its name."""
+    """Return the content of a branch: complete if it has desks, else only its name."""
     n = branch.number
     if not branch.desks:
         return LocationContent(location_id=f"location-{n}", account_id=branch.account_id, name=branch.name)

@@ -51,7 +51,7 @@ class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
             yield transaction
 
     async def read(self) -> Reading:
-        """A reading of a new snapshot, in place of whatever was open. Raises as `Database.snapshot`."""
+        """A reading of a new snapshot, which replaces the open transaction. Raises as `Database.snapshot`."""
         await self._roll_back()
         scope = self._database.snapshot(self._subject, timeout_ms=self._timeout_ms)
         transaction = await scope.begin()

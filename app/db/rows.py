@@ -1,8 +1,8 @@
-"""What a statement returns: one frozen struct a table, its fields the columns that are read, in order.
+"""The rows that statements return: one frozen struct per table. Its fields are the selected columns, in order.
 
-Structs are built by position from the driver's records. The columns that hold content are derived, the others are
-named here. A column that no reader needs (a token's subject,
-an approval's stored content) has no field and is never selected.
+Structs are built by position from the driver's records. Columns that hold content are derived, the others are named
+here. A column that no reader needs (a token's subject, an approval's stored content) has no field and is never
+selected.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,14 +22,14 @@ R = TypeVar("R", bound="ContentRow")
 
 
 class Row(msgspec.Struct, frozen=True, gc=False):
-    """A row as it was read; compared by value. It holds values alone, so no cycle of references goes through it."""
+    """A row, compared by value. It holds only plain values, so it is never part of a reference cycle."""
 
     typed_attributes: ClassVar[Mapping[str, frozenset[type]]]
-    """The classes that a field's values have, which the executor takes on trust: PostgreSQL and the driver keep it."""
+    """The classes of each field's values. PostgreSQL and the driver guarantee them; the executor relies on it."""
 
 
 class ContentRow(Row, frozen=True):
-    """A row that holds content of a location: beside its own fields it has the table's content columns."""
+    """A row that holds content of a location. It has the table's content columns in addition to its own fields."""
 
     if TYPE_CHECKING:
 
@@ -37,7 +37,7 @@ class ContentRow(Row, frozen=True):
 
 
 def holding_content(table: Table) -> Callable[[type[R]], type[R]]:
-    """Add the content columns of a table to the fields of a row's class."""
+    """Return a decorator that adds the content columns of a table to the fields of a row class."""
 
     def add(declared: type[R]) -> type[R]:
         own = {name: hint for name, hint in get_type_hints(declared).items() if name in declared.__struct_fields__}
@@ -305,7 +305,7 @@ for _table, _row in ROW_OF_TABLE.items():
 
 
 def columns_of(table: Table) -> list[ColumnElement[Any]]:
-    """What a table's row reads, in the order of its fields: columns, and what the states say of some of them."""
+    """Return the columns to select for a table's row, in the order of its fields, including the computed states."""
     return [
         _state(table, field.removesuffix("_state")).label(field) if field not in table.c else table.c[field]
         for field in ROW_OF_TABLE[table].__struct_fields__
@@ -313,7 +313,7 @@ def columns_of(table: Table) -> list[ColumnElement[Any]]:
 
 
 def _state(table: Table, side: str) -> ColumnElement[str]:
-    """What the trail tells of a value; salts and hashes stay in the database."""
+    """The state of a value in the audit log. Salts and hashes are never selected."""
     value, salt, hashed = table.c[side], table.c[f"{side}_salt"], table.c[f"{side}_hash"]
     return case(
         (hashed.is_(None), literal(f"'{ValueState.ABSENT}'")),

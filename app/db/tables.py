@@ -1,9 +1,9 @@
-"""Every table: its columns, keys and checks. What must never be false stands here as a constraint.
+"""All tables with their columns, keys and checks. Invariants of the data are constraints.
 
-Closed sets are text with a CHECK, because the equality of enum types is not leakproof and would lose its
-index behind row-level security. Every row that belongs to a location carries `account_id` and `location_id`
-with a composite foreign key, so that policies and statements compare a column of the row itself.
-Columns that lists are ordered by are NOT NULL, so that keyset pages need no special case.
+Closed sets are text with a CHECK: the equality operator of enum types is not leakproof, so queries with row-level
+security could not use the index. All rows that belong to a location have `account_id` and `location_id` with a
+composite foreign key, so that policies and statements compare a column of the row itself. Columns that lists are
+ordered by are NOT NULL, so that keyset pagination needs no special case.
 """
 
 from enum import StrEnum
@@ -53,8 +53,9 @@ from app.domain.vocabulary import (
 SCHEMA = "turnup"
 
 CLOSED_SET = "closed_set"
+"""Key in a column's `info`: the enum of its values. A CHECK enforces it, unless the column is a copy of another."""
 HOLDS_IDS_OF = "holds_ids_of"
-"""Key in a column's `info`: the enum whose values it holds. A CHECK keeps to it, unless the column copies another."""
+"""Key in a column's `info`: the table whose ids it holds, where no foreign key says so."""
 
 metadata = MetaData(
     schema=SCHEMA,
@@ -73,7 +74,7 @@ def _id() -> Column[str]:
 
 
 def _ref(name: str, *, nullable: bool = False, of: str | None = None) -> Column[str]:
-    """A column that holds another row's id; ids compare byte by byte whatever the database's locale.
+    """A column that holds another row's id. Ids are compared byte by byte, regardless of the database's locale.
 
     `of` names the other row's table where no foreign key does, because the row may be gone.
     """
@@ -93,7 +94,7 @@ def _now(name: str) -> Column[object]:
 
 
 def _digest_version() -> Column[int]:
-    """The version of the content digest beside it. Rows that are older than the column have version 1."""
+    """The version of the content digest of the same row. Rows that are older than the column have version 1."""
     return Column("digest_version", SmallInteger, nullable=False, server_default="1", info={"of_older_rows": 1})
 
 
@@ -135,7 +136,7 @@ def _location_key() -> ForeignKeyConstraint:
 
 
 def _key(*columns: str, to: str) -> ForeignKeyConstraint:
-    """A foreign key to another row's `id`, deferred to the commit so that a replaced list may refer to itself."""
+    """A foreign key to another row's `id`, checked at the commit: rows of a replaced list can reference each other."""
     return ForeignKeyConstraint(
         list(columns),
         [f"{SCHEMA}.{to}.location_id", f"{SCHEMA}.{to}.id"] if len(columns) == 2 else [f"{SCHEMA}.{to}.id"],
@@ -225,7 +226,7 @@ location = Table(
     _text("country", nullable=True),
     _text("timezone", nullable=True),
     _text("site_code", nullable=True),
-    # The form in which site codes are compared, made by app.db.content_rows.
+    # The comparison key of site codes, computed by app.db.content_rows.
     Column("site_code_key", Text(collation="C"), nullable=True),
     _text("status", default=LocationStatus.NOT_STARTED.value),
     _text("content_digest"),
@@ -570,7 +571,7 @@ chain_head = Table(
     PrimaryKeyConstraint("chain"),
 )
 
-# The entries that count as an override; of the older ones, those made under an override.
+# The entries that count as an override. Older entries count if they have an override id.
 OVERRIDES = "coalesce(is_override, override_id IS NOT NULL)"
 
 audit_entry = Table(
@@ -595,7 +596,7 @@ audit_entry = Table(
     Column("ordinal", BigInteger, Identity(always=True), nullable=False),
     Column("reason_salt", LargeBinary, nullable=True),
     Column("reason_hash", LargeBinary, nullable=True),
-    # Null in entries that were made before there was this column; their hashes know nothing of it.
+    # Null in entries that are older than the column. Their hashes do not include it.
     Column("is_override", Boolean, nullable=True, server_default=text("false")),
     PrimaryKeyConstraint("id"),
     _id_form(),
@@ -649,7 +650,7 @@ field_change = Table(
     Column("before_hash", LargeBinary, nullable=True),
     Column("after_salt", LargeBinary, nullable=True),
     Column("after_hash", LargeBinary, nullable=True),
-    # A side without hash is a row that was not there; a hash without salt is a value that was erased.
+    # A side without a hash means that the row did not exist. A hash without a salt means that the value was erased.
     Column("erased", Boolean, Computed(_ERASED, persisted=True), nullable=False),
     PrimaryKeyConstraint("id"),
     _side_whole("before"),

@@ -1,6 +1,6 @@
-"""The writes that operations make: rows inserted, changed and deleted by their keys, keys looked up and stored.
+"""The locks and writes of operations: rows are inserted, updated and deleted by their keys.
 
-Every statement is composed of names from app.db.tables; values travel as parameters.
+Statements are composed of names from app.db.tables; all values are parameters.
 """
 
 from collections import defaultdict
@@ -25,7 +25,7 @@ from app.domain.vocabulary import UserStatus
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """A row to add."""
+    """A row to insert."""
 
     table: Table
     row: Mapping[str, Any]
@@ -33,7 +33,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Columns to change of the row with this key."""
+    """New values for columns of the row with this key."""
 
     table: Table
     key: Mapping[str, Any]
@@ -42,7 +42,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """The rows with this key, to be removed."""
+    """The key of the rows to delete."""
 
     table: Table
     key: Mapping[str, Any]
@@ -52,13 +52,13 @@ Write = Insert | Update | Delete
 
 
 async def lock_locations(tx: Transaction, location_ids: Iterable[str], scope: Scope) -> set[str]:
-    """Take the row locks of the locations in a scope, in the order of their ids; returns those that were found."""
+    """Lock the locations that are in the scope, in id order. Returns the ids of the locked locations."""
     possible = sorted(each for each in location_ids if is_well_formed(each))
     return set(await tx.fetch(_lock(shape_of(scope)), ids=possible, **scope_values(scope)))
 
 
 async def location_of(tx: Transaction, table: Table, identifier: str) -> str | None:
-    """The location that a row in scope belongs to, or None when there is none in reach."""
+    """Return the id of the location that a row belongs to, or None if the row is not in scope."""
     if not is_well_formed(identifier):
         return None
     scope = scope_on(tx.viewer, table)
@@ -68,18 +68,18 @@ async def location_of(tx: Transaction, table: Table, identifier: str) -> str | N
 
 
 async def locked_row(tx: Transaction, table: Table, row_id: str) -> Any | None:
-    """The row in scope with this id, locked until the end, or None when it is out of reach.
+    """Lock a row until the end of the transaction. Returns None if it is not in scope.
 
-    Rows that name it can be written meanwhile: only its columns are kept from others.
+    Other transactions can still write rows that reference it.
     """
     scope = scope_on(tx.viewer, table)
     return await tx.fetch_one(_locked_row(table, shape_of(scope)), id=row_id, **scope_values(scope))
 
 
 async def kept_rows(tx: Transaction, table: Table, row_ids: Iterable[str]) -> dict[str, Any]:
-    """The rows in scope with these ids, by id: they stay until the end.
+    """Return the rows in scope with these ids, by id. They cannot be deleted until the end of the transaction.
 
-    They are locked as a foreign key locks what it names, in the order of their ids, as every other writer locks them.
+    The lock is that of a foreign key check. It is taken in id order, as all writers do.
     """
     scope = scope_on(tx.viewer, table)
     possible = sorted({each for each in row_ids if is_well_formed(each)})
@@ -90,33 +90,34 @@ async def kept_rows(tx: Transaction, table: Table, row_ids: Iterable[str]) -> di
 
 
 async def catalogue(tx: Transaction) -> list[Any]:
-    """Every device model; one who writes the catalogue waits for the other."""
+    """Return all device models. Lock the catalogue, so that only one transaction changes it at a time."""
     await tx.fetch(_LOCK_CATALOGUE)
     return await tx.fetch(_CATALOGUE)
 
 
 async def may_still_act(tx: Transaction) -> bool:
-    """Whether nobody has suspended the viewer by now; one who suspends users waits for the other."""
+    """Whether the viewer is still active. Take a lock, so that only one transaction suspends users at a time."""
     await tx.fetch(_LOCK_SUSPENSIONS)
     return bool(await tx.fetch_one(_IS_ACTIVE, user_id=tx.viewer.id))
 
 
 async def clock(tx: Transaction) -> datetime:
-    """The database's clock at this moment."""
+    """Return the current time of the database's clock."""
     (now,) = await tx.fetch(_CLOCK)
     return cast(datetime, now)
 
 
 async def aggregate_records_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str, AggregateRecord]:
-    """The dossiers of locations that were locked, or are read in a snapshot, by their ids."""
+    """Return the aggregate records of locations by id. The locations are locked, or are read in a snapshot."""
     found: list[AggregateRecord] = await tx.fetch(AGGREGATES, ids=sorted(location_ids))
     return {record.location.id: record for record in found}
 
 
 async def write(tx: Transaction, writes: Iterable[Write]) -> None:
-    """Make the writes: updates of one row at once, those of one kind, table and columns in one statement.
+    """Execute the writes. Updates of the same row are merged.
 
-    The order is that of the first.
+    One statement executes all writes of the same kind to the same columns of a table. Statements run in the order of
+    the first write of each.
     """
     groups: dict[tuple[Any, ...], list[Any]] = {}
     for each in _merged(writes):
@@ -132,9 +133,9 @@ async def write(tx: Transaction, writes: Iterable[Write]) -> None:
 
 
 async def claim_macs(tx: Transaction, wanted: Iterable[tuple[str, str, str]]) -> set[tuple[str, str]]:
-    """Claim hardware addresses, in their order. Each is (mac, account id, location id).
+    """Claim MAC addresses in sorted order. Each item is (mac, account id, location id).
 
-    Returns the (mac, location id) that another location holds or was given first.
+    Returns the (mac, location id) of each claim that failed because another location holds the address.
     """
     claims = sorted(wanted)
     if not claims:
@@ -145,7 +146,7 @@ async def claim_macs(tx: Transaction, wanted: Iterable[tuple[str, str, str]]) ->
 
 
 async def release_macs(tx: Transaction, given_up: Iterable[tuple[str, str]]) -> None:
-    """Give up claims. Each is (mac, location id)."""
+    """Release claims. Each item is (mac, location id)."""
     claims = sorted(given_up)
     if claims:
         macs, locations = (list(column) for column in zip(*claims, strict=True))
@@ -155,7 +156,9 @@ async def release_macs(tx: Transaction, given_up: Iterable[tuple[str, str]]) -> 
 async def editors_since(
     tx: Transaction, location_ids: Iterable[str], *, edits: Sequence[str], marks: Sequence[str]
 ) -> dict[str, frozenset[str]]:
-    """Who edited each location since its last entry with one of the actions `marks`, by the account's numbering."""
+    """Return the ids of the users who edited each location after its last audit entry with an action in `marks`.
+
+    `edits` are the actions that count as edits. The numbers of the audit entries decide the order."""
     pairs = await tx.fetch(_EDITORS, ids=sorted(location_ids), edits=list(edits), marks=list(marks))
     found: defaultdict[str, set[str]] = defaultdict(set)
     for location_id, actor_id in pairs:

@@ -1,7 +1,7 @@
-"""The content of a location: everything a provisioning payload is made from, as frozen values.
+"""The content of a location: frozen values with everything that a provisioning payload contains.
 
-Field names are those of the columns that hold them; rows carry the ids under which clients and partners know them.
-A field that a draft may lack is `None`; whether the lack matters is a question of readiness, never of these values.
+Fields have the names of their columns. Rows have the ids that clients and partners use. A field that a draft can omit
+is `None` when it is missing. Readiness decides whether it is required; these values do not.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, Devi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a location stands; `country` is an ISO 3166-1 alpha-2 code, `zipcode` any country's postal code."""
+    """The address of a location. `country` is an ISO 3166-1 alpha-2 code, `zipcode` a postal code of any country."""
 
     line1: str | None = None
     line2: str | None = None
@@ -25,9 +25,9 @@ class Address:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contact:
-    """A person to ask about the location, the first by `position` first of all.
+    """A contact person of the location. Contacts are ordered by `position`.
 
-    `phone` is as written, `e164` its E.164 form where it has one.
+    `phone` is the number as entered, `e164` its E.164 form, if it has one.
     """
 
     id: str
@@ -41,7 +41,7 @@ class Contact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhoneSystem:
-    """How the location as a whole is reached and dials out; `extension_length` counts digits."""
+    """The telephone settings of the whole location. `extension_length` is a number of digits."""
 
     main_number: str | None = None
     main_number_e164: str | None = None
@@ -54,7 +54,7 @@ class PhoneSystem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A desk phone; `mac_address` is twelve lower-case hex digits (IEEE 802 EUI-48)."""
+    """A desk phone. `mac_address` has twelve lower-case hex digits (IEEE 802 EUI-48)."""
 
     id: str
     brand: DeviceBrand
@@ -66,7 +66,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody who works at the location and may hold extensions."""
+    """A person who works at the location and can hold extensions."""
 
     id: str
     first_name: str | None = None
@@ -79,7 +79,7 @@ class Person:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
-    """An internal number and whom or what it rings; a device belongs to one extension at most."""
+    """An internal number with its person and device. A device belongs to at most one extension."""
 
     id: str
     number: str
@@ -90,9 +90,9 @@ class Extension:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkingHours:
-    """An interval of opening in local time, whole minutes; `weekday` is ISO 8601's, Monday 1 to Sunday 7.
+    """An opening interval in local time, in whole minutes. `weekday` is an ISO 8601 weekday: Monday is 1, Sunday is 7.
 
-    With `passes_midnight` it closes on the following day, so that 00:00 to 00:00 is a whole day.
+    With `passes_midnight` the interval ends on the next day, so that 00:00 to 00:00 is a whole day.
     """
 
     weekday: int
@@ -103,8 +103,10 @@ class WorkingHours:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a call is led: an extension, a mailbox (an extension's, or the location's when none is named),
-    an external number, or the end of the call."""
+    """The destination of a call: an extension, a mailbox, an external number, or hang-up.
+
+    A mailbox without an extension is that of the location.
+    """
 
     kind: CallTarget
     extension_id: str | None = None
@@ -114,7 +116,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFlowOption:
-    """What a caller reaches by pressing `digit`, one or two keys of 0-9, * and #."""
+    """A menu option: the target of `digit`, one or two keys of 0-9, * and #."""
 
     digit: str
     target: Target
@@ -122,11 +124,11 @@ class CallFlowOption:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFlow:
-    """How an incoming call is answered.
+    """The handling of incoming calls.
 
-    DIRECT rings `direct_targets`, extension ids in ringing order. IVR plays `greeting` and offers `options`;
-    `timeout_seconds` without a key lead to `timeout_target`, wrong keys after `retries` more attempts to
-    `invalid_target`.
+    DIRECT rings `direct_targets`, a list of extension ids, in this order. IVR plays `greeting` and offers `options`.
+    After `timeout_seconds` without a key the call goes to `timeout_target`; after `retries` further wrong keys it goes
+    to `invalid_target`.
     """
 
     kind: CallFlowKind
@@ -141,9 +143,9 @@ class CallFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationContent:
-    """One location's whole content; `site_code` is the account's own code for the site.
+    """The whole content of a location. `site_code` is the account's own code for the site.
 
-    The order in which rows arrive has no meaning, except for `CallFlow.direct_targets`.
+    The order of rows has no meaning, except in `CallFlow.direct_targets`.
     """
 
     location_id: str

@@ -1,11 +1,11 @@
-"""A location's content as one JSON document: the input of the digest, of reviews and of readiness paths.
+"""A location's content as a JSON document, which digests, reviews and the paths of issues use.
 
-The document is derived from the content's dataclasses. Rows with an id are members named by it, hours are listed by
-weekday and menu options by digit, so that `/devices/phone-1/macAddress` is a JSON pointer (RFC 6901) that stays valid
-when other rows are added or removed.
+The document is derived from the content's dataclasses. Rows with ids are members of
+objects with the id as the name; hours are grouped by weekday and menu options by digit. A JSON pointer (RFC 6901) such
+as `/devices/phone-1/macAddress` therefore stays valid when other rows are added or removed.
 
-Version 1 of the document has every field that was declared for it, empty ones as null. A field of a later version
-is absent when it is empty: adding one changes no existing document.
+Version 1 of the document has all fields that were declared for it; empty fields are null. An empty field of a later
+version is absent, so that adding a field changes no existing document.
 """
 
 from collections import Counter
@@ -25,37 +25,37 @@ _T = TypeVar("_T")
 
 
 def content_document(content: LocationContent) -> Document:
-    """Every field of the content, named as in the API; the same document in whatever order the rows arrive."""
+    """Return all fields of the content with their names in the API. The order of the rows has no effect."""
     of_location, of_children = _members_of_location()
     return {"location": _written(content, of_location), **_written(content, of_children)}
 
 
 def pointer_to(member: str, row_id: str, field: str) -> str:
-    """The JSON pointer to a field of a row that is named by its id, such as `/people/person-1/firstName`.
+    """Return the JSON pointer to a field of a row with an id, such as `/people/person-1/firstName`.
 
-    `member` and `field` are the names of the content's fields.
+    `member` and `field` are the names of fields of the content.
     """
     return f"/{in_camel_case(member)}/{row_id}/{in_camel_case(field)}"
 
 
 def in_camel_case(name: str) -> str:
-    """A field's name as documents and the API write it."""
+    """Return the name of a field in documents and in the API."""
     first, *rest = name.split("_")
     return first + "".join(map(str.capitalize, rest))
 
 
 def hours_in_order(intervals: Iterable[WorkingHours]) -> list[WorkingHours]:
-    """Intervals from Monday on, each day's from the earliest on."""
+    """Return the intervals sorted by weekday and time."""
     return sorted(intervals, key=lambda row: (row.weekday, row.opens, row.closes, row.passes_midnight))
 
 
 def options_in_order(options: Iterable[CallFlowOption]) -> list[CallFlowOption]:
-    """Menu options by digit; those that share a digit by where they lead."""
+    """Return the menu options sorted by digit; options with the same digit are sorted by target."""
     return sorted(options, key=lambda option: (option.digit, *_rank(option.target)))
 
 
 def with_places(rows: Iterable[_T], group: Callable[[_T], str]) -> Iterator[tuple[str, _T]]:
-    """Each row with its place in the document, `group/position`."""
+    """Yield each row with its position in the document, `group/position`."""
     counts: Counter[str] = Counter()
     for row in rows:
         name = group(row)
@@ -67,7 +67,7 @@ def _rank(target: Target) -> tuple[str, ...]:
     return tuple(str(getattr(target, field.name) or "") for field in fields(target))
 
 
-# A field: its name in Python, its name in the document, how its value is written, whether an empty one is left out.
+# A field: its Python name, its name in the document, how its value is written, whether it is omitted if empty.
 _Member = tuple[str, str, Callable[[Any], Json], bool]
 
 
@@ -86,13 +86,13 @@ def _row(value: Any) -> Document:
 
 @cache
 def _members(kind: type) -> tuple[_Member, ...]:
-    """The members of a kind of row; an id is the name of the whole row instead."""
+    """The members of a kind of row. The id is not a member; it names the row."""
     return tuple(_member(field) for field in content_fields(kind) if field.name != "id")
 
 
 @cache
 def _members_of_location() -> tuple[tuple[_Member, ...], tuple[_Member, ...]]:
-    """The members of `location`, and of the document beside it."""
+    """The members of `location`, and the other members of the document."""
     declared = content_fields(LocationContent)
     children = [field for field in declared if field.is_structured and (field.many or field.optional)]
     return tuple(_member(field) for field in declared if field not in children), tuple(map(_member, children))
@@ -105,12 +105,12 @@ def _member(field: ContentField) -> _Member:
 
 def _writer(field: ContentField) -> Callable[[Any], Json]:
     if field.is_structured:
-        _members(field.kind)  # a field in it that cannot be written stops the import
+        _members(field.kind)  # raises at import for a field that cannot be written
         return _lister(field.kind) if field.many else _optional(_row)
     if field.many:
         return list
     if issubclass(field.kind, str):
-        return _optional(str)  # an enumeration's member too
+        return _optional(str)  # includes enum members
     if issubclass(field.kind, time):
         return _optional(lambda value: value.strftime("%H:%M"))
     return lambda value: value
@@ -120,7 +120,7 @@ def _lister(kind: type) -> Callable[[Any], Json]:
     if any(field.name == "id" for field in content_fields(kind)):
         return _by_id
     if kind not in _GROUPED:
-        raise TypeError(f"{kind.__name__} has no id, so _GROUPED must say how the document lists it")
+        raise TypeError(f"{kind.__name__} has no id, so _GROUPED must declare how the document groups it")
     return _GROUPED[kind]
 
 
@@ -139,7 +139,7 @@ def _grouped(rows: Iterable[_T], name: Callable[[_T], str]) -> Document:
     return dict(groups)
 
 
-# How rows without an id are listed.
+# The groups of rows without ids.
 _GROUPED: dict[type, Callable[[Any], Json]] = {
     WorkingHours: lambda rows: _grouped(hours_in_order(rows), lambda interval: str(interval.weekday)),
     CallFlowOption: lambda rows: _grouped(options_in_order(rows), lambda option: option.digit),

@@ -1,4 +1,4 @@
-"""How a field of the content is declared, and how mapper, document and digest read the declaration."""
+"""Declarations of content fields, which the row mapper, the document and the digest read."""
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, is_dataclass
@@ -11,10 +11,10 @@ _SINCE, _UNIQUE = "turnup.since", "turnup.unique_in_account"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentField:
-    """A field as it was declared.
+    """The declaration of a field.
 
-    `kind` is the class of its value, or of each of its values when it holds `many`; `optional` says that it may be
-    None, `default` is `MISSING` where the field has none.
+    `kind` is the class of its value, or of each value if `many`. `optional` fields can be None. `default` is `MISSING`
+    if the field has no default.
     """
 
     name: str
@@ -27,7 +27,7 @@ class ContentField:
 
     @property
     def is_structured(self) -> bool:
-        """Whether the value has fields of its own."""
+        """Whether the value is a dataclass with fields of its own."""
         return is_dataclass(self.kind)
 
 
@@ -35,23 +35,23 @@ def content_field(*, default: Any = MISSING, since: int = 1, unique_in_account: 
     """Declare a field of the content.
 
     `since` is the digest version that introduced the field. A field of a later version than 1 is optional: an empty
-    value (None or no items) is left out of the document, so that existing digests stay valid. Raises ValueError when
-    such a field has another default. A value that is `unique_in_account` is stored a second time in the column
-    `<name>_key`, by which it is compared.
+    value (None or no items) is omitted from the document, so that existing digests stay valid. Raises ValueError if
+    such a field has another default. If `unique_in_account`, the comparison key of the value is stored in the column
+    `<name>_key`.
     """
     if since > 1 and not is_empty(default):
-        raise ValueError(f"a content field of digest version {since} needs an empty default, not {default!r}")
+        raise ValueError(f"the default of a content field of digest version {since} must be empty, not {default!r}")
     return field(default=default, metadata={_SINCE: since, _UNIQUE: unique_in_account})
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a field with this value says nothing."""
+    """Whether the value is empty: None or no items."""
     return value is None or value == ()
 
 
 @cache
 def content_fields(kind: type) -> tuple[ContentField, ...]:
-    """The fields of a dataclass of the content, in their order. Raises TypeError for a type content cannot have."""
+    """Return the fields of a content dataclass, in order. Raises TypeError for a type that content cannot have."""
     hints = get_type_hints(kind)
     return tuple(
         ContentField(
@@ -67,7 +67,7 @@ def content_fields(kind: type) -> tuple[ContentField, ...]:
 
 @cache
 def later_fields(kind: type) -> tuple[ContentField, ...]:
-    """Those fields by which content can need a later digest version than 1: newer ones, and what holds such."""
+    """Return the fields that can require a digest version after 1: newer fields, and those that contain such fields."""
     return tuple(
         each for each in content_fields(kind) if each.since > 1 or (each.is_structured and later_fields(each.kind))
     )

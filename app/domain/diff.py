@@ -1,4 +1,4 @@
-"""What differs between two contents, field by field: what a reviewer reads, and what makes a review stale."""
+"""The differences between two contents, field by field. Reviewers read them, and a review with differences is stale."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from app.domain.canonical import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentDifference:
-    """One field's values; `path` is a JSON pointer (RFC 6901) into the content document, None stands for absent."""
+    """The values of one field. `path` is a JSON pointer (RFC 6901) into the document. An absent value is None."""
 
     path: str
     before: Json
@@ -16,9 +16,9 @@ class ContentDifference:
 
 
 def diff(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[ContentDifference, ...]:
-    """Every field that differs between two content documents, in the order of its path.
+    """Return the fields that differ between two content documents, sorted by path.
 
-    `before` is None when nothing was approved yet.
+    `before` is None if nothing was approved yet.
     """
     old = dict(_leaves(before or {}))
     new = dict(_leaves(after))
@@ -30,7 +30,7 @@ def diff(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[
 
 
 def changed_paths(before: Mapping[str, Json] | None, after: Mapping[str, Json]) -> tuple[str, ...]:
-    """The paths of `diff` alone."""
+    """Return only the paths of `diff`."""
     return tuple(change.path for change in diff(before, after))
 
 

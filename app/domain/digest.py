@@ -1,6 +1,7 @@
-"""Digests: SHA-256 over canonical JSON, in lower-case hex, by which content and documents are compared.
+"""Digests of contents and documents: SHA-256 over canonical JSON, in lower-case hex.
 
-A content's digest has a version, the lowest whose document can express the content. It is stored beside the digest.
+The digest of a content has a version: the lowest version whose document can express the content. It is stored with the
+digest.
 """
 
 import re
@@ -16,17 +17,17 @@ from app.domain.content_field import is_empty, later_fields
 
 
 def content_digest(content: LocationContent) -> str:
-    """The digest of all that a payload is made from: no account name, timestamp, sequence or actor; strings in NFC."""
+    """Return the digest of a content. It excludes account name, timestamps, sequence and actor. Strings are in NFC."""
     return digest_of(content_document(content))
 
 
 def digest_version(content: LocationContent) -> int:
-    """The version of the content's digest: that of the newest field which is not empty, at least 1."""
+    """Return the version of a content's digest: that of its newest field that is not empty, at least 1."""
     return _version(content)
 
 
 def digest_of(document: Document) -> str:
-    """The digest of a content by its document."""
+    """Return the digest of a content document."""
     written = canonical(document)
     if not written.isascii():  # ASCII is in NFC
         written = canonical(_in_nfc(document))
@@ -34,7 +35,7 @@ def digest_of(document: Document) -> str:
 
 
 def document_digest(document: Mapping[str, Json]) -> str:
-    """The digest by which a partner checks that a payload document arrived unaltered."""
+    """Return the digest of a payload document. Partners use it to check that the document was not altered."""
     return sha256(canonical(document)).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The provisioning payload: the document that hands a location over to the partner who sets it up."""
+"""The provisioning payload: the document from which a partner sets a location up."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -24,12 +24,12 @@ from app.domain.payload_shape import Payload
 from app.domain.payload_shape_1_1 import Payload11
 from app.domain.vocabulary import ContactPurpose
 
-# The shape of each version, from the oldest on. A document has the oldest version that it fits.
+# The structure of each version, oldest first. A document has the oldest version that can express it.
 SHAPES: Mapping[str, type[Payload]] = {"1.0.0": Payload, "1.1.0": Payload11}
 
 
 class InvalidDocumentError(ValueError):
-    """The payload document does not have the shape that partners were promised."""
+    """The payload document does not match the structure of its version."""
 
 
 def payload_document(
@@ -42,11 +42,11 @@ def payload_document(
     location_revision: int,
     supersedes: str | None,
 ) -> dict[str, Json]:
-    """The document of one payload, validated; the same bytes for the same arguments.
+    """Return the validated document of a payload. Equal arguments give equal bytes.
 
-    `sequence` counts the location's payloads from 1, `generated_by` is a user's id and `supersedes` the id of the
-    payload before. Rows come by id, extensions by number, hours from Monday on, options by digit.
-    Raises InvalidDocumentError for content that readiness would not let through.
+    `sequence` is the number of the payload, starting at 1 for each location; `generated_by` is the id of a user and
+    `supersedes` the id of the previous payload. Rows are sorted by id, extensions by number, hours by weekday, options
+    by digit. Raises InvalidDocumentError for content that does not pass the readiness checks.
     """
     numbers = {row.id: row.number for row in content.extensions}
     document = {
@@ -75,7 +75,7 @@ def payload_document(
 
 
 def check_document(document: Mapping[str, Json]) -> None:
-    """Raises InvalidDocumentError, naming the first offending place, unless the document has its version's shape."""
+    """Raise InvalidDocumentError, which names the first offending value, unless the document matches its version."""
     shape = SHAPES.get(str(document.get("version")), Payload)
     try:
         msgspec.convert(document, shape)
@@ -83,8 +83,8 @@ def check_document(document: Mapping[str, Json]) -> None:
         raise InvalidDocumentError(str(reason)) from reason
 
 
-def json_schema(version: str) -> dict[str, Any]:  # Any: a schema nests as deep as what it describes
-    """The shape of a version as JSON Schema 2020-12, for partners to validate against."""
+def json_schema(version: str) -> dict[str, Any]:  # Any: a schema nests to any depth
+    """Return the JSON Schema 2020-12 of a version, with which partners validate documents."""
     shape = SHAPES[version]
     (reference,), definitions = msgspec.json.schema_components([shape], ref_template="#/$defs/{name}")
     names = {name: _part_name(name) for name in definitions}
@@ -98,7 +98,7 @@ def json_schema(version: str) -> dict[str, Any]:  # Any: a schema nests as deep 
 
 
 def _in_oldest_version(document: Mapping[str, Json]) -> dict[str, Json]:
-    """The document with the oldest version whose shape it has."""
+    """The document with the oldest version that can express it."""
     *older, newest = SHAPES
     for version in older:
         with suppress(InvalidDocumentError):
@@ -113,13 +113,13 @@ def _checked(document: Mapping[str, Json], version: str) -> dict[str, Json]:
 
 
 def _part_name(class_name: str) -> str:
-    """What a schema calls a part: the class's name without its prefix and its version."""
+    """The name of a part in the schema: the class name without its prefix and version."""
     name = class_name.rstrip("0123456789")
     return name.removeprefix("Payload") or name
 
 
 def _renamed(part: Any, names: Mapping[str, str]) -> Any:
-    """A piece of a schema in which references and titles have the parts' names."""
+    """A part of a schema with the parts' names in references and titles."""
     if isinstance(part, dict):
         return {key: _renamed(value, names) for key, value in part.items()} | {
             key: value.replace(name, names[name])

@@ -1,7 +1,8 @@
-"""The shape of a provisioning payload, version 1.0.0: what partners receive, read and validate against.
+"""The structure of provisioning payloads, version 1.0.0.
 
-The JSON Schema that is served is printed from these declarations, so that the two cannot drift apart. This version is
-published and never changes. In the schema the parts have the names of these classes without the prefix `Payload`.
+The JSON Schema that the server publishes is generated from these classes, docstrings included. This version is
+published and never changes, and neither do the docstrings. In the schema, the names of the parts are the class names
+without the prefix `Payload`.
 """
 
 from typing import Annotated, Literal

@@ -1,7 +1,7 @@
-"""The shape of a provisioning payload, version 1.1.0: what it has beside version 1.0.0.
+"""The structure of provisioning payloads, version 1.1.0: the additions to version 1.0.0.
 
-A key that version 1.0.0 does not have is absent while there is no value. Until the first release this version may gain
-such keys.
+A key that is not in version 1.0.0 is absent if it has no value. Until the first release, such keys can be added to this
+version.
 """
 
 from typing import Annotated, Literal
@@ -27,5 +27,5 @@ class PayloadLocation11(PayloadLocation):
 class Payload11(Payload):
     """Everything a partner needs to set up one location."""
 
-    version: Literal["1.1.0"]  # type: ignore[assignment] # - a document has one version, and this is the other one
+    version: Literal["1.1.0"]  # type: ignore[assignment] # - narrows the version of the base class to another literal
     location: PayloadLocation11

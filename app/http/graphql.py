@@ -153,7 +153,7 @@ def negotiated(accept: str) -> str:
         if quality > best_quality or (quality == best_quality > 0 and named and offered == RESPONSE_JSON):
             best, best_quality = offered, quality
     if best is None:
-        raise TransportRefused("NOT_ACCEPTABLE", f"Answers come as {RESPONSE_JSON} or {PLAIN_JSON}.")
+        raise TransportRefused("NOT_ACCEPTABLE", f"Supported response types: {RESPONSE_JSON} and {PLAIN_JSON}.")
     return best
 
 

@@ -1,1 +1,1 @@
-"""Budgets: how much of what a user may use in a minute. Knows names, users and amounts, nothing of the product."""
+"""Budgets: how much of a resource a user can use per minute. This package knows names, users and amounts only."""

@@ -1,9 +1,9 @@
-"""Budgets a user and minute, each a name and an amount, counted in a store that is exact under parallel calls.
+"""Budgets per user per minute. A budget is a name and an amount; the counts in the store are exact under concurrency.
 
-The window is fixed: a minute of the clock, the same for everybody. So a count is one number whatever its size, what is
-given back goes to the minute it was taken from, and the end of a refusal is known when it is made: whoever waits that
-long succeeds, unless others spend the same user's next minute first. The price is that two budgets may be spent within
-a minute, one on each side of the clock's edge. Processes on several hosts need clocks that agree.
+The window is fixed: a minute of the clock, the same for all users. A count is therefore a single number, amounts are
+given back to the window from which they were taken, and a refusal can state when to retry. The retry succeeds unless
+other requests of the user exhaust the next window first. The disadvantage: within any 60 seconds, a user can use up to
+two budgets, one in each of two windows. The clocks of several hosts must agree.
 """
 
 import logging
@@ -22,16 +22,16 @@ T = TypeVar("T")
 
 MINUTE = 60
 PAUSE_SECONDS = 1.0
-"""For how long a store that failed is not asked again: callers are told at once instead of waiting in turn."""
+"""The time after a failure during which the store is not called. Calls fail immediately instead of waiting in turn."""
 
 
-class LimiterUnavailable(ConnectionError):  # noqa: N818 - named for what is the matter
+class LimiterUnavailable(ConnectionError):  # noqa: N818 - a state of the store
     """The store of the budgets cannot be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakeResult:
-    """The result of taking: the window, and, when refused, the budget that is exceeded and until when."""
+    """The result of taking: the window and, if refused, the exceeded budget and the time until a retry."""
 
     window: int
     refused: str | None = None
@@ -49,7 +49,7 @@ class CountState:
 
 
 class Limiter:
-    """The budgets of every user."""
+    """The budgets of all users."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class Limiter:
         window_seconds: int = MINUTE,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """`limits` are amounts by name; `failed` is told each time that the store could not be asked."""
+        """`limits` are amounts by name. `failed` is called each time the store cannot be reached."""
         self.limits = limits
         self._store = store
         self._failed = failed
@@ -69,7 +69,7 @@ class Limiter:
         self._closed_until = 0.0
 
     async def take(self, user_id: str, costs: Mapping[str, int]) -> TakeResult:
-        """Take from several budgets, all or nothing. What exceeds a whole budget costs all of it.
+        """Take from several budgets, all or nothing. A cost above the limit of a budget takes the whole budget.
 
         Raises LimiterUnavailable.
         """
@@ -85,13 +85,13 @@ class Limiter:
         return TakeResult(window, list(wanted)[lacking], ceil((self._end(window) - now) * 1000))
 
     async def correct(self, user_id: str, window: int, name: str, amount: int) -> None:
-        """Count `amount` more, or less when negative, in the window that was taken from. Raises LimiterUnavailable."""
+        """Add `amount`, which can be negative, to the count of an earlier window. Raises LimiterUnavailable."""
         if amount != 0:
             key = self._key(user_id, name, window)
             await self._asked(lambda: self._store.add(key, amount, self._kept_seconds))
 
     async def states(self, user_id: str) -> list[CountState]:
-        """The state of each of the user's budgets, in the order of the limits. Raises LimiterUnavailable."""
+        """Return the state of each budget of the user, in the order of the limits. Raises LimiterUnavailable."""
         window = self._window(self._clock())
         keys = [self._key(user_id, name, window) for name in self.limits]
         used = await self._asked(lambda: self._store.used(keys))
@@ -102,7 +102,7 @@ class Limiter:
         ]
 
     async def close(self) -> None:
-        """Let go of the store."""
+        """Close the store."""
         await self._store.close()
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
@@ -125,7 +125,7 @@ class Limiter:
 
     @property
     def _kept_seconds(self) -> int:
-        """How long counts are kept: beyond the window, for corrections by requests that it began."""
+        """The time for which counts are kept: longer than the window, for corrections by requests that began in it."""
         return 2 * self._window_seconds
 
     def _key(self, user_id: str, name: str, window: int) -> str:

@@ -1,4 +1,4 @@
-"""Where counts are kept: in this process, or in a Redis that several share. Both take all portions or none, at once."""
+"""Stores of counts: in the memory of this process, or in Redis for several processes. Taking is atomic in both."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,15 +13,15 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 PREFIX = "turnup"
-# A command takes less than a millisecond. What takes a second is gone; and a crowd queues for a few connections, for
-# two hundred that open at once would all be late.
+# Seconds and connections. A command takes less than a millisecond, so after a second Redis counts as unreachable. Many
+# requests share a few connections: two hundred connections opened together would all exceed the timeout.
 COMMAND_SECONDS = 1.0
 QUEUE_SECONDS = 3.0
 MOST_CONNECTIONS = 16
 
-# Compares before it adds: a count that is added first and taken back when refused would for a moment refuse a smaller
-# call that fits. KEYS are counts; ARGV is the seconds to keep them, then cost and limit of each. Returns the number of
-# the first count that would exceed its limit, else 0 after adding to all.
+# Compares before it adds: adding first and subtracting on refusal could refuse a smaller concurrent call that fits.
+# KEYS are the counts. ARGV is the number of seconds to keep them, then the cost and the limit of each. Returns the
+# number of the first count that would exceed its limit, or 0 after adding to all.
 TAKE = """
 for i, key in ipairs(KEYS) do
     if tonumber(redis.call('get', key) or '0') + tonumber(ARGV[2 * i]) > tonumber(ARGV[2 * i + 1]) then
@@ -38,7 +38,7 @@ return 0
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """So much of one count, if it stays within the limit."""
+    """An amount to take from one count, up to its limit."""
 
     key: str
     cost: int
@@ -49,25 +49,25 @@ class Store(Protocol):
     """Counts by key."""
 
     failures: tuple[type[Exception], ...]
-    """What is raised when the store cannot be reached."""
+    """The exceptions that mean that the store cannot be reached."""
 
     async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
-        """Take all portions or none; the place of the first that lacks, or None when they were taken."""
+        """Take all portions or none. Returns the index of the first that exceeds its limit, or None."""
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
-        """Count more, or less, whatever the limit."""
+        """Add an amount, which can be negative, regardless of the limit."""
 
     async def used(self, keys: Sequence[str]) -> list[int]:
-        """The counts as they stand."""
+        """Return the current counts."""
 
     async def close(self) -> None:
-        """Let go of connections."""
+        """Close the connections."""
 
 
 class MemoryStore:
-    """Counts of this process alone, each gone once its seconds are over.
+    """Counts in the memory of this process. Each expires after its number of seconds.
 
-    Nothing is awaited between comparing and adding, so no other request comes between them.
+    Comparing and adding happen without an await in between, so no other request can interfere.
     """
 
     failures: tuple[type[Exception], ...] = ()
@@ -76,10 +76,10 @@ class MemoryStore:
         self._clock = clock
         self._counts: dict[str, int] = {}
         self._ends: list[tuple[float, str]] = []
-        """A heap of when each count ends."""
+        """A heap of the expiry times of the counts."""
 
     async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
-        """Compare and take."""
+        """Take all portions or none, as `Store.take`."""
         self._forget()
         for place, each in enumerate(portions):
             if self._counts.get(each.key, 0) + each.cost > each.limit:
@@ -89,17 +89,17 @@ class MemoryStore:
         return None
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
-        """Count more, or less."""
+        """Add an amount, as `Store.add`."""
         self._forget()
         self._add(key, amount, seconds)
 
     async def used(self, keys: Sequence[str]) -> list[int]:
-        """The counts as they stand."""
+        """Return the current counts."""
         self._forget()
         return [self._counts.get(key, 0) for key in keys]
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there are no connections."""
 
     def _add(self, key: str, amount: int, seconds: int) -> None:
         if key in self._counts:
@@ -115,26 +115,26 @@ class MemoryStore:
 
 
 class RedisStore:
-    """Counts in Redis; the server compares and takes in one step."""
+    """Counts in Redis. A script compares and takes in one step."""
 
     failures: tuple[type[Exception], ...] = (RedisError, OSError)
 
     def __init__(self, url: str) -> None:
-        """For `redis://`, `rediss://` or `unix://`. Connects when first asked."""
+        """`url` is a `redis://`, `rediss://` or `unix://` URL. The store connects on first use."""
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MOST_CONNECTIONS,
             timeout=QUEUE_SECONDS,
             socket_timeout=COMMAND_SECONDS,
             socket_connect_timeout=COMMAND_SECONDS,
-            # A pooled connection that Redis has closed meanwhile is no failure; waiting twice for an answer would be.
+            # A pooled connection that Redis closed is retried once; a timeout is not, so that no call waits twice.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         self._client = Redis.from_pool(pool)
         self._take = self._client.register_script(TAKE)
 
     async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
-        """Have the server compare and take."""
+        """Take all portions or none, as `Store.take`."""
         keys = [_prefixed(each.key) for each in portions]
         lacking = await self._take(
             keys, [seconds, *(number for each in portions for number in (each.cost, each.limit))]
@@ -142,14 +142,14 @@ class RedisStore:
         return int(lacking) - 1 if lacking else None
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
-        """Count more, or less."""
+        """Add an amount, as `Store.add`."""
         async with self._client.pipeline(transaction=True) as commands:
             commands.incrby(_prefixed(key), amount)
             commands.expire(_prefixed(key), seconds)
             await commands.execute()
 
     async def used(self, keys: Sequence[str]) -> list[int]:
-        """The counts as they stand."""
+        """Return the current counts."""
         return [int(count or 0) for count in await self._client.mget([_prefixed(key) for key in keys])]
 
     async def close(self) -> None:
@@ -162,5 +162,5 @@ def _prefixed(key: str) -> str:
 
 
 def store_at(redis_url: str | None) -> Store:
-    """The store behind this URL; the process's memory for none."""
+    """Return the store with this URL; without a URL, a store in memory."""
     return MemoryStore() if redis_url is None else RedisStore(redis_url)

@@ -1,4 +1,4 @@
-"""What a decided change writes: the rows that differ, the digest, and everything that follows from a move. Pure."""
+"""The writes of a decided change: rows that differ, the digest, the consequences of a transition. Pure functions."""
 
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
@@ -33,14 +33,14 @@ _KEY = frozenset({"id", "account_id"})
 
 @dataclass(frozen=True, slots=True)
 class MacClaims:
-    """The hardware addresses that a change has to claim for a location, and those it gives up."""
+    """The MAC addresses that a change claims and releases for a location."""
 
     take: frozenset[str]
     release: frozenset[str]
 
 
 def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
-    """Every row that a change adds, changes or removes, in an order in which they can be written."""
+    """Yield the writes of a change, in an order that the constraints allow."""
     place: dict[str, Any] = {}
     if change.content is not None:
         touched: set[Section] = set(change.sections)
@@ -52,7 +52,7 @@ def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
             yield from _superseded(aggregate)
     if change.current_step is not None:
         yield from _session_touched(aggregate, {"current_step": change.current_step})
-    # What is updated makes room for what is added: an expired override is ended before the next one is opened.
+    # Updates come before inserts: an expired override is ended before the next one is opened.
     yield from change.updates
     yield from change.rows
     if change.transition is not None:
@@ -65,9 +65,9 @@ def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
 
 
 def claims_of(aggregate: Aggregate, change: LocationChange) -> MacClaims:
-    """What brings the claims in line with the content and the status that the change leads to.
+    """Return the claims and releases that match the content and the status after the change.
 
-    A move that keeps them is left alone: a partner who makes it does not see the devices.
+    Nothing, for a transition that keeps the claims: a partner who makes it cannot see the devices.
     """
     follows = change.transition.consequences.mac_claims if change.transition else ClaimChange.KEEP
     if change.content is None and follows is ClaimChange.KEEP:
@@ -85,9 +85,9 @@ def _addresses(content: LocationContent) -> frozenset[str]:
 
 
 def _content(aggregate: Aggregate, content: LocationContent, touched: set[Section]) -> Iterator[Write]:
-    """The content rows that differ; adds the sections they belong to."""
+    """Yield the writes of the content rows that differ; add their sections to `touched`."""
     before, after = _by_table(aggregate.content, aggregate), _by_table(content, aggregate)
-    # Rows of these tables have no identity of their own: when any of them differs, the list is written anew.
+    # The rows of these tables have no ids in the content: if one of them differs, all are replaced.
     rewritten = {table for table in WITHOUT_IDENTITY if _bare(before[table]) != _bare(after[table])}
     touched |= {SECTION_OF_TABLE[table] for table in rewritten}
     for table in reversed(list(SECTION_OF_TABLE)):
@@ -138,7 +138,7 @@ def _key(table: Table, key: str) -> dict[str, str]:
 
 
 def _sections(aggregate: Aggregate, content: LocationContent, edited: AbstractSet[Section]) -> Iterator[Write]:
-    """Count the edited sections up and note which ones are complete by themselves; an edit may complete another one."""
+    """Yield the revisions of edited sections and the completeness of all: an edit can complete another section."""
     complete = completeness(readiness(content))
     for section, stored in aggregate.record.sections.items():
         key = {"location_id": content.location_id, "section": section}
@@ -156,14 +156,14 @@ def _session_touched(aggregate: Aggregate, more: Mapping[str, Any]) -> Iterator[
 
 
 def _superseded(aggregate: Aggregate) -> Iterator[Write]:
-    """Content moved under an override: what was not acknowledged yet must not be any more."""
+    """Supersede unanswered payloads: after an edit under an override they can no longer be acknowledged."""
     for payload in aggregate.record.payloads:
         if payload.state in _UNANSWERED:
             yield Update(tables.provisioning_payload, {"id": payload.id}, {"state": PayloadState.SUPERSEDED})
 
 
 def _entailed(aggregate: Aggregate, change: LocationChange, follows: Consequences) -> Iterator[Write]:
-    """Everything that a move entails beside the status."""
+    """Yield the consequences of a transition, except for the status itself."""
     record = aggregate.record
     yield from _session_writes(aggregate, follows.session, change.current_step)
     if follows.request is not None and record.request is not None:

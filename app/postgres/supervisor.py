@@ -89,7 +89,7 @@ class SupervisorOrder:
 
 
 def main() -> None:
-    """Listen before returning, so that the launching process can connect at once; run the cluster in the background."""
+    """Listen before returning, so that the launching process can connect; run the cluster in the background."""
     os.umask(0o077)
     order = SupervisorOrder.read(sys.stdin.read())
     listener = _listen(order.control)

@@ -113,7 +113,7 @@ async def wire(settings: Settings, database: TestDatabase) -> AsyncIterator[Wire
 
 @pytest.fixture
 async def replayed(own_client: Client) -> AsyncIterator[None]:
-    """After a test that races or loses its connection on a database of its own: the trail tells all that is there."""
+    """After a test that races or loses its connection on its own database: the audit log explains all rows."""
     yield
     await audit_log_is_complete(own_client.database)
 

@@ -1,4 +1,4 @@
-"""The app under test with settings of its own, and the statements that reach PostgreSQL while it answers."""
+"""Servers with different settings, and the statements that they send to PostgreSQL."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +17,7 @@ from tests.harness import Client, TestDatabase
 
 @asynccontextmanager
 async def serving(settings: Settings, database: TestDatabase, **changes: Any) -> AsyncIterator[Client]:
-    """A client of the real app with these settings, as long as the block runs."""
+    """Yield a client of the real app with these settings."""
     app = create_app(settings.model_copy(update=changes))
     async with (
         app.router.lifespan_context(app),
@@ -28,22 +28,22 @@ async def serving(settings: Settings, database: TestDatabase, **changes: Any) ->
 
 @dataclass
 class Wire:
-    """A client whose app's statements are written down as they were sent."""
+    """A client with a record of the statements that its server sends."""
 
     client: Client
     statements: list[str] = field(default_factory=list)
 
     @asynccontextmanager
     async def recorded(self) -> AsyncIterator[list[str]]:
-        """The statements that are sent while the block runs, once it has ended."""
+        """Yield a list that contains the statements of the block after its end."""
         start = len(self.statements)
         seen: list[str] = []
         yield seen
-        await asyncio.sleep(0)  # the driver tells its loggers in the loop's next turn
+        await asyncio.sleep(0)  # the driver calls its query loggers in the next iteration of the event loop
         seen.extend(self.statements[start:])
 
 
-# What a server does every half minute of its own accord, whatever it is asked.
+# The statements of the periodic tasks, which are independent of requests.
 _HOUSEKEEPING = (
     "SELECT turnup.audit_settle()",
     "SELECT turnup.forget_old_keys($1)",
@@ -53,7 +53,7 @@ _HOUSEKEEPING = (
 
 @contextmanager
 def statements_logged(into: list[str]) -> Iterator[None]:
-    """Every pool that opens while the block runs writes down what its connections are told to answer requests."""
+    """Record the statements of all pools that are opened in the block, except for those of periodic tasks."""
     prepare = pools._prepare
 
     async def prepare_and_log(connection: Any) -> None:
@@ -68,6 +68,6 @@ def statements_logged(into: list[str]) -> Iterator[None]:
 
 
 def tables_of(statements: list[str]) -> list[str]:
-    """The table each data statement reads, sorted; what begins, signs in and commits is left out."""
+    """Return the sorted tables of the statements that read data, without transaction control and sign-in."""
     data = [each for each in statements if "\nFROM turnup." in each]
     return sorted(each.split("\nFROM turnup.")[1].split()[0].strip('"') for each in data)

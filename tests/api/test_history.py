@@ -1,4 +1,4 @@
-"""What the audit trail tells clients of values: those that were null, that are secret, and that were erased."""
+"""What the audit log shows clients of values: those that were null, that are secret, and that were erased."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the audit trail counts beside writes: refused fields, forged identity headers, suspended users."""
+"""Incidents that the audit log counts: refused fields, forged identity headers, suspended users."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta

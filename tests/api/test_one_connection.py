@@ -89,6 +89,16 @@ async def test_each_root_field_signs_in_once_for_its_write_and_once_for_its_answ
     assert seen == WRITTEN + between + WRITTEN + between + WRITTEN + READ_BACK
 
 
+async def test_a_field_merged_from_fragments_is_one_write(narrow: Wire) -> None:
+    field = step("PEOPLE")
+    document = (
+        f"mutation {{ ...A ...B {field} }} fragment A on Mutation {{ {field} }} fragment B on Mutation {{ ...A }}"
+    )
+    answer, seen = await asked(narrow, document)
+    assert answer.data["step"]["problems"] == []
+    assert seen == WRITTEN + READ_BACK
+
+
 async def test_a_dry_run_signs_in_as_often_as_what_it_rehearses(narrow: Wire) -> None:
     _, seen = await asked(narrow, mutation(REHEARSAL))
     assert seen == WRITTEN + READ_BACK
@@ -110,6 +120,7 @@ async def test_a_root_field_writes_by_the_transaction_that_the_one_before_it_was
     ("document", "who", "headers", "codes"),
     [
         pytest.param(mutation("__typename"), LEAD, {}, [], id="nothing to write"),
+        pytest.param(mutation(f"...on Mutation @skip(if: true) {{ {step('PEOPLE')} }}"), LEAD, {}, [], id="skipped"),
         pytest.param(mutation(FORBIDDEN), CUSTOMER, {}, ["FORBIDDEN"], id="role"),
         pytest.param(mutation(FORBIDDEN), LEAD, {"x-user-id": "user-acme"}, ["FORBIDDEN"], id="identity headers"),
         pytest.param(mutation(FORBIDDEN), "nobody@turnup.example", {}, ["UNAUTHENTICATED"], id="unknown user"),

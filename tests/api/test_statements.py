@@ -184,8 +184,8 @@ async def test_thirty_readers_at_once_are_all_answered_over_ten_connections(clie
 
 
 @pytest.mark.parametrize("who", [LEAD, CUSTOMER])
-async def test_judging_a_page_takes_as_many_statements_as_judging_one_location(wire: Wire, who: str) -> None:
-    query = """query Judged($first: Int!) {
+async def test_the_readiness_of_a_page_takes_as_many_statements_as_that_of_one_location(wire: Wire, who: str) -> None:
+    query = """query Readiness($first: Int!) {
       locations(first: $first) { nodes { readiness { code } viewerActions { action allowed } } } }"""
     counts = []
     for first in (1, 3):

@@ -157,7 +157,7 @@ PLANTS: dict[str, tuple[type, str, Any, Any, str]] = {
         column(""),
         "its type is Section, but column audit_entry.actor_role holds Role",
     ),
-    "another enum of what the trail says": (
+    "another enum of the states of values": (
         rows.AuditEntryRow,
         "reason_state",
         Role,

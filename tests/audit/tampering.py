@@ -1,4 +1,4 @@
-"""What somebody with the owner's rights might do to a trail, each as one act at random.
+"""Manipulations of the audit log by somebody with the owner's rights, each with random targets.
 
 Acts of SEEN break a chain. Those of UNSEEN leave chains whole: only a head that was signed before tells. Those of
 UNTOLD are found by neither, as docs/audit.md says.

@@ -63,7 +63,7 @@ async def test_an_operator_replays_the_trail(copy: Databases, turnup: Turnup) ->
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await connection.execute("UPDATE turnup.device SET label = 'x' WHERE id = 'phone-1'")
     other = await turnup(copy, "audit", "replay")
-    assert (other.status, other.out) == (1, "device phone-1: the trail tells otherwise of label\n")
+    assert (other.status, other.out) == (1, "device phone-1: the audit log has other values of label\n")
 
 
 async def test_an_operator_erases_who_was_removed(copy: Databases, turnup: Turnup) -> None:

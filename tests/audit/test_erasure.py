@@ -150,7 +150,7 @@ async def told_and_erased(place: Databases, *statements: str) -> None:
 
 
 async def is_whole(place: Databases) -> bool:
-    """Whether the chain verifies and the trail tells what the tables hold."""
+    """Whether the chain verifies and the audit log explains the tables."""
     async with snapshot(place.owner_url) as connection:
         verdict = await verify(connection)
     return verdict.broken is None and (await replay(place.owner_url)).differences == ()

@@ -1,4 +1,4 @@
-"""What somebody with SQL as the app's role might try, to write what the trail does not tell; tried as that role."""
+"""Attempts to write without an audit entry, with SQL as the app's role."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -57,13 +57,13 @@ ORDERS: dict[str, tuple[list[str], str]] = {
     "a check made another": (["ALTER TABLE turnup.audit_entry ALTER CONSTRAINT audit_sealed NOT DEFERRABLE"], "42501"),
     "a trigger before capture": ([SUPPRESS], "42501"),
     "a rule": (["CREATE RULE r AS ON INSERT TO turnup.field_change DO INSTEAD NOTHING"], "42501"),
-    "a lock on the trail": (["BEGIN", "LOCK TABLE turnup.audit_entry IN SHARE MODE"], "42501"),
+    "a lock on the audit log": (["BEGIN", "LOCK TABLE turnup.audit_entry IN SHARE MODE"], "42501"),
 }
 
 
 @pytest.fixture(scope="module")
 async def place() -> AsyncIterator[Databases]:
-    """A database with the demo data, of this module alone. Whatever was tried there, the trail tells all of it.
+    """A database with the demo data, of this module alone. After all attempts, the audit log explains all rows.
 
     The app's role may make temporary tables there, which it may not elsewhere: it is tried with them as well.
     """

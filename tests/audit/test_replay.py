@@ -1,4 +1,4 @@
-"""The trail alone rebuilds every tracked table, and a location's content at any revision it ever had."""
+"""The audit log alone rebuilds every tracked table, and a location's content at any revision it ever had."""
 
 from dataclasses import replace
 from random import Random
@@ -45,11 +45,11 @@ async def test_a_change_behind_the_trail_s_back_is_named(copy: Databases) -> Non
         await connection.execute("""UPDATE turnup."user" SET subject = 'mallory' WHERE id = 'user-lead-2'""")
         await connection.execute("DELETE FROM turnup.section WHERE section = 'PEOPLE' AND location_id = 'location-1'")
     assert {str(difference) for difference in (await replay(copy.owner_url)).differences} == {
-        "device phone-1: the trail tells otherwise of label, model",
-        "contact contact-4: the trail knows it, but it is gone",
-        "mac_claim 0004f2000001: the trail does not know it",
-        "user user-lead-2: the trail tells otherwise of subject",
-        "section location-1/PEOPLE: the trail knows it, but it is gone",
+        "device phone-1: the audit log has other values of label, model",
+        "contact contact-4: in the audit log, but not in the table",
+        "mac_claim 0004f2000001: not in the audit log",
+        "user user-lead-2: the audit log has other values of subject",
+        "section location-1/PEOPLE: in the audit log, but not in the table",
     }
 
 
@@ -61,7 +61,7 @@ async def test_a_number_written_otherwise_behind_the_trail_s_back_is_named(copy:
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await connection.execute(WEIGHED.format(weight="4.00"))
     [difference] = (await replay(copy.owner_url)).differences
-    assert str(difference) == f"approval {approval}: the trail tells otherwise of content"
+    assert str(difference) == f"approval {approval}: the audit log has other values of content"
 
 
 WEIGHED = """UPDATE turnup.approval SET content = '{{"weight": {weight}}}'

@@ -1,4 +1,4 @@
-"""Many writers over many accounts at once: no deadlock surfaces, chains stay whole, the trail rebuilds everything."""
+"""Many writers over many accounts at once: no deadlock surfaces, chains stay whole, the log rebuilds everything."""
 
 import asyncio
 import sys

@@ -11,7 +11,7 @@ from app.domain.vocabulary import ApprovalStatus, PayloadState, Role
 
 MOMENT = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
-# Parents before their children: the order in which a house is put up.
+# Parents before their children: the order of the inserts.
 TABLES = (
     "account",
     "user",
@@ -180,7 +180,7 @@ async def unaudited(connection: asyncpg.Connection) -> None:
 
 
 async def put_scenario(connection: asyncpg.Connection, mark: str = "x", account: str = "account-x") -> None:
-    """Insert a good row of every table; the account may be there from an earlier house."""
+    """Insert a good row of every table; the account may exist from an earlier scenario."""
     rows = good_rows(mark, account)
     rows["location"]["site_code_key"] = mark  # of this location alone: no two of an account share one
     if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account WHERE id = $1)", account):
@@ -191,7 +191,7 @@ async def put_scenario(connection: asyncpg.Connection, mark: str = "x", account:
 
 
 async def change(connection: asyncpg.Connection, table: str, changes: dict[str, Any], mark: str = "x") -> None:
-    """Change columns of the house's row of a table."""
+    """Change columns of the scenario's row of a table."""
     row = good_rows(mark)[table]
     keys = {name: row[name] for name in key_of(table)}
     sets = ", ".join(f"{name} = ${number}" for number, name in enumerate(changes, start=1))
@@ -206,7 +206,7 @@ def name_of(table: str) -> str:
 
 
 def key_of(table: str) -> list[str]:
-    """The columns that tell the house's row of a table from others."""
+    """The columns that identify the scenario's row of a table."""
     if table == "field_change":
         return ["entry_id"]
     return [column.name for column in tables.metadata.tables[f"{tables.SCHEMA}.{table}"].primary_key]

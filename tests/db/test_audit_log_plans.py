@@ -39,7 +39,7 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.fixture(scope="module")
 async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
-    """A lead, and a trail of 20,000 entries, a second apart: 100 accounts and as many users and actions, 1,000
+    """A lead, and an audit log of 20,000 entries, a second apart: 100 accounts and as many users and actions, 1,000
     locations, three entries a request, and one in 500 under an override."""
     owner = await asyncpg.connect(empty_database.owner_url)
     async with owner.transaction():

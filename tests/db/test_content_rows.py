@@ -230,5 +230,5 @@ def imported_again() -> Any:
 
 
 def test_a_later_field_needs_an_empty_default() -> None:
-    with pytest.raises(ValueError, match="needs an empty default"):
+    with pytest.raises(ValueError, match="digest version 2 must be empty"):
         content_field(default=False, since=2)

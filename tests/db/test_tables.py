@@ -172,7 +172,7 @@ MISSING: dict[str, dict[str, Any]] = {
 CHILDREN = [
     table.name for table in tables.metadata.sorted_tables if {"account_id", "location_id"} <= set(table.c.keys())
 ]
-BARE_MENTIONS = {"audit_entry", "field_change"}  # the trail outlives what it tells of, so it refers to nothing
+BARE_MENTIONS = {"audit_entry", "field_change"}  # the audit log outlives the rows it is about, so it references none
 
 # References from one row of a location to another: they must not cross to another location.
 ACROSS_LOCATIONS = [
@@ -200,14 +200,14 @@ CLOSED_SETS: dict[tuple[str, str], type[StrEnum]] = {
     ("user", "role"): Role,
     ("user", "status"): UserStatus,
 }
-OWN_SETS = {("audit_entry", "outcome"), ("audit_incident", "action")}  # the trail's own words, known to nobody else
+OWN_SETS = {("audit_entry", "outcome"), ("audit_incident", "action")}  # values that only the audit log uses
 
 ORDERS = [value for value in vars(queries).values() if isinstance(value, Order)]
 
 
 @pytest.fixture(scope="module")
-async def standing_scenario(database: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
-    """A good row in every table and some beside it, on a connection that row-level security lets pass."""
+async def module_rows(database: harness.TestDatabase) -> AsyncIterator[asyncpg.Connection]:
+    """A valid row of every table and some more, on a connection that bypasses row-level security."""
     connection = await asyncpg.connect(database.owner_url)
     transaction = connection.transaction()
     await transaction.start()
@@ -225,16 +225,16 @@ async def standing_scenario(database: harness.TestDatabase) -> AsyncIterator[asy
 
 
 @pytest.fixture
-async def scenario(standing_scenario: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
-    """The standing house as it was put up; what is deferred to the commit is judged with each statement."""
-    savepoint = standing_scenario.transaction()
+async def scenario(module_rows: asyncpg.Connection) -> AsyncIterator[asyncpg.Connection]:
+    """The unchanged rows. Deferred constraints are checked with each statement."""
+    savepoint = module_rows.transaction()
     await savepoint.start()
-    await standing_scenario.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    yield standing_scenario
+    await module_rows.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    yield module_rows
     await savepoint.rollback()
 
 
-def test_the_house_has_a_row_for_every_table() -> None:
+def test_the_scenario_has_a_row_of_every_table() -> None:
     assert sorted(TABLES) == sorted(table.name for table in tables.metadata.sorted_tables)
 
 

@@ -1,4 +1,4 @@
-"""A database of these tests' own, and a house in it."""
+"""The database of the fault tests, and the scenario in it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,7 +16,7 @@ __all__ = ["own_database", "replayed"]
 
 @pytest.fixture(scope="session")
 async def ground(own_database: TestDatabase, home: Path) -> AsyncIterator[Ground]:
-    """The house, served in this process."""
+    """The scenario, served in this process."""
     connection = await as_definer(own_database.owner_url)
     patched = pytest.MonkeyPatch()
     at_noon(patched)

@@ -1,4 +1,4 @@
-"""The house that writes are cut off in, with an image of every row and what a write left behind."""
+"""The scenario in which writes are interrupted, with an image of all rows and the traces of a write."""
 
 from decimal import Decimal
 from typing import Any
@@ -21,7 +21,7 @@ ENTRIES_SINCE = """
 SELECT count(*) FROM turnup.audit_entry
 WHERE ordinal > $1 AND action = $2 AND outcome = 'APPLIED' AND number IS NOT NULL
 """
-# Whoever sends a call again and again until it is done here is not to be told to wait.
+# Calls are retried until they succeed, so no call may be rate limited.
 BUDGETS = dict.fromkeys(
     (
         "limit_objects",
@@ -38,7 +38,7 @@ Image = dict[str, tuple[int, Decimal | None]]
 
 
 class Ground(Scenario):
-    """The house, seen as a whole and from outside."""
+    """The scenario, with its complete state as seen from outside."""
 
     async def image(self) -> Image:
         """How many rows every table has, and the hash of their places and of the transactions that wrote them."""

@@ -100,9 +100,9 @@ class Mortal:
 
 @contextmanager
 def tapped(wire: Wire) -> Iterator[Wire]:
-    """Every connection that is taken from a pool while the block runs is on the wire.
+    """Record every connection that is taken from a pool in the block.
 
-    One may be given back later, by the server's housekeeping: giving back knows both kinds from here on.
+    The server's housekeeping can release such a connection later, so from here on the release accepts both kinds.
     """
     acquire = Database.acquire
 

@@ -149,7 +149,7 @@ async def killed_while(ground: Ground, servers: Servers, sending: Sending, momen
 
 
 async def storm(ground: Ground, home: Path, *, kills: int) -> Tally:
-    """Kill as many servers; each call, sent again, is done once, and at the end the trail is whole.
+    """Kill as many servers; each call, sent again, is done once, and at the end the audit log is complete.
 
     Each server that follows a killed one repeats that one's call, and is killed during the next.
     """

@@ -1,4 +1,4 @@
-"""A database of these tests' own, so that no other test's locations stand in the way, and the house in it."""
+"""The database of the operation tests, without locations of other tests, and the scenario in it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -40,7 +40,7 @@ async def own_database() -> AsyncIterator[TestDatabase]:
 
 @pytest.fixture(scope="session")
 async def scenario(own_database: TestDatabase, home: Path) -> AsyncIterator[Scenario]:
-    """The house, with nobody's location in it yet."""
+    """The scenario, without locations."""
     connection = await as_definer(own_database.owner_url)
     async with served(own_database, home) as client:
         made = Scenario(client, connection)
@@ -51,7 +51,7 @@ async def scenario(own_database: TestDatabase, home: Path) -> AsyncIterator[Scen
 
 @pytest.fixture(scope="session")
 async def lenient_scenario(scenario: Scenario, own_database: TestDatabase, home: Path) -> AsyncIterator[Scenario]:
-    """The same house, served where leads may approve their own work."""
+    """The same scenario, on a server where leads can approve their own work."""
     async with served(own_database, home, self_approval=SelfApprovalPolicy.ALLOW) as client:
         lenient = Scenario(client, scenario.connection)
         lenient.__dict__.update({**scenario.__dict__, "client": client})
@@ -60,16 +60,16 @@ async def lenient_scenario(scenario: Scenario, own_database: TestDatabase, home:
 
 @pytest.fixture(autouse=True)
 async def invariants(scenario: Scenario) -> AsyncIterator[None]:
-    """After every test: each location of the house holds the hardware addresses that it should, and no other."""
+    """After every test: each location of the scenario holds exactly the MAC addresses that it should."""
     yield
     await scenario.check_invariants()
 
 
 @pytest.fixture(scope="session")
 async def replayed(own_database: TestDatabase) -> AsyncIterator[None]:
-    """After a run in which tests of these raced: whoever won, the trail tells all that is there.
+    """After all tests that race: the audit log explains all rows.
 
-    Once for all of them, because each look goes through all that any test wrote.
+    One check for all of them, because it reads everything that any test wrote.
     """
     yield
     await audit_log_is_complete(own_database)
@@ -77,5 +77,5 @@ async def replayed(own_database: TestDatabase) -> AsyncIterator[None]:
 
 @pytest.fixture(scope="package")
 async def rest(scenario: Scenario) -> dict[LocationStatus, Rollout]:
-    """A location in every status, to be refused and left as it is."""
+    """A location in every status, which refused calls must not change."""
     return {status: await scenario.a_location(status) for status in LocationStatus}

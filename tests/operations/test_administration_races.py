@@ -22,7 +22,7 @@ ROUNDS = 12
 
 @pytest.fixture
 async def crowded_scenario(scenario: Scenario, own_database: TestDatabase, home: Path) -> AsyncIterator[Scenario]:
-    """The same house, served by itself to as many as come; PostgreSQL had to end none of their transactions."""
+    """The same scenario on a server without rate limits. PostgreSQL must abort none of its transactions."""
     before = await deadlocks(scenario, connections := await servers_connections(scenario))
     async with served(own_database, home, limit_bulk_calls=1_000, limit_bulk_items=100_000) as client:
         crowded = Scenario(client, scenario.connection)
@@ -32,7 +32,7 @@ async def crowded_scenario(scenario: Scenario, own_database: TestDatabase, home:
 
 
 async def deadlocks(scenario: Scenario, connections: int) -> int:
-    """How many there have been in the house's database; connections that end say what they met, so they have to."""
+    """Return the number of deadlocks in the scenario's database. Connections report them when they end."""
     async with asyncio.timeout(30):
         while await servers_connections(scenario) > connections:  # noqa: ASYNC110 - it is others' processes that end
             await asyncio.sleep(0.05)

@@ -29,7 +29,7 @@ GROWING = ("addDevice", "addPerson", "updateLocation", "setContacts", "setPhoneS
 async def either_scenario(
     scenario: Scenario, own_database: TestDatabase, home: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Scenario]:
-    """The house, read through each of the executors."""
+    """The scenario, read through each of the executors."""
     async with served(own_database, home, executor=request.param) as client:
         read = Scenario(client, scenario.connection)
         read.__dict__.update({**scenario.__dict__, "client": client})

@@ -143,7 +143,7 @@ TEXTS = [(mutation, place) for mutation in sorted(MUTATIONS) for place in places
 
 
 @pytest.mark.parametrize(("mutation", "place"), TEXTS, ids=lambda each: each if isinstance(each, str) else None)
-async def test_every_text_that_the_schema_takes_goes_through_the_one_room_for_text(
+async def test_every_text_input_of_the_schema_is_validated_in_the_same_way(
     scenario: Scenario, mutation: str, place: Path
 ) -> None:
     who, location = await arranged(scenario, mutation)

@@ -47,7 +47,7 @@ async def test_an_edit_that_is_sent_again_is_answered_by_what_it_did(scenario: S
     again = await scenario.send(scenario.customer, mutation, "location { revision }", **given)
     assert (first.outcome, first.replayed, again.outcome, again.replayed) == ("DONE", False, "DONE", True)
     assert first.payload["location"] == again.payload["location"]
-    assert await scenario.state_of(location.id) == after, "a replay leaves no trace, in the audit trail neither"
+    assert await scenario.state_of(location.id) == after, "a replay leaves no trace, not even in the audit log"
 
 
 @pytest.mark.parametrize("verb", sorted(TABLE))

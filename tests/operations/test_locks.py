@@ -46,7 +46,7 @@ async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_sc
 
 
 @pytest.mark.parametrize(("mutation", "status"), list(product(OF_A_LOCATION, LOCKED)))
-async def test_whatever_mutation_anybody_sends_a_locked_location_keeps_its_content(
+async def test_no_mutation_by_any_role_changes_the_content_of_a_locked_location(
     scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:
     location: Rollout | None = None  # one that refused a mutation serves for the next who sends it
@@ -146,5 +146,5 @@ async def test_a_device_moves_neither_out_of_a_locked_location_nor_into_one(
 
 
 def replace_now(record: object) -> object:
-    """A dossier without the moment at which it was read."""
+    """An aggregate without the time at which it was read."""
     return {name: getattr(record, name) for name in record.__struct_fields__ if name != "now"}  # type: ignore[attr-defined]

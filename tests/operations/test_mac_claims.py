@@ -187,7 +187,7 @@ async def test_a_location_completed_by_hand_and_reopened_keeps_its_addresses(sce
 
 
 @pytest.mark.parametrize("attempt", range(3))
-async def test_two_locations_that_swap_their_addresses_at_once_come_to_an_answer_each(
+async def test_two_locations_that_swap_their_addresses_concurrently_both_get_an_answer(
     scenario: Scenario, attempt: int
 ) -> None:
     """Each waits for what the other gives up; PostgreSQL breaks the deadlock and that one is tried again."""

@@ -21,7 +21,7 @@ from .scenario import Rollout, Scenario, Sent, a_key
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
-# The constraints that what the frame did not see could break, and the problem that each of them is.
+# The constraints that concurrent changes can violate, and the problem of each.
 NAMED = {
     "uq_approval_pending": "CONFLICT",
     "uq_onboarding_session_open": "CONFLICT",
@@ -57,7 +57,7 @@ async def race(scenario: Scenario, location: Rollout, revision: int) -> None:
 
 
 @pytest.mark.parametrize("rounds", [60, pytest.param(scaled(100), marks=pytest.mark.slow)])
-async def test_of_two_writers_to_one_object_one_is_told_of_the_other(scenario: Scenario, rounds: int) -> None:
+async def test_of_two_concurrent_writers_to_an_object_one_gets_a_conflict(scenario: Scenario, rounds: int) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
     for revision in range(1, rounds + 1):
         await race(scenario, location, revision)
@@ -126,7 +126,7 @@ async def test_removing_a_device_leaves_its_extension_and_counts_both_sections(s
 
 
 async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(scenario: Scenario) -> None:
-    """Rows that no frame would write, so that the rule of last resort speaks."""
+    """Rows that no unit of work writes, so that the constraints refuse them."""
     draft = await scenario.a_location(S.IN_PROGRESS)
     pending = await scenario.a_location(S.PENDING_APPROVAL)
     async with scenario.arranging():
@@ -219,7 +219,7 @@ async def refusing(
 @pytest.mark.parametrize("when", ["at the statement", "at the end"])
 @pytest.mark.parametrize("code", ["deadlock_detected", "serialization_failure"])
 @pytest.mark.parametrize(("times", "tries", "outcome"), [(1, 2, "DONE"), (2, 3, "DONE"), (3, 3, "OVERLOADED")])
-async def test_a_transaction_that_was_given_up_before_its_commit_is_made_again_three_times_at_most(
+async def test_a_transaction_aborted_before_commit_is_attempted_at_most_three_times(
     scenario: Scenario, own_database: TestDatabase, when: str, code: str, times: int, tries: int, outcome: str
 ) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
@@ -286,7 +286,7 @@ def test_every_constraint_that_a_writer_beside_the_frame_could_break_is_named() 
     ],
 )
 @pytest.mark.parametrize("kind", ["edit", "bulk", "administration"])
-async def test_what_postgresql_refuses_at_the_commit_is_told_as_undone_and_not_repeated(
+async def test_a_transaction_refused_at_commit_is_reported_as_not_applied_and_not_retried(
     scenario: Scenario, own_database: TestDatabase, kind: str, how: str, outcome: str
 ) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)

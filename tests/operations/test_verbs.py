@@ -118,7 +118,7 @@ def expected(before: LocationState, location: Rollout, verb: Verb) -> LocationSt
 
 
 @pytest.mark.parametrize(("verb", "status"), [(v, s) for v, s in product(Verb, S) if s in TABLE[v].sources])
-async def test_a_legal_verb_moves_the_location_with_exactly_what_follows(
+async def test_a_legal_verb_changes_the_status_with_exactly_its_consequences(
     scenario: Scenario, verb: Verb, status: LocationStatus
 ) -> None:
     for role in sorted(WHO_MAY[verb]):
@@ -194,7 +194,7 @@ ANSWERED = {
 @pytest.mark.parametrize(
     ("state", "verb", "status"), [(state, verb, status) for (state, verb), status in product(ANSWERED, S)]
 )
-async def test_a_payload_that_had_its_answer_or_lost_its_force_takes_no_other_answer_wherever_the_location_is(
+async def test_an_answered_superseded_or_withdrawn_payload_takes_no_answer_in_any_status(
     scenario: Scenario, state: str, verb: Verb, status: LocationStatus
 ) -> None:
     location = await scenario.a_location(status)

@@ -155,7 +155,7 @@ def situations() -> list[Any]:
 
 
 @pytest.mark.parametrize(("role", "status", "override", "bare", "own", "moved"), situations())
-async def test_all_of_it_together_is_told_as_it_is_done(
+async def test_every_listed_action_is_allowed_exactly_when_it_succeeds(
     scenario: Scenario, role: str, status: LocationStatus, override: str, bare: bool, own: bool, moved: bool
 ) -> None:
     turn = {name: True for name, so in {"bare": bare, "own": own, "moved": moved}.items() if so}

@@ -170,7 +170,7 @@ async def step(scenario: Scenario, chance: random.Random, location: Rollout) -> 
         *(pytest.param(*each, marks=pytest.mark.slow) for each in product(S, range(10, 10 + scaled(4)))),
     ],
 )
-async def test_whatever_one_lead_does_alone_no_payload_is_made_of_what_that_lead_edited(
+async def test_a_single_lead_cannot_generate_a_payload_from_content_that_they_edited(
     scenario: Scenario, status: LocationStatus, seed: int
 ) -> None:
     chance = random.Random(seed)
@@ -443,7 +443,7 @@ async def test_a_new_approval_raced_against_an_edit_is_of_what_was_reviewed_or_n
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-async def test_of_two_leads_who_break_the_glass_at_once_one_does(scenario: Scenario, rounds: int) -> None:
+async def test_of_two_leads_who_open_an_override_concurrently_one_succeeds(scenario: Scenario, rounds: int) -> None:
     terms: dict[str, Any] = {"sections": ["DEVICES"], "reason": "Two phones were swapped.", "expiresInMinutes": 5}
     for _ in range(rounds):
         location = await scenario.a_location(S.APPROVED)
@@ -458,7 +458,7 @@ async def test_of_two_leads_who_break_the_glass_at_once_one_does(scenario: Scena
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
-async def test_of_two_verbs_that_leave_a_status_at_once_one_does(scenario: Scenario, rounds: int) -> None:
+async def test_of_two_concurrent_verbs_that_leave_a_status_one_succeeds(scenario: Scenario, rounds: int) -> None:
     for _ in range(rounds):
         location = await scenario.a_location(S.PROVISIONING)
         blocking = scenario.send(scenario.lead, "block", locationId=location.id, reason="A flood")

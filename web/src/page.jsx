@@ -113,7 +113,7 @@ function Outcome() {
   );
 }
 
-/** Requests as one of the development people; an expired token is replaced once, then the server's word stands. */
+/** Requests as one of the development people; an expired token is replaced once, then the server's answer is final. */
 function as(person) {
   let token = person.token;
   return async (params, { headers } = {}) => {

@@ -16,7 +16,7 @@ TABLES = ("location", "approval", "provisioning_payload")
 
 
 def upgrade() -> None:
-    """Add the columns. Existing rows get their value without a change in the audit trail; a replay knows of it."""
+    """Add the columns. Existing rows get their value without a change in the audit log; a replay adds it."""
     for table in TABLES:
         op.execute(
             f"ALTER TABLE turnup.{table} ADD COLUMN digest_version SMALLINT DEFAULT '1' NOT NULL,"
