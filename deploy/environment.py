@@ -68,7 +68,9 @@ def install(locks: "list[str]") -> None:
         command = [str(PYTHON), "-m", "uv", "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"]
     else:
         command = pip
-    subprocess.run([*command, *wanted], cwd=ROOT, check=True, env={**os.environ, "VIRTUAL_ENV": str(VENV)})
+    installed = subprocess.run([*command, *wanted], cwd=ROOT, check=False, env={**os.environ, "VIRTUAL_ENV": str(VENV)})
+    if installed.returncode != 0:
+        sys.exit("turnup: the packages could not be installed; the installer's message is above")
 
 
 if __name__ == "__main__":

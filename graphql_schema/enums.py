@@ -60,7 +60,7 @@ described(
     vocabulary.Section,
     "A part of a location that is filled in, revised and overridden separately.",
     {
-        "LOCATION": "Name, address and time zone.",
+        "LOCATION": "Name, address, time zone and site code.",
         "CONTACTS": "People to ask about the location.",
         "PHONE_SYSTEM": "Main number, caller ID, provider and other settings of the location as a whole.",
         "DEVICES": "Desk phones.",

@@ -155,7 +155,7 @@ class AddressType:
 class SectionStateType:
     section: Section = column("The section.")
     revision: int = column(
-        "Counter of the section's changes. Send it back as `expectedRevision` to replace the section's list."
+        "Counter of the section's changes. Send it back as `expectedRevision` to change the section."
     )
     complete: bool = column("Whether the section has no issue that blocks submission.")
 

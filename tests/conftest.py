@@ -87,7 +87,8 @@ class Cluster:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput") and not config.option.collectonly and not config.option.no_database:
+    runs_tests = not (config.option.collectonly or config.option.help or config.option.version)
+    if runs_tests and not config.option.no_database and not hasattr(config, "workerinput"):
         config.stash[_CLUSTER] = Cluster()
 
 

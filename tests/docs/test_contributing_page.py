@@ -53,7 +53,7 @@ COMMANDS = list(commands())
 
 @cache
 def help_of(program: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "TURNUP_"))}
     name, *arguments = HELP[program]
     command = [str(BIN / name), *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
