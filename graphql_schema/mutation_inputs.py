@@ -19,8 +19,8 @@ from app.domain.vocabulary import (
 from graphql_schema.fields import field, optional
 
 SITE_CODE = (
-    "The account's own code for the site, 1 to 32 visible characters. Unique within the account, ignoring case. Null or "
-    "blank text removes it."
+    "The account's own code for the site, 1 to 32 visible characters. Unique within the account, ignoring case. Null "
+    "or blank text removes it."
 )
 KEY = "Any text of 1 to 255 characters. A repeated call with the same key has no further effect. Kept for 24 hours."
 
