@@ -47,7 +47,7 @@ def _tracking(transport: FakeTransport) -> Iterator[ErrorTracking]:
     )
     yield tracking
     tracking.shutdown()
-    sentry_sdk.init()
+    sentry_sdk.init(default_integrations=False, auto_enabling_integrations=False)
 
 
 @pytest.mark.usefixtures("_tracking")
