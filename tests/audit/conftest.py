@@ -1,4 +1,4 @@
-"""A pool of the app's role on this worker's database, and an empty database of the owner's."""
+"""A database of these tests with a pool of the app's role, and empty databases."""
 
 from collections.abc import AsyncIterator
 
@@ -7,6 +7,13 @@ import pytest
 from app.db.database import Database
 from tests.harness import EMPTY_TEMPLATE, own_database
 from tests.harness import TestDatabase as Databases
+
+
+@pytest.fixture(scope="session")
+async def database() -> AsyncIterator[Databases]:
+    """A database of these tests: what they change is read by no other test."""
+    async with own_database() as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
