@@ -12,13 +12,13 @@ from app import audit
 from app.db import writing
 from app.db.content_columns import UNIQUE_FIELDS
 from app.db.database import Transaction
-from app.domain.refusals import Conflict, InvalidInput, NotFound, Refusal
+from app.domain.refusals import Conflict, InvalidInput, NotFound
 from app.domain.viewer import Viewer
 from app.operations import idempotency
 from app.operations.commands import Command
-from app.operations.context import NO_MEASUREMENTS, MutationCall, MutationOutcome, WriteContext, new_id
+from app.operations.context import MutationCall, MutationOutcome, WriteContext, new_id
 from app.operations.mutation import ContentEffect, Mutation, RecordedRefusals
-from app.operations.transactions import before_commit, retried
+from app.operations.transactions import attempted, before_commit
 from permissions.policy import check_allowed
 
 C = TypeVar("C", bound=Command)
@@ -76,14 +76,7 @@ async def administer(
     context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]
 ) -> MutationOutcome:
     """Run one administrative mutation in its own transaction. Raises refusals and Forbidden."""
-    try:
-        with idempotency.alone(context, call):
-            outcome = await retried(lambda: _once(context, mutation, call))
-    except Refusal as refusal:
-        context.performed(mutation.name, refusal.code, NO_MEASUREMENTS)
-        raise
-    context.performed(mutation.name, "REPLAYED" if outcome.replayed else "APPLIED", outcome.measurements)
-    return outcome
+    return await attempted(context, mutation.name, call, lambda: _once(context, mutation, call))
 
 
 async def _once(context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]) -> MutationOutcome:

@@ -21,7 +21,6 @@ from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.constraints import constraints_named
 from app.operations.context import (
-    NO_MEASUREMENTS,
     LocationChange,
     MutationCall,
     MutationOutcome,
@@ -31,7 +30,7 @@ from app.operations.context import (
 from app.operations.mutation import AggregateMutation, ContentEffect, Mutation, RecordedRefusals
 from app.operations.persistence import claims_of, writes_of
 from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
-from app.operations.transactions import GivenUp, before_commit, retried
+from app.operations.transactions import GivenUp, attempted, before_commit
 from permissions.policy import acting_scope, check_allowed
 
 C = TypeVar("C", bound=Command)
@@ -54,14 +53,7 @@ async def perform(context: WriteContext, mutation: AggregateMutation[C], call: M
     Raises the refusals of the decision, NotFound for a location out of scope, Forbidden, and the idempotency refusals.
     A deadlock or serialization failure before COMMIT is sent is retried, three attempts in total.
     """
-    try:
-        with idempotency.alone(context, call):
-            outcome = await retried(lambda: _once(context, mutation, call))
-    except Refusal as refusal:
-        context.performed(mutation.name, refusal.code, NO_MEASUREMENTS)
-        raise
-    context.performed(mutation.name, "REPLAYED" if outcome.replayed else "APPLIED", outcome.measurements)
-    return outcome
+    return await attempted(context, mutation.name, call, lambda: _once(context, mutation, call))
 
 
 async def _once(context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]) -> MutationOutcome:
