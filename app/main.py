@@ -33,8 +33,9 @@ from app.execution import BreadthFirst
 from app.http.body import BodyLimits
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import GraphQLEndpoint, HttpCall, TransportRefused
+from app.http.graphql import GraphQLEndpoint, HttpCall
 from app.http.health import health_routes
+from app.http.refusals import TransportRefused
 from app.http.request_id import RequestId
 from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter

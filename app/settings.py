@@ -1,6 +1,7 @@
 """Settings, read from environment variables once at start. An invalid value stops the start and is reported by name."""
 
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     issuer: str | None = None
     audience: str | None = None
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
     redis_url: SecretStr | None = None
     workers: int = Field(1, ge=1, le=64)
     pool_size: int = Field(10, ge=1, le=200)
@@ -75,6 +77,12 @@ class Settings(BaseSettings):
             if scheme not in {"http", "https"} or not host or "/" in host or "*" in host:
                 raise ValueError(f"{origin} is not an origin such as https://app.example.com")
         return origins
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        """Split a comma-separated list of addresses and networks, such as 10.0.0.5, 192.168.0.0/16."""
+        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
 
     @field_validator("redis_url")
     @classmethod

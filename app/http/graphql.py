@@ -7,7 +7,6 @@ every result of GraphQL has status 200. Only JSON bodies are accepted, which no 
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import orjson
@@ -16,32 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters, parse_json, parse_json_body, read_body
 from app.http.departure import Departure
-
-RESPONSE_JSON = "application/graphql-response+json"
-PLAIN_JSON = "application/json"
-
-# The status of a refused request, by error code. The status of a transport code does not depend on the media type of
-# the response; that of a GraphQL code does.
-TRANSPORT_STATUS = {
-    "BAD_REQUEST": 400,
-    "UNAUTHENTICATED": 401,
-    "FORBIDDEN": 403,
-    "METHOD_NOT_ALLOWED": 405,
-    "NOT_ACCEPTABLE": 406,
-    "PAYLOAD_TOO_LARGE": 413,
-    "UNSUPPORTED_MEDIA_TYPE": 415,
-    "RATE_LIMITED": 429,
-    "INTERNAL": 500,
-    "OVERLOADED": 503,
-    "UNAVAILABLE": 503,
-    "TIMEOUT": 504,
-}
-GRAPHQL_STATUS = {
-    "GRAPHQL_PARSE_FAILED": 400,
-    "GRAPHQL_VALIDATION_FAILED": 400,
-    "QUERY_TOO_COMPLEX": 400,
-    "BAD_USER_INPUT": 400,
-}
+from app.http.refusals import PLAIN_JSON, RESPONSE_JSON, Response, TransportRefused, encoded, refusal_body
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +33,6 @@ class HttpCall:
         """Return a header field's value, with repeated fields joined to one list (RFC 9110, section 5.3), or None."""
         value = self.fields.get(name)
         return None if value is None else value.decode("latin-1")
-
-
-class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The request is refused before GraphQL executes it; `headers` are added to the response."""
-
-    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(message)
-        self.code = code
-        self.headers = headers or {}
 
 
 # Answers a call: returns the body and whether GraphQL executed it (else it was refused). May raise TransportRefused.
@@ -90,7 +55,7 @@ class GraphQLEndpoint:
         await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
         await send({"type": "http.response.body", "body": response.body})
 
-    async def _respond(self, scope: Scope, receive: Receive) -> "Response":
+    async def _respond(self, scope: Scope, receive: Receive) -> Response:
         request_id = scope.get("state", {}).get("request_id", "")
         media_type = PLAIN_JSON
         try:
@@ -169,56 +134,6 @@ def is_json(content_type: str) -> bool:
         return False
     charsets = [each.partition("=")[2].strip(' "').lower() for each in parameters if "charset" in each.lower()]
     return all(charset in {"utf-8", "utf8"} for charset in charsets)
-
-
-def refusal_body(code: str, message: str, request_id: str) -> dict[str, Any]:
-    """Return the body of a request that was refused before GraphQL executed it."""
-    return {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """An HTTP response in the form that ASGI expects."""
-
-    status: int
-    headers: list[tuple[bytes, bytes]]
-    body: bytes
-
-
-def encoded(
-    body: dict[str, Any], executed: bool, media_type: str, headers: Mapping[str, str] | None = None
-) -> Response:
-    """Return the response with its status: 200 for a GraphQL result, by error code for a refused request."""
-    content = orjson.dumps(body)
-    fields = [
-        (b"content-type", _CONTENT_TYPE[media_type]),
-        (b"content-length", b"%d" % len(content)),
-        (b"cache-control", b"no-store"),
-        (b"vary", b"Accept, Authorization"),
-    ]
-    if executed:
-        return Response(200, fields, content)
-    error = body["errors"][0]["extensions"]
-    status = _status(error["code"], media_type)
-    extra = dict(headers or {})
-    if status == 401:
-        # RFC 9110 requires a challenge with every 401, including those for missing or suspended users.
-        extra.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
-    if status == 429:
-        extra.setdefault("Retry-After", str(ceil(error["retryAfterMs"] / 1000)))  # RFC 9110 counts whole seconds
-    if status == 405:
-        extra.setdefault("Allow", "POST")
-    fields += ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items())
-    return Response(status, fields, content)
-
-
-_CONTENT_TYPE = {media: f"{media}; charset=utf-8".encode() for media in (PLAIN_JSON, RESPONSE_JSON)}
-
-
-def _status(code: str, media_type: str) -> int:
-    if code in TRANSPORT_STATUS:
-        return TRANSPORT_STATUS[code]
-    return GRAPHQL_STATUS.get(code, 400) if media_type == RESPONSE_JSON else 200
 
 
 def _media_range(text: str) -> tuple[str, float]:

@@ -7,7 +7,7 @@ request.
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.graphql import PLAIN_JSON, encoded, refusal_body
+from app.http.refusals import PLAIN_JSON, encoded, refusal_body
 
 SENTENCE = "This server changes to no other protocol: send no Upgrade header, and no CONNECT."
 

@@ -14,7 +14,7 @@ from graphql import (
 )
 
 from app.domain.vocabulary import Budget
-from app.http.graphql import RESPONSE_JSON
+from app.http.refusals import RESPONSE_JSON
 from app.limiting.limiter import Limiter
 from app.operations.registry import MUTATIONS as DECLARED
 from app.settings import Settings

@@ -14,7 +14,7 @@ from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
 from app.domain.vocabulary import Role
 from app.http.body import BodyLimits
-from app.http.graphql import GRAPHQL_STATUS, TRANSPORT_STATUS
+from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from app.settings import Environment, Settings, production_problems
