@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     issuer: str | None = None
     audience: str | None = None
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
-    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...] | None, NoDecode] = None
     redis_url: SecretStr | None = None
     workers: int = Field(1, ge=1, le=64)
     pool_size: int = Field(10, ge=1, le=200)
