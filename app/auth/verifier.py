@@ -1,15 +1,17 @@
 """Verifies the JWT access token (RFC 9068) of an Authorization header, following the advice of RFC 8725."""
 
 import hashlib
+import json
 import math
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import jwt
 from jwt.exceptions import InvalidSubjectError
+from jwt.utils import base64url_decode, base64url_encode
 
 from app.auth.claims import Claims, InvalidToken, TokenFault
 from app.auth.jwks import ALGORITHMS
@@ -24,6 +26,8 @@ _LAST_SECOND = 253_402_300_799
 
 _BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]*)", re.ASCII | re.IGNORECASE)
 
+_OPTIONAL_WHITESPACE = " \t"  # RFC 9110, section 5.5: not part of a field's value; some parsers leave it at the end
+
 _FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
     jwt.InvalidSignatureError: TokenFault.SIGNATURE,
     jwt.MissingRequiredClaimError: TokenFault.CLAIM_MISSING,
@@ -31,6 +35,10 @@ _FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
     jwt.InvalidAudienceError: TokenFault.AUDIENCE,
     InvalidSubjectError: TokenFault.SUBJECT,
 }
+
+
+def _nothing() -> None:
+    pass
 
 
 class Verifier:
@@ -68,7 +76,7 @@ class Verifier:
         """Return the claims of a recently verified header value, or None when `verify` has to check it."""
         if len(authorization) > MAX_HEADER_LENGTH:
             return None
-        digest = _digest(authorization)
+        digest = _digest(authorization.rstrip(_OPTIONAL_WHITESPACE))
         known = self._verified.get(digest)
         if known is None:
             return None
@@ -78,10 +86,12 @@ class Verifier:
         del self._verified[digest]
         return None
 
-    async def verify(self, authorization: str | None) -> Claims:
+    async def verify(self, authorization: str | None, before_signature: Callable[[], None] = _nothing) -> Claims:
         """Return the claims of the token in an Authorization header's value; None means that there is no such header.
 
-        Raises InvalidToken, or KeysUnavailable when the issuer's keys are unavailable.
+        `before_signature` is called before a signature is checked, which is the expensive part; it may raise an
+        exception. After the call, the token is verified without another await. Raises InvalidToken, or KeysUnavailable
+        when the issuer's keys are unavailable.
         """
         if not authorization:
             raise InvalidToken(TokenFault.MISSING)
@@ -93,19 +103,21 @@ class Verifier:
         key = await self._keys.key_for(kid, algorithm)
         if key is None:
             raise InvalidToken(TokenFault.UNKNOWN_KEY)
+        before_signature()
         payload = self._payload(token, key.public)
         now = self._clock()
         claims = Claims(_subject(payload), self._expiry(payload, now))
         until = min(claims.expires_at + self._leeway_seconds, now + key.for_seconds)
         # Cache only the usual spelling: variants of one token, with more spaces for example, would evict other tokens.
-        if authorization == f"Bearer {token}":
-            self._remember(_digest(authorization), until, claims)
+        usual = f"Bearer {token}"
+        if authorization.rstrip(_OPTIONAL_WHITESPACE) == usual:
+            self._remember(_digest(usual), until, claims)
         return claims
 
     def _payload(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
         """Check signature, issuer and audience, and return the claims; the caller checks the times."""
         try:
-            return jwt.decode(
+            jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
@@ -121,6 +133,7 @@ class Verifier:
             )
         except jwt.PyJWTError as error:
             raise InvalidToken(_FAULT_OF_ERROR.get(type(error), TokenFault.MALFORMED)) from None
+        return _object(token.split(".")[1])
 
     def _expiry(self, payload: dict[str, Any], now: float) -> int:
         """Check the times of the token and return its expiry in Unix seconds."""
@@ -144,26 +157,72 @@ def _token(authorization: str) -> str:
     """Return the single token of a header value (RFC 6750, section 2.1), not yet decoded."""
     if len(authorization) > MAX_HEADER_LENGTH:
         raise InvalidToken(TokenFault.TOO_LONG)
-    match = _BEARER.fullmatch(authorization)
+    match = _BEARER.fullmatch(authorization.rstrip(_OPTIONAL_WHITESPACE))
     if match is None:
         raise InvalidToken(TokenFault.HEADER)
     return match[1]
 
 
 def _header(token: str) -> tuple[str | None, str]:
-    """Return the key id and the algorithm of a token after checking its header."""
-    try:
-        header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError:
-        raise InvalidToken(TokenFault.MALFORMED) from None
-    if "crit" in header:  # RFC 7515, section 4.1.11: no extensions are supported
+    """Return the key id and the algorithm of a token after checking its header and the form of its other parts."""
+    first, payload, signature = token.split(".")
+    header = _object(first)
+    _decoded(payload)
+    _decoded(signature)
+    # RFC 7515, section 4.1.11, and RFC 7797: no extensions are supported.
+    if "crit" in header or header.get("b64", True) is not True:
         raise InvalidToken(TokenFault.MALFORMED)
-    algorithm, kind = header.get("alg"), header.get("typ")
+    algorithm, kind, kid = header.get("alg"), header.get("typ"), header.get("kid")
+    if "kid" in header and not isinstance(kid, str):
+        raise InvalidToken(TokenFault.MALFORMED)
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidToken(TokenFault.ALGORITHM)
     if not isinstance(kind, str) or kind.lower() not in ACCESS_TOKEN_TYPES:  # RFC 9068, section 4: keeps ID tokens out
         raise InvalidToken(TokenFault.TYPE)
-    return header.get("kid"), algorithm
+    return kid, algorithm
+
+
+def _object(part: str) -> dict[str, Any]:
+    """Return the JSON object in a part of a token, which must be UTF-8 without duplicate keys (RFC 7519, section 4)."""
+    try:
+        found = _STRICT_JSON.decode(_decoded(part).decode())
+    except (ValueError, RecursionError):
+        raise InvalidToken(TokenFault.MALFORMED) from None
+    if not isinstance(found, dict):
+        raise InvalidToken(TokenFault.MALFORMED)
+    return found
+
+
+def _decoded(part: str) -> bytes:
+    """Return the bytes of a part; other spellings of the same bytes are refused, so that a token has one spelling."""
+    try:
+        found = base64url_decode(part)
+    except ValueError:
+        raise InvalidToken(TokenFault.MALFORMED) from None
+    if base64url_encode(found).decode() != part:
+        raise InvalidToken(TokenFault.MALFORMED)
+    return found
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _constant(_word: str) -> NoReturn:
+    raise ValueError
+
+
+_STRICT_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_constant)
 
 
 def _subject(payload: dict[str, Any]) -> str:

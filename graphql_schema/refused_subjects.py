@@ -1,0 +1,58 @@
+"""Remembers for a moment which subjects sign-in refused, so that their next requests cost no document and no SQL."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from graphql_schema.incidents import Incident
+
+REMEMBERED_SECONDS = 2.0
+MOST_SUBJECTS = 10_000
+MOST_RECORDED = 10
+"""Refusals of one subject that the audit log counts while the subject is remembered. Metrics count all of them."""
+
+
+@dataclass(slots=True)
+class RefusedSubject:
+    """A remembered refusal: the incidents of the sign-in, and how many repetitions the audit log still counts."""
+
+    incidents: Sequence[Incident]
+    until: float
+    to_record: int
+
+
+class RefusedSubjects:
+    """The subjects that sign-in refused in the last two seconds. When there are too many, the oldest is removed."""
+
+    def __init__(
+        self,
+        *,
+        seconds: float = REMEMBERED_SECONDS,
+        most_subjects: int = MOST_SUBJECTS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` returns seconds from an arbitrary start."""
+        self._seconds = seconds
+        self._most_subjects = most_subjects
+        self._clock = clock
+        self._refused: OrderedDict[str, RefusedSubject] = OrderedDict()
+
+    def remember(self, subject: str, incidents: Sequence[Incident]) -> None:
+        """Remember a subject that sign-in has just refused."""
+        self._refused[subject] = RefusedSubject(incidents, self._clock() + self._seconds, MOST_RECORDED)
+        self._refused.move_to_end(subject)
+        if len(self._refused) > self._most_subjects:
+            self._refused.popitem(last=False)
+
+    def recall(self, subject: str) -> RefusedSubject | None:
+        """Return the refusal of a subject, or None when sign-in has to decide."""
+        found = self._refused.get(subject)
+        if found is not None and found.until <= self._clock():
+            del self._refused[subject]
+            return None
+        return found
+
+    def forget_all(self) -> None:
+        """Forget everything: a user was created or reinstated."""
+        self._refused.clear()
