@@ -1,6 +1,8 @@
 """Decides which requests enter, before their bodies are read: by token, by client address, by remembered refusals."""
 
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from math import ceil
 
 from starlette.types import Scope
@@ -9,9 +11,13 @@ from app.auth.claims import Claims, InvalidToken, KeysUnavailable, TokenFault
 from app.auth.verifier import Verifier
 from app.http.graphql import RequestHead
 from app.http.refusals import TransportRefused
-from app.limiting.addresses import AddressLimiter, counted_address
+from app.limiting.token_buckets import TokenBuckets
 
+IPV6_PREFIX = 64  # one customer of a provider usually has all addresses of such a network
 KEYS_RETRY_SECONDS = 5
+MOST_SUBJECTS = 10_000
+CHECKS_OF_KNOWN_SUBJECT = 60
+"""Signature checks per minute in the name of one known subject that fail, after those of its address are used up."""
 
 # Answers a subject that sign-in refused moments ago: its code and message. None for every other subject.
 RecentRefusal = Callable[[str, str], Awaitable[tuple[str, str] | None]]
@@ -20,14 +26,17 @@ RecentRefusal = Callable[[str, str], Awaitable[tuple[str, str] | None]]
 class AnonymousBound:
     """The bound of requests without a valid token, per client address.
 
-    Tokens that fail at their signature or later are counted separately: otherwise any anonymous traffic would keep
-    users behind the same address from signing in with a new token.
+    Tokens that fail at their signature or later are counted separately: other anonymous requests keep nobody from
+    signing in. While forged tokens use up the checks of an address, a new token is still checked if it names a subject
+    that this process knows from an earlier token.
     """
 
     def __init__(self, per_minute: int) -> None:
         self._per_minute = per_minute
-        self._requests = AddressLimiter(per_minute)
-        self._signatures = AddressLimiter(per_minute)
+        self._requests = TokenBuckets(per_minute)
+        self._signatures = TokenBuckets(per_minute)
+        self._known_signatures = TokenBuckets(CHECKS_OF_KNOWN_SUBJECT)
+        self._known: OrderedDict[str, None] = OrderedDict()
 
     def count_request(self, scope: Scope) -> None:
         """Count a request to a path that needs no token. Raises TransportRefused."""
@@ -43,25 +52,37 @@ class AnonymousBound:
         claims = verifier.cached(authorization) if authorization else None
         if claims is not None:
             return claims
-        address, limiter = _address(head.client), self._requests
+        address = _address(head.client)
+        buckets, key = self._requests, address
 
-        def before_signature() -> None:
-            nonlocal limiter
-            limiter = self._signatures
-            self._check(limiter, address)
+        def before_signature(claimed_subject: object) -> None:
+            nonlocal buckets, key
+            buckets = self._signatures
+            known = isinstance(claimed_subject, str) and claimed_subject in self._known
+            if known and buckets.wait_seconds(key) > 0:
+                buckets, key = self._known_signatures, f"{address} {claimed_subject}"
+            self._check(buckets, key)
 
         try:
-            return await verifier.verify(authorization, before_signature)
+            claims = await verifier.verify(authorization, before_signature)
         except InvalidToken:
-            self._count(limiter, address)
+            self._count(buckets, key)
             raise
+        self._know(claims.subject)
+        return claims
 
-    def _count(self, limiter: AddressLimiter, address: str) -> None:
-        self._check(limiter, address)
-        limiter.count(address)
+    def _know(self, subject: str) -> None:
+        self._known[subject] = None
+        self._known.move_to_end(subject)
+        if len(self._known) > MOST_SUBJECTS:
+            self._known.popitem(last=False)
 
-    def _check(self, limiter: AddressLimiter, address: str) -> None:
-        wait = limiter.wait_seconds(address)
+    def _count(self, buckets: TokenBuckets, key: str) -> None:
+        self._check(buckets, key)
+        buckets.count(key)
+
+    def _check(self, buckets: TokenBuckets, key: str) -> None:
+        wait = buckets.wait_seconds(key)
         if wait > 0:
             milliseconds = ceil(wait * 1000)
             raise TransportRefused(
@@ -97,3 +118,19 @@ class Admission:
 
 def _address(client: tuple[str, int] | None) -> str:
     return counted_address(client[0] if client else None)
+
+
+def counted_address(host: str | None) -> str:
+    """Return what is counted as one address: an IPv4 address, the /64 network of an IPv6 address, or "" for no address.
+
+    `host` is None for a Unix socket. An IPv4 address in an IPv6 one counts as the IPv4 address.
+    """
+    try:
+        address: IPv4Address | IPv6Address = ip_address(host or "")
+    except ValueError:
+        return ""
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((int(address), IPV6_PREFIX), strict=False))

@@ -1,4 +1,8 @@
-"""Remembers for a moment which subjects sign-in refused, so that their next requests cost no document and no SQL."""
+"""Remembers for a moment which subjects sign-in refused, so that their next requests cost no document and no SQL.
+
+A request whose body or document is refused never reaches sign-in. A subject that sends only such requests is therefore
+signed in once in a while before its body is read.
+"""
 
 import time
 from collections import OrderedDict
@@ -11,6 +15,8 @@ REMEMBERED_SECONDS = 2.0
 MOST_SUBJECTS = 10_000
 MOST_RECORDED = 10
 """Refusals of one subject that the audit log counts while the subject is remembered. Metrics count all of them."""
+MOST_UNSIGNED = 10
+"""Requests of one subject that are admitted in a row without a sign-in."""
 
 
 @dataclass(slots=True)
@@ -37,6 +43,8 @@ class RefusedSubjects:
         self._most_subjects = most_subjects
         self._clock = clock
         self._refused: OrderedDict[str, RefusedSubject] = OrderedDict()
+        self._unsigned: OrderedDict[str, int] = OrderedDict()
+        """Requests since the last sign-in, by subject."""
 
     def remember(self, subject: str, incidents: Sequence[Incident]) -> None:
         """Remember a subject that sign-in has just refused."""
@@ -52,6 +60,19 @@ class RefusedSubjects:
             del self._refused[subject]
             return None
         return found
+
+    def admit(self, subject: str) -> bool:
+        """Count an admitted request; return whether the subject has to be signed in before the body is read."""
+        unsigned = self._unsigned.get(subject, 0) + 1
+        self._unsigned[subject] = unsigned % MOST_UNSIGNED
+        self._unsigned.move_to_end(subject)
+        if len(self._unsigned) > self._most_subjects:
+            self._unsigned.popitem(last=False)
+        return unsigned == MOST_UNSIGNED
+
+    def signed_in(self, subject: str) -> None:
+        """Begin to count anew: sign-in has accepted the subject."""
+        self._unsigned.pop(subject, None)
 
     def forget_all(self) -> None:
         """Forget everything: a user was created or reinstated."""

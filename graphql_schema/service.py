@@ -15,7 +15,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema
 from graphql import execute as reference_execute
 
-from app.db.database import Database, Observer, UnknownUser
+from app.db.database import Database, DatabaseUnavailable, Observer, Overloaded, StatementTimeout, UnknownUser
 from app.db.request_transactions import RequestTransactions
 from app.operations.context import Measurements, WriteContext
 from app.operations.registry import MUTATIONS
@@ -96,7 +96,9 @@ class Service:
         return answer
 
     async def recent_refusal(self, subject: str, request_id: str) -> Answer | None:
-        """The answer to a subject that sign-in refused in the last two seconds; None if sign-in has to decide."""
+        """The answer to a subject that sign-in refused in the last two seconds; None admits the request."""
+        if self._refused_subjects.admit(subject):
+            await self._sign_in(subject)
         refused = self._refused_subjects.recall(subject)
         if refused is None:
             return None
@@ -108,6 +110,17 @@ class Service:
         answer = answers.failed(UnknownUser(), request_id, written=None)
         self._count(answer, None, began)
         return answer
+
+    async def _sign_in(self, subject: str) -> None:
+        """Sign a subject in without an operation. Failures of the database are left to the operation."""
+        try:
+            async with self._transactions(subject) as transactions:
+                await transactions.read()
+        except UnknownUser as error:
+            self._refused_subjects.remember(subject, incidents.incidents_of(error))
+        except (DatabaseUnavailable, Overloaded, StatementTimeout):
+            return
+        self._refused_subjects.signed_in(subject)
 
     def _count(self, answer: Answer, operation: str | None, began: float) -> None:
         for code in answer.codes:
@@ -149,6 +162,7 @@ class Service:
         with self._watch.observe("operation", operation.name or "", facts):
             async with self._transactions(request.subject) as transactions:
                 authorised = await authorise(prepared, request, transactions, self._budget_counter)
+                self._refused_subjects.signed_in(request.subject)
                 if prepared.is_mutation:
                     request.writing()
                 context = self._context(request, authorised, transactions, set() if written is None else written)

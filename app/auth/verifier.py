@@ -37,7 +37,7 @@ _FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
 }
 
 
-def _nothing() -> None:
+def _nothing(_subject: object) -> None:
     pass
 
 
@@ -86,12 +86,12 @@ class Verifier:
         del self._verified[digest]
         return None
 
-    async def verify(self, authorization: str | None, before_signature: Callable[[], None] = _nothing) -> Claims:
+    async def verify(self, authorization: str | None, before_signature: Callable[[object], None] = _nothing) -> Claims:
         """Return the claims of the token in an Authorization header's value; None means that there is no such header.
 
-        `before_signature` is called before a signature is checked, which is the expensive part; it may raise an
-        exception. After the call, the token is verified without another await. Raises InvalidToken, or KeysUnavailable
-        when the issuer's keys are unavailable.
+        `before_signature` is called with the claimed subject before the signature is checked, which is the expensive
+        part; it may raise an exception. After the call, the token is verified without another await. Raises
+        InvalidToken, or KeysUnavailable when the issuer's keys are unavailable.
         """
         if not authorization:
             raise InvalidToken(TokenFault.MISSING)
@@ -99,14 +99,17 @@ class Verifier:
         claims = self.cached(authorization)
         if claims is not None:
             return claims
-        kid, algorithm = _header(token)
+        header, payload, signature = token.split(".")
+        kid, algorithm = _header(header)
+        claimed = _object(payload)
+        _decoded(signature)
         key = await self._keys.key_for(kid, algorithm)
         if key is None:
             raise InvalidToken(TokenFault.UNKNOWN_KEY)
-        before_signature()
-        payload = self._payload(token, key.public)
+        before_signature(claimed.get("sub"))
+        self._check_signature(token, key.public)
         now = self._clock()
-        claims = Claims(_subject(payload), self._expiry(payload, now))
+        claims = Claims(_subject(claimed), self._expiry(claimed, now))
         until = min(claims.expires_at + self._leeway_seconds, now + key.for_seconds)
         # Cache only the usual spelling: variants of one token, with more spaces for example, would evict other tokens.
         usual = f"Bearer {token}"
@@ -114,8 +117,8 @@ class Verifier:
             self._remember(_digest(usual), until, claims)
         return claims
 
-    def _payload(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
-        """Check signature, issuer and audience, and return the claims; the caller checks the times."""
+    def _check_signature(self, token: str, key: jwt.PyJWK) -> None:
+        """Check the signature, that the claims exist, the issuer and the audience; the caller checks the times."""
         try:
             jwt.decode(
                 token,
@@ -133,7 +136,6 @@ class Verifier:
             )
         except jwt.PyJWTError as error:
             raise InvalidToken(_FAULT_OF_ERROR.get(type(error), TokenFault.MALFORMED)) from None
-        return _object(token.split(".")[1])
 
     def _expiry(self, payload: dict[str, Any], now: float) -> int:
         """Check the times of the token and return its expiry in Unix seconds."""
@@ -163,12 +165,9 @@ def _token(authorization: str) -> str:
     return match[1]
 
 
-def _header(token: str) -> tuple[str | None, str]:
-    """Return the key id and the algorithm of a token after checking its header and the form of its other parts."""
-    first, payload, signature = token.split(".")
-    header = _object(first)
-    _decoded(payload)
-    _decoded(signature)
+def _header(part: str) -> tuple[str | None, str]:
+    """Return the key id and the algorithm of a token after checking its header."""
+    header = _object(part)
     # RFC 7515, section 4.1.11, and RFC 7797: no extensions are supported.
     if "crit" in header or header.get("b64", True) is not True:
         raise InvalidToken(TokenFault.MALFORMED)
