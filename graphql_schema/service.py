@@ -15,7 +15,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema
 from graphql import execute as reference_execute
 
-from app.db.database import Database, DatabaseUnavailable, Observer, Overloaded, StatementTimeout, UnknownUser
+from app.db.database import Database, Observer, UnknownUser
 from app.db.request_transactions import RequestTransactions
 from app.operations.context import Measurements, WriteContext
 from app.operations.registry import MUTATIONS
@@ -97,9 +97,10 @@ class Service:
 
     async def recent_refusal(self, subject: str, request_id: str) -> Answer | None:
         """The answer to a subject that sign-in refused in the last two seconds; None admits the request."""
-        if self._refused_subjects.admit(subject):
-            await self._sign_in(subject)
         refused = self._refused_subjects.recall(subject)
+        if refused is None and self._refused_subjects.admit(subject):
+            await self._sign_in(subject)
+            refused = self._refused_subjects.recall(subject)
         if refused is None:
             return None
         began = perf_counter()
@@ -112,13 +113,14 @@ class Service:
         return answer
 
     async def _sign_in(self, subject: str) -> None:
-        """Sign a subject in without an operation. Failures of the database are left to the operation."""
+        """Sign a subject in without an operation. A failure is logged; the request's own sign-in answers it."""
         try:
             async with self._transactions(subject) as transactions:
                 await transactions.read()
         except UnknownUser as error:
             self._refused_subjects.remember(subject, incidents.incidents_of(error))
-        except (DatabaseUnavailable, Overloaded, StatementTimeout):
+        except Exception:
+            log.warning("a subject could not be signed in before its request is read", exc_info=True)
             return
         self._refused_subjects.signed_in(subject)
 

@@ -20,23 +20,26 @@ class TokenBuckets:
         self, per_minute: int, *, most_keys: int = MOST_KEYS, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """`clock` returns seconds from an arbitrary start."""
-        self._share_seconds = MINUTE / per_minute
+        self._per_minute = per_minute
         self._most_keys = most_keys
         self._clock = clock
-        self._refilled_at: OrderedDict[str, float] = OrderedDict()
-        """The time at which a key has its whole amount again."""
+        self._used: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """What a key had used when it was counted last, and the time of that count."""
 
     def wait_seconds(self, key: str) -> float:
         """Return the seconds until the key may cause another event; 0 when it may do so now."""
-        now = self._clock()
-        wait = self._refilled_at.get(key, now) + self._share_seconds - MINUTE - now
-        return max(0.0, round(wait, 6))  # the sum of many shares is not exactly a minute
+        excess = self._used_now(key, self._clock()) + 1 - self._per_minute
+        return max(0.0, round(excess, 3) * MINUTE / self._per_minute)  # rounded: a share of a minute is not exact
 
     def count(self, key: str) -> None:
         """Count an event of a key that may cause one."""
         now = self._clock()
-        self._refilled_at[key] = max(now, self._refilled_at.get(key, now)) + self._share_seconds
-        self._refilled_at.move_to_end(key)
-        oldest = next(iter(self._refilled_at.values()))
-        if len(self._refilled_at) > self._most_keys or oldest <= now:
-            self._refilled_at.popitem(last=False)
+        self._used[key] = self._used_now(key, now) + 1, now
+        self._used.move_to_end(key)
+        oldest = next(iter(self._used))
+        if len(self._used) > self._most_keys or self._used_now(oldest, now) == 0:
+            del self._used[oldest]
+
+    def _used_now(self, key: str, now: float) -> float:
+        used, at = self._used.get(key, (0.0, now))
+        return max(0.0, used - (now - at) * self._per_minute / MINUTE)
