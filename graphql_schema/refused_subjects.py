@@ -8,6 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from graphql_schema.incidents import Incident
 
@@ -43,8 +44,8 @@ class RefusedSubjects:
         self._most_subjects = most_subjects
         self._clock = clock
         self._refused: OrderedDict[str, RefusedSubject] = OrderedDict()
-        self._unsigned: OrderedDict[str, int] = OrderedDict()
-        """Requests since the last sign-in, by subject."""
+        self._signed_in: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        """The time of the last sign-in and the requests counted since, by subject."""
 
     def remember(self, subject: str, incidents: Sequence[Incident]) -> None:
         """Remember a subject that sign-in has just refused."""
@@ -62,17 +63,25 @@ class RefusedSubjects:
         return found
 
     def admit(self, subject: str) -> bool:
-        """Count an admitted request; return whether the subject has to be signed in before the body is read."""
-        unsigned = self._unsigned.get(subject, 0) + 1
-        self._unsigned[subject] = unsigned % MOST_UNSIGNED
-        self._unsigned.move_to_end(subject)
-        if len(self._unsigned) > self._most_subjects:
-            self._unsigned.popitem(last=False)
-        return unsigned == MOST_UNSIGNED
+        """Count an admitted request; return whether the subject has to be signed in before the body is read.
+
+        Requests are not counted in the seconds after a sign-in, so that a busy user is not signed in twice.
+        """
+        at, unsigned = self._signed_in.get(subject, (-inf, 0))
+        if self._clock() < at + self._seconds:
+            return False
+        self._note(subject, at, (unsigned + 1) % MOST_UNSIGNED)
+        return unsigned + 1 == MOST_UNSIGNED
 
     def signed_in(self, subject: str) -> None:
         """Begin to count anew: sign-in has accepted the subject."""
-        self._unsigned.pop(subject, None)
+        self._note(subject, self._clock(), 0)
+
+    def _note(self, subject: str, at: float, unsigned: int) -> None:
+        self._signed_in[subject] = at, unsigned
+        self._signed_in.move_to_end(subject)
+        if len(self._signed_in) > self._most_subjects:
+            self._signed_in.popitem(last=False)
 
     def forget_all(self) -> None:
         """Forget everything: a user was created or reinstated."""

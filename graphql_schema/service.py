@@ -117,12 +117,11 @@ class Service:
         try:
             async with self._transactions(subject) as transactions:
                 await transactions.read()
+            self._refused_subjects.signed_in(subject)
         except UnknownUser as error:
             self._refused_subjects.remember(subject, incidents.incidents_of(error))
         except Exception:
             log.warning("a subject could not be signed in before its request is read", exc_info=True)
-            return
-        self._refused_subjects.signed_in(subject)
 
     def _count(self, answer: Answer, operation: str | None, began: float) -> None:
         for code in answer.codes:

@@ -1,5 +1,6 @@
 """What happens before a body is read: the token, remembered refusals, the bound of anonymous requests."""
 
+import asyncio
 import base64
 import json
 import time
@@ -219,6 +220,33 @@ async def test_a_user_who_is_reinstated_here_works_at_once_and_elsewhere_after_t
         assert (await other.ask(VIEWER, CUSTOMER)).status == 200
 
 
+async def test_a_busy_user_is_signed_in_once_per_request(
+    clock: Seconds, settings: Settings, database: TestDatabase, signed_in: list[str]
+) -> None:
+    async with serving(settings, database) as client:
+        assert (await client.ask(VIEWER, CUSTOMER)).status == 200
+        clock.now += 1.9
+        answers = await asyncio.gather(*(client.ask(VIEWER, CUSTOMER) for _ in range(5 * MOST_UNSIGNED)))
+        assert {answer.status for answer in answers} == {200}
+        assert len(signed_in) == 1 + 5 * MOST_UNSIGNED
+
+
+async def test_a_sign_in_before_the_body_that_fails_leaves_the_request_to_its_own(
+    clock: Seconds, settings: Settings, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(settings, database) as client:
+        for _ in range(MOST_UNSIGNED - 1):
+            assert (await client.ask("{ nothing }", CUSTOMER)).status == 200
+        with monkeypatch.context() as failing:
+            failing.setattr(Database, "_sign_in", broken)
+            assert (await client.ask("{ nothing }", CUSTOMER)).codes == ["GRAPHQL_VALIDATION_FAILED"]
+        assert (await client.ask(VIEWER, CUSTOMER)).status == 200
+
+
+async def broken(*_arguments: Any) -> Any:
+    raise RuntimeError
+
+
 async def test_a_user_who_was_created_is_let_in_at_once(own_client: Client) -> None:
     assert (await own_client.ask(VIEWER, "new@new.example")).status == 401
     create = (
@@ -292,7 +320,7 @@ def test_the_memory_of_refused_subjects_is_bounded_and_loses_the_oldest() -> Non
     assert [memory.recall(subject) is not None for subject in "abcd"] == [False, True, True, True]
     for number in range(100):
         memory.admit(str(number))
-    assert (len(memory._refused), len(memory._unsigned)) == (3, 3)
+    assert (len(memory._refused), len(memory._signed_in)) == (3, 3)
     clock.now += 2
     assert [memory.recall(subject) for subject in "bcd"] == [None] * 3
     assert not memory._refused
