@@ -6,8 +6,8 @@ Each kind of request is sent over one connection to a real server, which counts 
 import base64
 import http.client
 import json
-import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,12 +20,11 @@ SMALL = b'{"query": "{ viewer { id } }"}'
 DOCUMENT = json.dumps({"query": "{" + " ".join(f"a{n}: nothing{n}" for n in range(400)) + "}"}).encode()
 
 
-def forged(token: str) -> str:
-    """Return a token with the same header and payload whose signature is wrong."""
+def forged(token: str, number: int = 0) -> str:
+    """Return a token with the same header and payload and one of many wrong signatures."""
     head, _, signature = token.rpartition(".")
-    raw = bytearray(base64.urlsafe_b64decode(signature + "=="))
-    raw[0] ^= 1
-    return f"{head}.{base64.urlsafe_b64encode(raw).rstrip(b'=').decode()}"
+    wrong = int.from_bytes(base64.urlsafe_b64decode(signature + "==")) ^ (number + 1)
+    return f"{head}.{base64.urlsafe_b64encode(wrong.to_bytes(64)).rstrip(b'=').decode()}"
 
 
 def server_seconds(pid: int) -> float:
@@ -44,20 +43,23 @@ def connected(server: Served) -> Iterator[http.client.HTTPConnection]:
         connection.close()
 
 
-def measured(server: Served, name: str, *, body: bytes, token: str | None, times: int) -> None:
-    """Print the server's milliseconds per request, and how often each status was answered."""
-    headers = {"content-type": "application/json", **({"authorization": f"Bearer {token}"} if token else {})}
-    statuses: dict[int, int] = {}
+def measured(server: Served, name: str, body: bytes, *tokens: str | None) -> None:
+    """Send a request per token; print the server's milliseconds per request and how often each status was answered."""
     pid = listening(server)
+    heads = [
+        {"content-type": "application/json", **({"authorization": f"Bearer {each}"} if each else {})} for each in tokens
+    ]
+    statuses: Counter[int] = Counter()
     with connected(server) as connection:
         began, wall = server_seconds(pid), time.perf_counter()
-        for _ in range(times):
+        for headers in heads:
             connection.request("POST", "/graphql", body, headers)
             response = connection.getresponse()
             response.read()
-            statuses[response.status] = statuses.get(response.status, 0) + 1
+            statuses[response.status] += 1
         spent, passed = server_seconds(pid) - began, time.perf_counter() - wall
-    print(f"{name:44} {spent * 1000 / times:9.3f} ms  {passed * 1000 / times:9.3f} ms  {statuses}", flush=True)
+    milliseconds = 1000 / len(heads)
+    print(f"{name:44} {spent * milliseconds:9.3f} ms  {passed * milliseconds:9.3f} ms  {dict(statuses)}", flush=True)
 
 
 def listening(server: Served) -> int:
@@ -77,24 +79,22 @@ def main() -> None:
     """Measure each kind of request."""
     with served(TURNUP_GRAPHIQL="false") as server:
         print(f"{'':44} {'CPU':>12}  {'elapsed':>12}")
-        junk = forged(server.token("lead@turnup.example"))
-        measured(server, "warm-up", body=SMALL, token=server.token("lead@turnup.example"), times=200)
-        measured(server, "a mebibyte without a token", body=LARGE, token=None, times=40)
-        measured(server, "a mebibyte with a forged token", body=LARGE, token=junk, times=40)
-        unknown = server.token("nobody@turnup.example")
-        measured(server, "an unknown user's mebibyte", body=LARGE, token=unknown, times=40)
-        measured(server, "an unknown user's refused document", body=DOCUMENT, token=unknown, times=400)
-        measured(server, "an unknown user's small query", body=SMALL, token=unknown, times=400)
-        measured(server, "a small query without a token", body=SMALL, token=None, times=400)
-        measured(server, "a forged token, within the bound", body=SMALL, token=junk, times=400)
-        measured(server, "(the bound is used up)", body=SMALL, token=junk, times=600)
-        measured(server, "a forged token, beyond the bound", body=SMALL, token=junk, times=2000)
-        measured(
-            server, "a valid new token behind the flood", body=SMALL, token=server.token("lead@turnup.example"), times=1
-        )
-        measured(server, "a small query without a token, again", body=SMALL, token=None, times=2000)
+        lead, unknown = server.token("lead@turnup.example"), server.token("nobody@turnup.example")
+        junk = [forged(unknown, number) for number in range(4000)]
+        measured(server, "(warm-up)", SMALL, *[lead] * 200)
+        measured(server, "a mebibyte without a token", LARGE, *[None] * 40)
+        measured(server, "a mebibyte with a forged token", LARGE, *junk[:40])
+        measured(server, "an unknown user's mebibyte", LARGE, *[unknown] * 40)
+        measured(server, "an unknown user's refused document", DOCUMENT, *[unknown] * 400)
+        measured(server, "an unknown user's small query", SMALL, *[unknown] * 400)
+        measured(server, "a small query without a token", SMALL, *[None] * 400)
+        measured(server, "one forged token, repeated", SMALL, *junk[:1] * 100)
+        measured(server, "forged tokens, within the bound", SMALL, *junk[100:500])
+        measured(server, "(the bound is used up)", SMALL, *junk[500:1000])
+        measured(server, "forged tokens, beyond the bound", SMALL, *junk[1000:3000])
+        measured(server, "a new token of a known user, after the flood", SMALL, server.token("lead@turnup.example"))
+        measured(server, "without a token, beyond the bound", SMALL, *[None] * 2000)
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
     main()

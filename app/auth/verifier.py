@@ -7,7 +7,7 @@ import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import jwt
 from jwt.exceptions import InvalidSubjectError
@@ -19,6 +19,7 @@ from app.auth.keys import KeySource
 
 MAX_HEADER_LENGTH = 8 * 1024
 MAX_SUBJECT_LENGTH = 255
+REFUSED_SECONDS = 10.0
 ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 
 # Year 9999: later values of a NumericDate are invalid, and arithmetic on them may overflow.
@@ -37,6 +38,12 @@ _FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
 }
 
 
+# The faults that do not go away while a refused token is remembered.
+_LASTING_FAULTS = frozenset({TokenFault.SIGNATURE, TokenFault.EXPIRED})
+
+T = TypeVar("T")
+
+
 def _nothing(_subject: object) -> None:
     pass
 
@@ -44,8 +51,10 @@ def _nothing(_subject: object) -> None:
 class Verifier:
     """Verifies access tokens of one issuer for one audience.
 
-    Verified tokens are cached until they expire or their key must be looked up again. The cache key is a digest, so
-    that no token is kept in memory. When the cache holds `cache_size` tokens, the oldest is removed.
+    Verified tokens are cached until they expire or their key must be looked up again. Expired tokens and tokens with a
+    wrong signature are remembered for ten seconds, so that a client that repeats one causes no further signature check.
+    The keys of both caches are digests, so that no token is kept in memory. When a cache holds `cache_size` tokens, the
+    oldest is removed.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class Verifier:
         self._cache_size = cache_size
         self._clock = clock
         self._verified: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
+        self._refused: OrderedDict[bytes, tuple[float, TokenFault]] = OrderedDict()
 
     def cached(self, authorization: str) -> Claims | None:
         """Return the claims of a recently verified header value, or None when `verify` has to check it."""
@@ -99,6 +109,7 @@ class Verifier:
         claims = self.cached(authorization)
         if claims is not None:
             return claims
+        self._check_refused(token)
         header, payload, signature = token.split(".")
         kid, algorithm = _header(header)
         claimed = _object(payload)
@@ -107,15 +118,31 @@ class Verifier:
         if key is None:
             raise InvalidToken(TokenFault.UNKNOWN_KEY)
         before_signature(claimed.get("sub"))
-        self._check_signature(token, key.public)
         now = self._clock()
-        claims = Claims(_subject(claimed), self._expiry(claimed, now))
+        try:
+            self._check_signature(token, key.public)
+            claims = Claims(_subject(claimed), self._expiry(claimed, now))
+        except InvalidToken as error:
+            if error.fault in _LASTING_FAULTS:
+                _put(self._refused, _digest(token), (now + REFUSED_SECONDS, error.fault), self._cache_size)
+            raise
         until = min(claims.expires_at + self._leeway_seconds, now + key.for_seconds)
         # Cache only the usual spelling: variants of one token, with more spaces for example, would evict other tokens.
         usual = f"Bearer {token}"
         if authorization.rstrip(_OPTIONAL_WHITESPACE) == usual:
-            self._remember(_digest(usual), until, claims)
+            _put(self._verified, _digest(usual), (until, claims), self._cache_size)
         return claims
+
+    def _check_refused(self, token: str) -> None:
+        """Refuse a token again that was refused in the last seconds."""
+        digest = _digest(token)
+        known = self._refused.get(digest)
+        if known is None:
+            return
+        until, fault = known
+        if self._clock() < until:
+            raise InvalidToken(fault)
+        del self._refused[digest]
 
     def _check_signature(self, token: str, key: jwt.PyJWK) -> None:
         """Check the signature, that the claims exist, the issuer and the audience; the caller checks the times."""
@@ -149,10 +176,11 @@ class Verifier:
             raise InvalidToken(TokenFault.LIFETIME)
         return math.floor(expires_at)
 
-    def _remember(self, digest: bytes, until: float, claims: Claims) -> None:
-        self._verified[digest] = (until, claims)
-        if len(self._verified) > self._cache_size:
-            self._verified.popitem(last=False)
+
+def _put(cache: OrderedDict[bytes, T], digest: bytes, value: T, most: int) -> None:
+    cache[digest] = value
+    if len(cache) > most:
+        cache.popitem(last=False)
 
 
 def _token(authorization: str) -> str:

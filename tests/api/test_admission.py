@@ -397,6 +397,17 @@ async def test_a_flood_refuses_no_user_behind_the_same_address(
             assert await asked(elsewhere, client.token("north@acme.example")) == (200, None)
 
 
+async def test_one_forged_token_that_is_repeated_costs_one_check_and_keeps_nobody_out(
+    clock: Seconds, settings: Settings, database: TestDatabase, checks: list[str]
+) -> None:
+    async with bounded(settings, database, 20) as client, at(client, "192.0.2.1") as http:
+        junk = forged(client.token(LEAD))
+        heard = [await asked(http, junk) for _ in range(50)]
+        assert heard == [(401, "UNAUTHENTICATED")] * 21 + [(429, "RATE_LIMITED")] * 29
+        assert checks == [junk]
+        assert await asked(http, client.token(LEAD)) == (200, None)
+
+
 async def test_forged_tokens_of_a_known_user_are_bounded_too(
     clock: Seconds, settings: Settings, database: TestDatabase, checks: list[str]
 ) -> None:

@@ -484,6 +484,53 @@ async def test_a_refused_token_is_not_remembered():
     assert verifier.cached(bearer) is None
 
 
+STRANGE = Signer(kid="strange").bearer({"kid": SIGNER.kid})
+
+
+@pytest.mark.parametrize(
+    ("bearer", "checks"),
+    [
+        (STRANGE, 1),
+        (SIGNER.bearer(exp=NOW - LEEWAY), 1),
+        (SIGNER.bearer(nbf=NOW + LEEWAY + 1), 3),
+        (SIGNER.bearer(aud="other"), 3),
+    ],
+    ids=["signature", "expired", "not yet valid", "audience"],
+)
+async def test_the_signature_of_a_repeated_token_that_stays_wrong_is_checked_once(bearer, checks):
+    asked: list[object] = []
+    verifier = a_verifier(SIGNER)
+    faults = set()
+    for spelling in (bearer, bearer, bearer.replace("Bearer ", "bearer   ")):
+        with pytest.raises(InvalidToken) as refused:
+            await verifier.verify(spelling, asked.append)
+        faults.add(refused.value.fault)
+    assert (len(asked), len(faults)) == (checks, 1)
+
+
+async def test_a_refused_token_is_checked_again_after_ten_seconds():
+    clock, keys = Clock(), CountingKeys(StaticKeys([SIGNER.jwk]))
+    verifier = a_verifier(keys=keys, clock=clock)
+    asked: list[object] = []
+    for seconds in (0, 9, 1, 9, 1):
+        clock.advance(seconds)
+        with pytest.raises(InvalidToken):
+            await verifier.verify(STRANGE, asked.append)
+    assert len(asked) == 3
+    keys.source = StaticKeys([Signer(kid="strange").jwk | {"kid": SIGNER.kid}])
+    clock.advance(10)
+    assert await verifier.verify(STRANGE) == RIGHT
+
+
+async def test_refused_tokens_push_out_no_verified_ones_and_their_number_is_bounded():
+    verifier, bearer = a_verifier(SIGNER, cache_size=3), SIGNER.bearer()
+    await verifier.verify(bearer)
+    for number in range(10):
+        await the_fault_of(verifier, SIGNER.bearer(exp=NOW - LEEWAY - number))
+    assert verifier.cached(bearer) == RIGHT
+    assert len(verifier._refused) == 3
+
+
 @pytest.mark.parametrize(
     ("header", "claims"),
     [
