@@ -15,7 +15,9 @@ from pathlib import Path
 from tests.contract.served import Served, served
 
 MEBIBYTE = 1024 * 1024
-LARGE = json.dumps({"query": "{a}", "variables": {"v": [2**63 - 1] * 48_000}}).encode().ljust(MEBIBYTE)
+LARGE = (
+    json.dumps({"query": "{a}", "variables": {f"v{n}": 1 / (n + 7) for n in range(31_000)}}).encode().ljust(MEBIBYTE)
+)
 SMALL = b'{"query": "{ viewer { id } }"}'
 DOCUMENT = json.dumps({"query": "{" + " ".join(f"a{n}: nothing{n}" for n in range(400)) + "}"}).encode()
 
