@@ -17,6 +17,9 @@ from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters
 from app.http.departure import Departure
 from app.http.refusals import PLAIN_JSON, RESPONSE_JSON, Response, TransportRefused, encoded, refusal_body
 
+READING = frozenset({"GET", "HEAD"})
+"""The methods that run queries only. A HEAD request is executed like GET; the body of its answer is not sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class HttpCall:
@@ -61,7 +64,7 @@ class GraphQLEndpoint:
         try:
             fields = _fields(scope["headers"])
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
-            read_only = scope["method"] == "GET"
+            read_only = scope["method"] in READING
             parameters = self._from_url(Request(scope)) if read_only else await self._from_body(scope, fields, receive)
             with Departure(receive) as departure:
                 body, executed = await self._answer(
@@ -75,7 +78,7 @@ class GraphQLEndpoint:
 
     async def _from_body(self, scope: Scope, fields: Mapping[bytes, bytes], receive: Receive) -> GraphQLParameters:
         if scope["method"] != "POST":
-            raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, POST"})
+            raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, HEAD, POST"})
         if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
             sentence = "The body has to be application/json in UTF-8."
             raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", sentence)
