@@ -99,7 +99,7 @@ def parse_json(raw: bytes, limits: "BodyLimits", name: str = "The body") -> obje
             f"{name} begins with a byte order mark (BOM), which JSON does not allow. Send UTF-8 without it."
         )
     if raw.startswith(WIDE_BOMS) or b"\0" in raw[:4]:
-        raise BadRequest(f"{name} is in UTF-16 or UTF-32, not in UTF-8. Send UTF-8 without a byte order mark (BOM).")
+        raise BadRequest(f"{name} is not UTF-8 but UTF-16 or UTF-32. Send UTF-8 without a byte order mark (BOM).")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
