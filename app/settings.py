@@ -2,7 +2,7 @@
 
 import re
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -114,7 +114,12 @@ class Settings(BaseSettings):
     @classmethod
     def _networks(cls, value: object) -> object:
         """Split a comma-separated list of addresses and networks, such as 10.0.0.5, 192.168.0.0/16."""
-        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip())
+        except ValueError as error:
+            raise ValueError(f"{error}: give addresses or networks such as 10.0.0.5, 192.168.0.0/16") from None
 
     @field_validator("redis_url")
     @classmethod

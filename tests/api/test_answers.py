@@ -5,6 +5,8 @@ import json
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import Any
 
 import httpx
 import pytest
@@ -37,6 +39,12 @@ NO_PATHS = (
     "/graphiql/assets/",
 )
 QUERY = "{ viewer { id } }"
+REQUESTS: list[tuple[str, dict[str, Any]]] = [
+    ("POST", {"json": {"query": QUERY}}),
+    ("GET", {"params": {"query": QUERY}}),
+    ("GET", {"params": {"query": "mutation { __typename }"}}),
+    ("PUT", {}),
+]
 HEALTH = {"/readyz"}  # 503 is its answer, not a refusal
 
 
@@ -60,6 +68,64 @@ def app(settings: Settings) -> Starlette:
     app = create_app(settings)
     app.router.routes += [Route("/crash", crash), Route("/midway", crash_midway), Route("/teapot", teapot)]
     return app
+
+
+async def client_seen(request: Request) -> PlainTextResponse:
+    """Answer with the client's address and the scheme that the app sees."""
+    assert request.client is not None
+    return PlainTextResponse(f"{request.client.host} {request.url.scheme}")
+
+
+def with_proxies(settings: Settings, *networks: str) -> Starlette:
+    app = create_app(settings.model_copy(update={"trusted_proxies": tuple(map(ip_network, networks)) or None}))
+    app.router.routes.append(Route("/client", client_seen))
+    return app
+
+
+FORWARDED = {"x-forwarded-for": "198.51.100.1, 203.0.113.7", "x-forwarded-proto": "https"}
+
+
+@pytest.mark.parametrize(
+    ("networks", "seen"),
+    [
+        ((), "127.0.0.1 http"),
+        (("10.0.0.0/8",), "127.0.0.1 http"),
+        (("127.0.0.1",), "203.0.113.7 https"),
+        (("10.0.0.0/8", "127.0.0.0/8"), "203.0.113.7 https"),
+        (("127.0.0.1", "203.0.113.7"), "198.51.100.1 https"),
+    ],
+)
+async def test_a_proxy_is_believed_only_if_it_is_listed(
+    settings: Settings, networks: tuple[str, ...], seen: str
+) -> None:
+    async with over_http(with_proxies(settings, *networks)) as http:
+        assert (await http.get("/client", headers=FORWARDED)).text == seen
+
+
+@pytest.mark.parametrize("trusted", [(), ("127.0.0.1",)])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "127.0.0.1.evil.example"},
+        {"x-forwarded-for": "203.0.113.7"},
+        {"x-forwarded-for": "127.0.0.1"},
+        {"x-forwarded-for": "garbage"},
+        {"forwarded": "for=127.0.0.1"},
+        {"sec-fetch-site": "cross-site"},
+        {"origin": LISTED},
+    ],
+)
+async def test_the_development_tokens_stay_on_this_machine(
+    settings: Settings, trusted: tuple[str, ...], headers: dict[str, str]
+) -> None:
+    async with over_http(with_proxies(settings, *trusted)) as http:
+        allowed = await http.get("/graphiql/config.json")
+        refused = await http.get("/graphiql/config.json", headers=headers)
+    assert allowed.json()["people"]
+    has_the_form(refused, path="/graphiql/config.json")
+    assert (refused.status_code, refused.json()["errors"][0]["extensions"]["code"]) == (403, "FORBIDDEN")
+    assert "eyJ" not in refused.text
 
 
 @pytest.fixture(scope="module")
@@ -153,12 +219,7 @@ async def test_the_api_answers_with_a_slash_at_the_end_as_without(served: Client
     answers = [
         await served.http.request(method, path, headers=token, **arguments)
         for path in ("/graphql", "/graphql/")
-        for method, arguments in (
-            ("POST", {"json": {"query": QUERY}}),
-            ("GET", {"params": {"query": QUERY}}),
-            ("GET", {"params": {"query": "mutation { __typename }"}}),
-            ("PUT", {}),
-        )
+        for method, arguments in REQUESTS
     ]
     seen = [(each.status_code, each.content, shown(each)) for each in answers]
     assert [status for status, *_ in seen] == [200, 200, 405, 405] * 2

@@ -51,7 +51,7 @@ WRONG = [
     ("TURNUP_INSECURE_DEVELOPMENT", "perhaps"),
     ("TURNUP_REDIS_URL", "http://limits.example"),
     ("TURNUP_REDIS_URL", "rediss://:s3cret@limits.example:port"),
-    ("TURNUP_REDIS_URL", "rediss://limits.example?ssl_check_hostname=perhaps&password=s3cret"),
+    ("TURNUP_REDIS_URL", "rediss://limits.example?db=s3cret"),
     *(
         (variable, value)
         for variable in (
@@ -297,7 +297,7 @@ def test_production_lets_no_browser_call_from_elsewhere_unless_it_is_listed(monk
 def test_settings_show_no_secret_when_they_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, {**PRODUCTION, "SENTRY_DSN": "https://s3cret@sentry.example/1"})
     set_all(
-        monkeypatch, {"TURNUP_REDIS_URL": "redis://:s3cret@x", "TURNUP_OWNER_DATABASE_URL": "postgresql://o:s3cret@y"}
+        monkeypatch, {"TURNUP_REDIS_URL": "rediss://:s3cret@x", "TURNUP_OWNER_DATABASE_URL": "postgresql://o:s3cret@y"}
     )
     assert "s3cret" not in repr(Settings())
 

@@ -29,13 +29,13 @@ async def seen(
     headers = [(b"x-forwarded-for", value.encode("latin-1")) for value in forwarded]
     headers += [(b"x-forwarded-proto", value.encode("latin-1")) for value in proto]
     client = None if peer is None else (peer, 40_000)
-    scope = {"type": "http", "client": client, "scheme": "http", "headers": headers}
+    scope: Scope = {"type": "http", "client": client, "scheme": "http", "headers": headers}
     await TrustedProxies(app, map(ip_network, trusted))(scope, receive, send)
-    (scope,) = found
-    if scope["client"] is None:
-        return None, scope["scheme"]
-    host, port = scope["client"]
-    return (host if port in {0, 40_000} else f"{host} {port}"), scope["scheme"]
+    scheme = str(found[0]["scheme"])
+    if found[0]["client"] is None:
+        return None, scheme
+    host, port = found[0]["client"]
+    return (host if port in {0, 40_000} else f"{host} {port}"), scheme
 
 
 async def test_the_client_is_the_address_that_a_trusted_proxy_appended() -> None:
