@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import time
 from typing import Any
@@ -52,6 +53,7 @@ from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
+from graphql_schema.allowance import ENDING
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
@@ -156,7 +158,14 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson formats them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
+    engine = BreadthFirst(
+        observer=observed if tracing.tracer else None,
+        native=native,
+        sequential_batches=True,
+        allowance=attrgetter("allowance"),
+        ending=ENDING,
+    )
+    return engine.execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:
