@@ -40,6 +40,9 @@ LONGEST_TEXT = MOST_CODE_POINTS * max(rule.longest for rule in RULES.values())
 LONGEST_OTHER = 100
 """The maximum length of a text that stands for another value, such as a time or a member of an enum."""
 
+MOST_MEMBERS = 1_000
+"""The maximum number of items of a list of enum values, which may contain a value more than once."""
+
 _LONGEST_NAME = 50
 
 _TEXTS = frozenset({"String", "ID"})
@@ -156,12 +159,11 @@ def _items_of(type_: Any) -> Any:
 
 
 def _most_items(field: GraphQLInputField) -> int | None:
-    """The declared maximum of a list; that of a list of an enum is the number of its members."""
+    """The maximum of a list: declared, or that of all lists of enum values."""
     if _items_of(field.type) is None:
         return None
     declared = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     most = getattr(declared, "metadata", {}).get(MOST_ITEMS)
     if most is not None:
         return int(most)
-    named = get_named_type(field.type)
-    return len(named.values) if isinstance(named, GraphQLEnumType) else None
+    return MOST_MEMBERS if isinstance(get_named_type(field.type), GraphQLEnumType) else None

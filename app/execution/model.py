@@ -110,8 +110,22 @@ class Plan:
     conditions: Sequence[str]
     """The variables of @skip and @include."""
     declined: str | None
+    handling: dict[int, FieldHandling] = field(default_factory=dict)
+    """How the fields of the schema are handled, by the id of the definition. A document selects most fields repeatedly."""
     only_shape: PlanShape | None = None
     """The shape of an operation without conditions, once it is planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldHandling:
+    """How the values of a field of the schema are found and completed, wherever it is selected."""
+
+    wrapped: WrappedType
+    leaf: Leaf | None
+    attribute: Attribute | None
+    source: Source | None
+    """None if the value is read when rows are built."""
+    is_batched: bool
 
 
 @dataclass(eq=False, slots=True)

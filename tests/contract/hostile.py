@@ -7,7 +7,20 @@ that a client can send. The bench and the slow lane import them: `python -m benc
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from time import process_time
 from typing import Any
+
+from graphql import get_named_type, is_abstract_type, is_composite_type
+
+from app.execution import BreadthFirst
+from app.execution.planning import selection_below, shape_for
+from app.http.body import BodyLimits, BodyRefused, parse_json_body
+from app.query_cost.limits import DocumentLimits
+from app.query_cost.price import PriceRules
+from graphql_schema.documents import Documents
+from graphql_schema.errors import RequestRefused
+from graphql_schema.requests import PreparedOperation, Request, prepare
+from graphql_schema.schema import schema
 
 MEBIBYTE = 1024 * 1024
 TOKENS = 1_000
@@ -28,6 +41,20 @@ class Family:
     def worst(self) -> bytes:
         """The body of the largest size."""
         return self.body(self.largest)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What precedes the execution of a body: its CPU seconds, the errors of a refusal, or the operation."""
+
+    seconds: float
+    errors: list[dict[str, Any]]
+    prepared: PreparedOperation | None
+
+    @property
+    def code(self) -> str:
+        """The code of the first error, or `accepted`."""
+        return str(self.errors[0]["extensions"]["code"]) if self.errors else "accepted"
 
 
 def encoded(query: str, variables: Mapping[str, Any] | None = None, **others: Any) -> bytes:
@@ -108,6 +135,18 @@ BODIES: dict[str, Family] = {
 def _chain(count: int, selections: Callable[[int], str], on: str = "Location") -> str:
     parts = [f"fragment f{i} on {on} {{{selections(i + 1)}}}" for i in range(count)]
     return " ".join([*parts, f"fragment f{count} on {on} {{id}}"])
+
+
+PAYLOAD = (
+    "id locationId accountId sequence version state documentDigest contentDigest locationRevision generatedAt releasedAt"
+    " withdrawnReason generatedBy{...user} releasedBy{...user} account{...account} receipt{id kind receivedAt"
+    " receivedBy{...user}}"
+)
+PLACE = (
+    "id name status timezone siteCode revision contentDigest createdAt updatedAt account{...account}"
+    " address{line1 line2 city state zipcode country} phoneSystem{mainNumber callerIdName provider outboundPrefix"
+    " voicemail extensionLength revision}"
+)
 
 
 # Documents: every part within the limits, and what validation compares most with. Sizes are numbers of parts.
@@ -268,6 +307,20 @@ DOCUMENTS: dict[str, Family] = {
     "numbers out of range": document(lambda n: "{locations(first: " + "9" * n + "){totalCount}}", CHARACTERS - 40),
     "brackets": document(lambda n: "{location(id:" + "[" * n + '"a"' + "]" * n + "){id}}", 60),
     "inline fragments in each other": document(lambda n: LOCATION + "...{" * n + "id" + "}" * n + "}}", 61),
+    "the largest plan": document(
+        lambda n: (
+            '{provisioningPayload(id: "none"){...p0}} '
+            + " ".join(
+                f"fragment p{i} on ProvisioningPayload {{{PAYLOAD} supersededBy{{...p{i + 1}}}"
+                f" location{{{PLACE} livePayload{{...p{i + 1}}}}}}}"
+                for i in range(n)
+            )
+            + f" fragment p{n} on ProvisioningPayload {{{PAYLOAD}}}"
+            " fragment user on User {id name role email status revision __typename}"
+            " fragment account on Account {id name revision createdAt updatedAt __typename}"
+        ),
+        4,
+    ),
     "a long name": document(lambda n: "{viewer{" + "a" * n + ": id}}", CHARACTERS - 40),
     "a long string": document(lambda n: '{location(id:"' + "a" * n + '"){id}}', CHARACTERS - 40),
     "a string of escapes": document(lambda n: '{location(id:"' + "\\u00e9" * n + '"){id}}', _filled(6)),
@@ -399,3 +452,52 @@ FAMILIES: Mapping[str, Mapping[str, Family]] = {
     "variables": VARIABLES,
     "together": TOGETHER,
 }
+
+SCHEMA = schema._schema
+LIMITS = BodyLimits()
+PRICES = PriceRules()
+
+
+def before_execution(body: bytes, *, suggestions: bool = False) -> "Outcome":
+    """Do all that precedes the execution of a body: read, parse, check, validate, coerce, price. Nothing is cached."""
+    documents = Documents(SCHEMA, limits=DocumentLimits(), prices=PRICES, suggestions=suggestions)
+    began = process_time()
+    errors: list[dict[str, Any]] = []
+    prepared = None
+    try:
+        parameters = parse_json_body(body, LIMITS)
+        prepared = prepare(_request(parameters), documents, PRICES)
+    except BodyRefused as refusal:
+        errors = [{"message": str(refusal), "extensions": {"code": refusal.code}}]
+    except RequestRefused as refusal:
+        errors = refusal.errors
+    return Outcome(process_time() - began, errors, prepared)
+
+
+def planning(prepared: PreparedOperation) -> float:
+    """The CPU seconds of planning an operation with all its selections, for every type that they can apply to."""
+    engine = BreadthFirst()
+    began = process_time()
+    plan = engine.plan(SCHEMA, prepared.document, prepared.operation.name, hide_suggestions=True)
+    if plan.declined is None:
+        variables = prepared.variables.coerced
+        pending = list(shape_for(plan, variables).selections)
+        while pending:
+            for field in pending.pop().fields:
+                named = get_named_type(field.type)
+                if is_composite_type(named):
+                    types = SCHEMA.get_possible_types(named) if is_abstract_type(named) else [named]
+                    pending += [selection_below(field, each, variables) for each in types]
+    return process_time() - began
+
+
+def _request(parameters: Any) -> Request:
+    return Request(
+        subject="bench",
+        request_id="bench",
+        query=parameters["query"],
+        operation_name=parameters["operationName"],
+        variables=parameters["variables"],
+        read_only=False,
+        writing=lambda: None,
+    )
