@@ -25,7 +25,7 @@ from app.execution.variables import GivenVariables, Variables
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused, resolved
-from graphql_schema.input_bounds import BoundedLists, InputBounds, ValueOutOfBounds
+from graphql_schema.input_bounds import BoundedLists, BoundedVariables, InputBounds, ValueOutOfBounds
 from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
@@ -72,13 +72,17 @@ class Operation:
         return Returned(self._document, self._node)
 
     @cached_property
+    def _bounded(self) -> BoundedVariables:
+        return self._bounds.of(self._node.variable_definitions or ())
+
+    @cached_property
     def _variables(self) -> Variables:
         return Variables(self._schema, self._node.variable_definitions or (), not self._suggestions)
 
     def variables(self, given: Mapping[str, Any]) -> GivenVariables:
         """The variables with their coerced values. Raises RequestRefused if a value is too long or has another type."""
         try:
-            self._bounds.check(self._node.variable_definitions or (), given)
+            self._bounded.check(given)
         except ValueOutOfBounds as error:
             raise RequestRefused([raised(error)]) from error
         values = self._variables.values(given, MOST_ERRORS)

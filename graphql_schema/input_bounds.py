@@ -90,15 +90,27 @@ class InputBounds:
                 name = get_named_type(field.type).name
                 self._largest[name] = max(most, self._largest.get(name, 0))
 
-    def check(self, definitions: Sequence[VariableDefinitionNode], given: Mapping[str, Any]) -> None:
-        """Raise ValueOutOfBounds for the first value beyond its bounds. Values of undefined variables are ignored."""
+    def of(self, definitions: Sequence[VariableDefinitionNode]) -> "BoundedVariables":
+        """The bounds on the variables of an operation of a valid document."""
+        bounded = []
         for definition in definitions:
-            name = definition.variable.name.value
-            value = given.get(name)
-            type_ = type_from_ast(self._schema, definition.type) if value is not None else None
-            if type_ is not None:
-                most = self._largest.get(get_named_type(type_).name)
-                self._check(value, type_, most, (name,))
+            type_ = type_from_ast(self._schema, definition.type)
+            bounded.append((definition.variable.name.value, type_, self._largest.get(str(get_named_type(type_)))))
+        return BoundedVariables(bounded)
+
+
+class BoundedVariables:
+    """The bounds on the variables of one operation."""
+
+    def __init__(self, variables: Sequence[tuple[str, GraphQLType | None, int | None]]) -> None:
+        """Each variable has a name, a type, and a maximum number of items in case it is a list."""
+        self._variables = variables
+
+    def check(self, given: Mapping[str, Any]) -> None:
+        """Raise ValueOutOfBounds for the first value beyond its bounds. Values of other variables are ignored."""
+        for name, type_, most in self._variables:
+            if name in given and type_ is not None:
+                self._check(given[name], type_, most, (name,))
 
     def _check(self, value: Any, type_: GraphQLType, most: int | None, path: Steps) -> None:
         if value is None:

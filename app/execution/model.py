@@ -111,7 +111,7 @@ class Plan:
     """The variables of @skip and @include."""
     declined: str | None
     handling: dict[int, FieldHandling] = field(default_factory=dict)
-    """How the fields of the schema are handled, by the id of the definition. A document selects most fields repeatedly."""
+    """How the fields of the schema are handled, by the id of the definition, because most are selected often."""
     only_shape: PlanShape | None = None
     """The shape of an operation without conditions, once it is planned."""
 

@@ -4,7 +4,8 @@ An object costs 1 and a scalar costs 0. A root field of a mutation costs 10 inst
 selections in `nodes` and `edges` of a connection count once per item of the requested page (`first`); the selections
 in any other list of objects count as often as the schema's assumed size of the list. The price ignores @skip and
 @include, does not merge selections of the same field, and assumes that every type condition applies. Within the
-requested pages and assumed sizes the price is therefore never less than the cost of the execution.
+requested pages and assumed sizes the price is therefore never less than the cost of the execution. A list can be longer
+than assumed: the execution has to reserve the objects that it finds beyond the price.
 
 A field declares its cost under two keys of its GraphQL `extensions` or of its Strawberry `metadata`: `assumed_size`,
 the usual number of items in its list, and `price`, the cost of the field itself, which replaces the defaults above.

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from time import process_time
 from typing import Any
 
-from graphql import get_named_type, is_abstract_type, is_composite_type
+from graphql import get_named_type, is_abstract_type, is_object_type
 
 from app.execution import BreadthFirst
 from app.execution.planning import selection_below, shape_for
@@ -138,9 +138,9 @@ def _chain(count: int, selections: Callable[[int], str], on: str = "Location") -
 
 
 PAYLOAD = (
-    "id locationId accountId sequence version state documentDigest contentDigest locationRevision generatedAt releasedAt"
-    " withdrawnReason generatedBy{...user} releasedBy{...user} account{...account} receipt{id kind receivedAt"
-    " receivedBy{...user}}"
+    "id locationId accountId sequence version state documentDigest contentDigest locationRevision generatedAt"
+    " releasedAt withdrawnReason generatedBy{...user} releasedBy{...user} account{...account} receipt{id kind"
+    " receivedAt receivedBy{...user}}"
 )
 PLACE = (
     "id name status timezone siteCode revision contentDigest createdAt updatedAt account{...account}"
@@ -485,9 +485,8 @@ def planning(prepared: PreparedOperation) -> float:
         while pending:
             for field in pending.pop().fields:
                 named = get_named_type(field.type)
-                if is_composite_type(named):
-                    types = SCHEMA.get_possible_types(named) if is_abstract_type(named) else [named]
-                    pending += [selection_below(field, each, variables) for each in types]
+                types = SCHEMA.get_possible_types(named) if is_abstract_type(named) else [named]
+                pending += [selection_below(field, each, variables) for each in types if is_object_type(each)]
     return process_time() - began
 
 

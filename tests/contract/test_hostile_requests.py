@@ -1,4 +1,4 @@
-"""Everything before the execution of a request takes little time, for every kind of hostile request, and says little."""
+"""Everything before the execution of a hostile request takes little time, and its refusal is short."""
 
 from collections.abc import Iterator
 from typing import Any
