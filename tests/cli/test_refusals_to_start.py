@@ -49,6 +49,8 @@ WRONG = [
     ("TURNUP_TRUSTED_PROXIES", "10.0.0.1/8"),
     ("TURNUP_TRUSTED_PROXIES", "*"),
     ("TURNUP_INSECURE_DEVELOPMENT", "perhaps"),
+    ("SENTRY_DSN", "s3cret"),
+    ("SENTRY_DSN", "https://sentry.example/1"),
     ("TURNUP_REDIS_URL", "http://limits.example"),
     ("TURNUP_REDIS_URL", "rediss://:s3cret@limits.example:port"),
     ("TURNUP_REDIS_URL", "rediss://limits.example?db=s3cret"),
