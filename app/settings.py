@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     limit_price: int = Field(50_000, ge=1)
+    limit_anonymous: int = Field(600, ge=1)  # requests without a valid token, per client address per minute
     # Rate limits per user per minute.
     limit_objects: int = Field(500_000, ge=1)
     limit_edits: int = Field(240, ge=1)
