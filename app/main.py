@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
 
 from app.admission import Admission, AnonymousBound
 from app.auth import development
@@ -86,8 +87,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
-    limits = BodyLimits(size=settings.limit_body_bytes)
-    endpoint = GraphQLEndpoint(runtime.admit, runtime.answer, limits=limits)
+    endpoint = GraphQLEndpoint(runtime.admit, runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         Route("/graphql/", endpoint),
@@ -104,13 +104,15 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
             await runtime.start(stack)
             yield
 
-    app = Starlette(routes=routes, middleware=_middleware(settings, watching, runtime), lifespan=lifespan)
+    app = Starlette(
+        routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
+    )
     # A redirect would name the scheme of the connection, which behind a proxy is not the client's.
     app.router.redirect_slashes = False
     return app
 
 
-def _middleware(settings: Settings, telemetry: Telemetry, runtime: "Runtime") -> list[Middleware]:
+def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Callable[[Scope], None]) -> list[Middleware]:
     """Return the middleware, from the outside in.
 
     Every answer passes the request's id, and CORS, so that a page can read refusals and failures as well.
@@ -131,7 +133,7 @@ def _middleware(settings: Settings, telemetry: Telemetry, runtime: "Runtime") ->
         *([cors] if settings.origins else []),
         Middleware(Failures, message=INTERNAL_MESSAGE),
         Middleware(NoUpgrades),
-        Middleware(AnonymousRequests, count=runtime.bound.count_request),
+        Middleware(AnonymousRequests, count=count_anonymous),
     ]
 
 
