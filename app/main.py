@@ -31,13 +31,14 @@ from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
 from app.http.body import BodyLimits
+from app.http.connections import ConnectionLimits, Connections, descriptors, within_descriptors
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
 from app.http.graphql import GraphQLEndpoint, HttpCall
 from app.http.health import health_routes
+from app.http.protocol import CONNECTIONS
 from app.http.refusals import TransportRefused
 from app.http.request_id import RequestId
-from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -92,10 +93,10 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield
+            yield {CONNECTIONS: _connections(settings, watching.metrics)}
 
     cors = Middleware(
         CORSMiddleware,
@@ -106,7 +107,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         max_age=600,
     )
     observed = Middleware(ObservedRequests, tracing=watching.tracing)
-    middleware = [Middleware(RequestId), Middleware(NoUpgrades), observed, *([cors] if settings.origins else [])]
+    middleware = [Middleware(RequestId), observed, *([cors] if settings.origins else [])]
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
@@ -134,6 +135,22 @@ def payload_schema_route(version: str) -> Route:
     """Return the route of the JSON Schema of a payload version."""
     path = f"/schemas/provisioning-payload-{version}.json"
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
+
+
+def _connections(settings: Settings, metrics: Metrics) -> Connections:
+    """Return the clients' connections to this process; there are none yet."""
+    limits = ConnectionLimits(
+        total=settings.limit_connections,
+        per_address=settings.limit_connections_per_address,
+        head_seconds=settings.limit_header_seconds,
+        body_seconds=settings.limit_body_seconds,
+        write_seconds=settings.limit_write_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        exempt=settings.trusted_proxies or (),
+    )
+    connections = Connections(within_descriptors(limits, descriptors()), metrics.connection_refused)
+    metrics.watch_connections(lambda: len(connections))
+    return connections
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
