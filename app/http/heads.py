@@ -5,6 +5,7 @@ both, and accepts only the framings of a body that every server understands in t
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httptools
@@ -34,7 +35,7 @@ _LONE_LF = re.compile(rb"(?<!\r)\n")
 _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection", b"expect"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Head:
     """The head of a request. The names of `fields` are in lower case, the values without surrounding whitespace."""
 
@@ -95,14 +96,14 @@ def read_head(head: bytes) -> Head:
         if name in _FRAMING:
             framing.setdefault(name, []).append(value)
     modern = minor == b"1"
-    _check_host(framing.get(b"host", []), modern)
+    _check_host(framing.get(b"host", ()), modern)
     if target.startswith(b"/"):
         path, _, query = target.partition(b"?")
         if b"#" in target:
             raise _malformed()
     else:
         path, query = _other_target(method, target, fields)
-    length, chunked = _framing(framing.get(b"content-length", []), framing.get(b"transfer-encoding", []), modern)
+    length, chunked = _framing(framing.get(b"content-length", ()), framing.get(b"transfer-encoding", ()), modern)
     return Head(
         method=method.decode("ascii"),
         path=path,
@@ -111,8 +112,8 @@ def read_head(head: bytes) -> Head:
         fields=fields,
         length=length,
         chunked=chunked,
-        keep_alive=modern and not any(_CLOSE.search(each) for each in framing.get(b"connection", [])),
-        expects_continue=modern and any(each.lower() == b"100-continue" for each in framing.get(b"expect", [])),
+        keep_alive=modern and _CLOSE.search(b",".join(framing.get(b"connection", ()))) is None,
+        expects_continue=modern and b"expect" in framing and framing[b"expect"][0].lower() == b"100-continue",
     )
 
 
@@ -127,7 +128,7 @@ def _fields(head: bytes) -> list[tuple[bytes, bytes]]:
     return collected.found
 
 
-def _check_host(hosts: list[bytes], modern: bool) -> None:
+def _check_host(hosts: Sequence[bytes], modern: bool) -> None:
     """Accept one well-formed Host. HTTP/1.0 has no Host, and the health checks of some load balancers send none."""
     if not hosts and not modern:
         return
@@ -146,7 +147,7 @@ def _other_target(method: bytes, target: bytes, fields: list[tuple[bytes, bytes]
     return absolute[2] or b"/", absolute[3] or b""
 
 
-def _framing(lengths: list[bytes], codings: list[bytes], modern: bool) -> tuple[int, bool]:
+def _framing(lengths: Sequence[bytes], codings: Sequence[bytes], modern: bool) -> tuple[int, bool]:
     """Return the length of the body and whether it is chunked."""
     if codings:
         if [each.lower() for each in codings] != [b"chunked"] or lengths or not modern:

@@ -86,6 +86,7 @@ class HttpConnection(asyncio.Protocol):
         self._writing_timer: asyncio.TimerHandle | None = None
         self._cycle: Exchange | None = None
         self._head_begun = True
+        self._keep_alive = False
         self._lingered = 0
         self._body_left = 0
         self._chunks: Chunks | None = None
@@ -153,7 +154,7 @@ class HttpConnection(asyncio.Protocol):
     def shutdown(self) -> None:
         """Close after the response in progress, or at once."""
         if self._cycle is not None and not self._cycle.response_complete:
-            self._cycle.keep_alive = False
+            self._keep_alive = self._cycle.keep_alive = False
         else:
             self._close()
 
@@ -221,34 +222,36 @@ class HttpConnection(asyncio.Protocol):
         has_body = head.length > 0 or head.chunked
         state = self._app_state.copy()
         del state[CONNECTIONS]
+        self._keep_alive = head.keep_alive and self._has_place
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self._asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+            "method": head.method,
+            "root_path": self._root_path,
+            "path": self._root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self._root_path.encode("ascii") + head.path,
+            "query_string": head.query,
+            "headers": head.fields,
+            "state": state,
+        }
         cycle = self._cycle = Exchange(
-            self,
-            {
-                "type": "http",
-                "asgi": {"version": self._asgi_version, "spec_version": "2.3"},
-                "http_version": head.version,
-                "server": self._server,
-                "client": self._client,
-                "scheme": self._scheme,
-                "method": head.method,
-                "root_path": self._root_path,
-                "path": self._root_path + (unquote(path) if "%" in path else path),
-                "raw_path": self._root_path.encode("ascii") + head.path,
-                "query_string": head.query,
-                "headers": head.fields,
-                "state": state,
-            },
-            transport=self._output,
-            flow=self._flow,
-            logger=_ERRORS,
-            access_logger=_ACCESS,
-            access_log=self._access_log,
-            default_headers=self._server_state.default_headers,
-            message_event=asyncio.Event(),
+            scope,
+            self._output,
+            self._flow,
+            _ERRORS,
+            _ACCESS,
+            self._access_log,
+            self._server_state.default_headers,
+            asyncio.Event(),
             expect_100_continue=head.expects_continue and has_body and not rest,
-            keep_alive=head.keep_alive and self._has_place,
+            keep_alive=False,  # a response before the end of the request closes the connection
             on_response=self._responded,
         )
+        cycle.connection = self
         task = self._loop.create_task(cycle.run_asgi(self._app))
         task.add_done_callback(self._server_state.tasks.discard)
         self._server_state.tasks.add(task)
@@ -307,11 +310,14 @@ class HttpConnection(asyncio.Protocol):
         cycle.message_event.set()
 
     def _end_body(self, rest: bytes) -> None:
-        assert self._cycle is not None  # noqa: S101 - called for a request in progress
+        cycle = self._cycle
+        assert cycle is not None  # noqa: S101 - called for a request in progress
         self._stop_waiting()
         self._phase = Phase.RESPONSE
-        self._cycle.more_body = False
-        self._cycle.message_event.set()
+        if not cycle.response_started:
+            cycle.keep_alive = self._keep_alive
+        cycle.more_body = False
+        cycle.message_event.set()
         if rest:
             self._received += rest
             self._flow.pause_reading()
@@ -460,15 +466,7 @@ class Output(asyncio.Transport):
 class Exchange(RequestResponseCycle):
     """A request and its response, as the application sees them."""
 
-    def __init__(self, connection: HttpConnection, scope: Any, **parts: Any) -> None:
-        super().__init__(scope, **parts)
-        self._connection = connection
-
-    async def send(self, message: Any) -> None:
-        """Send a part of the response. A response that begins before the end of the request closes the connection."""
-        if self.more_body and not self.response_started:
-            self.keep_alive = False
-        await super().send(message)
+    connection: HttpConnection
 
     async def receive(self) -> Any:
         """Return the next part of the body, or the client's departure."""
@@ -476,7 +474,7 @@ class Exchange(RequestResponseCycle):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
-            self._connection.read_on()
+            self.connection.read_on()
             await self.message_event.wait()
             self.message_event.clear()
         if self.disconnected or self.response_complete:
