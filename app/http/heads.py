@@ -166,7 +166,7 @@ def _check_size(received: bytes | bytearray, size: int) -> None:
     end = size if line < 0 else line - len(b" HTTP/1.1")
     if end - begin > TARGET_BYTES:
         raise _target_too_long()
-    if line >= 0 and size - line > FIELD_BYTES:
+    if line >= 0 and size - line - len(END) > FIELD_BYTES:
         raise _fields_too_large()
 
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http.connections import ConnectionLimits, Connections
 from app.http.health import health_routes
@@ -168,6 +167,7 @@ def serving(loop: str = "uvloop", **limits: Any) -> Iterator[Serving]:
             http=HttpConnection,
             ws="none",
             loop=loop,
+            lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
@@ -186,7 +186,7 @@ def serving(loop: str = "uvloop", **limits: Any) -> Iterator[Serving]:
             assert not thread.is_alive()
 
 
-def application(found: Serving) -> Starlette:
+def application(found: Serving) -> ASGIApp:
     """Return the application; it notes the requests that reach it."""
 
     async def echo(request: Request) -> Response:
@@ -196,9 +196,6 @@ def application(found: Serving) -> Starlette:
 
     async def refuse(_request: Request) -> Response:
         return PlainTextResponse("who are you", 401)
-
-    async def crash(_request: Request) -> Response:
-        raise LookupError("the secret of the application")
 
     async def large(_request: Request) -> Response:
         return Response(b"x" * LARGE)
@@ -223,22 +220,21 @@ def application(found: Serving) -> Starlette:
 
     methods = ["GET", "POST", "OPTIONS"]
     routes = [
-        *(
-            Route(f"/{each.__name__}", each, methods=methods)
-            for each in (echo, refuse, crash, large, hold, slow_reader)
-        ),
+        *(Route(f"/{each.__name__}", each, methods=methods) for each in (echo, refuse, large, hold, slow_reader)),
         *health_routes(checks),
     ]
-    middleware = [Middleware(RequestId), Middleware(_Noting, found=found)]
-    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    return RequestId(_Noting(Starlette(routes=routes, lifespan=lifespan), found))
 
 
 class _Noting:
-    def __init__(self, app: Any, found: Serving) -> None:
+    def __init__(self, app: ASGIApp, found: Serving) -> None:
         self._app, self._found = app, found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._found.seen.append(scope)
+        if scope["type"] == "http":
+            self._found.seen.append(scope)
+            if scope["path"] == "/broken":
+                raise LookupError("the secret of the application")
         await self._app(scope, receive, send)
 
 
