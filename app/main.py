@@ -96,7 +96,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield {CONNECTIONS: _connections(settings, watching.metrics)}
+            yield {CONNECTIONS: connections_of(settings, watching.metrics)}
 
     cors = Middleware(
         CORSMiddleware,
@@ -137,7 +137,7 @@ def payload_schema_route(version: str) -> Route:
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
 
 
-def _connections(settings: Settings, metrics: Metrics) -> Connections:
+def connections_of(settings: Settings, metrics: Metrics) -> Connections:
     """Return the clients' connections to this process; there are none yet."""
     limits = ConnectionLimits(
         total=settings.limit_connections,

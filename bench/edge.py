@@ -175,8 +175,11 @@ def silent(target: Target, connections: int = 1_010) -> list[socket.socket]:
 
 def flood(target: Target, connections: int = 3_000) -> list[socket.socket]:
     """Open silent connections from another process, and open each again when it is closed, for eight seconds."""
-    subprocess.Popen([sys.executable, "-m", "bench.edge", "flood", str(target.port), str(connections)], cwd=ROOT)
-    watch(target, 3.0)
+    command = [sys.executable, "-m", "bench.edge", "flood", str(target.port), str(connections)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    watch(target, 2.0)
     return []
 
 
@@ -187,9 +190,14 @@ def reopen(port: int, connections: int, seconds: float = 8.0) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         while len(held) < connections and time.monotonic() < until:
-            connection = socket.create_connection(("127.0.0.1", port), 10)
+            try:
+                connection = socket.create_connection(("127.0.0.1", port), 10)
+            except OSError:
+                return  # the server has ended
             held[connection.fileno()] = connection
             poller.register(connection, select.POLLIN)
+            if len(held) == connections:
+                print("All are open.", flush=True)
         for descriptor, _ in poller.poll(10):
             poller.unregister(descriptor)
             held.pop(descriptor).close()

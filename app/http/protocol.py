@@ -12,7 +12,7 @@ from enum import Enum, auto
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from uvicorn.config import Config
+from uvicorn import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl

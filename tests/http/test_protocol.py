@@ -439,13 +439,13 @@ def test_a_client_that_does_not_take_a_large_response_is_cut_off() -> None:
 
 
 def test_a_client_that_takes_a_large_response_slowly_receives_all_of_it() -> None:
-    with serving(write_seconds=SHORT) as server, server.connect() as wire:
+    with serving(write_seconds=1) as server, server.connect() as wire:
         wire.end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
         wire.send(b"GET /large HTTP/1.1\r\n" + HOST + b"Connection: close\r\n\r\n")
         size = 0
         while part := wire.end.recv(65_536):
             size += len(part)
-            time.sleep(0.01)
+            time.sleep(0.03)
         assert size > LARGE
         assert not server.refused
 
