@@ -56,7 +56,7 @@ class ConnectionLimits:
     exempt: Sequence[Network] = ()
 
 
-class Connection(Protocol):
+class OpenConnection(Protocol):
     """What this module needs of a connection. `address` is None for a connection without a limit per address."""
 
     address: str | None
@@ -72,11 +72,11 @@ class Connections:
         self.limits = limits
         self._refused = refused
         self._by_address: Counter[str] = Counter()
-        self._busy: set[Connection] = set()
+        self._busy: set[OpenConnection] = set()
         # Without a request in progress, oldest first: before their first request, and between two requests.
-        self._silent: OrderedDict[Connection, None] = OrderedDict()
-        self._idle: OrderedDict[Connection, None] = OrderedDict()
-        self._reserve: OrderedDict[Connection, None] = OrderedDict()
+        self._silent: OrderedDict[OpenConnection, None] = OrderedDict()
+        self._idle: OrderedDict[OpenConnection, None] = OrderedDict()
+        self._reserve: OrderedDict[OpenConnection, None] = OrderedDict()
 
     def __len__(self) -> int:
         """Return the number of open connections."""
@@ -103,7 +103,7 @@ class Connections:
             return None
         return str(address) if address.version == 4 else str(IPv6Network((int(address) >> 64 << 64, 64)))
 
-    def admit(self, connection: Connection) -> bool:
+    def admit(self, connection: OpenConnection) -> bool:
         """Add a new connection. Returns whether it has a place; otherwise it is in the reserve."""
         if self._take_place(connection):
             self._silent[connection] = None
@@ -113,7 +113,7 @@ class Connections:
         self._reserve[connection] = None
         return False
 
-    def promote(self, connection: Connection) -> Refused | None:
+    def promote(self, connection: OpenConnection) -> Refused | None:
         """Give a connection of the reserve a place if there is one by now; else return why there is none."""
         if self._take_place(connection):
             del self._reserve[connection]
@@ -122,19 +122,19 @@ class Connections:
         self._reserve.move_to_end(connection)  # silent ones give way first
         return Refused.ADDRESS_LIMIT if self._address_is_full(connection) else Refused.CONNECTION_LIMIT
 
-    def works(self, connection: Connection) -> None:
+    def works(self, connection: OpenConnection) -> None:
         """Note that a request of a connection with a place is in progress."""
         self._silent.pop(connection, None)
         self._idle.pop(connection, None)
         self._busy.add(connection)
 
-    def rests(self, connection: Connection) -> None:
+    def rests(self, connection: OpenConnection) -> None:
         """Note that a connection with a place waits for its next request."""
         self._busy.discard(connection)
         self._silent.pop(connection, None)
         self._idle[connection] = None
 
-    def discard(self, connection: Connection) -> None:
+    def discard(self, connection: OpenConnection) -> None:
         """Remove a connection that was closed; does nothing if it gave way before."""
         if connection in self._reserve:
             del self._reserve[connection]
@@ -150,10 +150,10 @@ class Connections:
     def _places(self) -> int:
         return len(self._busy) + len(self._silent) + len(self._idle)
 
-    def _address_is_full(self, connection: Connection) -> bool:
+    def _address_is_full(self, connection: OpenConnection) -> bool:
         return connection.address is not None and self._by_address[connection.address] >= self.limits.per_address
 
-    def _take_place(self, connection: Connection) -> bool:
+    def _take_place(self, connection: OpenConnection) -> bool:
         """Count a connection if there is a place for it; the caller adds it to one of the collections."""
         if self._address_is_full(connection):
             return False
@@ -166,7 +166,7 @@ class Connections:
             self._by_address[connection.address] += 1
         return True
 
-    def _end_oldest(self, waiting: "OrderedDict[Connection, None]") -> None:
+    def _end_oldest(self, waiting: "OrderedDict[OpenConnection, None]") -> None:
         oldest = next(iter(waiting))
         self.discard(oldest)
         self.count(Refused.GAVE_WAY)

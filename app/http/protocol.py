@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from app.http.chunks import Chunks, MalformedChunks
 from app.http.connections import ConnectionLimits, Connections, Refused
-from app.http.heads import END, Head, check_incomplete, read_head
+from app.http.heads import END, RequestHead, check_incomplete, read_head
 from app.http.health import HEALTH_PATHS
 from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_body
 
@@ -95,7 +95,7 @@ class HttpConnection(asyncio.Protocol):
 
     # What the transport calls
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # - a TCP transport
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # - a TCP transport
         """Take a place or one in the reserve, and wait for the first head."""
         self._transport = transport
         self._output = Output(self, transport)
@@ -103,7 +103,7 @@ class HttpConnection(asyncio.Protocol):
         self._client = get_remote_addr(transport)
         self._server = get_local_addr(transport)
         self._scheme: Literal["http", "https"] = "https" if is_ssl(transport) else "http"
-        self._server_state.connections.add(self)  # type: ignore[arg-type]  # - uvicorn only calls `shutdown`
+        self._server_state.connections.add(self)  # type: ignore[arg-type] # - uvicorn only calls `shutdown`
         self.address = self._connections.address_of(self._client)
         self._has_place = self._connections.admit(self)
         self._wait(self._limits.head_seconds if self._has_place else self._limits.reserve_seconds, self._head_too_late)
@@ -201,7 +201,7 @@ class HttpConnection(asyncio.Protocol):
             self._wait(self._limits.keep_alive_seconds, self._close)
         self._flow.resume_reading()
 
-    def _may_begin(self, head: Head) -> bool:
+    def _may_begin(self, head: RequestHead) -> bool:
         """Note that a request is in progress; refuse it in the reserve unless it asks for the server's health."""
         if self._has_place:
             self._connections.works(self)
@@ -217,7 +217,7 @@ class HttpConnection(asyncio.Protocol):
         self._refuse("OVERLOADED", sentence, {"Retry-After": str(RETRY_SECONDS)}, without_body=head.method == "HEAD")
         return False
 
-    def _begin(self, head: Head, rest: bytes) -> None:
+    def _begin(self, head: RequestHead, rest: bytes) -> None:
         path = head.path.decode("ascii")
         has_body = head.length > 0 or head.chunked
         state = self._app_state.copy()

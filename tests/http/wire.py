@@ -98,7 +98,7 @@ class Wire:
 
     def answer(self, method: str = "GET") -> Answered:
         """Return the next response. The connection must not be pipelined: reading ahead loses bytes."""
-        response = http.client.HTTPResponse(_Unbuffered(self.end), method=method)  # type: ignore[arg-type]  # - only makefile is used
+        response = http.client.HTTPResponse(_Unbuffered(self.end), method=method)  # type: ignore[arg-type] # - only makefile is used
         response.begin()
         body = response.read()
         return Answered(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
