@@ -426,9 +426,10 @@ def test_a_request_is_not_read_before_the_one_before_it_is_answered() -> None:
 
 def test_a_client_that_does_not_read_its_responses_is_not_read_and_then_cut_off() -> None:
     with serving(write_seconds=SHORT) as server, server.connect() as wire:
+        eventually(lambda: server.open == 1)
         assert sent_until_cut_off(wire, HEALTH * 1_000) < 100_000_000
+        eventually(lambda: server.refused["not_reading"] == 1)
         eventually(lambda: server.open == 0)
-        assert server.refused["not_reading"] == 1
 
 
 def test_a_client_that_does_not_take_a_large_response_is_cut_off() -> None:
