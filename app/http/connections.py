@@ -8,6 +8,7 @@ is closed. When all places are taken, the oldest connection without a request in
 import resource
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -184,7 +185,8 @@ def raise_descriptors() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with suppress(ValueError, OSError):  # macOS has a lower limit that it does not report
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def within_descriptors(limits: ConnectionLimits, descriptors: int) -> ConnectionLimits:

@@ -36,7 +36,7 @@ _FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"connec
 
 
 @dataclass(slots=True)
-class RequestHead:
+class HttpHead:
     """The head of a request. The names of `fields` are in lower case, the values without surrounding whitespace."""
 
     method: str
@@ -78,7 +78,7 @@ def check_incomplete(received: bytearray, latest: bytes) -> None:
             raise _fields_too_large()
 
 
-def read_head(head: bytes) -> RequestHead:
+def read_head(head: bytes) -> HttpHead:
     """Return a complete head. Raises TransportRefused when it is malformed, ambiguous or exceeds a limit."""
     if len(head) > FIELD_BYTES:
         _check_size(head, len(head))
@@ -104,7 +104,7 @@ def read_head(head: bytes) -> RequestHead:
     else:
         path, query = _other_target(method, target, fields)
     length, chunked = _framing(framing.get(b"content-length", ()), framing.get(b"transfer-encoding", ()), modern)
-    return RequestHead(
+    return HttpHead(
         method=method.decode("ascii"),
         path=path,
         query=query,

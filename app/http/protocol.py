@@ -20,7 +20,7 @@ from uvicorn.server import ServerState
 
 from app.http.chunks import Chunks, MalformedChunks
 from app.http.connections import ConnectionLimits, Connections, Refused
-from app.http.heads import END, RequestHead, check_incomplete, read_head
+from app.http.heads import END, HttpHead, check_incomplete, read_head
 from app.http.health import HEALTH_PATHS
 from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_body
 
@@ -160,6 +160,7 @@ class HttpConnection(asyncio.Protocol):
 
     def give_way(self) -> None:
         """Close at once, for the benefit of another connection."""
+        self._phase = Phase.LINGER
         self._transport.abort()
 
     # Heads
@@ -201,7 +202,7 @@ class HttpConnection(asyncio.Protocol):
             self._wait(self._limits.keep_alive_seconds, self._close)
         self._flow.resume_reading()
 
-    def _may_begin(self, head: RequestHead) -> bool:
+    def _may_begin(self, head: HttpHead) -> bool:
         """Note that a request is in progress; refuse it in the reserve unless it asks for the server's health."""
         if self._has_place:
             self._connections.works(self)
@@ -217,7 +218,7 @@ class HttpConnection(asyncio.Protocol):
         self._refuse("OVERLOADED", sentence, {"Retry-After": str(RETRY_SECONDS)}, without_body=head.method == "HEAD")
         return False
 
-    def _begin(self, head: RequestHead, rest: bytes) -> None:
+    def _begin(self, head: HttpHead, rest: bytes) -> None:
         path = head.path.decode("ascii")
         has_body = head.length > 0 or head.chunked
         state = self._app_state.copy()
@@ -363,10 +364,16 @@ class HttpConnection(asyncio.Protocol):
         self._wait(self._limits.linger_seconds, self._close)
 
     def _refuse(
-        self, code: str, sentence: str, headers: dict[str, str] | None = None, *, without_body: bool = False
+        self,
+        code: str,
+        sentence: str,
+        headers: dict[str, str] | None = None,
+        *,
+        request_id: str | None = None,
+        without_body: bool = False,
     ) -> None:
         """Answer in place of the application, and close."""
-        status, fields, body = refusal(code, sentence, secrets.token_hex(16), headers)
+        status, fields, body = refusal(code, sentence, request_id, headers)
         content = [STATUS_LINE[status]]
         for name, value in (*self._server_state.default_headers, *fields):
             content += (name, b": ", value, b"\r\n")
@@ -383,7 +390,8 @@ class HttpConnection(asyncio.Protocol):
         if started:
             self.finish()
         else:
-            self._refuse(code, sentence, without_body=cycle.scope["method"] == "HEAD")
+            request_id = cycle.scope["state"].get("request_id")
+            self._refuse(code, sentence, request_id=request_id, without_body=cycle.scope["method"] == "HEAD")
 
     def _abandon(self) -> None:
         """Let the application know that the client is gone."""
@@ -484,16 +492,21 @@ class Exchange(RequestResponseCycle):
 
     async def send_500_response(self) -> None:
         """Answer for an application that failed before its response."""
-        request_id = self.scope.get("state", {}).get("request_id") or secrets.token_hex(16)
-        status, fields, body = refusal("INTERNAL", "The server failed to answer.", request_id)
+        status, fields, body = refusal(
+            "INTERNAL", "The server failed to answer.", self.scope["state"].get("request_id")
+        )
         await self.send({"type": "http.response.start", "status": status, "headers": fields})
         await self.send({"type": "http.response.body", "body": body})
 
 
 def refusal(
-    code: str, sentence: str, request_id: str, headers: dict[str, str] | None = None
+    code: str, sentence: str, request_id: str | None, headers: dict[str, str] | None = None
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Return the status, the fields and the body of an answer after which the connection is closed."""
+    """Return the status, the fields and the body of an answer after which the connection is closed.
+
+    The request has an id if the application has seen it.
+    """
+    request_id = request_id or secrets.token_hex(16)
     response = encoded(refusal_body(code, sentence, request_id), False, PLAIN_JSON, headers)
     more = [
         (b"x-request-id", request_id.encode("ascii")),

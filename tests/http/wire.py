@@ -23,11 +23,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.connections import ConnectionLimits, Connections
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS, HttpConnection
-from app.http.request_id import RequestId
 
 PATIENCE = 10.0
 """Seconds that a test waits for something that happens at once on an idle machine."""
 LARGE = 5_000_000
+REQUEST_ID = "id-of-the-application"
 
 
 @dataclass
@@ -223,7 +223,7 @@ def application(found: Serving) -> ASGIApp:
         *(Route(f"/{each.__name__}", each, methods=methods) for each in (echo, refuse, large, hold, slow_reader)),
         *health_routes(checks),
     ]
-    return RequestId(_Noting(Starlette(routes=routes, lifespan=lifespan), found))
+    return _Noting(Starlette(routes=routes, lifespan=lifespan), found)
 
 
 class _Noting:
@@ -233,6 +233,7 @@ class _Noting:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self._found.seen.append(scope)
+            scope["state"]["request_id"] = REQUEST_ID
             if scope["path"] == "/broken":
                 raise LookupError("the secret of the application")
         await self._app(scope, receive, send)
