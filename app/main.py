@@ -19,8 +19,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
 
+from app.admission import Admission, AnonymousBound
 from app.auth import development
-from app.auth.claims import InvalidToken, KeysUnavailable, TokenFault
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
@@ -30,14 +30,14 @@ from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
+from app.http.anonymous import AnonymousRequests
 from app.http.body import BodyLimits
 from app.http.connections import ConnectionLimits, Connections, descriptors, within_descriptors
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import GraphQLEndpoint, HttpCall
+from app.http.graphql import GraphQLEndpoint, HttpCall, RequestHead
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS
-from app.http.refusals import TransportRefused
 from app.http.request_id import RequestId
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
@@ -83,8 +83,9 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
+    limits = BodyLimits(size=settings.limit_body_bytes)
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLEndpoint(runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))),
+        Route("/graphql", GraphQLEndpoint(runtime.admit, runtime.answer, limits=limits)),
         *health_routes(runtime.checks),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
         *map(payload_schema_route, SHAPES),
@@ -107,7 +108,12 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         max_age=600,
     )
     observed = Middleware(ObservedRequests, tracing=watching.tracing)
-    middleware = [Middleware(RequestId), observed, *([cors] if settings.origins else [])]
+    middleware = [
+        Middleware(RequestId),
+        observed,
+        *([cors] if settings.origins else []),
+        Middleware(AnonymousRequests, count=runtime.bound.count_request),
+    ]
     return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
@@ -214,13 +220,14 @@ class Runtime:
     """The objects that exist while the server runs, and the callables of the routes."""
 
     database: Database
-    verifier: Verifier
+    admission: Admission
     service: Service
     issuer: development.DevelopmentIssuer | None = None
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self.settings = settings
         self.telemetry = telemetry
+        self.bound = AnonymousBound(settings.limit_anonymous)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open all resources; `stack` closes them. Raises if the database is not fit to serve."""
@@ -236,7 +243,7 @@ class Runtime:
             await check_app_role(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
-        self.verifier = Verifier(
+        verifier = Verifier(
             issuer=settings.issuer or development.ISSUER,
             audience=settings.audience or development.AUDIENCE,
             keys=await self._keys(stack),
@@ -254,24 +261,20 @@ class Runtime:
             self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
+        self.admission = Admission(verifier, self.bound, self._recent_refusal)
+
+    async def admit(self, head: RequestHead) -> str:
+        """Return the subject of a request's token. Raises TransportRefused."""
+        return await self.admission.subject(head)
 
     async def answer(self, call: HttpCall) -> tuple[dict[str, Any], bool]:
-        """Verify the token, then pass the request to the service."""
-        authorization = call.field(b"authorization") or None
-        claims = self.verifier.cached(authorization) if authorization else None
-        try:
-            claims = claims or await self.verifier.verify(authorization)
-        except InvalidToken as error:
-            challenge = "Bearer" if error.fault is TokenFault.MISSING else 'Bearer error="invalid_token"'
-            raise TransportRefused("UNAUTHENTICATED", str(error), {"WWW-Authenticate": challenge}) from None
-        except KeysUnavailable as error:
-            raise TransportRefused("UNAVAILABLE", str(error), {"Retry-After": "5"}) from None
+        """Pass the request to the service."""
         answer = await self.service.answer(
             Request(
-                subject=claims.subject,
-                claimed_user_id=call.field(b"x-user-id"),
-                claimed_role=call.field(b"x-user-role"),
-                request_id=call.request_id,
+                subject=call.subject,
+                claimed_user_id=call.head.field(b"x-user-id"),
+                claimed_role=call.head.field(b"x-user-role"),
+                request_id=call.head.request_id,
                 query=call.parameters["query"],
                 operation_name=call.parameters["operationName"],
                 variables=call.parameters["variables"],
@@ -280,6 +283,13 @@ class Runtime:
             )
         )
         return answer.body, answer.executed
+
+    async def _recent_refusal(self, subject: str, request_id: str) -> tuple[str, str] | None:
+        answer = await self.service.recent_refusal(subject, request_id)
+        if answer is None:
+            return None
+        (error,) = answer.body["errors"]
+        return error["extensions"]["code"], error["message"]
 
     async def checks(self) -> dict[str, bool]:
         """Whether the database can be reached and has the newest revision."""

@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     limit_body_seconds: float = Field(30.0, gt=0, le=3_600)
     limit_write_seconds: float = Field(30.0, gt=0, le=3_600)
     keep_alive_seconds: float = Field(75.0, gt=0, le=3_600)
+    limit_anonymous: int = Field(600, ge=1)  # requests without a valid token, per client address per minute
     # Rate limits per user per minute.
     limit_objects: int = Field(500_000, ge=1)
     limit_edits: int = Field(240, ge=1)

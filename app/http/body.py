@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar, NoReturn, TypedDict
@@ -28,11 +28,21 @@ __all__ = [
 ]
 
 
-async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+def _uncounted(_size: int) -> None:
+    pass
+
+
+async def read_body(
+    receive: Receive,
+    maximum: int,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    add: Callable[[int], None] = _uncounted,
+) -> bytes:
     """Read an ASGI request's body of at most `maximum` bytes; stop at the first byte beyond it.
 
-    A Content-Length above the maximum is refused before anything is read; a smaller one is not trusted. Raises
-    PayloadTooLarge, BadRequest when the length is not a number, ClientDisconnect.
+    A Content-Length above the maximum is refused before anything is read; a smaller one is not trusted. `add` is called
+    with the size of each chunk and may raise an exception. Raises PayloadTooLarge, BadRequest when the length is not a
+    number, ClientDisconnect.
     """
     for name, value in headers:
         if name.lower() == b"content-length":
@@ -48,6 +58,7 @@ async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[byte
         size += len(chunk)
         if size > maximum:
             raise PayloadTooLarge(maximum)
+        add(len(chunk))
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)

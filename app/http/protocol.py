@@ -28,6 +28,8 @@ CONNECTIONS = "connections"
 """The key of the Connections in the state of the lifespan."""
 WRITE_BYTES = 256 * 1024
 """The part of a response that a client must take within `write_seconds`."""
+DISCARD_BYTES = 1024 * 1024
+"""The maximum of an unread body that is read after the response, so that the connection stays usable."""
 LINGER_BYTES = 16 * 1024 * 1024
 """The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
 RETRY_SECONDS = 1
@@ -45,7 +47,7 @@ class Phase(Enum):
     HEAD = auto()
     """It waits for a head, or reads one."""
     BODY = auto()
-    """It reads a body; the application may have begun to respond."""
+    """It reads a body; the application may have responded already."""
     RESPONSE = auto()
     """The whole request was read; the response is not complete, or too much of it is not sent."""
     LINGER = auto()
@@ -88,7 +90,7 @@ class HttpConnection(asyncio.Protocol):
         self._head_begun = True
         self._keep_alive = False
         self._lingered = 0
-        self._body_left = 0
+        self._body_left = self._discarded = 0
         self._chunks: Chunks | None = None
         self._body_seconds = 0.0
         self._body_since = 0.0
@@ -224,6 +226,7 @@ class HttpConnection(asyncio.Protocol):
         state = self._app_state.copy()
         del state[CONNECTIONS]
         self._keep_alive = head.keep_alive and self._has_place
+        expects = head.expects_continue and has_body and not rest
         scope: Any = {
             "type": "http",
             "asgi": {"version": self._asgi_version, "spec_version": "2.3"},
@@ -248,8 +251,9 @@ class HttpConnection(asyncio.Protocol):
             self._access_log,
             self._server_state.default_headers,
             asyncio.Event(),
-            expect_100_continue=head.expects_continue and has_body and not rest,
-            keep_alive=False,  # a response before the end of the request closes the connection
+            expect_100_continue=expects,
+            # A client that waits for 100 (Continue) may send its body after another response, or the next request.
+            keep_alive=self._keep_alive and head.length <= DISCARD_BYTES and not expects,
             on_response=self._responded,
         )
         cycle.connection = self
@@ -260,7 +264,7 @@ class HttpConnection(asyncio.Protocol):
             self._end_body(rest)
             return
         self._phase = Phase.BODY
-        self._body_left = head.length
+        self._body_left, self._discarded = head.length, 0
         self._chunks = Chunks() if head.chunked else None
         self._body_seconds = self._limits.body_seconds
         if rest:
@@ -300,6 +304,14 @@ class HttpConnection(asyncio.Protocol):
                 self._give_up("BAD_REQUEST", "The chunks of the body are malformed or too many.")
                 return
         cycle.waiting_for_100_continue = False
+        if cycle.response_complete:
+            self._discarded += len(body)
+            if rest is not None:
+                self._end_body(rest)
+                self._next()
+            elif self._discarded > DISCARD_BYTES:
+                self.finish()
+            return
         cycle.body += body
         if rest is not None:
             self._end_body(rest)
@@ -326,14 +338,20 @@ class HttpConnection(asyncio.Protocol):
     # Responses
 
     def _responded(self) -> None:
+        """Continue with the next request, after the rest of a body that the application did not want."""
         self._server_state.total_requests += 1
-        self._next()
+        if self._phase is Phase.BODY and self._cycle is not None:
+            self._cycle.body = bytearray()
+            self.read_on()
+        else:
+            self._next()
 
     def _next(self) -> None:
         """Wait for the next request, or begin it if it has been received; but first, the client takes its response."""
         if self._phase is not Phase.RESPONSE or self._flow.write_paused or self._transport.is_closing():
             return
         self._phase = Phase.HEAD
+        self._cycle = None  # an idle connection keeps nothing of its last request
         self._head_begun = False
         self._connections.rests(self)
         if self._received:

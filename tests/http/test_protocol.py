@@ -358,6 +358,35 @@ def test_a_body_that_is_not_wanted_is_not_asked_for(server: Serving) -> None:
         assert wire.closed()
 
 
+@pytest.mark.parametrize("rest", [post(b"abc")[-3:], chunked(b"3\r\nabc\r\n0\r\n\r\n")[-13:]], ids=["length", "chunks"])
+def test_the_rest_of_a_body_that_is_not_wanted_is_discarded_and_the_connection_stays_usable(
+    server: Serving, rest: bytes
+) -> None:
+    request = (post(b"abc") if rest == b"abc" else chunked(rest)).replace(b"/echo", b"/refuse")
+    with server.connect() as wire:
+        wire.send(request[: -len(rest)])
+        answer = wire.answer()
+        assert (answer.status, "connection" in answer.fields) == (401, False)
+        wire.send(rest + GET)
+        assert wire.answer().status == 200
+
+
+def test_a_body_without_an_end_is_not_discarded_for_ever(server: Serving) -> None:
+    with server.connect() as wire:
+        wire.send(b"POST /refuse HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
+        assert wire.answer().status == 401
+        sent_until_cut_off(wire, b"10000\r\n" + b"a" * 65_536 + b"\r\n", most=64 * MEBIBYTE)
+        eventually(lambda: server.open == 0)
+
+
+def test_the_time_for_a_body_runs_after_its_response_too() -> None:
+    with serving(body_seconds=SHORT, linger_seconds=SHORT) as server, server.connect() as wire:
+        wire.send(post(b"abc", path=b"/refuse")[:-1])
+        assert wire.answer().status == 401
+        assert wire.closed()
+        eventually(lambda: server.open == 0)
+
+
 @pytest.mark.parametrize("size", [MEBIBYTE, 4 * MEBIBYTE])
 def test_a_client_that_is_answered_early_receives_the_answer(server: Serving, size: int) -> None:
     for _ in range(5):
