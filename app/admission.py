@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from app.auth.claims import Claims, InvalidToken, KeysUnavailable, TokenFault
 from app.auth.verifier import Verifier
-from app.http.graphql import RequestHead
+from app.http.graphql import UnreadRequest
 from app.http.refusals import TransportRefused
 from app.limiting.token_buckets import TokenBuckets
 
@@ -42,7 +42,7 @@ class AnonymousBound:
         """Count a request to a path that needs no token. Raises TransportRefused."""
         self._count(self._requests, _address(scope.get("client")))
 
-    async def claims(self, verifier: Verifier, head: RequestHead) -> Claims:
+    async def claims(self, verifier: Verifier, head: UnreadRequest) -> Claims:
         """Verify the token of a request. A token that the verifier remembers is never refused by the bound.
 
         Raises InvalidToken, KeysUnavailable, and TransportRefused beyond the bound, in which case no signature was
@@ -101,7 +101,7 @@ class Admission:
         self._bound = bound
         self._recent_refusal = recent_refusal
 
-    async def subject(self, head: RequestHead) -> str:
+    async def subject(self, head: UnreadRequest) -> str:
         """Return the subject of a request's token. Raises TransportRefused."""
         try:
             claims = await self._bound.claims(self._verifier, head)

@@ -34,7 +34,7 @@ from app.http.anonymous import AnonymousRequests
 from app.http.body import BodyLimits
 from app.http.documents import document_route
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import GraphQLEndpoint, HttpCall, RequestHead
+from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
 from app.http.health import health_routes
 from app.http.request_id import RequestId
 from app.http.upgrade import NoUpgrades
@@ -247,7 +247,7 @@ class Runtime:
         )
         self.admission = Admission(verifier, self.bound, self._recent_refusal)
 
-    async def admit(self, head: RequestHead) -> str:
+    async def admit(self, head: UnreadRequest) -> str:
         """Return the subject of a request's token. Raises TransportRefused."""
         return await self.admission.subject(head)
 

@@ -139,14 +139,6 @@ async def test_without_a_valid_token_neither_body_nor_url_is_read(
     status, error, headers = await unread(client, method=method, content_length="1000000", **given)
     assert (status, error["extensions"]["code"]) == (401, "UNAUTHENTICATED")
     assert headers["www-authenticate"].startswith("Bearer")
-    assert "connection" not in headers
-
-
-async def test_a_client_that_waits_before_it_sends_its_body_is_refused_and_its_connection_closed(
-    client: Client,
-) -> None:
-    status, _, headers = await unread(client, expect="100-continue", content_length="1000000")
-    assert (status, headers["connection"]) == (401, "close")
 
 
 async def test_a_blank_after_the_token_is_ignored(client: Client) -> None:
