@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import time
 from typing import Any
@@ -35,13 +36,14 @@ from app.execution import BreadthFirst
 from app.http.anonymous import AnonymousRequests
 from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
+from app.http.connections import ConnectionLimits, Connections, descriptors, within_descriptors
 from app.http.documents import document_route
 from app.http.failures import Failures
 from app.http.graphiql import graphiql_routes
 from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
 from app.http.health import health_routes
+from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
-from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -56,6 +58,7 @@ from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
+from graphql_schema.allowance import ENDING
 from graphql_schema.errors import INTERNAL_MESSAGE
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
@@ -99,10 +102,10 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield
+            yield {CONNECTIONS: connections_of(settings, watching.metrics)}
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -132,7 +135,6 @@ def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Calla
         Middleware(ObservedRequests, tracing=telemetry.tracing),
         *([cors] if settings.origins else []),
         Middleware(Failures, message=INTERNAL_MESSAGE),
-        Middleware(NoUpgrades),
         Middleware(AnonymousRequests, count=count_anonymous),
     ]
 
@@ -166,6 +168,22 @@ def payload_schema_route(version: str) -> Route:
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
 
 
+def connections_of(settings: Settings, metrics: Metrics) -> Connections:
+    """Return the clients' connections to this process; there are none yet."""
+    limits = ConnectionLimits(
+        total=settings.limit_connections,
+        per_address=settings.limit_connections_per_address,
+        head_seconds=settings.limit_header_seconds,
+        body_seconds=settings.limit_body_seconds,
+        write_seconds=settings.limit_write_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        exempt=settings.trusted_proxies or (),
+    )
+    connections = Connections(within_descriptors(limits, descriptors()), metrics.connection_refused)
+    metrics.watch_connections(lambda: len(connections))
+    return connections
+
+
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
@@ -186,7 +204,14 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson formats them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
+    engine = BreadthFirst(
+        observer=observed if tracing.tracer else None,
+        native=native,
+        sequential_batches=True,
+        allowance=attrgetter("allowance"),
+        ending=ENDING,
+    )
+    return engine.execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:
