@@ -101,7 +101,7 @@ def summary(response: Response) -> str:
         return f"{response.status} {response.body[:40]!r}"
     if body.get("errors"):
         extensions = body["errors"][0].get("extensions", {})
-        return f"{response.status} {extensions.get('code')}{' ' if 'limit' in extensions else ''}{extensions.get('limit', '')}"
+        return " ".join(map(str, [response.status, extensions.get("code"), extensions.get("limit", "")])).rstrip()
     returned = body.get("extensions", {}).get("cost", {}).get("returned")
     return f"{response.status}, {returned:,} objects"
 
@@ -154,10 +154,10 @@ def memory_watched(target: Target) -> Iterator[Callable[[], int]]:
 
 
 RICH = (
-    "fragment F on __Type{kind name description fields{name description args{name description type{name kind ofType{name"
-    " kind}} defaultValue} type{name kind ofType{name kind ofType{name kind ofType{name fields{name}}}} fields{name}}}"
-    " inputFields{name description type{name kind} defaultValue} interfaces{name fields{name}} enumValues{name description}"
-    " possibleTypes{name fields{name}}}"
+    "fragment F on __Type{kind name description fields{name description args{name description type{name kind"
+    " ofType{name kind}} defaultValue} type{name kind ofType{name kind ofType{name kind ofType{name fields{name}}}}"
+    " fields{name}}} inputFields{name description type{name kind} defaultValue} interfaces{name fields{name}}"
+    " enumValues{name description} possibleTypes{name fields{name}}}"
 )
 
 
@@ -184,7 +184,8 @@ async def introspection(target: Target) -> Outcome:
 async def page_as_float(target: Target) -> Outcome:
     """A page size of 100.0, which GraphQL coerces to 100."""
     aliases = " ".join(f"a{n}:devices{{extension{{person{{id}}}}}}" for n in range(29))
-    document = f"query($n:Int!){{locations(first:$n,orderBy:RECENTLY_UPDATED){{nodes{{id {aliases} devices{{id}} people{{id}}}}}}}}"
+    nodes = f"nodes{{id {aliases} devices{{id}} people{{id}}}}"
+    document = f"query($n:Int!){{locations(first:$n,orderBy:RECENTLY_UPDATED){{{nodes}}}}}"
     return Outcome(await answer_to(target, target.request(graphql(document, n=100.0), LEAD)))
 
 
@@ -238,6 +239,7 @@ async def many_documents(target: Target) -> Outcome:
     )
     answers: Counter[str] = Counter()
     connection = await RawConnection.open(target.port)
+    grown = 0
     with memory_watched(target) as growth:
         began = target.cpu()
         for n in range(1_200):
@@ -285,9 +287,7 @@ async def flooded(target: Target, piece: bytes, first: bytes = b"") -> Outcome:
                 async with asyncio.timeout(3):
                     await loop.sock_sendall(sender, piece)
                 sent += len(piece)
-                if growth() > MOST_GROWTH:
-                    why = "still reads when the measurement ends"
-                elif time.perf_counter() - began > MOST_SECONDS:
+                if growth() > MOST_GROWTH or time.perf_counter() - began > MOST_SECONDS:
                     why = "still reads when the measurement ends"
         except TimeoutError:
             why = "the server stops reading"
@@ -434,7 +434,7 @@ async def serving(checkout: Path, home: Path) -> AsyncIterator[Target]:
         port: int = probe.getsockname()[1]
     log = home / "serve.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
             [str(checkout / ".venv/bin/python"), "-m", "app.cli", "serve"],
             cwd=checkout,
             env=environment(home, PORT=str(port)),

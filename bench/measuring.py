@@ -103,15 +103,19 @@ class RawConnection:
         return await self.response()
 
     async def response(self) -> Response:
-        """Read the next response."""
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        first, *lines = head.rstrip("\r\n").split("\r\n")
+        """Read the next response, without the interim ones (100 Continue)."""
+        first, *lines = await self._head()
+        while first.split(" ", 2)[1] == "100":
+            first, *lines = await self._head()
         headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
         if "chunked" in headers.get("transfer-encoding", ""):
             body = await self._chunks()
         else:
             body = await self._reader.readexactly(int(headers.get("content-length", "0")))
         return Response(int(first.split(" ", 2)[1]), headers, body)
+
+    async def _head(self) -> list[str]:
+        return (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
 
     async def _chunks(self) -> bytes:
         found = b""
