@@ -67,7 +67,7 @@ LANES: Mapping[str, Lane] = {
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
-    "people": Lane(("tests/hostile/test_people.py",), 60, campaign=10),
+    "people": Lane(("tests/api/test_five_people.py",), 60, campaign=10),
     "postgresql15": Lane(("tests/db/",), 200, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(

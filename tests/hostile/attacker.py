@@ -45,7 +45,7 @@ class Attacker:
         self._tokens = {who: self.server.token(who, lifetime_seconds=86_400) for who in PEOPLE}
         number = -1
         for number, case in enumerate(cases):
-            await self._one(case, PEOPLE[number % len(PEOPLE)])
+            await self._one(case, PEOPLE[case.index % len(PEOPLE)])
             self.grown = max(self.grown, resident_bytes(self.server.process) - self._began)
         self._drop()
         return number + 1
@@ -67,18 +67,20 @@ class Attacker:
                 break
         self.slowest = max(self.slowest, spent - allowed + BEFORE_EXECUTION)
         if spent > allowed:
-            self.found.append(
-                f"{case.family} as {who}: {spent * 1000:.0f} ms of CPU time, allowed {allowed * 1000:.0f}"
-            )
+            self._note(case, who, f"{spent * 1000:.0f} ms of CPU time, allowed {allowed * 1000:.0f}")
+
+    def _note(self, case: Case, who: str, fault: str) -> None:
+        self.found.append(f"{case.family} {case.index} as {who}: {fault}")
 
     def _judge(self, case: Case, who: str, response: Response | None) -> None:
         if response is None:
             self.codes["no response"] += 1
             if not case.silent:
-                self.found.append(f"{case.family} as {who}: no response")
+                self._note(case, who, "no response")
             return
         self.codes[first_code(response)] += 1
-        self.found += [f"{case.family} as {who}: {fault}" for fault in faults(response)]
+        for fault in faults(response):
+            self._note(case, who, fault)
 
     async def _answered(self, case: Case, request: bytes) -> Response | None:
         """Send a request; a whole request of its own connection, any other over the connection that is open."""

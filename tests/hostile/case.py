@@ -1,7 +1,7 @@
 """A hostile request: what is sent, in bytes, and by which family it was generated."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass
 from random import Random
 from typing import Any
 
@@ -46,6 +46,8 @@ class Case:
     """
 
     family: str
+    index: int = 0
+    _: KW_ONLY
     document: str = ""
     variables: Any = None
     body: bytes | None = None
@@ -96,13 +98,11 @@ class GoodValues:
     ids: tuple[str, ...] = IDS
     texts: tuple[str, ...] = ("Acme", "North", "", "Front desk", "0")
     optional: float = 0.4
-    keys: int = field(default=0)
 
     def value(self, kind: Any, name: str = "", depth: int = 0) -> Any:
         """Return a value for a variable of this type."""
         random = self.random
-        if is_non_null_type(kind):
-            return self.value(kind.of_type, name, depth)
+        kind = kind.of_type if is_non_null_type(kind) else kind
         if is_list_type(kind):
             return [self.value(kind.of_type, name, depth + 1) for _ in range(random.randint(0, 2))]
         if isinstance(kind, GraphQLEnumType):
@@ -113,17 +113,14 @@ class GoodValues:
                 for each, field in kind.fields.items()
                 if is_non_null_type(field.type) or (depth < 4 and random.random() < self.optional)
             }
-        if kind.name == "ID":
-            return random.choice(self.ids)
-        if name == "idempotencyKey":
-            return f"key-{random.randrange(2**48)}"
         return {
+            "ID": random.choice(self.ids),
             "Int": random.choice([1, 2, 3, 20]),
             "Float": 1.5,
             "Boolean": random.random() < 0.5,
             "DateTime": "2026-01-01T00:00:00+00:00",
             "Time": "09:00:00",
-        }.get(kind.name, random.choice(self.texts))
+        }.get(kind.name, f"key-{random.randrange(2**48)}" if name == "idempotencyKey" else random.choice(self.texts))
 
 
 def literal(value: Any, kind: Any) -> str:
@@ -159,6 +156,5 @@ def selection(definition: GraphQLField) -> str:
         "problems": "problems { code path }",
         "id": "id",
         "name": "name",
-        "cost": "",
     }
     return "{ __typename " + " ".join(text for name, text in found.items() if name in fields) + " }"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from graphql import get_named_type, is_list_type, is_non_null_type
+from graphql import GraphQLField, get_named_type, is_list_type, is_non_null_type
 
 from tests.contract.bombs import BOMBS, LOCATION
 from tests.execution.operations import an_operation
@@ -74,7 +74,7 @@ def unused_fragments(random: Random) -> str:
 
 def _introspected(kind_name: str, random: Random, depth: int) -> str:
     """A selection below an introspection type, which follows its list fields."""
-    fields = SCHEMA.type_map[kind_name].fields # - introspection types have fields
+    fields: dict[str, GraphQLField] = SCHEMA.type_map[kind_name].fields  # type: ignore[attr-defined] # - they have fields # - introspection types have fields
     lists = [
         name for name, each in fields.items() if _is_list(each.type) and hasattr(get_named_type(each.type), "fields")
     ]
@@ -419,4 +419,4 @@ FAMILIES: Mapping[str, Callable[[Random], str]] = {
 def a_document(family: str, random: Random) -> Case:
     """Return a hostile document of a family, with a few variables that some of the documents use."""
     variables: dict[str, Any] = {"yes": True, "no": False, "n": random.choice([0, 3, None]), "v0": 1, "v1": {}}
-    return Case(family, FAMILIES[family](random), variables)
+    return Case(family, document=FAMILIES[family](random), variables=variables)

@@ -1,6 +1,7 @@
 """All families of hostile requests. A request is determined by the seed, its family and its index."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from random import Random
 
@@ -20,7 +21,7 @@ FAMILIES: Mapping[str, Callable[[Random], Case]] = {
 
 def hostile(seed: int, family: str, index: int) -> Case:
     """Return the hostile request of a family with this index."""
-    return FAMILIES[family](Random(f"{seed} {family} {index}"))
+    return replace(FAMILIES[family](Random(f"{seed} {family} {index}")), index=index)
 
 
 def mixture(seed: int, count: int) -> Iterator[Case]:

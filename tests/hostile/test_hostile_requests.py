@@ -34,7 +34,8 @@ async def test_a_hostile_request_is_answered_with_data_or_with_a_code(client: Cl
         response = await client.http.post("/graphql", content=body, headers=fields)
         answer = response.json()
         codes = {error["extensions"]["code"] for error in answer.get("errors", [])}
-        assert ("data" in answer or codes) and codes <= CODES, case
+        assert "data" in answer or codes
+        assert codes <= CODES, case
         assert response.status_code in {200, 400, *TRANSPORT_STATUS.values()}
 
 
@@ -60,11 +61,11 @@ async def test_hostile_requests_cost_little_and_leave_the_server_as_it_was(
         sent = await attacker.attack(mixture(seed, count))
         after = canary(server)
     sys.stdout.write(f"\n{attacker.codes.most_common()}, {attacker.grown / 1e6:+.0f} MB\n")
-    assert attacker.found == [], f"{len(attacker.found)} faults of {sent} requests, seed {seed}"
+    assert attacker.found == [], "\n".join([f"{sent} requests, seed {seed}:", *attacker.found[:50]])
     assert attacker.grown < MOST_GROWTH
     assert after == before
     record_property(
         "tried",
-        f"{sent:,} hostile requests of {len(FAMILIES)} families: {attacker.codes['data']:,} answered, the others refused;"
-        f" memory {attacker.grown / 1e6:+.0f} MB",
+        f"{sent:,} hostile requests of {len(FAMILIES)} families, {attacker.codes['data']:,} of them executed;"
+        f" at most {attacker.slowest * 1000:.0f} ms of CPU time before execution; memory {attacker.grown / 1e6:+.0f} MB",
     )

@@ -235,4 +235,4 @@ FAMILIES: Mapping[str, Callable[[Random, Any], Any]] = {
 def of_variables(family: str, random: Random) -> Case:
     """Return an operation with hostile variables of a family."""
     document, _, variables = an_operation_with_variables(random)
-    return Case(family, document, FAMILIES[family](random, variables))
+    return Case(family, document=document, variables=FAMILIES[family](random, variables))
