@@ -61,7 +61,7 @@ class People:
         return LEAD if person == "lead" else str(getattr(self.world, person))
 
     async def asked(self, seed: int) -> set[str]:
-        """Ask one generated operation as one of the five; return the codes of its errors, and whether it was executed."""
+        """Ask one generated operation as one of the five; return its codes of errors, and whether it was executed."""
         random = Random(seed)
         person = random.choice(list(FOREIGN))
         body = Generated(random, self.world).body()

@@ -113,10 +113,8 @@ def introspection_by_fragments(random: Random) -> str:
     spreads = [random.choice(["...F%d", "...{...F%d}", "...F%d @include(if: true)"]) % n for n in range(count)]
     name = random.choice(["fields", "possibleTypes", "interfaces", "inputFields", "enumValues"])
     alias = random.choice(["", "b%d:"])
-    bodies = [
-        f"fragment F{n} on __Type{{{alias % n if alias else ''}{name}{{name {'type{name}' if name == 'fields' else ''}}}}}"
-        for n in range(count)
-    ]
+    below = "name type{name}" if name == "fields" else "name"
+    bodies = [f"fragment F{n} on __Type{{{alias % n if alias else ''}{name}{{{below}}}}}" for n in range(count)]
     return "{__schema{types{" + " ".join(spreads) + "}}} " + " ".join(bodies)
 
 

@@ -232,7 +232,7 @@ def upgrades(random: Random) -> bytes:
     fields = random.choice(
         [
             b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n",
-            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n",
+            b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n",
             b"Upgrade: h2c\r\n",
             b"Connection: Upgrade\r\n",
             b"Connection: Upgrade\r\nUpgrade: TLS/1.0, x, y\r\n",
