@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bench.measuring import RawConnection
+from bench.measuring import RawConnection, scheduled
 from tests.contract.served import ROOT, Served, served, turnup
 from tests.harness import CUSTOMER, LEAD, LEAD_2, LISTED_CUSTOMER, PARTNER
 
@@ -34,7 +34,11 @@ def p99(latencies: list[float]) -> float:
 
 
 async def latencies_of(server: Served, queries: int) -> list[float]:
-    """Send canary queries one after the other, from an address of its own; return their latencies in seconds."""
+    """Send canary queries one after the other, from an address of its own; return their latencies in seconds.
+
+    If other processes keep the server from running, all latencies are divided by the factor by which they slow it down.
+    """
+    ran, waited = scheduled(server.process)
     request = CANARY.request(server.token(LEAD_2))
     connection = await RawConnection.open(urlsplit(server.origin).port or 0, ADDRESS)
     found = []
@@ -45,7 +49,8 @@ async def latencies_of(server: Served, queries: int) -> list[float]:
         found.append(time.perf_counter() - began)
         assert "errors" not in json.loads(response.body), response.body
     connection.close()
-    return found
+    ran, waited = (now - before for now, before in zip(scheduled(server.process), (ran, waited), strict=True))
+    return [latency * ran / (ran + waited) for latency in found]
 
 
 @asynccontextmanager
