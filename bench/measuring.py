@@ -24,12 +24,6 @@ def cpu_seconds(processes: Iterable[int]) -> float:
     return total
 
 
-def scheduled(process: int) -> tuple[float, float]:
-    """Return the seconds that the main thread of a process ran, and that it was ready to run but others ran."""
-    ran, waited, _ = Path(f"/proc/{process}/schedstat").read_text(encoding="utf-8").split()
-    return int(ran) / 1e9, int(waited) / 1e9
-
-
 def resident_bytes(process: int) -> int:
     """Return the resident memory of a process in bytes; 0 after its end."""
     with suppress(OSError):

@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from bench.measuring import RawConnection, scheduled
+from bench.measuring import RawConnection
 from tests.contract.served import ROOT, Served, served, turnup
 from tests.harness import CUSTOMER, LEAD, LEAD_2, LISTED_CUSTOMER, PARTNER
 
@@ -31,6 +32,12 @@ CANARY = Case("canary", document='{ viewer { id } location(id: "location-1") { n
 def p99(latencies: list[float]) -> float:
     """Return the latency that one percent of the queries exceeds."""
     return sorted(latencies)[int(len(latencies) * 0.99)]
+
+
+def scheduled(process: int) -> tuple[float, float]:
+    """Return the seconds that the main thread of a process ran, and that it was ready to run but others ran."""
+    ran, waited, _ = Path(f"/proc/{process}/schedstat").read_text(encoding="utf-8").split()
+    return int(ran) / 1e9, int(waited) / 1e9
 
 
 async def latencies_of(server: Served, queries: int) -> list[float]:
