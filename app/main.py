@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import time
 from typing import Any
@@ -56,6 +57,7 @@ from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
+from graphql_schema.allowance import ENDING
 from graphql_schema.errors import INTERNAL_MESSAGE
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
@@ -186,7 +188,14 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson formats them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
+    engine = BreadthFirst(
+        observer=observed if tracing.tracer else None,
+        native=native,
+        sequential_batches=True,
+        allowance=attrgetter("allowance"),
+        ending=ENDING,
+    )
+    return engine.execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sentry_sdk.utils import BadDsn, Dsn
 
 from app.auth import development
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
@@ -129,6 +130,16 @@ class Settings(BaseSettings):
             raise ValueError(f"it must begin with one of {', '.join(REDIS_SCHEMES)}")
         if value is not None:
             address_of(value.get_secret_value())
+        return value
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _of_sentry(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                Dsn(value.get_secret_value())
+            except BadDsn:
+                raise ValueError("it is not a DSN such as https://key@sentry.example/1") from None
         return value
 
     @model_validator(mode="after")

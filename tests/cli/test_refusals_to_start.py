@@ -2,6 +2,7 @@
 
 import socket
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from pydantic import ValidationError
@@ -9,6 +10,7 @@ from pydantic import ValidationError
 from app import cli
 from app.auth import development
 from app.main import from_environment
+from app.postgres import embedded
 from app.settings import Settings, exposure
 
 from .turnup import free_port, run
@@ -49,6 +51,8 @@ WRONG = [
     ("TURNUP_TRUSTED_PROXIES", "10.0.0.1/8"),
     ("TURNUP_TRUSTED_PROXIES", "*"),
     ("TURNUP_INSECURE_DEVELOPMENT", "perhaps"),
+    ("SENTRY_DSN", "s3cret"),
+    ("SENTRY_DSN", "https://sentry.example/1"),
     ("TURNUP_REDIS_URL", "http://limits.example"),
     ("TURNUP_REDIS_URL", "rediss://:s3cret@limits.example:port"),
     ("TURNUP_REDIS_URL", "rediss://limits.example?db=s3cret"),
@@ -127,6 +131,16 @@ OURS = ("HOST", *PRODUCTION, *{variable for variable, _ in WRONG}, *{variable fo
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OURS:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not refused would serve for ever."""
+
+    def started(*_arguments: object, **_options: object) -> NoReturn:
+        pytest.fail("the start was not refused")
+
+    monkeypatch.setattr(embedded, "start", started)
 
 
 def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:

@@ -176,9 +176,9 @@ def test_a_get_requests_variables_are_refused_by_their_own_name() -> None:
             "The body is nested more than 64 levels deep.",
         ),
         (
-            with_variable("[1" + ",1" * (50_000 - 4) + "]"),
-            with_variable("[1" + ",1" * (50_000 - 3) + "]"),
-            "The body contains more than 50000 values.",
+            with_variable("[1" + ",1" * (5_000 - 4) + "]"),
+            with_variable("[1" + ",1" * (5_000 - 3) + "]"),
+            "The body contains more than 5000 values.",
         ),
     ],
 )
@@ -212,12 +212,12 @@ def test_a_mebibyte_passes_and_one_byte_more_is_too_large() -> None:
         b"1" * 1_000_000,
         b"1." + b"1" * 1_000_000,
         b'"' + b"\\ud83d" * 170_000 + b'"',
-        b"[" + b"9223372036854775807," * 49_000 + b"1]",
+        b"[" + b"9223372036854775807," * 4_900 + b"1]",
     ],
     ids=lambda raw: f"{raw[:12].decode()}...",
 )
 def test_a_hostile_mebibyte_is_refused_at_once(raw: bytes) -> None:
-    assert quickest(lambda: refused(raw)) < 0.5
+    assert quickest(lambda: refused(raw)) < 0.05
 
 
 def test_an_ordinary_body_costs_next_to_nothing() -> None:
