@@ -4,11 +4,12 @@ Duplicate keys, NaN and infinities, unpaired surrogates and deep nesting are ref
 never sees them. RFC 8259 and RFC 7493 leave their handling to the parser, and parsers differ.
 """
 
+import codecs
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, NoReturn, TypedDict
 
@@ -27,11 +28,21 @@ __all__ = [
 ]
 
 
-async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+def _uncounted(_size: int) -> None:
+    pass
+
+
+async def read_body(
+    receive: Receive,
+    maximum: int,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    add: Callable[[int], None] = _uncounted,
+) -> bytes:
     """Read an ASGI request's body of at most `maximum` bytes; stop at the first byte beyond it.
 
-    A Content-Length above the maximum is refused before anything is read; a smaller one is not trusted. Raises
-    PayloadTooLarge, BadRequest when the length is not a number, ClientDisconnect.
+    A Content-Length above the maximum is refused before anything is read; a smaller one is not trusted. `add` is called
+    with the size of each chunk and may raise an exception. Raises PayloadTooLarge, BadRequest when the length is not a
+    number, ClientDisconnect.
     """
     for name, value in headers:
         if name.lower() == b"content-length":
@@ -47,6 +58,7 @@ async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[byte
         size += len(chunk)
         if size > maximum:
             raise PayloadTooLarge(maximum)
+        add(len(chunk))
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)
@@ -92,6 +104,12 @@ def parse_json(raw: bytes, limits: "BodyLimits", name: str = "The body") -> obje
     """
     if len(raw) > limits.size:
         raise PayloadTooLarge(limits.size)
+    if raw.startswith(codecs.BOM_UTF8):
+        raise BadRequest(
+            f"{name} begins with a byte order mark (BOM), which JSON does not allow. Send UTF-8 without it."
+        )
+    if raw.startswith(WIDE_BOMS) or b"\0" in raw[:4]:
+        raise BadRequest(f"{name} is not UTF-8 but UTF-16 or UTF-32. Send UTF-8 without a byte order mark (BOM).")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -141,6 +159,7 @@ def _check_shape(text: str, limits: "BodyLimits", name: str) -> None:
             return  # not JSON, as the parser says about the same character
 
 
+WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32 LE begins like UTF-16 LE
 # A bracket or comma, or the end, after anything that is none and after whole strings, even one that does not end.
 # It matches everywhere and never goes back, so that the time is linear.
 MARK = re.compile(r'(?:[^"\[\]{},]++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))*+([\[\]{},]|\Z)', re.DOTALL)

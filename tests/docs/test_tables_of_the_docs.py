@@ -7,6 +7,7 @@ import pytest
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
+from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db.demo import USERS
 from app.domain import vocabulary, waiting
@@ -14,6 +15,8 @@ from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
 from app.domain.vocabulary import Role
 from app.http.body import BodyLimits
+from app.http.body_memory import TOTAL_BYTES, UNCOUNTED_BYTES, USER_BYTES
+from app.http.health import CHECKS_PER_SECOND
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
@@ -23,6 +26,7 @@ from bench import picture
 from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
 from graphql_schema.problems import PROBLEMS
+from graphql_schema.refused_subjects import MOST_RECORDED, MOST_SUBJECTS, MOST_UNSIGNED
 from graphql_schema.schema import schema
 from permissions.matrix import AUDIENCE, Action, allows
 from resolvers.lists import LocationOrder
@@ -140,6 +144,21 @@ def test_the_errors_page_has_every_limit() -> None:
     }
 
 
+def test_the_errors_page_has_every_limit_of_the_entry() -> None:
+    said = {name: maximum for name, maximum, _ in table(page("docs/errors.md"), "Anonymous requests")}
+    assert said == {
+        _variable("limit_anonymous"): str(Settings.model_fields["limit_anonymous"].default),
+        "known subject": str(CHECKS_OF_KNOWN_SUBJECT),
+        "refused subjects": str(MOST_SUBJECTS),
+        "refused again": str(MOST_RECORDED),
+        "requests without sign-in": str(MOST_UNSIGNED),
+        "bodies": str(TOTAL_BYTES),
+        "bodies of a user": str(USER_BYTES),
+        "uncounted body": str(UNCOUNTED_BYTES),
+        "readiness checks": str(CHECKS_PER_SECOND),
+    }
+
+
 @pytest.mark.parametrize("enum", ENUMS, ids=lambda each: each.__name__)
 def test_the_glossary_explains_every_member(enum: type[Enum]) -> None:
     rows = table(page("docs/glossary.md"), enum.__name__)
@@ -160,6 +179,8 @@ def _variable(field: str) -> str:
 def _default(value: object) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value.value if isinstance(value, Enum) else value)
 
 
