@@ -104,7 +104,8 @@ async def test_an_exception_that_ends_an_operation_is_no_error_of_its_field(in_t
     result = await run(
         Purse(100), Groves().schema, "{ tree { id } trees { stop { id } } stop { id } }", in_turn=in_turn
     )
-    (error,) = result.errors or ()
+    assert result.errors is not None
+    (error,) = result.errors
     assert (result.data, type(error.original_error), error.path) == (None, Ended, None)
 
 
@@ -122,7 +123,8 @@ async def test_what_a_mutation_returns_itself_is_reserved_and_needs_no_permissio
 
 async def test_the_error_of_a_mutation_has_a_path_below_its_field() -> None:
     result = await run(Purse(5), Groves().schema, "mutation { plant { trees { id } } }")
-    (error,) = result.errors or ()
+    assert result.errors is not None
+    (error,) = result.errors
     assert (type(error.original_error), error.path) == (TooMany, ["plant", "trees"])
 
 
@@ -134,6 +136,7 @@ def test_coerced_variables_are_not_coerced_again() -> None:
     coerced = get_variable_values(schema, definitions, {"n": 4.0})
     assert not isinstance(coerced, list)
     for run_with in (BreadthFirst().execute, execute):
-        assert run_with(schema, document, variable_values=GivenVariables({"n": 4.0}, coerced)).data == {"twice": 8}
+        result: Any = run_with(schema, document, variable_values=GivenVariables({"n": 4.0}, coerced))
+        assert result.data == {"twice": 8}
     given = GivenVariables({"n": "not coerced again"}, coerced)
     assert BreadthFirst().execute(schema, document, variable_values=given).data == {"twice": 8}
