@@ -30,6 +30,8 @@ from app.auth.keys import RemoteKeySet
 from app.db.migrate import migrate
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
+from app.http.connections import raise_descriptors
+from app.http.protocol import HttpConnection
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
 from app.operations.demo import load_demo
 from app.postgres import embedded
@@ -104,6 +106,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
         sys.exit("turnup: --reload is refused in production")
     _check_address(settings)
     _check_key_set(settings)
+    raise_descriptors()
     # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _restarts_counted() as restarted, databases(settings, restarted) as found:
@@ -121,6 +124,8 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
                 workers=1 if options.reload else settings.workers,
                 reload=options.reload,
                 reload_dirs=[str(ROOT / package) for package in PACKAGES] if options.reload else None,
+                http=HttpConnection,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -130,7 +135,6 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
                 # A worker responds only after importing everything. On a busy machine that takes longer than uvicorn's
                 # 5 s; the worker would then be replaced by another that takes as long.
                 timeout_worker_healthcheck=60,
-                limit_concurrency=1_000,
             )
 
 

@@ -36,13 +36,14 @@ from app.execution import BreadthFirst
 from app.http.anonymous import AnonymousRequests
 from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
+from app.http.connections import ConnectionLimits, Connections, descriptors, within_descriptors
 from app.http.documents import document_route
 from app.http.failures import Failures
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import GraphQLEndpoint, HttpCall, RequestHead
+from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
 from app.http.health import health_routes
+from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
-from app.http.upgrade import NoUpgrades
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -101,10 +102,10 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield
+            yield {CONNECTIONS: connections_of(settings, watching.metrics)}
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -134,7 +135,6 @@ def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Calla
         Middleware(ObservedRequests, tracing=telemetry.tracing),
         *([cors] if settings.origins else []),
         Middleware(Failures, message=INTERNAL_MESSAGE),
-        Middleware(NoUpgrades),
         Middleware(AnonymousRequests, count=count_anonymous),
     ]
 
@@ -166,6 +166,22 @@ def payload_schema_route(version: str) -> Route:
     """Return the route of the JSON Schema of a payload version."""
     path = f"/schemas/provisioning-payload-{version}.json"
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
+
+
+def connections_of(settings: Settings, metrics: Metrics) -> Connections:
+    """Return the clients' connections to this process; there are none yet."""
+    limits = ConnectionLimits(
+        total=settings.limit_connections,
+        per_address=settings.limit_connections_per_address,
+        head_seconds=settings.limit_header_seconds,
+        body_seconds=settings.limit_body_seconds,
+        write_seconds=settings.limit_write_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        exempt=settings.trusted_proxies or (),
+    )
+    connections = Connections(within_descriptors(limits, descriptors()), metrics.connection_refused)
+    metrics.watch_connections(lambda: len(connections))
+    return connections
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -279,7 +295,7 @@ class Runtime:
         )
         self.admission = Admission(verifier, self.bound, self._recent_refusal)
 
-    async def admit(self, head: RequestHead) -> str:
+    async def admit(self, head: UnreadRequest) -> str:
         """Return the subject of a request's token. Raises TransportRefused."""
         return await self.admission.subject(head)
 

@@ -70,6 +70,13 @@ class Settings(BaseSettings):
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     limit_price: int = Field(50_000, ge=1)
+    # Limits of connections, per process.
+    limit_connections: int = Field(1_000, ge=1, le=50_000)
+    limit_connections_per_address: int = Field(200, ge=1, le=50_000)
+    limit_header_seconds: float = Field(10.0, gt=0, le=300)
+    limit_body_seconds: float = Field(30.0, gt=0, le=3_600)
+    limit_write_seconds: float = Field(30.0, gt=0, le=3_600)
+    keep_alive_seconds: float = Field(75.0, gt=0, le=3_600)
     limit_anonymous: int = Field(600, ge=1)  # requests without a valid token, per client address per minute
     # Rate limits per user per minute.
     limit_objects: int = Field(500_000, ge=1)

@@ -11,6 +11,9 @@ from starlette.routing import BaseRoute, Route
 # Returns the state of each dependency of the server by name, True when it is available.
 Checks = Callable[[], Awaitable[dict[str, bool]]]
 
+LIVENESS, READINESS = "/healthz", "/readyz"
+HEALTH_PATHS = frozenset({LIVENESS.encode(), READINESS.encode()})
+"""The paths that are answered when there are too many connections."""
 CHECKS_PER_SECOND = 10
 
 
@@ -55,4 +58,4 @@ def health_routes(checks: Checks) -> list[BaseRoute]:
         body = {"status": "ready" if ready else "not ready", **found}
         return JSONResponse(body, 200 if ready else 503, {"Cache-Control": "no-store"})
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return [Route(LIVENESS, healthz), Route(READINESS, readyz)]
