@@ -19,6 +19,7 @@ from app.execution.cache import ScanResistantCache
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused
+from graphql_schema.introspection import IntrospectionPrice, check_roots
 from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
@@ -33,11 +34,15 @@ overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARISONS
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document, its price, and the counter of the objects in its responses."""
+    """One operation of a document, its price, and the counter of the objects in its responses.
+
+    `price` is that of the data, `introspection` that of the schema.
+    """
 
     name: str | None
     type: OperationType
     price: Price
+    introspection: IntrospectionPrice
     returned: Returned
 
 
@@ -74,7 +79,11 @@ class Documents:
         suggestions: bool = False,
         size: int = 1_000,
     ) -> None:
-        """With `suggestions`, errors name similar fields and values of the schema."""
+        """With `suggestions`, errors name similar fields and values of the schema.
+
+        Raises ValueError if a field of the schema returns the query type.
+        """
+        check_roots(schema)
         self._schema = schema
         self._limits = limits
         self._prices = prices
@@ -104,11 +113,16 @@ class Documents:
         if errors:
             raise RequestRefused([refused("GRAPHQL_VALIDATION_FAILED", error) for error in errors])
         operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
-        return Prepared(document, tuple(self._operation(document, each) for each in operations))
+        try:
+            return Prepared(document, tuple(self._operation(document, each) for each in operations))
+        except DocumentTooComplex as error:
+            raise RequestRefused([raised(error)]) from error
 
     def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
         price = price_of(self._schema, document, node, self._prices)
-        return Operation(node.name.value if node.name else None, node.operation, price, Returned(document, node))
+        introspection = IntrospectionPrice(self._schema, document, node, self._prices)
+        name = node.name.value if node.name else None
+        return Operation(name, node.operation, price, introspection, Returned(document, node))
 
 
 def _too_many_comparisons() -> dict[str, Any]:

@@ -31,11 +31,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PreparedOperation:
-    """The operation to execute, its valid document, and its price in objects."""
+    """The operation to execute, its valid document, and its price in objects.
+
+    `surcharge` is the part of the price for field values of introspection, which are no objects of the response.
+    """
 
     document: DocumentNode
     operation: Operation
     price: int
+    surcharge: int
 
     @property
     def is_mutation(self) -> bool:
@@ -52,7 +56,11 @@ def prepare(request: Request, documents: Documents, prices: PriceRules) -> Prepa
     document = documents.prepare(request.query)
     operation = document.operation(request.operation_name)
     _check_type(operation.type, read_only=request.read_only)
-    return PreparedOperation(document.document, operation, _price(operation, request.variables or {}, prices))
+    variables = request.variables or {}
+    introspection = operation.introspection.given(variables)
+    price = operation.price.given(variables) + introspection.objects + introspection.values
+    _check_price(price, prices)
+    return PreparedOperation(document.document, operation, price, introspection.values)
 
 
 def _check_type(kind: OperationType, *, read_only: bool) -> None:
@@ -62,10 +70,8 @@ def _check_type(kind: OperationType, *, read_only: bool) -> None:
         raise RequestRefused([refused("METHOD_NOT_ALLOWED", GraphQLError("GET accepts queries only."))])
 
 
-def _price(operation: Operation, variables: Mapping[str, Any], prices: PriceRules) -> int:
-    price = operation.price.given(variables)
+def _check_price(price: int, prices: PriceRules) -> None:
     try:
         check_price(price, prices)
     except DocumentTooComplex as error:
         raise RequestRefused([raised(error)]) from error
-    return price

@@ -27,6 +27,7 @@ from graphql_schema.documents import Documents
 from graphql_schema.errors import RequestRefused
 from graphql_schema.execution import Execution, execute
 from graphql_schema.incidents import Denial, Incident
+from graphql_schema.introspection import KeptAnswers
 from graphql_schema.requests import PreparedOperation, Request, prepare
 from resolvers.budgets import BudgetCounter
 from resolvers.context import Context
@@ -77,6 +78,7 @@ class Service:
         self._timeout_ms = int(deadline_seconds * 1000)
         self._self_approval_allowed = self_approval_allowed
         self._run = partial(execute, schema, hide_suggestions=not suggestions)
+        self._kept_answers = KeptAnswers()
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
     async def answer(self, request: Request) -> Answer:
@@ -115,8 +117,8 @@ class Service:
     ) -> Execution:
         """Authorise and execute an operation.
 
-        An operation reserves its price and is then charged for the objects that it returned. An operation without a
-        result is charged the reserved price, because it was executed as well.
+        An operation reserves its price and is then charged for the objects that it returned, and for the field values
+        of introspection. An operation without a result is charged the reserved price, because it was executed as well.
         """
         operation = prepared.operation
         facts = {"graphql.operation.type": operation.type.value}
@@ -126,8 +128,8 @@ class Service:
                 if prepared.is_mutation:
                     request.writing()
                 context = self._context(request, authorised, transactions, set() if written is None else written)
-                execution = await execute(self._run, prepared, request, context)
-            await authorised.budgets.settle(execution.returned)
+                execution = await execute(self._run, prepared, request, context, self._kept_answers)
+            await authorised.budgets.settle(execution.returned + prepared.surcharge)
         return execution
 
     def _transactions(self, subject: str) -> RequestTransactions:

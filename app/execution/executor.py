@@ -67,7 +67,7 @@ class BreadthFirst:
     ) -> Any:
         """Execute an operation. The arguments are those of graphql-core's `execute`, by position or by name.
 
-        Unsupported operations are executed by `fallback`: subscriptions, introspection, @defer and @stream, middleware,
+        Unsupported operations are executed by `fallback`: subscriptions, @defer and @stream, middleware,
         executor classes other than Strawberry's, custom default resolvers for fields or types, abort signals and hooks.
         """
         if more:

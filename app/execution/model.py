@@ -28,6 +28,7 @@ from graphql.pyutils import Path
 
 from app.execution.arguments import Arguments
 from app.execution.cache import ScanResistantCache
+from app.execution.introspection import Introspector
 from app.execution.leaves import Leaf, ValueKinds, column_converter, converter, leaf_of
 from app.execution.steps import Steps
 from app.execution.variables import Variables
@@ -303,11 +304,18 @@ class Run:
         """The number of objects in the response so far."""
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
         """Attributes that turned out to be awaitable: the row, the field, the awaitable."""
+        self._introspector: Introspector | None = None
         self._info: Any = None
         """Any info of this run; the elements that describe the run are copied from it."""
         self.levels: list[Level] = []
         self.next_wave: list[Level] = []
         """The levels whose columns are resolved next."""
+
+    def introspector(self, plan: Plan) -> Introspector:
+        """Return the object that answers all introspection fields of this run."""
+        if self._introspector is None:
+            self._introspector = Introspector(plan.schema, plan.fragment_definitions, self.variables.coerced)
+        return self._introspector
 
     def info(self, place: Place) -> Any:
         """Return the info of a field for its whole level. Its path has no list indices."""

@@ -1,6 +1,7 @@
 """Plans operations: collects the fields of each object type once and determines how they are resolved."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -16,6 +17,8 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    SchemaMetaFieldDef,
+    TypeMetaFieldDef,
     TypeNameMetaFieldDef,
     VariableNode,
     VariableValues,
@@ -28,7 +31,9 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from app.execution.arguments import Arguments
 from app.execution.fields import attribute_of, is_batched, source_of
-from app.execution.model import Plan, PlanField, PlanShape, Selection, SharedState
+from app.execution.introspection import ANSWER
+from app.execution.model import Plan, PlanField, PlanShape, Selection, SharedState, Source
+from app.execution.sources import introspect
 from app.execution.variables import Variables
 from app.execution.wrapping import unwrap
 
@@ -146,11 +151,16 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
     nodes: list[FieldNode] = [detail.node for detail in details]
     name = nodes[0].name.value
     named = get_named_type(definition.type)
-    unwrapped = unwrap(definition.type)
+    introspects = definition is SchemaMetaFieldDef or definition is TypeMetaFieldDef
+    unwrapped = replace(unwrap(definition.type), is_leaf=True) if introspects else unwrap(definition.type)
     attribute = attribute_of(definition, name)
     is_typename = definition is TypeNameMetaFieldDef
     is_read_with_row = is_typename or (attribute is not None and unwrapped.is_leaf)
-    source = None if is_read_with_row else source_of(plan.schema, definition, attribute)
+    source: Source | None = None
+    if introspects:
+        source = introspect
+    elif not is_read_with_row:
+        source = source_of(plan.schema, definition, attribute)
     return PlanField(
         shape=shape,
         parent_type=parent_type,
@@ -166,22 +176,21 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
         path=(*above.path, key) if above else (key,),
         info_path=Path(above.info_path if above else None, key, parent_type.name),
         is_typename=is_typename,
-        leaf=plan.shared.leaf(named) if is_leaf_type(named) else None,
+        leaf=ANSWER if introspects else plan.shared.leaf(named) if is_leaf_type(named) else None,
         arguments=Arguments(definition, nodes[0], plan.hide_suggestions),
         attribute=attribute,
         source=source,
-        is_resolved=source is not None and attribute is None,
+        is_resolved=source is not None and attribute is None and not introspects,
         is_batched=is_batched(definition),
     )
 
 
 class _DocumentFacts:
-    """The directives, condition variables, field names and fragment spreads in a document."""
+    """The directives, condition variables and fragment spreads in a document."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.conditions: set[str] = set()
         self.directives: set[str] = set()
-        self.fields: set[str] = set()
         self.spreads: dict[str, set[str]] = {}
         for definition in document.definitions:
             self._walk(definition)
@@ -191,9 +200,7 @@ class _DocumentFacts:
         nodes: list[Any] = [definition]
         while nodes:
             node = nodes.pop()
-            if isinstance(node, FieldNode):
-                self.fields.add(node.name.value)
-            elif isinstance(node, FragmentSpreadNode):
+            if isinstance(node, FragmentSpreadNode):
                 spreads.add(node.name.value)
             for directive in getattr(node, "directives", None) or ():
                 self._add_directive(directive)
@@ -230,7 +237,6 @@ def _why_declined(
         "no root type": operation is not None and schema.get_root_type(operation.operation) is None,
         "incremental delivery": bool(schema.get_directive("defer") or schema.get_directive("stream")),
         "directive": bool(facts.directives & _DECLINED_DIRECTIVES),
-        "introspection": bool(facts.fields & {"__schema", "__type"}),
         "fragment cycle": _has_cycle(facts.spreads),
         "fragment variables": any(node.variable_definitions for node in fragments.values()),
     }
