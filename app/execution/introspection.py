@@ -34,7 +34,15 @@ from graphql import (
 )
 
 from app.execution.leaves import Leaf
-from app.execution.schema_elements import INCLUDE_DEPRECATED, SCHEMA_TYPE, TYPE_TYPE, Element, FieldKey, elements_of
+from app.execution.schema_elements import (
+    CHARACTERS_PER_VALUE,
+    INCLUDE_DEPRECATED,
+    SCHEMA_TYPE,
+    TYPE_TYPE,
+    Element,
+    FieldKey,
+    elements_of,
+)
 
 SCHEMA, TYPE, TYPENAME = "__schema", "__type", "__typename"
 INTROSPECTION_FIELDS = frozenset({SCHEMA, TYPE})
@@ -48,7 +56,7 @@ ANSWER = Leaf(GraphQLScalarType("Introspection"), None, None, frozenset({dict}),
 
 
 class ResponseSize(NamedTuple):
-    """The size of a response: objects, and field values. A long text counts as several values."""
+    """The size of a response: objects, and field values. A long text or response name counts as several values."""
 
     objects: int
     values: int
@@ -246,7 +254,8 @@ class _Counting:
     def add(self, selection: _Selection, elements: Iterable[Element]) -> bool:
         """Count what is below these elements. Returns False if the response is too large."""
         new = [element for element in elements if element not in selection.counts]
-        objects, values = [0] * len(new), [len(selection.fields)] * len(new)
+        of_each = sum(1 + len(each.key) // CHARACTERS_PER_VALUE for each in selection.fields)
+        objects, values = [0] * len(new), [of_each] * len(new)
         self.objects += len(new)
         for each in selection.fields:
             requested = each.field
@@ -265,7 +274,7 @@ class _Counting:
                     objects[index] += 1 + more_objects
                     values[index] += more_values
         selection.counts.update(zip(new, map(ResponseSize, objects, values), strict=True))
-        self.values += len(new) * len(selection.fields)
+        self.values += len(new) * of_each
         return self.objects + self.values // self.values_per_object <= self.most
 
 

@@ -92,6 +92,8 @@ class PriceRules:
     scalar: int = 0
     mutation: int = 10
     values_per_object: int = 4
+    characters_per_object: int = 64
+    """A response name costs 1 per this number of characters, because every object repeats it."""
     page: int = 20
     largest_page: int = 100
     list_size: int = 10
@@ -192,11 +194,12 @@ class _Pricing:
         name = node.name.value
         if name in INTROSPECTION_FIELDS:
             return _Cost()  # priced by what it returns
+        named = len(node.alias.value) // self.rules.characters_per_object if node.alias else 0
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or name == "__typename":
-            return _Cost(self.rules.scalar)
+            return _Cost(self.rules.scalar + named)
         definition = parent.fields[name]
         result = get_named_type(definition.type)
-        own = self.own_price(definition, parent)
+        own = self.own_price(definition, parent) + named
         if node.selection_set is None:
             return _Cost(own)
         inner = self.selections(node.selection_set, result)
