@@ -30,6 +30,9 @@ DEPRECATED = build_schema("""
 """A schema whose introspection differs with every `includeDeprecated`."""
 
 
+ARGUMENTS = ["", "(includeDeprecated: true)", "(includeDeprecated: $deprecated)"]
+
+
 @dataclass
 class AnOperation:
     """A document with one operation, and its variables."""
@@ -45,7 +48,8 @@ class _Writer:
     conditions: bool
     fragments: list[str] = field(default_factory=list)
     selected: int = 0
-    lists: int = 0
+    arguments: dict[str, str] = field(default_factory=dict)
+    """By field: equal response names must have equal arguments."""
 
     def selections(self, type_: GraphQLObjectType, levels: int) -> str:
         """Selections without conflicts: a field has the same argument wherever its response name is selected."""
@@ -65,22 +69,20 @@ class _Writer:
         return " ".join(parts)
 
     def field(self, type_: GraphQLObjectType, levels: int) -> str:
-        name = self.random.choice([*type_.fields, "__typename"])
+        name: str = self.random.choice([*type_.fields, "__typename"])
         if name == "__typename":
             return name
         definition = type_.fields[name]
         inner: Any = get_named_type(definition.type)
-        if not is_leaf_type(inner) and (levels == 0 or self.selected > 60):
+        if not is_leaf_type(inner) and (levels == 0 or self.selected > 40):
             return "__typename"
         key, argument = name, ""
         if definition.args:
-            argument = self.random.choice(["", "(includeDeprecated: true)", "(includeDeprecated: $deprecated)"])
-            # The response name tells the argument, so that equal names never have different arguments.
-            key = {"": name, "(includeDeprecated: true)": f"{name}_all"}.get(argument, f"{name}_by")
-        elif not is_list_type(get_nullable_type(definition.type)):
-            key = self.random.choice([name, name, f"{name}_again"])
+            argument = self.arguments.setdefault(name, self.random.choice(ARGUMENTS))
+        elif not is_list_type(get_nullable_type(definition.type)) and self.random.random() < 0.1:
+            key = f"{name}_again: {name}"
         below = "" if is_leaf_type(inner) else f" {{{self.selections(inner, levels - 1)}}}"
-        return f"{key}: {name}{argument}{self.condition()}{below}"
+        return f"{key}{argument}{self.condition()}{below}"
 
     def condition(self) -> str:
         if not self.conditions or self.random.random() < 0.8:
