@@ -424,6 +424,10 @@ def price(schema: GraphQLSchema, text: str, variables: dict[str, object] | None 
     ("text", "expected"),
     [
         ("{viewer {id name tags __typename}}", 1),
+        ("{viewer {" + "a" * 63 + ": id}}", 1),
+        ("{viewer {" + "a" * 64 + ": id}}", 1 + 1),
+        ("{viewer {" + "a" * 640 + ": __typename}}", 1 + 10),
+        ("{locations(first: 50) {nodes {" + "a" * 128 + ": account {id}}}}", 1 + 50 * (1 + 1 + 2)),
         ("{__typename}", 0),
         ("{locations {nodes {id}}}", 1 + 20),
         ("{locations(first: 50) {nodes {id}}}", 1 + 50),
