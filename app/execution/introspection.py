@@ -140,7 +140,7 @@ class _Selection:
     """A merged selection set on an introspection type, and what is known of the elements that it describes."""
 
     type_name: str
-    fields: "list[_Selected]" = field(default_factory=list)
+    fields: "list[_Selected]"
     rows: dict[Element, tuple[dict[str, Any], int]] = field(default_factory=dict)
     """By element: its object in the response, and the number of objects below that."""
     counts: dict[Element, ResponseSize] = field(default_factory=dict)
@@ -166,8 +166,10 @@ class _Collector:
     values: Values
     decides: bool
     """Whether @skip and @include are decided, and nulls refused. Otherwise both count as the larger response."""
-    collected: dict[tuple[int, ...], _Selection] = field(default_factory=dict)
+    merged: dict[tuple[int, ...], _Selection] = field(default_factory=dict)
     """By the ids of the selection sets that were merged."""
+    equal: dict[tuple[object, ...], _Selection] = field(default_factory=dict)
+    """By content, so that equal selections are one object."""
 
     def grouped(self, selection_sets: Iterable[SelectionSetNode]) -> dict[str, list[FieldNode]]:
         """Return the selected fields by response key, in the order of the response."""
@@ -201,11 +203,12 @@ class _Collector:
         """Return the merged selection below a field of this type."""
         selection_sets = [node.selection_set for node in nodes if node.selection_set is not None]
         key = tuple(map(id, selection_sets))
-        selection = self.collected.get(key)
+        selection = self.merged.get(key)
         if selection is None:
-            selection = self.collected[key] = _Selection(type_.name)
             groups = self.grouped(selection_sets)
-            selection.fields += filter(None, (self._selected(type_, key, inner) for key, inner in groups.items()))
+            fields = list(filter(None, (self._selected(type_, key, inner) for key, inner in groups.items())))
+            content = (type_.name, *((each.key, each.field, id(each.below)) for each in fields))
+            selection = self.merged[key] = self.equal.setdefault(content, _Selection(type_.name, fields))
         return selection
 
     def _selected(self, type_: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> _Selected | None:
