@@ -41,31 +41,29 @@ class IntrospectionPrice:
     def __init__(
         self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, rules: PriceRules
     ) -> None:
-        """Raise DocumentTooComplex if a selection set selects a list field of introspection under several names."""
         self._introspection = Introspection(schema, document, operation)
         self._rules = rules
-        repeated = self._introspection.repeated_list
-        if repeated is not None:
-            raise DocumentTooComplex(limit="introspection_lists", maximum=MOST_NAMES_PER_LIST, field=repeated)
         self.is_all = self._introspection.is_all
         """Whether the operation selects nothing but introspection."""
-        self._variables = tuple(each.variable.name.value for each in operation.variable_definitions or ())
+        self._takes_variables = bool(operation.variable_definitions)
         self._fixed = None if self._introspection.exists else Cost(0, 0)
 
     def given(self, variables: Mapping[str, object]) -> Cost:
-        """Return the cost for these variables, raw or coerced. A cost over the maximum price may be incomplete."""
+        """Return the cost for these coerced variables. A cost over the maximum price may be incomplete.
+
+        Raises DocumentTooComplex if a selection set selects a list field of introspection under several names.
+        """
+        repeated = self._introspection.repeated_list
+        if repeated is not None:
+            raise DocumentTooComplex(limit="introspection_lists", maximum=MOST_NAMES_PER_LIST, field=repeated)
         if self._fixed is not None:
             return self._fixed
         per_object = self._rules.values_per_object
         counted = self._introspection.count(variables, self._rules.maximum, per_object)
         cost = Cost(counted.objects, counted.values // per_object)
-        if not self._variables:
+        if not self._takes_variables:
             self._fixed = cost
         return cost
-
-    def variables_in(self, given: Mapping[str, object]) -> dict[str, object]:
-        """Return those of the given variables that the operation declares."""
-        return {name: given[name] for name in self._variables if name in given}
 
 
 def check_roots(schema: GraphQLSchema) -> None:

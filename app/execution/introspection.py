@@ -48,7 +48,7 @@ SCHEMA, TYPE, TYPENAME = "__schema", "__type", "__typename"
 INTROSPECTION_FIELDS = frozenset({SCHEMA, TYPE})
 
 Values: TypeAlias = Mapping[str, object]
-"""Variables by name, including defaults."""
+"""Coerced variables by name, including defaults."""
 
 
 ANSWER = Leaf(GraphQLScalarType("Introspection"), None, None, frozenset({dict}), frozenset({dict}))
@@ -94,12 +94,7 @@ class Introspection:
         self._fragments = {
             each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
         }
-        self._defaults = {
-            each.variable.name.value: _literal(each.default_value)
-            for each in operation.variable_definitions or ()
-            if each.default_value is not None
-        }
-        collector = _Collector(self._fragments, self._defaults, decides=False)
+        collector = _Collector(self._fragments, {}, decides=False)
         roots = collector.grouped([operation.selection_set])
         self._roots = [nodes for nodes in roots.values() if nodes[0].name.value in INTROSPECTION_FIELDS]
         self.exists = bool(self._roots)
@@ -112,18 +107,17 @@ class Introspection:
         """The first list field that a selection set selects under several names, as `Type.field`, or None."""
 
     def count(self, variables: Values, most: int, values_per_object: int) -> ResponseSize:
-        """Count what the operation returns for these variables, raw or coerced, as if no @skip or @include applied.
+        """Count what the operation returns for these variables, as if no @skip or @include applied.
 
         Counting stops when the response exceeds `most` objects, where `values_per_object` field values count as one.
         The result then also exceeds them.
         """
-        values = {**self._defaults, **variables}
-        collector = _Collector(self._fragments, values, decides=False)
+        collector = _Collector(self._fragments, variables, decides=False)
         counting = _Counting(most, values_per_object)
         objects = total = 0
         for nodes in self._roots:
             total += 1
-            described = _described(self._schema, nodes[0], values)
+            described = _described(self._schema, nodes[0], variables)
             if described is None:
                 continue
             selection = collector.below(described.object_type, nodes)
