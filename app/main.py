@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import time
 from typing import Any
@@ -18,6 +20,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
 
 from app.admission import Admission, AnonymousBound
 from app.auth import development
@@ -31,14 +34,16 @@ from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
 from app.http.anonymous import AnonymousRequests
+from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
 from app.http.connections import ConnectionLimits, Connections, descriptors, within_descriptors
 from app.http.documents import document_route
+from app.http.failures import Failures
 from app.http.graphiql import graphiql_routes
 from app.http.graphql import GraphQLEndpoint, HttpCall, RequestHead
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS
-from app.http.request_id import RequestId
+from app.http.proxies import TrustedProxies
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -47,12 +52,14 @@ from app.operations.mutation import Counted
 from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
-from app.settings import Executor, SelfApprovalPolicy, Settings
+from app.settings import Executor, SelfApprovalPolicy, Settings, exposure
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
+from graphql_schema.allowance import ENDING
+from graphql_schema.errors import INTERNAL_MESSAGE
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
@@ -83,9 +90,10 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
-    limits = BodyLimits(size=settings.limit_body_bytes)
+    endpoint = GraphQLEndpoint(runtime.admit, runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLEndpoint(runtime.admit, runtime.answer, limits=limits)),
+        Route("/graphql", endpoint),
+        Route("/graphql/", endpoint),
         *health_routes(runtime.checks),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
         *map(payload_schema_route, SHAPES),
@@ -99,27 +107,44 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
             await runtime.start(stack)
             yield {CONNECTIONS: connections_of(settings, watching.metrics)}
 
+    app = Starlette(
+        routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
+    )
+    # A redirect would name the scheme of the connection, which behind a proxy is not the client's.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Callable[[Scope], None]) -> list[Middleware]:
+    """Return the middleware, from the outside in.
+
+    Every answer passes the request's id, and CORS, so that a page can read refusals and failures as well.
+    """
+    proxies = Middleware(TrustedProxies, networks=settings.trusted_proxies or ())
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["authorization", "content-type", "x-request-id"],
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=600,
     )
-    observed = Middleware(ObservedRequests, tracing=watching.tracing)
-    middleware = [
-        Middleware(RequestId),
-        observed,
+    return [
+        *([proxies] if settings.trusted_proxies else []),
+        Middleware(UniformAnswers),
+        Middleware(ObservedRequests, tracing=telemetry.tracing),
         *([cors] if settings.origins else []),
-        Middleware(AnonymousRequests, count=runtime.bound.count_request),
+        Middleware(Failures, message=INTERNAL_MESSAGE),
+        Middleware(AnonymousRequests, count=count_anonymous),
     ]
-    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
 
 
 def from_environment() -> Starlette:
     """Return the app for the settings of the environment. uvicorn's worker processes call this."""
     settings = Settings()
+    exposed = exposure(settings)
+    if exposed is not None:
+        sys.exit(f"turnup: HOST: {exposed}")
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
     app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
     _spare_the_collector()
@@ -179,7 +204,14 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson formats them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
+    engine = BreadthFirst(
+        observer=observed if tracing.tracer else None,
+        native=native,
+        sequential_batches=True,
+        allowance=attrgetter("allowance"),
+        ending=ENDING,
+    )
+    return engine.execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:

@@ -69,6 +69,7 @@ ALLOWED = (
             "total_requests",
         ),
     ),
+    Allowed("app/main.py", "Starlette's router reads it", ("redirect_slashes",)),
     Allowed("app/cli.py", "uvicorn imports it by name", ("app_of_worker",)),
     Allowed("permissions/guards.py", "Strawberry calls it", ("on_unauthorized",)),
     Allowed(

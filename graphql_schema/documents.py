@@ -1,6 +1,11 @@
-"""Prepares documents: parses, limits, validates and prices each document once, and caches it by its text."""
+"""Prepares documents: parses, limits, validates and prices each document once, and caches it by its text.
 
+Variables are bounded and coerced here, before the price, which depends on their coerced values.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -9,19 +14,22 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    OperationType,
+    specified_rules,
     validate,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
 from app.execution.cache import ScanResistantCache
+from app.execution.variables import GivenVariables, Variables
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.query_cost.price import Price, PriceRules, price_of
-from graphql_schema.errors import RequestRefused, raised, refused
+from graphql_schema.errors import RequestRefused, raised, refused, resolved
+from graphql_schema.input_bounds import BoundedLists, BoundedVariables, InputBounds, ValueOutOfBounds
 from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
+RULES = (*specified_rules, BoundedLists)
 
 # Fields with the same response key are compared in pairs. One unit of graphql-core's budget for this takes up to 2 µs,
 # as measured, so with its default of 500,000 a document with 240 times `account { id }` blocks the event loop for a
@@ -31,14 +39,56 @@ MOST_COMPARISONS = 10_000
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARISONS
 
 
-@dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation of a document, its price, and the counter of the objects in its responses."""
+    """One operation of a valid document. What depends on its selections is computed when it is first needed."""
 
-    name: str | None
-    type: OperationType
-    price: Price
-    returned: Returned
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        *,
+        prices: PriceRules,
+        bounds: InputBounds,
+        suggestions: bool,
+    ) -> None:
+        self.name = node.name.value if node.name else None
+        self.type = node.operation
+        self._schema = schema
+        self._document = document
+        self._node = node
+        self._prices = prices
+        self._bounds = bounds
+        self._suggestions = suggestions
+
+    @cached_property
+    def price(self) -> Price:
+        """The price, as a function of the variables."""
+        return price_of(self._schema, self._document, self._node, self._prices)
+
+    @cached_property
+    def returned(self) -> Returned:
+        """The counter of the objects in the responses."""
+        return Returned(self._document, self._node)
+
+    @cached_property
+    def _bounded(self) -> BoundedVariables:
+        return self._bounds.of(self._node.variable_definitions or ())
+
+    @cached_property
+    def _variables(self) -> Variables:
+        return Variables(self._schema, self._node.variable_definitions or (), not self._suggestions)
+
+    def variables(self, given: Mapping[str, Any]) -> GivenVariables:
+        """The variables with their coerced values. Raises RequestRefused if a value is too long or has another type."""
+        try:
+            self._bounded.check(given)
+        except ValueOutOfBounds as error:
+            raise RequestRefused([raised(error)]) from error
+        values = self._variables.values(given, MOST_ERRORS)
+        if isinstance(values, list):
+            raise RequestRefused([resolved(error) for error in values[:MOST_ERRORS]])
+        return GivenVariables(given, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +129,7 @@ class Documents:
         self._limits = limits
         self._prices = prices
         self._suggestions = suggestions
+        self._bounds = InputBounds(schema)
         self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(size)
 
     def prepare(self, text: str) -> Prepared:
@@ -96,9 +147,8 @@ class Documents:
             raise RequestRefused([raised(error)]) from error
         except GraphQLSyntaxError as error:
             raise RequestRefused([refused("GRAPHQL_PARSE_FAILED", error)]) from error
-        errors = validate(self._schema, document, max_errors=MOST_ERRORS, hide_suggestions=not self._suggestions)[
-            :MOST_ERRORS
-        ]
+        found = validate(self._schema, document, RULES, max_errors=MOST_ERRORS, hide_suggestions=not self._suggestions)
+        errors = found[:MOST_ERRORS]
         if any(isinstance(error, ValidationAbortedError) for error in errors):
             raise RequestRefused([_too_many_comparisons()])
         if errors:
@@ -107,8 +157,14 @@ class Documents:
         return Prepared(document, tuple(self._operation(document, each) for each in operations))
 
     def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
-        price = price_of(self._schema, document, node, self._prices)
-        return Operation(node.name.value if node.name else None, node.operation, price, Returned(document, node))
+        return Operation(
+            self._schema,
+            document,
+            node,
+            prices=self._prices,
+            bounds=self._bounds,
+            suggestions=self._suggestions,
+        )
 
 
 def _too_many_comparisons() -> dict[str, Any]:

@@ -22,6 +22,7 @@ from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from graphql_schema import answers, errors, incidents
+from graphql_schema.allowance import ObjectAllowance
 from graphql_schema.answers import Answer
 from graphql_schema.authorisation import Authorised, authorise
 from graphql_schema.documents import Documents
@@ -155,8 +156,8 @@ class Service:
     ) -> Execution:
         """Authorise and execute an operation.
 
-        An operation reserves its price and is then charged for the objects that it returned. An operation without a
-        result is charged the reserved price, because it was executed as well.
+        An operation reserves its price, and more if it finds more objects. It is then charged for the objects that it
+        returned. An operation without a result is charged what it reserved, because it was executed as well.
         """
         operation = prepared.operation
         facts = {"graphql.operation.type": operation.type.value}
@@ -166,8 +167,16 @@ class Service:
                 self._refused_subjects.signed_in(request.subject)
                 if prepared.is_mutation:
                     request.writing()
-                context = self._context(request, authorised, transactions, set() if written is None else written)
-                execution = await execute(self._run, prepared, request, context)
+                allowance = ObjectAllowance(
+                    authorised.budgets,
+                    price=prepared.price,
+                    maximum=self._prices.maximum,
+                    has_written=prepared.is_mutation,
+                )
+                context = self._context(
+                    request, authorised, transactions, allowance, set() if written is None else written
+                )
+                execution = await execute(self._run, prepared, request, context, allowance)
             await authorised.budgets.settle(execution.returned)
         return execution
 
@@ -175,7 +184,12 @@ class Service:
         return RequestTransactions(self._database, subject, timeout_ms=self._timeout_ms, observe=self._watch.observe)
 
     def _context(
-        self, request: Request, authorised: Authorised, transactions: RequestTransactions, written: set[str | int]
+        self,
+        request: Request,
+        authorised: Authorised,
+        transactions: RequestTransactions,
+        allowance: ObjectAllowance,
+        written: set[str | int],
     ) -> Context:
         write_context = WriteContext(
             database=self._database,
@@ -188,6 +202,7 @@ class Service:
         return Context(
             viewer=authorised.viewer,
             budgets=authorised.budgets,
+            allowance=allowance,
             write_context=write_context,
             open_reading=transactions.read,
             current=authorised.reading,

@@ -61,7 +61,9 @@ LANES: Mapping[str, Lane] = {
     ),
     "commands": Lane(("tests/cli/",), 120),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
-    "differential": Lane(("tests/api/test_both_executors.py", "tests/execution/"), 150, campaign=50),
+    "differential": Lane(
+        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 170, campaign=50
+    ),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),

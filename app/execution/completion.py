@@ -23,6 +23,7 @@ from app.execution.wrapping import WrappedType
 def add_level(run: Run, level: Level) -> None:
     """Add a level to the run. If nothing is below it and its class is fully typed, its rows are built immediately."""
     run.levels.append(level)
+    run.objects += len(level.objects)
     if level.selection.columns:
         run.next_wave.append(level)
     elif is_fully_typed(level):

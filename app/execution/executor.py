@@ -10,6 +10,7 @@ from graphql import (
     Executor,
     GraphQLError,
     GraphQLSchema,
+    VariableValues,
     assert_valid_schema,
     default_field_resolver,
     default_type_resolver,
@@ -21,10 +22,11 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.execution.cache import ScanResistantCache
-from app.execution.model import Observer, Plan, Run, SharedState
+from app.execution.model import Allowance, Observer, Plan, Run, SharedState
 from app.execution.planning import plan_operation, shape_for
 from app.execution.run import run_operation
 from app.execution.steps import start
+from app.execution.variables import GivenVariables
 
 ResultOrAwaitable = ExecutionResult | Awaitable[ExecutionResult]
 
@@ -36,6 +38,9 @@ class BreadthFirst:
     classes whose values stay Python objects in the result, for an encoder that supports them. `sequential_batches`
     awaits the batch resolvers of a level one after another instead of concurrently; this saves a task per resolver if
     they share one connection. `plans` is the maximum number of plans that `execute` caches.
+
+    `allowance` returns, by the context value of an operation, the number of objects that it may find; the executor asks
+    before it resolves more. `ending` are the exceptions that end an operation; others are errors of their field.
     """
 
     def __init__(
@@ -45,8 +50,12 @@ class BreadthFirst:
         native: Mapping[str, Collection[type]] | None = None,
         sequential_batches: bool = False,
         plans: int = 256,
+        allowance: Callable[[Any], Allowance] | None = None,
+        ending: tuple[type[Exception], ...] = (),
     ) -> None:
         self._observer = observer
+        self._allowance = allowance
+        self._ending = ending
         self._shared = SharedState(native or {})
         self._sequential_batches = sequential_batches
         self._plans: ScanResistantCache[tuple[int, int, str | None, bool], Plan] = ScanResistantCache(plans)
@@ -66,6 +75,8 @@ class BreadthFirst:
         **options: Any,
     ) -> Any:
         """Execute an operation. The arguments are those of graphql-core's `execute`, by position or by name.
+
+        `GivenVariables` are not coerced again.
 
         Unsupported operations are executed by `fallback`: subscriptions, introspection, @defer and @stream, middleware,
         executor classes other than Strawberry's, custom default resolvers for fields or types, abort signals and hooks.
@@ -138,7 +149,10 @@ class BreadthFirst:
         """
         operation = plan.operation
         assert operation is not None  # noqa: S101 - a plan without an operation is declined
-        variables = plan.variables.values(variable_values or {}, max_coercion_errors)
+        if isinstance(variable_values, GivenVariables):
+            variables: VariableValues | list[GraphQLError] = variable_values.coerced
+        else:
+            variables = plan.variables.values(variable_values or {}, max_coercion_errors)
         if isinstance(variables, list):
             return ExecutionResult(None, variables)
         if executor_class is None:
@@ -165,7 +179,15 @@ class BreadthFirst:
             return ExecutionResult(None, [error])
         except RecursionError:
             return ExecutionResult(None, [GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)])
-        run = Run(executor, self._shared.kinds, self._observer, self._sequential_batches)
+        allowance = self._allowance(context_value) if self._allowance else None
+        run = Run(
+            executor,
+            self._shared.kinds,
+            self._observer,
+            sequential_batches=self._sequential_batches,
+            allowance=allowance,
+            ending=self._ending,
+        )
         return start(run_operation(run, shape))
 
 

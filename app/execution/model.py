@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keyword
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from graphql import (
     DocumentNode,
@@ -37,6 +37,17 @@ Observer = Callable[[tuple[str, ...], str, str, int], AbstractContextManager[Any
 """Called once per level for each field with a resolver. The arguments are the path without list indices, the name of
 the parent type, the name of the field, and the number of parents. The field is resolved inside the context manager that
 the observer returns; None leaves the field unobserved."""
+
+
+class Allowance(Protocol):
+    """The number of objects that one operation may find."""
+
+    def check(self, objects: int) -> None:
+        """Raise if the operation may not find so many objects in all."""
+
+    def reserve(self, objects: int) -> Awaitable[None] | None:
+        """Reserve so many objects in all; called after each wave. Raises if that is not allowed, or when awaited."""
+
 
 _MOST_SHAPES = 1024
 """The maximum number of shapes for all plans of one executor. A plan has a shape per set of @skip/@include values."""
@@ -99,8 +110,22 @@ class Plan:
     conditions: Sequence[str]
     """The variables of @skip and @include."""
     declined: str | None
+    handling: dict[int, FieldHandling] = field(default_factory=dict)
+    """How the fields of the schema are handled, by the id of the definition, because most are selected often."""
     only_shape: PlanShape | None = None
     """The shape of an operation without conditions, once it is planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldHandling:
+    """How the values of a field of the schema are found and completed, wherever it is selected."""
+
+    wrapped: WrappedType
+    leaf: Leaf | None
+    attribute: Attribute | None
+    source: Source | None
+    """None if the value is read when rows are built."""
+    is_batched: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -290,17 +315,26 @@ class Run:
     """The state that all fields of one execution share."""
 
     def __init__(
-        self, executor: Executor[Any], kinds: ValueKinds, observer: Observer | None, sequential_batches: bool
+        self,
+        executor: Executor[Any],
+        kinds: ValueKinds,
+        observer: Observer | None,
+        *,
+        sequential_batches: bool,
+        allowance: Allowance | None,
+        ending: tuple[type[Exception], ...],
     ) -> None:
         self.executor = executor
         self.variables = executor.variable_values
         self.kinds = kinds
         self.observer = observer
         self.sequential_batches = sequential_batches
+        self.allowance = allowance
+        self.ending = ending
         self.failed: set[PlanField] = set()
         """The fields with failed values, and all fields above them."""
         self.objects = 0
-        """The number of objects in the response so far."""
+        """The number of objects found so far, without the root."""
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
         """Attributes that turned out to be awaitable: the row, the field, the awaitable."""
         self._info: Any = None
@@ -308,6 +342,8 @@ class Run:
         self.levels: list[Level] = []
         self.next_wave: list[Level] = []
         """The levels whose columns are resolved next."""
+        self.wave: list[Level] = []
+        """The levels whose columns are being resolved."""
 
     def info(self, place: Place) -> Any:
         """Return the info of a field for its whole level. Its path has no list indices."""

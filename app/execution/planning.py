@@ -28,7 +28,7 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from app.execution.arguments import Arguments
 from app.execution.fields import attribute_of, is_batched, source_of
-from app.execution.model import Plan, PlanField, PlanShape, Selection, SharedState
+from app.execution.model import FieldHandling, Plan, PlanField, PlanShape, Selection, SharedState
 from app.execution.variables import Variables
 from app.execution.wrapping import unwrap
 
@@ -145,12 +145,11 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
     plan = shape.plan
     nodes: list[FieldNode] = [detail.node for detail in details]
     name = nodes[0].name.value
-    named = get_named_type(definition.type)
-    unwrapped = unwrap(definition.type)
-    attribute = attribute_of(definition, name)
-    is_typename = definition is TypeNameMetaFieldDef
-    is_read_with_row = is_typename or (attribute is not None and unwrapped.is_leaf)
-    source = None if is_read_with_row else source_of(plan.schema, definition, attribute)
+    handling = plan.handling.get(
+        id(definition)
+    )  # the schema of the plan keeps the definition, so that the id is unique
+    if handling is None:
+        handling = plan.handling[id(definition)] = _handling(plan, definition, name)
     return PlanField(
         shape=shape,
         parent_type=parent_type,
@@ -160,17 +159,32 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
         nodes=nodes,
         definition=definition,
         type=definition.type,
-        wrapped=unwrapped,
-        nullable=unwrapped.nullable,
+        wrapped=handling.wrapped,
+        nullable=handling.wrapped.nullable,
         above=above,
         path=(*above.path, key) if above else (key,),
         info_path=Path(above.info_path if above else None, key, parent_type.name),
-        is_typename=is_typename,
-        leaf=plan.shared.leaf(named) if is_leaf_type(named) else None,
+        is_typename=definition is TypeNameMetaFieldDef,
+        leaf=handling.leaf,
         arguments=Arguments(definition, nodes[0], plan.hide_suggestions),
+        attribute=handling.attribute,
+        source=handling.source,
+        is_resolved=handling.source is not None and handling.attribute is None,
+        is_batched=handling.is_batched,
+    )
+
+
+def _handling(plan: Plan, definition: GraphQLField, name: str) -> FieldHandling:
+    """Determine how a field of the schema is handled."""
+    named = get_named_type(definition.type)
+    wrapped = unwrap(definition.type)
+    attribute = attribute_of(definition, name)
+    is_read_with_row = definition is TypeNameMetaFieldDef or (attribute is not None and wrapped.is_leaf)
+    return FieldHandling(
+        wrapped=wrapped,
+        leaf=plan.shared.leaf(named) if is_leaf_type(named) else None,
         attribute=attribute,
-        source=source,
-        is_resolved=source is not None and attribute is None,
+        source=None if is_read_with_row else source_of(plan.schema, definition, attribute),
         is_batched=is_batched(definition),
     )
 

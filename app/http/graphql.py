@@ -18,6 +18,9 @@ from app.http.body_memory import BodyMemory, HeldBody
 from app.http.departure import Departure
 from app.http.refusals import PLAIN_JSON, RESPONSE_JSON, Response, TransportRefused, encoded, refusal_body
 
+READING = frozenset({"GET", "HEAD"})
+"""The methods that run queries only. A HEAD request is executed like GET; the body of its answer is not sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
@@ -114,10 +117,10 @@ class GraphQLEndpoint:
 
 def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
     """Return whether the request may only run a query. Raises TransportRefused for its method or content type."""
-    if method == "GET":
+    if method in READING:
         return True
     if method != "POST":
-        raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, POST"})
+        raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, HEAD, POST"})
     if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
         raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json in UTF-8.")
     return False

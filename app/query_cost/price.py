@@ -4,7 +4,8 @@ An object costs 1 and a scalar costs 0. A root field of a mutation costs 10 inst
 selections in `nodes` and `edges` of a connection count once per item of the requested page (`first`); the selections
 in any other list of objects count as often as the schema's assumed size of the list. The price ignores @skip and
 @include, does not merge selections of the same field, and assumes that every type condition applies. Within the
-requested pages and assumed sizes the price is therefore never less than the cost of the execution.
+requested pages and assumed sizes the price is therefore never less than the cost of the execution. A list can be longer
+than assumed: the execution has to reserve the objects that it finds beyond the price.
 
 A field declares its cost under two keys of its GraphQL `extensions` or of its Strawberry `metadata`: `assumed_size`,
 the usual number of items in its list, and `price`, the cost of the field itself, which replaces the defaults above.
@@ -32,6 +33,7 @@ from graphql import (
     OperationType,
     SelectionNode,
     SelectionSetNode,
+    Undefined,
     ValueNode,
     VariableNode,
     get_named_type,
@@ -106,20 +108,20 @@ class Price:
     rules: PriceRules
 
     def given(self, variables: Mapping[str, object]) -> int:
-        """Return the price for these variables, raw as the request sent them or coerced."""
+        """Return the price for these coerced variables. A page size that is no integer counts as the largest page."""
         if isinstance(self.total, int):
             return self.total
         values: list[int] = []
         for step in self.steps:
             value = step.constant
             for size, amount in step.terms:
-                times = size if isinstance(size, int) else self._page(variables.get(size.variable, size.default))
+                times = size if isinstance(size, int) else self._page(size, variables)
                 value += times * (amount if isinstance(amount, int) else values[amount.step])
             values.append(min(SATURATED, value))
         return values[self.total.step]
 
-    def _page(self, asked: object) -> int:
-        return _clamped(asked, self.rules)
+    def _page(self, size: "_Page", variables: Mapping[str, object]) -> int:
+        return _clamped(variables[size.variable], self.rules) if size.variable in variables else size.default
 
 
 class _Page(NamedTuple):
@@ -233,7 +235,8 @@ class _Pricing:
 
     def declared(self, argument: GraphQLArgument) -> int:
         if argument.default is None:
-            return _clamped(argument.default_value, self.rules)
+            given = argument.default_value
+            return self.rules.page if given is Undefined else _clamped(given, self.rules)
         return self.literal(argument.default.literal, _clamped(argument.default.value, self.rules))
 
     def literal(self, value: ValueNode | None, default: int) -> int:
@@ -271,4 +274,4 @@ def _declared(definition: GraphQLField, key: str) -> int | None:
 
 
 def _clamped(asked: object, rules: PriceRules) -> int:
-    return max(1, min(asked, rules.largest_page)) if type(asked) is int else rules.page
+    return max(1, min(asked, rules.largest_page)) if type(asked) is int else rules.largest_page

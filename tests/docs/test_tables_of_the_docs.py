@@ -221,6 +221,8 @@ def _variable(field: str) -> str:
 def _default(value: object) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value.value if isinstance(value, Enum) else value)
 
 
