@@ -8,6 +8,7 @@ of the API, without a word of what was received.
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -373,7 +374,7 @@ class HttpConnection(asyncio.Protocol):
 
         Closing a socket with unread data resets the connection, and the client may lose the response.
         """
-        if self._phase is Phase.LINGER:
+        if self._phase is Phase.LINGER or self._transport.is_closing():
             return
         if self._phase is Phase.RESPONSE and not self._received:
             self._close()
@@ -434,7 +435,7 @@ class HttpConnection(asyncio.Protocol):
 
     # Times
 
-    def _wait(self, seconds: float, late: Any) -> None:
+    def _wait(self, seconds: float, late: Callable[[], None]) -> None:
         self._stop_waiting()
         self._timer = self._loop.call_later(seconds, late)
 
