@@ -550,11 +550,11 @@ def test_a_body_that_trickles_is_not_given_more_time() -> None:
 
 
 def test_the_time_for_a_body_stops_while_the_application_does_not_read_it() -> None:
-    with serving(body_seconds=SHORT) as server, server.connect() as wire:
-        body = b"a" * (8 * MEBIBYTE)
+    with serving(body_seconds=5 * SHORT) as server, server.connect() as wire:
+        body = b"a" * (2 * MEBIBYTE)
         sending = threading.Thread(target=wire.send, args=(post(body, path=b"/slow_reader"),))
         sending.start()
-        time.sleep(3 * SHORT)
+        time.sleep(7 * SHORT)
         server.released.set()
         assert wire.answer().body == b"%d" % len(body)
         sending.join()
