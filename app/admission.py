@@ -2,14 +2,15 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv6Network
 from math import ceil
 
 from starlette.types import Scope
 
 from app.auth.claims import Claims, InvalidToken, KeysUnavailable, TokenFault
 from app.auth.verifier import Verifier
-from app.http.graphql import RequestHead
+from app.http.graphql import UnreadRequest
+from app.http.loopback import parsed_address
 from app.http.refusals import TransportRefused
 from app.limiting.token_buckets import TokenBuckets
 
@@ -42,7 +43,7 @@ class AnonymousBound:
         """Count a request to a path that needs no token. Raises TransportRefused."""
         self._count(self._requests, _address(scope.get("client")))
 
-    async def claims(self, verifier: Verifier, head: RequestHead) -> Claims:
+    async def claims(self, verifier: Verifier, head: UnreadRequest) -> Claims:
         """Verify the token of a request. A token that the verifier remembers is never refused by the bound.
 
         Raises InvalidToken, KeysUnavailable, and TransportRefused beyond the bound, in which case no signature was
@@ -101,7 +102,7 @@ class Admission:
         self._bound = bound
         self._recent_refusal = recent_refusal
 
-    async def subject(self, head: RequestHead) -> str:
+    async def subject(self, head: UnreadRequest) -> str:
         """Return the subject of a request's token. Raises TransportRefused."""
         try:
             claims = await self._bound.claims(self._verifier, head)
@@ -125,12 +126,7 @@ def counted_address(host: str | None) -> str:
 
     `host` is None for a Unix socket. An IPv4 address in an IPv6 one counts as the IPv4 address.
     """
-    try:
-        address: IPv4Address | IPv6Address = ip_address(host or "")
-    except ValueError:
+    address = parsed_address(host or "")
+    if address is None:
         return ""
-    if isinstance(address, IPv4Address):
-        return str(address)
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(IPv6Network((int(address), IPV6_PREFIX), strict=False))
+    return str(address) if address.version == 4 else str(IPv6Network((int(address), IPV6_PREFIX), strict=False))

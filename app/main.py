@@ -40,7 +40,7 @@ from app.http.connections import ConnectionLimits, Connections, descriptors, wit
 from app.http.documents import document_route
 from app.http.failures import Failures
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import GraphQLEndpoint, HttpCall, RequestHead
+from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
@@ -295,7 +295,7 @@ class Runtime:
         )
         self.admission = Admission(verifier, self.bound, self._recent_refusal)
 
-    async def admit(self, head: RequestHead) -> str:
+    async def admit(self, head: UnreadRequest) -> str:
         """Return the subject of a request's token. Raises TransportRefused."""
         return await self.admission.subject(head)
 

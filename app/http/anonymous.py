@@ -8,7 +8,7 @@ from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_bod
 
 # The endpoint of `/graphql` counts by itself: it knows which requests have a valid token. Health checks are answered
 # during a flood.
-UNCOUNTED_PATHS = frozenset({"/graphql", "/healthz", "/readyz"})
+UNCOUNTED_PATHS = frozenset({"/graphql", "/graphql/", "/healthz", "/readyz"})
 
 
 class AnonymousRequests:
@@ -21,7 +21,7 @@ class AnonymousRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or answer it with the refusal."""
-        if scope["type"] == "http" and scope["path"].rstrip("/") not in UNCOUNTED_PATHS:
+        if scope["type"] == "http" and scope["path"] not in UNCOUNTED_PATHS:
             try:
                 self._count(scope)
             except TransportRefused as refusal:

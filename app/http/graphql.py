@@ -23,7 +23,7 @@ READING = frozenset({"GET", "HEAD"})
 
 
 @dataclass(frozen=True, slots=True)
-class RequestHead:
+class UnreadRequest:
     """A request before its body is read; `fields` are its header fields by lower-case name.
 
     `client` is the address and port of the client, None for a Unix socket.
@@ -43,7 +43,7 @@ class RequestHead:
 class HttpCall:
     """A GraphQL request received over HTTP from an admitted user; `subject` is that of the user's token."""
 
-    head: RequestHead
+    head: UnreadRequest
     subject: str
     parameters: GraphQLParameters
     read_only: bool
@@ -52,7 +52,7 @@ class HttpCall:
 
 
 # Returns the subject of a request's token. May raise TransportRefused; the body is then not read.
-Admit = Callable[[RequestHead], Awaitable[str]]
+Admit = Callable[[UnreadRequest], Awaitable[str]]
 
 # Answers a call: returns the body and whether GraphQL executed it (else it was refused). May raise TransportRefused.
 Answerer = Callable[[HttpCall], Awaitable[tuple[dict[str, Any], bool]]]
@@ -79,11 +79,11 @@ class GraphQLEndpoint:
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         request_id = scope.get("state", {}).get("request_id", "")
         media_type = PLAIN_JSON
-        fields = _fields(scope["headers"])
         try:
+            fields = _fields(scope["headers"])
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
             read_only = _reads_only(scope["method"], fields)
-            head = RequestHead(fields, scope.get("client"), request_id)
+            head = UnreadRequest(fields, scope.get("client"), request_id)
             subject = await self._admit(head)
             with self._bodies.of(subject) as held:
                 parameters = self._from_url(Request(scope)) if read_only else await self._read(scope, receive, held)
@@ -92,10 +92,10 @@ class GraphQLEndpoint:
                     body, executed = await self._answer(call)
         except TransportRefused as refusal:
             refused = refusal_body(refusal.code, str(refusal), request_id, refusal.facts)
-            return encoded(refused, False, media_type, {**refusal.headers, **_closing(fields)})
+            return encoded(refused, False, media_type, refusal.headers)
         except BodyRefused as refusal:
             refused = refusal_body(refusal.code, str(refusal), request_id)
-            return encoded(refused, False, media_type, _closing(fields))
+            return encoded(refused, False, media_type)
         return encoded(body, executed, media_type)
 
     async def _read(self, scope: Scope, receive: Receive, held: HeldBody) -> GraphQLParameters:
@@ -124,16 +124,6 @@ def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
     if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
         raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json in UTF-8.")
     return False
-
-
-def _closing(fields: Mapping[bytes, bytes]) -> Mapping[str, str]:
-    """Return the header that closes the connection of a refused client that may not send its body.
-
-    A client that waits for 100 (Continue) sends its body or the next request (RFC 9110, section 10.1.1); the server
-    could take one for the other. The unread body of other clients is discarded: if the connection were closed, a client
-    that is still sending would see a reset instead of the response.
-    """
-    return {"Connection": "close"} if b"expect" in fields else {}
 
 
 def _fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -139,14 +139,6 @@ async def test_without_a_valid_token_neither_body_nor_url_is_read(
     status, error, headers = await unread(client, method=method, content_length="1000000", **given)
     assert (status, error["extensions"]["code"]) == (401, "UNAUTHENTICATED")
     assert headers["www-authenticate"].startswith("Bearer")
-    assert "connection" not in headers
-
-
-async def test_a_client_that_waits_before_it_sends_its_body_is_refused_and_its_connection_closed(
-    client: Client,
-) -> None:
-    status, _, headers = await unread(client, expect="100-continue", content_length="1000000")
-    assert (status, headers["connection"]) == (401, "close")
 
 
 async def test_a_blank_after_the_token_is_ignored(client: Client) -> None:
@@ -355,16 +347,25 @@ async def test_anonymous_requests_beyond_the_bound_are_refused_with_429(
 
 
 async def test_every_path_counts_but_health_checks(clock: Seconds, settings: Settings, database: TestDatabase) -> None:
-    paths = ["/nowhere", "/metrics", "/schemas/provisioning-payload-1.0.0.json", "/graphiql", "/graphql"]
+    paths = [
+        "/nowhere",
+        "/healthz/",
+        "/readyz//",
+        "/graphql//",
+        "/metrics",
+        "/schemas/provisioning-payload-1.0.0.json",
+        "/graphiql",
+        "/graphql",
+    ]
     async with bounded(settings, database, len(paths)) as client, at(client, "192.0.2.1") as http:
         for path in ("/healthz", "/readyz"):
             assert [(await http.get(path)).status_code for _ in range(10)] == [200] * 10
         first = [(await http.get(path)).status_code for path in paths]
         assert 429 not in first
         refused = [await http.get(path) for path in paths]
-        assert [each.status_code for each in refused] == [429] * 5
+        assert [each.status_code for each in refused] == [429] * len(paths)
         codes = [each.json()["errors"][0]["extensions"]["code"] for each in refused]
-        assert codes == ["RATE_LIMITED"] * 5
+        assert codes == ["RATE_LIMITED"] * len(paths)
         assert all(each.headers["x-request-id"] for each in refused)
         assert (await http.get("/healthz")).status_code == (await http.get("/readyz")).status_code == 200
 
@@ -428,7 +429,7 @@ async def test_forged_tokens_of_a_known_user_are_bounded_too(
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("2001:db8:1:2::", "2001:db8:1:2::/64"),
         ("2001:db8:1:3::1", "2001:db8:1:3::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
+        ("fe80::1%eth0", ""),
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("", ""),
         (None, ""),

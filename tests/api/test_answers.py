@@ -17,6 +17,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from app.auth.development import DevelopmentIssuer
+from app.http.protocol import HttpConnection
 from app.http.refusals import TRANSPORT_STATUS
 from app.main import create_app
 from app.settings import Settings
@@ -139,7 +140,16 @@ async def served(app: Starlette, settings: Settings, database: WorkerDatabase) -
 async def over_http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of a real server on a free port of this machine."""
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, access_log=False, server_header=False, proxy_headers=False)
+        uvicorn.Config(
+            app,
+            port=0,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            http=HttpConnection,
+            ws="none",
+        )
     )
     serving = asyncio.ensure_future(server._serve())
     while not server.started:
