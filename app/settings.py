@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sentry_sdk.utils import BadDsn, Dsn
 
 from app.auth import development
+from app.http.addresses import unmapped_network
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
 from app.limiting.stores import address_of
 
@@ -126,7 +127,7 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         try:
-            return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip())
+            return tuple(unmapped_network(ip_network(each.strip())) for each in value.split(",") if each.strip())
         except ValueError as error:
             raise ValueError(f"{error}: give addresses or networks such as 10.0.0.5, 192.168.0.0/16") from None
 

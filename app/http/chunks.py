@@ -31,7 +31,7 @@ class Chunks:
         """The bytes of the current chunk that are still to come."""
         self._in_chunk = False
         self._in_trailer = False
-        self._count = 0
+        self._chunks_left = CHUNKS
         self._trailer_bytes = 0
 
     def feed(self, data: bytes) -> tuple[bytes, bytes | None]:
@@ -71,10 +71,14 @@ class Chunks:
             else:
                 return b"".join(pieces), data[at:]
 
+    def expect(self, chunks: int) -> None:
+        """Accept at most this number of further chunks."""
+        self._chunks_left = min(self._chunks_left, chunks)
+
     def _begin_chunk(self, line: bytes) -> None:
         size = _SIZE.fullmatch(line)
-        self._count += 1
-        if size is None or self._count > CHUNKS:
+        self._chunks_left -= 1
+        if size is None or self._chunks_left < 0:
             raise MalformedChunks
         self._left = int(size[1], 16)
         self._in_chunk = self._left > 0

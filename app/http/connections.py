@@ -7,14 +7,13 @@ is closed. When all places are taken, the oldest connection without a request in
 
 import resource
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Protocol
 
-Network = IPv4Network | IPv6Network
+from app.http.addresses import Network, counted_address, is_within
 
 OTHER_DESCRIPTORS = 256
 """File descriptors for everything but the connections of clients: database, Redis, token issuer, logs."""
@@ -41,8 +40,9 @@ class ConnectionLimits:
 
     `head_seconds` begin with the connection, or with the first byte of a later request; in the reserve they are
     `reserve_seconds`. `body_seconds` are the total time for a body, without the time in which the server does not read
-    it. Within `write_seconds` a client must take a part of a response, or its rest. `linger_seconds` are for a client
-    that is still sending after its response. `exempt` are networks without a limit per address.
+    it. Within `write_seconds` a client must take a part of a response, or its rest. `unsent_bytes` are the total of all
+    responses that wait for their clients; a single one may be larger. `linger_seconds` are for a client that is still
+    sending after its response. `exempt` are networks without a limit per address.
     """
 
     total: int = 1_000
@@ -53,6 +53,7 @@ class ConnectionLimits:
     body_seconds: float = 30.0
     keep_alive_seconds: float = 75.0
     write_seconds: float = 30.0
+    unsent_bytes: int = 64 * 1024 * 1024
     linger_seconds: float = 5.0
     exempt: Sequence[Network] = ()
 
@@ -78,6 +79,9 @@ class Connections:
         self._silent: OrderedDict[OpenConnection, None] = OrderedDict()
         self._idle: OrderedDict[OpenConnection, None] = OrderedDict()
         self._reserve: OrderedDict[OpenConnection, None] = OrderedDict()
+        # The bytes of responses that wait for their clients, those that have waited longest first.
+        self._unsent: OrderedDict[OpenConnection, int] = OrderedDict()
+        self._unsent_bytes = 0
 
     def __len__(self) -> int:
         """Return the number of open connections."""
@@ -92,17 +96,9 @@ class Connections:
 
         None for local sockets and exempt networks.
         """
-        if client is None:
+        if client is None or is_within(client[0], self.limits.exempt):
             return None
-        host = client[0]
-        if ":" not in host and not self.limits.exempt:
-            return host
-        address = ip_address(host.partition("%")[0])
-        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        if any(address in network for network in self.limits.exempt):
-            return None
-        return str(address) if address.version == 4 else str(IPv6Network((int(address) >> 64 << 64, 64)))
+        return counted_address(client[0])
 
     def admit(self, connection: OpenConnection) -> bool:
         """Add a new connection. Returns whether it has a place; otherwise it is in the reserve."""
@@ -135,8 +131,19 @@ class Connections:
         self._silent.pop(connection, None)
         self._idle[connection] = None
 
+    def unsent(self, connection: OpenConnection, size: int) -> None:
+        """Note how much of a response waits for its client. Beyond the total, those end that have waited longest."""
+        self._unsent_bytes += size - self._unsent.get(connection, 0)
+        if size:
+            self._unsent[connection] = size
+        else:
+            self._unsent.pop(connection, None)
+        while self._unsent_bytes > self.limits.unsent_bytes and len(self._unsent) > 1:
+            self._end_oldest(self._unsent, Refused.NOT_READING)
+
     def discard(self, connection: OpenConnection) -> None:
         """Remove a connection that was closed; does nothing if it gave way before."""
+        self._unsent_bytes -= self._unsent.pop(connection, 0)
         if connection in self._reserve:
             del self._reserve[connection]
         elif connection in self._busy or connection in self._silent or connection in self._idle:
@@ -167,10 +174,10 @@ class Connections:
             self._by_address[connection.address] += 1
         return True
 
-    def _end_oldest(self, waiting: "OrderedDict[OpenConnection, None]") -> None:
+    def _end_oldest(self, waiting: "Iterable[OpenConnection]", reason: Refused = Refused.GAVE_WAY) -> None:
         oldest = next(iter(waiting))
         self.discard(oldest)
-        self.count(Refused.GAVE_WAY)
+        self.count(reason)
         oldest.give_way()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import httptools
 
+from app.http.addresses import HIGHEST_PORT, is_ipv6
 from app.http.refusals import TransportRefused
 
 TARGET_BYTES = 64 * 1024
@@ -23,9 +24,10 @@ END = b"\r\n\r\n"
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _REQUEST_LINE = re.compile(rb"(%b{1,%d}) ([!-~]+) HTTP/1\.([01])\r\n" % (_TOKEN, METHOD_BYTES))
-_AUTHORITY = rb"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?"
-_HOST = re.compile(_AUTHORITY)
-_ABSOLUTE = re.compile(rb"(?i:https?)://(%b)(/[^?]*)?(?:\?(.*))?" % _AUTHORITY)
+_AUTHORITY = re.compile(
+    rb"(?:[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?|\[(?P<literal>[0-9A-Fa-f:.]+)\])(?::(?P<port>[0-9]{0,5}))?"
+)
+_ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]+)(/[^?]*)?(?:\?(.*))?")
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _LINE_BYTES = METHOD_BYTES + TARGET_BYTES + len("  HTTP/1.1\r\n")
 _BEGINNING = re.compile(rb"%b{1,%d}(?: |\Z)" % (_TOKEN, METHOD_BYTES))
@@ -132,8 +134,15 @@ def _check_host(hosts: Sequence[bytes], modern: bool) -> None:
     """Accept one well-formed Host. HTTP/1.0 has no Host, and the health checks of some load balancers send none."""
     if not hosts and not modern:
         return
-    if len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None:
+    if len(hosts) != 1 or not _is_authority(hosts[0]):
         raise TransportRefused("BAD_REQUEST", "The request must have exactly one valid Host field.")
+
+
+def _is_authority(host: bytes) -> bool:
+    found = _AUTHORITY.fullmatch(host)
+    if found is None or int(found["port"] or 0) > HIGHEST_PORT:
+        return False
+    return found["literal"] is None or is_ipv6(found["literal"].decode())
 
 
 def _other_target(method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
@@ -141,7 +150,7 @@ def _other_target(method: bytes, target: bytes, fields: list[tuple[bytes, bytes]
     if target == b"*" and method == b"OPTIONS":
         return target, b""
     absolute = _ABSOLUTE.fullmatch(target)
-    if absolute is None or b"#" in target:
+    if absolute is None or b"#" in target or not _is_authority(absolute[1]):
         raise _malformed()
     fields[:] = [(name, absolute[1] if name == b"host" else value) for name, value in fields]
     return absolute[2] or b"/", absolute[3] or b""
@@ -162,7 +171,9 @@ def _framing(lengths: Sequence[bytes], codings: Sequence[bytes], modern: bool) -
 
 def _check_size(received: bytes | bytearray, size: int) -> None:
     line = received.find(b"\r\n", 0, _LINE_BYTES)
-    begin = received.find(b" ") + 1
+    begin = received.find(b" ", 0, METHOD_BYTES + 1) + 1
+    if not begin:
+        raise _malformed()
     end = size if line < 0 else line - len(b" HTTP/1.1")
     if end - begin > TARGET_BYTES:
         raise _target_too_long()

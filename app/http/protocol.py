@@ -32,6 +32,8 @@ WRITE_BYTES = 256 * 1024
 """The part of a response that a client must take within `write_seconds`."""
 DISCARD_BYTES = 1024 * 1024
 """The maximum of an unread body that is read after the response, so that the connection stays usable."""
+DISCARD_CHUNKS = 256
+"""The maximum number of its chunks: a body that nobody has asked for must not cost the time of its decoding."""
 LINGER_BYTES = 16 * 1024 * 1024
 """The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
 RETRY_SECONDS = 1
@@ -84,7 +86,7 @@ class HttpConnection(asyncio.Protocol):
         self.address: str | None = None
         self._phase = Phase.HEAD
         self._received = bytearray()
-        """The bytes of an incomplete head; in the phase RESPONSE those of the next request."""
+        """The bytes of an incomplete head; those of a body that nobody has asked for; those of the next request."""
         self._timer: asyncio.TimerHandle | None = None
         """Ends the wait for a head, for a body or for the next request."""
         self._writing_timer: asyncio.TimerHandle | None = None
@@ -94,6 +96,8 @@ class HttpConnection(asyncio.Protocol):
         self._lingered = 0
         self._body_left = self._discarded = 0
         self._chunks: Chunks | None = None
+        self._wanted = False
+        """Whether the body is to be read: the application has asked for it, or has responded."""
         self._body_seconds = 0.0
         self._body_since = 0.0
 
@@ -122,16 +126,25 @@ class HttpConnection(asyncio.Protocol):
         self._cycle = None
         del self._output  # both refer to this connection
 
-    def eof_received(self) -> None:
-        """Let the transport close the connection: a client that has stopped sending is regarded as gone."""
+    def eof_received(self) -> bool:
+        """Keep the connection open for the response if the client has stopped sending after a whole request.
+
+        It may as well have left. The application is told so when it asks, and may then stop.
+        """
+        if self._phase is not Phase.RESPONSE or self._cycle is None or self._cycle.response_complete:
+            return False
+        self._keep_alive = self._cycle.keep_alive = False
+        self._cycle.client_has_finished = True
+        self._cycle.message_event.set()
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Take what was read."""
-        if self._phase is Phase.BODY:
+        if self._phase is Phase.BODY and self._wanted:
             self._read_body(data)
         elif self._phase is Phase.HEAD:
             self._read_head(data)
-        elif self._phase is Phase.RESPONSE:
+        elif self._phase is not Phase.LINGER:
             self._received += data
             self._flow.pause_reading()
         else:
@@ -142,11 +155,13 @@ class HttpConnection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """Let the application wait, and the client only for a time."""
         self._flow.pause_writing()
+        self._connections.unsent(self, self._transport.get_write_buffer_size())
         self._watch_writing()
 
     def resume_writing(self) -> None:
         """Let the application continue, or begin the next request."""
         self._flow.resume_writing()
+        self._connections.unsent(self, 0)
         if self._writing_timer is not None:
             self._writing_timer.cancel()
             self._writing_timer = None
@@ -274,11 +289,11 @@ class HttpConnection(asyncio.Protocol):
         self._phase = Phase.BODY
         self._body_left, self._discarded = head.length, 0
         self._chunks = Chunks() if head.chunked else None
+        self._wanted = False
         self._body_seconds = self._limits.body_seconds
         if rest:
-            self._read_body(rest)
-        if self._phase is Phase.BODY and not cycle.waiting_for_100_continue:
-            self.read_on()
+            self._received += rest
+            self._flow.pause_reading()
 
     # Bodies
 
@@ -287,12 +302,17 @@ class HttpConnection(asyncio.Protocol):
 
         After the end of the body this only detects that the client has left.
         """
-        if self._phase is Phase.BODY:
+        if self._phase is Phase.BODY and not self._wanted:
+            self._wanted = True
+            if self._received:
+                waiting, self._received = bytes(self._received), bytearray()
+                self._read_body(waiting)
+        if self._phase is Phase.BODY and self._wanted:
             self._flow.resume_reading()
             if self._timer is None:
                 self._body_since = self._loop.time()
                 self._wait(self._body_seconds, self._body_too_late)
-        elif not self._received:
+        elif self._phase is Phase.RESPONSE and not self._received:
             self._flow.resume_reading()
 
     def _read_body(self, data: bytes) -> None:
@@ -308,6 +328,9 @@ class HttpConnection(asyncio.Protocol):
             try:
                 body, rest = self._chunks.feed(data)
             except MalformedChunks:
+                if cycle.response_complete:
+                    self.finish()
+                    return
                 self._connections.count(Refused.MALFORMED)
                 self._give_up("BAD_REQUEST", "The chunks of the body are malformed or too many.")
                 return
@@ -350,6 +373,8 @@ class HttpConnection(asyncio.Protocol):
         self._server_state.total_requests += 1
         if self._phase is Phase.BODY and self._cycle is not None:
             self._cycle.body = bytearray()
+            if self._chunks is not None:
+                self._chunks.expect(DISCARD_CHUNKS)
             self.read_on()
         else:
             self._next()
@@ -473,6 +498,7 @@ class HttpConnection(asyncio.Protocol):
             self._connections.count(Refused.NOT_READING)
             self._transport.abort()
         elif left:
+            self._connections.unsent(self, left)
             self._watch_writing()
 
 
@@ -501,18 +527,27 @@ class Exchange(RequestResponseCycle):
     """A request and its response, as the application sees them."""
 
     connection: HttpConnection
+    client_has_finished = False
+    """Whether the client sends no more; it may still read, or have left."""
+    _received = False
+    """Whether the application has the whole request."""
 
     async def receive(self) -> Any:
         """Return the next part of the body, or the client's departure."""
-        if self.waiting_for_100_continue and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self.waiting_for_100_continue = False
         if not self.disconnected and not self.response_complete:
+            if self.waiting_for_100_continue and not self.transport.is_closing():
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                self.waiting_for_100_continue = False
             self.connection.read_on()
-            await self.message_event.wait()
-            self.message_event.clear()
+            if not (self._received and self.client_has_finished):
+                await self.message_event.wait()
+                self.message_event.clear()
+        if self._received and self.client_has_finished and not self.response_complete:
+            self.disconnected = True
+            self.connection.finish()
         if self.disconnected or self.response_complete:
             return {"type": "http.disconnect"}
+        self._received = not self.more_body
         body, self.body = bytes(self.body), bytearray()
         return {"type": "http.request", "body": body, "more_body": self.more_body}
 

@@ -164,6 +164,7 @@ def test_the_errors_page_has_every_limit_of_a_connection() -> None:
         "header seconds": (str(limits.head_seconds), "REQUEST_TIMEOUT"),
         "body seconds": (str(limits.body_seconds), "REQUEST_TIMEOUT"),
         "write seconds": (str(limits.write_seconds), "none"),
+        "unsent": (str(limits.unsent_bytes), "none"),
         "idle seconds": (str(limits.keep_alive_seconds), "none"),
         "linger seconds": (str(limits.linger_seconds), "none"),
         "connections": (str(limits.total), "OVERLOADED"),

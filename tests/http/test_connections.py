@@ -7,6 +7,7 @@ from ipaddress import ip_network
 import pytest
 
 from app.http.connections import OTHER_DESCRIPTORS, ConnectionLimits, Connections, Refused, within_descriptors
+from app.settings import Settings
 
 
 class Peer:
@@ -132,3 +133,9 @@ def test_a_low_limit_of_file_descriptors_is_raised_as_far_as_the_system_allows()
 
 def test_enough_file_descriptors_leave_the_limits_as_they_are() -> None:
     assert within_descriptors(ConnectionLimits(), 8_192) == ConnectionLimits()
+
+
+def test_a_trusted_proxy_that_is_listed_in_ipv6_form_has_no_limit_per_address() -> None:
+    settings = Settings.model_validate({"trusted_proxies": "::ffff:10.0.0.0/104"})
+    connections = Connections(ConnectionLimits(per_address=1, exempt=settings.trusted_proxies or ()))
+    assert [connections.admit(Peer(connections, "10.1.2.3")) for _ in range(3)] == [True] * 3

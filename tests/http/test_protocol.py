@@ -13,8 +13,9 @@ import pytest
 from app.http.chunks import CHUNKS, LINE_BYTES, TRAILER_BYTES
 from app.http.connections import ConnectionLimits
 from app.http.heads import FIELD_BYTES, FIELDS, TARGET_BYTES
+from app.http.protocol import DISCARD_CHUNKS
 
-from .wire import LARGE, REQUEST_ID, Answered, Serving, Wire, eventually, serving
+from .wire import LARGE, PATIENCE, REQUEST_ID, Answered, Serving, Wire, eventually, serving
 
 HOST = b"Host: localhost\r\n"
 GET = b"GET /echo HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -69,6 +70,13 @@ MALFORMED = {
     "a host with a space": b"GET /echo HTTP/1.1\r\nHost: local host\r\n\r\n",
     "two hosts in one field": b"GET /echo HTTP/1.1\r\nHost: localhost, example.com\r\n\r\n",
     "a host with a wrong port": b"GET /echo HTTP/1.1\r\nHost: localhost:http\r\n\r\n",
+    "a host with a port out of range": b"GET /echo HTTP/1.1\r\nHost: localhost:65536\r\n\r\n",
+    "a host that is no IPv6 address": b"GET /echo HTTP/1.1\r\nHost: [:::::]\r\n\r\n",
+    "a host in brackets that is an IPv4 address": b"GET /echo HTTP/1.1\r\nHost: [127.0.0.1]\r\n\r\n",
+    "a host of dots": b"GET /echo HTTP/1.1\r\nHost: ..\r\n\r\n",
+    "a target with a port out of range": b"GET http://localhost:65536/echo HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a target with a user": b"GET http://user@localhost/echo HTTP/1.1\r\n" + HOST + b"\r\n",
+    "a method without an end": b"A" * 100_000,
     "two hosts in HTTP/1.0": b"GET /echo HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n",
     "a length and chunks": b"POST /echo HTTP/1.1\r\n"
     + HOST
@@ -167,6 +175,8 @@ def test_a_refusal_of_head_has_no_body(server: Serving) -> None:
         b"GET /echo HTTP/1.1\r\nhOsT:localhost\r\n\r\n",
         b"GET /echo HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n\r\n",
         b"GET /echo HTTP/1.1\r\nHost: [::1]:8000\r\n\r\n",
+        b"GET /echo HTTP/1.1\r\nHost: [::ffff:127.0.0.1]:65535\r\n\r\n",
+        b"GET /echo HTTP/1.1\r\nHost: localhost:\r\n\r\n",
         b"GET /echo HTTP/1.1\r\nHost: api_1.example.com.\r\n\r\n",
         b"GET http://localhost/echo HTTP/1.1\r\nHost: other\r\n\r\n",
         b"GET /echo?a=%20&b HTTP/1.1\r\n" + HOST + b"\r\n",
@@ -371,6 +381,30 @@ def test_the_rest_of_a_body_that_is_not_wanted_is_discarded_and_the_connection_s
         assert wire.answer().status == 200
 
 
+def test_a_body_that_is_not_wanted_is_not_decoded(server: Serving) -> None:
+    with server.connect() as wire:
+        wire.send(chunked(b"1\r\na\r\n" * (DISCARD_CHUNKS + 1) + b"0\r\n\r\n").replace(b"/echo", b"/refuse"))
+        assert wire.answer().status == 401
+        assert wire.closed()
+    assert not server.refused
+
+
+@pytest.mark.parametrize(
+    "request_", [post(b"a" * MEBIBYTE), chunked(b"1\r\na\r\n" * (CHUNKS - 1) + b"0\r\n\r\n")], ids=["length", "chunks"]
+)
+def test_a_body_is_not_read_before_the_application_asks_for_it(request_: bytes) -> None:
+    with serving(body_seconds=SHORT) as server, server.connect() as wire:
+        wire.end.setblocking(False)
+        sent = wire.end.send(request_.replace(b"/echo", b"/slow_reader"))
+        eventually(lambda: len(server.seen) == 1)
+        time.sleep(2 * SHORT)  # the time for a body does not run
+        server.released.set()
+        wire.end.settimeout(PATIENCE)
+        with suppress(OSError):
+            wire.send(request_.replace(b"/echo", b"/slow_reader")[sent:])
+        assert wire.answer().status == 200
+
+
 def test_a_body_without_an_end_is_not_discarded_for_ever(server: Serving) -> None:
     with server.connect() as wire:
         wire.send(b"POST /refuse HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n")
@@ -474,6 +508,67 @@ def test_a_client_that_does_not_take_a_large_response_is_cut_off() -> None:
         wire.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
         eventually(lambda: server.refused["not_reading"] == 1)
         eventually(lambda: server.open == 0)
+
+
+def test_the_responses_that_wait_for_their_clients_are_bounded_in_all() -> None:
+    with serving(unsent_bytes=LARGE) as server:
+        slow = [server.connect() for _ in range(8)]
+        for each in slow:
+            each.end.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            each.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
+        eventually(lambda: server.refused["not_reading"] >= 4)
+        assert server.ask(GET).status == 200
+        eventually(lambda: 0 < server.open <= 4)
+        for each in slow:
+            each.end.close()
+        eventually(lambda: server.open == 0)
+
+
+def test_a_response_larger_than_the_bound_of_all_is_sent() -> None:
+    with serving(unsent_bytes=1) as server, server.connect() as wire:
+        wire.send(b"GET /large HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert len(wire.answer().body) == LARGE
+        assert not server.refused
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [GET, b"GET /echo HTTP/1.0\r\n\r\n", post(b"abc"), chunked(b"3\r\nabc\r\n0\r\n\r\n"), post(b"a" * 300_000)],
+    ids=["GET", "HTTP/1.0", "length", "chunks", "large"],
+)
+def test_a_client_that_sends_no_more_after_its_request_is_answered(server: Serving, request_: bytes) -> None:
+    with server.connect() as wire:
+        wire.send(request_)
+        wire.end.shutdown(socket.SHUT_WR)
+        assert wire.answer().status == 200
+        assert wire.closed()
+
+
+def test_pipelined_requests_of_a_client_that_sends_no_more_are_answered(server: Serving) -> None:
+    with server.connect() as wire:
+        wire.send(GET + post(b"abc"))
+        wire.end.shutdown(socket.SHUT_WR)
+        assert [wire.answer().body, wire.answer().body] == [b"", b"abc"]
+        assert wire.closed()
+
+
+def test_a_request_that_its_client_cuts_short_is_not_answered(server: Serving) -> None:
+    for request in (GET[:-1], post(b"abc")[:-1]):
+        with server.connect() as wire:
+            wire.send(request)
+            wire.end.shutdown(socket.SHUT_WR)
+            assert wire.closed()
+    eventually(lambda: server.open == 0)
+    assert not server.bodies
+
+
+def test_an_application_that_asks_learns_that_its_client_sends_no_more(server: Serving) -> None:
+    with server.connect() as wire:
+        wire.send(b"GET /until_it_leaves HTTP/1.1\r\n" + HOST + b"\r\n")
+        eventually(lambda: len(server.seen) == 1)
+        wire.end.shutdown(socket.SHUT_WR)
+        assert wire.closed()
+    eventually(lambda: server.open == 0)
 
 
 def test_a_client_that_takes_a_large_response_slowly_receives_all_of_it() -> None:

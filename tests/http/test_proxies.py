@@ -1,11 +1,10 @@
 """The client's address and scheme behind proxies: what a trusted proxy saw, and never what a client claims."""
 
-from ipaddress import ip_network
-
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.http.proxies import MOST_PROXIES, TrustedProxies
+from app.settings import Settings
 
 PROXY, OTHER_PROXY, CLIENT, SPOOFED = "10.0.0.5", "10.0.0.6", "203.0.113.7", "198.51.100.1"
 TRUSTED = ("10.0.0.0/24", "2001:db8:1::/48")
@@ -30,7 +29,8 @@ async def seen(
     headers += [(b"x-forwarded-proto", value.encode("latin-1")) for value in proto]
     client = None if peer is None else (peer, 40_000)
     scope: Scope = {"type": "http", "client": client, "scheme": "http", "headers": headers}
-    await TrustedProxies(app, map(ip_network, trusted))(scope, receive, send)
+    networks = Settings.model_validate({"trusted_proxies": ",".join(trusted)}).trusted_proxies or ()
+    await TrustedProxies(app, networks)(scope, receive, send)
     scheme = str(found[0]["scheme"])
     if found[0]["client"] is None:
         return None, scheme

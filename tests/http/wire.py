@@ -210,6 +210,12 @@ def application(found: Serving) -> ASGIApp:
             await asyncio.sleep(0.01)
         return PlainTextResponse(str(len(await request.body())))
 
+    async def until_it_leaves(request: Request) -> Response:
+        await request.body()
+        while not await request.is_disconnected():  # noqa: ASYNC110 - no event says so
+            await asyncio.sleep(0.01)
+        return PlainTextResponse("left")
+
     async def checks() -> dict[str, bool]:
         return {"ready": True}
 
@@ -220,7 +226,10 @@ def application(found: Serving) -> ASGIApp:
 
     methods = ["GET", "POST", "OPTIONS"]
     routes = [
-        *(Route(f"/{each.__name__}", each, methods=methods) for each in (echo, refuse, large, hold, slow_reader)),
+        *(
+            Route(f"/{each.__name__}", each, methods=methods)
+            for each in (echo, refuse, large, hold, slow_reader, until_it_leaves)
+        ),
         *health_routes(checks),
     ]
     return _Noting(Starlette(routes=routes, lifespan=lifespan), found)
