@@ -28,6 +28,7 @@ from graphql.pyutils import Path
 
 from app.execution.arguments import Arguments
 from app.execution.cache import ScanResistantCache
+from app.execution.introspection import Introspector
 from app.execution.leaves import Leaf, ValueKinds, column_converter, converter, leaf_of
 from app.execution.steps import Steps
 from app.execution.variables import Variables
@@ -339,6 +340,7 @@ class Run:
         """The number of those that resolvers returned for their field; the others are attributes of such objects."""
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
         """Attributes that turned out to be awaitable: the row, the field, the awaitable."""
+        self._introspector: Introspector | None = None
         self._info: Any = None
         """Any info of this run; the elements that describe the run are copied from it."""
         self.levels: list[Level] = []
@@ -346,6 +348,12 @@ class Run:
         """The levels whose columns are resolved next."""
         self.wave: list[Level] = []
         """The levels whose columns are being resolved."""
+
+    def introspector(self, plan: Plan) -> Introspector:
+        """Return the object that answers all introspection fields of this run."""
+        if self._introspector is None:
+            self._introspector = Introspector(plan.schema, plan.fragment_definitions, self.variables.coerced)
+        return self._introspector
 
     def info(self, place: Place) -> Any:
         """Return the info of a field for its whole level. Its path has no list indices."""

@@ -41,7 +41,7 @@ class UniformAnswers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _sent(scope["headers"]) or secrets.token_hex(16)
+        request_id = sent_request_id(scope["headers"]) or secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
         head = scope["method"] == "HEAD"
         refused: Message | None = None  # the head of a refusal that is not JSON; it waits for the text
@@ -69,7 +69,8 @@ class UniformAnswers:
         await self._app(scope, receive, send_uniform)
 
 
-def _sent(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def sent_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the client's own id of its request, None if it sent none or none that is well-formed."""
     sent = [value for name, value in headers if name == b"x-request-id"]
     return sent[0].decode() if len(sent) == 1 and _REQUEST_ID.match(sent[0]) else None
 

@@ -8,6 +8,7 @@ of the API, without a word of what was received.
 import asyncio
 import logging
 import secrets
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -18,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
+from app.http.answers import sent_request_id
 from app.http.chunks import Chunks, MalformedChunks
 from app.http.connections import ConnectionLimits, Connections, Refused
 from app.http.heads import END, HttpHead, check_incomplete, read_head
@@ -217,7 +219,13 @@ class HttpConnection(asyncio.Protocol):
             return True
         self._connections.count(full)
         sentence = "Too many connections are open. Retry shortly."
-        self._refuse("OVERLOADED", sentence, {"Retry-After": str(RETRY_SECONDS)}, without_body=head.method == "HEAD")
+        self._refuse(
+            "OVERLOADED",
+            sentence,
+            {"Retry-After": str(RETRY_SECONDS)},
+            request_id=sent_request_id(head.fields),
+            without_body=head.method == "HEAD",
+        )
         return False
 
     def _begin(self, head: HttpHead, rest: bytes) -> None:
@@ -366,7 +374,7 @@ class HttpConnection(asyncio.Protocol):
 
         Closing a socket with unread data resets the connection, and the client may lose the response.
         """
-        if self._phase is Phase.LINGER:
+        if self._phase is Phase.LINGER or self._transport.is_closing():
             return
         if self._phase is Phase.RESPONSE and not self._received:
             self._close()
@@ -427,7 +435,7 @@ class HttpConnection(asyncio.Protocol):
 
     # Times
 
-    def _wait(self, seconds: float, late: Any) -> None:
+    def _wait(self, seconds: float, late: Callable[[], None]) -> None:
         self._stop_waiting()
         self._timer = self._loop.call_later(seconds, late)
 
@@ -522,7 +530,7 @@ def refusal(
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Return the status, the fields and the body of an answer after which the connection is closed.
 
-    The request has an id if the application has seen it.
+    Without the id of the request, it gets a new one.
     """
     request_id = request_id or secrets.token_hex(16)
     response = encoded(refusal_body(code, sentence, request_id), False, PLAIN_JSON, headers)

@@ -1,5 +1,7 @@
 """Which connections have a place, by which addresses they are counted, and which of them give way."""
 
+import subprocess
+import sys
 from ipaddress import ip_network
 
 import pytest
@@ -115,6 +117,17 @@ def test_all_connections_fit_into_the_file_descriptors(descriptors: int) -> None
     limits = within_descriptors(ConnectionLimits(total=50_000), descriptors)
     assert limits.total + limits.reserve <= descriptors - OTHER_DESCRIPTORS
     assert limits.total > limits.reserve > 0
+
+
+def test_a_low_limit_of_file_descriptors_is_raised_as_far_as_the_system_allows() -> None:
+    code = (
+        "import resource; from app.http.connections import descriptors, raise_descriptors\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard)); raise_descriptors()\n"
+        "print(descriptors() > 256 or hard == 256)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True\n"
 
 
 def test_enough_file_descriptors_leave_the_limits_as_they_are() -> None:
