@@ -1,7 +1,9 @@
 """The number of objects that one operation may return: its price, and more up to the maximum price.
 
 The price assumes usual sizes for the lists that have no pages. An operation that finds more objects than its price
-reserves the difference while it runs, so that it never returns more than it has reserved, nor than the maximum.
+reserves the difference while it runs, so that it never returns more than it has reserved. A query never returns more
+than the maximum; a mutation never reads more after its write. The problems of a mutation are part of its result, and
+are returned even if they are more.
 """
 
 from collections.abc import Awaitable
@@ -18,26 +20,24 @@ class ObjectAllowance:
     """The objects that one operation has reserved, and the maximum that it can reserve."""
 
     def __init__(self, budgets: Budgets, *, price: int, maximum: int, has_written: bool) -> None:
-        """`has_written`: the operation is a mutation; its result is not withheld because a budget is exceeded."""
+        """`has_written`: the operation is a mutation, whose own result is not withheld."""
         self._budgets = budgets
         self._maximum = maximum
         self._has_written = has_written
         self.reserved = price
 
     def check(self, objects: int) -> None:
-        """Raise DocumentTooComplex for more objects than the maximum."""
+        """Raise DocumentTooComplex if resolvers return more objects than the maximum."""
         if objects > self._maximum:
             raise DocumentTooComplex(limit="price", maximum=self._maximum)
 
     def reserve(self, objects: int) -> Awaitable[None] | None:
-        """Reserve so many objects in all. Raises DocumentTooComplex, and RateLimited when awaited."""
-        self.check(objects)
-        if objects <= self.reserved:
-            return None
+        """Reserve so many objects in all. For a query, raises DocumentTooComplex, and RateLimited when awaited."""
         if self._has_written:
-            self.reserved = objects
+            self.reserved = max(objects, self.reserved)
             return None
-        return self._extend(objects)
+        self.check(objects)
+        return self._extend(objects) if objects > self.reserved else None
 
     async def _extend(self, objects: int) -> None:
         await self._budgets.extend(objects - self.reserved)

@@ -26,6 +26,7 @@ from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_docu
 from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused, resolved
 from graphql_schema.input_bounds import BoundedLists, BoundedVariables, InputBounds, ValueOutOfBounds
+from graphql_schema.introspection import IntrospectionPrice, check_roots
 from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
@@ -63,8 +64,13 @@ class Operation:
 
     @cached_property
     def price(self) -> Price:
-        """The price, as a function of the variables."""
+        """The price of the data, as a function of the variables."""
         return price_of(self._schema, self._document, self._node, self._prices)
+
+    @cached_property
+    def introspection(self) -> IntrospectionPrice:
+        """The price of the introspection, as a function of the variables."""
+        return IntrospectionPrice(self._schema, self._document, self._node, self._prices)
 
     @cached_property
     def returned(self) -> Returned:
@@ -124,7 +130,11 @@ class Documents:
         suggestions: bool = False,
         size: int = 1_000,
     ) -> None:
-        """With `suggestions`, errors name similar fields and values of the schema."""
+        """With `suggestions`, errors name similar fields and values of the schema.
+
+        Raises ValueError if a field of the schema returns the query type.
+        """
+        check_roots(schema)
         self._schema = schema
         self._limits = limits
         self._prices = prices

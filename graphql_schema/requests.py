@@ -32,12 +32,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PreparedOperation:
-    """The operation to execute, its valid document, its coerced variables, and its price in objects."""
+    """The operation to execute, its valid document, its coerced variables, and its price in objects.
+
+    `surcharge` is the part of the price for field values of introspection, which are no objects of the response.
+    """
 
     document: DocumentNode
     operation: Operation
     variables: GivenVariables
     price: int
+    surcharge: int
 
     @property
     def is_mutation(self) -> bool:
@@ -55,7 +59,8 @@ def prepare(request: Request, documents: Documents, prices: PriceRules) -> Prepa
     operation = document.operation(request.operation_name)
     _check_type(operation.type, read_only=request.read_only)
     variables = operation.variables(request.variables or {})
-    return PreparedOperation(document.document, operation, variables, _price(operation, variables, prices))
+    price, surcharge = _price(operation, variables, prices)
+    return PreparedOperation(document.document, operation, variables, price, surcharge)
 
 
 def _check_type(kind: OperationType, *, read_only: bool) -> None:
@@ -65,10 +70,13 @@ def _check_type(kind: OperationType, *, read_only: bool) -> None:
         raise RequestRefused([refused("METHOD_NOT_ALLOWED", GraphQLError("GET accepts queries only."))])
 
 
-def _price(operation: Operation, variables: GivenVariables, prices: PriceRules) -> int:
-    price = operation.price.given(variables.coerced.coerced)
+def _price(operation: Operation, variables: GivenVariables, prices: PriceRules) -> tuple[int, int]:
+    """The price of the operation, and the part of it for field values of introspection."""
+    values = variables.coerced.coerced
     try:
+        introspection = operation.introspection.given(values)
+        price = operation.price.given(values) + introspection.objects + introspection.values
         check_price(price, prices)
     except DocumentTooComplex as error:
         raise RequestRefused([raised(error)]) from error
-    return price
+    return price, introspection.values

@@ -29,6 +29,7 @@ from graphql_schema.documents import Documents
 from graphql_schema.errors import RequestRefused
 from graphql_schema.execution import Execution, execute
 from graphql_schema.incidents import Denial, Incident
+from graphql_schema.introspection import KeptAnswers
 from graphql_schema.refused_subjects import RefusedSubjects
 from graphql_schema.requests import PreparedOperation, Request, prepare
 from resolvers.budgets import BudgetCounter
@@ -85,6 +86,7 @@ class Service:
         self._self_approval_allowed = self_approval_allowed
         self._run = partial(execute, schema, hide_suggestions=not suggestions)
         self._refused_subjects = RefusedSubjects()
+        self._kept_answers = KeptAnswers()
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
     async def answer(self, request: Request) -> Answer:
@@ -157,7 +159,8 @@ class Service:
         """Authorise and execute an operation.
 
         An operation reserves its price, and more if it finds more objects. It is then charged for the objects that it
-        returned. An operation without a result is charged what it reserved, because it was executed as well.
+        returned, and for the field values of introspection. An operation without a result is charged what it reserved,
+        because it was executed as well.
         """
         operation = prepared.operation
         facts = {"graphql.operation.type": operation.type.value}
@@ -176,8 +179,10 @@ class Service:
                 context = self._context(
                     request, authorised, transactions, allowance, set() if written is None else written
                 )
-                execution = await execute(self._run, prepared, request, context, allowance)
-            await authorised.budgets.settle(execution.returned)
+                execution = await execute(
+                    self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept_answers
+                )
+            await authorised.budgets.settle(execution.charged)
         return execution
 
     def _transactions(self, subject: str) -> RequestTransactions:

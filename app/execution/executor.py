@@ -78,7 +78,7 @@ class BreadthFirst:
 
         `GivenVariables` are not coerced again.
 
-        Unsupported operations are executed by `fallback`: subscriptions, introspection, @defer and @stream, middleware,
+        Unsupported operations are executed by `fallback`: subscriptions, @defer and @stream, middleware,
         executor classes other than Strawberry's, custom default resolvers for fields or types, abort signals and hooks.
         """
         if more:

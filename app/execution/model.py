@@ -28,6 +28,7 @@ from graphql.pyutils import Path
 
 from app.execution.arguments import Arguments
 from app.execution.cache import ScanResistantCache
+from app.execution.introspection import Introspector
 from app.execution.leaves import Leaf, ValueKinds, column_converter, converter, leaf_of
 from app.execution.steps import Steps
 from app.execution.variables import Variables
@@ -40,13 +41,13 @@ the observer returns; None leaves the field unobserved."""
 
 
 class Allowance(Protocol):
-    """The number of objects that one operation may find."""
+    """The number of objects that one operation may find. What its methods raise ends the operation."""
 
     def check(self, objects: int) -> None:
-        """Raise if the operation may not find so many objects in all."""
+        """Raise if resolvers may not return so many objects in all; called before each batch and for each result."""
 
     def reserve(self, objects: int) -> Awaitable[None] | None:
-        """Reserve so many objects in all; called after each wave. Raises if that is not allowed, or when awaited."""
+        """Reserve so many objects in all, attributes included; called after each wave. Raises at once or if awaited."""
 
 
 _MOST_SHAPES = 1024
@@ -335,8 +336,11 @@ class Run:
         """The fields with failed values, and all fields above them."""
         self.objects = 0
         """The number of objects found so far, without the root."""
+        self._resolved = 0
+        """The number of those that resolvers returned for their field; the others are attributes of such objects."""
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
         """Attributes that turned out to be awaitable: the row, the field, the awaitable."""
+        self._introspector: Introspector | None = None
         self._info: Any = None
         """Any info of this run; the elements that describe the run are copied from it."""
         self.levels: list[Level] = []
@@ -344,6 +348,12 @@ class Run:
         """The levels whose columns are resolved next."""
         self.wave: list[Level] = []
         """The levels whose columns are being resolved."""
+
+    def introspector(self, plan: Plan) -> Introspector:
+        """Return the object that answers all introspection fields of this run."""
+        if self._introspector is None:
+            self._introspector = Introspector(plan.schema, plan.fragment_definitions, self.variables.coerced)
+        return self._introspector
 
     def info(self, place: Place) -> Any:
         """Return the info of a field for its whole level. Its path has no list indices."""
@@ -355,6 +365,18 @@ class Run:
             return self._info
         of_field = (field.name, field.nodes, field.type, field.parent_type, field.info_path)
         return tuple.__new__(type(self._info), (*of_field, *self._info[_OF_FIELD:]))
+
+    def count(self, field: PlanField, objects: int) -> None:
+        """Count objects that were found for a field. Raises like `check`."""
+        self.check(field, objects)
+        self.objects += objects
+        if field.is_resolved:
+            self._resolved += objects
+
+    def check(self, field: PlanField, objects: int = 0) -> None:
+        """Raise what the allowance raises if it does not permit so many more objects from the resolver of a field."""
+        if self.allowance is not None and field.is_resolved:
+            self.allowance.check(self._resolved + objects)
 
     def failure(self, field: PlanField, error: Exception) -> Failure:
         """Record that a value of a field failed. Returns the object that takes its position."""

@@ -1,6 +1,7 @@
 """Plans operations: collects the fields of each object type once and determines how they are resolved."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -16,6 +17,8 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    SchemaMetaFieldDef,
+    TypeMetaFieldDef,
     TypeNameMetaFieldDef,
     VariableNode,
     VariableValues,
@@ -28,7 +31,9 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from app.execution.arguments import Arguments
 from app.execution.fields import attribute_of, is_batched, source_of
+from app.execution.introspection import ANSWER
 from app.execution.model import FieldHandling, Plan, PlanField, PlanShape, Selection, SharedState
+from app.execution.sources import introspect
 from app.execution.variables import Variables
 from app.execution.wrapping import unwrap
 
@@ -169,7 +174,7 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
         arguments=Arguments(definition, nodes[0], plan.hide_suggestions),
         attribute=handling.attribute,
         source=handling.source,
-        is_resolved=handling.source is not None and handling.attribute is None,
+        is_resolved=handling.source not in {None, introspect} and handling.attribute is None,
         is_batched=handling.is_batched,
     )
 
@@ -178,6 +183,10 @@ def _handling(plan: Plan, definition: GraphQLField, name: str) -> FieldHandling:
     """Determine how a field of the schema is handled."""
     named = get_named_type(definition.type)
     wrapped = unwrap(definition.type)
+    if definition is SchemaMetaFieldDef or definition is TypeMetaFieldDef:
+        return FieldHandling(
+            wrapped=replace(wrapped, is_leaf=True), leaf=ANSWER, attribute=None, source=introspect, is_batched=False
+        )
     attribute = attribute_of(definition, name)
     is_read_with_row = definition is TypeNameMetaFieldDef or (attribute is not None and wrapped.is_leaf)
     return FieldHandling(
@@ -190,12 +199,11 @@ def _handling(plan: Plan, definition: GraphQLField, name: str) -> FieldHandling:
 
 
 class _DocumentFacts:
-    """The directives, condition variables, field names and fragment spreads in a document."""
+    """The directives, condition variables and fragment spreads in a document."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.conditions: set[str] = set()
         self.directives: set[str] = set()
-        self.fields: set[str] = set()
         self.spreads: dict[str, set[str]] = {}
         for definition in document.definitions:
             self._walk(definition)
@@ -205,9 +213,7 @@ class _DocumentFacts:
         nodes: list[Any] = [definition]
         while nodes:
             node = nodes.pop()
-            if isinstance(node, FieldNode):
-                self.fields.add(node.name.value)
-            elif isinstance(node, FragmentSpreadNode):
+            if isinstance(node, FragmentSpreadNode):
                 spreads.add(node.name.value)
             for directive in getattr(node, "directives", None) or ():
                 self._add_directive(directive)
@@ -244,7 +250,6 @@ def _why_declined(
         "no root type": operation is not None and schema.get_root_type(operation.operation) is None,
         "incremental delivery": bool(schema.get_directive("defer") or schema.get_directive("stream")),
         "directive": bool(facts.directives & _DECLINED_DIRECTIVES),
-        "introspection": bool(facts.fields & {"__schema", "__type"}),
         "fragment cycle": _has_cycle(facts.spreads),
         "fragment variables": any(node.variable_definitions for node in fragments.values()),
     }

@@ -56,7 +56,6 @@ def _run_selection(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any]
     root = Level(selection, [run.executor.root_value], None)
     run.levels, run.next_wave = [], []
     add_level(run, root)
-    run.objects -= 1
     while run.next_wave:
         run.wave, run.next_wave = run.next_wave, []
         waiting = _start_wave(run, run.wave)
@@ -96,11 +95,15 @@ def _start_wave(run: Run, wave: list[Level]) -> list[Any]:
     """Start all fields of a wave that have columns. Returns the awaitables that finish them."""
     waiting: list[Any] = []
     batches: list[Any] = []
-    for level in wave:
-        for field in level.selection.columns:
-            rest = _start_field(run, Place(level, field))
-            if rest is not None:
-                (batches if run.sequential_batches and field.is_batched else waiting).append(rest)
+    try:
+        for level in wave:
+            for field in level.selection.columns:
+                rest = _start_field(run, Place(level, field))
+                if rest is not None:
+                    (batches if run.sequential_batches and field.is_batched else waiting).append(rest)
+    except run.ending:
+        Concurrent([*waiting, *batches])  # closes the coroutines, none of which has started
+        raise
     if batches:
         waiting.append(Sequential(batches) if len(batches) > 1 else batches[0])
     return waiting
@@ -129,8 +132,7 @@ async def _resolve_batch(run: Run, place: Place, batch: Batch) -> None:
     """Do the same as `_resolve` with fewer steps, for the fields on which most requests wait longest."""
     count = len(place.level.objects)
     try:
-        if run.allowance is not None:
-            run.allowance.check(run.objects)
+        run.check(place.field)
         values = checked_results(await batch.call(run, place), count)
     except run.ending:
         raise
@@ -142,6 +144,8 @@ async def _resolve_batch(run: Run, place: Place, batch: Batch) -> None:
             column = start(complete(run, place, place.field.wrapped, values))
             if iscoroutine(column):
                 column = await column
+    except run.ending:
+        raise
     except Exception as error:  # noqa: BLE001 - becomes the error of every parent
         column = _failed_column(run, place, error)
     place.level.columns[place.field] = column

@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.http.health import LIVENESS, READINESS
 from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_body
 
 # The endpoint of `/graphql` counts by itself: it knows which requests have a valid token. Health checks are answered
 # during a flood.
-UNCOUNTED_PATHS = frozenset({"/graphql", "/graphql/", "/healthz", "/readyz"})
+UNCOUNTED_PATHS = frozenset({"/graphql", "/graphql/", LIVENESS, READINESS})
 
 
 class AnonymousRequests:

@@ -85,15 +85,17 @@ def check_price(price: int, rules: "PriceRules") -> None:
 class PriceRules:
     """The costs, and the default sizes where neither the request nor the schema declares one.
 
-    A page counts as 1 to `largest_page` items: the field itself rejects requests for more. Introspection has a flat
-    price because it reads no data and has its own limits.
+    A page counts as 1 to `largest_page` items: the field itself rejects requests for more. Introspection costs what it
+    returns: its objects, and 1 per `values_per_object` field values, because it can select many values of one object.
     """
 
     maximum: int = 50_000
     object: int = 1
     scalar: int = 0
     mutation: int = 10
-    introspection: int = 100
+    values_per_object: int = 4
+    characters_per_object: int = 64
+    """A response name costs 1 per this number of characters, because every object repeats it."""
     page: int = 20
     largest_page: int = 100
     list_size: int = 10
@@ -193,12 +195,13 @@ class _Pricing:
     def field(self, node: FieldNode, parent: GraphQLNamedType) -> _Cost:
         name = node.name.value
         if name in INTROSPECTION_FIELDS:
-            return _Cost(self.rules.introspection)
+            return _Cost()  # priced by what it returns
+        named = len(node.alias.value) // self.rules.characters_per_object if node.alias else 0
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or name == "__typename":
-            return _Cost(self.rules.scalar)
+            return _Cost(self.rules.scalar + named)
         definition = parent.fields[name]
         result = get_named_type(definition.type)
-        own = self.own_price(definition, parent)
+        own = self.own_price(definition, parent) + named
         if node.selection_set is None:
             return _Cost(own)
         inner = self.selections(node.selection_set, result)

@@ -15,7 +15,8 @@ from .serving import serving
 MAXIMUM_BODY = 4096
 INACTIVE = "The token does not belong to an active user."
 TOO_DEEP = "{ nothing" + " { nothing" * 20 + " }" * 21
-TOO_DEAR = "{ locations(first: 100) { nodes { devices { extension { id } } people { id } } } nothing }"
+TOO_DEAR = """query ($id: ID!) {
+  node(id: $id) { id } locations(first: 100) { nodes { devices { extension { id } } people { id } } } nothing }"""
 CHEAP = "{ viewer { id } }"
 
 
@@ -46,6 +47,7 @@ FAULTS: dict[str, tuple[int, str, str]] = {
     "syntax": (400, "GRAPHQL_PARSE_FAILED", ""),
     "document limits": (400, "QUERY_TOO_COMPLEX", "depth"),
     "validation": (400, "GRAPHQL_VALIDATION_FAILED", "nothing"),
+    "variables": (400, "BAD_USER_INPUT", ""),
     "price": (400, "QUERY_TOO_COMPLEX", "price"),
     "user": (401, "UNAUTHENTICATED", INACTIVE),
     "identity headers": (403, "FORBIDDEN", ""),
@@ -66,8 +68,9 @@ def from_fault(name: str) -> Sent:
         "json": a_body(TOO_DEEP[:-1])[:-1],
         "syntax": a_body(TOO_DEEP[:-1]),
         "document limits": a_body(TOO_DEEP),
-        "validation": a_body(TOO_DEAR),
-        "price": a_body(TOO_DEAR.replace(" nothing }", " }")),
+        "validation": a_body(TOO_DEAR, id={}),
+        "variables": a_body(TOO_DEAR.replace(" nothing }", " }"), id={}),
+        "price": a_body(TOO_DEAR.replace(" nothing }", " }"), id="location-1"),
     }
     subject: str | None = f"{name.replace(' ', '-')}@nobody.example" if has("user") else CUSTOMER
     headers = {

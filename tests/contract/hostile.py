@@ -427,6 +427,17 @@ VARIABLES: dict[str, Family] = {
 
 # All at once: a costly body, with a costly document and costly variables.
 TOGETHER: dict[str, Family] = {
+    "comparisons, and operations with one variable": document(
+        lambda n: (
+            " ".join(f"query q{i}($v: LocationStatus!){{...f}}" for i in range(n))
+            + ' fragment f on Query {location(id: "none"){'
+            + "account{id} " * 62
+            + "} locations(filter: {status: ["
+            + "$v " * ((670 - 12 * n) // 2)
+            + "]}){totalCount}}"
+        ),
+        26,
+    ),
     "a document and unknown fields": Family(
         lambda size: encoded(
             "query($filter: LocationFilter){locations(filter: $filter){nodes{" + "account{id} " * 62 + "}}}",

@@ -31,6 +31,7 @@ from app.telemetry.metrics import Metrics, start_metrics
 from bench import picture
 from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
+from graphql_schema.introspection import MOST_NAMES_PER_LIST
 from graphql_schema.problems import PROBLEMS
 from graphql_schema.refused_subjects import MOST_RECORDED, MOST_SUBJECTS, MOST_UNSIGNED
 from graphql_schema.schema import schema
@@ -134,7 +135,7 @@ def test_the_errors_page_has_every_limit() -> None:
     text = page("docs/errors.md")
     body = BodyLimits()
     documents = {name: str(value) for name, value in asdict(DocumentLimits()).items()}
-    validation = {"comparisons": str(MOST_COMPARISONS)}
+    validation = {"introspection_lists": str(MOST_NAMES_PER_LIST), "comparisons": str(MOST_COMPARISONS)}
     bodies = {"body size": str(body.size), "body depth": str(body.depth), "body values": str(body.values)}
     said = {name: maximum for name, maximum, _ in table(text, "Limits of a request")}
     assert said == documents | validation | {"price": str(PriceRules().maximum)} | bodies
