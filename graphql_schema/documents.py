@@ -16,12 +16,22 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
 from app.execution.cache import ScanResistantCache
+from app.execution.weights import document_bytes
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused
 from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
+
+MOST_DOCUMENTS = 1_000
+"""The maximum number of documents that a process caches."""
+MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""The maximum memory of these documents, without their plans."""
+
+OPERATION_BYTES = 1_000
+STEP_BYTES = 150
+TERM_BYTES = 150
 
 # Fields with the same response key are compared in pairs. One unit of graphql-core's budget for this takes up to 2 µs,
 # as measured, so with its default of 500,000 a document with 240 times `account { id }` blocks the event loop for a
@@ -63,7 +73,7 @@ class Prepared:
 
 
 class Documents:
-    """A cache of at most `size` documents. One-off documents do not evict documents in use, nor their plans."""
+    """A cache of prepared documents. One-off documents do not evict documents in use, nor their plans."""
 
     def __init__(
         self,
@@ -72,14 +82,19 @@ class Documents:
         limits: DocumentLimits,
         prices: PriceRules,
         suggestions: bool = False,
-        size: int = 1_000,
+        size: int = MOST_DOCUMENTS,
+        most_bytes: int = MOST_DOCUMENT_BYTES,
     ) -> None:
-        """With `suggestions`, errors name similar fields and values of the schema."""
+        """With `suggestions`, errors name similar fields and values of the schema.
+
+        At most `size` documents are cached, and at most as many as take `most_bytes` in memory. A document that takes
+        more than a quarter of that is prepared again for each request.
+        """
         self._schema = schema
         self._limits = limits
         self._prices = prices
         self._suggestions = suggestions
-        self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(size)
+        self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(size, _bytes_of, most_bytes, most_bytes // 4)
 
     def prepare(self, text: str) -> Prepared:
         """The prepared document of this text. Raises RequestRefused with the errors of the first check that fails."""
@@ -109,6 +124,16 @@ class Documents:
     def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
         price = price_of(self._schema, document, node, self._prices)
         return Operation(node.name.value if node.name else None, node.operation, price, Returned(document, node))
+
+
+def _bytes_of(prepared: Prepared) -> int:
+    """The estimated memory of a prepared document. Unlike its plans, it does not grow when it is executed."""
+    return document_bytes(prepared.document) + sum(map(_bytes_of_operation, prepared.operations))
+
+
+def _bytes_of_operation(operation: Operation) -> int:
+    steps = operation.price.steps
+    return OPERATION_BYTES + STEP_BYTES * len(steps) + TERM_BYTES * sum(len(each.terms) for each in steps)
 
 
 def _too_many_comparisons() -> dict[str, Any]:

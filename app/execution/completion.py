@@ -25,7 +25,7 @@ def add_level(run: Run, level: Level) -> None:
     run.levels.append(level)
     if level.selection.columns:
         run.next_wave.append(level)
-    elif is_fully_typed(level):
+    elif is_fully_typed(run, level):
         build_rows(run, level)
 
 
@@ -124,7 +124,7 @@ def _add_object_level(  # noqa: PLR0917 - internal, on the hot path
     if indices is None:
         indices = range(len(objects))
     try:
-        selection = selection_below(place.field, type_, run.variables)
+        selection = selection_below(run, place.field, type_)
     except (GraphQLError, RecursionError) as error:
         column.failures.update((index, run.failure(place.field, error)) for index in indices)
         return

@@ -21,10 +21,13 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.execution.cache import ScanResistantCache
-from app.execution.model import Observer, Plan, Run, SharedState
+from app.execution.model import Observer, Plan, PlanKey, Run, SharedState
 from app.execution.planning import plan_operation, shape_for
 from app.execution.run import run_operation
 from app.execution.steps import start
+
+MOST_PLAN_BYTES = 44 * 1024 * 1024
+"""The maximum weight of the plans of one executor, with their documents."""
 
 ResultOrAwaitable = ExecutionResult | Awaitable[ExecutionResult]
 
@@ -35,7 +38,8 @@ class BreadthFirst:
     `observer` is called for each field with a resolver, once per level (see `Observer`). `native` maps scalar names to
     classes whose values stay Python objects in the result, for an encoder that supports them. `sequential_batches`
     awaits the batch resolvers of a level one after another instead of concurrently; this saves a task per resolver if
-    they share one connection. `plans` is the maximum number of plans that `execute` caches.
+    they share one connection. `plans` is the maximum number of plans that `execute` caches, and `plan_bytes` the
+    maximum of their estimated memory, documents included; a plan that takes over a quarter of it is not cached.
     """
 
     def __init__(
@@ -45,11 +49,14 @@ class BreadthFirst:
         native: Mapping[str, Collection[type]] | None = None,
         sequential_batches: bool = False,
         plans: int = 256,
+        plan_bytes: int = MOST_PLAN_BYTES,
     ) -> None:
         self._observer = observer
-        self._shared = SharedState(native or {})
         self._sequential_batches = sequential_batches
-        self._plans: ScanResistantCache[tuple[int, int, str | None, bool], Plan] = ScanResistantCache(plans)
+        self._plans: ScanResistantCache[PlanKey, Plan] = ScanResistantCache(
+            plans, lambda plan: plan.bytes, plan_bytes, plan_bytes // 4
+        )
+        self._shared = SharedState(native or {}, self._plans)
 
     def execute(  # noqa: PLR0917 - the signature is graphql-core's
         self,
@@ -114,7 +121,7 @@ class BreadthFirst:
         plan = self._plans.get(key)
         if plan is None:
             assert_valid_schema(schema)
-            plan = plan_operation(schema, document, operation_name, hide_suggestions, self._shared)
+            plan = plan_operation(schema, document, key, self._shared)
             # After an eviction another document may have the same id, so the cache recognises documents by their text.
             text = document.loc.source.body if document.loc else None
             self._plans.put(key, plan, known_as=(id(schema), text, operation_name) if text else None)
@@ -165,7 +172,7 @@ class BreadthFirst:
             return ExecutionResult(None, [error])
         except RecursionError:
             return ExecutionResult(None, [GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)])
-        run = Run(executor, self._shared.kinds, self._observer, self._sequential_batches)
+        run = Run(executor, plan, shape, self._observer, self._sequential_batches)
         return start(run_operation(run, shape))
 
 
