@@ -272,7 +272,7 @@ class _BoundedLexer(Lexer):
 
     def advance(self) -> Token:
         before, token = self.token, super().advance()
-        if token is not before:  # the end of the document stays the current token
+        if token.prev is not None:  # advancing past the end returns the last token again
             before.next, token.prev = token, None
         if token.kind is TokenKind.EOF:
             return token
