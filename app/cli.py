@@ -30,11 +30,13 @@ from app.auth.keys import RemoteKeySet
 from app.db.migrate import migrate
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
+from app.http.connections import raise_descriptors
+from app.http.protocol import HttpConnection
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from app.postgres.roles import roles_sql
-from app.settings import Settings
+from app.settings import Settings, exposure
 from app.telemetry import metrics
 from app.version import VERSION
 from graphql_schema.schema import printed
@@ -61,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        sys.exit("\n".join(f"turnup: {_setting_of(each['loc'])}{_sentence(each['msg'])}" for each in error.errors()))
+        sys.exit("\n".join(_problems(error)))
     try:
         options.run(settings, options)
     except (embedded.EmbeddedPostgresError, UnsafeRole) as error:
@@ -104,6 +106,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
         sys.exit("turnup: --reload is refused in production")
     _check_address(settings)
     _check_key_set(settings)
+    raise_descriptors()
     # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _restarts_counted() as restarted, databases(settings, restarted) as found:
@@ -121,14 +124,17 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
                 workers=1 if options.reload else settings.workers,
                 reload=options.reload,
                 reload_dirs=[str(ROOT / package) for package in PACKAGES] if options.reload else None,
+                http=HttpConnection,
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # uvicorn would believe every process on this machine; the app believes TURNUP_TRUSTED_PROXIES.
+                proxy_headers=False,
                 timeout_graceful_shutdown=10,
                 # A worker responds only after importing everything. On a busy machine that takes longer than uvicorn's
                 # 5 s; the worker would then be replaced by another that takes as long.
                 timeout_worker_healthcheck=60,
-                limit_concurrency=1_000,
             )
 
 
@@ -250,14 +256,20 @@ def development_token(settings: Settings, email: str) -> str:
 
 
 def _check_address(settings: Settings) -> None:
-    """Exit with one line when the address cannot be listened on, before anything is started."""
+    """Exit with one line when the address cannot or must not be listened on, before anything is started."""
+    exposed = exposure(settings)
     with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
+        except UnicodeError:
+            sys.exit("turnup: HOST: not the name or the address of a host")
         except OSError as error:
             variable = "HOST" if isinstance(error, socket.gaierror) or error.errno == EADDRNOTAVAIL else "PORT"
-            sys.exit(f"turnup: {variable}: cannot listen on {settings.host}:{settings.port}: {error.strerror}")
+            reasons = [f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", *filter(None, [exposed])]
+            sys.exit(f"turnup: {variable}: {'; '.join(reasons)}")
+    if exposed is not None:
+        sys.exit(f"turnup: HOST: {exposed}")
 
 
 def _check_key_set(settings: Settings) -> None:
@@ -303,7 +315,8 @@ def _hand_down(found: Databases) -> None:
 
 
 def _greet(settings: Settings) -> None:
-    address = f"http://{settings.host}:{settings.port}"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{host}:{settings.port}"
     print(f"GraphQL  {address}/graphql", flush=True)
     if settings.shows_graphiql:
         print(f"GraphiQL {address}/graphiql", flush=True)
@@ -347,6 +360,13 @@ def _count(text: str) -> int:
     if not 1 <= count <= MOST_LOCATIONS:
         raise argparse.ArgumentTypeError(f"{count} is not between 1 and {MOST_LOCATIONS}")
     return count
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    """Yield one line per problem of the settings."""
+    for each in error.errors(include_input=False, include_url=False):
+        for line in each["msg"].splitlines():
+            yield f"turnup: {_setting_of(each['loc'])}{_sentence(line)}"
 
 
 def _sentence(message: str) -> str:

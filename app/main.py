@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
 from functools import partial
+from operator import attrgetter
 from pathlib import Path
 from time import time
 from typing import Any
@@ -18,9 +20,10 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Route
+from starlette.types import Scope
 
+from app.admission import Admission, AnonymousBound
 from app.auth import development
-from app.auth.claims import InvalidToken, KeysUnavailable, TokenFault
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
@@ -30,14 +33,17 @@ from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
+from app.http.anonymous import AnonymousRequests
+from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
+from app.http.connections import ConnectionLimits, Connections, descriptors, within_descriptors
 from app.http.documents import document_route
+from app.http.failures import Failures
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import GraphQLEndpoint, HttpCall
+from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
 from app.http.health import health_routes
-from app.http.refusals import TransportRefused
-from app.http.request_id import RequestId
-from app.http.upgrade import NoUpgrades
+from app.http.protocol import CONNECTIONS
+from app.http.proxies import TrustedProxies
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -46,12 +52,14 @@ from app.operations.mutation import Counted
 from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
-from app.settings import Executor, SelfApprovalPolicy, Settings
+from app.settings import Executor, SelfApprovalPolicy, Settings, exposure
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
+from graphql_schema.allowance import ENDING
+from graphql_schema.errors import INTERNAL_MESSAGE
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
@@ -82,8 +90,10 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
+    endpoint = GraphQLEndpoint(runtime.admit, runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLEndpoint(runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))),
+        Route("/graphql", endpoint),
+        Route("/graphql/", endpoint),
         *health_routes(runtime.checks),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
         *map(payload_schema_route, SHAPES),
@@ -92,27 +102,49 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield
+            yield {CONNECTIONS: connections_of(settings, watching.metrics)}
 
+    app = Starlette(
+        routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
+    )
+    # A redirect would name the scheme of the connection, which behind a proxy is not the client's.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Callable[[Scope], None]) -> list[Middleware]:
+    """Return the middleware, from the outside in.
+
+    Every answer passes the request's id, and CORS, so that a page can read refusals and failures as well.
+    """
+    proxies = Middleware(TrustedProxies, networks=settings.trusted_proxies or ())
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.origins,
-        allow_methods=["GET", "POST"],
+        allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["authorization", "content-type", "x-request-id"],
         expose_headers=["X-Request-Id", "Retry-After"],
         max_age=600,
     )
-    observed = Middleware(ObservedRequests, tracing=watching.tracing)
-    middleware = [Middleware(RequestId), Middleware(NoUpgrades), observed, *([cors] if settings.origins else [])]
-    return Starlette(routes=routes, middleware=middleware, lifespan=lifespan)
+    return [
+        *([proxies] if settings.trusted_proxies else []),
+        Middleware(UniformAnswers),
+        Middleware(ObservedRequests, tracing=telemetry.tracing),
+        *([cors] if settings.origins else []),
+        Middleware(Failures, message=INTERNAL_MESSAGE),
+        Middleware(AnonymousRequests, count=count_anonymous),
+    ]
 
 
 def from_environment() -> Starlette:
     """Return the app for the settings of the environment. uvicorn's worker processes call this."""
     settings = Settings()
+    exposed = exposure(settings)
+    if exposed is not None:
+        sys.exit(f"turnup: HOST: {exposed}")
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
     app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
     _spare_the_collector()
@@ -136,6 +168,22 @@ def payload_schema_route(version: str) -> Route:
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
 
 
+def connections_of(settings: Settings, metrics: Metrics) -> Connections:
+    """Return the clients' connections to this process; there are none yet."""
+    limits = ConnectionLimits(
+        total=settings.limit_connections,
+        per_address=settings.limit_connections_per_address,
+        head_seconds=settings.limit_header_seconds,
+        body_seconds=settings.limit_body_seconds,
+        write_seconds=settings.limit_write_seconds,
+        keep_alive_seconds=settings.keep_alive_seconds,
+        exempt=settings.trusted_proxies or (),
+    )
+    connections = Connections(within_descriptors(limits, descriptors()), metrics.connection_refused)
+    metrics.watch_connections(lambda: len(connections))
+    return connections
+
+
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
@@ -156,7 +204,14 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         "DateTime": {datetime},
         "Time": {time_of_day},
     }  # orjson formats them as Strawberry's scalars do
-    return BreadthFirst(observer=observed if tracing.tracer else None, native=native, sequential_batches=True).execute
+    engine = BreadthFirst(
+        observer=observed if tracing.tracer else None,
+        native=native,
+        sequential_batches=True,
+        allowance=attrgetter("allowance"),
+        ending=ENDING,
+    )
+    return engine.execute
 
 
 def _watch(telemetry: Telemetry) -> Watch:
@@ -197,13 +252,14 @@ class Runtime:
     """The objects that exist while the server runs, and the callables of the routes."""
 
     database: Database
-    verifier: Verifier
+    admission: Admission
     service: Service
     issuer: development.DevelopmentIssuer | None = None
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self.settings = settings
         self.telemetry = telemetry
+        self.bound = AnonymousBound(settings.limit_anonymous)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open all resources; `stack` closes them. Raises if the database is not fit to serve."""
@@ -219,7 +275,7 @@ class Runtime:
             await check_app_role(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
-        self.verifier = Verifier(
+        verifier = Verifier(
             issuer=settings.issuer or development.ISSUER,
             audience=settings.audience or development.AUDIENCE,
             keys=await self._keys(stack),
@@ -237,24 +293,20 @@ class Runtime:
             self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
+        self.admission = Admission(verifier, self.bound, self._recent_refusal)
+
+    async def admit(self, head: UnreadRequest) -> str:
+        """Return the subject of a request's token. Raises TransportRefused."""
+        return await self.admission.subject(head)
 
     async def answer(self, call: HttpCall) -> tuple[dict[str, Any], bool]:
-        """Verify the token, then pass the request to the service."""
-        authorization = call.field(b"authorization") or None
-        claims = self.verifier.cached(authorization) if authorization else None
-        try:
-            claims = claims or await self.verifier.verify(authorization)
-        except InvalidToken as error:
-            challenge = "Bearer" if error.fault is TokenFault.MISSING else 'Bearer error="invalid_token"'
-            raise TransportRefused("UNAUTHENTICATED", str(error), {"WWW-Authenticate": challenge}) from None
-        except KeysUnavailable as error:
-            raise TransportRefused("UNAVAILABLE", str(error), {"Retry-After": "5"}) from None
+        """Pass the request to the service."""
         answer = await self.service.answer(
             Request(
-                subject=claims.subject,
-                claimed_user_id=call.field(b"x-user-id"),
-                claimed_role=call.field(b"x-user-role"),
-                request_id=call.request_id,
+                subject=call.subject,
+                claimed_user_id=call.head.field(b"x-user-id"),
+                claimed_role=call.head.field(b"x-user-role"),
+                request_id=call.head.request_id,
                 query=call.parameters["query"],
                 operation_name=call.parameters["operationName"],
                 variables=call.parameters["variables"],
@@ -263,6 +315,13 @@ class Runtime:
             )
         )
         return answer.body, answer.executed
+
+    async def _recent_refusal(self, subject: str, request_id: str) -> tuple[str, str] | None:
+        answer = await self.service.recent_refusal(subject, request_id)
+        if answer is None:
+            return None
+        (error,) = answer.body["errors"]
+        return error["extensions"]["code"], error["message"]
 
     async def checks(self) -> dict[str, bool]:
         """Whether the database can be reached and has the newest revision."""

@@ -1,12 +1,19 @@
 """Settings, read from environment variables once at start. An invalid value stops the start and is reported by name."""
 
+import re
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sentry_sdk.utils import BadDsn, Dsn
+
+from app.auth import development
+from app.http.loopback import is_loopback_host, listens_on_loopback_only
+from app.limiting.stores import address_of
 
 
 class Environment(StrEnum):
@@ -33,12 +40,19 @@ class SelfApprovalPolicy(StrEnum):
 class Settings(BaseSettings):
     """All settings with their defaults. A variable's name is TURNUP_ and the field's name unless an alias is given."""
 
-    model_config = SettingsConfigDict(env_prefix="TURNUP_", frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TURNUP_",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        hide_input_in_errors=True,  # a message would contain passwords
+    )
 
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     owner_database_url: SecretStr | None = None
     home: Path = Path(".turnup")
     env: Environment = Environment.DEVELOPMENT
+    insecure_development: bool = False
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port: int = Field(8000, ge=1, le=65535, validation_alias="PORT")
     jwks_url: str | None = None
@@ -56,6 +70,14 @@ class Settings(BaseSettings):
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     limit_price: int = Field(50_000, ge=1)
+    # Limits of connections, per process.
+    limit_connections: int = Field(1_000, ge=1, le=50_000)
+    limit_connections_per_address: int = Field(200, ge=1, le=50_000)
+    limit_header_seconds: float = Field(10.0, gt=0, le=300)
+    limit_body_seconds: float = Field(30.0, gt=0, le=3_600)
+    limit_write_seconds: float = Field(30.0, gt=0, le=3_600)
+    keep_alive_seconds: float = Field(75.0, gt=0, le=3_600)
+    limit_anonymous: int = Field(600, ge=1)  # requests without a valid token, per client address per minute
     # Rate limits per user per minute.
     limit_objects: int = Field(500_000, ge=1)
     limit_edits: int = Field(240, ge=1)
@@ -66,6 +88,25 @@ class Settings(BaseSettings):
     limit_bulk_items: int = Field(500, ge=100)  # at least the largest bulk call
     limit_dry_runs: int = Field(500, ge=100)  # at least the largest bulk call
 
+    @field_validator(
+        "database_url",
+        "owner_database_url",
+        "host",
+        "jwks_url",
+        "issuer",
+        "audience",
+        "redis_url",
+        "sentry_dsn",
+        mode="before",
+    )
+    @classmethod
+    def _exact(cls, value: object) -> object:
+        """Refuse white space around a text, which is compared or used exactly; a blank one means nothing."""
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and text != text.strip():
+            raise ValueError("it is blank" if text.isspace() else "it begins or ends with white space")
+        return value
+
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _listed(cls, value: object) -> object:
@@ -74,22 +115,39 @@ class Settings(BaseSettings):
             return value
         origins = tuple(each.strip() for each in value.split(",") if each.strip())
         for origin in origins:
-            scheme, _, host = origin.partition("://")
-            if scheme not in {"http", "https"} or not host or "/" in host or "*" in host:
-                raise ValueError(f"{origin} is not an origin such as https://app.example.com")
+            if origin != _as_browsers_send(origin):
+                shown = origin.rpartition("@")[2]  # without credentials
+                raise ValueError(f"{shown} is not an origin such as https://app.example.com")
         return origins
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
         """Split a comma-separated list of addresses and networks, such as 10.0.0.5, 192.168.0.0/16."""
-        return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ip_network(each.strip()) for each in value.split(",") if each.strip())
+        except ValueError as error:
+            raise ValueError(f"{error}: give addresses or networks such as 10.0.0.5, 192.168.0.0/16") from None
 
     @field_validator("redis_url")
     @classmethod
     def _of_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
             raise ValueError(f"it must begin with one of {', '.join(REDIS_SCHEMES)}")
+        if value is not None:
+            address_of(value.get_secret_value())
+        return value
+
+    @field_validator("sentry_dsn")
+    @classmethod
+    def _of_sentry(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            try:
+                Dsn(value.get_secret_value())
+            except BadDsn:
+                raise ValueError("it is not a DSN such as https://key@sentry.example/1") from None
         return value
 
     @model_validator(mode="after")
@@ -102,8 +160,9 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> "Settings":
-        for problem in production_problems(self):
-            raise ValueError(problem)
+        problems = production_problems(self)
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
     @property
@@ -136,7 +195,9 @@ def production_problems(settings: Settings) -> list[str]:
     checks = {
         "TURNUP_JWKS_URL is missing: the development issuer is refused in production": settings.jwks_url is None,
         "TURNUP_ISSUER is missing": settings.issuer is None,
+        "TURNUP_ISSUER is the development issuer": settings.issuer == development.ISSUER,
         "TURNUP_AUDIENCE is missing": settings.audience is None,
+        "TURNUP_AUDIENCE is the audience of the development issuer": settings.audience == development.AUDIENCE,
         "DATABASE_URL is missing: the embedded PostgreSQL is for development": settings.database_url is None,
         "TURNUP_WORKERS above 1 needs TURNUP_REDIS_URL: limits in memory are not shared": (
             settings.workers > 1 and settings.redis_url is None
@@ -144,5 +205,53 @@ def production_problems(settings: Settings) -> list[str]:
         "DATABASE_URL and TURNUP_OWNER_DATABASE_URL are the same: the app must not own its tables": (
             settings.database_url is not None and settings.database_url == settings.owner_database_url
         ),
+        "TURNUP_REDIS_URL: Redis on another machine needs TLS and a verified certificate: use rediss://": (
+            settings.redis_url is not None and not _is_private(settings.redis_url.get_secret_value())
+        ),
+        "TURNUP_TRUSTED_PROXIES trusts every address: any client could claim any address": any(
+            network.prefixlen == 0 for network in settings.trusted_proxies or ()
+        ),
+        "TURNUP_INSECURE_DEVELOPMENT is refused in production": settings.insecure_development,
     }
-    return [problem for problem, found in checks.items() if found]
+    unencrypted = [
+        f"TURNUP_CORS_ORIGINS: {origin} is not encrypted: use https"
+        for origin in settings.cors_origins or ()
+        if origin.startswith("http://") and not is_loopback_host(urlsplit(origin).hostname or "")
+    ]
+    return [problem for problem, found in checks.items() if found] + unencrypted
+
+
+def exposure(settings: Settings) -> str | None:
+    """Return why the server must not listen on its host, or None. A name is resolved.
+
+    In development the server gives out tokens for its demo users, and runs on keys of the machine.
+    """
+    if settings.in_production or settings.insecure_development or listens_on_loopback_only(settings.host):
+        return None
+    return (
+        f"{settings.host} is reachable from other machines, and development mode is insecure: "
+        "use 127.0.0.1, set TURNUP_ENV=production, or accept the risk with TURNUP_INSECURE_DEVELOPMENT=true"
+    )
+
+
+def _as_browsers_send(origin: str) -> str | None:
+    """Return an origin in the only form in which browsers send it, or None when the text is not a URL."""
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not HOST_NAME.fullmatch(parts.hostname):
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}" + ("" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}")
+
+
+def _is_private(redis_url: str) -> bool:
+    """Return whether nobody between this process and Redis can read or change what they exchange."""
+    address = address_of(redis_url)
+    return address.verified or address.host is None or is_loopback_host(address.host)
+
+
+HOST_NAME = re.compile(r"[a-z0-9._:-]+")
+DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -1,4 +1,4 @@
-"""Tools of bench.requests: the CPU time of other processes, a small HTTP client, a server process."""
+"""Tools of the benchmarks: CPU time and memory of other processes, small HTTP clients, a server process."""
 
 import asyncio
 import re
@@ -7,9 +7,11 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+_KIB = 1024
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -20,6 +22,15 @@ def cpu_seconds(processes: Iterable[int]) -> float:
         with suppress(OSError):  # the process has ended
             total += time.clock_gettime((~process << 3) | 2)
     return total
+
+
+def resident_bytes(process: int) -> int:
+    """Return the resident memory of a process in bytes; 0 after its end."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * _KIB
+    return 0
 
 
 def with_descendants(process: int) -> list[int]:
@@ -62,6 +73,60 @@ class HttpConnection:
     def close(self) -> None:
         """Close the connection."""
         self._writer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A response as received; the names of `headers` are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class RawConnection:
+    """A connection over which a client sends any bytes and reads whole responses."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def open(cls, port: int, address: str = "127.0.0.1") -> "RawConnection":
+        """Connect to this machine from one of its loopback addresses, such as 127.0.0.2."""
+        local = (address, 0)
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=16 * 1024 * 1024, local_addr=local))
+
+    async def ask(self, request: bytes) -> Response:
+        """Send a request and return its response; raises ConnectionError or IncompleteReadError if there is none."""
+        self.writer.write(request)
+        return await self.response()
+
+    async def response(self) -> Response:
+        """Read the next response, without the interim ones (100 Continue)."""
+        first, *lines = await self._head()
+        while first.split(" ", 2)[1] == "100":
+            first, *lines = await self._head()
+        headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        if "chunked" in headers.get("transfer-encoding", ""):
+            body = await self._chunks()
+        else:
+            body = await self._reader.readexactly(int(headers.get("content-length", "0")))
+        return Response(int(first.split(" ", 2)[1]), headers, body)
+
+    async def _head(self) -> list[str]:
+        return (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").rstrip("\r\n").split("\r\n")
+
+    async def _chunks(self) -> bytes:
+        found = b""
+        while size := int((await self._reader.readuntil(b"\r\n")).split(b";")[0], 16):
+            found += (await self._reader.readexactly(size + 2))[:-2]
+        await self._reader.readuntil(b"\r\n")
+        return found
+
+    def close(self) -> None:
+        """Close the connection at once."""
+        self.writer.transport.abort()
 
 
 def post(body: bytes, token: str) -> bytes:

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.auth.claims import Claims
 from app.auth.verifier import Verifier
 from app.db import database
+from app.http.protocol import HttpConnection
 from app.main import from_environment
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
@@ -219,6 +220,7 @@ if __name__ == "__main__":
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=1_000,
+        http=HttpConnection,
+        ws="none",
         timeout_worker_healthcheck=60,  # all servers import at once; uvicorn would replace workers after 5 s
     )

@@ -56,6 +56,20 @@ ALLOWED = (
     Allowed("app/operations/move_device.py", "the declaration reads it by name", ("to_location_id",)),
     Allowed("app/settings.py", "pydantic reads them; budgets are looked up by name"),
     Allowed("app/http/body.py", "a parameter of GraphQL over HTTP, read by key", ("operationName",)),
+    Allowed("app/main.py", "Starlette's router reads it", ("redirect_slashes",)),
+    Allowed("app/http/heads.py", "httptools calls it", ("on_header",)),
+    Allowed(
+        "app/http/protocol.py",
+        "uvicorn and the event loop call and read them",
+        (
+            "connection_made",
+            "connection_lost",
+            "data_received",
+            "eof_received",
+            "send_500_response",
+            "total_requests",
+        ),
+    ),
     Allowed("app/cli.py", "uvicorn imports it by name", ("app_of_worker",)),
     Allowed("permissions/guards.py", "Strawberry calls it", ("on_unauthorized",)),
     Allowed(

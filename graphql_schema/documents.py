@@ -1,6 +1,11 @@
-"""Prepares documents: parses, limits, validates and prices each document once, and caches it by its text."""
+"""Prepares documents: parses, limits, validates and prices each document once, and caches it by its text.
 
+Variables are bounded and coerced here, before the price, which depends on their coerced values.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from graphql import (
@@ -9,27 +14,31 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     OperationDefinitionNode,
-    OperationType,
+    specified_rules,
     validate,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 
 from app.execution.cache import ScanResistantCache
+from app.execution.variables import GivenVariables, Variables
 from app.execution.weights import document_bytes
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.query_cost.price import Price, PriceRules, price_of
-from graphql_schema.errors import RequestRefused, raised, refused
+from graphql_schema.errors import RequestRefused, raised, refused, resolved
+from graphql_schema.input_bounds import BoundedLists, BoundedVariables, InputBounds, ValueOutOfBounds
+from graphql_schema.introspection import IntrospectionPrice, check_roots
 from graphql_schema.returned import Returned
 
 MOST_ERRORS = 5
+RULES = (*specified_rules, BoundedLists)
 
 MOST_DOCUMENTS = 1_000
 """The maximum number of documents that a process caches."""
 MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
 """The maximum memory of these documents, without their plans."""
 
-OPERATION_BYTES = 1_000
+OPERATION_BYTES = 2_000
 STEP_BYTES = 150
 TERM_BYTES = 150
 
@@ -40,15 +49,75 @@ TERM_BYTES = 150
 MOST_COMPARISONS = 10_000
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARISONS
 
+# Three rules compare each operation with every variable in the fragments that it spreads. With 38 operations and 280
+# dollar signs, the most that the limit of tokens permits, they take as long as all other rules together. 25 operations
+# with two variables each, used once, use 2,500.
+MOST_VARIABLE_USES = 3_000
 
-@dataclass(frozen=True, slots=True)
+
 class Operation:
-    """One operation of a document, its price, and the counter of the objects in its responses."""
+    """One operation of a valid document. What depends on its selections is computed when it is first needed."""
 
-    name: str | None
-    type: OperationType
-    price: Price
-    returned: Returned
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        node: OperationDefinitionNode,
+        *,
+        prices: PriceRules,
+        bounds: InputBounds,
+        suggestions: bool,
+    ) -> None:
+        self.name = node.name.value if node.name else None
+        self.type = node.operation
+        self._schema = schema
+        self._document = document
+        self._node = node
+        self._prices = prices
+        self._bounds = bounds
+        self._suggestions = suggestions
+
+    @cached_property
+    def price(self) -> Price:
+        """The price of the data, as a function of the variables."""
+        return price_of(self._schema, self._document, self._node, self._prices)
+
+    @cached_property
+    def introspection(self) -> IntrospectionPrice:
+        """The price of the introspection, as a function of the variables."""
+        return IntrospectionPrice(self._schema, self._document, self._node, self._prices)
+
+    @cached_property
+    def returned(self) -> Returned:
+        """The counter of the objects in the responses."""
+        return Returned(self._document, self._node)
+
+    @property
+    def bytes(self) -> int:
+        """The estimated memory of what was computed so far."""
+        weight = OPERATION_BYTES
+        if "price" in self.__dict__:
+            weight += sum(STEP_BYTES + TERM_BYTES * len(each.terms) for each in self.price.steps)
+        return weight
+
+    @cached_property
+    def _bounded(self) -> BoundedVariables:
+        return self._bounds.of(self._node.variable_definitions or ())
+
+    @cached_property
+    def _variables(self) -> Variables:
+        return Variables(self._schema, self._node.variable_definitions or (), not self._suggestions)
+
+    def variables(self, given: Mapping[str, Any]) -> GivenVariables:
+        """The variables with their coerced values. Raises RequestRefused if a value is too long or has another type."""
+        try:
+            self._bounded.check(given)
+        except ValueOutOfBounds as error:
+            raise RequestRefused([raised(error)]) from error
+        values = self._variables.values(given, MOST_ERRORS)
+        if isinstance(values, list):
+            raise RequestRefused([resolved(error) for error in values[:MOST_ERRORS]])
+        return GivenVariables(given, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +126,12 @@ class Prepared:
 
     document: DocumentNode
     operations: tuple[Operation, ...]
+    document_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """The estimated memory, without plans. It grows when an operation is first priced."""
+        return self.document_bytes + sum([each.bytes for each in self.operations])
 
     def operation(self, name: str | None) -> Operation:
         """The operation to run. The name is required if the document has several. Raises RequestRefused."""
@@ -88,13 +163,18 @@ class Documents:
         """With `suggestions`, errors name similar fields and values of the schema.
 
         At most `size` documents are cached, and at most as many as take `most_bytes` in memory. A document that takes
-        more than a quarter of that is prepared again for each request.
+        more than a quarter of that is prepared again for each request. Raises ValueError if a field of the schema
+        returns the query type.
         """
+        check_roots(schema)
         self._schema = schema
         self._limits = limits
         self._prices = prices
         self._suggestions = suggestions
-        self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(size, _bytes_of, most_bytes, most_bytes // 4)
+        self._bounds = InputBounds(schema)
+        self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(
+            size, lambda prepared: prepared.bytes, most_bytes, most_bytes // 4
+        )
 
     def prepare(self, text: str) -> Prepared:
         """The prepared document of this text. Raises RequestRefused with the errors of the first check that fails."""
@@ -104,6 +184,10 @@ class Documents:
             self._kept.put(text, prepared)
         return prepared
 
+    def reweigh(self, text: str) -> None:
+        """Weigh the document of this text again. Call this after an operation of it was priced."""
+        self._kept.reweigh(text)
+
     def _made(self, text: str) -> Prepared:
         try:
             document = parse_document(text, self._limits)
@@ -111,29 +195,33 @@ class Documents:
             raise RequestRefused([raised(error)]) from error
         except GraphQLSyntaxError as error:
             raise RequestRefused([refused("GRAPHQL_PARSE_FAILED", error)]) from error
-        errors = validate(self._schema, document, max_errors=MOST_ERRORS, hide_suggestions=not self._suggestions)[
-            :MOST_ERRORS
-        ]
+        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        if len(operations) * text.count("$") > MOST_VARIABLE_USES:
+            raise RequestRefused([_too_many_variable_uses()])
+        found = validate(self._schema, document, RULES, max_errors=MOST_ERRORS, hide_suggestions=not self._suggestions)
+        errors = found[:MOST_ERRORS]
         if any(isinstance(error, ValidationAbortedError) for error in errors):
             raise RequestRefused([_too_many_comparisons()])
         if errors:
             raise RequestRefused([refused("GRAPHQL_VALIDATION_FAILED", error) for error in errors])
-        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
-        return Prepared(document, tuple(self._operation(document, each) for each in operations))
+        prepared = tuple(self._operation(document, each) for each in operations)
+        return Prepared(document, prepared, document_bytes(document))
 
     def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
-        price = price_of(self._schema, document, node, self._prices)
-        return Operation(node.name.value if node.name else None, node.operation, price, Returned(document, node))
+        return Operation(
+            self._schema,
+            document,
+            node,
+            prices=self._prices,
+            bounds=self._bounds,
+            suggestions=self._suggestions,
+        )
 
 
-def _bytes_of(prepared: Prepared) -> int:
-    """The estimated memory of a prepared document. Unlike its plans, it does not grow when it is executed."""
-    return document_bytes(prepared.document) + sum(map(_bytes_of_operation, prepared.operations))
-
-
-def _bytes_of_operation(operation: Operation) -> int:
-    steps = operation.price.steps
-    return OPERATION_BYTES + STEP_BYTES * len(steps) + TERM_BYTES * sum(len(each.terms) for each in steps)
+def _too_many_variable_uses() -> dict[str, Any]:
+    message = "The document uses too many variables in too many operations. Send fewer operations in one document."
+    facts = {"code": "QUERY_TOO_COMPLEX", "limit": "variable_uses", "maximum": MOST_VARIABLE_USES}
+    return {"message": message, "extensions": facts}
 
 
 def _too_many_comparisons() -> dict[str, Any]:

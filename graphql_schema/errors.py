@@ -11,14 +11,16 @@ from graphql import FieldNode, GraphQLError, ValueNode
 from strawberry.exceptions import StrawberryInputCoercionError
 
 from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
+from app.db.loaders import MOST_ROWS, TooManyRows
 from app.domain.refusals import InvalidInput, NotFound
 from app.query_cost.limits import DocumentTooComplex
+from graphql_schema.input_bounds import ValueOutOfBounds
 from permissions.policy import Forbidden
 from resolvers.budgets import BudgetsUnavailable, RateLimited, WritesClosed
 from resolvers.mutations import ReadingFailed, ReadingLost
 
 # Failures after which the client has to know the outcome of the write.
-OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL"})
+OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL", "QUERY_TOO_COMPLEX"})
 
 INTERNAL_MESSAGE = "Internal server error. Report the request id to the operators of this server."
 
@@ -34,12 +36,18 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     Forbidden: ("FORBIDDEN", None, _none),
     NotFound: ("NOT_FOUND", None, _none),
     InvalidInput: ("BAD_USER_INPUT", None, lambda error: {"field": error.field}),
+    ValueOutOfBounds: ("BAD_USER_INPUT", None, lambda error: {"field": error.field}),
     StrawberryInputCoercionError: (
         "BAD_USER_INPUT",
         "A field of the input that cannot be empty is null. Leave the field out to keep its value.",
         _none,
     ),
     DocumentTooComplex: ("QUERY_TOO_COMPLEX", None, lambda error: {"limit": error.limit, "maximum": error.maximum}),
+    TooManyRows: (
+        "QUERY_TOO_COMPLEX",
+        f"The lists of one level of the query have more than {MOST_ROWS} items. Request smaller pages.",
+        lambda _error: {"limit": "rows", "maximum": MOST_ROWS},
+    ),
     UnknownUser: ("UNAUTHENTICATED", "The token does not belong to an active user.", _none),
     StatementTimeout: ("TIMEOUT", "The query exceeded the time limit.", _none),
     TimeoutError: ("TIMEOUT", "The request exceeded the time limit.", _none),

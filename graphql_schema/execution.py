@@ -4,10 +4,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from graphql import ExecutionResult
+import orjson
+from graphql import ExecutionResult, GraphQLError
 
 from app.domain.viewer import Viewer
 from app.execution import Executed
+from graphql_schema import errors
+from graphql_schema.allowance import ENDING, ObjectAllowance
+from graphql_schema.introspection import KeptAnswers, Key
 from graphql_schema.requests import PreparedOperation, Request
 from resolvers.context import Context
 
@@ -17,25 +21,67 @@ Execute = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A result, the user that it is for, and its cost: the price reserved and the objects returned."""
+    """A result, the user that it is for, the price reserved, the objects returned, and the price charged."""
 
     result: ExecutionResult
     viewer: Viewer
     price: int
     returned: int
+    charged: int
 
 
-async def execute(run: Execute, prepared: PreparedOperation, request: Request, context: Context) -> Execution:
-    """Run the operation: a query on one snapshot, the root fields of a mutation sequentially."""
+async def execute(
+    run: Execute,
+    prepared: PreparedOperation,
+    request: Request,
+    context: Context,
+    *,
+    allowance: ObjectAllowance,
+    kept_answers: KeptAnswers,
+) -> Execution:
+    """Run the operation: a query on one snapshot, the root fields of a mutation sequentially.
+
+    An operation that selects nothing but introspection runs once, and its answer is kept. Raises DocumentTooComplex or
+    RateLimited for a result with more objects than allowed.
+    """
+    key = _key(prepared, request)
+    answer = kept_answers.get(key) if key else None
+    if answer is not None:
+        charged = answer.returned + prepared.surcharge
+        return Execution(answer.result, context.viewer, prepared.price, answer.returned, charged)
     result = run(
         prepared.document,
         context_value=context,
-        variable_values=dict(request.variables or {}),
+        variable_values=prepared.variables,
         operation_name=request.operation_name,
     )
     if not isinstance(result, ExecutionResult):
         result = await result
-    return Execution(result, context.viewer, prepared.price, _returned(prepared, result))
+    returned = _returned(prepared, result)
+    charged = returned + prepared.surcharge
+    if result.data is None:
+        if any(map(_ended, result.errors or ())):
+            returned = charged = allowance.reserved
+    else:
+        reserving = allowance.reserve(returned)  # an executor that asked while it ran has reserved them already
+        if reserving is not None:
+            await reserving
+        if key and not result.errors:
+            result = kept_answers.keep(key, result.data, returned).result
+    return Execution(result, context.viewer, allowance.reserved, returned, charged)
+
+
+def _key(prepared: PreparedOperation, request: Request) -> Key | None:
+    """Everything that the answer depends on, None if it depends on data."""
+    operation = prepared.operation
+    if not operation.introspection.is_all:
+        return None
+    return request.query, operation.name, orjson.dumps(prepared.variables.coerced.coerced)
+
+
+def _ended(error: GraphQLError) -> bool:
+    """Whether the error ended the operation, which has then used what it reserved."""
+    return error.path is None or isinstance(errors.cause_of(error), ENDING)
 
 
 def _returned(prepared: PreparedOperation, result: ExecutionResult) -> int:

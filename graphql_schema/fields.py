@@ -16,6 +16,9 @@ T = TypeVar("T")
 NEVER_NULL = "never_null"
 """Key in a field's `metadata`: its value is never null, although the class or the schema allows null."""
 
+MOST_ITEMS = "most_items"
+"""Key in the `metadata` of an input's list: the maximum number of its items."""
+
 
 def shows(shown: type, description: str) -> Callable[[type[T]], type[T]]:
     """Make a class the GraphQL type for values of class `shown`.
@@ -44,12 +47,16 @@ def shown_by(cls: type) -> type | None:
 _SHOWN = "__shown_class__"
 
 
-def field(description: str, *, never_null: bool = False) -> Any:
+def field(description: str, *, never_null: bool = False, most: int | None = None) -> Any:
     """A field of an input, of a payload, or of another value that is not a row.
 
-    `never_null` declares that the value is never null, although its class or the schema allows null.
+    `never_null` declares that the value is never null, although its class or the schema allows null. `most` is the
+    maximum number of items of an input's list.
     """
-    return strawberry.field(description=description, metadata={NEVER_NULL: True} if never_null else {})
+    declared = {NEVER_NULL: True if never_null else None, MOST_ITEMS: most}
+    return strawberry.field(
+        description=description, metadata={key: value for key, value in declared.items() if value is not None}
+    )
 
 
 def column(description: str, *, never_null: bool = False) -> Any:
@@ -89,9 +96,9 @@ def derived(function: Callable[[Any], Any], description: str) -> Any:
     return strawberry.field(resolver=function, description=description, metadata={BATCH_RESOLVER: of_all})
 
 
-def optional(description: str) -> Any:
-    """A field of an input that may be left out."""
-    return strawberry.field(description=description, default=None)
+def optional(description: str, *, most: int | None = None) -> Any:
+    """A field of an input that may be left out; `most` as for `field`."""
+    return strawberry.field(description=description, default=None, metadata={} if most is None else {MOST_ITEMS: most})
 
 
 def argument(description: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import strawberry
 from strawberry import ID, Maybe
 
+from app.domain.limits import CAPS
 from app.domain.vocabulary import (
     BulkPolicy,
     CallFlowKind,
@@ -16,6 +17,8 @@ from app.domain.vocabulary import (
     Role,
     Section,
 )
+from app.operations.manage_catalogue import MOST_MODELS
+from app.operations.manage_users import MOST_GRANTS, MOST_LOCATIONS
 from graphql_schema.fields import field, optional
 
 SITE_CODE = (
@@ -96,7 +99,9 @@ class ContactInput:
 class SetContactsInput:
     location_id: ID = field("The id of the location.")
     expected_revision: int = expected("section CONTACTS")
-    contacts: list[ContactInput] = field("The contacts that replace the current ones. At most 8 contacts.")
+    contacts: list[ContactInput] = field(
+        "The contacts that replace the current ones. At most 8 contacts.", most=CAPS["contacts"]
+    )
     idempotency_key: str | None = key()
 
 
@@ -198,7 +203,9 @@ class ExtensionInput:
 class SetExtensionsInput:
     location_id: ID = field("The id of the location.")
     expected_revision: int = expected("section EXTENSIONS")
-    extensions: list[ExtensionInput] = field("The extensions that replace the current ones. At most 250 extensions.")
+    extensions: list[ExtensionInput] = field(
+        "The extensions that replace the current ones. At most 250 extensions.", most=CAPS["extensions"]
+    )
     idempotency_key: str | None = key()
 
 
@@ -215,7 +222,8 @@ class SetWorkingHoursInput:
     location_id: ID = field("The id of the location.")
     expected_revision: int = expected("section WORKING_HOURS")
     intervals: list[WorkingIntervalInput] = field(
-        "The intervals that replace the current ones. At most 42 intervals; several per day are allowed."
+        "The intervals that replace the current ones. At most 42 intervals; several per day are allowed.",
+        most=CAPS["workingHours"],
     )
     idempotency_key: str | None = key()
 
@@ -243,10 +251,14 @@ class SetCallFlowInput:
         "The number of seconds without a key press before the call goes to `timeoutTarget`, from 1 to 300."
     )
     retries: int | None = optional("The number of wrong keys that are tolerated, from 0 to 10.")
-    options: list[CallFlowOptionInput] | None = optional("The keys of the menu, in order. At most 100 keys.")
+    options: list[CallFlowOptionInput] | None = optional(
+        "The keys of the menu, in order. At most 100 keys.", most=CAPS["options"]
+    )
     timeout_target: TargetInput | None = optional("The target of a call without a key press.")
     invalid_target: TargetInput | None = optional("The target of a call with wrong keys.")
-    direct_targets: list[ID] | None = optional("The ids of the extensions that ring immediately, in ringing order.")
+    direct_targets: list[ID] | None = optional(
+        "The ids of the extensions that ring immediately, in ringing order.", most=CAPS["directTargets"]
+    )
     idempotency_key: str | None = key()
 
 
@@ -314,7 +326,7 @@ class RejectionReasonInput:
 @strawberry.input(description="The payload to reject, and the reasons.")
 class RejectPayloadInput:
     payload_id: ID = field("The id of the payload.")
-    reasons: list[RejectionReasonInput] = field("From 1 to 100 reasons.")
+    reasons: list[RejectionReasonInput] = field("From 1 to 100 reasons.", most=CAPS["reasons"])
     idempotency_key: str = required_key()
 
 
@@ -324,7 +336,7 @@ DRY_RUN = "Whether to only report what the mutation would do. Nothing is written
 
 @strawberry.input(description="The locations to change to a status.")
 class BulkUpdateStatusInput:
-    location_ids: list[ID] = field("The ids of 1 to 100 locations, each at most once.")
+    location_ids: list[ID] = field("The ids of 1 to 100 locations, each at most once.", most=CAPS["bulkUpdateStatus"])
     status: LocationStatus = field("The status: IN_PROGRESS, PENDING_APPROVAL, PROVISIONING, BLOCKED or CANCELLED.")
     reason: str | None = optional("The reason. Required for BLOCKED, for CANCELLED, and to reopen a location.")
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
@@ -340,7 +352,9 @@ class BulkApproveItemInput:
 
 @strawberry.input(description="The locations whose content to approve.")
 class BulkApproveInput:
-    items: list[BulkApproveItemInput] = field("From 1 to 100 items, with each location at most once.")
+    items: list[BulkApproveItemInput] = field(
+        "From 1 to 100 items, with each location at most once.", most=CAPS["bulkApprove"]
+    )
     comment: str | None = optional("A comment for all items, at most 1,000 characters.")
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
@@ -349,7 +363,9 @@ class BulkApproveInput:
 
 @strawberry.input(description="The locations whose payloads to generate.")
 class BulkGeneratePayloadsInput:
-    location_ids: list[ID] = field("The ids of 1 to 50 locations, each at most once.")
+    location_ids: list[ID] = field(
+        "The ids of 1 to 50 locations, each at most once.", most=CAPS["bulkGeneratePayloads"]
+    )
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()
@@ -408,7 +424,8 @@ class UserInput:
 class GrantInput:
     account_id: ID = field("The id of the account. For a customer, the account that the customer works for.")
     location_ids: list[ID] | None = optional(
-        "The ids of the locations, at most 1,000. Null for all locations of the account. For customers only."
+        "The ids of the locations, at most 1,000. Null for all locations of the account. For customers only.",
+        most=MOST_LOCATIONS,
     )
 
 
@@ -417,7 +434,8 @@ class SetGrantsInput:
     user_id: ID = field("The id of the user.")
     expected_revision: int = expected("the user")
     grants: list[GrantInput] = field(
-        "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access."
+        "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access.",
+        most=MOST_GRANTS,
     )
     idempotency_key: str | None = key()
 
@@ -432,6 +450,7 @@ class DeviceModelInput:
 @strawberry.input(description="The complete device catalogue.")
 class SetDeviceModelsInput:
     models: list[DeviceModelInput] = field(
-        "The models that replace the current ones. At most 500 models, each at most once, ignoring case."
+        "The models that replace the current ones. At most 500 models, each at most once, ignoring case.",
+        most=MOST_MODELS,
     )
     idempotency_key: str | None = key()

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import DocumentNode, GraphQLError, OperationType
 
+from app.execution.variables import GivenVariables
 from app.query_cost.limits import DocumentTooComplex
 from app.query_cost.price import PriceRules, check_price
 from graphql_schema.documents import Documents, Operation
@@ -31,11 +32,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class PreparedOperation:
-    """The operation to execute, its valid document, and its price in objects."""
+    """The operation to execute, its valid document, its coerced variables, and its price in objects.
+
+    `surcharge` is the part of the price for field values of introspection, which are no objects of the response.
+    """
 
     document: DocumentNode
     operation: Operation
+    variables: GivenVariables
     price: int
+    surcharge: int
 
     @property
     def is_mutation(self) -> bool:
@@ -44,15 +50,20 @@ class PreparedOperation:
 
 
 def prepare(request: Request, documents: Documents, prices: PriceRules) -> PreparedOperation:
-    """The operation of a request: parsed, validated and priced.
+    """The operation of a request: parsed, validated, with its variables coerced, and priced.
 
     Raises RequestRefused for a document or an operation name that is not valid, for an operation that the transport
-    does not allow, and for a price over the maximum.
+    does not allow, for variables that do not match their types, and for a price over the maximum.
     """
     document = documents.prepare(request.query)
     operation = document.operation(request.operation_name)
     _check_type(operation.type, read_only=request.read_only)
-    return PreparedOperation(document.document, operation, _price(operation, request.variables or {}, prices))
+    variables = operation.variables(request.variables or {})
+    try:
+        price, surcharge = _price(operation, variables, prices)
+    finally:
+        documents.reweigh(request.query)
+    return PreparedOperation(document.document, operation, variables, price, surcharge)
 
 
 def _check_type(kind: OperationType, *, read_only: bool) -> None:
@@ -62,10 +73,13 @@ def _check_type(kind: OperationType, *, read_only: bool) -> None:
         raise RequestRefused([refused("METHOD_NOT_ALLOWED", GraphQLError("GET accepts queries only."))])
 
 
-def _price(operation: Operation, variables: Mapping[str, Any], prices: PriceRules) -> int:
-    price = operation.price.given(variables)
+def _price(operation: Operation, variables: GivenVariables, prices: PriceRules) -> tuple[int, int]:
+    """The price of the operation, and the part of it for field values of introspection."""
+    values = variables.coerced.coerced
     try:
+        introspection = operation.introspection.given(values)
+        price = operation.price.given(values) + introspection.objects + introspection.values
         check_price(price, prices)
     except DocumentTooComplex as error:
         raise RequestRefused([raised(error)]) from error
-    return price
+    return price, introspection.values

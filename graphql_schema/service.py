@@ -15,23 +15,31 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema
 from graphql import execute as reference_execute
 
-from app.db.database import Database, Observer
+from app.db.database import Database, Observer, UnknownUser
 from app.db.request_transactions import RequestTransactions
 from app.operations.context import Measurements, WriteContext
+from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from graphql_schema import answers, errors, incidents
+from graphql_schema.allowance import ObjectAllowance
 from graphql_schema.answers import Answer
 from graphql_schema.authorisation import Authorised, authorise
 from graphql_schema.documents import Documents
 from graphql_schema.errors import RequestRefused
 from graphql_schema.execution import Execution, execute
 from graphql_schema.incidents import Denial, Incident
+from graphql_schema.introspection import KeptAnswers
+from graphql_schema.refused_subjects import RefusedSubjects
 from graphql_schema.requests import PreparedOperation, Request, prepare
 from resolvers.budgets import BudgetCounter
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
+
+# The mutations after which a subject that sign-in refused may be signed in.
+ADMITTING_MUTATIONS = frozenset({"createUser", "reinstateUser"})
+assert MUTATIONS.keys() >= ADMITTING_MUTATIONS  # noqa: S101 - a renamed mutation stops the import
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +85,8 @@ class Service:
         self._timeout_ms = int(deadline_seconds * 1000)
         self._self_approval_allowed = self_approval_allowed
         self._run = partial(execute, schema, hide_suggestions=not suggestions)
+        self._refused_subjects = RefusedSubjects()
+        self._kept_answers = KeptAnswers()
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
     async def answer(self, request: Request) -> Answer:
@@ -85,11 +95,41 @@ class Service:
         answer, found = await self._answered(request)
         self._report(found)
         await incidents.record(self._database, found, request.request_id)
-        operation = request.operation_name if answer.executed else None
+        self._count(answer, request.operation_name if answer.executed else None, began)
+        return answer
+
+    async def recent_refusal(self, subject: str, request_id: str) -> Answer | None:
+        """The answer to a subject that sign-in refused in the last two seconds; None admits the request."""
+        refused = self._refused_subjects.recall(subject)
+        if refused is None and self._refused_subjects.admit(subject):
+            await self._sign_in(subject)
+            refused = self._refused_subjects.recall(subject)
+        if refused is None:
+            return None
+        began = perf_counter()
+        self._report(refused.incidents)
+        if refused.to_record > 0:
+            refused.to_record -= 1
+            await incidents.record(self._database, refused.incidents, request_id)
+        answer = answers.failed(UnknownUser(), request_id, written=None)
+        self._count(answer, None, began)
+        return answer
+
+    async def _sign_in(self, subject: str) -> None:
+        """Sign a subject in without an operation. A failure is logged; the request's own sign-in answers it."""
+        try:
+            async with self._transactions(subject) as transactions:
+                await transactions.read()
+            self._refused_subjects.signed_in(subject)
+        except UnknownUser as error:
+            self._refused_subjects.remember(subject, incidents.incidents_of(error))
+        except Exception:
+            log.warning("a subject could not be signed in before its request is read", exc_info=True)
+
+    def _count(self, answer: Answer, operation: str | None, began: float) -> None:
         for code in answer.codes:
             self._watch.failed(operation, code)
         self._watch.answered(operation, not answer.codes, perf_counter() - began)
-        return answer
 
     async def _answered(self, request: Request) -> tuple[Answer, list[Incident]]:
         """The answer and the incidents of the request. A request that exceeds the deadline has no result to format."""
@@ -106,7 +146,10 @@ class Service:
         except Exception as error:
             if errors.is_bug(error):
                 log.exception("request failed")
-            return answers.failed(error, request.request_id, written=written), incidents.incidents_of(error)
+            found = incidents.incidents_of(error)
+            if isinstance(error, UnknownUser):
+                self._refused_subjects.remember(request.subject, found)
+            return answers.failed(error, request.request_id, written=written), found
         _log_bugs(result.errors or ())
         return answer, incidents.incidents_in(result, execution.viewer)
 
@@ -115,26 +158,43 @@ class Service:
     ) -> Execution:
         """Authorise and execute an operation.
 
-        An operation reserves its price and is then charged for the objects that it returned. An operation without a
-        result is charged the reserved price, because it was executed as well.
+        An operation reserves its price, and more if it finds more objects. It is then charged for the objects that it
+        returned, and for the field values of introspection. An operation without a result is charged what it reserved,
+        because it was executed as well.
         """
         operation = prepared.operation
         facts = {"graphql.operation.type": operation.type.value}
         with self._watch.observe("operation", operation.name or "", facts):
             async with self._transactions(request.subject) as transactions:
                 authorised = await authorise(prepared, request, transactions, self._budget_counter)
+                self._refused_subjects.signed_in(request.subject)
                 if prepared.is_mutation:
                     request.writing()
-                context = self._context(request, authorised, transactions, set() if written is None else written)
-                execution = await execute(self._run, prepared, request, context)
-            await authorised.budgets.settle(execution.returned)
+                allowance = ObjectAllowance(
+                    authorised.budgets,
+                    price=prepared.price,
+                    maximum=self._prices.maximum,
+                    has_written=prepared.is_mutation,
+                )
+                context = self._context(
+                    request, authorised, transactions, allowance, set() if written is None else written
+                )
+                execution = await execute(
+                    self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept_answers
+                )
+            await authorised.budgets.settle(execution.charged)
         return execution
 
     def _transactions(self, subject: str) -> RequestTransactions:
         return RequestTransactions(self._database, subject, timeout_ms=self._timeout_ms, observe=self._watch.observe)
 
     def _context(
-        self, request: Request, authorised: Authorised, transactions: RequestTransactions, written: set[str | int]
+        self,
+        request: Request,
+        authorised: Authorised,
+        transactions: RequestTransactions,
+        allowance: ObjectAllowance,
+        written: set[str | int],
     ) -> Context:
         write_context = WriteContext(
             database=self._database,
@@ -142,16 +202,22 @@ class Service:
             request_id=request.request_id,
             transaction=transactions.write,
             self_approval_allowed=self._self_approval_allowed,
-            performed=self._watch.performed,
+            performed=self._performed,
         )
         return Context(
             viewer=authorised.viewer,
             budgets=authorised.budgets,
+            allowance=allowance,
             write_context=write_context,
             open_reading=transactions.read,
             current=authorised.reading,
             written=written,
         )
+
+    def _performed(self, mutation: str, outcome: str, measurements: Measurements) -> None:
+        if mutation in ADMITTING_MUTATIONS and outcome == "APPLIED":
+            self._refused_subjects.forget_all()
+        self._watch.performed(mutation, outcome, measurements)
 
     def _report(self, found: Iterable[Incident]) -> None:
         for each in found:

@@ -124,6 +124,17 @@ class Budgets:
             return
         self.reserved = taken.window, objects
 
+    async def extend(self, objects: int) -> None:
+        """Reserve more objects for an operation that runs. Raises RateLimited."""
+        if self.reserved is None:
+            return
+        try:
+            await self._take({Budget.OBJECTS: objects})
+        except ConnectionError:
+            return
+        window, reserved = self.reserved
+        self.reserved = window, reserved + objects
+
     async def settle(self, objects: int) -> None:
         """Replace the reserved number of objects by the number returned."""
         if self.reserved is None:

@@ -8,6 +8,7 @@ from strawberry.types import Info as StrawberryInfo
 
 from app.db.reading import Reading
 from app.domain.viewer import Viewer
+from app.execution import Allowance
 from app.operations.context import WriteContext
 from resolvers.budgets import Budgets
 
@@ -16,6 +17,8 @@ from resolvers.budgets import Budgets
 class Context:
     """The viewer of one request, their budgets, the snapshot for reads and the context for writes.
 
+    `allowance` is the number of objects that the operation may return.
+
     A mutation has no snapshot until its first root field has written. Each root field that writes gets a new snapshot
     after its commit, so that no cached row outlives a write.
     """
@@ -23,6 +26,7 @@ class Context:
     viewer: Viewer
     write_context: WriteContext
     budgets: Budgets
+    allowance: Allowance
     open_reading: Callable[[], Awaitable[Reading]]
     written: set[str | int]
     """The response keys of the root fields that have begun to write."""

@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from app.domain import ids
 from app.domain.refusals import InvalidInput
 
+LONGEST_EXACT = 255
+
 
 def identifier(value: str, field: str = "id") -> str:
     """A well-formed id. Raises InvalidInput with the name of the field."""
@@ -16,7 +18,9 @@ def identifier(value: str, field: str = "id") -> str:
 
 
 def exact(value: str, field: str) -> str:
-    """Text that is compared exactly. Raises InvalidInput with the name of the field if it contains NUL."""
+    """Text that is compared exactly. Raises InvalidInput with the name of the field if it is long or contains NUL."""
+    if len(value) > LONGEST_EXACT:
+        raise InvalidInput(field=field, rule=f"must have at most {LONGEST_EXACT} characters", path=(field,))
     if "\0" in value:
         raise InvalidInput(field=field, rule="must not contain control characters", path=(field,))
     return value

@@ -50,6 +50,7 @@ class Lane:
 LANES: Mapping[str, Lane] = {
     "any-order": Lane(("tests/slow/test_any_order.py",), 150),
     "browser": Lane(("tests/browser/",), 120, needs=("chromium",)),
+    "canary": Lane(("tests/hostile/test_canary.py",), 40),
     "combinations": Lane(
         (
             "tests/operations/test_as_of.py",
@@ -61,10 +62,14 @@ LANES: Mapping[str, Lane] = {
     ),
     "commands": Lane(("tests/cli/",), 120),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
-    "differential": Lane(("tests/api/test_both_executors.py", "tests/execution/"), 150, campaign=50),
+    "differential": Lane(
+        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 170, campaign=50
+    ),
+    "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
+    "people": Lane(("tests/api/test_five_people.py",), 50, campaign=10),
     "postgresql15": Lane(("tests/db/",), 200, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(

@@ -1,15 +1,17 @@
 """Verifies the JWT access token (RFC 9068) of an Authorization header, following the advice of RFC 8725."""
 
 import hashlib
+import json
 import math
 import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import jwt
 from jwt.exceptions import InvalidSubjectError
+from jwt.utils import base64url_decode, base64url_encode
 
 from app.auth.claims import Claims, InvalidToken, TokenFault
 from app.auth.jwks import ALGORITHMS
@@ -17,12 +19,16 @@ from app.auth.keys import KeySource
 
 MAX_HEADER_LENGTH = 8 * 1024
 MAX_SUBJECT_LENGTH = 255
+MAX_OBJECTS = 256  # in the header or in the claims; each costs time before the signature is checked
+REFUSED_SECONDS = 10.0
 ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
 
 # Year 9999: later values of a NumericDate are invalid, and arithmetic on them may overflow.
 _LAST_SECOND = 253_402_300_799
 
 _BEARER = re.compile(r"bearer +([a-z0-9_-]+\.[a-z0-9_-]+\.[a-z0-9_-]*)", re.ASCII | re.IGNORECASE)
+
+_OPTIONAL_WHITESPACE = " \t"  # RFC 9110, section 5.5: not part of a field's value; some parsers leave it at the end
 
 _FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
     jwt.InvalidSignatureError: TokenFault.SIGNATURE,
@@ -33,11 +39,23 @@ _FAULT_OF_ERROR: dict[type[jwt.PyJWTError], TokenFault] = {
 }
 
 
+# The faults that do not go away while a refused token is remembered.
+_LASTING_FAULTS = frozenset({TokenFault.SIGNATURE, TokenFault.EXPIRED})
+
+T = TypeVar("T")
+
+
+def _nothing(_subject: object) -> None:
+    pass
+
+
 class Verifier:
     """Verifies access tokens of one issuer for one audience.
 
-    Verified tokens are cached until they expire or their key must be looked up again. The cache key is a digest, so
-    that no token is kept in memory. When the cache holds `cache_size` tokens, the oldest is removed.
+    Verified tokens are cached until they expire or their key must be looked up again. Expired tokens and tokens with a
+    wrong signature are remembered for ten seconds, so that a client that repeats one causes no further signature check.
+    The keys of both caches are digests, so that no token is kept in memory. When a cache holds `cache_size` tokens, the
+    oldest is removed.
     """
 
     def __init__(
@@ -63,12 +81,13 @@ class Verifier:
         self._cache_size = cache_size
         self._clock = clock
         self._verified: OrderedDict[bytes, tuple[float, Claims]] = OrderedDict()
+        self._refused: OrderedDict[bytes, tuple[float, TokenFault]] = OrderedDict()
 
     def cached(self, authorization: str) -> Claims | None:
         """Return the claims of a recently verified header value, or None when `verify` has to check it."""
         if len(authorization) > MAX_HEADER_LENGTH:
             return None
-        digest = _digest(authorization)
+        digest = _digest(authorization.rstrip(_OPTIONAL_WHITESPACE))
         known = self._verified.get(digest)
         if known is None:
             return None
@@ -78,10 +97,12 @@ class Verifier:
         del self._verified[digest]
         return None
 
-    async def verify(self, authorization: str | None) -> Claims:
+    async def verify(self, authorization: str | None, before_signature: Callable[[object], None] = _nothing) -> Claims:
         """Return the claims of the token in an Authorization header's value; None means that there is no such header.
 
-        Raises InvalidToken, or KeysUnavailable when the issuer's keys are unavailable.
+        `before_signature` is called with the claimed subject before the signature is checked, which is the expensive
+        part; it may raise an exception. After the call, the token is verified without another await. Raises
+        InvalidToken, or KeysUnavailable when the issuer's keys are unavailable.
         """
         if not authorization:
             raise InvalidToken(TokenFault.MISSING)
@@ -89,23 +110,45 @@ class Verifier:
         claims = self.cached(authorization)
         if claims is not None:
             return claims
-        kid, algorithm = _header(token)
+        self._check_refused(token)
+        header, payload, signature = token.split(".")
+        kid, algorithm = _header(header)
+        claimed = _object(payload)
+        _decoded(signature)
         key = await self._keys.key_for(kid, algorithm)
         if key is None:
             raise InvalidToken(TokenFault.UNKNOWN_KEY)
-        payload = self._payload(token, key.public)
+        before_signature(claimed.get("sub"))
         now = self._clock()
-        claims = Claims(_subject(payload), self._expiry(payload, now))
+        try:
+            self._check_signature(token, key.public)
+            claims = Claims(_subject(claimed), self._expiry(claimed, now))
+        except InvalidToken as error:
+            if error.fault in _LASTING_FAULTS:
+                _put(self._refused, _digest(token), (now + REFUSED_SECONDS, error.fault), self._cache_size)
+            raise
         until = min(claims.expires_at + self._leeway_seconds, now + key.for_seconds)
         # Cache only the usual spelling: variants of one token, with more spaces for example, would evict other tokens.
-        if authorization == f"Bearer {token}":
-            self._remember(_digest(authorization), until, claims)
+        usual = f"Bearer {token}"
+        if authorization.rstrip(_OPTIONAL_WHITESPACE) == usual:
+            _put(self._verified, _digest(usual), (until, claims), self._cache_size)
         return claims
 
-    def _payload(self, token: str, key: jwt.PyJWK) -> dict[str, Any]:
-        """Check signature, issuer and audience, and return the claims; the caller checks the times."""
+    def _check_refused(self, token: str) -> None:
+        """Refuse a token again that was refused in the last seconds."""
+        digest = _digest(token)
+        known = self._refused.get(digest)
+        if known is None:
+            return
+        until, fault = known
+        if self._clock() < until:
+            raise InvalidToken(fault)
+        del self._refused[digest]
+
+    def _check_signature(self, token: str, key: jwt.PyJWK) -> None:
+        """Check the signature, that the claims exist, the issuer and the audience; the caller checks the times."""
         try:
-            return jwt.decode(
+            jwt.decode(
                 token,
                 key,
                 algorithms=[key.algorithm_name],
@@ -134,36 +177,74 @@ class Verifier:
             raise InvalidToken(TokenFault.LIFETIME)
         return math.floor(expires_at)
 
-    def _remember(self, digest: bytes, until: float, claims: Claims) -> None:
-        self._verified[digest] = (until, claims)
-        if len(self._verified) > self._cache_size:
-            self._verified.popitem(last=False)
+
+def _put(cache: OrderedDict[bytes, T], digest: bytes, value: T, most: int) -> None:
+    cache[digest] = value
+    if len(cache) > most:
+        cache.popitem(last=False)
 
 
 def _token(authorization: str) -> str:
     """Return the single token of a header value (RFC 6750, section 2.1), not yet decoded."""
     if len(authorization) > MAX_HEADER_LENGTH:
         raise InvalidToken(TokenFault.TOO_LONG)
-    match = _BEARER.fullmatch(authorization)
+    match = _BEARER.fullmatch(authorization.rstrip(_OPTIONAL_WHITESPACE))
     if match is None:
         raise InvalidToken(TokenFault.HEADER)
     return match[1]
 
 
-def _header(token: str) -> tuple[str | None, str]:
+def _header(part: str) -> tuple[str | None, str]:
     """Return the key id and the algorithm of a token after checking its header."""
-    try:
-        header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError:
-        raise InvalidToken(TokenFault.MALFORMED) from None
-    if "crit" in header:  # RFC 7515, section 4.1.11: no extensions are supported
+    header = _object(part)
+    # RFC 7515, section 4.1.11, and RFC 7797: no extensions are supported.
+    if "crit" in header or header.get("b64", True) is not True:
         raise InvalidToken(TokenFault.MALFORMED)
-    algorithm, kind = header.get("alg"), header.get("typ")
+    algorithm, kind, kid = header.get("alg"), header.get("typ"), header.get("kid")
+    if "kid" in header and not isinstance(kid, str):
+        raise InvalidToken(TokenFault.MALFORMED)
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidToken(TokenFault.ALGORITHM)
     if not isinstance(kind, str) or kind.lower() not in ACCESS_TOKEN_TYPES:  # RFC 9068, section 4: keeps ID tokens out
         raise InvalidToken(TokenFault.TYPE)
-    return header.get("kid"), algorithm
+    return kid, algorithm
+
+
+def _object(part: str) -> dict[str, Any]:
+    """Return the JSON object in a part of a token, which must be UTF-8 without duplicate keys (RFC 7519, section 4)."""
+    try:
+        text = _decoded(part).decode()
+        found = None if text.count("{") > MAX_OBJECTS else _STRICT_JSON.decode(text)
+    except (ValueError, RecursionError):
+        raise InvalidToken(TokenFault.MALFORMED) from None
+    if not isinstance(found, dict):
+        raise InvalidToken(TokenFault.MALFORMED)
+    return found
+
+
+def _decoded(part: str) -> bytes:
+    """Return the bytes of a part; other spellings of the same bytes are refused, so that a token has one spelling."""
+    try:
+        found = base64url_decode(part)
+    except ValueError:
+        raise InvalidToken(TokenFault.MALFORMED) from None
+    if base64url_encode(found).decode() != part:
+        raise InvalidToken(TokenFault.MALFORMED)
+    return found
+
+
+def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError
+    return found
+
+
+def _constant(_word: str) -> NoReturn:
+    raise ValueError
+
+
+_STRICT_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant)
 
 
 def _subject(payload: dict[str, Any]) -> str:

@@ -39,6 +39,10 @@ Fetch = Callable[[Statement, Collection[str]], Awaitable[list[Any]]]
 # The number of newest rows of a history that a relation returns; the root field pages through the rest.
 NEWEST = 100
 
+# The number of rows that one statement of a to-many relation returns at most, for all keys together. An operation that
+# needs more is refused: it would return more objects than any price allows, and its rows would not fit in memory.
+MOST_ROWS = 100_000
+
 # The defined order of each list. A descending order marks a history.
 _ASCENDING: dict[Table, tuple[Column[Any], ...]] = {
     tables.section: (tables.section.c.section,),
@@ -74,6 +78,11 @@ _READ_AS: dict[ColumnElement[Any], ColumnElement[Any]] = {
 }
 
 _KEYS = many_ids("keys")
+_BEYOND = literal_column(str(MOST_ROWS + 1), Integer)
+
+
+class TooManyRows(Exception):  # noqa: N818 - named after the problem
+    """The lists of one level of a query contain more than MOST_ROWS rows."""
 
 
 class _Loader:
@@ -133,13 +142,15 @@ class ManyLoader(_Loader):
         self._found: dict[str, list[Any]] = {}
 
     async def each(self, keys: Sequence[str]) -> list[list[Any]]:
-        """Return the rows of each key, loading the unknown keys in one statement."""
+        """Return the rows of each key, loading the unknown keys in one statement. Raises TooManyRows."""
         found = self._found
         missing = dict.fromkeys(keys)
         if found:
             missing = {key: None for key in missing if key not in found}
         if missing:
             rows = await self._fetch(self._statement, missing)
+            if len(rows) > MOST_ROWS:
+                raise TooManyRows
             for key in missing:
                 found[key] = []
             key_of = self._key
@@ -170,7 +181,7 @@ def many_statement(key: Column[Any]) -> Statement:
     name = f"many {table.name} by {key.key}"
     if table in _ASCENDING:
         read = [_READ_AS.get(each, each) for each in columns_of(table)]
-        whole = select(*read).where(key == any_(_KEYS)).order_by(*_ASCENDING[table])
+        whole = select(*read).where(key == any_(_KEYS)).order_by(*_ASCENDING[table]).limit(_BEYOND)
         return compiled(name, whole, ROW_OF_TABLE[table])
     keys = func.unnest(_KEYS).table_valued(column("key", Text)).render_derived(name="wanted")
     newest = (
@@ -180,7 +191,8 @@ def many_statement(key: Column[Any]) -> Statement:
         .limit(literal_column(str(NEWEST), Integer))
         .lateral("newest")
     )
-    return compiled(name, select(newest).select_from(keys.join(newest, true())), ROW_OF_TABLE[table])
+    each_newest = select(newest).select_from(keys.join(newest, true())).limit(_BEYOND)
+    return compiled(name, each_newest, ROW_OF_TABLE[table])
 
 
 def _table_of(key: Column[Any]) -> Table:

@@ -1,7 +1,8 @@
 """Rules for all text input: which characters are accepted, the stored form, and the length limits.
 
-Text is stored in NFC, trimmed, and measured in characters (Unicode code points). InvalidInput is raised here only for
-text that cannot be stored; whether a value makes sense is decided by readiness.
+Text is stored in NFC, trimmed, and measured in characters (Unicode code points). Text of more than four times as many
+code points as its maximum is refused before that work. InvalidInput is raised here only for text that cannot be stored;
+whether a value makes sense is decided by readiness.
 """
 
 import re
@@ -106,6 +107,10 @@ _IGNORABLE_MARKS = frozenset(
     map(chr, (0x034F, 0x17B4, 0x17B5, *range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
 )
 
+# A character in NFC is written with at most four code points (Unicode, maximum expansion factor of NFD). Longer text is
+# refused before it is normalised, because the time of normalisation grows with the length.
+MOST_CODE_POINTS = 4
+
 
 def clean(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str | None:
     """Return the text as it is stored, or None when it has no visible character.
@@ -115,6 +120,8 @@ def clean(field: str, text: str | None, *, path: tuple[str, ...] = ()) -> str | 
     rule.
     """
     rule = RULES[field]
+    if text is not None and len(text) > MOST_CODE_POINTS * rule.longest:
+        raise InvalidInput(field=field.rpartition(".")[2], rule=_too_long(rule), path=path)
     kept = _trimmed(text or "", rule)
     broken = _broken_rule(kept, rule)
     if broken:
@@ -150,12 +157,16 @@ def _broken_rule(text: str, rule: TextRule) -> str | None:
     if rule.only_visible and visible_length(text) and any(_hides(character) for character in text):
         return "must not contain invisible characters other than spaces"
     if len(text) > rule.longest:
-        return f"must have at most {rule.longest} characters"
+        return _too_long(rule)
     if 0 < visible_length(text) < rule.least_visible:
         return f"must have at least {rule.least_visible} visible characters"
     if rule.form and text and not rule.form.pattern.fullmatch(text):
         return rule.form.sentence
     return None
+
+
+def _too_long(rule: TextRule) -> str:
+    return f"must have at most {rule.longest} characters"
 
 
 def _hides(character: str) -> bool:

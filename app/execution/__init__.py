@@ -2,7 +2,7 @@
 
 from app.execution.executor import BreadthFirst
 from app.execution.markers import BATCH_RESOLVER, BY_CLASS, TYPED, VIEWER_ONLY, by_class
-from app.execution.model import Observer, Plan
+from app.execution.model import Allowance, Observer, Plan
 from app.execution.run import Executed
 from app.execution.schema import BreadthFirstSchema
 
@@ -11,6 +11,7 @@ __all__ = [
     "BY_CLASS",
     "TYPED",
     "VIEWER_ONLY",
+    "Allowance",
     "BreadthFirst",
     "BreadthFirstSchema",
     "Executed",

@@ -23,6 +23,8 @@ from app.execution.wrapping import WrappedType
 def add_level(run: Run, level: Level) -> None:
     """Add a level to the run. If nothing is below it and its class is fully typed, its rows are built immediately."""
     run.levels.append(level)
+    if level.place is not None:
+        run.count(level.place.field, len(level.objects))
     if level.selection.columns:
         run.next_wave.append(level)
     elif is_fully_typed(run, level):
@@ -78,6 +80,8 @@ def complete_immediately(run: Run, place: Place, type_: WrappedType, values: Seq
 
 def _lists_immediately(run: Run, place: Place, type_: WrappedType, values: Sequence[Any]) -> ListColumn | None:
     lengths = list(map(len, values))
+    if not type_.is_leaf:
+        run.check(place.field, sum(lengths))
     items = complete_immediately(run, place.below(ListItems(lengths)), type_, list(chain.from_iterable(values)))
     return None if items is None else ListColumn(None, lengths, items)
 
@@ -142,6 +146,8 @@ def _lists(run: Run, place: Place, type_: WrappedType, inner: WrappedType, value
     if positions is not None:
         place = place.below(Kept(positions))
     lengths = list(map(len, lists))
+    if not inner.is_leaf:
+        run.check(place.field, sum(lengths))
     items = list(chain.from_iterable(lists))
     column = yield from complete(run, place.below(ListItems(lengths)), inner, items)
     return ListColumn(template, lengths, column)

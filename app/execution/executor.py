@@ -10,6 +10,7 @@ from graphql import (
     Executor,
     GraphQLError,
     GraphQLSchema,
+    VariableValues,
     assert_valid_schema,
     default_field_resolver,
     default_type_resolver,
@@ -21,10 +22,11 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.execution.cache import ScanResistantCache
-from app.execution.model import Observer, Plan, PlanKey, Run, SharedState
+from app.execution.model import Allowance, Observer, Plan, PlanKey, Run, SharedState
 from app.execution.planning import plan_operation, shape_for
 from app.execution.run import run_operation
 from app.execution.steps import start
+from app.execution.variables import GivenVariables
 
 MOST_PLAN_BYTES = 44 * 1024 * 1024
 """The maximum weight of the plans of one executor, with their documents."""
@@ -40,6 +42,9 @@ class BreadthFirst:
     awaits the batch resolvers of a level one after another instead of concurrently; this saves a task per resolver if
     they share one connection. `plans` is the maximum number of plans that `execute` caches, and `plan_bytes` the
     maximum of their estimated memory, documents included; a plan that takes over a quarter of it is not cached.
+
+    `allowance` returns, by the context value of an operation, the number of objects that it may find; the executor asks
+    before it resolves more. `ending` are the exceptions that end an operation; others are errors of their field.
     """
 
     def __init__(
@@ -50,8 +55,12 @@ class BreadthFirst:
         sequential_batches: bool = False,
         plans: int = 256,
         plan_bytes: int = MOST_PLAN_BYTES,
+        allowance: Callable[[Any], Allowance] | None = None,
+        ending: tuple[type[Exception], ...] = (),
     ) -> None:
         self._observer = observer
+        self._allowance = allowance
+        self._ending = ending
         self._sequential_batches = sequential_batches
         self._plans: ScanResistantCache[PlanKey, Plan] = ScanResistantCache(
             plans, lambda plan: plan.bytes, plan_bytes, plan_bytes // 4
@@ -74,7 +83,9 @@ class BreadthFirst:
     ) -> Any:
         """Execute an operation. The arguments are those of graphql-core's `execute`, by position or by name.
 
-        Unsupported operations are executed by `fallback`: subscriptions, introspection, @defer and @stream, middleware,
+        `GivenVariables` are not coerced again.
+
+        Unsupported operations are executed by `fallback`: subscriptions, @defer and @stream, middleware,
         executor classes other than Strawberry's, custom default resolvers for fields or types, abort signals and hooks.
         """
         if more:
@@ -145,7 +156,10 @@ class BreadthFirst:
         """
         operation = plan.operation
         assert operation is not None  # noqa: S101 - a plan without an operation is declined
-        variables = plan.variables.values(variable_values or {}, max_coercion_errors)
+        if isinstance(variable_values, GivenVariables):
+            variables: VariableValues | list[GraphQLError] = variable_values.coerced
+        else:
+            variables = plan.variables.values(variable_values or {}, max_coercion_errors)
         if isinstance(variables, list):
             return ExecutionResult(None, variables)
         if executor_class is None:
@@ -172,7 +186,16 @@ class BreadthFirst:
             return ExecutionResult(None, [error])
         except RecursionError:
             return ExecutionResult(None, [GraphQLError(SELECTIONS_NESTED_TOO_DEEPLY, operation)])
-        run = Run(executor, plan, shape, self._observer, self._sequential_batches)
+        allowance = self._allowance(context_value) if self._allowance else None
+        run = Run(
+            executor,
+            plan,
+            shape,
+            self._observer,
+            sequential_batches=self._sequential_batches,
+            allowance=allowance,
+            ending=self._ending,
+        )
         return start(run_operation(run, shape))
 
 

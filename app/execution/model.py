@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import keyword
 from bisect import bisect_right
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import ref
 
 from graphql import (
@@ -29,6 +29,7 @@ from graphql.pyutils import Path
 
 from app.execution.arguments import Arguments
 from app.execution.cache import ScanResistantCache
+from app.execution.introspection import Introspector
 from app.execution.leaves import Leaf, ValueKinds, column_converter, converter, leaf_of
 from app.execution.steps import Steps
 from app.execution.variables import Variables
@@ -49,6 +50,16 @@ PlanKey = tuple[int, int, str | None, bool]
 """The ids of the schema and the document, the name of the operation, and whether errors hide suggestions."""
 Conditions = tuple[bool | None, ...]
 """The values of the variables of @skip and @include."""
+
+
+class Allowance(Protocol):
+    """The number of objects that one operation may find. What its methods raise ends the operation."""
+
+    def check(self, objects: int) -> None:
+        """Raise if resolvers may not return so many objects in all; called before each batch and for each result."""
+
+    def reserve(self, objects: int) -> Awaitable[None] | None:
+        """Reserve so many objects in all, attributes included; called after each wave. Raises at once or if awaited."""
 
 
 # Plans: an operation before it runs
@@ -112,6 +123,8 @@ class Plan:
     conditions: Sequence[str]
     """The variables of @skip and @include."""
     declined: str | None
+    handling: dict[int, FieldHandling] = field(default_factory=dict)
+    """How the fields of the schema are handled, by the id of the definition, because most are selected often."""
     shapes: ScanResistantCache[Conditions, PlanShape] = field(default_factory=_shapes)
 
     @property
@@ -129,6 +142,18 @@ class Plan:
         shape.bytes += weight
         self.shapes.reweigh(shape.conditions)
         self.shared.plans.reweigh(self.key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldHandling:
+    """How the values of a field of the schema are found and completed, wherever it is selected."""
+
+    wrapped: WrappedType
+    leaf: Leaf | None
+    attribute: Attribute | None
+    source: Source | None
+    """None if the value is read when rows are built."""
+    is_batched: bool
 
 
 @dataclass(eq=False, slots=True)
@@ -318,7 +343,15 @@ class Run:
     """The state that all fields of one execution share."""
 
     def __init__(
-        self, executor: Executor[Any], plan: Plan, shape: PlanShape, observer: Observer | None, sequential_batches: bool
+        self,
+        executor: Executor[Any],
+        plan: Plan,
+        shape: PlanShape,
+        observer: Observer | None,
+        *,
+        sequential_batches: bool,
+        allowance: Allowance | None,
+        ending: tuple[type[Exception], ...],
     ) -> None:
         self.executor = executor
         self.plan = plan
@@ -327,17 +360,30 @@ class Run:
         self.kinds = plan.shared.kinds
         self.observer = observer
         self.sequential_batches = sequential_batches
+        self.allowance = allowance
+        self.ending = ending
         self.failed: set[PlanField] = set()
         """The fields with failed values, and all fields above them."""
         self.objects = 0
-        """The number of objects in the response so far."""
+        """The number of objects found so far, without the root."""
+        self._resolved = 0
+        """The number of those that resolvers returned for their field; the others are attributes of such objects."""
         self.late: list[tuple[dict[str, Any], PlanField, Any]] = []
         """Attributes that turned out to be awaitable: the row, the field, the awaitable."""
+        self._introspector: Introspector | None = None
         self._info: Any = None
         """Any info of this run; the elements that describe the run are copied from it."""
         self.levels: list[Level] = []
         self.next_wave: list[Level] = []
         """The levels whose columns are resolved next."""
+        self.wave: list[Level] = []
+        """The levels whose columns are being resolved."""
+
+    def introspector(self, plan: Plan) -> Introspector:
+        """Return the object that answers all introspection fields of this run."""
+        if self._introspector is None:
+            self._introspector = Introspector(plan.schema, plan.fragment_definitions, self.variables.coerced)
+        return self._introspector
 
     def info(self, place: Place) -> Any:
         """Return the info of a field for its whole level. Its path has no list indices."""
@@ -349,6 +395,18 @@ class Run:
             return self._info
         of_field = (field.name, field.nodes, field.type, field.parent_type, field.info_path)
         return tuple.__new__(type(self._info), (*of_field, *self._info[_OF_FIELD:]))
+
+    def count(self, field: PlanField, objects: int) -> None:
+        """Count objects that were found for a field. Raises like `check`."""
+        self.check(field, objects)
+        self.objects += objects
+        if field.is_resolved:
+            self._resolved += objects
+
+    def check(self, field: PlanField, objects: int = 0) -> None:
+        """Raise what the allowance raises if it does not permit so many more objects from the resolver of a field."""
+        if self.allowance is not None and field.is_resolved:
+            self.allowance.check(self._resolved + objects)
 
     def failure(self, field: PlanField, error: Exception) -> Failure:
         """Record that a value of a field failed. Returns the object that takes its position."""

@@ -1,6 +1,7 @@
 """Plans operations: collects the fields of each object type once and determines how they are resolved."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 from weakref import ref
@@ -17,6 +18,8 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     OperationType,
+    SchemaMetaFieldDef,
+    TypeMetaFieldDef,
     TypeNameMetaFieldDef,
     VariableNode,
     VariableValues,
@@ -29,7 +32,19 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 
 from app.execution.arguments import Arguments
 from app.execution.fields import attribute_of, is_batched, source_of
-from app.execution.model import Conditions, Plan, PlanField, PlanKey, PlanShape, Run, Selection, SharedState
+from app.execution.introspection import ANSWER
+from app.execution.model import (
+    Conditions,
+    FieldHandling,
+    Plan,
+    PlanField,
+    PlanKey,
+    PlanShape,
+    Run,
+    Selection,
+    SharedState,
+)
+from app.execution.sources import introspect
 from app.execution.variables import Variables
 from app.execution.weights import DETAIL, FIELD, PLAN, SELECTION, document_bytes
 from app.execution.wrapping import unwrap
@@ -144,12 +159,11 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
 ) -> PlanField:
     nodes: list[FieldNode] = [detail.node for detail in details]
     name = nodes[0].name.value
-    named = get_named_type(definition.type)
-    unwrapped = unwrap(definition.type)
-    attribute = attribute_of(definition, name)
-    is_typename = definition is TypeNameMetaFieldDef
-    is_read_with_row = is_typename or (attribute is not None and unwrapped.is_leaf)
-    source = None if is_read_with_row else source_of(plan.schema, definition, attribute)
+    handling = plan.handling.get(
+        id(definition)
+    )  # the schema of the plan keeps the definition, so that the id is unique
+    if handling is None:
+        handling = plan.handling[id(definition)] = _handling(plan, definition, name)
     return PlanField(
         kinds=plan.shared.kinds,
         parent_type=parent_type,
@@ -159,28 +173,46 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
         nodes=nodes,
         definition=definition,
         type=definition.type,
-        wrapped=unwrapped,
-        nullable=unwrapped.nullable,
+        wrapped=handling.wrapped,
+        nullable=handling.wrapped.nullable,
         above=ref(above) if above else None,
         path=(*above.path, key) if above else (key,),
         info_path=Path(above.info_path if above else None, key, parent_type.name),
-        is_typename=is_typename,
-        leaf=plan.shared.leaf(named) if is_leaf_type(named) else None,
+        is_typename=definition is TypeNameMetaFieldDef,
+        leaf=handling.leaf,
         arguments=Arguments(definition, nodes[0], plan.hide_suggestions),
+        attribute=handling.attribute,
+        source=handling.source,
+        is_resolved=handling.source not in {None, introspect} and handling.attribute is None,
+        is_batched=handling.is_batched,
+    )
+
+
+def _handling(plan: Plan, definition: GraphQLField, name: str) -> FieldHandling:
+    """Determine how a field of the schema is handled."""
+    named = get_named_type(definition.type)
+    wrapped = unwrap(definition.type)
+    if definition is SchemaMetaFieldDef or definition is TypeMetaFieldDef:
+        return FieldHandling(
+            wrapped=replace(wrapped, is_leaf=True), leaf=ANSWER, attribute=None, source=introspect, is_batched=False
+        )
+    attribute = attribute_of(definition, name)
+    is_read_with_row = definition is TypeNameMetaFieldDef or (attribute is not None and wrapped.is_leaf)
+    return FieldHandling(
+        wrapped=wrapped,
+        leaf=plan.shared.leaf(named) if is_leaf_type(named) else None,
         attribute=attribute,
-        source=source,
-        is_resolved=source is not None and attribute is None,
+        source=None if is_read_with_row else source_of(plan.schema, definition, attribute),
         is_batched=is_batched(definition),
     )
 
 
 class _DocumentFacts:
-    """The directives, condition variables, field names and fragment spreads in a document."""
+    """The directives, condition variables and fragment spreads in a document."""
 
     def __init__(self, document: DocumentNode) -> None:
         self.conditions: set[str] = set()
         self.directives: set[str] = set()
-        self.fields: set[str] = set()
         self.spreads: dict[str, set[str]] = {}
         for definition in document.definitions:
             self._walk(definition)
@@ -190,9 +222,7 @@ class _DocumentFacts:
         nodes: list[Any] = [definition]
         while nodes:
             node = nodes.pop()
-            if isinstance(node, FieldNode):
-                self.fields.add(node.name.value)
-            elif isinstance(node, FragmentSpreadNode):
+            if isinstance(node, FragmentSpreadNode):
                 spreads.add(node.name.value)
             for directive in getattr(node, "directives", None) or ():
                 self._add_directive(directive)
@@ -229,7 +259,6 @@ def _why_declined(
         "no root type": operation is not None and schema.get_root_type(operation.operation) is None,
         "incremental delivery": bool(schema.get_directive("defer") or schema.get_directive("stream")),
         "directive": bool(facts.directives & _DECLINED_DIRECTIVES),
-        "introspection": bool(facts.fields & {"__schema", "__type"}),
         "fragment cycle": _has_cycle(facts.spreads),
         "fragment variables": any(node.variable_definitions for node in fragments.values()),
     }

@@ -5,7 +5,7 @@ from contextvars import copy_context
 from inspect import iscoroutine
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, located_error
+from graphql import ExecutionResult, GraphQLError, OperationType, located_error
 
 from app.execution.completion import add_level, complete, complete_immediately
 from app.execution.leaf_values import complete_leaf
@@ -45,7 +45,9 @@ def run_operation(run: Run, shape: PlanShape) -> Steps[ExecutionResult]:
             data.update(part)
         return Executed(data, errors or None, None if errors else run.objects)
     except Exception as error:  # noqa: BLE001 - not the error of a field, but the caller expects a result
-        return ExecutionResult(None, [*errors, located_error(error, [shape.operation])])
+        # The path below a root field shows that the field itself, such as a mutation, has been resolved.
+        path = None if shape.operation.operation is OperationType.QUERY else _path_of(run.wave)
+        return ExecutionResult(None, [*errors, located_error(error, [shape.operation], path)])
     finally:
         del run.executor.async_helpers  # breaks a reference cycle that would keep context and rows alive
 
@@ -55,13 +57,14 @@ def _run_selection(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any]
     run.levels, run.next_wave = [], []
     add_level(run, root)
     while run.next_wave:
-        wave, run.next_wave = run.next_wave, []
-        waiting = _start_wave(run, wave)
+        run.wave, run.next_wave = run.next_wave, []
+        waiting = _start_wave(run, run.wave)
         if waiting:
-            outcomes = yield Concurrent(waiting)
-            for outcome in outcomes:
-                if isinstance(outcome, Exception):
-                    raise outcome
+            yield from _all_done(waiting)
+        if run.allowance is not None:
+            reserving = run.allowance.reserve(run.objects)
+            if reserving is not None:
+                yield from _all_done([reserving])
     for level in reversed(run.levels):
         if not level.rows:
             build_rows(run, level)
@@ -72,19 +75,35 @@ def _run_selection(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any]
             row[field.key] = complete_leaf(run, field, field.nullable, outcome)
     if run.failed:
         return propagate_nulls(root, run.levels, run.failed)
-    run.objects += sum([len(level.objects) for level in run.levels]) - 1
     return root.rows[0], []
+
+
+def _all_done(waiting: list[Any]) -> Steps[None]:
+    """Wait for all awaitables. Raises the exception of the first one that failed."""
+    outcomes = yield Concurrent(waiting)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
+
+
+def _path_of(wave: list[Level]) -> list[str | int] | None:
+    """The path of the first field of a wave."""
+    return list(wave[0].selection.columns[0].path) if wave else None
 
 
 def _start_wave(run: Run, wave: list[Level]) -> list[Any]:
     """Start all fields of a wave that have columns. Returns the awaitables that finish them."""
     waiting: list[Any] = []
     batches: list[Any] = []
-    for level in wave:
-        for field in level.selection.columns:
-            rest = _start_field(run, Place(level, field))
-            if rest is not None:
-                (batches if run.sequential_batches and field.is_batched else waiting).append(rest)
+    try:
+        for level in wave:
+            for field in level.selection.columns:
+                rest = _start_field(run, Place(level, field))
+                if rest is not None:
+                    (batches if run.sequential_batches and field.is_batched else waiting).append(rest)
+    except run.ending:
+        Concurrent([*waiting, *batches])  # closes the coroutines, none of which has started
+        raise
     if batches:
         waiting.append(Sequential(batches) if len(batches) > 1 else batches[0])
     return waiting
@@ -113,7 +132,10 @@ async def _resolve_batch(run: Run, place: Place, batch: Batch) -> None:
     """Do the same as `_resolve` with fewer steps, for the fields on which most requests wait longest."""
     count = len(place.level.objects)
     try:
+        run.check(place.field)
         values = checked_results(await batch.call(run, place), count)
+    except run.ending:
+        raise
     except Exception as error:  # noqa: BLE001 - becomes the error of every parent
         values = [error] * count
     try:
@@ -122,6 +144,8 @@ async def _resolve_batch(run: Run, place: Place, batch: Batch) -> None:
             column = start(complete(run, place, place.field.wrapped, values))
             if iscoroutine(column):
                 column = await column
+    except run.ending:
+        raise
     except Exception as error:  # noqa: BLE001 - becomes the error of every parent
         column = _failed_column(run, place, error)
     place.level.columns[place.field] = column
@@ -136,12 +160,16 @@ def _resolve(run: Run, place: Place, observed: AbstractContextManager[Any] = _UN
         with observed:
             try:
                 values = yield from source(run, place)
+            except run.ending:
+                raise
             except Exception as error:  # noqa: BLE001 - becomes the error of every parent
                 raised, values = error, [error] * len(place.level.objects)
             # Inside the observation, because this awaits the awaitables of ordinary resolvers.
             place.level.columns[place.field] = yield from complete(run, place, place.field.wrapped, values)
             if raised is not None:
                 raise raised  # noqa: TRY301 - the observer must see it
+    except run.ending:
+        raise
     except Exception as error:  # noqa: BLE001 - completion or the observer raised
         if error is not raised:
             place.level.columns[place.field] = _failed_column(run, place, error)

@@ -43,6 +43,15 @@ def call_each(resolve: Callable[..., Any]) -> Source:
     return call
 
 
+def introspect(run: Run, place: Place) -> Steps[Sequence[Any]]:
+    """Answer an introspection field. Its value is complete, so the executor treats it as a leaf."""
+    yield from ()
+    value, objects = run.introspector(run.plan).answer(place.field.nodes)
+    parents = len(place.level.objects)
+    run.objects += objects * parents
+    return [value] * parents
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A source that calls a batch resolver without permissions in front of it."""

@@ -1,7 +1,7 @@
 """Strawberry fields: their permissions, arguments and resolvers, each called as rarely as the field allows."""
 
 from collections.abc import Callable, Sequence
-from inspect import getclosurevars, iscoroutinefunction
+from inspect import iscoroutinefunction
 from types import CodeType, FunctionType
 from typing import Any, cast
 
@@ -49,10 +49,16 @@ def _is_resolver_of(field: StrawberryField, resolve: Any) -> bool:
     """
     if type(resolve) is not FunctionType or resolve.__code__ not in _RESOLVES or hasattr(resolve, "__wrapped__"):
         return False
-    enclosed = getclosurevars(resolve).nonlocals
+    enclosed = _enclosed(resolve)
     if "field" not in enclosed:
-        enclosed = getclosurevars(enclosed["_strawberry_info_from_graphql"]).nonlocals
+        enclosed = _enclosed(enclosed["_strawberry_info_from_graphql"])
     return bool(enclosed["field"] is field)
+
+
+def _enclosed(function: FunctionType) -> dict[str, Any]:
+    """The variables of enclosing functions that a function uses. `inspect.getclosurevars` also looks up all others."""
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return {name: cell.cell_contents for name, cell in cells}
 
 
 def strawberry_source(

@@ -25,6 +25,17 @@ NO_VARIABLES = VariableValues({}, {})
 _SCALARS = {str, int, float, bool, type(None)}
 
 
+class GivenVariables(dict[str, Any]):
+    """The variables of a request as they were sent, with their coerced values for one operation.
+
+    graphql-core's `execute` takes them as a dict and coerces them again; the breadth-first executor does not.
+    """
+
+    def __init__(self, given: Mapping[str, Any], coerced: VariableValues) -> None:
+        super().__init__(given)
+        self.coerced = coerced
+
+
 class Variables:
     """The variables that an operation defines."""
 

@@ -4,13 +4,13 @@ Duplicate keys, NaN and infinities, unpaired surrogates and deep nesting are ref
 never sees them. RFC 8259 and RFC 7493 leave their handling to the parser, and parsers differ.
 """
 
+import codecs
 import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import ClassVar, NoReturn, TypedDict
 
 from starlette.requests import ClientDisconnect
@@ -28,11 +28,21 @@ __all__ = [
 ]
 
 
-async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+def _uncounted(_size: int) -> None:
+    pass
+
+
+async def read_body(
+    receive: Receive,
+    maximum: int,
+    headers: Iterable[tuple[bytes, bytes]] = (),
+    add: Callable[[int], None] = _uncounted,
+) -> bytes:
     """Read an ASGI request's body of at most `maximum` bytes; stop at the first byte beyond it.
 
-    A Content-Length above the maximum is refused before anything is read; a smaller one is not trusted. Raises
-    PayloadTooLarge, BadRequest when the length is not a number, ClientDisconnect.
+    A Content-Length above the maximum is refused before anything is read; a smaller one is not trusted. `add` is called
+    with the size of each chunk and may raise an exception. Raises PayloadTooLarge, BadRequest when the length is not a
+    number, ClientDisconnect.
     """
     for name, value in headers:
         if name.lower() == b"content-length":
@@ -48,6 +58,7 @@ async def read_body(receive: Receive, maximum: int, headers: Iterable[tuple[byte
         size += len(chunk)
         if size > maximum:
             raise PayloadTooLarge(maximum)
+        add(len(chunk))
         chunks.append(chunk)
         more = message.get("more_body", False)
     return b"".join(chunks)
@@ -93,6 +104,12 @@ def parse_json(raw: bytes, limits: "BodyLimits", name: str = "The body") -> obje
     """
     if len(raw) > limits.size:
         raise PayloadTooLarge(limits.size)
+    if raw.startswith(codecs.BOM_UTF8):
+        raise BadRequest(
+            f"{name} begins with a byte order mark (BOM), which JSON does not allow. Send UTF-8 without it."
+        )
+    if raw.startswith(WIDE_BOMS) or b"\0" in raw[:4]:
+        raise BadRequest(f"{name} is not UTF-8 but UTF-16 or UTF-32. Send UTF-8 without a byte order mark (BOM).")
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
@@ -122,22 +139,31 @@ def _check_declared(length: bytes, maximum: int) -> None:
 def _check_shape(text: str, limits: "BodyLimits", name: str) -> None:
     """Check depth and number of values before the parser recurses into them or builds them.
 
-    For most bodies counting characters is enough; strings are removed only when there are many brackets or commas.
+    For most bodies counting characters is enough; otherwise the text is scanned up to the first one beyond a limit.
     """
-    if text.count("[") + text.count("{") <= limits.depth and text.count(",") + limits.depth < limits.values:
+    opened = text.count("[") + text.count("{")
+    if opened <= limits.depth and opened + text.count(",") <= limits.values:
         return
-    bare = STRING.sub("", text)
-    if sum(map(bare.count, "[{,")) > limits.values:
-        raise BadRequest(f"{name} contains more than {limits.values} values.")
-    steps = map(STEPS.__getitem__, BRACKET.findall(bare))
-    if max(accumulate(steps), default=0) > limits.depth:
-        raise BadRequest(f"{name} is nested more than {limits.depth} levels deep.")
+    values = depth = 0
+    for found in MARK.finditer(text):
+        if not found[1]:
+            return
+        step = STEPS[found[1]]
+        depth += step
+        values += step >= 0
+        if values > limits.values:
+            raise BadRequest(f"{name} contains more than {limits.values} values.")
+        if depth > limits.depth:
+            raise BadRequest(f"{name} is nested more than {limits.depth} levels deep.")
+        if depth < 0:
+            return  # not JSON, as the parser says about the same character
 
 
-# An unterminated string matches to the end of the text; otherwise each of its escaped quotes would be tried as a start.
-STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-BRACKET = re.compile(r"[\[\]{}]")
-STEPS: Mapping[str, int] = {"[": 1, "{": 1, "]": -1, "}": -1}
+WIDE_BOMS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_BE)  # UTF-32 LE begins like UTF-16 LE
+# A bracket or comma, or the end, after anything that is none and after whole strings, even one that does not end.
+# It matches everywhere and never goes back, so that the time is linear.
+MARK = re.compile(r'(?:[^"\[\]{},]++|"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z))*+([\[\]{},]|\Z)', re.DOTALL)
+STEPS: Mapping[str, int] = {"[": 1, "{": 1, ",": 0, "]": -1, "}": -1}
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -179,13 +205,13 @@ class GraphQLParameters(TypedDict):
 class BodyLimits:
     """The limits of a body; a value equal to a limit is accepted.
 
-    `size` is in bytes, `depth` in levels of arrays and objects. `values` limits the parsing work for unauthenticated
-    requests; it counts opening brackets and commas, which is about the number of values.
+    `size` is in bytes, `depth` in levels of arrays and objects. `values` limits the work of parsing and of coercing
+    variables; it counts opening brackets and commas, which is about the number of values.
     """
 
     size: int = 1024 * 1024
     depth: int = 64
-    values: int = 50_000
+    values: int = 5_000
 
 
 class BodyRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error

@@ -10,8 +10,10 @@ from html import escape
 from pathlib import Path
 
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
+
+from app.http.loopback import is_loopback_address, is_loopback_authority
 
 POLICY = "; ".join(
     [
@@ -35,6 +37,12 @@ HEADERS = {
 }
 NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
 IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}  # the names contain a hash
+AGAIN = {**NO_STORE, "Retry-After": "3"}
+
+# The header fields by which proxies and tunnels can be recognized, in addition to x-forwarded-*.
+OF_PROXIES = frozenset({"cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"})
+NOT_LOCAL = "Development tokens are only for the GraphiQL page on the server's own machine, without a proxy."
+NOT_READY = "The GraphiQL page is not built. Open it in a browser to see the reason."
 
 # Fixed here, because a machine's own table may map .js to text/plain, which nosniff then blocks.
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".ttf": "font/ttf"}
@@ -65,41 +73,68 @@ def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> l
     `tabs`, optional, is `[{example, variables}]` with values for the variables of the examples in web/src/examples.
     """
 
-    def page(_: Request) -> Response:
+    def page(request: Request) -> Response:
         index = dist / "index.html"
         if not index.is_file():
-            return _missing(dist)
+            return _missing(dist, for_people="text/html" in request.headers.get("accept", ""))
         return HTMLResponse(index.read_bytes(), headers={**HEADERS, "Cache-Control": "no-cache"})
 
     def settings(request: Request) -> Response:
-        # Development tokens are for this page only; a page of another local server must not read them by CORS.
-        if request.headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
-            return PlainTextResponse("Only for the GraphiQL page.", status_code=403, headers=NO_STORE)
-        return JSONResponse(dict(config()), headers=NO_STORE)
+        found = config()
+        if "people" in found and not (_is_local(request) and _is_of_the_page(request)):
+            return PlainTextResponse(NOT_LOCAL, status_code=403, headers=NO_STORE)
+        return JSONResponse(dict(found), headers=NO_STORE)
 
     def asset(request: Request) -> Response:
         name = request.path_params["name"]
         file = dist / "assets" / name
         if not ASSET_NAME.fullmatch(name) or not file.is_file():
             return PlainTextResponse("Not Found", status_code=404, headers=NO_STORE)
-        return FileResponse(file, headers=IMMUTABLE, media_type=MEDIA_TYPES.get(file.suffix))
+        return Response(file.read_bytes(), headers=IMMUTABLE, media_type=MEDIA_TYPES.get(file.suffix))
 
     return [
         Route("/graphiql", page),
+        Route("/graphiql/", page),
         Route("/graphiql/config.json", settings),
         Route("/graphiql/assets/{name}", asset),
     ]
 
 
-def _missing(dist: Path) -> Response:
-    """Return the page that explains why the files are missing.
+def _is_local(request: Request) -> bool:
+    """Return whether the request was sent on this machine to this machine, directly.
+
+    The name in Host excludes pages whose name was pointed at this machine (DNS rebinding). A proxy or a tunnel on this
+    machine connects from a loopback address for clients anywhere: what passed one is never local.
+    """
+    hosts = request.headers.getlist("host")
+    return (
+        request.client is not None
+        and is_loopback_address(request.client.host)
+        and len(hosts) == 1
+        and is_loopback_authority(hosts[0])
+        and not any(name.startswith("x-forwarded-") or name in OF_PROXIES for name in request.headers)
+    )
+
+
+def _is_of_the_page(request: Request) -> bool:
+    """Return whether the page itself asks: a page of another local server must not read its tokens by CORS."""
+    own = {f"{scheme}://{request.headers['host']}" for scheme in ("http", "https")}
+    return request.headers.get("sec-fetch-site", "none") in {"same-origin", "none"} and (
+        request.headers.get("origin") in {None, *own}
+    )
+
+
+def _missing(dist: Path, *, for_people: bool) -> Response:
+    """Return the page that explains why the files are missing, or one sentence for other clients than browsers.
 
     deploy/graphiql.py writes the reason of a failed build beside `dist`.
     """
+    if not for_people:
+        return PlainTextResponse(NOT_READY, status_code=503, headers=AGAIN)
     try:
         why = dist.with_name(f"{dist.name}.failed").read_text(encoding="utf-8")
     except OSError:
         body = MISSING.format(refresh=REFRESH, reason=COMING)
     else:
         body = MISSING.format(refresh="", reason=FAILED.format(why=escape(why)))
-    return HTMLResponse(body, status_code=503, headers={**NO_STORE, "Retry-After": "3"})
+    return HTMLResponse(body, status_code=503, headers=AGAIN)

@@ -14,26 +14,45 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters, parse_json, parse_json_body, read_body
+from app.http.body_memory import BodyMemory, HeldBody
 from app.http.departure import Departure
 from app.http.refusals import PLAIN_JSON, RESPONSE_JSON, Response, TransportRefused, encoded, refusal_body
 
+READING = frozenset({"GET", "HEAD"})
+"""The methods that run queries only. A HEAD request is executed like GET; the body of its answer is not sent."""
+
 
 @dataclass(frozen=True, slots=True)
-class HttpCall:
-    """A GraphQL request received over HTTP; `fields` are its header fields by lower-case name."""
+class UnreadRequest:
+    """A request before its body is read; `fields` are its header fields by lower-case name.
 
-    parameters: GraphQLParameters
+    `client` is the address and port of the client, None for a Unix socket.
+    """
+
     fields: Mapping[bytes, bytes]
-    read_only: bool
+    client: tuple[str, int] | None
     request_id: str
-    writing: Callable[[], None]
-    """Called when the request begins to write: from then on it is finished even when its client disconnects."""
 
     def field(self, name: bytes) -> str | None:
         """Return a header field's value, with repeated fields joined to one list (RFC 9110, section 5.3), or None."""
         value = self.fields.get(name)
         return None if value is None else value.decode("latin-1")
 
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """A GraphQL request received over HTTP from an admitted user; `subject` is that of the user's token."""
+
+    head: UnreadRequest
+    subject: str
+    parameters: GraphQLParameters
+    read_only: bool
+    writing: Callable[[], None]
+    """Called when the request begins to write: from then on it is finished even when its client disconnects."""
+
+
+# Returns the subject of a request's token. May raise TransportRefused; the body is then not read.
+Admit = Callable[[UnreadRequest], Awaitable[str]]
 
 # Answers a call: returns the body and whether GraphQL executed it (else it was refused). May raise TransportRefused.
 Answerer = Callable[[HttpCall], Awaitable[tuple[dict[str, Any], bool]]]
@@ -42,9 +61,11 @@ Answerer = Callable[[HttpCall], Awaitable[tuple[dict[str, Any], bool]]]
 class GraphQLEndpoint:
     """The ASGI endpoint of `/graphql`."""
 
-    def __init__(self, answer: Answerer, *, limits: BodyLimits) -> None:
+    def __init__(self, admit: Admit, answer: Answerer, *, limits: BodyLimits) -> None:
+        self._admit = admit
         self._answer = answer
         self._limits = limits
+        self._bodies = BodyMemory(limits.size)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,26 +82,24 @@ class GraphQLEndpoint:
         try:
             fields = _fields(scope["headers"])
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
-            read_only = scope["method"] == "GET"
-            parameters = self._from_url(Request(scope)) if read_only else await self._from_body(scope, fields, receive)
-            with Departure(receive) as departure:
-                body, executed = await self._answer(
-                    HttpCall(parameters, fields, read_only, request_id, departure.ignore)
-                )
+            read_only = _reads_only(scope["method"], fields)
+            head = UnreadRequest(fields, scope.get("client"), request_id)
+            subject = await self._admit(head)
+            with self._bodies.of(subject) as held:
+                parameters = self._from_url(Request(scope)) if read_only else await self._read(scope, receive, held)
+                with Departure(receive) as departure:
+                    call = HttpCall(head, subject, parameters, read_only, departure.ignore)
+                    body, executed = await self._answer(call)
         except TransportRefused as refusal:
-            return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type, refusal.headers)
+            refused = refusal_body(refusal.code, str(refusal), request_id, refusal.facts)
+            return encoded(refused, False, media_type, refusal.headers)
         except BodyRefused as refusal:
-            return encoded(refusal_body(refusal.code, str(refusal), request_id), False, media_type)
+            refused = refusal_body(refusal.code, str(refusal), request_id)
+            return encoded(refused, False, media_type)
         return encoded(body, executed, media_type)
 
-    async def _from_body(self, scope: Scope, fields: Mapping[bytes, bytes], receive: Receive) -> GraphQLParameters:
-        if scope["method"] != "POST":
-            raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, POST"})
-        if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
-            sentence = "The body has to be application/json in UTF-8."
-            raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", sentence)
-        raw = await read_body(receive, self._limits.size, scope["headers"])
-        return parse_json_body(raw, self._limits)
+    async def _read(self, scope: Scope, receive: Receive, held: HeldBody) -> GraphQLParameters:
+        return parse_json_body(await read_body(receive, self._limits.size, scope["headers"], held.add), self._limits)
 
     def _from_url(self, request: Request) -> GraphQLParameters:
         given = request.query_params
@@ -94,6 +113,17 @@ class GraphQLEndpoint:
             text = given.get(key)
             parts[key] = parse_json(text.encode("utf-8", "surrogatepass"), self._limits, f"`{key}`") if text else None
         return parse_json_body(orjson.dumps(parts), self._limits)
+
+
+def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
+    """Return whether the request may only run a query. Raises TransportRefused for its method or content type."""
+    if method in READING:
+        return True
+    if method != "POST":
+        raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, HEAD, POST"})
+    if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
+        raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json in UTF-8.")
+    return False
 
 
 def _fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

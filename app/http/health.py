@@ -1,5 +1,7 @@
 """Health checks: liveness and readiness of the process."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
@@ -9,17 +11,51 @@ from starlette.routing import BaseRoute, Route
 # Returns the state of each dependency of the server by name, True when it is available.
 Checks = Callable[[], Awaitable[dict[str, bool]]]
 
+LIVENESS, READINESS = "/healthz", "/readyz"
+HEALTH_PATHS = frozenset({LIVENESS.encode(), READINESS.encode()})
+"""The paths that are answered when there are too many connections."""
+CHECKS_PER_SECOND = 10
+
+
+class SharedChecks:
+    """Runs one check at a time, and at most ten per second; further callers get the result of the last one.
+
+    Anonymous callers can therefore hold no more than one database connection.
+    """
+
+    def __init__(self, checks: Checks, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`clock` returns seconds from an arbitrary start."""
+        self._checks = checks
+        self._clock = clock
+        self._last: asyncio.Future[dict[str, bool]] | None = None
+        self._second = 0
+        self._begun = 0
+
+    async def __call__(self) -> dict[str, bool]:
+        """Return the states of the dependencies, at most a second old when a check takes no time."""
+        if self._last is None or (self._last.done() and self._may_begin()):
+            self._last = asyncio.ensure_future(self._checks())
+        return await asyncio.shield(self._last)  # a cancelled caller must not cancel the check of the others
+
+    def _may_begin(self) -> bool:
+        second = int(self._clock())
+        if second != self._second:
+            self._second, self._begun = second, 0
+        self._begun += 1
+        return self._begun <= CHECKS_PER_SECOND
+
 
 def health_routes(checks: Checks) -> list[BaseRoute]:
     """Return the routes of `/healthz`, always 200, and `/readyz`, 200 or, when a check fails, 503."""
+    shared = SharedChecks(checks)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
     async def readyz(_request: Request) -> Response:
-        found = await checks()
+        found = await shared()
         ready = all(found.values())
         body = {"status": "ready" if ready else "not ready", **found}
         return JSONResponse(body, 200 if ready else 503, {"Cache-Control": "no-store"})
 
-    return [Route("/healthz", healthz), Route("/readyz", readyz)]
+    return [Route(LIVENESS, healthz), Route(READINESS, readyz)]

@@ -39,17 +39,28 @@ GRAPHQL_STATUS = {
 
 
 class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The request is refused before GraphQL executes it; `headers` are added to the response."""
+    """The request is refused before GraphQL executes it.
 
-    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
+    `headers` are added to the response, `facts` to the extensions of its error; RATE_LIMITED needs `retryAfterMs`.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        facts: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.headers = headers or {}
+        self.facts = facts or {}
 
 
-def refusal_body(code: str, message: str, request_id: str) -> dict[str, Any]:
+def refusal_body(code: str, message: str, request_id: str, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the body of a request that was refused before GraphQL executed it."""
-    return {"errors": [{"message": message, "extensions": {"code": code, "requestId": request_id}}]}
+    return {"errors": [{"message": message, "extensions": {"code": code, **(facts or {}), "requestId": request_id}}]}
 
 
 @dataclass(frozen=True, slots=True)

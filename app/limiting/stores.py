@@ -1,12 +1,13 @@
 """Stores of counts: in the memory of this process, or in Redis for several processes. Taking is atomic in both."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Any, Protocol
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -43,6 +44,30 @@ class Portion:
     key: str
     cost: int
     limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """Where a URL leads; `host` is None for a Unix socket. `verified`: by TLS, with the certificate of the host."""
+
+    host: str | None
+    verified: bool
+
+
+def address_of(url: str) -> RedisAddress:
+    """Return where a `redis://`, `rediss://` or `unix://` URL leads, with its query, which may override the host.
+
+    Raises ValueError, without the URL, when it is malformed.
+    """
+    try:
+        options: Mapping[str, Any] = parse_url(url)
+    except ValueError:
+        raise ValueError("it is not a URL such as rediss://:password@host:6379/0") from None
+    kind = options.get("connection_class")
+    if kind is UnixDomainSocketConnection:
+        return RedisAddress(None, verified=False)
+    checked = options.get("ssl_cert_reqs", "required") == "required" and options.get("ssl_check_hostname", True)
+    return RedisAddress(options.get("host", "localhost"), verified=kind is SSLConnection and bool(checked))
 
 
 class Store(Protocol):

@@ -36,11 +36,11 @@ MESSAGES: Mapping[str, str] = {
     "nesting": "The document exceeds the nesting limit of {maximum} levels of brackets or selection sets.",
     "depth": "The document exceeds the depth limit of {maximum} fields. Nest fewer fields.",
     "introspection_depth": "The introspection in the document exceeds the depth limit of {maximum} fields.",
-    "introspections": "The document exceeds the limit of {maximum} introspection fields (__schema, __type).",
     "selections": "The document exceeds the limit of {maximum} selections, counted with its fragments expanded.",
     "aliases": "The document exceeds the limit of {maximum} aliases, counted with its fragments expanded.",
     "directives": "The document exceeds the limit of {maximum} directives, counted with its fragments expanded.",
     "root_fields": "An operation exceeds the limit of {maximum} root fields, counted with its fragments expanded.",
+    "introspection_lists": "A selection set selects the list {field} under more than {maximum} name. Select it once.",
     "price": "The operation exceeds the price limit of {maximum}. Select fewer fields or request smaller pages.",
 }
 
@@ -87,7 +87,6 @@ def measure(document: DocumentNode) -> "Measures":
         nesting=whole.nesting,
         depth=whole.depth,
         introspection_depth=whole.introspection_depth,
-        introspections=whole.introspections,
         selections=whole.selections,
         aliases=whole.aliases,
         directives=whole.directives,
@@ -148,8 +147,9 @@ def _expand(start: "_DefinitionCounts", fragments: Mapping[str, "_DefinitionCoun
 class DocumentTooComplex(Exception):  # noqa: N818 - clients receive it as a rejection of their document
     """The document exceeds a limit. `limit` is the name of the limit, `maximum` its value."""
 
-    def __init__(self, *, limit: str, maximum: int) -> None:
-        super().__init__(MESSAGES[limit].format(maximum=maximum))
+    def __init__(self, *, limit: str, maximum: int, field: str | None = None) -> None:
+        """`field` is the field of introspection that the message names."""
+        super().__init__(MESSAGES[limit].format(maximum=maximum, field=field))
         self.limit = limit
         self.maximum = maximum
 
@@ -168,7 +168,6 @@ class DocumentLimits:
     nesting: int = 64
     depth: int = 12
     introspection_depth: int = 16
-    introspections: int = 1
     selections: int = 5_000
     aliases: int = 30
     directives: int = 50
@@ -182,7 +181,6 @@ class Measures:
     nesting: int
     depth: int
     introspection_depth: int
-    introspections: int
     selections: int
     aliases: int
     directives: int
@@ -214,7 +212,6 @@ class _DefinitionCounts:
     height: int = 0
     depth: int = 0
     introspection_depth: int = 0
-    introspections: int = 0
     selections: int = 0
     aliases: int = 0
     directives: int = 0
@@ -228,7 +225,6 @@ class _DefinitionCounts:
         if selected.alias is not None:
             self.aliases += 1
         introspects = selected.name.value in INTROSPECTION_FIELDS
-        self.introspections += introspects
         introspection_depth = position.introspection_depth + 1 if introspects or position.introspection_depth else 0
         here = _Position(position.nesting, position.depth + 1, introspection_depth)
         self.height = max(self.height, here.depth)
@@ -246,7 +242,6 @@ class _DefinitionCounts:
         else:
             self.depth = max(self.depth, position.depth + other.depth)
             self.introspection_depth = max(self.introspection_depth, other.introspection_depth)
-        self.introspections = min(SATURATED, self.introspections + other.introspections)
         self.selections = min(SATURATED, self.selections + other.selections)
         self.aliases = min(SATURATED, self.aliases + other.aliases)
         self.directives = min(SATURATED, self.directives + other.directives)

@@ -4,7 +4,8 @@ An object costs 1 and a scalar costs 0. A root field of a mutation costs 10 inst
 selections in `nodes` and `edges` of a connection count once per item of the requested page (`first`); the selections
 in any other list of objects count as often as the schema's assumed size of the list. The price ignores @skip and
 @include, does not merge selections of the same field, and assumes that every type condition applies. Within the
-requested pages and assumed sizes the price is therefore never less than the cost of the execution.
+requested pages and assumed sizes the price is therefore never less than the cost of the execution. A list can be longer
+than assumed: the execution has to reserve the objects that it finds beyond the price.
 
 A field declares its cost under two keys of its GraphQL `extensions` or of its Strawberry `metadata`: `assumed_size`,
 the usual number of items in its list, and `price`, the cost of the field itself, which replaces the defaults above.
@@ -32,6 +33,7 @@ from graphql import (
     OperationType,
     SelectionNode,
     SelectionSetNode,
+    Undefined,
     ValueNode,
     VariableNode,
     get_named_type,
@@ -83,15 +85,17 @@ def check_price(price: int, rules: "PriceRules") -> None:
 class PriceRules:
     """The costs, and the default sizes where neither the request nor the schema declares one.
 
-    A page counts as 1 to `largest_page` items: the field itself rejects requests for more. Introspection has a flat
-    price because it reads no data and has its own limits.
+    A page counts as 1 to `largest_page` items: the field itself rejects requests for more. Introspection costs what it
+    returns: its objects, and 1 per `values_per_object` field values, because it can select many values of one object.
     """
 
     maximum: int = 50_000
     object: int = 1
     scalar: int = 0
     mutation: int = 10
-    introspection: int = 100
+    values_per_object: int = 4
+    characters_per_object: int = 64
+    """A response name costs 1 per this number of characters, because every object repeats it."""
     page: int = 20
     largest_page: int = 100
     list_size: int = 10
@@ -106,20 +110,20 @@ class Price:
     rules: PriceRules
 
     def given(self, variables: Mapping[str, object]) -> int:
-        """Return the price for these variables, raw as the request sent them or coerced."""
+        """Return the price for these coerced variables. A page size that is no integer counts as the largest page."""
         if isinstance(self.total, int):
             return self.total
         values: list[int] = []
         for step in self.steps:
             value = step.constant
             for size, amount in step.terms:
-                times = size if isinstance(size, int) else self._page(variables.get(size.variable, size.default))
+                times = size if isinstance(size, int) else self._page(size, variables)
                 value += times * (amount if isinstance(amount, int) else values[amount.step])
             values.append(min(SATURATED, value))
         return values[self.total.step]
 
-    def _page(self, asked: object) -> int:
-        return _clamped(asked, self.rules)
+    def _page(self, size: "_Page", variables: Mapping[str, object]) -> int:
+        return _clamped(variables[size.variable], self.rules) if size.variable in variables else size.default
 
 
 class _Page(NamedTuple):
@@ -191,12 +195,13 @@ class _Pricing:
     def field(self, node: FieldNode, parent: GraphQLNamedType) -> _Cost:
         name = node.name.value
         if name in INTROSPECTION_FIELDS:
-            return _Cost(self.rules.introspection)
+            return _Cost()  # priced by what it returns
+        named = len(node.alias.value) // self.rules.characters_per_object if node.alias else 0
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) or name == "__typename":
-            return _Cost(self.rules.scalar)
+            return _Cost(self.rules.scalar + named)
         definition = parent.fields[name]
         result = get_named_type(definition.type)
-        own = self.own_price(definition, parent)
+        own = self.own_price(definition, parent) + named
         if node.selection_set is None:
             return _Cost(own)
         inner = self.selections(node.selection_set, result)
@@ -233,7 +238,8 @@ class _Pricing:
 
     def declared(self, argument: GraphQLArgument) -> int:
         if argument.default is None:
-            return _clamped(argument.default_value, self.rules)
+            given = argument.default_value
+            return self.rules.page if given is Undefined else _clamped(given, self.rules)
         return self.literal(argument.default.literal, _clamped(argument.default.value, self.rules))
 
     def literal(self, value: ValueNode | None, default: int) -> int:
@@ -271,4 +277,4 @@ def _declared(definition: GraphQLField, key: str) -> int | None:
 
 
 def _clamped(asked: object, rules: PriceRules) -> int:
-    return max(1, min(asked, rules.largest_page)) if type(asked) is int else rules.page
+    return max(1, min(asked, rules.largest_page)) if type(asked) is int else rules.largest_page

@@ -83,6 +83,8 @@ def start_metrics(service_version: str) -> "Metrics":
         ),
         _security_events=counter("security_events", "security events, by kind", "kind"),
         _limiter_failures=counter("limiter_failures", "rate limiter out of reach"),
+        _connections_refused=counter("connections_refused", "connections or requests refused by the edge", "reason"),
+        _connections=gauge("connections", "open connections of clients"),
         _restarts=restarts,
         _in_use=gauge("pool_in_use", "connections in use"),
         _waiting=gauge("pool_waiting", "callers waiting for one"),
@@ -107,17 +109,20 @@ class Metrics:
     _locks_passed: Counter
     _security_events: Counter
     _limiter_failures: Counter
+    _connections_refused: Counter
+    _connections: Gauge
     _restarts: "_Restarts"
     _in_use: Gauge
     _waiting: Gauge
     _pool: Callable[[], tuple[int, int]] | None = None
+    _open_connections: Callable[[], int] | None = None
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
     def request(self, operation: str | None, outcome: str, seconds: float) -> None:
         """Count an answered request. `operation` is None for unauthenticated callers, who could invent names."""
         self._requests.labels(self._asked(operation), self._bounded("outcome", outcome)).observe(seconds)
         if self._folder is not None:  # another process may be the one that is scraped
-            self._look_at_pool()
+            self._read_gauges()
 
     def error(self, operation: str | None, code: str) -> None:
         """Count an error sent to a client, by code."""
@@ -155,13 +160,21 @@ class Metrics:
         """Count a failed access of the rate limiter to its store."""
         self._limiter_failures.inc()
 
+    def connection_refused(self, reason: str) -> None:
+        """Count a connection that the server ended, or a request that it refused before the application saw it."""
+        self._connections_refused.labels(self._bounded("reason", reason)).inc()
+
+    def watch_connections(self, read: Callable[[], int]) -> None:
+        """Set the callback that returns, at each scrape, the number of open connections of clients."""
+        self._open_connections = read
+
     def watch_pool(self, read: Callable[[], tuple[int, int]]) -> None:
         """Set the callback that returns, at each scrape, the connections in use and the number of waiting callers."""
         self._pool = read
 
     def render(self) -> bytes:
         """Return all metrics in Prometheus' text format; the media type is CONTENT_TYPE."""
-        self._look_at_pool()
+        self._read_gauges()
         if self._folder is None:
             return generate_latest(self._registry)
         for pid in _ended(self._folder):
@@ -171,11 +184,13 @@ class Metrics:
         everyone.register(self._restarts)
         return generate_latest(everyone)
 
-    def _look_at_pool(self) -> None:
+    def _read_gauges(self) -> None:
         if self._pool is not None:
             in_use, waiting = self._pool()
             self._in_use.set(in_use)
             self._waiting.set(waiting)
+        if self._open_connections is not None:
+            self._connections.set(self._open_connections())
 
     def _asked(self, name: str | None) -> str:
         """Return the label for a client's operation name; these have a limit of their own."""

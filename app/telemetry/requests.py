@@ -28,7 +28,8 @@ def bind_request(request_id: str) -> AbstractContextManager[None]:
 class ObservedRequests:
     """Pure ASGI middleware; must be inside the middleware that sets `scope["state"]["request_id"]`.
 
-    A caller's `traceparent` is continued. The route is the one that Starlette's router stored in the scope.
+    A caller's `traceparent` is continued. Its `tracestate` is ignored: spans and log lines would contain its values,
+    and the server passes it to nobody. The route is the one that Starlette's router stored in the scope.
     """
 
     def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
@@ -82,11 +83,8 @@ class ObservedRequests:
 
 
 def _trace_headers(scope: Scope) -> Mapping[str, str]:
-    return {
-        name.decode("latin-1"): value.decode("latin-1")
-        for name, value in scope["headers"]
-        if name in {b"traceparent", b"tracestate"}
-    }
+    sent = [value for name, value in scope["headers"] if name == b"traceparent"]
+    return {"traceparent": sent[0].decode("latin-1")} if len(sent) == 1 else {}
 
 
 def _name_by_route(span: Span, method: str, scope: Scope) -> None:

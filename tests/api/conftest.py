@@ -55,6 +55,14 @@ class World:
 @pytest.fixture(scope="module")
 async def world(database: TestDatabase) -> AsyncIterator[World]:
     """Rows of every kind, gone when the module's tests have run."""
+    made = await a_world(database)
+    yield made
+    people = [made.customer, made.listed, made.none_listed, made.ungranted, made.away_customer, made.partner]
+    await forget(database, [made.account, made.away_account], [*people, made.suspended])
+
+
+async def a_world(database: TestDatabase) -> World:
+    """Insert rows of every kind."""
     async with committed(database) as connection:
         account, away_account = await an_account(connection), await an_account(connection, name="Elm Florists")
         here = await a_location(connection, account, name="Dune Opticians - Pier")
@@ -98,8 +106,7 @@ async def world(database: TestDatabase) -> AsyncIterator[World]:
             await connection.execute(
                 "UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", location, answered
             )
-    yield World(account=account, away_account=away_account, here=here, beside=beside, away=away, ids=ids, **users)
-    await forget(database, [account, away_account], list(users.values()))
+    return World(account=account, away_account=away_account, here=here, beside=beside, away=away, ids=ids, **users)
 
 
 @pytest.fixture(scope="session")

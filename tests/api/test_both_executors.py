@@ -1,7 +1,7 @@
 """Operations made up from the product's own schema: both executors answer real people the same over the demo data."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from random import Random, randrange
 from typing import Any
@@ -37,8 +37,9 @@ SCALARS = {"Int": "2", "Float": "1.5", "Boolean": "true", "DateTime": '"2026-01-
 class Writer:
     """Writes one valid operation: whatever has arguments, or stands in a fragment, has an alias of its own."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, ids: Sequence[str] = IDS) -> None:
         self.random = random
+        self.ids = ids
         self.aliases = 0
         self.budget = 45
 
@@ -95,7 +96,7 @@ class Writer:
             }
             return "{" + ", ".join(f"{each}: {self.value(each, field.type)}" for each, field in wanted.items()) + "}"
         if kind.name == "ID":
-            return f'"{self.random.choice(IDS)}"'
+            return f'"{self.random.choice(self.ids)}"'
         return SCALARS.get(kind.name, '"Acme"')
 
 

@@ -18,7 +18,6 @@ from starlette.types import Message
 
 from app.db import queries
 from app.db.database import Database
-from app.main import create_app
 from app.settings import Settings
 from graphql_schema.errors import INTERNAL_MESSAGE
 from tests.builders_db import committed
@@ -220,8 +219,8 @@ async def test_a_database_without_migrations_is_alive_and_not_ready(
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
 
 
-async def test_a_client_that_leaves_before_its_request_is_whole_is_no_failure_of_ours(settings: Settings) -> None:
-    app, sent = create_app(settings), list[Message]()
+async def test_a_client_that_leaves_before_its_request_is_whole_is_no_failure_of_ours(client: Client) -> None:
+    app, sent = client.http._transport.app, list[Message]()  # type: ignore[attr-defined]
     arriving: list[Message] = [
         {"type": "http.request", "body": b'{"query": ', "more_body": True},
         {"type": "http.disconnect"},
@@ -234,10 +233,10 @@ async def test_a_client_that_leaves_before_its_request_is_whole_is_no_failure_of
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "root_path": ""}
-    headers = [(b"content-type", b"application/json")]
-    async with app.router.lifespan_context(app):
-        await app({**scope, "headers": headers}, receive, send)
-    assert sent == []
+    token = f"Bearer {client.token(LEAD)}".encode()
+    headers = [(b"content-type", b"application/json"), (b"authorization", token)]
+    await app({**scope, "headers": headers}, receive, send)
+    assert (sent, arriving) == ([], [])
 
 
 @asynccontextmanager

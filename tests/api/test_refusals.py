@@ -263,6 +263,7 @@ BODIES = {
     "a key twice": (b'{"query": "{ a }", "query": "{ viewer { id } }"}', 400, "BAD_REQUEST"),
     "half a character": (b'{"query": "{ viewer { id } }", "variables": {"id": "\\ud800"}}', 400, "BAD_REQUEST"),
     "not UTF-8": (b'{"query": "\xff"}', 400, "BAD_REQUEST"),
+    "a byte order mark": (b'\xef\xbb\xbf{"query": "{ viewer { id } }"}', 400, "BAD_REQUEST"),
     "NaN": (b'{"query": "{ viewer { id } }", "variables": {"n": NaN}}', 400, "BAD_REQUEST"),
     "deep": (b'{"query": "{ a }", "variables": ' + b'{"a":' * 70 + b"1" + b"}" * 71, 400, "BAD_REQUEST"),
     "a megabyte and a byte": (b'{"query": "{ viewer { id } }"}' + b" " * 1024 * 1024, 413, "PAYLOAD_TOO_LARGE"),
@@ -349,7 +350,7 @@ async def test_get_never_writes_and_reads_strictly(
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS"])
 async def test_other_methods_are_not_allowed(client: Client, method: str) -> None:
     response = await client.http.request(method, "/graphql")
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, POST")
 
 
 async def test_tokens_that_prove_nothing_are_refused_with_a_challenge(client: Client, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""docs/upgrading.md lists the internals of Strawberry and graphql-core that the product uses."""
+"""docs/upgrading.md lists the internals of Strawberry, graphql-core and uvicorn that the product uses."""
 
 import ast
 from collections import defaultdict
@@ -12,7 +12,7 @@ import pytest
 
 from .sources import ROOT, product_files
 
-LIBRARIES = ("graphql", "strawberry")
+LIBRARIES = ("graphql", "strawberry", "uvicorn")
 PUBLIC_MODULES = (
     "graphql",
     "graphql.language",
@@ -24,6 +24,7 @@ PUBLIC_MODULES = (
     "strawberry.scalars",
     "strawberry.schema.config",
     "strawberry.types",
+    "uvicorn",
 )
 """The modules that the documentation of the libraries imports from. Their public names are in `__all__`."""
 EXECUTORS = {"executor", "run.executor", "self.executor"}

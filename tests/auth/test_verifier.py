@@ -26,7 +26,17 @@ from .auth_builders import (
 )
 
 SIGNER = Signer()
+EDWARDS = Signer("EdDSA", kid="edwards")
+HEADER = json.dumps({"typ": "at+jwt", "alg": "ES256", "kid": "key-1"})
+PAYLOAD = json.dumps(right_claims())
 RIGHT = Claims(subject="user-7", expires_at=NOW + 600)
+
+
+def signed_raw(header, payload):
+    """The Authorization header value with a signature of these parts as they are."""
+    signing_input = f"{header}.{payload}"
+    signature = b64(jwt.get_algorithm_by_name("ES256").sign(signing_input.encode(), SIGNER.private))
+    return f"Bearer {signing_input}.{signature}"
 
 
 async def the_fault_of(verifier, authorization):
@@ -44,6 +54,13 @@ async def test_a_right_token_of_each_accepted_algorithm_is_believed(algorithm):
 @pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "BEARER ", "Bearer   "])
 async def test_the_scheme_is_read_without_regard_to_case_or_number_of_spaces(scheme):
     assert await a_verifier(SIGNER).verify(scheme + SIGNER.token()) == RIGHT
+
+
+@pytest.mark.parametrize("blanks", [" ", "\t", " \t  \t"])
+async def test_blanks_after_the_token_are_no_part_of_the_header_value(blanks):
+    verifier, bearer = a_verifier(SIGNER), SIGNER.bearer()
+    assert await verifier.verify(bearer + blanks) == RIGHT
+    assert verifier.cached(bearer) == verifier.cached(bearer + blanks) == RIGHT
 
 
 @pytest.mark.parametrize("kind", ["at+jwt", "AT+JWT", "application/at+jwt"])
@@ -69,9 +86,10 @@ async def test_no_header_is_a_missing_token(authorization):
         "{token}",
         "Token {token}",
         " Bearer {token}",
-        "Bearer {token} ",
         "Bearer\t{token}",
         "Bearer {token}\n",
+        "Bearer {token} \n",
+        "Bearer {token}\u00a0",
         "Bearer {token} {token}",
         "Bearer {token}, Basic dXNlcjpwYXNz",
         "Basic dXNlcjpwYXNz, Bearer {token}",
@@ -216,8 +234,13 @@ async def test_an_id_token_or_another_kind_of_token_is_no_access_token(kind):
         {"crit": ["b64"], "b64": True},
         {"crit": []},
         {"b64": False},
+        {"b64": 0},
+        {"b64": "true"},
         {"kid": 7},
+        {"kid": None},
         {"kid": ["key-1"]},
+        {"more": float("nan")},
+        {"more": float("-inf")},
     ],
 )
 async def test_a_header_that_asks_for_the_unknown_is_malformed(header):
@@ -235,6 +258,21 @@ async def test_a_header_that_asks_for_the_unknown_is_malformed(header):
         b64("[" * 4000),
         b64(b"\xff\xfe"),
         b64('{"alg":' + "9" * 5000),
+        b64("\ufeff" + HEADER),
+        b64(HEADER.encode("utf-16")),
+        b64(HEADER.encode("utf-16-be")),
+        b64(HEADER.encode("utf-16-le")),
+        b64(HEADER.encode("utf-32")),
+        b64(HEADER.encode("utf-32-be")),
+        b64(HEADER.encode("latin-1")[:-1] + b', "more": "\xe9"}'),
+        b64(HEADER + HEADER),
+        b64(HEADER + "\0"),
+        b64(HEADER[:-1] + ', "kid": "key-1"}'),
+        b64(HEADER[:-1] + ', "k\\u0069d": "key-1"}'),
+        b64(HEADER[:-1] + ', "more": {"a": 1, "a": 1}}'),
+        b64(HEADER[:-1] + ', "more": [' + "{}," * 256 + "{}]}"),
+        b64(HEADER[:-1] + ",}"),
+        b64("{'alg': 'ES256'}"),
     ],
 )
 async def test_a_token_header_that_cannot_be_read_is_malformed(segment):
@@ -242,13 +280,101 @@ async def test_a_token_header_that_cannot_be_read_is_malformed(segment):
     assert await the_fault_of(a_verifier(SIGNER), f"Bearer {segment}.{payload}.{signature}") is TokenFault.MALFORMED
 
 
-async def test_a_signed_payload_that_is_no_object_is_malformed():
-    header = SIGNER.token().partition(".")[0]
-    for payload in ["[]", "7", "x", "[" * 3000, '"\\ud800"']:
-        signing_input = f"{header}.{b64(payload)}"
-        signature = b64(jwt.get_algorithm_by_name("ES256").sign(signing_input.encode(), SIGNER.private))
-        fault = await the_fault_of(a_verifier(SIGNER), f"Bearer {signing_input}.{signature}")
-        assert fault is TokenFault.MALFORMED
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "[]",
+        "7",
+        "x",
+        "null",
+        "[" * 3000,
+        '"\\ud800"',
+        "\ufeff" + PAYLOAD,
+        PAYLOAD.encode("utf-16"),
+        PAYLOAD.encode("utf-16-be"),
+        PAYLOAD.encode("utf-16-le"),
+        PAYLOAD.encode("utf-32"),
+        PAYLOAD.encode("utf-32-le"),
+        PAYLOAD.replace("user-7", "Zoë").encode("latin-1"),
+        PAYLOAD.replace("user-7", "Zoë").encode().replace("ë".encode(), b"\xed\xa0\x80"),
+        PAYLOAD + PAYLOAD,
+        PAYLOAD[:-1] + ', "sub": "user-8"}',
+        PAYLOAD[:-1] + ', "s\\u0075b": "user-8"}',
+        PAYLOAD[:-1] + ', "aud": "turnup"}',
+        PAYLOAD[:-1] + ', "more": [{"a": 1, "a": 2}]}',
+        PAYLOAD[:-1] + ', "more": NaN}',
+        PAYLOAD[:-1] + ', "more": Infinity}',
+        PAYLOAD[:-1] + ', "more": [' + "{}," * 256 + "{}]}",
+        PAYLOAD[:-1] + ', "more": ' + "9" * 5000 + "}",
+        PAYLOAD[:-1] + ",}",
+        PAYLOAD.replace(str(NOW + 600), "1e999"),
+        PAYLOAD.replace(str(NOW + 600), "1e16"),
+        PAYLOAD.replace(str(NOW + 600), "0x7fffffff"),
+        PAYLOAD.replace(str(NOW + 600), f"0{NOW + 600}"),
+        PAYLOAD.replace(str(NOW + 600), f"+{NOW + 600}"),
+    ],
+)
+async def test_a_signed_payload_that_is_no_strict_json_object_is_malformed(payload):
+    bearer = signed_raw(b64(HEADER), b64(payload))
+    assert await the_fault_of(a_verifier(SIGNER), bearer) is TokenFault.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("exp", "fault"),
+    [
+        ("-0", TokenFault.EXPIRED),
+        ("-0.0", TokenFault.EXPIRED),
+        ("1e-400", TokenFault.EXPIRED),
+        ("1e10", TokenFault.LIFETIME),
+    ],
+)
+async def test_an_expiry_in_another_notation_is_still_a_number_of_seconds(exp, fault):
+    bearer = signed_raw(b64(HEADER), b64(PAYLOAD.replace(str(NOW + 600), exp)))
+    assert await the_fault_of(a_verifier(SIGNER), bearer) is fault
+
+
+async def test_a_float_of_whole_seconds_is_the_same_expiry():
+    bearer = signed_raw(b64(HEADER), b64(PAYLOAD.replace(str(NOW + 600), f"{NOW + 600}.0")))
+    assert await a_verifier(SIGNER).verify(bearer) == RIGHT
+
+
+@pytest.mark.parametrize("kid", ["", "key-1\0", "KEY-1", "key-1 ", "k" * 5000])
+async def test_a_key_id_is_compared_exactly(kid):
+    assert await the_fault_of(a_verifier(SIGNER), SIGNER.bearer({"kid": kid})) is TokenFault.UNKNOWN_KEY
+
+
+async def test_a_token_of_which_a_part_is_spelled_in_another_way_is_malformed():
+    verifier, token = a_verifier(EDWARDS), EDWARDS.token()
+    last = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    others = [f"Bearer {token[:-1]}{last[last.index(token[-1]) + more]}" for more in (1, 2, 15)]
+    assert {await the_fault_of(verifier, other) for other in others} == {TokenFault.MALFORMED}
+    assert await verifier.verify(f"Bearer {token}") == RIGHT
+
+
+@pytest.mark.parametrize(
+    ("bearer", "asked"),
+    [
+        (SIGNER.bearer(), ["user-7"]),
+        (SIGNER.bearer(exp=NOW - 600), ["user-7"]),
+        (SIGNER.bearer(sub=["user-7"]), [["user-7"]]),
+        (SIGNER.bearer({"kid": "unknown"}), []),
+        (SIGNER.bearer({"alg": "HS256"}), []),
+        (f"Bearer {b64(HEADER)}.{b64('x')}.{b64('x' * 64)}", []),
+        ("Bearer a.b.c", []),
+    ],
+)
+async def test_a_signature_is_checked_only_after_asking(bearer, asked):
+    class TooManyError(Exception):
+        pass
+
+    def refuse(subject):
+        heard.append(subject)
+        raise TooManyError
+
+    heard: list[object] = []
+    with pytest.raises(TooManyError if asked else InvalidToken):
+        await a_verifier(SIGNER).verify(bearer, refuse)
+    assert heard == asked
 
 
 async def test_a_payload_changed_after_signing_is_refused():
@@ -356,6 +482,53 @@ async def test_a_refused_token_is_not_remembered():
     bearer = SIGNER.bearer(aud="other")
     await the_fault_of(verifier, bearer)
     assert verifier.cached(bearer) is None
+
+
+STRANGE = Signer(kid="strange").bearer({"kid": SIGNER.kid})
+
+
+@pytest.mark.parametrize(
+    ("bearer", "checks"),
+    [
+        (STRANGE, 1),
+        (SIGNER.bearer(exp=NOW - LEEWAY), 1),
+        (SIGNER.bearer(nbf=NOW + LEEWAY + 1), 3),
+        (SIGNER.bearer(aud="other"), 3),
+    ],
+    ids=["signature", "expired", "not yet valid", "audience"],
+)
+async def test_the_signature_of_a_repeated_token_that_stays_wrong_is_checked_once(bearer, checks):
+    asked: list[object] = []
+    verifier = a_verifier(SIGNER)
+    faults = set()
+    for spelling in (bearer, bearer, bearer.replace("Bearer ", "bearer   ")):
+        with pytest.raises(InvalidToken) as refused:
+            await verifier.verify(spelling, asked.append)
+        faults.add(refused.value.fault)
+    assert (len(asked), len(faults)) == (checks, 1)
+
+
+async def test_a_refused_token_is_checked_again_after_ten_seconds():
+    clock, keys = Clock(), CountingKeys(StaticKeys([SIGNER.jwk]))
+    verifier = a_verifier(keys=keys, clock=clock)
+    asked: list[object] = []
+    for seconds in (0, 9, 1, 9, 1):
+        clock.advance(seconds)
+        with pytest.raises(InvalidToken):
+            await verifier.verify(STRANGE, asked.append)
+    assert len(asked) == 3
+    keys.source = StaticKeys([Signer(kid="strange").jwk | {"kid": SIGNER.kid}])
+    clock.advance(10)
+    assert await verifier.verify(STRANGE) == RIGHT
+
+
+async def test_refused_tokens_push_out_no_verified_ones_and_their_number_is_bounded():
+    verifier, bearer = a_verifier(SIGNER, cache_size=3), SIGNER.bearer()
+    await verifier.verify(bearer)
+    for number in range(10):
+        await the_fault_of(verifier, SIGNER.bearer(exp=NOW - LEEWAY - number))
+    assert verifier.cached(bearer) == RIGHT
+    assert len(verifier._refused) == 3
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,8 @@ def _watch(one: Opened) -> None:
 
     def on_console(message: Any) -> None:
         # A refused request is logged by the browser itself; the page says it in words.
-        if message.type == "error" and "401 (Unauthorized)" not in message.text:
+        refused = "401 (Unauthorized)" in message.text or "403 (Forbidden)" in message.text
+        if message.type == "error" and not refused:
             one.faults.append(f"console: {message.text}")
 
     one.page.on("request", on_request)

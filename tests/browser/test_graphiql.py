@@ -246,6 +246,22 @@ def test_in_production_a_pasted_token_serves_every_tab_and_is_stored_nowhere(ser
     assert bearer.removeprefix("Bearer ") not in stored
 
 
+def test_where_the_server_gives_no_tokens_the_page_says_so_and_a_pasted_one_serves(
+    server: Served, open_page: Open
+) -> None:
+    proxied = {"x-forwarded-for": "203.0.113.7"}
+    one = open_page(server, config=lambda route: route.continue_(headers={**route.request.headers, **proxied}))
+    expect(one.page.locator("#role")).to_have_count(0)
+    expect(one.page.locator(".hint")).to_contain_text("only for the GraphiQL page on the server's own machine")
+    bearer = f"Bearer {server.token(LEAD)}"
+    one.page.keyboard.press("Alt+h")
+    expect(one.page.locator(".graphiql-editor-tool :focus")).to_have_count(1)
+    one.page.keyboard.insert_text(json.dumps({"Authorization": bearer}))
+    eventually(lambda: (bearer, INTROSPECTION) in one.asked, one.page)
+    one.run("MyLocations")
+    one.status("Done, nothing refused.")
+
+
 def test_an_expired_development_token_is_replaced_without_a_reload(server: Served, open_page: Open) -> None:
     expired = server.token(LEAD, lifetime_seconds=60, age_seconds=3600)
     asked: list[Route] = []

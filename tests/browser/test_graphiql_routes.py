@@ -21,8 +21,15 @@ def dist(tmp_path: Path) -> Path:
     return dist
 
 
-def a_client(dist: Path, **config: Any) -> TestClient:
-    return TestClient(Starlette(routes=graphiql_routes(dist, lambda: {"mode": "development", **config})))
+PEOPLE = [{"email": "lead@turnup.example", "token": "t"}]
+BROWSER = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+def a_client(
+    dist: Path, *, client: str = "127.0.0.1", origin: str = "http://127.0.0.1:8000", **config: Any
+) -> TestClient:
+    app = Starlette(routes=graphiql_routes(dist, lambda: {"mode": "development", **config}))
+    return TestClient(app, base_url=origin, client=(client, 50_000))
 
 
 def test_everything_carries_the_policy(dist: Path) -> None:
@@ -53,16 +60,103 @@ def test_no_name_leads_out_of_the_assets(dist: Path, name: str) -> None:
 
 
 def test_another_sites_page_does_not_get_the_development_tokens(dist: Path) -> None:
-    client = a_client(dist, people=[{"email": "lead@turnup.example", "token": "t"}])
-    same = client.get("/graphiql/config.json", headers={"sec-fetch-site": "same-origin"})
-    assert same.json()["people"][0]["token"] == "t"
-    assert same.headers["cache-control"] == "no-store"
-    for site in ("cross-site", "same-site"):
-        assert client.get("/graphiql/config.json", headers={"sec-fetch-site": site}).status_code == 403
+    client = a_client(dist, people=PEOPLE)
+    own = {"sec-fetch-site": "same-origin", "origin": "http://127.0.0.1:8000"}
+    for headers in ({"sec-fetch-site": "same-origin"}, own, {"sec-fetch-site": "none"}, {}):
+        same = client.get("/graphiql/config.json", headers=headers)
+        assert same.json()["people"][0]["token"] == "t"
+        assert same.headers["cache-control"] == "no-store"
+    foreign = [
+        *({"sec-fetch-site": site} for site in ("cross-site", "same-site", "", "elsewhere")),
+        *({"origin": origin} for origin in ("http://localhost:3000", "http://127.0.0.1:8001", "null", "")),
+    ]
+    assert {refused(client, headers) for headers in foreign} == {403}
+
+
+def refused(client: TestClient, headers: Any = None) -> int:
+    """The status with which the configuration is refused; 0 when it is not."""
+    answer = client.get("/graphiql/config.json", headers=headers)
+    assert answer.status_code == 200 or "token" not in answer.text.replace("tokens", "")
+    return 0 if answer.status_code == 200 else answer.status_code
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:8000", "127.0.0.1", "127.1.2.3:80", "localhost:8000", "LocalHost", "a.localhost:1", "[::1]:8000"],
+)
+def test_the_page_on_this_machine_gets_the_development_tokens(dist: Path, client: str, host: str) -> None:
+    assert refused(a_client(dist, client=client, people=PEOPLE), {"host": host}) == 0
+
+
+@pytest.mark.parametrize(
+    "client", ["192.168.1.7", "10.0.0.1", "203.0.113.7", "2001:db8::1", "fe80::1", "0.0.0.0", "::", "testclient", ""]
+)
+def test_another_machine_does_not_get_the_development_tokens(dist: Path, client: str) -> None:
+    assert refused(a_client(dist, client=client, people=PEOPLE)) == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil-localhost",
+        "192.168.1.7:8000",
+        "0.0.0.0:8000",
+        "[::]:8000",
+        "127.1:8000",
+        "0x7f000001",
+        "localhost:8000:8000",
+        "localhost:99999",
+        "localhost:x",
+        "[::1",
+        "::1",
+        "user@localhost",
+        "localhost/",
+        "localhost, localhost",
+        ".localhost",
+        "",
+    ],
+)
+def test_a_name_that_points_to_this_machine_does_not_get_the_development_tokens(dist: Path, host: str) -> None:
+    assert refused(a_client(dist, people=PEOPLE), {"host": host}) == 403
+
+
+def test_a_request_with_two_hosts_does_not_get_the_development_tokens(dist: Path) -> None:
+    hosts = [("host", "127.0.0.1:8000"), ("host", "127.0.0.1:8000")]
+    assert refused(a_client(dist, people=PEOPLE), hosts) == 403
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP"],
+)
+@pytest.mark.parametrize("value", ["127.0.0.1", "203.0.113.7", "for=127.0.0.1", ""])
+def test_what_passed_a_proxy_does_not_get_the_development_tokens(dist: Path, name: str, value: str) -> None:
+    assert refused(a_client(dist, people=PEOPLE), {name: value}) == 403
+
+
+def test_a_configuration_without_tokens_is_for_everyone(dist: Path) -> None:
+    client = a_client(dist, client="203.0.113.7", origin="https://api.example")
+    assert client.get("/graphiql/config.json").json() == {"mode": "development"}
+
+
+def test_the_page_opens_with_a_slash_at_the_end(dist: Path) -> None:
+    client = a_client(dist)
+    assert client.get("/graphiql/").text == client.get("/graphiql").text == "<!doctype html>the page"
+
+
+def test_an_asset_is_sent_whole_whatever_range_is_wanted(dist: Path) -> None:
+    for wanted in ("bytes=0-1", "bytes=x", "bytes=1-0", "bytes=9999-"):
+        answer = a_client(dist).get("/graphiql/assets/index-abc.js", headers={"range": wanted})
+        assert (answer.status_code, answer.text) == (200, "start()")
 
 
 def test_a_page_that_is_not_built_yet_reloads_itself(tmp_path: Path) -> None:
-    answer = a_client(tmp_path / "dist").get("/graphiql")
+    answer = a_client(tmp_path / "dist").get("/graphiql", headers=BROWSER)
     assert answer.status_code == 503
     assert '<meta http-equiv="refresh"' in answer.text
     assert "deploy/graphiql.py" in answer.text
@@ -70,7 +164,16 @@ def test_a_page_that_is_not_built_yet_reloads_itself(tmp_path: Path) -> None:
 
 def test_a_page_that_could_not_be_built_says_why_and_stays(tmp_path: Path) -> None:
     (tmp_path / "dist.failed").write_text("npm ci: no <network>\n")
-    answer = a_client(tmp_path / "dist").get("/graphiql")
+    answer = a_client(tmp_path / "dist").get("/graphiql", headers=BROWSER)
     assert answer.status_code == 503
     assert "npm ci: no &lt;network&gt;" in answer.text
     assert "http-equiv" not in answer.text
+
+
+@pytest.mark.parametrize("accept", ["*/*", "application/json", ""])
+def test_a_page_that_is_not_built_yet_is_one_sentence_for_other_clients_than_browsers(
+    tmp_path: Path, accept: str
+) -> None:
+    answer = a_client(tmp_path / "dist").get("/graphiql", headers={"accept": accept})
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "3")
+    assert answer.text == "The GraphiQL page is not built. Open it in a browser to see the reason."

@@ -1,19 +1,26 @@
 """What the server refuses to start with: one line that names the variable, and exit status 1."""
 
+import socket
+from pathlib import Path
+from typing import NoReturn
+
 import pytest
 from pydantic import ValidationError
 
 from app import cli
-from app.settings import Settings
+from app.auth import development
+from app.main import from_environment
+from app.postgres import embedded
+from app.settings import Settings, exposure
 
-from .turnup import run
+from .turnup import free_port, run
 
 PRODUCTION = {
     "TURNUP_ENV": "production",
     "DATABASE_URL": "postgresql://turnup_app:s3cret@db.example/turnup",
     "TURNUP_JWKS_URL": "https://issuer.example/keys",
     "TURNUP_ISSUER": "https://issuer.example",
-    "TURNUP_AUDIENCE": "turnup",
+    "TURNUP_AUDIENCE": "https://turnup.example.com",
 }
 
 # Values that are wrong wherever the server runs: the variable, and what it must not be.
@@ -32,6 +39,37 @@ WRONG = [
     ("TURNUP_CORS_ORIGINS", "https://*.example.com"),
     ("TURNUP_CORS_ORIGINS", "https://app.example.com/"),
     ("TURNUP_CORS_ORIGINS", "app.example.com"),
+    ("TURNUP_CORS_ORIGINS", "https://App.example.com"),
+    ("TURNUP_CORS_ORIGINS", "https://app.example.com:443"),
+    ("TURNUP_CORS_ORIGINS", "http://localhost:80"),
+    ("TURNUP_CORS_ORIGINS", "https://app.example.com:port"),
+    ("TURNUP_CORS_ORIGINS", "https://app.example.com?"),
+    ("TURNUP_CORS_ORIGINS", "https://user:s3cret@app.example.com"),
+    ("TURNUP_CORS_ORIGINS", "null"),
+    ("TURNUP_CORS_ORIGINS", "https://"),
+    ("TURNUP_TRUSTED_PROXIES", "proxy"),
+    ("TURNUP_TRUSTED_PROXIES", "10.0.0.1/8"),
+    ("TURNUP_TRUSTED_PROXIES", "*"),
+    ("TURNUP_INSECURE_DEVELOPMENT", "perhaps"),
+    ("SENTRY_DSN", "s3cret"),
+    ("SENTRY_DSN", "https://sentry.example/1"),
+    ("TURNUP_REDIS_URL", "http://limits.example"),
+    ("TURNUP_REDIS_URL", "rediss://:s3cret@limits.example:port"),
+    ("TURNUP_REDIS_URL", "rediss://limits.example?db=s3cret"),
+    *(
+        (variable, value)
+        for variable in (
+            "DATABASE_URL",
+            "TURNUP_OWNER_DATABASE_URL",
+            "HOST",
+            "TURNUP_JWKS_URL",
+            "TURNUP_ISSUER",
+            "TURNUP_AUDIENCE",
+            "TURNUP_REDIS_URL",
+            "SENTRY_DSN",
+        )
+        for value in (" ", "\t\n", " https://s3cret.example", "https://s3cret.example ", "turnup\u00a0")
+    ),
     ("TURNUP_LIMIT_BODY_BYTES", "1"),
     ("TURNUP_LIMIT_DEADLINE_SECONDS", "0"),
     ("TURNUP_LIMIT_PRICE", "-1"),
@@ -44,17 +82,65 @@ WRONG = [
 UNSAFE = [
     ({"TURNUP_JWKS_URL": ""}, "TURNUP_JWKS_URL"),
     ({"TURNUP_ISSUER": ""}, "TURNUP_ISSUER"),
+    ({"TURNUP_ISSUER": development.ISSUER}, "TURNUP_ISSUER"),
     ({"TURNUP_AUDIENCE": ""}, "TURNUP_AUDIENCE"),
+    ({"TURNUP_AUDIENCE": development.AUDIENCE}, "TURNUP_AUDIENCE"),
     ({"DATABASE_URL": ""}, "DATABASE_URL"),
     ({"TURNUP_WORKERS": "2"}, "TURNUP_REDIS_URL"),
     ({"TURNUP_OWNER_DATABASE_URL": PRODUCTION["DATABASE_URL"]}, "TURNUP_OWNER_DATABASE_URL"),
+    ({"TURNUP_INSECURE_DEVELOPMENT": "true"}, "TURNUP_INSECURE_DEVELOPMENT"),
+    ({"TURNUP_TRUSTED_PROXIES": "10.0.0.5, 0.0.0.0/0"}, "TURNUP_TRUSTED_PROXIES"),
+    ({"TURNUP_TRUSTED_PROXIES": "::/0"}, "TURNUP_TRUSTED_PROXIES"),
+    *(
+        ({"TURNUP_REDIS_URL": url}, "TURNUP_REDIS_URL")
+        for url in (
+            "redis://limits.example",
+            "redis://:s3cret@limits.example:6379/0",
+            "redis://10.0.0.5",
+            "redis://[2001:db8::1]",
+            "redis://0.0.0.0",
+            "redis://localhost.example",
+            "redis://127.0.0.1.example",
+            "redis://localhost@limits.example",
+            "redis:///0?host=limits.example",
+            "redis://?host=limits.example",
+            "redis://limits.example?connection_class=SSLConnection",
+            "rediss://:s3cret@limits.example?ssl_cert_reqs=none",
+            "rediss://:s3cret@limits.example?ssl_check_hostname=false",
+        )
+    ),
+    *(
+        ({"TURNUP_CORS_ORIGINS": origins}, "TURNUP_CORS_ORIGINS")
+        for origins in (
+            "http://app.example.com",
+            "https://app.example.com, http://app.example.com:8080",
+            "http://10.0.0.5:3000",
+            "http://localhost.example",
+            "http://127.0.0.1.example",
+            "http://0.0.0.0:3000",
+            "http://[2001:db8::1]",
+        )
+    ),
 ]
+
+
+OURS = ("HOST", *PRODUCTION, *{variable for variable, _ in WRONG}, *{variable for _, variable in UNSAFE})
 
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (*PRODUCTION, "TURNUP_OWNER_DATABASE_URL", "TURNUP_REDIS_URL", "TURNUP_WORKERS"):
+    for name in OURS:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not refused would serve for ever."""
+
+    def started(*_arguments: object, **_options: object) -> NoReturn:
+        pytest.fail("the start was not refused")
+
+    monkeypatch.setattr(embedded, "start", started)
 
 
 def set_all(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
@@ -78,9 +164,10 @@ def test_a_wrong_value_is_told_in_one_line_that_names_its_variable(
     words = last_words("serve")
     assert words.startswith(f"turnup: {variable}: ")
     assert "\n" not in words
+    assert "s3cret" not in words
 
 
-@pytest.mark.parametrize(("changes", "variable"), UNSAFE, ids=[variable for _, variable in UNSAFE])
+@pytest.mark.parametrize(("changes", "variable"), UNSAFE, ids=[f"{number}" for number in range(len(UNSAFE))])
 def test_production_refuses_by_name_what_is_fit_for_development_only(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], variable: str
 ) -> None:
@@ -89,6 +176,21 @@ def test_production_refuses_by_name_what_is_fit_for_development_only(
     assert words.startswith("turnup: ")
     assert variable in words
     assert "\n" not in words
+    assert "s3cret" not in words
+
+
+def test_production_names_everything_that_it_refuses_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {**PRODUCTION, "DATABASE_URL": "", "TURNUP_ISSUER": development.ISSUER, "TURNUP_WORKERS": "2"})
+    set_all(monkeypatch, {"TURNUP_CORS_ORIGINS": "http://a.example,http://b.example"})
+    lines = last_words("serve").splitlines()
+    assert [line.split()[1].rstrip(":") for line in lines] == [
+        "TURNUP_ISSUER",
+        "DATABASE_URL",
+        "TURNUP_WORKERS",
+        "TURNUP_CORS_ORIGINS",
+        "TURNUP_CORS_ORIGINS",
+    ]
+    assert all(line.startswith("turnup: ") for line in lines)
 
 
 def test_production_does_not_reload_changed_code(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,11 +198,12 @@ def test_production_does_not_reload_changed_code(monkeypatch: pytest.MonkeyPatch
     assert last_words("serve", "--reload") == "turnup: --reload is refused in production"
 
 
-@pytest.mark.parametrize("changes", [changes for changes, _ in UNSAFE], ids=[variable for _, variable in UNSAFE])
+@pytest.mark.parametrize("changes", [changes for changes, _ in UNSAFE], ids=[f"{n}" for n in range(len(UNSAFE))])
 def test_a_worker_refuses_like_the_command_line(monkeypatch: pytest.MonkeyPatch, changes: dict[str, str]) -> None:
     set_all(monkeypatch, {**PRODUCTION, **changes})
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError) as refused:
         Settings()
+    assert "s3cret" not in str(refused.value)
 
 
 def test_production_accepts_a_configuration_that_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +212,90 @@ def test_production_accepts_a_configuration_that_is_whole(monkeypatch: pytest.Mo
 
 
 def test_production_accepts_several_workers_that_share_their_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    set_all(monkeypatch, {**PRODUCTION, "TURNUP_WORKERS": "4", "TURNUP_REDIS_URL": "redis://limits.example"})
+    set_all(monkeypatch, {**PRODUCTION, "TURNUP_WORKERS": "4", "TURNUP_REDIS_URL": "rediss://limits.example"})
     assert Settings().workers == 4
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "rediss://:s3cret@limits.example:6379/0",
+        "rediss://limits.example?ssl_cert_reqs=required",
+        "redis://127.0.0.1",
+        "redis://localhost:6380/1",
+        "redis://[::1]",
+        "redis:///0",
+        "unix:///run/redis.sock?db=1",
+    ],
+)
+def test_production_accepts_a_redis_that_nobody_can_listen_to(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    set_all(monkeypatch, {**PRODUCTION, "TURNUP_REDIS_URL": url})
+    assert Settings().in_production
+
+
+def test_production_accepts_origins_that_nobody_can_listen_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    origins = "https://app.example.com", "https://app.example.com:8443", "http://localhost:3000", "http://[::1]:3000"
+    set_all(monkeypatch, {**PRODUCTION, "TURNUP_CORS_ORIGINS": ", ".join(origins)})
+    assert Settings().origins == origins
+
+
+def test_production_listens_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_all(monkeypatch, {**PRODUCTION, "HOST": "0.0.0.0"})
+    assert exposure(Settings()) is None
+
+
+# Where development mode listens
+
+EXPOSED = ("0.0.0.0", "::", "0", "192.168.1.7", "10.0.0.1", "203.0.113.7", "2001:db8::1", "::ffff:0.0.0.0")
+
+
+@pytest.mark.parametrize("host", EXPOSED)
+def test_development_listens_on_no_address_that_other_machines_reach(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
+) -> None:
+    set_all(monkeypatch, {"HOST": host, "PORT": str(free_port()), "TURNUP_HOME": str(tmp_path / "home")})
+    words = last_words("serve")
+    assert words.startswith("turnup: HOST: ")
+    assert f"{host} is reachable from other machines" in words
+    assert "TURNUP_INSECURE_DEVELOPMENT=true" in words
+    assert "\n" not in words
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("host", EXPOSED)
+def test_an_app_that_another_server_starts_refuses_as_well(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    set_all(monkeypatch, {"HOST": host})
+    with pytest.raises(SystemExit, match="TURNUP_INSECURE_DEVELOPMENT"):
+        from_environment()
+
+
+@pytest.mark.parametrize("answers", [["192.168.1.7"], ["127.0.0.1", "192.168.1.7"], ["::1", "2001:db8::1"]])
+def test_a_name_is_refused_if_any_of_its_addresses_is_reachable(
+    monkeypatch: pytest.MonkeyPatch, answers: list[str]
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (each, 0)) for each in answers])
+    set_all(monkeypatch, {"HOST": "workstation.example"})
+    assert "workstation.example is reachable" in str(exposure(Settings()))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.9.9.9", "127.1", "::1", "::ffff:127.0.0.1"])
+def test_development_listens_on_this_machine(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    set_all(monkeypatch, {"HOST": host})
+    assert exposure(Settings()) is None
+
+
+@pytest.mark.parametrize("host", EXPOSED)
+def test_who_accepts_the_risk_may_listen_anywhere(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    set_all(monkeypatch, {"HOST": host, "TURNUP_INSECURE_DEVELOPMENT": "true"})
+    assert exposure(Settings()) is None
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64, "x" * 300, "-", "127.0.0.1:8000"])
+def test_a_host_that_is_none_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    set_all(monkeypatch, {"HOST": host, "PORT": str(free_port())})
+    words = last_words("serve")
+    assert words.startswith("turnup: HOST: ")
+    assert "\n" not in words
 
 
 def test_production_shows_graphiql_to_nobody_unless_it_is_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +311,7 @@ def test_production_lets_no_browser_call_from_elsewhere_unless_it_is_listed(monk
 def test_settings_show_no_secret_when_they_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, {**PRODUCTION, "SENTRY_DSN": "https://s3cret@sentry.example/1"})
     set_all(
-        monkeypatch, {"TURNUP_REDIS_URL": "redis://:s3cret@x", "TURNUP_OWNER_DATABASE_URL": "postgresql://o:s3cret@y"}
+        monkeypatch, {"TURNUP_REDIS_URL": "rediss://:s3cret@x", "TURNUP_OWNER_DATABASE_URL": "postgresql://o:s3cret@y"}
     )
     assert "s3cret" not in repr(Settings())
 

@@ -11,6 +11,26 @@ def fragments(count: int, selections: Callable[[int], str], on: str = "Location"
     return " ".join([*chain, f"fragment f{count} on {on} {{id}}"])
 
 
+FULL_TYPE = """
+fragment F on __Type {
+  kind name description specifiedByURL isOneOf
+  fields(includeDeprecated: true) {
+    name description isDeprecated deprecationReason
+    args(includeDeprecated: true) { name description defaultValue type { ...R } }
+    type { ...R }
+  }
+  inputFields(includeDeprecated: true) { name description defaultValue type { ...R } }
+  interfaces { name } enumValues(includeDeprecated: true) { name description } possibleTypes { name }
+}
+fragment R on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }
+"""
+
+
+def aliased(count: int, selection: str) -> str:
+    """The selection under this many response names."""
+    return " ".join(f"a{i}: {selection}" for i in range(count))
+
+
 # Each with the limit that stops it; a code where another check does; None where it is legal and has to be quick.
 BOMBS: dict[str, tuple[str, str | None]] = {
     "doubling spreads": (LOCATION + "...f0}} " + fragments(30, lambda i: f"...f{i} ...f{i}"), "selections"),
@@ -41,6 +61,63 @@ BOMBS: dict[str, tuple[str, str | None]] = {
     "introspection by fields": (
         "{__schema{types{" + "fields{type{" * 7 + "name" + "}}" * 7 + "}}}",
         "introspection_depth",
+    ),
+    "every type 30 times": (f"{{__schema{{{aliased(30, 'types{...F}')}}}}}{FULL_TYPE}", "introspection_lists"),
+    "every type twice": ("{__schema{types{name} all: types{name}}}", "introspection_lists"),
+    "every type by 30 fragments": (
+        "{__schema{"
+        + " ".join(f"...g{i}" for i in range(30))
+        + "}}"
+        + " ".join(f"fragment g{i} on __Schema{{a{i}: types{{...F}}}}" for i in range(30))
+        + FULL_TYPE,
+        "introspection_lists",
+    ),
+    "every type by inline fragments": (
+        "{__schema{" + " ".join(f"...{{... on __Schema{{a{i}: types{{...F}}}}}}" for i in range(30)) + "}}" + FULL_TYPE,
+        "introspection_lists",
+    ),
+    "every type in selections that merge": (
+        "{" + " ".join(f"__schema{{a{i}: types{{...F}}}}" for i in range(20)) + "}" + FULL_TYPE,
+        "introspection_lists",
+    ),
+    "the arguments of every field 30 times": (
+        f"{{__schema{{types{{fields{{{aliased(30, 'args{type{...F}}')}}}}}}}}}{FULL_TYPE}",
+        "introspection_lists",
+    ),
+    "the fields of one type 30 times": (
+        f'{{__type(name: "Location"){{{aliased(30, "fields{type{...F}}")}}}}}{FULL_TYPE}',
+        "introspection_lists",
+    ),
+    "the locations of directives 30 times": (
+        f"{{__schema{{directives{{{aliased(30, 'locations')}}}}}}}",
+        "introspection_lists",
+    ),
+    "the type of every field 30 times": (
+        f"{{__schema{{types{{fields{{{aliased(30, 'type{...F}')}}}}}}}}}{FULL_TYPE}",
+        "price",
+    ),
+    "the inner type of every type 30 times": (
+        f"{{__schema{{types{{fields{{type{{{aliased(30, 'ofType{...F ofType{...F}}')}}}}}}}}}}}{FULL_TYPE}",
+        "price",
+    ),
+    "the whole schema 20 times": (f"{{{aliased(20, '__schema{types{...F}}')}}}{FULL_TYPE}", "price"),
+    "the type of every field, by a long name": (
+        f"{{__schema{{types{{fields{{{'a' * 13_000}: type{{name}}}}}}}}}}",
+        None,
+    ),
+    "every device, by a long name": (f"{{locations(first: 100){{nodes{{devices{{{'a' * 13_000}: id}}}}}}}}", "price"),
+    "the whole schema seven times": (f"{{{aliased(7, '__schema{types{...F}}')}}}{FULL_TYPE}", None),
+    "one type 20 times": (
+        f"{{{aliased(20, '__type(name: LOCATION){...F}')}}}{FULL_TYPE}".replace("LOCATION", '"Location"'),
+        None,
+    ),
+    "the description of every field 30 times": (
+        f"{{__schema{{types{{fields{{{aliased(30, 'description')}}}}}}}}}",
+        None,
+    ),
+    "the defaults of every input field 30 times": (
+        f"{{__schema{{types{{inputFields{{{aliased(30, 'defaultValue')}}}}}}}}}",
+        None,
     ),
     "doubling out of reach": ("{viewer{id}} " + fragments(30, lambda i: f"...f{i} ...f{i}"), "selections"),
     "a cycle": (

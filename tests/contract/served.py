@@ -30,6 +30,7 @@ class Served:
 
     origin: str
     home: Path
+    process: int
 
     def token(self, email: str, *, lifetime_seconds: int = 3600, age_seconds: int = 0) -> str:
         """A token of the server's own development issuer, made `age_seconds` ago."""
@@ -73,7 +74,7 @@ def served(**settings: str) -> Iterator[Served]:
             )
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}", process, log)
-            yield Served(f"http://127.0.0.1:{port}", home)
+            yield Served(f"http://127.0.0.1:{port}", home, process.pid)
         finally:
             process.send_signal(signal.SIGINT)
             try:

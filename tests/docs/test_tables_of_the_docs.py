@@ -1,5 +1,6 @@
 """The tables of the pages say what the code says."""
 
+import re
 from dataclasses import asdict
 from enum import Enum
 
@@ -7,6 +8,7 @@ import pytest
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
+from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db.demo import USERS
 from app.domain import vocabulary, waiting
@@ -14,7 +16,14 @@ from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
 from app.domain.vocabulary import Role
 from app.http.body import BodyLimits
+from app.http.body_memory import TOTAL_BYTES, UNCOUNTED_BYTES, USER_BYTES
+from app.http.chunks import CHUNKS, LINE_BYTES, TRAILER_BYTES
+from app.http.connections import ConnectionLimits, Refused, descriptors, within_descriptors
+from app.http.heads import FIELD_BYTES, FIELDS, TARGET_BYTES
+from app.http.health import CHECKS_PER_SECOND
+from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
+from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from app.settings import Environment, Settings, production_problems
@@ -22,7 +31,9 @@ from app.telemetry.metrics import Metrics, start_metrics
 from bench import picture
 from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
+from graphql_schema.introspection import MOST_NAMES_PER_LIST
 from graphql_schema.problems import PROBLEMS
+from graphql_schema.refused_subjects import MOST_RECORDED, MOST_SUBJECTS, MOST_UNSIGNED
 from graphql_schema.schema import schema
 from permissions.matrix import AUDIENCE, Action, allows
 from resolvers.lists import LocationOrder
@@ -124,7 +135,7 @@ def test_the_errors_page_has_every_limit() -> None:
     text = page("docs/errors.md")
     body = BodyLimits()
     documents = {name: str(value) for name, value in asdict(DocumentLimits()).items()}
-    validation = {"comparisons": str(MOST_COMPARISONS)}
+    validation = {"introspection_lists": str(MOST_NAMES_PER_LIST), "comparisons": str(MOST_COMPARISONS)}
     bodies = {"body size": str(body.size), "body depth": str(body.depth), "body values": str(body.values)}
     said = {name: maximum for name, maximum, _ in table(text, "Limits of a request")}
     assert said == documents | validation | {"price": str(PriceRules().maximum)} | bodies
@@ -137,6 +148,57 @@ def test_the_errors_page_has_every_limit() -> None:
     }
     assert {name: (least, most) for name, least, most in table(text, "Ranges")} == {
         name: (str(least), str(most)) for name, (least, most) in RANGES.items()
+    }
+
+
+def test_the_errors_page_has_every_limit_of_a_connection() -> None:
+    limits = ConnectionLimits()
+    codes = {name: (most, code) for name, most, code, _ in table(page("docs/errors.md"), "Limits of a connection")}
+    assert codes == {
+        "target": (str(TARGET_BYTES), "URI_TOO_LONG"),
+        "fields": (str(FIELDS), "HEADERS_TOO_LARGE"),
+        "field bytes": (str(FIELD_BYTES), "HEADERS_TOO_LARGE"),
+        "chunk line": (str(LINE_BYTES), "BAD_REQUEST"),
+        "chunks": (str(CHUNKS), "BAD_REQUEST"),
+        "trailer": (str(TRAILER_BYTES), "BAD_REQUEST"),
+        "header seconds": (str(limits.head_seconds), "REQUEST_TIMEOUT"),
+        "body seconds": (str(limits.body_seconds), "REQUEST_TIMEOUT"),
+        "write seconds": (str(limits.write_seconds), "none"),
+        "idle seconds": (str(limits.keep_alive_seconds), "none"),
+        "linger seconds": (str(limits.linger_seconds), "none"),
+        "connections": (str(limits.total), "OVERLOADED"),
+        "connections per address": (str(limits.per_address), "OVERLOADED"),
+        "reserve": (str(limits.reserve), "none"),
+        "reserve seconds": (str(limits.reserve_seconds), "REQUEST_TIMEOUT"),
+    }
+    said = page("docs/errors.md")
+    assert f"time for {WRITE_BYTES} bytes" in said
+    assert f"at most {LINGER_BYTES} bytes" in said
+
+
+def test_the_settings_of_connections_have_the_defaults_of_their_limits() -> None:
+    made = connections_of(Settings(), start_metrics("1.2.3")).limits
+    assert made == within_descriptors(ConnectionLimits(), descriptors())
+
+
+def test_the_metrics_page_has_every_reason_of_a_refused_connection() -> None:
+    rows = {name: description for name, _, description in table(page("docs/metrics.md"), "Names")}
+    said = re.findall(r"`(\w+)`", rows["turnup_connections_refused_total"])
+    assert said == [reason.value for reason in Refused]
+
+
+def test_the_errors_page_has_every_limit_of_the_entry() -> None:
+    said = {name: maximum for name, maximum, _ in table(page("docs/errors.md"), "Anonymous requests")}
+    assert said == {
+        _variable("limit_anonymous"): str(Settings.model_fields["limit_anonymous"].default),
+        "known subject": str(CHECKS_OF_KNOWN_SUBJECT),
+        "refused subjects": str(MOST_SUBJECTS),
+        "refused again": str(MOST_RECORDED),
+        "requests without sign-in": str(MOST_UNSIGNED),
+        "bodies": str(TOTAL_BYTES),
+        "bodies of a user": str(USER_BYTES),
+        "uncounted body": str(UNCOUNTED_BYTES),
+        "readiness checks": str(CHECKS_PER_SECOND),
     }
 
 
@@ -160,6 +222,8 @@ def _variable(field: str) -> str:
 def _default(value: object) -> str:
     if value is None:
         return "not set"
+    if isinstance(value, bool):
+        return str(value).lower()
     return str(value.value if isinstance(value, Enum) else value)
 
 

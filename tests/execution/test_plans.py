@@ -20,7 +20,6 @@ from graphql import (
     SelectionSetNode,
     build_schema,
     execute,
-    get_introspection_query,
     parse,
     specified_directives,
 )
@@ -273,8 +272,6 @@ def test_the_cache_never_outgrows_its_size_nor_gives_another_value(keys: list[in
     ("text", "reason"),
     [
         ("subscription { x }", "subscription"),
-        ("{ __schema { queryType { name } } x }", "introspection"),
-        ('{ x ...F } fragment F on Query { __type(name: "Query") { name } }', "introspection"),
         ("{ x ... @defer { x } }", "directive"),
         ("{ list @stream { x } }", "directive"),
         ("query @experimental_disableErrorPropagation { x }", "directive"),
@@ -285,11 +282,6 @@ def test_the_cache_never_outgrows_its_size_nor_gives_another_value(keys: list[in
 )
 def test_what_is_not_supported_is_declined_as_a_whole(text: str, reason: str) -> None:
     assert BreadthFirst().plan(SCHEMA, parse(text)).declined == reason
-
-
-def test_introspection_is_answered_by_graphql_core() -> None:
-    document = parse(get_introspection_query())
-    assert BreadthFirst().execute(SCHEMA, document) == execute(SCHEMA, document)
 
 
 def test_a_schema_with_incremental_delivery_is_left_to_graphql_core() -> None:

@@ -32,6 +32,8 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
     metrics.passed_lock("reopen")
     metrics.security_event("forged_identity_headers")
     metrics.limiter_failed()
+    metrics.connection_refused("malformed")
+    metrics.watch_connections(lambda: 5)
     metrics.watch_pool(lambda: (3, 7))
     samples = _samples(metrics)
     assert {_sample(name, labels): value for (name, labels), value in samples.items() if _is_plain(name)} == {
@@ -50,6 +52,8 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
         "turnup_overrides_moves_total operation=reopen": 1,
         "turnup_security_events_total kind=forged_identity_headers": 1,
         "turnup_limiter_failures_total": 1,
+        "turnup_connections_refused_total reason=malformed": 1,
+        "turnup_connections": 5,
         "turnup_embedded_restarts_total": 0,
         "turnup_pool_in_use": 3,
         "turnup_pool_waiting": 7,

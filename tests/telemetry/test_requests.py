@@ -55,6 +55,42 @@ async def test_a_callers_trace_is_continued(tracing: Tracing, spans: InMemorySpa
     assert f"{span.context.trace_id:032x}" == TRACE
 
 
+STATES = [
+    f"vendor={SECRETS['email']}",
+    f"vendor={SECRETS['email']},vendor={SECRETS['email']}",
+    f"Vendor Key={SECRETS['email']}",
+    f"{SECRETS['email']}",
+    ",".join(f"a{number}={SECRETS['email']}" for number in range(40)),
+    f"vendor={SECRETS['email']}" + "x" * 10_000,
+]
+
+
+@pytest.mark.usefixtures("_logging_restored")
+@pytest.mark.parametrize("state", STATES, ids=range(len(STATES)))
+@pytest.mark.parametrize("parent", [SAMPLED["traceparent"], NOT_SAMPLED["traceparent"], "nonsense", SECRETS["email"]])
+async def test_what_a_caller_puts_into_its_trace_fields_is_neither_logged_nor_recorded(
+    tracing: Tracing, spans: InMemorySpanExporter, parent: str, state: str
+) -> None:
+    stream = StringIO()
+    start_logging(development=False, level="DEBUG", stream=stream)
+    fields = {"traceparent": parent, "tracestate": state, "baggage": state, "b3": state, "uber-trace-id": state}
+    await _ask(tracing, "POST", "/graphql", fields)
+    recorded = "".join(span.to_json() for span in spans.get_finished_spans())
+    assert "answering" in stream.getvalue()
+    for told in (stream.getvalue(), recorded):
+        assert "ada.lovelace" not in told
+        assert "vendor" not in told
+        assert "masked" not in told
+
+
+async def test_a_trace_with_two_parents_is_not_continued(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    async for client in _client(tracing):
+        fields = [("traceparent", SAMPLED["traceparent"]), ("traceparent", SAMPLED["traceparent"])]
+        await client.post("/graphql", headers=fields)
+    span = the_span(spans.get_finished_spans(), "POST /graphql")
+    assert span.parent is None
+
+
 async def test_nothing_is_recorded_within_a_trace_that_its_caller_does_not_sample(
     tracing: Tracing, spans: InMemorySpanExporter
 ) -> None:

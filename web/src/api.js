@@ -1,9 +1,16 @@
 // What the page asks of the server. Every answer is JSON; anything else becomes an error in GraphQL's own form,
 // because a proxy's HTML page is no use in a response pane.
 
-/** {mode, people: [{role, name, email, token}], tabs: [{example, variables}]}, the last two may be missing. */
+/**
+ * {mode, people: [{role, name, email, token}], tabs: [{example, variables}], refusal}; all but the first may be missing.
+ * When the server refuses tokens to this browser, `refusal` is the reason; the page then asks for a token.
+ */
 export async function configuration() {
   const response = await fetch("/graphiql/config.json", { cache: "no-store" });
+  if (response.status === 403) {
+    const { errors } = await response.json().catch(() => ({}));
+    return { mode: "production", refusal: errors?.[0]?.message };
+  }
   if (!response.ok) throw new Error(`the server answered ${response.status} for its configuration`);
   return response.json();
 }

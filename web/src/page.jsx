@@ -29,7 +29,7 @@ export function Page({ config }) {
     <>
       <header className="bar">
         <h1>Turnup</h1>
-        {person ? <RoleSwitch people={people} person={person} onChoose={signIn} /> : <TokenHint known={pasted !== null} />}
+        {person ? <RoleSwitch people={people} person={person} onChoose={signIn} /> : <TokenHint known={pasted !== null} refusal={config.refusal} />}
         <span className="bar-end">
           <button type="button" onClick={openExamples}>Examples</button>
           <button type="button" popoverTarget="keys">Keys</button>
@@ -69,12 +69,12 @@ function RoleSwitch({ people, person, onChoose }) {
   );
 }
 
-function TokenHint({ known }) {
+function TokenHint({ known, refusal }) {
   return (
     <p className="hint">
       {known
         ? "Your token goes with every request from this page, until you reload it."
-        : <>Paste your token into the Headers pane: <code>{'{"Authorization": "Bearer …"}'}</code>. It is not stored.</>}
+        : <>{refusal} Paste your token into the Headers pane: <code>{'{"Authorization": "Bearer …"}'}</code>. It is not stored.</>}
     </p>
   );
 }

@@ -1,0 +1,129 @@
+"""The elements of a schema as introspection describes them. Their fields are resolved once per process."""
+
+from functools import lru_cache
+from itertools import chain
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from graphql import (
+    GraphQLObjectType,
+    GraphQLOutputType,
+    GraphQLSchema,
+    SchemaMetaFieldDef,
+    TypeMetaFieldDef,
+    get_named_type,
+    is_leaf_type,
+    is_list_type,
+    is_non_null_type,
+    is_wrapping_type,
+)
+
+from app.execution.leaves import coerce
+
+SCHEMA_TYPE = get_named_type(SchemaMetaFieldDef.type)
+TYPE_TYPE = get_named_type(TypeMetaFieldDef.type)
+INCLUDE_DEPRECATED = "includeDeprecated"
+"""The only argument of the fields of introspection types."""
+
+CHARACTERS_PER_VALUE = 64
+"""A text counts as one more field value per this number of characters."""
+
+
+class FieldKey(NamedTuple):
+    """A field of an introspection type, and its argument."""
+
+    name: str
+    include_deprecated: bool
+
+
+class Element:
+    """A type, field, argument, enum value or directive of a schema, or the schema itself.
+
+    Two types with the same notation, such as `[ID!]`, are one element.
+    """
+
+    __slots__ = ("object_type", "source", "values")
+
+    def __init__(self, elements: "SchemaElements", object_type: GraphQLObjectType, source: Any) -> None:
+        self.object_type = object_type
+        self.source = source
+        """The value that graphql-core's resolvers of the introspection type receive."""
+        self.values = _FieldValues(elements, self)
+        """The value of each field, and the number of further values that its size counts for.
+
+        The value is JSON if the field is a leaf, otherwise a tuple of elements, or None. A single element is a tuple of
+        one.
+        """
+
+
+class _FieldValues(dict[FieldKey, tuple[Any, int]]):
+    """The fields of an element, resolved on first use."""
+
+    def __init__(self, elements: "SchemaElements", element: Element) -> None:
+        super().__init__()
+        self._elements = elements
+        self._element = element
+
+    def __missing__(self, field: FieldKey) -> tuple[Any, int]:
+        value = self._elements.resolve(self._element, field)
+        further = len(value) // CHARACTERS_PER_VALUE if isinstance(value, str) else 0
+        self[field] = found = (value, len(value) if isinstance(value, list) else further)
+        return found
+
+
+class SchemaElements:
+    """The elements of one schema, created when they are first described."""
+
+    def __init__(self, schema: GraphQLSchema) -> None:
+        self._schema = schema
+        self._info = SimpleNamespace(schema=schema)
+        self._elements: dict[tuple[str, object, int], Element] = {}
+
+    def schema(self) -> Element:
+        """Return the element that `__schema` describes."""
+        return self._element(SCHEMA_TYPE, self._schema)
+
+    def type(self, name: object) -> Element | None:
+        """Return the element that `__type` describes, None if the schema has no type of this name."""
+        found = self._schema.get_type(name) if isinstance(name, str) else None
+        return None if found is None else self._element(TYPE_TYPE, found)
+
+    def resolve(self, element: Element, field: FieldKey) -> Any:
+        """Resolve a field of an element, see `Element.values`."""
+        if field.name == "isOneOf" and is_wrapping_type(element.source):
+            return None  # the resolver that Strawberry installs raises for lists and non-nulls
+        definition = element.object_type.fields[field.name]
+        arguments = {INCLUDE_DEPRECATED: field.include_deprecated} if definition.args else {}
+        resolver: Any = definition.resolve
+        return self._completed(definition.type, resolver(element.source, self._info, **arguments))
+
+    def _completed(self, type_: GraphQLOutputType, value: Any) -> Any:
+        if is_non_null_type(type_):
+            type_ = type_.of_type
+        if value is None:
+            return None
+        if is_list_type(type_):
+            items = [self._completed(type_.of_type, each) for each in value]
+            return items if is_leaf_type(get_named_type(type_)) else tuple(chain.from_iterable(items))
+        if is_leaf_type(type_):
+            return coerce(type_, value)
+        return (self._element(type_, value),)
+
+    def _element(self, object_type: Any, source: Any) -> Element:
+        key: tuple[str, object, int]
+        if object_type is TYPE_TYPE:
+            key = (object_type.name, str(source), 0)
+        elif isinstance(source, tuple):  # the name and the definition of a field, an input value or an enum value
+            key = (object_type.name, source[0], id(source[1]))
+        else:
+            key = (object_type.name, None, id(source))
+        element = self._elements.get(key)
+        if element is None:  # the element keeps its source alive, so that the id stays unique
+            element = self._elements[key] = Element(self, object_type, source)
+        return element
+
+
+@lru_cache(maxsize=8)
+def elements_of(schema: GraphQLSchema) -> SchemaElements:
+    """Return the elements of a schema. They are shared by everything that describes the same schema."""
+    return SchemaElements(schema)

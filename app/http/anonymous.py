@@ -1,0 +1,34 @@
+"""Bounds the requests to paths that need no token."""
+
+from collections.abc import Callable
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.http.health import LIVENESS, READINESS
+from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_body
+
+# The endpoint of `/graphql` counts by itself: it knows which requests have a valid token. Health checks are answered
+# during a flood.
+UNCOUNTED_PATHS = frozenset({"/graphql", "/graphql/", LIVENESS, READINESS})
+
+
+class AnonymousRequests:
+    """Pure ASGI middleware; must be inside the middleware that sets `scope["state"]["request_id"]`."""
+
+    def __init__(self, app: ASGIApp, count: Callable[[Scope], None]) -> None:
+        """`count` counts a request; it may raise TransportRefused."""
+        self._app = app
+        self._count = count
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or answer it with the refusal."""
+        if scope["type"] == "http" and scope["path"] not in UNCOUNTED_PATHS:
+            try:
+                self._count(scope)
+            except TransportRefused as refusal:
+                body = refusal_body(refusal.code, str(refusal), scope["state"]["request_id"], refusal.facts)
+                response = encoded(body, False, PLAIN_JSON, refusal.headers)
+                await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+                await send({"type": "http.response.body", "body": response.body})
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,546 @@
+"""The HTTP/1.1 connections of uvicorn, with a limit for everything that a client may send, keep open or leave waiting.
+
+One request of a connection is in progress at a time. The next one waits unread: the connection is not read while a
+response is made, except for the rest of the request's body. Whatever this module refuses itself, it answers in the form
+of the API, without a word of what was received.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, Literal
+from urllib.parse import unquote
+
+from uvicorn import Config
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
+from uvicorn.server import ServerState
+
+from app.http.answers import sent_request_id
+from app.http.chunks import Chunks, MalformedChunks
+from app.http.connections import ConnectionLimits, Connections, Refused
+from app.http.heads import END, HttpHead, check_incomplete, read_head
+from app.http.health import HEALTH_PATHS
+from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_body
+
+CONNECTIONS = "connections"
+"""The key of the Connections in the state of the lifespan."""
+WRITE_BYTES = 256 * 1024
+"""The part of a response that a client must take within `write_seconds`."""
+DISCARD_BYTES = 1024 * 1024
+"""The maximum of an unread body that is read after the response, so that the connection stays usable."""
+LINGER_BYTES = 16 * 1024 * 1024
+"""The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
+RETRY_SECONDS = 1
+
+_REASONS = {
+    "BAD_REQUEST": Refused.MALFORMED,
+    "URI_TOO_LONG": Refused.HEAD_TOO_LARGE,
+    "HEADERS_TOO_LARGE": Refused.HEAD_TOO_LARGE,
+}
+
+
+class Phase(Enum):
+    """What a connection does."""
+
+    HEAD = auto()
+    """It waits for a head, or reads one."""
+    BODY = auto()
+    """It reads a body; the application may have responded already."""
+    RESPONSE = auto()
+    """The whole request was read; the response is not complete, or too much of it is not sent."""
+    LINGER = auto()
+    """The last response was sent; what still arrives is thrown away."""
+
+
+class HttpConnection(asyncio.Protocol):
+    """A client's connection; uvicorn creates one per accepted socket.
+
+    The application's lifespan state has a Connections under the key CONNECTIONS.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._app = config.loaded_app
+        self._root_path = config.root_path
+        self._asgi_version = config.asgi_version
+        self._app_state = app_state
+        self._server_state = server_state
+        self._loop = _loop or asyncio.get_running_loop()
+        connections = app_state.get(CONNECTIONS)
+        if connections is None:  # an application without limits of its own
+            connections = app_state[CONNECTIONS] = Connections(ConnectionLimits())
+        self._connections: Connections = connections
+        self._limits = self._connections.limits
+        self._access_log = _ACCESS.hasHandlers()
+        self.address: str | None = None
+        self._phase = Phase.HEAD
+        self._received = bytearray()
+        """The bytes of an incomplete head; in the phase RESPONSE those of the next request."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Ends the wait for a head, for a body or for the next request."""
+        self._writing_timer: asyncio.TimerHandle | None = None
+        self._cycle: Exchange | None = None
+        self._head_begun = True
+        self._keep_alive = False
+        self._lingered = 0
+        self._body_left = self._discarded = 0
+        self._chunks: Chunks | None = None
+        self._body_seconds = 0.0
+        self._body_since = 0.0
+
+    # What the transport calls
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # - a TCP transport
+        """Take a place or one in the reserve, and wait for the first head."""
+        self._transport = transport
+        self._output = Output(self, transport)
+        self._flow = FlowControl(transport)
+        self._client = get_remote_addr(transport)
+        self._server = get_local_addr(transport)
+        self._scheme: Literal["http", "https"] = "https" if is_ssl(transport) else "http"
+        self._server_state.connections.add(self)  # type: ignore[arg-type] # - uvicorn only calls `shutdown`
+        self.address = self._connections.address_of(self._client)
+        self._has_place = self._connections.admit(self)
+        self._wait(self._limits.head_seconds if self._has_place else self._limits.reserve_seconds, self._head_too_late)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Leave, and inform the application of the request in progress."""
+        self._server_state.connections.discard(self)
+        self._connections.discard(self)
+        self._cancel_timers()
+        self._abandon()
+        self._flow.resume_writing()
+        self._cycle = None
+        del self._output  # both refer to this connection
+
+    def eof_received(self) -> None:
+        """Let the transport close the connection: a client that has stopped sending is regarded as gone."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was read."""
+        if self._phase is Phase.BODY:
+            self._read_body(data)
+        elif self._phase is Phase.HEAD:
+            self._read_head(data)
+        elif self._phase is Phase.RESPONSE:
+            self._received += data
+            self._flow.pause_reading()
+        else:
+            self._lingered += len(data)
+            if self._lingered > LINGER_BYTES:
+                self._transport.abort()
+
+    def pause_writing(self) -> None:
+        """Let the application wait, and the client only for a time."""
+        self._flow.pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        """Let the application continue, or begin the next request."""
+        self._flow.resume_writing()
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
+            self._writing_timer = None
+        if self._cycle is not None and self._cycle.response_complete:
+            self._next()
+
+    # What uvicorn and the connections' limits call
+
+    def shutdown(self) -> None:
+        """Close after the response in progress, or at once."""
+        if self._cycle is not None and not self._cycle.response_complete:
+            self._keep_alive = self._cycle.keep_alive = False
+        else:
+            self._close()
+
+    def give_way(self) -> None:
+        """Close at once, for the benefit of another connection."""
+        self._phase = Phase.LINGER
+        self._transport.abort()
+
+    # Heads
+
+    def _read_head(self, data: bytes) -> None:
+        received: bytes | bytearray = data
+        start = 0
+        if self._received:
+            start = max(0, len(self._received) - len(END))
+            self._received += data
+            received = self._received
+        elif data[:2] == b"\r\n":  # an empty line before a request is ignored (RFC 9112, section 2.2)
+            received = data[2:]
+        at = received.find(END, start)
+        try:
+            if at < 0:
+                self._keep(received, data)
+                return
+            head = read_head(bytes(received[: at + len(END)]))
+        except TransportRefused as refusal:
+            self._connections.count(_REASONS[refusal.code])
+            self._refuse(refusal.code, str(refusal), without_body=received[:5] == b"HEAD ")
+            return
+        rest = bytes(received[at + len(END) :])
+        self._received = bytearray()
+        self._stop_waiting()
+        if self._may_begin(head):
+            self._begin(head, rest)
+
+    def _keep(self, received: bytes | bytearray, latest: bytes) -> None:
+        """Keep the beginning of a head; from its first byte on, the time for it runs."""
+        if received:
+            self._received = received if isinstance(received, bytearray) else bytearray(received)
+            check_incomplete(self._received, latest)
+            if not self._head_begun:
+                self._head_begun = True
+                self._wait(self._limits.head_seconds, self._head_too_late)
+        elif self._timer is None:
+            self._wait(self._limits.keep_alive_seconds, self._close)
+        self._flow.resume_reading()
+
+    def _may_begin(self, head: HttpHead) -> bool:
+        """Note that a request is in progress; refuse it in the reserve unless it asks for the server's health."""
+        if self._has_place:
+            self._connections.works(self)
+            return True
+        full = self._connections.promote(self)
+        if full is None:
+            self._has_place = True
+            return True
+        if head.path in HEALTH_PATHS and head.method in {"GET", "HEAD"}:
+            return True
+        self._connections.count(full)
+        sentence = "Too many connections are open. Retry shortly."
+        self._refuse(
+            "OVERLOADED",
+            sentence,
+            {"Retry-After": str(RETRY_SECONDS)},
+            request_id=sent_request_id(head.fields),
+            without_body=head.method == "HEAD",
+        )
+        return False
+
+    def _begin(self, head: HttpHead, rest: bytes) -> None:
+        path = head.path.decode("ascii")
+        has_body = head.length > 0 or head.chunked
+        state = self._app_state.copy()
+        del state[CONNECTIONS]
+        self._keep_alive = head.keep_alive and self._has_place
+        expects = head.expects_continue and has_body and not rest
+        scope: Any = {
+            "type": "http",
+            "asgi": {"version": self._asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self._server,
+            "client": self._client,
+            "scheme": self._scheme,
+            "method": head.method,
+            "root_path": self._root_path,
+            "path": self._root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self._root_path.encode("ascii") + head.path,
+            "query_string": head.query,
+            "headers": head.fields,
+            "state": state,
+        }
+        cycle = self._cycle = Exchange(
+            scope,
+            self._output,
+            self._flow,
+            _ERRORS,
+            _ACCESS,
+            self._access_log,
+            self._server_state.default_headers,
+            asyncio.Event(),
+            expect_100_continue=expects,
+            # A client that waits for 100 (Continue) may send its body after another response, or the next request.
+            keep_alive=self._keep_alive and head.length <= DISCARD_BYTES and not expects,
+            on_response=self._responded,
+        )
+        cycle.connection = self
+        task = self._loop.create_task(cycle.run_asgi(self._app))
+        task.add_done_callback(self._server_state.tasks.discard)
+        self._server_state.tasks.add(task)
+        if not has_body:
+            self._end_body(rest)
+            return
+        self._phase = Phase.BODY
+        self._body_left, self._discarded = head.length, 0
+        self._chunks = Chunks() if head.chunked else None
+        self._body_seconds = self._limits.body_seconds
+        if rest:
+            self._read_body(rest)
+        if self._phase is Phase.BODY and not cycle.waiting_for_100_continue:
+            self.read_on()
+
+    # Bodies
+
+    def read_on(self) -> None:
+        """Read a body, of which the application wants more, and let the time for it run.
+
+        After the end of the body this only detects that the client has left.
+        """
+        if self._phase is Phase.BODY:
+            self._flow.resume_reading()
+            if self._timer is None:
+                self._body_since = self._loop.time()
+                self._wait(self._body_seconds, self._body_too_late)
+        elif not self._received:
+            self._flow.resume_reading()
+
+    def _read_body(self, data: bytes) -> None:
+        cycle = self._cycle
+        assert cycle is not None  # noqa: S101 - set before the phase
+        rest: bytes | None
+        if self._chunks is None:
+            body, rest = data[: self._body_left], data[self._body_left :]
+            self._body_left -= len(body)
+            if self._body_left:
+                rest = None
+        else:
+            try:
+                body, rest = self._chunks.feed(data)
+            except MalformedChunks:
+                self._connections.count(Refused.MALFORMED)
+                self._give_up("BAD_REQUEST", "The chunks of the body are malformed or too many.")
+                return
+        cycle.waiting_for_100_continue = False
+        if cycle.response_complete:
+            self._discarded += len(body)
+            if rest is not None:
+                self._end_body(rest)
+                self._next()
+            elif self._discarded > DISCARD_BYTES:
+                self.finish()
+            return
+        cycle.body += body
+        if rest is not None:
+            self._end_body(rest)
+        elif len(cycle.body) > HIGH_WATER_LIMIT:
+            self._flow.pause_reading()
+            if self._timer is not None:
+                self._stop_waiting()
+                self._body_seconds -= self._loop.time() - self._body_since
+        cycle.message_event.set()
+
+    def _end_body(self, rest: bytes) -> None:
+        cycle = self._cycle
+        assert cycle is not None  # noqa: S101 - called for a request in progress
+        self._stop_waiting()
+        self._phase = Phase.RESPONSE
+        if not cycle.response_started:
+            cycle.keep_alive = self._keep_alive
+        cycle.more_body = False
+        cycle.message_event.set()
+        if rest:
+            self._received += rest
+            self._flow.pause_reading()
+
+    # Responses
+
+    def _responded(self) -> None:
+        """Continue with the next request, after the rest of a body that the application did not want."""
+        self._server_state.total_requests += 1
+        if self._phase is Phase.BODY and self._cycle is not None:
+            self._cycle.body = bytearray()
+            self.read_on()
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        """Wait for the next request, or begin it if it has been received; but first, the client takes its response."""
+        if self._phase is not Phase.RESPONSE or self._flow.write_paused or self._transport.is_closing():
+            return
+        self._phase = Phase.HEAD
+        self._cycle = None  # an idle connection keeps nothing of its last request
+        self._head_begun = False
+        self._connections.rests(self)
+        if self._received:
+            waiting, self._received = bytes(self._received), bytearray()
+            self._read_head(waiting)
+        else:
+            self._wait(self._limits.keep_alive_seconds, self._close)
+            self._flow.resume_reading()
+
+    def finish(self) -> None:
+        """Close after what was written. A client that is still sending is read for a while, to receive the response.
+
+        Closing a socket with unread data resets the connection, and the client may lose the response.
+        """
+        if self._phase is Phase.LINGER or self._transport.is_closing():
+            return
+        if self._phase is Phase.RESPONSE and not self._received:
+            self._close()
+            return
+        self._phase = Phase.LINGER
+        self._received = bytearray()
+        self._chunks = None
+        if self._has_place:
+            self._connections.rests(self)
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        self._flow.resume_reading()
+        self._wait(self._limits.linger_seconds, self._close)
+
+    def _refuse(
+        self,
+        code: str,
+        sentence: str,
+        headers: dict[str, str] | None = None,
+        *,
+        request_id: str | None = None,
+        without_body: bool = False,
+    ) -> None:
+        """Answer in place of the application, and close."""
+        status, fields, body = refusal(code, sentence, request_id, headers)
+        content = [STATUS_LINE[status]]
+        for name, value in (*self._server_state.default_headers, *fields):
+            content += (name, b": ", value, b"\r\n")
+        content += (b"\r\n", b"" if without_body else body)
+        self._transport.write(b"".join(content))
+        self.finish()
+
+    def _give_up(self, code: str, sentence: str) -> None:
+        """End a request whose body cannot be read to its end."""
+        cycle = self._cycle
+        assert cycle is not None  # noqa: S101 - called while reading a body
+        started = cycle.response_started
+        self._abandon()
+        if started:
+            self.finish()
+        else:
+            request_id = cycle.scope["state"].get("request_id")
+            self._refuse(code, sentence, request_id=request_id, without_body=cycle.scope["method"] == "HEAD")
+
+    def _abandon(self) -> None:
+        """Let the application know that the client is gone."""
+        if self._cycle is not None:
+            if not self._cycle.response_complete:
+                self._cycle.disconnected = True
+            self._cycle.message_event.set()
+
+    def _close(self) -> None:
+        """Close when everything is sent, which a client that does not read cannot prevent for long."""
+        self._stop_waiting()
+        self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._watch_writing()
+
+    # Times
+
+    def _wait(self, seconds: float, late: Callable[[], None]) -> None:
+        self._stop_waiting()
+        self._timer = self._loop.call_later(seconds, late)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cancel_timers(self) -> None:
+        self._stop_waiting()
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
+            self._writing_timer = None
+
+    def _head_too_late(self) -> None:
+        self._connections.count(Refused.HEAD_TIMEOUT)
+        if self._received:
+            self._refuse("REQUEST_TIMEOUT", "The header was not received in time.")
+        else:
+            self._close()
+
+    def _body_too_late(self) -> None:
+        self._connections.count(Refused.BODY_TIMEOUT)
+        self._give_up("REQUEST_TIMEOUT", "The body was not received in time.")
+
+    def _watch_writing(self) -> None:
+        if self._writing_timer is None:
+            size = self._transport.get_write_buffer_size()
+            self._writing_timer = self._loop.call_later(self._limits.write_seconds, self._check_writing, size)
+
+    def _check_writing(self, size: int) -> None:
+        self._writing_timer = None
+        left = self._transport.get_write_buffer_size()
+        if left and size - left < WRITE_BYTES:
+            self._connections.count(Refused.NOT_READING)
+            self._transport.abort()
+        elif left:
+            self._watch_writing()
+
+
+class Output(asyncio.Transport):
+    """The transport for a response: closing it lets the connection finish."""
+
+    def __init__(self, connection: HttpConnection, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._connection = connection
+        self._transport = transport
+
+    def write(self, data: "bytes | bytearray | memoryview[Any]") -> None:
+        """Send."""
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Finish after what was written."""
+        self._connection.finish()
+
+    def is_closing(self) -> bool:
+        """Return whether nothing more can be sent."""
+        return self._transport.is_closing()
+
+
+class Exchange(RequestResponseCycle):
+    """A request and its response, as the application sees them."""
+
+    connection: HttpConnection
+
+    async def receive(self) -> Any:
+        """Return the next part of the body, or the client's departure."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.response_complete:
+            self.connection.read_on()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    async def send_500_response(self) -> None:
+        """Answer for an application that failed before its response."""
+        status, fields, body = refusal(
+            "INTERNAL", "The server failed to answer.", self.scope["state"].get("request_id")
+        )
+        await self.send({"type": "http.response.start", "status": status, "headers": fields})
+        await self.send({"type": "http.response.body", "body": body})
+
+
+def refusal(
+    code: str, sentence: str, request_id: str | None, headers: dict[str, str] | None = None
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return the status, the fields and the body of an answer after which the connection is closed.
+
+    Without the id of the request, it gets a new one.
+    """
+    request_id = request_id or secrets.token_hex(16)
+    response = encoded(refusal_body(code, sentence, request_id), False, PLAIN_JSON, headers)
+    more = [
+        (b"x-request-id", request_id.encode("ascii")),
+        (b"x-content-type-options", b"nosniff"),
+        (b"connection", b"close"),
+    ]
+    return response.status, response.headers + more, response.body
+
+
+_ERRORS = logging.getLogger("uvicorn.error")
+_ACCESS = logging.getLogger("uvicorn.access")
