@@ -26,6 +26,8 @@ from app.http.refusals import (
     send_response,
 )
 
+IDENTITY = b"identity"
+"""The content coding of a body that is not compressed."""
 READING = frozenset({"GET", "HEAD"})
 """The methods that run queries only. A HEAD request is executed like GET; the body of its answer is not sent."""
 
@@ -124,13 +126,15 @@ class GraphQLEndpoint:
 
 
 def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
-    """Return whether the request may only run a query. Raises TransportRefused for its method or content type."""
+    """Return whether the request may only run a query. Raises TransportRefused for its method or its form of body."""
     if method in READING:
         return True
     if method != "POST":
         raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, HEAD, POST"})
     if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
         raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json in UTF-8.")
+    if fields.get(b"content-encoding", IDENTITY).lower() != IDENTITY:
+        raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed: omit Content-Encoding.")
     return False
 
 

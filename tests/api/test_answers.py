@@ -1,6 +1,7 @@
 """Every answer of every path and method: its form, its request id, what browsers may read of it."""
 
 import asyncio
+import gzip
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
@@ -354,6 +355,23 @@ async def test_a_range_is_ignored(served: Client, range_: str) -> None:
     response = await served.http.get("/graphiql/assets/none.js", headers={"range": range_})
     assert response.status_code == 404
     has_the_form(response)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "zstd", "identity, gzip", ""])
+async def test_a_compressed_body_is_refused_as_such(served: Client, coding: str) -> None:
+    response = await served.http.post(
+        "/graphql",
+        content=gzip.compress(BODY.encode()),
+        headers={"content-type": "application/json", "content-encoding": coding},
+    )
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["extensions"]["code"]) == (415, "UNSUPPORTED_MEDIA_TYPE")
+    assert "Content-Encoding" in error["message"]
+
+
+async def test_a_body_may_say_that_it_is_not_compressed(served: Client) -> None:
+    answer = await served.ask(QUERY, headers={"content-encoding": "Identity"})
+    assert answer.status == 200
 
 
 BOM = "\ufeff"
