@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -262,7 +262,7 @@ def _check_address(settings: Settings) -> None:
         except UnicodeError:
             sys.exit("turnup: HOST: not the name or the address of a host")
         except OSError as error:
-            variable = "HOST" if isinstance(error, socket.gaierror) or error.errno == EADDRNOTAVAIL else "PORT"
+            variable = "PORT" if error.errno in {EACCES, EADDRINUSE} else "HOST"
             reasons = [f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", *filter(None, [exposed])]
             sys.exit(f"turnup: {variable}: {'; '.join(reasons)}")
     if exposed is not None:

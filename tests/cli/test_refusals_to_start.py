@@ -316,7 +316,7 @@ def test_who_accepts_the_risk_may_listen_anywhere(monkeypatch: pytest.MonkeyPatc
     assert exposure(Settings()) is None
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64, "x" * 300, "-", "127.0.0.1:8000"])
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64, "x" * 300, "-", "127.0.0.1:8000", "[::1]", "fe80::1"])
 def test_a_host_that_is_none_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     set_all(monkeypatch, {"HOST": host, "PORT": str(free_port())})
     words = last_words("serve")
