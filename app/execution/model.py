@@ -352,7 +352,9 @@ class Run:
     def introspector(self, plan: Plan) -> Introspector:
         """Return the object that answers all introspection fields of this run."""
         if self._introspector is None:
-            self._introspector = Introspector(plan.schema, plan.fragment_definitions, self.variables.coerced)
+            self._introspector = Introspector(
+                plan.schema, plan.fragment_definitions, self.variables, plan.hide_suggestions
+            )
         return self._introspector
 
     def info(self, place: Place) -> Any:
