@@ -2,19 +2,17 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Network
 from math import ceil
 
 from starlette.types import Scope
 
 from app.auth.claims import Claims, InvalidToken, KeysUnavailable, TokenFault
 from app.auth.verifier import Verifier
+from app.http.addresses import counted_address
 from app.http.graphql import UnreadRequest
-from app.http.loopback import parsed_address
 from app.http.refusals import TransportRefused
 from app.limiting.token_buckets import TokenBuckets
 
-IPV6_PREFIX = 64  # one customer of a provider usually has all addresses of such a network
 KEYS_RETRY_SECONDS = 5
 MOST_SUBJECTS = 10_000
 CHECKS_OF_KNOWN_SUBJECT = 60
@@ -119,14 +117,3 @@ class Admission:
 
 def _address(client: tuple[str, int] | None) -> str:
     return counted_address(client[0] if client else None)
-
-
-def counted_address(host: str | None) -> str:
-    """Return what is counted as one address: an IPv4 address, the /64 network of an IPv6 address, or "" for no address.
-
-    `host` is None for a Unix socket. An IPv4 address in an IPv6 one counts as the IPv4 address.
-    """
-    address = parsed_address(host or "")
-    if address is None:
-        return ""
-    return str(address) if address.version == 4 else str(IPv6Network((int(address), IPV6_PREFIX), strict=False))

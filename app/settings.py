@@ -86,6 +86,7 @@ class Settings(BaseSettings):
     limit_payloads: int = Field(120, ge=1)
     limit_bulk_calls: int = Field(10, ge=1)
     limit_bulk_items: int = Field(500, ge=100)  # at least the largest bulk call
+    limit_dry_runs: int = Field(500, ge=100)  # at least the largest bulk call
 
     @field_validator(
         "database_url",

@@ -22,6 +22,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
@@ -102,11 +103,11 @@ def summary(response: Response) -> str:
     if body.get("errors"):
         extensions = body["errors"][0].get("extensions", {})
         return " ".join(map(str, [response.status, extensions.get("code"), extensions.get("limit", "")])).rstrip()
-    returned = body.get("extensions", {}).get("cost", {}).get("returned")
-    return f"{response.status}, {returned:,} objects"
+    cost = body.get("extensions", {}).get("cost")
+    return f"{response.status}, {cost['returned']:,} objects" if cost else str(response.status)
 
 
-async def once(target: Target, request: bytes, address: str = "127.0.0.1", seconds: float = 60) -> Response | str:
+async def once(target: Target, request: bytes, address: str | None = None, seconds: float = 60) -> Response | str:
     """Send a request over a new connection; return the response, or why there is none."""
     try:
         async with asyncio.timeout(seconds):
@@ -121,7 +122,7 @@ async def once(target: Target, request: bytes, address: str = "127.0.0.1", secon
         return "connection closed"
 
 
-async def answer_to(target: Target, request: bytes, address: str = "127.0.0.1", seconds: float = 60) -> str:
+async def answer_to(target: Target, request: bytes, address: str | None = None, seconds: float = 60) -> str:
     """Send a request over a new connection; return the summary of the response."""
     heard = await once(target, request, address, seconds)
     return heard if isinstance(heard, str) else summary(heard)
@@ -426,12 +427,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**inherited, "TURNUP_HOME": str(home), "TURNUP_GRAPHIQL": "false", **more}
 
 
+def free_port() -> int:
+    """Return a port that is free, below those that the system gives to outgoing connections."""
+    for port in range(randrange(20_000, 30_000), 32_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port")
+
+
 @asynccontextmanager
 async def serving(checkout: Path, home: Path) -> AsyncIterator[Target]:
     """Yield a server of the checkout, started for the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     log = home / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once

@@ -59,7 +59,10 @@ def prepare(request: Request, documents: Documents, prices: PriceRules) -> Prepa
     operation = document.operation(request.operation_name)
     _check_type(operation.type, read_only=request.read_only)
     variables = operation.variables(request.variables or {})
-    price, surcharge = _price(operation, variables, prices)
+    try:
+        price, surcharge = _price(operation, variables, prices)
+    finally:
+        documents.reweigh(request.query)
     return PreparedOperation(document.document, operation, variables, price, surcharge)
 
 

@@ -34,7 +34,7 @@ class TrustedProxies:
 
     def __init__(self, app: ASGIApp, networks: Iterable[Network]) -> None:
         self._app = app
-        self._networks = tuple(map(_unmapped, networks))
+        self._networks = tuple(map(unmapped, networks))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Set `scope["client"]` and `scope["scheme"]`, then pass the request on."""
@@ -81,7 +81,7 @@ def _parsed_entry(entry: str) -> tuple[Address | None, int]:
     return parsed_address(found["bracketed"] or found["v4"] or found["v6"]), int(found["port"] or 0)
 
 
-def _unmapped(network: Network) -> Network:
+def unmapped(network: Network) -> Network:
     """Return the IPv4 network of one that is written in IPv6 form (`::ffff:10.0.0.0/104`), as peers are compared."""
     mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
     return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network

@@ -286,7 +286,11 @@ CLOSING = frozenset({TokenKind.PAREN_R, TokenKind.BRACKET_R, TokenKind.BRACE_R})
 
 
 class _BoundedLexer(Lexer):
-    """A lexer that raises DocumentTooComplex at the first token or bracket beyond its limit."""
+    """A lexer that raises DocumentTooComplex at the first token or bracket beyond its limit.
+
+    Each token refers to the next one that is not a comment, and not back. A document would otherwise keep its comments
+    in memory (190 bytes per line of comments), and stay there until the garbage collector finds it.
+    """
 
     def __init__(self, source: Source, limits: DocumentLimits) -> None:
         super().__init__(source)
@@ -294,7 +298,9 @@ class _BoundedLexer(Lexer):
         self.tokens = self.nesting = 0
 
     def advance(self) -> Token:
-        token = super().advance()
+        before, token = self.token, super().advance()
+        if token.prev is not None:  # advancing past the end returns the last token again
+            before.next, token.prev = token, None
         if token.kind is TokenKind.EOF:
             return token
         self.tokens += 1

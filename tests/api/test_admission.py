@@ -14,10 +14,10 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import Message
 
-from app.admission import counted_address
 from app.auth.development import DevelopmentIssuer
 from app.auth.verifier import Verifier
 from app.db.database import Database
+from app.http.addresses import counted_address
 from app.limiting.token_buckets import TokenBuckets
 from app.settings import Settings
 from graphql_schema.refused_subjects import MOST_RECORDED, MOST_UNSIGNED, RefusedSubjects

@@ -13,6 +13,7 @@ from typing import Any
 from graphql import get_named_type, is_abstract_type, is_object_type
 
 from app.execution import BreadthFirst
+from app.execution.model import Run
 from app.execution.planning import selection_below, shape_for
 from app.http.body import BodyLimits, BodyRefused, parse_json_body
 from app.query_cost.limits import DocumentLimits
@@ -523,12 +524,14 @@ def planning(prepared: PreparedOperation) -> float:
     plan = engine.plan(SCHEMA, prepared.document, prepared.operation.name, hide_suggestions=True)
     if plan.declined is None:
         variables = prepared.variables.coerced
-        pending = list(shape_for(plan, variables).selections)
+        run = Run.__new__(Run)
+        run.plan, run.shape, run.variables = plan, shape_for(plan, variables), variables
+        pending = list(run.shape.selections)
         while pending:
             for field in pending.pop().fields:
                 named = get_named_type(field.type)
                 types = SCHEMA.get_possible_types(named) if is_abstract_type(named) else [named]
-                pending += [selection_below(field, each, variables) for each in types if is_object_type(each)]
+                pending += [selection_below(run, field, each) for each in types if is_object_type(each)]
     return process_time() - began
 
 
