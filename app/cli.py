@@ -19,14 +19,12 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import asyncpg
-import httpx
 import uvicorn
 from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
 from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.auth.keys import RemoteKeySet
 from app.db.migrate import migrate
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
@@ -105,7 +103,6 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
     if options.reload and settings.in_production:
         sys.exit("turnup: --reload is refused in production")
     _check_address(settings)
-    _check_key_set(settings)
     raise_descriptors()
     # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -270,15 +267,6 @@ def _check_address(settings: Settings) -> None:
             sys.exit(f"turnup: {variable}: {'; '.join(reasons)}")
     if exposed is not None:
         sys.exit(f"turnup: HOST: {exposed}")
-
-
-def _check_key_set(settings: Settings) -> None:
-    """Exit with one line when the issuer's keys would be fetched without encryption."""
-    if settings.jwks_url is not None:
-        try:
-            RemoteKeySet(settings.jwks_url, httpx.AsyncClient(trust_env=False))
-        except ValueError as error:
-            sys.exit(f"turnup: TURNUP_JWKS_URL: {error}")
 
 
 async def _check_database(variable: str, url: str) -> None:
