@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import sys
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -55,8 +56,12 @@ Conditions = tuple[bool | None, ...]
 class Allowance(Protocol):
     """The number of objects that one operation may find. What its methods raise ends the operation."""
 
+    @property
+    def maximum(self) -> int:
+        """The number of objects that resolvers may return in all."""
+
     def check(self, objects: int) -> None:
-        """Raise if resolvers may not return so many objects in all; called before each batch and for each result."""
+        """Raise if so many objects exceed the maximum."""
 
     def reserve(self, objects: int) -> Awaitable[None] | None:
         """Reserve so many objects in all, attributes included; called after each wave. Raises at once or if awaited."""
@@ -361,6 +366,7 @@ class Run:
         self.observer = observer
         self.sequential_batches = sequential_batches
         self.allowance = allowance
+        self._most = sys.maxsize if allowance is None else allowance.maximum
         self.ending = ending
         self.failed: set[PlanField] = set()
         """The fields with failed values, and all fields above them."""
@@ -382,7 +388,9 @@ class Run:
     def introspector(self, plan: Plan) -> Introspector:
         """Return the object that answers all introspection fields of this run."""
         if self._introspector is None:
-            self._introspector = Introspector(plan.schema, plan.fragment_definitions, self.variables.coerced)
+            self._introspector = Introspector(
+                plan.schema, plan.fragment_definitions, self.variables, plan.hide_suggestions
+            )
         return self._introspector
 
     def info(self, place: Place) -> Any:
@@ -403,9 +411,9 @@ class Run:
         if field.is_resolved:
             self._resolved += objects
 
-    def check(self, field: PlanField, objects: int = 0) -> None:
+    def check(self, field: PlanField, objects: int) -> None:
         """Raise what the allowance raises if it does not permit so many more objects from the resolver of a field."""
-        if self.allowance is not None and field.is_resolved:
+        if field.is_resolved and self._resolved + objects > self._most and self.allowance is not None:
             self.allowance.check(self._resolved + objects)
 
     def failure(self, field: PlanField, error: Exception) -> Failure:

@@ -132,7 +132,6 @@ async def _resolve_batch(run: Run, place: Place, batch: Batch) -> None:
     """Do the same as `_resolve` with fewer steps, for the fields on which most requests wait longest."""
     count = len(place.level.objects)
     try:
-        run.check(place.field)
         values = checked_results(await batch.call(run, place), count)
     except run.ending:
         raise

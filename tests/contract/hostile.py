@@ -89,6 +89,19 @@ def _filled(size: int, longest: int = CHARACTERS) -> int:
     return (longest - 200) // size
 
 
+def introspections(count: int) -> str:
+    """Root fields that describe the whole schema, each with another selection, so that none is counted for another."""
+    fields = []
+    for number in range(count):
+        leaves = " ".join(
+            leaf for bit, leaf in enumerate(["kind", "description", "specifiedByURL", "isOneOf"]) if number >> bit & 1
+        )
+        type_ = f"type{{{leaves} name ofType{{{leaves} name}}}}"
+        described = f"types{{{leaves} name fields{{name args{{name isDeprecated {type_}}} {type_}}}}}"
+        fields.append(f"a{number}: __schema{{{described}}}")
+    return " ".join(fields)
+
+
 # JSON: what a parser does most for. `values` are counted before it is asked.
 BODIES: dict[str, Family] = {
     "values": repeated("1,"),
@@ -219,6 +232,15 @@ DOCUMENTS: dict[str, Family] = {
         ),
         38,
     ),
+    "operations with as many uses of variables as there can be": document(
+        lambda n: (
+            " ".join(f"query q{i}($v: LocationStatus!){{...f}}" for i in range(n))
+            + " fragment f on Query {locations(filter: {status: ["
+            + "$v " * (1_000 // n)
+            + "]}){totalCount}}"
+        ),
+        30,
+    ),
     "operations that use an undefined variable often": document(
         lambda n: (
             " ".join(f"query q{i}{{...f}}" for i in range(n))
@@ -269,6 +291,8 @@ DOCUMENTS: dict[str, Family] = {
         lambda n: "query($v: LocationStatus!){locations(filter: {status: [" + "$v " * n + "]}){totalCount}}",
         480,
     ),
+    "introspection in different selections": document(lambda n: "{" + introspections(n) + "}", 14),
+    "introspection in different selections beyond the price": document(lambda n: "{" + introspections(n) + "}", 18),
     "undefined variables": document(
         lambda n: "{locations(filter: {status: [" + " ".join(f"$v{i}" for i in range(n)) + "]}){totalCount}}", 480
     ),
@@ -438,6 +462,13 @@ TOGETHER: dict[str, Family] = {
             + "]}){totalCount}}"
         ),
         26,
+    ),
+    "comparisons, introspection and a body of escapes": Family(
+        lambda size: encoded(
+            f'{{{introspections(10)} location(id: "none"){{{"account{id} " * 62}}}}}',
+            extensions={"x": ["\t" * 100] * size},
+        ),
+        4_900,
     ),
     "a document and unknown fields": Family(
         lambda size: encoded(

@@ -23,13 +23,13 @@ class Purse:
     """Permits so many objects, and notes what was reserved."""
 
     def __init__(self, most: int, *, waits: bool = False, refuses: bool = False) -> None:
-        self.most = most
+        self.maximum = most
         self.waits = waits
         self.refuses = refuses
         self.reserved: list[int] = []
 
     def check(self, objects: int) -> None:
-        if objects > self.most:
+        if objects > self.maximum:
             raise TooMany
 
     def reserve(self, objects: int) -> Awaitable[None] | None:
