@@ -61,7 +61,7 @@ def _run_selection(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any]
         waiting = _start_wave(run, run.wave)
         if waiting:
             yield from _all_done(waiting)
-        if run.allowance is not None:
+        if run.allowance is not None and run.objects > run.allowance.reserved:
             reserving = run.allowance.reserve(run.objects)
             if reserving is not None:
                 yield from _all_done([reserving])
