@@ -93,10 +93,15 @@ class Operation:
         return Returned(self._document, self._node)
 
     @property
+    def is_priced(self) -> bool:
+        """Whether the price was computed before."""
+        return "price" in self.__dict__
+
+    @property
     def bytes(self) -> int:
         """The estimated memory of what was computed so far."""
         weight = OPERATION_BYTES
-        if "price" in self.__dict__:
+        if self.is_priced:
             weight += sum(STEP_BYTES + TERM_BYTES * len(each.terms) for each in self.price.steps)
         return weight
 

@@ -63,8 +63,12 @@ class Allowance(Protocol):
     def check(self, objects: int) -> None:
         """Raise if so many objects exceed the maximum."""
 
+    @property
+    def reserved(self) -> int:
+        """The number of objects, attributes included, that the operation has reserved."""
+
     def reserve(self, objects: int) -> Awaitable[None] | None:
-        """Reserve so many objects in all, attributes included; called after each wave. Raises at once or if awaited."""
+        """Reserve so many objects in all; called after a wave that found more. Raises at once or if awaited."""
 
 
 # Plans: an operation before it runs
@@ -406,14 +410,19 @@ class Run:
 
     def count(self, field: PlanField, objects: int) -> None:
         """Count objects that were found for a field. Raises like `check`."""
-        self.check(field, objects)
         self.objects += objects
         if field.is_resolved:
             self._resolved += objects
+            if self._resolved > self._most:
+                self.check(field, 0)
 
     def check(self, field: PlanField, objects: int) -> None:
-        """Raise what the allowance raises if it does not permit so many more objects from the resolver of a field."""
-        if field.is_resolved and self._resolved + objects > self._most and self.allowance is not None:
+        """Raise what the allowance raises if it does not permit so many more objects from the resolver of a field.
+
+        A root field needs no permission: the objects of a mutation are the result of its write, and those of a query
+        are reserved after the wave.
+        """
+        if self.allowance is not None and field.is_resolved and field.above is not None:
             self.allowance.check(self._resolved + objects)
 
     def failure(self, field: PlanField, error: Exception) -> Failure:
