@@ -1,6 +1,6 @@
 """Bounds the requests to paths that need no token."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,15 +20,19 @@ class AnonymousRequests:
         self._app = app
         self._count = count
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or answer it with the refusal."""
-        if scope["type"] == "http" and scope["path"] not in UNCOUNTED_PATHS:
-            try:
-                self._count(scope)
-            except TransportRefused as refusal:
-                body = refusal_body(refusal.code, str(refusal), scope["state"]["request_id"], refusal.facts)
-                response = encoded(body, False, PLAIN_JSON, refusal.headers)
-                await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-                await send({"type": "http.response.body", "body": response.body})
-                return
+        if scope["type"] != "http" or scope["path"] in UNCOUNTED_PATHS:
+            return self._app(scope, receive, send)  # not awaited here, which would take another step per event
+        return self._counted(scope, receive, send)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._count(scope)
+        except TransportRefused as refusal:
+            body = refusal_body(refusal.code, str(refusal), scope["state"]["request_id"], refusal.facts)
+            response = encoded(body, False, PLAIN_JSON, refusal.headers)
+            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+            await send({"type": "http.response.body", "body": response.body})
+            return
         await self._app(scope, receive, send)
