@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -238,19 +238,48 @@ async def many_documents(target: Target) -> Outcome:
         " devices{id label macAddress serialNumber brand model extension{id number person{id firstName lastName}}}"
         " people{id firstName lastName}}"
     )
+
+    def document(n: int) -> str:
+        return "{" + " ".join(f'a{k}n{n}:location(id:"location-1"){fields}' for k in range(16)) + "}"
+
+    return await asked_in_turn(target, (graphql(document(n)) for n in range(1_200)))
+
+
+async def small_documents(target: Target) -> Outcome:
+    """20,000 different small documents of one customer."""
+    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{id name}}}}") for n in range(20_000)))
+
+
+async def many_comments(target: Target) -> Outcome:
+    """1,200 different documents of one customer, each with 7,000 comments."""
+    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{id name}}}}" + "\n#" * 7_000) for n in range(1_200)))
+
+
+async def many_conditions(target: Target) -> Outcome:
+    """One document, which a customer sends with 1,500 sets of values for the variables of its @skip directives."""
+    fields = "id name status contacts{id name email} devices{id label brand model} people{id firstName lastName}"
+    names = [f"c{n}" for n in range(11)]
+    variables = " ".join(f"${name}:Boolean!" for name in names)
+    locations = " ".join(f'a{name}:location(id:"location-1")@skip(if:${name}){{{fields}}}' for name in names)
+    document = f"query({variables}){{{locations}}}"
+    sets = ({name: bool(n >> bit & 1) for bit, name in enumerate(names)} for n in range(1_500))
+    return await asked_in_turn(target, (graphql(document, **values) for values in sets))
+
+
+async def asked_in_turn(target: Target, bodies: Iterable[bytes]) -> Outcome:
+    """Send bodies as a customer over one connection. Returns the CPU time per request and the largest growth."""
     answers: Counter[str] = Counter()
     connection = await RawConnection.open(target.port)
     grown = 0
     with memory_watched(target) as growth:
         began = target.cpu()
-        for n in range(1_200):
-            locations = " ".join(f'a{k}n{n}:location(id:"location-1"){fields}' for k in range(16))
-            request = target.request(graphql("{" + locations + "}"), CUSTOMER)
-            answers[summary(await connection.ask(request))] += 1
-            grown = growth()
+        for body in bodies:
+            answers[summary(await connection.ask(target.request(body, CUSTOMER)))] += 1
+            grown = max(grown, growth())
         spent = target.cpu() - began
     connection.close()
-    return Outcome(", ".join(f"{count} x {answer}" for answer, count in answers.most_common(3)), spent / 1_200, grown)
+    common = ", ".join(f"{count} x {answer}" for answer, count in answers.most_common(3))
+    return Outcome(common, spent / answers.total(), grown)
 
 
 async def silent_connections(target: Target) -> Outcome:
@@ -390,6 +419,9 @@ ATTACKS: Mapping[str, Attack] = {
     "anonymous-text": anonymous_text,
     "refused-subject": refused_subject,
     "documents": many_documents,
+    "small-documents": small_documents,
+    "comments": many_comments,
+    "conditions": many_conditions,
     "silent-connections": silent_connections,
     "pipelining": pipelining,
     "header-fields": header_fields,

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.http.health import LIVENESS, READINESS
-from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_body
+from app.http.refusals import TransportRefused, refused, send_response
 
 # The endpoint of `/graphql` counts by itself: it knows which requests have a valid token. Health checks are answered
 # during a flood.
@@ -30,9 +30,8 @@ class AnonymousRequests:
         try:
             self._count(scope)
         except TransportRefused as refusal:
-            body = refusal_body(refusal.code, str(refusal), scope["state"]["request_id"], refusal.facts)
-            response = encoded(body, False, PLAIN_JSON, refusal.headers)
-            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-            await send({"type": "http.response.body", "body": response.body})
+            request_id = scope["state"]["request_id"]
+            response = refused(refusal.code, str(refusal), request_id, refusal.headers, facts=refusal.facts)
+            await send_response(response, send)
             return
         await self._app(scope, receive, send)

@@ -39,7 +39,8 @@ class TrustedProxies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Set `scope["client"]` and `scope["scheme"]`, then pass the request on."""
         if scope["type"] == "http":
-            peer = parsed_address(scope["client"][0]) if scope.get("client") else None
+            # The zone of a link-local peer is the name of a network interface.
+            peer = parsed_address(scope["client"][0].partition("%")[0]) if scope.get("client") else None
             if peer is not None and self._trusts(peer):
                 client = self._client(_values(scope, b"x-forwarded-for"))
                 if client is not None:

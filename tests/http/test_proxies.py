@@ -121,6 +121,11 @@ async def test_a_proxy_is_recognized_in_every_form_of_its_address(peer: str) -> 
     assert await seen(CLIENT, peer=peer) == (CLIENT, "http")
 
 
+async def test_a_link_local_proxy_is_recognized_on_every_interface() -> None:
+    assert await seen(CLIENT, peer="fe80::5%eth0", trusted=("fe80::/10",)) == (CLIENT, "http")
+    assert await seen(CLIENT, peer="fec0::5%eth0", trusted=("fe80::/10",)) == ("fec0::5%eth0", "http")
+
+
 @pytest.mark.parametrize("network", ["::ffff:10.0.0.5", "::ffff:10.0.0.0/120"])
 async def test_a_proxy_may_be_listed_in_ipv6_form(network: str) -> None:
     assert await seen(CLIENT, peer="10.0.0.5", trusted=(network,)) == (CLIENT, "http")
