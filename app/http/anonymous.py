@@ -1,6 +1,6 @@
 """Bounds the requests to paths that need no token."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -20,14 +20,18 @@ class AnonymousRequests:
         self._app = app
         self._count = count
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass a request on, or answer it with the refusal."""
-        if scope["type"] == "http" and scope["path"] not in UNCOUNTED_PATHS:
-            try:
-                self._count(scope)
-            except TransportRefused as refusal:
-                request_id = scope["state"]["request_id"]
-                response = refused(refusal.code, str(refusal), request_id, refusal.headers, facts=refusal.facts)
-                await send_response(response, send)
-                return
+        if scope["type"] != "http" or scope["path"] in UNCOUNTED_PATHS:
+            return self._app(scope, receive, send)  # not awaited here, which would take another step per event
+        return self._counted(scope, receive, send)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            self._count(scope)
+        except TransportRefused as refusal:
+            request_id = scope["state"]["request_id"]
+            response = refused(refusal.code, str(refusal), request_id, refusal.headers, facts=refusal.facts)
+            await send_response(response, send)
+            return
         await self._app(scope, receive, send)
