@@ -14,19 +14,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from errno import EADDRNOTAVAIL
+from errno import EACCES, EADDRINUSE
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import asyncpg
-import httpx
 import uvicorn
 from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
 from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.auth.keys import RemoteKeySet
 from app.db.migrate import migrate
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
@@ -105,7 +103,6 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
     if options.reload and settings.in_production:
         sys.exit("turnup: --reload is refused in production")
     _check_address(settings)
-    _check_key_set(settings)
     raise_descriptors()
     # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -265,20 +262,11 @@ def _check_address(settings: Settings) -> None:
         except UnicodeError:
             sys.exit("turnup: HOST: not the name or the address of a host")
         except OSError as error:
-            variable = "HOST" if isinstance(error, socket.gaierror) or error.errno == EADDRNOTAVAIL else "PORT"
+            variable = "PORT" if error.errno in {EACCES, EADDRINUSE} else "HOST"
             reasons = [f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", *filter(None, [exposed])]
             sys.exit(f"turnup: {variable}: {'; '.join(reasons)}")
     if exposed is not None:
         sys.exit(f"turnup: HOST: {exposed}")
-
-
-def _check_key_set(settings: Settings) -> None:
-    """Exit with one line when the issuer's keys would be fetched without encryption."""
-    if settings.jwks_url is not None:
-        try:
-            RemoteKeySet(settings.jwks_url, httpx.AsyncClient(trust_env=False))
-        except ValueError as error:
-            sys.exit(f"turnup: TURNUP_JWKS_URL: {error}")
 
 
 async def _check_database(variable: str, url: str) -> None:

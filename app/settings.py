@@ -12,8 +12,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sentry_sdk.utils import BadDsn, Dsn
 
 from app.auth import development
-from app.http.addresses import unmapped_network
+from app.auth.keys import key_set_url
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
+from app.http.proxies import unmapped
 from app.limiting.stores import address_of
 
 
@@ -87,6 +88,7 @@ class Settings(BaseSettings):
     limit_payloads: int = Field(120, ge=1)
     limit_bulk_calls: int = Field(10, ge=1)
     limit_bulk_items: int = Field(500, ge=100)  # at least the largest bulk call
+    limit_dry_runs: int = Field(500, ge=100)  # at least the largest bulk call
 
     @field_validator(
         "database_url",
@@ -101,10 +103,12 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _exact(cls, value: object) -> object:
-        """Refuse white space around a text, which is compared or used exactly; a blank one means nothing."""
+        """Refuse white space around a text, which is compared or used exactly, and invisible characters in it."""
         text = value.get_secret_value() if isinstance(value, SecretStr) else value
         if isinstance(text, str) and text != text.strip():
             raise ValueError("it is blank" if text.isspace() else "it begins or ends with white space")
+        if isinstance(text, str) and not text.isprintable():
+            raise ValueError("it contains an invisible character")
         return value
 
     @field_validator("cors_origins", mode="before")
@@ -127,9 +131,16 @@ class Settings(BaseSettings):
         if not isinstance(value, str):
             return value
         try:
-            return tuple(unmapped_network(ip_network(each.strip())) for each in value.split(",") if each.strip())
+            return tuple(unmapped(ip_network(each.strip())) for each in value.split(",") if each.strip())
         except ValueError as error:
             raise ValueError(f"{error}: give addresses or networks such as 10.0.0.5, 192.168.0.0/16") from None
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _of_key_set(cls, value: str | None) -> str | None:
+        if value is not None:
+            key_set_url(value)
+        return value
 
     @field_validator("redis_url")
     @classmethod
@@ -195,9 +206,9 @@ def production_problems(settings: Settings) -> list[str]:
     checks = {
         "TURNUP_JWKS_URL is missing: the development issuer is refused in production": settings.jwks_url is None,
         "TURNUP_ISSUER is missing": settings.issuer is None,
-        "TURNUP_ISSUER is the development issuer": settings.issuer == development.ISSUER,
+        "TURNUP_ISSUER is the development issuer": _names(settings.issuer, development.ISSUER),
         "TURNUP_AUDIENCE is missing": settings.audience is None,
-        "TURNUP_AUDIENCE is the audience of the development issuer": settings.audience == development.AUDIENCE,
+        "TURNUP_AUDIENCE is the audience of the development issuer": _names(settings.audience, development.AUDIENCE),
         "DATABASE_URL is missing: the embedded PostgreSQL is for development": settings.database_url is None,
         "TURNUP_WORKERS above 1 needs TURNUP_REDIS_URL: limits in memory are not shared": (
             settings.workers > 1 and settings.redis_url is None
@@ -208,9 +219,6 @@ def production_problems(settings: Settings) -> list[str]:
         "TURNUP_REDIS_URL: Redis on another machine needs TLS and a verified certificate: use rediss://": (
             settings.redis_url is not None and not _is_private(settings.redis_url.get_secret_value())
         ),
-        "TURNUP_TRUSTED_PROXIES trusts every address: any client could claim any address": any(
-            network.prefixlen == 0 for network in settings.trusted_proxies or ()
-        ),
         "TURNUP_INSECURE_DEVELOPMENT is refused in production": settings.insecure_development,
     }
     unencrypted = [
@@ -218,7 +226,12 @@ def production_problems(settings: Settings) -> list[str]:
         for origin in settings.cors_origins or ()
         if origin.startswith("http://") and not is_loopback_host(urlsplit(origin).hostname or "")
     ]
-    return [problem for problem, found in checks.items() if found] + unencrypted
+    too_large = [
+        f"TURNUP_TRUSTED_PROXIES: {network} is not a network of proxies: its clients could claim any address"
+        for network in settings.trusted_proxies or ()
+        if network.prefixlen < LARGEST_NETWORKS[network.version]
+    ]
+    return [problem for problem, found in checks.items() if found] + unencrypted + too_large
 
 
 def exposure(settings: Settings) -> str | None:
@@ -247,11 +260,19 @@ def _as_browsers_send(origin: str) -> str | None:
     return f"{parts.scheme}://{host}" + ("" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}")
 
 
+def _names(value: str | None, known: str) -> bool:
+    """Return whether a value is a known one, or a spelling of it that people take for the same."""
+    return value is not None and value.casefold().rstrip("/") == known.casefold()
+
+
 def _is_private(redis_url: str) -> bool:
     """Return whether nobody between this process and Redis can read or change what they exchange."""
     address = address_of(redis_url)
     return address.verified or address.host is None or is_loopback_host(address.host)
 
+
+LARGEST_NETWORKS = {4: 8, 6: 7}
+"""The shortest prefix of a trusted network, by IP version: that of the largest private networks, 10/8 and fc00::/7."""
 
 HOST_NAME = re.compile(r"[a-z0-9._:-]+")
 DEFAULT_PORTS = {"http": 80, "https": 443}

@@ -18,10 +18,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import randrange
 from typing import Any
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
@@ -102,11 +103,11 @@ def summary(response: Response) -> str:
     if body.get("errors"):
         extensions = body["errors"][0].get("extensions", {})
         return " ".join(map(str, [response.status, extensions.get("code"), extensions.get("limit", "")])).rstrip()
-    returned = body.get("extensions", {}).get("cost", {}).get("returned")
-    return f"{response.status}, {returned:,} objects"
+    cost = body.get("extensions", {}).get("cost")
+    return f"{response.status}, {cost['returned']:,} objects" if cost else str(response.status)
 
 
-async def once(target: Target, request: bytes, address: str = "127.0.0.1", seconds: float = 60) -> Response | str:
+async def once(target: Target, request: bytes, address: str | None = None, seconds: float = 60) -> Response | str:
     """Send a request over a new connection; return the response, or why there is none."""
     try:
         async with asyncio.timeout(seconds):
@@ -121,7 +122,7 @@ async def once(target: Target, request: bytes, address: str = "127.0.0.1", secon
         return "connection closed"
 
 
-async def answer_to(target: Target, request: bytes, address: str = "127.0.0.1", seconds: float = 60) -> str:
+async def answer_to(target: Target, request: bytes, address: str | None = None, seconds: float = 60) -> str:
     """Send a request over a new connection; return the summary of the response."""
     heard = await once(target, request, address, seconds)
     return heard if isinstance(heard, str) else summary(heard)
@@ -237,19 +238,48 @@ async def many_documents(target: Target) -> Outcome:
         " devices{id label macAddress serialNumber brand model extension{id number person{id firstName lastName}}}"
         " people{id firstName lastName}}"
     )
+
+    def document(n: int) -> str:
+        return "{" + " ".join(f'a{k}n{n}:location(id:"location-1"){fields}' for k in range(16)) + "}"
+
+    return await asked_in_turn(target, (graphql(document(n)) for n in range(1_200)))
+
+
+async def small_documents(target: Target) -> Outcome:
+    """20,000 different small documents of one customer."""
+    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{id name}}}}") for n in range(20_000)))
+
+
+async def many_comments(target: Target) -> Outcome:
+    """1,200 different documents of one customer, each with 7,000 comments."""
+    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{id name}}}}" + "\n#" * 7_000) for n in range(1_200)))
+
+
+async def many_conditions(target: Target) -> Outcome:
+    """One document, which a customer sends with 1,500 sets of values for the variables of its @skip directives."""
+    fields = "id name status contacts{id name email} devices{id label brand model} people{id firstName lastName}"
+    names = [f"c{n}" for n in range(11)]
+    variables = " ".join(f"${name}:Boolean!" for name in names)
+    locations = " ".join(f'a{name}:location(id:"location-1")@skip(if:${name}){{{fields}}}' for name in names)
+    document = f"query({variables}){{{locations}}}"
+    sets = ({name: bool(n >> bit & 1) for bit, name in enumerate(names)} for n in range(1_500))
+    return await asked_in_turn(target, (graphql(document, **values) for values in sets))
+
+
+async def asked_in_turn(target: Target, bodies: Iterable[bytes]) -> Outcome:
+    """Send bodies as a customer over one connection. Returns the CPU time per request and the largest growth."""
     answers: Counter[str] = Counter()
     connection = await RawConnection.open(target.port)
     grown = 0
     with memory_watched(target) as growth:
         began = target.cpu()
-        for n in range(1_200):
-            locations = " ".join(f'a{k}n{n}:location(id:"location-1"){fields}' for k in range(16))
-            request = target.request(graphql("{" + locations + "}"), CUSTOMER)
-            answers[summary(await connection.ask(request))] += 1
-            grown = growth()
+        for body in bodies:
+            answers[summary(await connection.ask(target.request(body, CUSTOMER)))] += 1
+            grown = max(grown, growth())
         spent = target.cpu() - began
     connection.close()
-    return Outcome(", ".join(f"{count} x {answer}" for answer, count in answers.most_common(3)), spent / 1_200, grown)
+    common = ", ".join(f"{count} x {answer}" for answer, count in answers.most_common(3))
+    return Outcome(common, spent / answers.total(), grown)
 
 
 async def silent_connections(target: Target) -> Outcome:
@@ -389,6 +419,9 @@ ATTACKS: Mapping[str, Attack] = {
     "anonymous-text": anonymous_text,
     "refused-subject": refused_subject,
     "documents": many_documents,
+    "small-documents": small_documents,
+    "comments": many_comments,
+    "conditions": many_conditions,
     "silent-connections": silent_connections,
     "pipelining": pipelining,
     "header-fields": header_fields,
@@ -426,12 +459,19 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return {**inherited, "TURNUP_HOME": str(home), "TURNUP_GRAPHIQL": "false", **more}
 
 
+def free_port() -> int:
+    """Return a port that is free, below those that the system gives to outgoing connections."""
+    for port in range(randrange(20_000, 30_000), 32_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no free port")
+
+
 @asynccontextmanager
 async def serving(checkout: Path, home: Path) -> AsyncIterator[Target]:
     """Yield a server of the checkout, started for the block."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = free_port()
     log = home / "serve.log"
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once

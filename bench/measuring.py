@@ -92,9 +92,9 @@ class RawConnection:
         self.writer = writer
 
     @classmethod
-    async def open(cls, port: int, address: str = "127.0.0.1") -> "RawConnection":
-        """Connect to this machine from one of its loopback addresses, such as 127.0.0.2."""
-        local = (address, 0)
+    async def open(cls, port: int, address: str | None = None) -> "RawConnection":
+        """Connect to this machine; an `address` is another loopback address to connect from, such as 127.0.0.2."""
+        local = None if address is None else (address, 0)
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=16 * 1024 * 1024, local_addr=local))
 
     async def ask(self, request: bytes) -> Response:

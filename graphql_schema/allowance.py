@@ -22,14 +22,14 @@ class ObjectAllowance:
     def __init__(self, budgets: Budgets, *, price: int, maximum: int, has_written: bool) -> None:
         """`has_written`: the operation is a mutation, whose own result is not withheld."""
         self._budgets = budgets
-        self._maximum = maximum
+        self.maximum = maximum
         self._has_written = has_written
         self.reserved = price
 
     def check(self, objects: int) -> None:
         """Raise DocumentTooComplex if resolvers return more objects than the maximum."""
-        if objects > self._maximum:
-            raise DocumentTooComplex(limit="price", maximum=self._maximum)
+        if objects > self.maximum:
+            raise DocumentTooComplex(limit="price", maximum=self.maximum)
 
     def reserve(self, objects: int) -> Awaitable[None] | None:
         """Reserve so many objects in all. For a query, raises DocumentTooComplex, and RateLimited when awaited."""

@@ -3,7 +3,9 @@
 Variables are bounded and coerced here, before the price, which depends on their coerced values.
 """
 
-from collections.abc import Mapping
+import gc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -22,6 +24,7 @@ from graphql.validation.validate import ValidationAbortedError
 
 from app.execution.cache import ScanResistantCache
 from app.execution.variables import GivenVariables, Variables
+from app.execution.weights import document_bytes
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused, resolved
@@ -32,12 +35,26 @@ from graphql_schema.returned import Returned
 MOST_ERRORS = 5
 RULES = (*specified_rules, BoundedLists)
 
+MOST_DOCUMENTS = 1_000
+"""The maximum number of documents that a process caches."""
+MOST_DOCUMENT_BYTES = 16 * 1024 * 1024
+"""The maximum memory of these documents, without their plans."""
+
+OPERATION_BYTES = 2_000
+STEP_BYTES = 150
+TERM_BYTES = 150
+
 # Fields with the same response key are compared in pairs. One unit of graphql-core's budget for this takes up to 2 µs,
 # as measured, so with its default of 500,000 a document with 240 times `account { id }` blocks the event loop for a
 # quarter of a second. Twenty fragments that select the same nested fields use 7,000 units. The rule reads the attribute
 # when it starts.
 MOST_COMPARISONS = 10_000
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARISONS
+
+# Three rules compare each operation with every variable in the fragments that it spreads. With 38 operations and 280
+# dollar signs, the most that the limit of tokens permits, they take as long as all other rules together. 25 operations
+# with two variables each, used once, use 2,500.
+MOST_VARIABLE_USES = 3_000
 
 
 class Operation:
@@ -77,6 +94,19 @@ class Operation:
         """The counter of the objects in the responses."""
         return Returned(self._document, self._node)
 
+    @property
+    def is_priced(self) -> bool:
+        """Whether the price was computed before."""
+        return "price" in self.__dict__
+
+    @property
+    def bytes(self) -> int:
+        """The estimated memory of what was computed so far."""
+        weight = OPERATION_BYTES
+        if self.is_priced:
+            weight += sum(STEP_BYTES + TERM_BYTES * len(each.terms) for each in self.price.steps)
+        return weight
+
     @cached_property
     def _bounded(self) -> BoundedVariables:
         return self._bounds.of(self._node.variable_definitions or ())
@@ -103,6 +133,12 @@ class Prepared:
 
     document: DocumentNode
     operations: tuple[Operation, ...]
+    document_bytes: int
+
+    @property
+    def bytes(self) -> int:
+        """The estimated memory, without plans. It grows when an operation is first priced."""
+        return self.document_bytes + sum([each.bytes for each in self.operations])
 
     def operation(self, name: str | None) -> Operation:
         """The operation to run. The name is required if the document has several. Raises RequestRefused."""
@@ -119,7 +155,7 @@ class Prepared:
 
 
 class Documents:
-    """A cache of at most `size` documents. One-off documents do not evict documents in use, nor their plans."""
+    """A cache of prepared documents. One-off documents do not evict documents in use, nor their plans."""
 
     def __init__(
         self,
@@ -128,11 +164,14 @@ class Documents:
         limits: DocumentLimits,
         prices: PriceRules,
         suggestions: bool = False,
-        size: int = 1_000,
+        size: int = MOST_DOCUMENTS,
+        most_bytes: int = MOST_DOCUMENT_BYTES,
     ) -> None:
         """With `suggestions`, errors name similar fields and values of the schema.
 
-        Raises ValueError if a field of the schema returns the query type.
+        At most `size` documents are cached, and at most as many as take `most_bytes` in memory. A document that takes
+        more than a quarter of that is prepared again for each request. Raises ValueError if a field of the schema
+        returns the query type.
         """
         check_roots(schema)
         self._schema = schema
@@ -140,15 +179,22 @@ class Documents:
         self._prices = prices
         self._suggestions = suggestions
         self._bounds = InputBounds(schema)
-        self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(size)
+        self._kept: ScanResistantCache[str, Prepared] = ScanResistantCache(
+            size, lambda prepared: prepared.bytes, most_bytes, most_bytes // 4
+        )
 
     def prepare(self, text: str) -> Prepared:
         """The prepared document of this text. Raises RequestRefused with the errors of the first check that fails."""
         prepared = self._kept.get(text)
         if prepared is None:
-            prepared = self._made(text)
+            with _collections_postponed():
+                prepared = self._made(text)
             self._kept.put(text, prepared)
         return prepared
+
+    def reweigh(self, text: str) -> None:
+        """Weigh the document of this text again. Call this after an operation of it was priced."""
+        self._kept.reweigh(text)
 
     def _made(self, text: str) -> Prepared:
         try:
@@ -157,14 +203,17 @@ class Documents:
             raise RequestRefused([raised(error)]) from error
         except GraphQLSyntaxError as error:
             raise RequestRefused([refused("GRAPHQL_PARSE_FAILED", error)]) from error
+        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        if len(operations) * text.count("$") > MOST_VARIABLE_USES:
+            raise RequestRefused([_too_many_variable_uses()])
         found = validate(self._schema, document, RULES, max_errors=MOST_ERRORS, hide_suggestions=not self._suggestions)
         errors = found[:MOST_ERRORS]
         if any(isinstance(error, ValidationAbortedError) for error in errors):
             raise RequestRefused([_too_many_comparisons()])
         if errors:
             raise RequestRefused([refused("GRAPHQL_VALIDATION_FAILED", error) for error in errors])
-        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
-        return Prepared(document, tuple(self._operation(document, each) for each in operations))
+        prepared = tuple(self._operation(document, each) for each in operations)
+        return Prepared(document, prepared, document_bytes(document))
 
     def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
         return Operation(
@@ -175,6 +224,28 @@ class Documents:
             bounds=self._bounds,
             suggestions=self._suggestions,
         )
+
+
+def _too_many_variable_uses() -> dict[str, Any]:
+    message = "The document uses too many variables in too many operations. Send fewer operations in one document."
+    facts = {"code": "QUERY_TOO_COMPLEX", "limit": "variable_uses", "maximum": MOST_VARIABLE_USES}
+    return {"message": message, "extensions": facts}
+
+
+@contextmanager
+def _collections_postponed() -> Iterator[None]:
+    """Postpone garbage collections while a document is prepared.
+
+    Validation leaves reference cycles that keep the document in memory. A collection before its end would make the
+    document old. Collecting a hundred thousand old objects takes more than 100 ms.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _too_many_comparisons() -> dict[str, Any]:

@@ -357,5 +357,6 @@ described(
         "PAYLOADS": "Payloads generated, released, answered, or completed by hand.",
         "BULK_CALLS": "Calls of bulk mutations, without dry runs.",
         "BULK_ITEMS": "Items of bulk mutations, without dry runs.",
+        "DRY_RUNS": "Dry runs. The dry run of a bulk mutation counts once per item.",
     },
 )

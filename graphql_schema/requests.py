@@ -59,7 +59,12 @@ def prepare(request: Request, documents: Documents, prices: PriceRules) -> Prepa
     operation = document.operation(request.operation_name)
     _check_type(operation.type, read_only=request.read_only)
     variables = operation.variables(request.variables or {})
-    price, surcharge = _price(operation, variables, prices)
+    was_priced = operation.is_priced
+    try:
+        price, surcharge = _price(operation, variables, prices)
+    finally:
+        if not was_priced:
+            documents.reweigh(request.query)
     return PreparedOperation(document.document, operation, variables, price, surcharge)
 
 

@@ -19,45 +19,41 @@ from graphql import (
 
 
 class Returned:
-    """Counts the objects in the responses of one operation. The analysis of its selections is cached."""
+    """Counts the objects in the responses of one operation.
+
+    Nothing is kept between two responses. The executor of this product counts the objects of most responses itself.
+    """
+
+    __slots__ = ("_document", "_operation")
 
     def __init__(self, document: DocumentNode, operation: OperationDefinitionNode) -> None:
-        fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
-        self._root = _Level(fragments, [operation.selection_set])
+        self._document = document
+        self._operation = operation
 
     def count(self, data: Mapping[str, Any] | None) -> int:
         """The objects below the root. Validation guarantees that a key is always an object or always a leaf."""
-        return 0 if data is None else self._below([data], self._root)
-
-    def _below(self, objects: Sequence[Mapping[str, Any]], level: "_Level") -> int:
-        total = 0
-        for key, inner in level.inner.items():
-            values: Sequence[Any] = [each[key] for each in objects if each.get(key) is not None]
-            while values and isinstance(values[0], list):
-                values = [each for each in chain.from_iterable(values) if each is not None]
-            if values:
-                total += len(values) + self._below(values, inner)
-        return total
+        if data is None:
+            return 0
+        definitions = self._document.definitions
+        fragments = {each.name.value: each for each in definitions if isinstance(each, FragmentDefinitionNode)}
+        return _below([data], [self._operation.selection_set], fragments)
 
 
-class _Level:
-    """The keys of one level that hold objects. The next level is computed when a response first has such objects."""
-
-    def __init__(
-        self, fragments: Mapping[str, FragmentDefinitionNode], selection_sets: Iterable[SelectionSetNode]
-    ) -> None:
-        self._fragments = fragments
-        self._selection_sets = selection_sets
-        self._inner: dict[str, _Level] | None = None
-
-    @property
-    def inner(self) -> "Mapping[str, _Level]":
-        """The levels below, by response key."""
-        if self._inner is None:
-            found: dict[str, list[SelectionSetNode]] = {}
-            _collect(self._selection_sets, self._fragments, found, set())
-            self._inner = {key: _Level(self._fragments, sets) for key, sets in found.items()}
-        return self._inner
+def _below(
+    objects: Sequence[Mapping[str, Any]],
+    selection_sets: Iterable[SelectionSetNode],
+    fragments: Mapping[str, FragmentDefinitionNode],
+) -> int:
+    inner: dict[str, list[SelectionSetNode]] = {}
+    _collect(selection_sets, fragments, inner, set())
+    total = 0
+    for key, sets in inner.items():
+        values: Sequence[Any] = [each[key] for each in objects if each.get(key) is not None]
+        while values and isinstance(values[0], list):
+            values = [each for each in chain.from_iterable(values) if each is not None]
+        if values:
+            total += len(values) + _below(values, sets, fragments)
+    return total
 
 
 def _collect(

@@ -1,11 +1,12 @@
 """The budgets of a viewer per minute, and the errors when a budget is exceeded.
 
 Each mutation declares its budget. The budget is checked after the role and before the format of the input, so that
-every call counts, including calls that are refused, are repeated with their key, or change nothing. app/limiting does
-the counting.
+every call counts, including calls that are refused, are repeated with their key, or change nothing. A dry run does the
+work of the call and counts toward a budget of its own. app/limiting does the counting.
 """
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -105,7 +106,10 @@ class RateLimit:
 
 @dataclass(slots=True)
 class Budgets:
-    """The budgets of one viewer during one request. While they cannot be counted, reads are served, writes refused."""
+    """The budgets of one viewer during one request.
+
+    While they cannot be counted, reads and dry runs are served, and writes are refused.
+    """
 
     counter: BudgetCounter
     user_id: str
@@ -147,6 +151,11 @@ class Budgets:
             await self._take({budget: 1, Budget.BULK_ITEMS: items})
         except ConnectionError as error:
             raise WritesClosed from error
+
+    async def spend_dry_run(self, *, items: int) -> None:
+        """Count a dry run: once per item, and at least once. Raises RateLimited."""
+        with suppress(ConnectionError):
+            await self._take({Budget.DRY_RUNS: max(1, items)})
 
     async def rate_limits(self) -> list[RateLimit]:
         """The state of each of the viewer's budgets. Raises BudgetsUnavailable."""

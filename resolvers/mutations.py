@@ -120,11 +120,14 @@ async def _run(
 async def _run_bulk(
     mutation: BulkMutation[B, Any], to_command: Callable[[Any], B], info: Info, given: Any
 ) -> BulkMutationResult:
-    """Perform a bulk mutation, as `_run` does. A dry run uses no budget."""
+    """Perform a bulk mutation, as `_run` does. A dry run uses the budget of dry runs only."""
     call = _call(mutation, to_command, given)
     dry_run = call.command.dry_run
-    if not dry_run:
-        await info.context.budgets.spend(mutation.budget, items=len(call.command.named_items()))
+    items = len(call.command.named_items())
+    if dry_run:
+        await info.context.budgets.spend_dry_run(items=items)
+    else:
+        await info.context.budgets.spend(mutation.budget, items=items)
         info.context.written.add(info.path.key)
     try:
         result = await perform_bulk(info.context.write_context, mutation, call)

@@ -56,7 +56,17 @@ THROWAWAY = {
 
 # Tests write more per minute than people do, and the machine may be slow; tests of limits set their own values.
 os.environ.setdefault("TURNUP_LIMIT_DEADLINE_SECONDS", "60")
-for budget in ("ANONYMOUS", "OBJECTS", "EDITS", "SUBMITS", "APPROVALS", "PAYLOADS", "BULK_CALLS", "BULK_ITEMS"):
+for budget in (
+    "ANONYMOUS",
+    "OBJECTS",
+    "EDITS",
+    "SUBMITS",
+    "APPROVALS",
+    "PAYLOADS",
+    "BULK_CALLS",
+    "BULK_ITEMS",
+    "DRY_RUNS",
+):
     os.environ.setdefault(f"TURNUP_LIMIT_{budget}", "1000000000")
 
 # No housekeeping runs in the background: its tests start it explicitly.

@@ -82,7 +82,7 @@ class RemoteKeySet:
 
         Raises ValueError unless the URL is https, or http on a loopback address, without a user or password.
         """
-        self._url = _safe(url)
+        self._url = key_set_url(url)
         self._client = client
         self._refresh_seconds = refresh_seconds
         self._retry_seconds = retry_seconds
@@ -192,7 +192,8 @@ class RemoteKeySet:
         return self._clock() - self._fetched_at
 
 
-def _safe(url: str) -> httpx.URL:
+def key_set_url(url: str) -> httpx.URL:
+    """Return the parsed URL. Raises ValueError, without the URL, unless it is https, or http on a loopback address."""
     try:
         parsed = httpx.URL(url)
     except httpx.InvalidURL:

@@ -32,6 +32,12 @@ RETRY_SECONDS = 0.02
 IDLE_SECONDS = 60.0
 """Seconds after which an idle connection is closed, so that PostgreSQL can give it to others."""
 
+MOST_STATEMENTS = 256
+"""The maximum number of statements that a connection keeps prepared.
+
+Filters combine to more statements than any client uses. A statement takes up to 40 kB in PostgreSQL, per connection.
+"""
+
 CLOSING_SECONDS = 5.0
 """Seconds that connections in use may continue when the pool is closed."""
 
@@ -175,7 +181,7 @@ class Database:
             url,
             min_size=1,
             max_size=size,
-            statement_cache_size=512,
+            statement_cache_size=MOST_STATEMENTS,
             max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=IDLE_SECONDS,
             init=_prepare,

@@ -316,6 +316,7 @@ class Budget(StrEnum):
     PAYLOADS = "PAYLOADS"
     BULK_CALLS = "BULK_CALLS"
     BULK_ITEMS = "BULK_ITEMS"
+    DRY_RUNS = "DRY_RUNS"
 
 
 @unique

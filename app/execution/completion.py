@@ -27,7 +27,7 @@ def add_level(run: Run, level: Level) -> None:
         run.count(level.place.field, len(level.objects))
     if level.selection.columns:
         run.next_wave.append(level)
-    elif is_fully_typed(level):
+    elif is_fully_typed(run, level):
         build_rows(run, level)
 
 
@@ -128,7 +128,7 @@ def _add_object_level(  # noqa: PLR0917 - internal, on the hot path
     if indices is None:
         indices = range(len(objects))
     try:
-        selection = selection_below(place.field, type_, run.variables)
+        selection = selection_below(run, place.field, type_)
     except (GraphQLError, RecursionError) as error:
         column.failures.update((index, run.failure(place.field, error)) for index in indices)
         return

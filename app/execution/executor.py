@@ -22,11 +22,14 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.execution.cache import ScanResistantCache
-from app.execution.model import Allowance, Observer, Plan, Run, SharedState
+from app.execution.model import Allowance, Observer, Plan, PlanKey, Run, SharedState
 from app.execution.planning import plan_operation, shape_for
 from app.execution.run import run_operation
 from app.execution.steps import start
 from app.execution.variables import GivenVariables
+
+MOST_PLAN_BYTES = 44 * 1024 * 1024
+"""The maximum weight of the plans of one executor, with their documents."""
 
 ResultOrAwaitable = ExecutionResult | Awaitable[ExecutionResult]
 
@@ -37,7 +40,8 @@ class BreadthFirst:
     `observer` is called for each field with a resolver, once per level (see `Observer`). `native` maps scalar names to
     classes whose values stay Python objects in the result, for an encoder that supports them. `sequential_batches`
     awaits the batch resolvers of a level one after another instead of concurrently; this saves a task per resolver if
-    they share one connection. `plans` is the maximum number of plans that `execute` caches.
+    they share one connection. `plans` is the maximum number of plans that `execute` caches, and `plan_bytes` the
+    maximum of their estimated memory, documents included; a plan that takes over a quarter of it is not cached.
 
     `allowance` returns, by the context value of an operation, the number of objects that it may find; the executor asks
     before it resolves more. `ending` are the exceptions that end an operation; others are errors of their field.
@@ -50,15 +54,18 @@ class BreadthFirst:
         native: Mapping[str, Collection[type]] | None = None,
         sequential_batches: bool = False,
         plans: int = 256,
+        plan_bytes: int = MOST_PLAN_BYTES,
         allowance: Callable[[Any], Allowance] | None = None,
         ending: tuple[type[Exception], ...] = (),
     ) -> None:
         self._observer = observer
         self._allowance = allowance
         self._ending = ending
-        self._shared = SharedState(native or {})
         self._sequential_batches = sequential_batches
-        self._plans: ScanResistantCache[tuple[int, int, str | None, bool], Plan] = ScanResistantCache(plans)
+        self._plans: ScanResistantCache[PlanKey, Plan] = ScanResistantCache(
+            plans, lambda plan: plan.bytes, plan_bytes, plan_bytes // 4
+        )
+        self._shared = SharedState(native or {}, self._plans)
 
     def execute(  # noqa: PLR0917 - the signature is graphql-core's
         self,
@@ -125,7 +132,7 @@ class BreadthFirst:
         plan = self._plans.get(key)
         if plan is None:
             assert_valid_schema(schema)
-            plan = plan_operation(schema, document, operation_name, hide_suggestions, self._shared)
+            plan = plan_operation(schema, document, key, self._shared)
             # After an eviction another document may have the same id, so the cache recognises documents by their text.
             text = document.loc.source.body if document.loc else None
             self._plans.put(key, plan, known_as=(id(schema), text, operation_name) if text else None)
@@ -182,7 +189,8 @@ class BreadthFirst:
         allowance = self._allowance(context_value) if self._allowance else None
         run = Run(
             executor,
-            self._shared.kinds,
+            plan,
+            shape,
             self._observer,
             sequential_batches=self._sequential_batches,
             allowance=allowance,

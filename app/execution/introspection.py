@@ -4,29 +4,37 @@ Both visit each element of the schema once per selection set that describes it, 
 so the work does not grow with the response. Equal parts of a response are one object.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from operator import add
 from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
     BooleanValueNode,
-    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLError,
+    GraphQLDirective,
+    GraphQLField,
+    GraphQLIncludeDirective,
     GraphQLObjectType,
     GraphQLScalarType,
     GraphQLSchema,
+    GraphQLSkipDirective,
     InlineFragmentNode,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
     StringValueNode,
+    TypeMetaFieldDef,
     TypeNameMetaFieldDef,
-    ValueNode,
     VariableNode,
+    VariableValues,
+    get_argument_values,
+    get_directive_values,
     get_named_type,
     get_nullable_type,
     is_leaf_type,
@@ -39,13 +47,17 @@ from app.execution.schema_elements import (
     INCLUDE_DEPRECATED,
     SCHEMA_TYPE,
     TYPE_TYPE,
+    Column,
     Element,
-    FieldKey,
+    SchemaElements,
     elements_of,
 )
 
 SCHEMA, TYPE, TYPENAME = "__schema", "__type", "__typename"
 INTROSPECTION_FIELDS = frozenset({SCHEMA, TYPE})
+
+SHORT_LEAVES = frozenset({"kind", "isOneOf", "isDeprecated", "isRepeatable"})
+"""Leaves whose values are booleans or short names, and never count as several values."""
 
 Values: TypeAlias = Mapping[str, object]
 """Coerced variables by name, including defaults."""
@@ -66,18 +78,21 @@ class Introspector:
     """Answers the introspection fields of one run. What it returns is shared: do not change it."""
 
     def __init__(
-        self, schema: GraphQLSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: Values
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: VariableValues,
+        hide_suggestions: bool,
     ) -> None:
-        self._schema = schema
-        self._values = variables
-        self._collector = _Collector(fragments, variables, decides=True)
+        self._elements = elements_of(schema)
+        self._collector = _DecidedResponse(self._elements, fragments, variables, hide_suggestions)
 
     def answer(self, nodes: Sequence[FieldNode]) -> tuple[dict[str, Any] | None, int]:
         """Return the value of the introspection field that these nodes select, and the number of objects in it.
 
-        Raises GraphQLError for a null where a boolean is required.
+        Raises GraphQLError, as graphql-core does, for a null where an argument is required.
         """
-        described = _described(self._schema, nodes[0], self._values)
+        described = self._described(nodes[0])
         if described is None:
             return None, 0
         selection = self._collector.below(described.object_type, nodes)
@@ -85,16 +100,21 @@ class Introspector:
         row, objects = selection.rows[described]
         return row, 1 + objects
 
+    def _described(self, node: FieldNode) -> Element | None:
+        if node.name.value == SCHEMA:
+            return self._elements.schema()
+        return self._elements.type(self._collector.arguments(TypeMetaFieldDef, node)["name"])
+
 
 class Introspection:
     """The introspection fields at the root of one operation of a validated document."""
 
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode) -> None:
-        self._schema = schema
+        self._elements = elements_of(schema)
         self._fragments = {
             each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)
         }
-        collector = _Collector(self._fragments, {}, decides=False)
+        collector = _LargestResponse(self._elements, self._fragments, {})
         roots = collector.grouped([operation.selection_set])
         self._roots = [nodes for nodes in roots.values() if nodes[0].name.value in INTROSPECTION_FIELDS]
         self.exists = bool(self._roots)
@@ -112,21 +132,26 @@ class Introspection:
         Counting stops when the response exceeds `most` objects, where `values_per_object` field values count as one.
         The result then also exceeds them.
         """
-        collector = _Collector(self._fragments, variables, decides=False)
+        collector = _LargestResponse(self._elements, self._fragments, variables)
         counting = _Counting(most, values_per_object)
         objects = total = 0
         for nodes in self._roots:
             total += 1
-            described = _described(self._schema, nodes[0], variables)
+            described = self._described(nodes[0], variables)
             if described is None:
                 continue
             selection = collector.below(described.object_type, nodes)
             if not counting.add(selection, [described]):
                 return ResponseSize(most + 1, 0)
-            below = selection.counts[described]
-            objects += 1 + below.objects
-            total += below.values
+            more_objects, more_values = selection.counts[described]
+            objects += 1 + more_objects
+            total += more_values
         return ResponseSize(objects, total)
+
+    def _described(self, node: FieldNode, variables: Values) -> Element | None:
+        if node.name.value == SCHEMA:
+            return self._elements.schema()
+        return self._elements.type(_value(node, "name", variables, None))
 
 
 @dataclass(slots=True, eq=False)
@@ -137,8 +162,8 @@ class _Selection:
     fields: "list[_Selected]"
     rows: dict[Element, tuple[dict[str, Any], int]] = field(default_factory=dict)
     """By element: its object in the response, and the number of objects below that."""
-    counts: dict[Element, ResponseSize] = field(default_factory=dict)
-    """By element: what is below it."""
+    counts: dict[Element, tuple[int, int]] = field(default_factory=dict)
+    """By element: the objects and the field values below it, see `ResponseSize`."""
 
 
 @dataclass(slots=True)
@@ -146,23 +171,23 @@ class _Selected:
     """One response key of a selection."""
 
     key: str
-    field: FieldKey
+    name: str
+    column: Column | None
+    """The values of the field, None for `__typename`."""
     is_list: bool
     below: _Selection | None
     """None for a leaf."""
 
 
-@dataclass(slots=True)
-class _Collector:
+@dataclass
+class _Collector(ABC):
     """Merges selections as CollectFields of the specification does."""
 
+    elements: SchemaElements
     fragments: Mapping[str, FragmentDefinitionNode]
-    values: Values
-    decides: bool
-    """Whether @skip and @include are decided, and nulls refused. Otherwise both count as the larger response."""
-    merged: dict[tuple[int, ...], _Selection] = field(default_factory=dict)
+    merged: dict[tuple[int, ...], _Selection] = field(default_factory=dict, init=False)
     """By the ids of the selection sets that were merged."""
-    equal: dict[tuple[object, ...], _Selection] = field(default_factory=dict)
+    equal: dict[tuple[object, ...], _Selection] = field(default_factory=dict, init=False)
     """By content, so that equal selections are one object."""
 
     def grouped(self, selection_sets: Iterable[SelectionSetNode]) -> dict[str, list[FieldNode]]:
@@ -175,7 +200,7 @@ class _Collector:
         self, selection_sets: Iterable[SelectionSetNode], groups: dict[str, list[FieldNode]], seen: set[str]
     ) -> None:
         for node in chain.from_iterable(each.selections for each in selection_sets):
-            if self.decides and node.directives and not self._includes(node.directives):
+            if node.directives and not self.includes(node):
                 continue
             if isinstance(node, FieldNode):
                 key = node.alias.value if node.alias else node.name.value
@@ -186,12 +211,13 @@ class _Collector:
                 seen.add(node.name.value)
                 self._group([self.fragments[node.name.value].selection_set], groups, seen)
 
-    def _includes(self, directives: Iterable[DirectiveNode]) -> bool:
-        return not any(
-            _boolean(each, "if", self.values, default=None) is _EXCLUDES[each.name.value]
-            for each in directives
-            if each.name.value in _EXCLUDES
-        )
+    @abstractmethod
+    def includes(self, node: SelectionNode) -> bool:
+        """Return whether a selection with directives is part of the response."""
+
+    @abstractmethod
+    def includes_deprecated(self, definition: GraphQLField, node: FieldNode) -> bool:
+        """Return the value of the argument `includeDeprecated`."""
 
     def below(self, type_: GraphQLObjectType, nodes: Sequence[FieldNode]) -> _Selection:
         """Return the merged selection below a field of this type."""
@@ -201,38 +227,68 @@ class _Collector:
         if selection is None:
             groups = self.grouped(selection_sets)
             fields = list(filter(None, (self._selected(type_, key, inner) for key, inner in groups.items())))
-            content = (type_.name, *((each.key, each.field, id(each.below)) for each in fields))
+            content = (type_.name, *((each.key, id(each.column), id(each.below)) for each in fields))
             selection = self.merged[key] = self.equal.setdefault(content, _Selection(type_.name, fields))
         return selection
 
     def _selected(self, type_: GraphQLObjectType, key: str, nodes: Sequence[FieldNode]) -> _Selected | None:
-        name = nodes[0].name.value
+        node = nodes[0]
+        name = node.name.value
         definition = TypeNameMetaFieldDef if name == TYPENAME else type_.fields.get(name)
         if definition is None:
             return None  # graphql-core skips unknown fields of a document that was not validated
         named: Any = get_named_type(definition.type)
+        include_deprecated = bool(node.arguments) and self.includes_deprecated(definition, node)
         return _Selected(
             key,
-            FieldKey(name, self._include_deprecated(nodes[0])),
+            name,
+            None if name == TYPENAME else self.elements.column(type_, name, include_deprecated),
             is_list_type(get_nullable_type(definition.type)),
             None if is_leaf_type(named) else self.below(named, nodes),
         )
 
-    def _include_deprecated(self, node: FieldNode) -> bool:
-        if not node.arguments:
+
+@dataclass
+class _LargestResponse(_Collector):
+    """No @skip and no @include applies, and a null for `includeDeprecated` counts as true."""
+
+    variables: Values
+
+    def includes(self, _node: SelectionNode) -> bool:
+        return True
+
+    def includes_deprecated(self, _definition: GraphQLField, node: FieldNode) -> bool:
+        return _value(node, INCLUDE_DEPRECATED, self.variables, False) is not False
+
+
+@dataclass
+class _DecidedResponse(_Collector):
+    """@skip and @include are decided for one run, and nulls refused. Methods raise the GraphQLError of graphql-core."""
+
+    variables: VariableValues
+    hide_suggestions: bool
+
+    def arguments(self, definition: GraphQLField, node: FieldNode) -> dict[str, Any]:
+        """Return the coerced arguments of a field."""
+        return get_argument_values(definition, node, self.variables, None, self.hide_suggestions)
+
+    def includes(self, node: SelectionNode) -> bool:
+        skip = self._directive(GraphQLSkipDirective, node)
+        if skip and skip["if"]:
             return False
-        if self.decides:
-            return _boolean(node, INCLUDE_DEPRECATED, self.values, default=False)
-        return _value(_argument(node, INCLUDE_DEPRECATED), self.values, False) is not False
+        include = self._directive(GraphQLIncludeDirective, node)
+        return include is None or bool(include["if"])
 
+    def _directive(self, definition: GraphQLDirective, node: SelectionNode) -> dict[str, Any] | None:
+        return get_directive_values(definition, node, self.variables, None, self.hide_suggestions)
 
-_EXCLUDES = {"skip": True, "include": False}
-"""The value of `if` with which a directive excludes a selection."""
+    def includes_deprecated(self, definition: GraphQLField, node: FieldNode) -> bool:
+        return bool(self.arguments(definition, node)[INCLUDE_DEPRECATED])
 
 
 def _repeated_list(selection: _Selection) -> str | None:
     """Return the name of the first list field that a selection set selects under several response keys, or None."""
-    lists = [each.field.name for each in selection.fields if each.is_list]
+    lists = [each.name for each in selection.fields if each.is_list]
     for index, name in enumerate(lists):
         if name in lists[:index]:
             return f"{selection.type_name}.{name}"
@@ -255,22 +311,28 @@ class _Counting:
         objects, values = [0] * len(new), [of_each] * len(new)
         self.objects += len(new)
         for each in selection.fields:
-            requested = each.field
-            if requested.name == TYPENAME:
+            column = each.column
+            if column is None:
                 continue
-            found = [element.values[requested] for element in new]
-            values = [value + more for value, (_, more) in zip(values, found, strict=True)]
             if each.below is None:
+                if each.name not in SHORT_LEAVES:
+                    values = list(map(add, values, [column[element].further for element in new]))
                 continue
-            below = each.below.counts
-            if not self.add(each.below, _distinct([items for items, _ in found])):
+            found = [column[element].value for element in new]
+            if not self.add(each.below, _distinct(found)):
                 return False
-            for index, (items, _) in enumerate(found):
-                for item in items or ():
-                    more_objects, more_values = below[item]
-                    objects[index] += 1 + more_objects
-                    values[index] += more_values
-        selection.counts.update(zip(new, map(ResponseSize, objects, values), strict=True))
+            below = each.below.counts
+            for index, items in enumerate(found):
+                if items is None:
+                    continue
+                more_objects, more_values = len(items), 0
+                for item in items:
+                    objects_below, values_below = below[item]
+                    more_objects += objects_below
+                    more_values += values_below
+                objects[index] += more_objects
+                values[index] += more_values
+        selection.counts.update(zip(new, zip(objects, values, strict=True), strict=True))
         self.values += len(new) * of_each
         return self.objects + self.values // self.values_per_object <= self.most
 
@@ -280,16 +342,16 @@ def _add_rows(selection: _Selection, elements: Iterable[Element]) -> None:
     new: dict[Element, dict[str, Any]] = {element: {} for element in elements if element not in selection.rows}
     sizes = dict.fromkeys(new, 0)
     for each in selection.fields:
-        key, requested = each.key, each.field
-        if requested.name == TYPENAME:
+        key, column = each.key, each.column
+        if column is None:
             for row in new.values():
                 row[key] = selection.type_name
             continue
+        found = [column[element].value for element in new]
         if each.below is None:
-            for element, row in new.items():
-                row[key] = element.values[requested][0]
+            for row, value in zip(new.values(), found, strict=True):
+                row[key] = value
             continue
-        found = [element.values[requested][0] for element in new]
         _add_rows(each.below, _distinct(found))
         below = each.below.rows
         for (element, row), items in zip(new.items(), found, strict=True):
@@ -308,35 +370,13 @@ def _distinct(found: Iterable[tuple[Element, ...] | None]) -> Iterable[Element]:
     return dict.fromkeys(chain.from_iterable(filter(None, found)))
 
 
-def _described(schema: GraphQLSchema, node: FieldNode, values: Values) -> Element | None:
-    elements = elements_of(schema)
-    if node.name.value == SCHEMA:
-        return elements.schema()
-    return elements.type(_value(_argument(node, "name"), values, None))
-
-
 def _type_of(node: FieldNode) -> Any:
     return SCHEMA_TYPE if node.name.value == SCHEMA else TYPE_TYPE
 
 
-def _argument(node: FieldNode | DirectiveNode, name: str) -> ValueNode | None:
-    return next((each.value for each in node.arguments or () if each.name.value == name), None)
-
-
-def _boolean(node: FieldNode | DirectiveNode, name: str, values: Values, default: bool | None) -> bool:
-    """Return the value of an argument of type `Boolean!`. Raises GraphQLError for null."""
-    given = _argument(node, name)
-    value = _value(given, values, default)
-    if not isinstance(value, bool):
-        raise GraphQLError(f"Argument '{name}' of non-null type 'Boolean!' must not be null.", given or node)
-    return value
-
-
-def _value(node: ValueNode | None, values: Values, default: object) -> object:
-    if isinstance(node, VariableNode):
-        return values.get(node.name.value, default)
-    return default if node is None else _literal(node)
-
-
-def _literal(node: ValueNode | None) -> object:
-    return node.value if isinstance(node, BooleanValueNode | StringValueNode) else None
+def _value(node: FieldNode, argument: str, variables: Values, default: object) -> object:
+    """Return the value of an argument of a valid field, which is no null unless a variable has it."""
+    given = next((each.value for each in node.arguments or () if each.name.value == argument), None)
+    if isinstance(given, VariableNode):
+        return variables.get(given.name.value, default)
+    return given.value if isinstance(given, BooleanValueNode | StringValueNode) else default

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import keyword
+import sys
 from bisect import bisect_right
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
+from weakref import ref
 
 from graphql import (
     DocumentNode,
@@ -32,6 +34,7 @@ from app.execution.introspection import Introspector
 from app.execution.leaves import Leaf, ValueKinds, column_converter, converter, leaf_of
 from app.execution.steps import Steps
 from app.execution.variables import Variables
+from app.execution.weights import SHAPE
 from app.execution.wrapping import WrappedType
 
 Observer = Callable[[tuple[str, ...], str, str, int], AbstractContextManager[Any] | None]
@@ -39,21 +42,33 @@ Observer = Callable[[tuple[str, ...], str, str, int], AbstractContextManager[Any
 the parent type, the name of the field, and the number of parents. The field is resolved inside the context manager that
 the observer returns; None leaves the field unobserved."""
 
+MOST_SHAPES = 1_024
+"""The maximum number of shapes of one plan. A plan has a shape per set of @skip/@include values."""
+MOST_SHAPE_BYTES = 8 * 1024 * 1024
+"""The maximum weight of these shapes."""
+
+PlanKey = tuple[int, int, str | None, bool]
+"""The ids of the schema and the document, the name of the operation, and whether errors hide suggestions."""
+Conditions = tuple[bool | None, ...]
+"""The values of the variables of @skip and @include."""
+
 
 class Allowance(Protocol):
     """The number of objects that one operation may find. What its methods raise ends the operation."""
 
+    @property
+    def maximum(self) -> int:
+        """The number of objects that resolvers may return in all."""
+
     def check(self, objects: int) -> None:
-        """Raise if resolvers may not return so many objects in all; called before each batch and for each result."""
+        """Raise if so many objects exceed the maximum."""
+
+    @property
+    def reserved(self) -> int:
+        """The number of objects, attributes included, that the operation has reserved."""
 
     def reserve(self, objects: int) -> Awaitable[None] | None:
-        """Reserve so many objects in all, attributes included; called after each wave. Raises at once or if awaited."""
-
-
-_MOST_SHAPES = 1024
-"""The maximum number of shapes for all plans of one executor. A plan has a shape per set of @skip/@include values."""
-_MOST_FIELDS = 100_000
-"""The maximum number of fields in these shapes. A field takes about 2 kB."""
+        """Reserve so many objects in all; called after a wave that found more. Raises at once or if awaited."""
 
 
 # Plans: an operation before it runs
@@ -79,11 +94,9 @@ class SharedState:
     """State that all plans of one executor share."""
 
     native: Mapping[str, Collection[type]]
+    plans: ScanResistantCache[PlanKey, Plan]
     kinds: ValueKinds = field(default_factory=ValueKinds)
     leaves: dict[GraphQLLeafType, Leaf] = field(default_factory=dict)
-    shapes: ScanResistantCache[tuple[Plan, tuple[bool | None, ...]], PlanShape] = field(
-        default_factory=lambda: ScanResistantCache(_MOST_SHAPES, lambda shape: shape.field_count, _MOST_FIELDS)
-    )
 
     def leaf(self, type_: GraphQLLeafType) -> Leaf:
         """Return how values of this type are coerced. Each type is analysed once."""
@@ -93,13 +106,21 @@ class SharedState:
         return leaf
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
+def _shapes() -> ScanResistantCache[Conditions, PlanShape]:
+    return ScanResistantCache(MOST_SHAPES, lambda shape: shape.bytes, MOST_SHAPE_BYTES)
+
+
+@dataclass(eq=False, slots=True, weakref_slot=True, kw_only=True)
 class Plan:
     """One operation of one document for one schema. It can run any number of times, concurrently too.
 
-    `declined` is the reason why the breadth-first executor leaves the operation to graphql-core, or None.
+    `declined` is the reason why the breadth-first executor leaves the operation to graphql-core, or None. There are no
+    strong reference cycles among a plan and its parts: the memory of an evicted plan is free when its last run ends.
     """
 
+    key: PlanKey
+    own_bytes: int
+    """The weight of the plan and its document without the shapes."""
     schema: GraphQLSchema
     document: DocumentNode
     hide_suggestions: bool
@@ -113,8 +134,23 @@ class Plan:
     declined: str | None
     handling: dict[int, FieldHandling] = field(default_factory=dict)
     """How the fields of the schema are handled, by the id of the definition, because most are selected often."""
-    only_shape: PlanShape | None = None
-    """The shape of an operation without conditions, once it is planned."""
+    shapes: ScanResistantCache[Conditions, PlanShape] = field(default_factory=_shapes)
+
+    @property
+    def bytes(self) -> int:
+        """The weight of everything that the plan keeps in memory. It grows while runs plan further selections."""
+        return self.own_bytes + self.shapes.weight
+
+    def keep(self, shape: PlanShape) -> None:
+        """Cache a shape."""
+        self.shapes.put(shape.conditions, shape)
+        self.shared.plans.reweigh(self.key)
+
+    def grow(self, shape: PlanShape, weight: int) -> None:
+        """Add to the weight of a shape, whether it is cached or not."""
+        shape.bytes += weight
+        self.shapes.reweigh(shape.conditions)
+        self.shared.plans.reweigh(self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,19 +169,18 @@ class FieldHandling:
 class PlanShape:
     """An operation with its @skip and @include conditions decided."""
 
-    plan: Plan
+    conditions: Conditions
     operation: OperationDefinitionNode
     selections: list[Selection] = field(default_factory=list)
     """The root selections, to run one after another: one per root field of a mutation, else a single one."""
-    field_count: int = 0
-    """The number of fields planned so far. A selection is planned when a run first needs it."""
+    bytes: int = SHAPE
+    """The weight of what is planned so far. A selection is planned when a run first needs it."""
 
 
 @dataclass(eq=False, slots=True)
 class Selection:
     """The fields selected on one object type at one position of the document."""
 
-    shape: PlanShape
     object_type: GraphQLObjectType
     fields: list[PlanField]
     columns: list[PlanField]
@@ -167,11 +202,11 @@ class TypedBuilder:
     """Whether the class declares every attribute that the selection reads."""
 
 
-@dataclass(eq=False, slots=True, kw_only=True)
+@dataclass(eq=False, slots=True, weakref_slot=True, kw_only=True)
 class PlanField:
     """One response key of a selection: the source of its values and how they are completed."""
 
-    shape: PlanShape
+    kinds: ValueKinds
     parent_type: GraphQLObjectType
     key: str
     name: str
@@ -181,7 +216,8 @@ class PlanField:
     type: GraphQLOutputType
     wrapped: WrappedType
     nullable: bool
-    above: PlanField | None
+    above: ref[PlanField] | None
+    """The field above, which the shape of a run keeps alive."""
     path: tuple[str, ...]
     info_path: Path
     is_typename: bool
@@ -200,7 +236,7 @@ class PlanField:
     def convert(self, nullable: bool) -> Callable[[Any], Any]:
         """Return a function that coerces one value of the field's scalar or enum that failed the type's test."""
         assert self.leaf is not None  # noqa: S101 - called for leaf fields only
-        return converter(self.leaf, nullable, self.shape.plan.shared.kinds)
+        return converter(self.leaf, nullable, self.kinds)
 
     def leaf_column(self, nullable: bool) -> Callable[[Sequence[Any]], list[Any]]:
         """Return a function that coerces a sequence of values of the field's scalar or enum."""
@@ -318,7 +354,8 @@ class Run:
     def __init__(
         self,
         executor: Executor[Any],
-        kinds: ValueKinds,
+        plan: Plan,
+        shape: PlanShape,
         observer: Observer | None,
         *,
         sequential_batches: bool,
@@ -326,11 +363,14 @@ class Run:
         ending: tuple[type[Exception], ...],
     ) -> None:
         self.executor = executor
+        self.plan = plan
+        self.shape = shape
         self.variables = executor.variable_values
-        self.kinds = kinds
+        self.kinds = plan.shared.kinds
         self.observer = observer
         self.sequential_batches = sequential_batches
         self.allowance = allowance
+        self._most = sys.maxsize if allowance is None else allowance.maximum
         self.ending = ending
         self.failed: set[PlanField] = set()
         """The fields with failed values, and all fields above them."""
@@ -352,7 +392,9 @@ class Run:
     def introspector(self, plan: Plan) -> Introspector:
         """Return the object that answers all introspection fields of this run."""
         if self._introspector is None:
-            self._introspector = Introspector(plan.schema, plan.fragment_definitions, self.variables.coerced)
+            self._introspector = Introspector(
+                plan.schema, plan.fragment_definitions, self.variables, plan.hide_suggestions
+            )
         return self._introspector
 
     def info(self, place: Place) -> Any:
@@ -368,14 +410,19 @@ class Run:
 
     def count(self, field: PlanField, objects: int) -> None:
         """Count objects that were found for a field. Raises like `check`."""
-        self.check(field, objects)
         self.objects += objects
         if field.is_resolved:
             self._resolved += objects
+            if self._resolved > self._most:
+                self.check(field, 0)
 
-    def check(self, field: PlanField, objects: int = 0) -> None:
-        """Raise what the allowance raises if it does not permit so many more objects from the resolver of a field."""
-        if self.allowance is not None and field.is_resolved:
+    def check(self, field: PlanField, objects: int) -> None:
+        """Raise what the allowance raises if it does not permit so many more objects from the resolver of a field.
+
+        A root field needs no permission: the objects of a mutation are the result of its write, and those of a query
+        are reserved after the wave.
+        """
+        if self.allowance is not None and field.is_resolved and field.above is not None:
             self.allowance.check(self._resolved + objects)
 
     def failure(self, field: PlanField, error: Exception) -> Failure:
@@ -383,7 +430,7 @@ class Run:
         above: PlanField | None = field
         while above is not None and above not in self.failed:
             self.failed.add(above)
-            above = above.above
+            above = None if above.above is None else above.above()
         return Failure(error)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
+from weakref import ref
 
 from graphql import (
     DefinitionNode,
@@ -32,27 +33,35 @@ from graphql.type.directives import GraphQLDisableErrorPropagationDirective
 from app.execution.arguments import Arguments
 from app.execution.fields import attribute_of, is_batched, source_of
 from app.execution.introspection import ANSWER
-from app.execution.model import FieldHandling, Plan, PlanField, PlanShape, Selection, SharedState
+from app.execution.model import (
+    Conditions,
+    FieldHandling,
+    Plan,
+    PlanField,
+    PlanKey,
+    PlanShape,
+    Run,
+    Selection,
+    SharedState,
+)
 from app.execution.sources import introspect
 from app.execution.variables import Variables
+from app.execution.weights import DETAIL, FIELD, PLAN, SELECTION, document_bytes
 from app.execution.wrapping import unwrap
 
 _DECLINED_DIRECTIVES = {"defer", "stream", GraphQLDisableErrorPropagationDirective.name}
 
 
-def plan_operation(
-    schema: GraphQLSchema,
-    document: DocumentNode,
-    operation_name: str | None,
-    hide_suggestions: bool,
-    shared: SharedState,
-) -> Plan:
+def plan_operation(schema: GraphQLSchema, document: DocumentNode, key: PlanKey, shared: SharedState) -> Plan:
     """Plan one operation of a document. The plan's selections are planned when a run first needs them."""
+    _, _, operation_name, hide_suggestions = key
     operation = _operation(document, operation_name)
     fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
     facts = _DocumentFacts(document)
     definitions = operation.variable_definitions if operation else ()
     return Plan(
+        key=key,
+        own_bytes=PLAN + document_bytes(document),
         schema=schema,
         document=document,
         hide_suggestions=hide_suggestions,
@@ -71,20 +80,16 @@ def shape_for(plan: Plan, variables: VariableValues) -> PlanShape:
 
     Raises GraphQLError if the value of a condition is not a boolean, RecursionError if selections nest too deep.
     """
-    if not plan.conditions:
-        if plan.only_shape is None:
-            plan.only_shape = plan_shape(plan, variables)
-        return plan.only_shape
     values = [variables.coerced.get(name) for name in plan.conditions]
-    key = (plan, tuple(None if value is None else bool(value) for value in values))
-    shape = plan.shared.shapes.get(key)
+    conditions = tuple(None if value is None else bool(value) for value in values)
+    shape = plan.shapes.get(conditions)
     if shape is None:
-        shape = plan_shape(plan, variables)
-        plan.shared.shapes.put(key, shape)
+        shape = plan_shape(plan, conditions, variables)
+        plan.keep(shape)
     return shape
 
 
-def plan_shape(plan: Plan, variables: VariableValues) -> PlanShape:
+def plan_shape(plan: Plan, conditions: Conditions, variables: VariableValues) -> PlanShape:
     """Plan the root selections of an operation. Raises like `shape_for`."""
     operation = plan.operation
     assert operation is not None  # noqa: S101 - a plan without an operation is declined
@@ -92,44 +97,49 @@ def plan_shape(plan: Plan, variables: VariableValues) -> PlanShape:
     assert root is not None  # noqa: S101 - a plan without a root type is declined
     fields = collect_fields(plan.schema, plan.fragments, variables, root, operation, plan.hide_suggestions)
     grouped = fields.grouped_field_set
-    shape = PlanShape(plan, operation)
+    shape = PlanShape(conditions, operation)
     if operation.operation is OperationType.MUTATION:
-        shape.selections = [_plan_selection(shape, root, {key: details}, None) for key, details in grouped.items()]
+        shape.selections = [
+            _plan_selection(plan, shape, root, {key: details}, None) for key, details in grouped.items()
+        ]
     else:
-        shape.selections = [_plan_selection(shape, root, grouped, None)]
+        shape.selections = [_plan_selection(plan, shape, root, grouped, None)]
     return shape
 
 
-def selection_below(field: PlanField, type_: GraphQLObjectType, variables: VariableValues) -> Selection:
+def selection_below(run: Run, field: PlanField, type_: GraphQLObjectType) -> Selection:
     """Return the selection below a field on one object type. Raises GraphQLError for a condition without a value."""
     selection = field.selections.get(type_.name)
     if selection is None:
-        plan = field.shape.plan
+        plan, shape = run.plan, run.shape
         fields = collect_subfields(
             plan.schema,
             plan.fragments,
-            variables,
-            field.shape.operation,
+            run.variables,
+            shape.operation,
             type_,
             field.details,
             plan.hide_suggestions,
         )
-        selection = _plan_selection(field.shape, type_, fields.grouped_field_set, field)
+        selection = _plan_selection(plan, shape, type_, fields.grouped_field_set, field)
         field.selections[type_.name] = selection
     return selection
 
 
 def _plan_selection(
-    shape: PlanShape, type_: GraphQLObjectType, grouped: Mapping[str, list[FieldDetails]], above: PlanField | None
+    plan: Plan,
+    shape: PlanShape,
+    type_: GraphQLObjectType,
+    grouped: Mapping[str, list[FieldDetails]],
+    above: PlanField | None,
 ) -> Selection:
     fields: list[PlanField] = []
     for key, details in grouped.items():
-        definition = shape.plan.schema.get_field(type_, details[0].node.name.value)
+        definition = plan.schema.get_field(type_, details[0].node.name.value)
         if definition is not None:
-            fields.append(_plan_field(shape, type_, key, details, definition, above))
-    shape.field_count += len(fields)
+            fields.append(_plan_field(plan, type_, key, details, definition, above))
+    plan.grow(shape, SELECTION + FIELD * len(fields) + DETAIL * sum(len(field.details) - 1 for field in fields))
     return Selection(
-        shape,
         type_,
         fields,
         columns=[field for field in fields if field.source is not None],
@@ -140,14 +150,13 @@ def _plan_selection(
 
 
 def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
-    shape: PlanShape,
+    plan: Plan,
     parent_type: GraphQLObjectType,
     key: str,
     details: list[FieldDetails],
     definition: GraphQLField,
     above: PlanField | None,
 ) -> PlanField:
-    plan = shape.plan
     nodes: list[FieldNode] = [detail.node for detail in details]
     name = nodes[0].name.value
     handling = plan.handling.get(
@@ -156,7 +165,7 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
     if handling is None:
         handling = plan.handling[id(definition)] = _handling(plan, definition, name)
     return PlanField(
-        shape=shape,
+        kinds=plan.shared.kinds,
         parent_type=parent_type,
         key=key,
         name=name,
@@ -166,7 +175,7 @@ def _plan_field(  # noqa: PLR0917 - one caller, which has all of them at hand
         type=definition.type,
         wrapped=handling.wrapped,
         nullable=handling.wrapped.nullable,
-        above=above,
+        above=ref(above) if above else None,
         path=(*above.path, key) if above else (key,),
         info_path=Path(above.info_path if above else None, key, parent_type.name),
         is_typename=definition is TypeNameMetaFieldDef,

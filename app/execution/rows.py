@@ -3,19 +3,24 @@
 from __future__ import annotations  # a run defines inner functions: evaluating their annotations costs time
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import lru_cache
 from types import CodeType
 from typing import Any
 
+from app.execution.cache import ScanResistantCache
 from app.execution.columns import assemble
 from app.execution.infos import infos
 from app.execution.leaf_values import complete_leaf
 from app.execution.leaves import is_disguised, names_of
 from app.execution.markers import TYPED
 from app.execution.model import Level, Place, PlanField, Run, Selection, TypedBuilder
+from app.execution.weights import BUILDER, BUILDER_FIELD, CODE, CODE_CHARACTER
 
 Builder = Callable[..., None]
 
+MOST_COMPILED = 512
+"""The maximum number of compiled builders that all executors of a process share."""
+MOST_COMPILED_BYTES = 4 * 1024 * 1024
+"""The maximum weight of these builders."""
 _MOST_BUILDERS = 64
 
 
@@ -28,16 +33,16 @@ def build_rows(run: Run, level: Level) -> None:
     def build_slowly(parent: Any, *values: Any) -> dict[str, Any]:
         return _slow_row(run, level, len(level.rows), parent, iter(values))
 
-    _builder(selection, level)(level.rows, level.objects, build_slowly, *columns)
+    _builder(run, level)(level.rows, level.objects, build_slowly, *columns)
 
 
-def is_fully_typed(level: Level) -> bool:
+def is_fully_typed(run: Run, level: Level) -> bool:
     """Return whether the objects' class declares everything that is read of them, so that nothing is awaitable."""
-    builder = _typed_builder(level.selection, level.class_)
+    builder = _typed_builder(run, level.selection, level.class_)
     return builder is not None and builder.is_complete
 
 
-def _typed_builder(selection: Selection, class_: type | None) -> TypedBuilder | None:
+def _typed_builder(run: Run, selection: Selection, class_: type | None) -> TypedBuilder | None:
     """Return the builder for objects of this class, None if the class declares no attribute types."""
     builders = selection.typed_builders
     if class_ in builders:
@@ -50,16 +55,17 @@ def _typed_builder(selection: Selection, class_: type | None) -> TypedBuilder | 
             field.is_typename or (field.attribute is not None and field.attribute.name in typed)
             for field in selection.fields
         )
-        builder = TypedBuilder(_generate(selection, by_key=False, typed=typed), is_complete)
+        builder = TypedBuilder(_generate(run, selection, by_key=False, typed=typed), is_complete)
     if len(builders) >= _MOST_BUILDERS:  # bounds the dict if classes are created at run time
         builders.clear()
     builders[class_] = builder
     return builder
 
 
-def _builder(selection: Selection, level: Level) -> Builder:
+def _builder(run: Run, level: Level) -> Builder:
     """Return the builder for the class of the objects, or for mappings, or for other objects."""
-    typed_builder = _typed_builder(selection, level.class_)
+    selection = level.selection
+    typed_builder = _typed_builder(run, selection, level.class_)
     if typed_builder is not None:
         return typed_builder.build
     access = _access(set(map(type, level.objects))) if selection.reads_by_default else _BY_ATTRIBUTE
@@ -67,7 +73,7 @@ def _builder(selection: Selection, level: Level) -> Builder:
         return _build_per_object
     builder = selection.builders.get(access)
     if builder is None:
-        builder = selection.builders[access] = _generate(selection, by_key=access is _BY_KEY, typed={})
+        builder = selection.builders[access] = _generate(run, selection, by_key=access is _BY_KEY, typed={})
     return builder
 
 
@@ -114,11 +120,12 @@ def _read(run: Run, level: Level, index: int, field: PlanField, parent: Any) -> 
     return attribute.get(parent, attribute.name)
 
 
-def _generate(selection: Selection, *, by_key: bool, typed: Mapping[str, Collection[type]]) -> Builder:
+def _generate(run: Run, selection: Selection, *, by_key: bool, typed: Mapping[str, Collection[type]]) -> Builder:
     """Generate the function `build(rows, parents, build_slowly, *columns)`, which appends one row per parent.
 
     The function converts values that fail the test of their type. If a conversion raises, `build_slowly` builds that
-    row. The generated source contains only numbers, GraphQL names and string representations.
+    row. The generated source contains only numbers, names of the schema and string representations. Aliases are values
+    of variables, so that documents that differ only in their aliases share the compiled code.
     """
     names: dict[str, Any] = {}
     columns: list[str] = []
@@ -152,12 +159,17 @@ def _generate(selection: Selection, *, by_key: bool, typed: Mapping[str, Collect
                     test = field.leaf.test.format(v=variable, native=f"native{number}")
                     tests.append(f"({variable} is None or {test})" if field.nullable else test)
                     conversions.append(conversion)
-        entries.append(f"{field.key!r}: {value}")
+        if field.key == field.name:
+            entries.append(f"{field.key!r}: {value}")
+        else:
+            names[f"key{number}"] = field.key
+            entries.append(f"key{number}: {value}")
     if tests:
         later[:0] = [f"if not ({' and '.join(tests)}):", *(f"    {line}" for line in conversions)]
     source = _function(columns, [*reads, *later], "{" + ", ".join(entries) + "}")
-    exec(_compiled(source), names)  # noqa: S102 - the source is generated above
-    builder: Builder = names["build"]
+    exec(_code_of(source), names)  # noqa: S102 - the source is generated above
+    builder: Builder = names.pop("build")  # not among its own globals, which would be a reference cycle
+    run.plan.grow(run.shape, BUILDER + BUILDER_FIELD * len(selection.fields))
     return builder
 
 
@@ -210,6 +222,14 @@ def _zipped(parents: str, columns: Sequence[str]) -> str:
     return f"zip({', '.join([parents, *('all_' + column for column in columns)])}, strict=True)" if columns else parents
 
 
-@lru_cache(maxsize=512)
-def _compiled(source: str) -> CodeType:
-    return compile(source, "<selection>", "exec")
+_COMPILED: ScanResistantCache[str, tuple[CodeType, int]] = ScanResistantCache(
+    MOST_COMPILED, lambda compiled: compiled[1], MOST_COMPILED_BYTES
+)
+
+
+def _code_of(source: str) -> CodeType:
+    compiled = _COMPILED.get(source)
+    if compiled is None:
+        compiled = compile(source, "<selection>", "exec"), CODE + CODE_CHARACTER * len(source)
+        _COMPILED.put(source, compiled)
+    return compiled[0]

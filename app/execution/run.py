@@ -1,5 +1,6 @@
 """Runs a plan: resolves the levels wave by wave from the root down, then builds their rows from the bottom up."""
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from inspect import iscoroutine
@@ -60,11 +61,11 @@ def _run_selection(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any]
         run.wave, run.next_wave = run.next_wave, []
         waiting = _start_wave(run, run.wave)
         if waiting:
-            yield from _all_done(waiting)
-        if run.allowance is not None:
+            _raise_first((yield Concurrent(waiting)))
+        if run.allowance is not None and run.objects > run.allowance.reserved:
             reserving = run.allowance.reserve(run.objects)
             if reserving is not None:
-                yield from _all_done([reserving])
+                _raise_first((yield Concurrent([reserving])))
     for level in reversed(run.levels):
         if not level.rows:
             build_rows(run, level)
@@ -78,9 +79,8 @@ def _run_selection(run: Run, selection: Selection) -> Steps[tuple[dict[str, Any]
     return root.rows[0], []
 
 
-def _all_done(waiting: list[Any]) -> Steps[None]:
-    """Wait for all awaitables. Raises the exception of the first one that failed."""
-    outcomes = yield Concurrent(waiting)
+def _raise_first(outcomes: Iterable[Any]) -> None:
+    """Raise the first exception among the outcomes of awaitables."""
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
@@ -132,7 +132,6 @@ async def _resolve_batch(run: Run, place: Place, batch: Batch) -> None:
     """Do the same as `_resolve` with fewer steps, for the fields on which most requests wait longest."""
     count = len(place.level.objects)
     try:
-        run.check(place.field)
         values = checked_results(await batch.call(run, place), count)
     except run.ending:
         raise

@@ -29,45 +29,45 @@ CHARACTERS_PER_VALUE = 64
 """A text counts as one more field value per this number of characters."""
 
 
-class FieldKey(NamedTuple):
-    """A field of an introspection type, and its argument."""
-
-    name: str
-    include_deprecated: bool
-
-
 class Element:
     """A type, field, argument, enum value or directive of a schema, or the schema itself.
 
-    Two types with the same notation, such as `[ID!]`, are one element.
+    Two types with the same notation, such as `[ID!]`, are one element. `source` is the value that graphql-core's
+    resolvers of the introspection type receive.
     """
 
-    __slots__ = ("object_type", "source", "values")
+    __slots__ = ("object_type", "source")
 
-    def __init__(self, elements: "SchemaElements", object_type: GraphQLObjectType, source: Any) -> None:
+    def __init__(self, object_type: GraphQLObjectType, source: Any) -> None:
         self.object_type = object_type
         self.source = source
-        """The value that graphql-core's resolvers of the introspection type receive."""
-        self.values = _FieldValues(elements, self)
-        """The value of each field, and the number of further values that its size counts for.
-
-        The value is JSON if the field is a leaf, otherwise a tuple of elements, or None. A single element is a tuple of
-        one.
-        """
 
 
-class _FieldValues(dict[FieldKey, tuple[Any, int]]):
-    """The fields of an element, resolved on first use."""
+class FieldValue(NamedTuple):
+    """The value of a field of an element.
 
-    def __init__(self, elements: "SchemaElements", element: Element) -> None:
+    The value is JSON if the field is a leaf, otherwise a tuple of elements, or None. A single element is a tuple of
+    one.
+    """
+
+    value: Any
+    further: int
+    """The number of further field values that the size of a leaf counts for."""
+
+
+class Column(dict[Element, FieldValue]):
+    """The values of one field of an introspection type by element, each resolved on first use."""
+
+    def __init__(self, elements: "SchemaElements", field: str, include_deprecated: bool) -> None:
         super().__init__()
         self._elements = elements
-        self._element = element
+        self._field = field
+        self._include_deprecated = include_deprecated
 
-    def __missing__(self, field: FieldKey) -> tuple[Any, int]:
-        value = self._elements.resolve(self._element, field)
+    def __missing__(self, element: Element) -> FieldValue:
+        value = self._elements.resolve(element, self._field, self._include_deprecated)
         further = len(value) // CHARACTERS_PER_VALUE if isinstance(value, str) else 0
-        self[field] = found = (value, len(value) if isinstance(value, list) else further)
+        self[element] = found = FieldValue(value, len(value) if isinstance(value, list) else further)
         return found
 
 
@@ -78,6 +78,7 @@ class SchemaElements:
         self._schema = schema
         self._info = SimpleNamespace(schema=schema)
         self._elements: dict[tuple[str, object, int], Element] = {}
+        self._columns: dict[tuple[str, str, bool], Column] = {}
 
     def schema(self) -> Element:
         """Return the element that `__schema` describes."""
@@ -88,12 +89,20 @@ class SchemaElements:
         found = self._schema.get_type(name) if isinstance(name, str) else None
         return None if found is None else self._element(TYPE_TYPE, found)
 
-    def resolve(self, element: Element, field: FieldKey) -> Any:
-        """Resolve a field of an element, see `Element.values`."""
-        if field.name == "isOneOf" and is_wrapping_type(element.source):
+    def column(self, object_type: GraphQLObjectType, field: str, include_deprecated: bool) -> Column:
+        """Return the values of a field of an introspection type, for this value of its argument."""
+        key = (object_type.name, field, include_deprecated)
+        column = self._columns.get(key)
+        if column is None:
+            column = self._columns[key] = Column(self, field, include_deprecated)
+        return column
+
+    def resolve(self, element: Element, field: str, include_deprecated: bool) -> Any:
+        """Resolve a field of an element, see `FieldValue`."""
+        if field == "isOneOf" and is_wrapping_type(element.source):
             return None  # the resolver that Strawberry installs raises for lists and non-nulls
-        definition = element.object_type.fields[field.name]
-        arguments = {INCLUDE_DEPRECATED: field.include_deprecated} if definition.args else {}
+        definition = element.object_type.fields[field]
+        arguments = {INCLUDE_DEPRECATED: include_deprecated} if definition.args else {}
         resolver: Any = definition.resolve
         return self._completed(definition.type, resolver(element.source, self._info, **arguments))
 
@@ -119,7 +128,7 @@ class SchemaElements:
             key = (object_type.name, None, id(source))
         element = self._elements.get(key)
         if element is None:  # the element keeps its source alive, so that the id stays unique
-            element = self._elements[key] = Element(self, object_type, source)
+            element = self._elements[key] = Element(object_type, source)
         return element
 
 

@@ -46,7 +46,7 @@ def call_each(resolve: Callable[..., Any]) -> Source:
 def introspect(run: Run, place: Place) -> Steps[Sequence[Any]]:
     """Answer an introspection field. Its value is complete, so the executor treats it as a leaf."""
     yield from ()
-    value, objects = run.introspector(place.field.shape.plan).answer(place.field.nodes)
+    value, objects = run.introspector(run.plan).answer(place.field.nodes)
     parents = len(place.level.objects)
     run.objects += objects * parents
     return [value] * parents

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.refusals import PLAIN_JSON, TRANSPORT_STATUS, encoded, refusal_body
+from app.http.refusals import PLAIN_JSON, TRANSPORT_STATUS, refused
 
 LONGEST_REASON = 200  # characters
 
@@ -44,23 +44,23 @@ class UniformAnswers:
         request_id = sent_request_id(scope["headers"]) or secrets.token_hex(16)
         scope.setdefault("state", {})["request_id"] = request_id
         head = scope["method"] == "HEAD"
-        refused: Message | None = None  # the head of a refusal that is not JSON; it waits for the text
+        text_refusal: Message | None = None  # the head of a refusal that is not JSON; it waits for the text
         translated = False
 
         async def send_uniform(message: Message) -> None:
-            nonlocal refused, translated
+            nonlocal text_refusal, translated
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-Id"] = request_id
                 headers["X-Content-Type-Options"] = "nosniff"
                 if message["status"] >= 400 and not _has_form(headers.get("content-type", "")):
-                    refused = message
+                    text_refusal = message
                     return
             elif translated:
                 return  # the rest of the text
-            elif refused is not None:
+            elif text_refusal is not None:
                 translated = True
-                start, message = _translated(refused, message, request_id)
+                start, message = _translated(text_refusal, message, request_id)
                 await send(start)
             if head and message["type"] == "http.response.body":
                 message = {**message, "body": b""}
@@ -94,7 +94,7 @@ def _translated(start: Message, body: Message, request_id: str) -> tuple[Message
     else:
         reason = body.get("body", b"").decode(errors="replace")[:LONGEST_REASON].strip().rstrip(".")
         sentence = f"{reason or HTTPStatus(status).phrase}."
-    response = encoded(refusal_body(code, sentence, request_id), False, PLAIN_JSON)
+    response = refused(code, sentence, request_id)
     fields = [*((name, value) for name, value in response.headers if name in _OF_THE_BODY), *kept]
     return (
         {"type": "http.response.start", "status": status, "headers": fields},

@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from app.http.addresses import Network, counted_address, is_within
+from app.http.addresses import counted_address
+from app.http.loopback import parsed_address
+from app.http.proxies import Network, unmapped
 
 OTHER_DESCRIPTORS = 256
 """File descriptors for everything but the connections of clients: database, Redis, token issuer, logs."""
@@ -73,6 +75,7 @@ class Connections:
     def __init__(self, limits: ConnectionLimits, refused: Callable[[str], None] = lambda _: None) -> None:
         self.limits = limits
         self._refused = refused
+        self._exempt = tuple(map(unmapped, limits.exempt))
         self._by_address: Counter[str] = Counter()
         self._busy: set[OpenConnection] = set()
         # Without a request in progress, oldest first: before their first request, and between two requests.
@@ -92,13 +95,15 @@ class Connections:
         self._refused(reason.value)
 
     def address_of(self, client: tuple[str, int] | None) -> str | None:
-        """Return the key by which a client's connections are counted: its IPv4 address or its IPv6 /64 network.
-
-        None for local sockets and exempt networks.
-        """
-        if client is None or is_within(client[0], self.limits.exempt):
+        """Return the address as which a client is counted; None for a local socket or an exempt network."""
+        if client is None:
             return None
-        return counted_address(client[0])
+        host = client[0]
+        if self._exempt:
+            address = parsed_address(host)
+            if address is not None and any(address in network for network in self._exempt):
+                return None
+        return counted_address(host)
 
     def admit(self, connection: OpenConnection) -> bool:
         """Add a new connection. Returns whether it has a place; otherwise it is in the reserve."""

@@ -7,7 +7,7 @@ import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.http.refusals import PLAIN_JSON, encoded, refusal_body
+from app.http.refusals import refused, send_response
 
 log = logging.getLogger("turnup.http")
 
@@ -42,7 +42,4 @@ class Failures:
             if begun:
                 raise
             log.exception("request failed")
-            body = refusal_body("INTERNAL", self._message, scope["state"]["request_id"])
-            response = encoded(body, False, PLAIN_JSON)
-            await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-            await send({"type": "http.response.body", "body": response.body})
+            await send_response(refused("INTERNAL", self._message, scope["state"]["request_id"]), send)

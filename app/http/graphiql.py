@@ -39,8 +39,14 @@ NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
 IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}  # the names contain a hash
 AGAIN = {**NO_STORE, "Retry-After": "3"}
 
-# The header fields by which proxies and tunnels can be recognized, in addition to x-forwarded-*.
-OF_PROXIES = frozenset({"cf-connecting-ip", "forwarded", "true-client-ip", "via", "x-client-ip", "x-real-ip"})
+# The header fields that browsers and command-line clients send by themselves, in addition to sec-*. Proxies and tunnels
+# add others, under hundreds of names.
+OF_CLIENTS = frozenset({
+    "accept", "accept-charset", "accept-encoding", "accept-language", "authorization", "cache-control", "connection",
+    "content-length", "content-type", "cookie", "dnt", "host", "if-modified-since", "if-none-match", "keep-alive",
+    "origin", "pragma", "priority", "referer", "te", "upgrade-insecure-requests", "user-agent", "x-request-id",
+    "x-requested-with",
+})  # fmt: skip
 NOT_LOCAL = "Development tokens are only for the GraphiQL page on the server's own machine, without a proxy."
 NOT_READY = "The GraphiQL page is not built. Open it in a browser to see the reason."
 
@@ -104,7 +110,8 @@ def _is_local(request: Request) -> bool:
     """Return whether the request was sent on this machine to this machine, directly.
 
     The name in Host excludes pages whose name was pointed at this machine (DNS rebinding). A proxy or a tunnel on this
-    machine connects from a loopback address for clients anywhere: what passed one is never local.
+    machine connects from a loopback address for clients anywhere. It is recognized by the header fields that it adds,
+    or by HTTP/1.0, which no browser speaks any more.
     """
     hosts = request.headers.getlist("host")
     return (
@@ -112,16 +119,16 @@ def _is_local(request: Request) -> bool:
         and is_loopback_address(request.client.host)
         and len(hosts) == 1
         and is_loopback_authority(hosts[0])
-        and not any(name.startswith("x-forwarded-") or name in OF_PROXIES for name in request.headers)
+        and all(name in OF_CLIENTS or name.startswith("sec-") for name in request.headers)
+        and request.scope["http_version"] != "1.0"
     )
 
 
 def _is_of_the_page(request: Request) -> bool:
     """Return whether the page itself asks: a page of another local server must not read its tokens by CORS."""
     own = {f"{scheme}://{request.headers['host']}" for scheme in ("http", "https")}
-    return request.headers.get("sec-fetch-site", "none") in {"same-origin", "none"} and (
-        request.headers.get("origin") in {None, *own}
-    )
+    sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
+    return {"same-origin", "none"}.issuperset(sites) and own.issuperset(origins)
 
 
 def _missing(dist: Path, *, for_people: bool) -> Response:

@@ -16,8 +16,18 @@ from starlette.types import Receive, Scope, Send
 from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters, parse_json, parse_json_body, read_body
 from app.http.body_memory import BodyMemory, HeldBody
 from app.http.departure import Departure
-from app.http.refusals import PLAIN_JSON, RESPONSE_JSON, Response, TransportRefused, encoded, refusal_body
+from app.http.refusals import (
+    PLAIN_JSON,
+    RESPONSE_JSON,
+    Response,
+    TransportRefused,
+    encoded,
+    refused,
+    send_response,
+)
 
+IDENTITY = b"identity"
+"""The content coding of a body that is not compressed."""
 READING = frozenset({"GET", "HEAD"})
 """The methods that run queries only. A HEAD request is executed like GET; the body of its answer is not sent."""
 
@@ -73,8 +83,7 @@ class GraphQLEndpoint:
             response = await self._respond(scope, receive)
         except ClientDisconnect:
             return  # the client has left: nothing to send and nothing to log
-        await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-        await send({"type": "http.response.body", "body": response.body})
+        await send_response(response, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
         request_id = scope.get("state", {}).get("request_id", "")
@@ -91,11 +100,12 @@ class GraphQLEndpoint:
                     call = HttpCall(head, subject, parameters, read_only, departure.ignore)
                     body, executed = await self._answer(call)
         except TransportRefused as refusal:
-            refused = refusal_body(refusal.code, str(refusal), request_id, refusal.facts)
-            return encoded(refused, False, media_type, refusal.headers)
+            sentence = str(refusal)
+            return refused(
+                refusal.code, sentence, request_id, refusal.headers, facts=refusal.facts, media_type=media_type
+            )
         except BodyRefused as refusal:
-            refused = refusal_body(refusal.code, str(refusal), request_id)
-            return encoded(refused, False, media_type)
+            return refused(refusal.code, str(refusal), request_id, media_type=media_type)
         return encoded(body, executed, media_type)
 
     async def _read(self, scope: Scope, receive: Receive, held: HeldBody) -> GraphQLParameters:
@@ -116,13 +126,15 @@ class GraphQLEndpoint:
 
 
 def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
-    """Return whether the request may only run a query. Raises TransportRefused for its method or content type."""
+    """Return whether the request may only run a query. Raises TransportRefused for its method or its form of body."""
     if method in READING:
         return True
     if method != "POST":
         raise TransportRefused("METHOD_NOT_ALLOWED", "Use POST, or GET for queries.", {"Allow": "GET, HEAD, POST"})
     if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
         raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json in UTF-8.")
+    if fields.get(b"content-encoding", IDENTITY).lower() != IDENTITY:
+        raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed: omit Content-Encoding.")
     return False
 
 

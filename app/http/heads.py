@@ -7,10 +7,11 @@ both, and accepts only the framings of a body that every server understands in t
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 
 import httptools
 
-from app.http.addresses import HIGHEST_PORT, is_ipv6
+from app.http.loopback import HIGHEST_PORT
 from app.http.refusals import TransportRefused
 
 TARGET_BYTES = 64 * 1024
@@ -142,7 +143,12 @@ def _is_authority(host: bytes) -> bool:
     found = _AUTHORITY.fullmatch(host)
     if found is None or int(found["port"] or 0) > HIGHEST_PORT:
         return False
-    return found["literal"] is None or is_ipv6(found["literal"].decode())
+    if found["literal"] is not None:
+        try:
+            IPv6Address(found["literal"].decode())
+        except ValueError:
+            return False
+    return True
 
 
 def _other_target(method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:

@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.http.refusals import refusal_body
+
 # Returns the state of each dependency of the server by name, True when it is available.
 Checks = Callable[[], Awaitable[dict[str, bool]]]
 
@@ -46,16 +48,18 @@ class SharedChecks:
 
 
 def health_routes(checks: Checks) -> list[BaseRoute]:
-    """Return the routes of `/healthz`, always 200, and `/readyz`, 200 or, when a check fails, 503."""
+    """Return the routes of `/healthz`, always 200, and `/readyz`, 200 or, when a check fails, 503 with a code."""
     shared = SharedChecks(checks)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
-    async def readyz(_request: Request) -> Response:
+    async def readyz(request: Request) -> Response:
         found = await shared()
-        ready = all(found.values())
-        body = {"status": "ready" if ready else "not ready", **found}
-        return JSONResponse(body, 200 if ready else 503, {"Cache-Control": "no-store"})
+        failed = ", ".join(name for name, available in found.items() if not available)
+        if not failed:
+            return JSONResponse({"status": "ready", **found}, headers={"Cache-Control": "no-store"})
+        refusal = refusal_body("UNAVAILABLE", f"The server is not ready: {failed}.", request.state.request_id)
+        return JSONResponse({"status": "not ready", **found, **refusal}, 503, {"Cache-Control": "no-store"})
 
     return [Route(LIVENESS, healthz), Route(READINESS, readyz)]

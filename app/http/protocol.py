@@ -24,7 +24,7 @@ from app.http.chunks import Chunks, MalformedChunks
 from app.http.connections import ConnectionLimits, Connections, Refused
 from app.http.heads import END, HttpHead, check_incomplete, read_head
 from app.http.health import HEALTH_PATHS
-from app.http.refusals import PLAIN_JSON, TransportRefused, encoded, refusal_body
+from app.http.refusals import TransportRefused, refused
 
 CONNECTIONS = "connections"
 """The key of the Connections in the state of the lifespan."""
@@ -568,7 +568,7 @@ def refusal(
     Without the id of the request, it gets a new one.
     """
     request_id = request_id or secrets.token_hex(16)
-    response = encoded(refusal_body(code, sentence, request_id), False, PLAIN_JSON, headers)
+    response = refused(code, sentence, request_id, headers)
     more = [
         (b"x-request-id", request_id.encode("ascii")),
         (b"x-content-type-options", b"nosniff"),

@@ -6,10 +6,11 @@ socket. The client's address limits requests and connections, so it must be an a
 
 import re
 from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.addresses import HIGHEST_PORT, Address, Network, parsed_address
+from app.http.loopback import HIGHEST_PORT, parsed_address
 
 MOST_PROXIES = 32
 """The number of addresses of an X-Forwarded-For field that are read, from its end."""
@@ -21,6 +22,9 @@ _ENTRY = re.compile(
     r"|(?P<v6>[0-9A-Fa-f:.]+)"
 )
 
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
 
 class TrustedProxies:
     """Pure ASGI middleware; must be the outermost, so that everything behind it sees the client.
@@ -30,13 +34,13 @@ class TrustedProxies:
 
     def __init__(self, app: ASGIApp, networks: Iterable[Network]) -> None:
         self._app = app
-        """`networks` of IPv4 are not in IPv6 form."""
-        self._networks = tuple(networks)
+        self._networks = tuple(map(unmapped, networks))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Set `scope["client"]` and `scope["scheme"]`, then pass the request on."""
         if scope["type"] == "http":
-            peer = parsed_address(scope["client"][0]) if scope.get("client") else None
+            # The zone of a link-local peer is the name of a network interface.
+            peer = parsed_address(scope["client"][0].partition("%")[0]) if scope.get("client") else None
             if peer is not None and self._trusts(peer):
                 client = self._client(_values(scope, b"x-forwarded-for"))
                 if client is not None:
@@ -76,3 +80,9 @@ def _parsed_entry(entry: str) -> tuple[Address | None, int]:
     if found is None or int(found["port"] or 0) > HIGHEST_PORT:
         return None, 0
     return parsed_address(found["bracketed"] or found["v4"] or found["v6"]), int(found["port"] or 0)
+
+
+def unmapped(network: Network) -> Network:
+    """Return the IPv4 network of one that is written in IPv6 form (`::ffff:10.0.0.0/104`), as peers are compared."""
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped and network.prefixlen >= 96 else network

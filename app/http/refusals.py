@@ -6,6 +6,7 @@ from math import ceil
 from typing import Any
 
 import orjson
+from starlette.types import Send
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
@@ -97,6 +98,25 @@ def encoded(
         extra.setdefault("Allow", "POST")
     fields += ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items())
     return Response(status, fields, content)
+
+
+def refused(
+    code: str,
+    message: str,
+    request_id: str,
+    headers: Mapping[str, str] | None = None,
+    *,
+    facts: Mapping[str, Any] | None = None,
+    media_type: str = PLAIN_JSON,
+) -> Response:
+    """Return the response to a request that was refused before GraphQL executed it."""
+    return encoded(refusal_body(code, message, request_id, facts), False, media_type, headers)
+
+
+async def send_response(response: Response, send: Send) -> None:
+    """Send a whole response."""
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    await send({"type": "http.response.body", "body": response.body})
 
 
 _CONTENT_TYPE = {media: f"{media}; charset=utf-8".encode() for media in (PLAIN_JSON, RESPONSE_JSON)}

@@ -1,13 +1,12 @@
 """Stores of counts: in the memory of this process, or in Redis for several processes. Taking is atomic in both."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Any, Protocol
+from typing import Protocol
 
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
-from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -60,10 +59,11 @@ def address_of(url: str) -> RedisAddress:
     Raises ValueError, without the URL, when it is malformed.
     """
     try:
-        options: Mapping[str, Any] = parse_url(url)
-    except ValueError:
+        pool = BlockingConnectionPool.from_url(url)
+        kind, options = pool.connection_class, pool.connection_kwargs
+        kind(**options)  # opens nothing; fails for an option that no connection has
+    except (RedisError, TypeError, ValueError):
         raise ValueError("it is not a URL such as rediss://:password@host:6379/0") from None
-    kind = options.get("connection_class")
     if kind is UnixDomainSocketConnection:
         return RedisAddress(None, verified=False)
     checked = options.get("ssl_cert_reqs", "required") == "required" and options.get("ssl_check_hostname", True)

@@ -5,11 +5,12 @@ if its fragments were expanded, without expanding them: it walks each definition
 definition is spread.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from graphql.language import (
+    ArgumentNode,
     DirectiveNode,
     DocumentNode,
     ExecutableDefinitionNode,
@@ -18,11 +19,15 @@ from graphql.language import (
     FragmentSpreadNode,
     InlineFragmentNode,
     Lexer,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     Source,
     Token,
     TokenKind,
+    ValueNode,
+    VariableNode,
 )
 from graphql.language.parser import Parser
 
@@ -39,6 +44,7 @@ MESSAGES: Mapping[str, str] = {
     "selections": "The document exceeds the limit of {maximum} selections, counted with its fragments expanded.",
     "aliases": "The document exceeds the limit of {maximum} aliases, counted with its fragments expanded.",
     "directives": "The document exceeds the limit of {maximum} directives, counted with its fragments expanded.",
+    "variables": "The document exceeds the limit of {maximum} uses of variables, counted with its fragments expanded.",
     "root_fields": "An operation exceeds the limit of {maximum} root fields, counted with its fragments expanded.",
     "introspection_lists": "A selection set selects the list {field} under more than {maximum} name. Select it once.",
     "price": "The operation exceeds the price limit of {maximum}. Select fewer fields or request smaller pages.",
@@ -90,6 +96,7 @@ def measure(document: DocumentNode) -> "Measures":
         selections=whole.selections,
         aliases=whole.aliases,
         directives=whole.directives,
+        variables=whole.variables,
         root_fields=max((each.root_fields for each in definitions if each.fragment is None), default=0),
     )
 
@@ -98,16 +105,17 @@ def _count_definition(definition: ExecutableDefinitionNode) -> "_DefinitionCount
     """Count the contents of one definition, without its fragments, and note where it spreads fragments."""
     fragment = definition.name.value if isinstance(definition, FragmentDefinitionNode) else None
     counts = _DefinitionCounts(fragment=fragment)
-    counts.directives = _number_of(definition.directives)
+    counts.add_directives(definition.directives)
     if isinstance(definition, OperationDefinitionNode):
-        counts.directives += sum(_number_of(each.directives) for each in definition.variable_definitions or ())
+        for each in definition.variable_definitions or ():
+            counts.add_directives(each.directives)
     pending = [(definition.selection_set, _Position(nesting=1))]
     while pending:
         selection_set, position = pending.pop()
         counts.nesting = max(counts.nesting, position.nesting)
         counts.selections += len(selection_set.selections)
         for selection in selection_set.selections:
-            counts.directives += _number_of(selection.directives)
+            counts.add_directives(selection.directives)
             inner: SelectionSetNode | None = None
             below = position
             if isinstance(selection, FieldNode):
@@ -122,8 +130,19 @@ def _count_definition(definition: ExecutableDefinitionNode) -> "_DefinitionCount
     return counts
 
 
-def _number_of(directives: tuple[DirectiveNode, ...] | None) -> int:
-    return len(directives) if directives else 0
+def _variables_in(arguments: Iterable[ArgumentNode]) -> int:
+    """Count the uses of variables in the values of arguments."""
+    found = 0
+    pending: list[ValueNode] = [each.value for each in arguments]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, VariableNode):
+            found += 1
+        elif isinstance(value, ListValueNode):
+            pending.extend(value.values)
+        elif isinstance(value, ObjectValueNode):
+            pending.extend(each.value for each in value.fields)
+    return found
 
 
 def _expand(start: "_DefinitionCounts", fragments: Mapping[str, "_DefinitionCounts"]) -> None:
@@ -161,6 +180,7 @@ class DocumentLimits:
     Depth counts fields from the root, including leaf fields. Introspection has a separate limit: __schema, __type and
     everything below them count toward `introspection_depth` only (the standard introspection query is 15 deep).
     Nesting counts brackets as written and selection sets with fragments expanded, so it bounds every later recursion.
+    Validation visits every use of a variable once per operation that reaches it, which `variables` bounds.
     """
 
     characters: int = 15_000
@@ -171,6 +191,7 @@ class DocumentLimits:
     selections: int = 5_000
     aliases: int = 30
     directives: int = 50
+    variables: int = 1_000
     root_fields: int = 20
 
 
@@ -184,6 +205,7 @@ class Measures:
     selections: int
     aliases: int
     directives: int
+    variables: int
     root_fields: int
 
 
@@ -215,6 +237,7 @@ class _DefinitionCounts:
     selections: int = 0
     aliases: int = 0
     directives: int = 0
+    variables: int = 0
     root_fields: int = 0
     spreads: list[tuple[str, _Position]] = field(default_factory=list)
 
@@ -224,6 +247,8 @@ class _DefinitionCounts:
             self.root_fields += 1
         if selected.alias is not None:
             self.aliases += 1
+        if selected.arguments:
+            self.variables += _variables_in(selected.arguments)
         introspects = selected.name.value in INTROSPECTION_FIELDS
         introspection_depth = position.introspection_depth + 1 if introspects or position.introspection_depth else 0
         here = _Position(position.nesting, position.depth + 1, introspection_depth)
@@ -232,6 +257,12 @@ class _DefinitionCounts:
         if not introspection_depth:
             self.depth = max(self.depth, here.depth)
         return here
+
+    def add_directives(self, directives: Iterable[DirectiveNode] | None) -> None:
+        """Count directives, and the variables in their arguments."""
+        for each in directives or ():
+            self.directives += 1
+            self.variables += _variables_in(each.arguments or ())
 
     def add(self, other: "_DefinitionCounts", position: _Position) -> None:
         """Add the expanded counts of another definition, which is spread at a position of this one."""
@@ -245,6 +276,7 @@ class _DefinitionCounts:
         self.selections = min(SATURATED, self.selections + other.selections)
         self.aliases = min(SATURATED, self.aliases + other.aliases)
         self.directives = min(SATURATED, self.directives + other.directives)
+        self.variables = min(SATURATED, self.variables + other.variables)
         if position.depth == 0:
             self.root_fields = min(SATURATED, self.root_fields + other.root_fields)
 
@@ -254,7 +286,11 @@ CLOSING = frozenset({TokenKind.PAREN_R, TokenKind.BRACKET_R, TokenKind.BRACE_R})
 
 
 class _BoundedLexer(Lexer):
-    """A lexer that raises DocumentTooComplex at the first token or bracket beyond its limit."""
+    """A lexer that raises DocumentTooComplex at the first token or bracket beyond its limit.
+
+    Each token refers to the next one that is not a comment, and not back. A document would otherwise keep its comments
+    in memory (190 bytes per line of comments), and stay there until the garbage collector finds it.
+    """
 
     def __init__(self, source: Source, limits: DocumentLimits) -> None:
         super().__init__(source)
@@ -262,7 +298,9 @@ class _BoundedLexer(Lexer):
         self.tokens = self.nesting = 0
 
     def advance(self) -> Token:
-        token = super().advance()
+        before, token = self.token, super().advance()
+        if token.prev is not None:  # advancing past the end returns the last token again
+            before.next, token.prev = token, None
         if token.kind is TokenKind.EOF:
             return token
         self.tokens += 1

@@ -15,6 +15,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TextIO
+from urllib.parse import quote, unquote
 from uuid import UUID
 
 import orjson
@@ -151,11 +152,14 @@ def _with_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:
 
 
 def _access_without_query(record: logging.LogRecord) -> bool:
-    """Remove personal data from uvicorn's access lines: the query string and the client's address."""
+    """Remove personal data from uvicorn's access lines: the query string, the client's address, parts of the path."""
     if isinstance(record.args, tuple) and len(record.args) == 5:
         _client, method, target, _version, status = record.args
         record.msg, record.args = "request", ()
-        record.__dict__.update(method=method, path=str(target).partition("?")[0], status=status)
+        path = str(target).partition("?")[0]
+        if "%" in path:  # uvicorn encodes the characters by which personal data is recognized
+            path = quote(_plain_text(unquote(path)), safe="/[]")
+        record.__dict__.update(method=method, path=path, status=status)
     return True
 
 

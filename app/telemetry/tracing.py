@@ -128,7 +128,7 @@ class Tracing:
         """Return a span around one field with a resolver, for all objects of its level: `resolve Location.devices`."""
         if self._tracer is None or not get_current_span().is_recording():
             return NOTHING
-        attributes: Attributes = {"graphql.field.path": ".".join(path), "turnup.batch.size": batch_size}
+        attributes: Attributes = {"graphql.field.path": ".".join(path)[:LONGEST_NAME], "turnup.batch.size": batch_size}
         return _Recorded(self._tracer, f"resolve {parent_type}.{field_name}", attributes)
 
     def trace_root_fields(self, schema: GraphQLSchema) -> None:

@@ -21,7 +21,7 @@ from app.settings import Settings
 from graphql_schema.schema import schema
 from tests.harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
 
-from .serving import serving
+from .serving import serving, statements_logged
 
 MUTATIONS: dict[str, GraphQLField] = schema._schema.mutation_type.fields  # type: ignore[union-attr]
 LIMITS = "{ rateLimits { name limit remaining resetsAt } }"
@@ -164,9 +164,9 @@ async def test_a_query_is_charged_what_it_returned(settings: Settings, database:
         first = await client.ask(TWO_PAGES)
         returned = 1 + 3 * 2 + 1 + 2 * 2
         assert first.body["extensions"]["cost"] == {"price": 12, "returned": returned, "maximum": 50_000}
-        seven = len(Budget)
+        budgets = len(Budget)
         assert (await left(client))["OBJECTS"] == 10_000 - returned - 10  # the price of this query
-        assert (await left(client))["OBJECTS"] == 10_000 - returned - seven - 10
+        assert (await left(client))["OBJECTS"] == 10_000 - returned - budgets - 10
 
 
 async def test_what_lies_inside_a_document_is_no_object(client: Client) -> None:
@@ -204,7 +204,7 @@ async def test_bulk_calls_and_their_items_have_budgets_of_their_own(settings: Se
         assert one_error(too_many)["budget"] == "BULK_ITEMS"
         after = await left(client)
         spent = {name: before[name] - after[name] for name in before if name != "OBJECTS"}
-        assert spent == {"EDITS": 0, "SUBMITS": 0, "APPROVALS": 0, "PAYLOADS": 0, "BULK_CALLS": 2, "BULK_ITEMS": 80}
+        assert {name: count for name, count in spent.items() if count} == {"BULK_CALLS": 2, "BULK_ITEMS": 80}
         assert (await client.ask(BULK, ids=["none"], key="budget-4")).codes == []
         last = await client.ask(BULK, ids=["none"], key="budget-5")
         assert one_error(last)["budget"] == "BULK_CALLS"
@@ -223,6 +223,58 @@ async def test_a_dry_run_takes_no_budget_of_writes(settings: Settings, database:
         for _ in range(3):
             assert (await client.ask(BULK, ids=["none"], key="dry", dry=True)).codes == []
         assert (await left(client))["BULK_CALLS"] == 1
+
+
+@pytest.mark.parametrize("name", sorted(each for each in MUTATIONS if each.startswith("bulk")))
+async def test_every_dry_run_counts_its_items_before_any_work_is_done(
+    name: str, settings: Settings, database: TestDatabase
+) -> None:
+    dry_run = document_of(name).replace("input: {", "input: {dryRun: true, ", 1)
+    real = document_of(name)
+    async with serving(settings, database, limit_dry_runs=2) as client:
+        answers = [await client.ask(dry_run) for _ in range(3)]
+        assert [each.codes for each in answers] == [[], [], ["RATE_LIMITED"]]
+        assert answers[2].body["data"] == {name: None}
+        assert {key: one_error(answers[2])[key] for key in ("budget", "limit")} == {"budget": "DRY_RUNS", "limit": 2}
+        assert (await client.ask(real)).codes == []
+        assert (await left(client, LEAD_2))["DRY_RUNS"] == 2
+
+
+async def test_a_dry_run_counts_once_per_item_whatever_becomes_of_it(
+    settings: Settings, database: TestDatabase
+) -> None:
+    async with serving(settings, database, limit_dry_runs=100) as client:
+        before = await left(client)
+        for ids in (["none"] * 2, [], ["location-2", "location-99"], [f"none-{n}" for n in range(30)]):
+            await client.ask(BULK, ids=ids, key="rehearsed", dry=True)
+        after = await left(client)
+        spent = {
+            name: before[name] - after[name] for name in before if name != "OBJECTS" and before[name] != after[name]
+        }
+        assert spent == {"DRY_RUNS": 2 + 1 + 2 + 30}
+        refused = await client.ask(BULK, ids=[f"none-{n}" for n in range(66)], key="rehearsed", dry=True)
+        assert one_error(refused)["budget"] == "DRY_RUNS"
+
+
+async def test_a_refused_dry_run_sends_nothing_to_the_database(settings: Settings, database: TestDatabase) -> None:
+    statements: list[str] = []
+    with statements_logged(statements):
+        async with serving(settings, database, limit_dry_runs=0) as client:
+            await client.ask(BULK, ids=["location-2"], key="rehearsed", dry=True)
+    assert [each for each in statements if "FOR" in each or "SAVEPOINT" in each] == []
+
+
+async def test_real_calls_and_dry_runs_leave_each_others_budgets(settings: Settings, database: TestDatabase) -> None:
+    async with serving(settings, database, limit_bulk_calls=0, limit_bulk_items=100, limit_dry_runs=100) as client:
+        assert one_error(await client.ask(BULK, ids=["none"], key="real"))["budget"] == "BULK_CALLS"
+        assert (await client.ask(BULK, ids=["none"], key="rehearsed", dry=True)).codes == []
+        assert (await left(client))["DRY_RUNS"] == 99
+
+
+async def test_a_dry_run_that_the_role_refuses_takes_no_budget(settings: Settings, database: TestDatabase) -> None:
+    async with serving(settings, database, limit_dry_runs=100) as client:
+        assert (await client.ask(BULK, CUSTOMER, ids=["none"], key="mine", dry=True)).codes == ["FORBIDDEN"]
+        assert (await left(client, CUSTOMER))["DRY_RUNS"] == 100
 
 
 @pytest.mark.parametrize("dry", [True, False])
@@ -275,6 +327,7 @@ async def test_everybody_sees_their_own_budgets(who: str, settings: Settings, da
         ("PAYLOADS", 120, 120),
         ("BULK_CALLS", 10, 10),
         ("BULK_ITEMS", 500, 500),
+        ("DRY_RUNS", 500, 500),
     ]
     assert {each["resetsAt"] for each in answer.data["rateLimits"]} == {"2027-01-15T08:01:00+00:00"}
 
@@ -314,7 +367,7 @@ async def test_without_the_limiter_reads_are_served_and_writes_refused_loudly(
     }
     assert asked.body["data"] == {"rateLimits": None}
     assert asked.codes == ["UNAVAILABLE"]
-    assert "turnup_limiter_failures_total 6.0" in metrics
+    assert "turnup_limiter_failures_total 7.0" in metrics
     assert [each.levelname for each in caplog.records if each.name == "turnup.limiting"] == ["ERROR"]
 
 

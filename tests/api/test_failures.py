@@ -183,11 +183,19 @@ async def test_without_its_database_the_server_says_unavailable_until_it_is_back
             if change is not None:
                 await change()
             answer = await client.ask(LOCATIONS)
-            ready, alive = await client.http.get("/readyz"), await client.http.get("/healthz")
+            ready = await client.http.get("/readyz", headers={"x-request-id": "r"})
+            alive = await client.http.get("/healthz")
             heard.append((answer.status, answer.codes, ready.status_code, ready.json(), alive.status_code))
     up = (200, list[str](), 200, {"status": "ready", "database": True, "migrations": True}, 200)
-    down = {"status": "not ready", "database": False, "migrations": False}
+    down = not_ready("database, migrations", database=False, migrations=False)
     assert heard == [up, (503, ["UNAVAILABLE"], 503, down, 200), up]
+
+
+def not_ready(failed: str, **states: bool) -> dict[str, Any]:
+    """The body of `/readyz` for the request "r"."""
+    extensions = {"code": "UNAVAILABLE", "requestId": "r"}
+    errors = [{"message": f"The server is not ready: {failed}.", "extensions": extensions}]
+    return {"status": "not ready", **states, "errors": errors}
 
 
 async def test_a_database_that_goes_away_in_the_middle_of_a_statement_is_unavailable(
@@ -210,12 +218,12 @@ async def test_a_database_without_migrations_is_alive_and_not_ready(
     await owner.execute(f"CREATE DATABASE {name}")
     try:
         async with serving(settings, database, database_url=SecretStr(with_database(database.app_url, name))) as client:
-            ready, alive = await client.http.get("/readyz"), await client.http.get("/healthz")
+            ready = await client.http.get("/readyz", headers={"x-request-id": "r"})
+            alive = await client.http.get("/healthz")
     finally:
         await owner.close()
         await drop_database(database.owner_url, name)
-    not_ready = {"status": "not ready", "database": True, "migrations": False}
-    assert (ready.status_code, ready.json()) == (503, not_ready)
+    assert (ready.status_code, ready.json()) == (503, not_ready("migrations", database=True, migrations=False))
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
 
 

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from starlette.types import Receive, Scope, Send
 
 from app.http.graphiql import POLICY, graphiql_routes
 
@@ -69,8 +71,24 @@ def test_another_sites_page_does_not_get_the_development_tokens(dist: Path) -> N
     foreign = [
         *({"sec-fetch-site": site} for site in ("cross-site", "same-site", "", "elsewhere")),
         *({"origin": origin} for origin in ("http://localhost:3000", "http://127.0.0.1:8001", "null", "")),
+        [("sec-fetch-site", "same-origin"), ("sec-fetch-site", "cross-site")],
+        [("origin", "http://127.0.0.1:8000"), ("origin", "http://localhost:3000")],
     ]
     assert {refused(client, headers) for headers in foreign} == {403}
+
+
+async def test_a_proxy_that_adds_no_field_is_recognized_by_its_old_http(dist: Path) -> None:
+    app = Starlette(routes=graphiql_routes(dist, lambda: {"mode": "development", "people": PEOPLE}))
+    statuses = []
+    for version in ("1.0", "1.1"):
+
+        async def with_version(scope: Scope, receive: Receive, send: Send, version: str = version) -> None:
+            await app({**scope, "http_version": version}, receive, send)
+
+        transport = httpx.ASGITransport(with_version)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
+            statuses.append((await http.get("/graphiql/config.json")).status_code)
+    assert statuses == [403, 200]
 
 
 def refused(client: TestClient, headers: Any = None) -> int:
@@ -132,7 +150,11 @@ def test_a_request_with_two_hosts_does_not_get_the_development_tokens(dist: Path
 
 @pytest.mark.parametrize(
     "name",
-    ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP", "CF-Connecting-IP"],
+    [
+        *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded", "Forwarded", "Via", "X-Real-IP"),
+        *("CF-Connecting-IP", "X-Cluster-Client-IP", "Fly-Client-IP", "X-Original-Host", "X-Envoy-External-Address"),
+        *("CDN-Loop", "Proxy-Connection", "Client-IP", "Tailscale-User-Login", "traceparent", "X-Proxy-Of-Tomorrow"),
+    ],
 )
 @pytest.mark.parametrize("value", ["127.0.0.1", "203.0.113.7", "for=127.0.0.1", ""])
 def test_what_passed_a_proxy_does_not_get_the_development_tokens(dist: Path, name: str, value: str) -> None:

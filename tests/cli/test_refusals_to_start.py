@@ -56,6 +56,11 @@ WRONG = [
     ("TURNUP_REDIS_URL", "http://limits.example"),
     ("TURNUP_REDIS_URL", "rediss://:s3cret@limits.example:port"),
     ("TURNUP_REDIS_URL", "rediss://limits.example?db=s3cret"),
+    ("TURNUP_REDIS_URL", "rediss://limits.example?s3cret=1"),
+    ("TURNUP_REDIS_URL", "redis://localhost?ssl_cert_reqs=none"),
+    ("TURNUP_REDIS_URL", "redis://localhost?protocol=9"),
+    ("TURNUP_REDIS_URL", "rediss://limits.example?ssl_cert_reqs=perhaps"),
+    ("TURNUP_REDIS_URL", "unix:///run/redis.sock?host=limits.example"),
     *(
         (variable, value)
         for variable in (
@@ -68,7 +73,10 @@ WRONG = [
             "TURNUP_REDIS_URL",
             "SENTRY_DSN",
         )
-        for value in (" ", "\t\n", " https://s3cret.example", "https://s3cret.example ", "turnup\u00a0")
+        for value in (
+            *(" ", "\t\n", " https://s3cret.example", "https://s3cret.example ", "turnup\u00a0"),
+            *("\u200b", "\ufeffhttps://s3cret.example", "https://s3cret\t.example", "https://s3cret.example\u2060"),
+        )
     ),
     ("TURNUP_LIMIT_BODY_BYTES", "1"),
     ("TURNUP_LIMIT_DEADLINE_SECONDS", "0"),
@@ -83,14 +91,20 @@ UNSAFE = [
     ({"TURNUP_JWKS_URL": ""}, "TURNUP_JWKS_URL"),
     ({"TURNUP_ISSUER": ""}, "TURNUP_ISSUER"),
     ({"TURNUP_ISSUER": development.ISSUER}, "TURNUP_ISSUER"),
+    ({"TURNUP_ISSUER": f"{development.ISSUER}/"}, "TURNUP_ISSUER"),
+    ({"TURNUP_ISSUER": development.ISSUER.upper()}, "TURNUP_ISSUER"),
+    ({"TURNUP_AUDIENCE": "Turnup"}, "TURNUP_AUDIENCE"),
+    ({"TURNUP_AUDIENCE": "turnup/"}, "TURNUP_AUDIENCE"),
     ({"TURNUP_AUDIENCE": ""}, "TURNUP_AUDIENCE"),
     ({"TURNUP_AUDIENCE": development.AUDIENCE}, "TURNUP_AUDIENCE"),
     ({"DATABASE_URL": ""}, "DATABASE_URL"),
     ({"TURNUP_WORKERS": "2"}, "TURNUP_REDIS_URL"),
     ({"TURNUP_OWNER_DATABASE_URL": PRODUCTION["DATABASE_URL"]}, "TURNUP_OWNER_DATABASE_URL"),
     ({"TURNUP_INSECURE_DEVELOPMENT": "true"}, "TURNUP_INSECURE_DEVELOPMENT"),
-    ({"TURNUP_TRUSTED_PROXIES": "10.0.0.5, 0.0.0.0/0"}, "TURNUP_TRUSTED_PROXIES"),
-    ({"TURNUP_TRUSTED_PROXIES": "::/0"}, "TURNUP_TRUSTED_PROXIES"),
+    *(
+        ({"TURNUP_TRUSTED_PROXIES": networks}, "TURNUP_TRUSTED_PROXIES")
+        for networks in ("10.0.0.5, 0.0.0.0/0", "::/0", "128.0.0.0/1", "::ffff:0:0/96", "::ffff:0:0/97", "2000::/3")
+    ),
     *(
         ({"TURNUP_REDIS_URL": url}, "TURNUP_REDIS_URL")
         for url in (
@@ -239,6 +253,18 @@ def test_production_accepts_origins_that_nobody_can_listen_to(monkeypatch: pytes
     assert Settings().origins == origins
 
 
+def test_production_trusts_the_proxies_of_private_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = "10.0.0.0/8, 203.0.113.7, fc00::/7, fe80::/10, ::ffff:192.168.0.0/112"
+    set_all(monkeypatch, {**PRODUCTION, "TURNUP_TRUSTED_PROXIES": networks})
+    assert [str(each) for each in Settings().trusted_proxies or ()] == [
+        "10.0.0.0/8",
+        "203.0.113.7/32",
+        "fc00::/7",
+        "fe80::/10",
+        "192.168.0.0/16",
+    ]
+
+
 def test_production_listens_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     set_all(monkeypatch, {**PRODUCTION, "HOST": "0.0.0.0"})
     assert exposure(Settings()) is None
@@ -290,7 +316,7 @@ def test_who_accepts_the_risk_may_listen_anywhere(monkeypatch: pytest.MonkeyPatc
     assert exposure(Settings()) is None
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64, "x" * 300, "-", "127.0.0.1:8000"])
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64, "x" * 300, "-", "127.0.0.1:8000", "[::1]", "fe80::1"])
 def test_a_host_that_is_none_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     set_all(monkeypatch, {"HOST": host, "PORT": str(free_port())})
     words = last_words("serve")

@@ -13,6 +13,7 @@ from typing import Any
 from graphql import get_named_type, is_abstract_type, is_object_type
 
 from app.execution import BreadthFirst
+from app.execution.model import Run
 from app.execution.planning import selection_below, shape_for
 from app.http.body import BodyLimits, BodyRefused, parse_json_body
 from app.query_cost.limits import DocumentLimits
@@ -86,6 +87,19 @@ def variables(query: str, given: Callable[[int], Mapping[str, Any]], largest: in
 def _filled(size: int, longest: int = CHARACTERS) -> int:
     """How many parts of a size fill a document."""
     return (longest - 200) // size
+
+
+def introspections(count: int) -> str:
+    """Root fields that describe the whole schema, each with another selection, so that none is counted for another."""
+    fields = []
+    for number in range(count):
+        leaves = " ".join(
+            leaf for bit, leaf in enumerate(["kind", "description", "specifiedByURL", "isOneOf"]) if number >> bit & 1
+        )
+        type_ = f"type{{{leaves} name ofType{{{leaves} name}}}}"
+        described = f"types{{{leaves} name fields{{name args{{name isDeprecated {type_}}} {type_}}}}}"
+        fields.append(f"a{number}: __schema{{{described}}}")
+    return " ".join(fields)
 
 
 # JSON: what a parser does most for. `values` are counted before it is asked.
@@ -218,6 +232,15 @@ DOCUMENTS: dict[str, Family] = {
         ),
         38,
     ),
+    "operations with as many uses of variables as there can be": document(
+        lambda n: (
+            " ".join(f"query q{i}($v: LocationStatus!){{...f}}" for i in range(n))
+            + " fragment f on Query {locations(filter: {status: ["
+            + "$v " * (1_000 // n)
+            + "]}){totalCount}}"
+        ),
+        30,
+    ),
     "operations that use an undefined variable often": document(
         lambda n: (
             " ".join(f"query q{i}{{...f}}" for i in range(n))
@@ -268,6 +291,8 @@ DOCUMENTS: dict[str, Family] = {
         lambda n: "query($v: LocationStatus!){locations(filter: {status: [" + "$v " * n + "]}){totalCount}}",
         480,
     ),
+    "introspection in different selections": document(lambda n: "{" + introspections(n) + "}", 14),
+    "introspection in different selections beyond the price": document(lambda n: "{" + introspections(n) + "}", 18),
     "undefined variables": document(
         lambda n: "{locations(filter: {status: [" + " ".join(f"$v{i}" for i in range(n)) + "]}){totalCount}}", 480
     ),
@@ -438,6 +463,13 @@ TOGETHER: dict[str, Family] = {
         ),
         26,
     ),
+    "comparisons, introspection and a body of escapes": Family(
+        lambda size: encoded(
+            f'{{{introspections(10)} location(id: "none"){{{"account{id} " * 62}}}}}',
+            extensions={"x": ["\t" * 100] * size},
+        ),
+        4_900,
+    ),
     "a document and unknown fields": Family(
         lambda size: encoded(
             "query($filter: LocationFilter){locations(filter: $filter){nodes{" + "account{id} " * 62 + "}}}",
@@ -492,12 +524,14 @@ def planning(prepared: PreparedOperation) -> float:
     plan = engine.plan(SCHEMA, prepared.document, prepared.operation.name, hide_suggestions=True)
     if plan.declined is None:
         variables = prepared.variables.coerced
-        pending = list(shape_for(plan, variables).selections)
+        run = Run.__new__(Run)
+        run.plan, run.shape, run.variables = plan, shape_for(plan, variables), variables
+        pending = list(run.shape.selections)
         while pending:
             for field in pending.pop().fields:
                 named = get_named_type(field.type)
                 types = SCHEMA.get_possible_types(named) if is_abstract_type(named) else [named]
-                pending += [selection_below(field, each, variables) for each in types if is_object_type(each)]
+                pending += [selection_below(run, field, each) for each in types if is_object_type(each)]
     return process_time() - began
 
 

@@ -66,6 +66,16 @@ AT_THE_EDGE: dict[str, tuple[int, Callable[[int], str]]] = {
     "selections": (5_000, selections),
     "aliases": (30, lambda n: "{viewer{" + " ".join(f"a{i}: id" for i in range(n)) + "}}"),
     "directives": (50, lambda n: "{viewer{" + "id @skip(if: false) " * (n - 1) + "id @include(if: true)}}"),
+    "variables": (
+        1_000,
+        lambda n: (
+            "query($v: LocationStatus! = BLOCKED, $no: Boolean! = false){...f ...f ...f viewer{"
+            + "id @skip(if: $no) " * (n - 999)
+            + "}} fragment f on Query {locations(filter: {status: ["
+            + "$v " * 333
+            + "]}){totalCount}}"
+        ),
+    ),
     "root_fields": (20, lambda n: "{" + "viewer{id} " * n + "}"),
 }
 

@@ -59,6 +59,12 @@ def test_the_largest_plan_is_built_quickly() -> None:
     assert min(planning(prepared) for _ in range(10)) / slowness() < SECONDS
 
 
+@pytest.mark.parametrize(("count", "code"), [(38, "BAD_REQUEST"), (39, "QUERY_TOO_COMPLEX")])
+def test_the_variables_of_all_operations_together_are_limited(count: int, code: str) -> None:
+    text = " ".join(f"query q{number}($a: ID!) {{ location(id: $a) {{ id }} }}" for number in range(count))
+    assert before_execution(encoded(text)).code == code
+
+
 # Text that is too long, in every place where a text can be
 
 

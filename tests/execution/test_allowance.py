@@ -23,17 +23,19 @@ class Purse:
     """Permits so many objects, and notes what was reserved."""
 
     def __init__(self, most: int, *, waits: bool = False, refuses: bool = False) -> None:
-        self.most = most
+        self.maximum = most
         self.waits = waits
         self.refuses = refuses
-        self.reserved: list[int] = []
+        self.reserved = 0
+        self.reservations: list[int] = []
 
     def check(self, objects: int) -> None:
-        if objects > self.most:
+        if objects > self.maximum:
             raise TooMany
 
     def reserve(self, objects: int) -> Awaitable[None] | None:
-        self.reserved.append(objects)
+        self.reserved = objects
+        self.reservations.append(objects)
         return self._later() if self.waits else None
 
     async def _later(self) -> None:
@@ -82,7 +84,7 @@ async def test_an_operation_within_its_allowance_reserves_what_each_wave_finds(i
     purse = Purse(1_110)
     result = await run(purse, Groves().schema, "{ trees { trees { trees { id } } } }", in_turn=in_turn)
     assert (result.errors, result.objects) == (None, 1_110)  # type: ignore[attr-defined]
-    assert purse.reserved == [10, 110, 1_110]
+    assert purse.reservations == [10, 110, 1_110]
 
 
 @pytest.mark.parametrize("in_turn", [False, True])
@@ -118,7 +120,7 @@ async def test_a_reservation_that_is_refused_ends_the_operation() -> None:
 async def test_what_a_mutation_returns_itself_is_reserved_and_needs_no_permission() -> None:
     purse = Purse(5)
     result = await run(purse, Groves().schema, "mutation { plant { twins { id } } }")
-    assert (result.errors, purse.reserved) == (None, [1, 51])
+    assert (result.errors, purse.reservations) == (None, [1, 51])
 
 
 async def test_the_error_of_a_mutation_has_a_path_below_its_field() -> None:
@@ -140,3 +142,15 @@ def test_coerced_variables_are_not_coerced_again() -> None:
         assert result.data == {"twice": 8}
     given = GivenVariables({"n": "not coerced again"}, coerced)
     assert BreadthFirst().execute(schema, document, variable_values=given).data == {"twice": 8}
+
+
+async def test_the_result_of_a_mutation_needs_no_permission_after_another_one_has_used_the_allowance_up() -> None:
+    purse = Purse(11)
+    text = "mutation { a: plant { trees { id } } b: plant { id } }"
+    result = await run(purse, Groves().schema, text)
+    assert (result.errors, purse.reservations) == (None, [1, 11, 12])
+
+
+async def test_an_error_below_the_second_mutation_has_a_path_below_its_field() -> None:
+    result = await run(Purse(11), Groves().schema, "mutation { a: plant { trees { id } } b: plant { trees { id } } }")
+    assert [(type(error.original_error), error.path) for error in result.errors or ()] == [(TooMany, ["b", "trees"])]

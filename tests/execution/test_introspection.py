@@ -33,6 +33,7 @@ SEEDS = st.integers(0, 2**32)
 SCHEMAS = st.sampled_from([DEPRECATED, PRODUCT])
 ENGINE = BreadthFirst()
 UNLIMITED = 10**9
+NO_NULL = "Expected variable '${}' provided to non-null type '{}' not to be None."
 MANY: dict[str, Any] = {"suppress_health_check": list(HealthCheck), "database": None}
 
 
@@ -150,8 +151,25 @@ def test_a_null_for_include_deprecated_is_one_error_however_often_the_field_is_a
     assert validate(DEPRECATED, document) == []
     result = ENGINE.execute(DEPRECATED, document, variable_values={"all": None})
     assert [(error.message, error.path) for error in result.errors] == [
-        ("Argument 'includeDeprecated' of non-null type 'Boolean!' must not be null.", ["__schema"])
+        (f"Argument 'includeDeprecated' has invalid value: {NO_NULL.format('all', 'Boolean!')}", ["__schema"])
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'query ($v: String = "Query") { __type(name: $v) { name } }',
+        "query ($v: Boolean = true) { __schema { queryType @skip(if: $v) { name } } }",
+        "query ($v: Boolean = true) { __schema { queryType @include(if: $v) { name } } }",
+        "query ($v: Boolean = true) { __schema { queryType @skip(if: true) @include(if: $v) { name } description } }",
+    ],
+)
+def test_a_null_where_a_value_is_required_is_the_error_of_graphql_core(text: str) -> None:
+    document = parse(text)
+    assert validate(DEPRECATED, document) == []
+    expected = reference(DEPRECATED, document, {"v": None})
+    result = ENGINE.execute(DEPRECATED, document, variable_values={"v": None})
+    assert (result.data, list(map(str, result.errors or ()))) == (expected.data, list(map(str, expected.errors or ())))
 
 
 def test_whether_a_list_or_a_non_null_is_one_of_is_null() -> None:

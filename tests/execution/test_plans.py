@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from itertools import cycle, islice
 from random import Random
 from typing import Any
 
@@ -29,8 +30,9 @@ from hypothesis import strategies as st
 from strawberry.extensions import MaskErrors, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 
-from app.execution import BreadthFirst, BreadthFirstSchema
+from app.execution import BreadthFirst, BreadthFirstSchema, Plan
 from app.execution.cache import ScanResistantCache
+from app.execution.executor import MOST_PLAN_BYTES
 from app.execution.planning import plan_shape
 
 SCHEMA = build_schema("""
@@ -82,13 +84,18 @@ def switched(engine: BreadthFirst, switches: int) -> Callable[[int], None]:
     return run
 
 
-def test_the_shapes_of_all_documents_are_bounded() -> None:
+def test_the_shapes_of_a_document_are_bounded() -> None:
     engine = BreadthFirst()
     run = switched(engine, 11)
     for number in range(1_200):
         run(number)
-    assert len(engine._shared.shapes) <= 1_024
-    assert engine._shared.shapes._excess() <= 0
+    (plan,) = plans_of(engine)
+    assert len(plan.shapes) <= 1_024
+    assert plan.bytes <= engine._plans.weight <= MOST_PLAN_BYTES
+
+
+def plans_of(engine: BreadthFirst) -> list[Plan]:
+    return [entry.value for queue in (engine._plans._small, engine._plans._main) for entry in queue.values()]
 
 
 @pytest.mark.parametrize("sets", [2, 3, 4, 17, 100, 512])
@@ -113,10 +120,10 @@ def test_a_document_with_ever_new_values_leaves_the_shapes_in_use() -> None:
     for _ in range(3):
         for number in range(16):
             used(number)
-    shapes = {key: engine._shared.shapes.get(key) for key in [*engine._shared.shapes._small]}
+    shapes = [list(plan.shapes._small.values()) for plan in plans_of(engine)]
     for number in range(2**11):
         flood(number)
-    assert [engine._shared.shapes.get(key) for key in shapes] == list(shapes.values())
+    assert [each.value for each in plans_of(engine)[0].shapes._small.values()] == [each.value for each in shapes[0]]
 
 
 def ask(cache: ScanResistantCache[str, str], key: str) -> bool:
@@ -139,11 +146,85 @@ def test_what_takes_turns_is_found_from_the_second_round_on(count: int) -> None:
 
 
 def test_what_is_heavy_leaves_room_for_less() -> None:
-    cache: ScanResistantCache[int, int] = ScanResistantCache(256, weigh=lambda value: value, most_weight=100)
+    cache = weighed(100)
     for key in range(1, 50):
-        cache.put(key, 30)
+        cache.put(key, [30])
         cache.get(key)
-        assert len(cache) <= 5
+        assert len(cache) <= 3
+
+
+def weighed(most_weight: int) -> ScanResistantCache[int, list[int]]:
+    """A cache of lists that weigh the sum of their items, so that they can grow."""
+    return ScanResistantCache(256, weigh=sum, most_weight=most_weight)
+
+
+def test_what_is_heavier_than_the_cache_is_not_kept_and_evicts_nothing() -> None:
+    cache = weighed(100)
+    cache.put(1, [60])
+    cache.put(2, [101])
+    assert (cache.get(1), cache.get(2), cache.weight) == ([60], None, 60)
+
+
+def test_what_grows_is_weighed_again_and_makes_room() -> None:
+    cache = weighed(100)
+    for key in range(4):
+        cache.put(key, [25])
+    grown = cache.get(3)
+    assert grown is not None
+    grown.append(50)
+    cache.reweigh(3)
+    assert [cache.get(key) for key in range(4)] == [None, None, [25], [25, 50]]
+    grown.append(26)
+    cache.reweigh(3)
+    assert (cache.get(3), cache.weight) == (None, 25)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("weight", [1, 50, 125, 250, 251, 999])
+def test_a_flood_of_any_weight_leaves_what_is_in_use(weight: int, times: int) -> None:
+    cache: ScanResistantCache[int, list[int]] = ScanResistantCache(256, sum, 1_000, heaviest=250)
+    used = cycle(range(50))
+    for _ in range(10):
+        for key in range(50):
+            if cache.get(key) is None:
+                cache.put(key, [10])
+    for number in range(1_000, 3_000):
+        for _ in range(times):
+            if cache.get(number) is None:
+                cache.put(number, [weight])
+        for key in islice(used, 1 if times == 1 else 50):
+            assert cache.get(key) is not None
+        assert cache.weight <= 1_000
+
+
+def test_the_weight_of_a_value_is_taken_once_however_many_are_kept() -> None:
+    asked: list[int] = []
+
+    def weigh(value: int) -> int:
+        asked.append(value)
+        return 1
+
+    cache: ScanResistantCache[int, int] = ScanResistantCache(1_000, weigh, 100)
+    for key in range(5_000):
+        cache.put(key, key)
+    assert asked == list(range(5_000))
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 60))), st.integers(1, 8))
+def test_the_weight_is_the_sum_of_what_is_kept_and_never_exceeds_the_maximum(
+    steps: list[tuple[int, int]], size: int
+) -> None:
+    cache: ScanResistantCache[int, list[int]] = ScanResistantCache(size, weigh=sum, most_weight=100)
+    for key, weight in steps:
+        value = cache.get(key)
+        if value is None:
+            cache.put(key, [weight])
+        else:
+            value.append(weight)
+            cache.reweigh(key)
+        kept = [entry.value for queue in (cache._small, cache._main) for entry in queue.values()]
+        assert cache.weight == sum(map(sum, kept)) <= 100
+        assert len(cache) == len(kept) <= size
 
 
 def test_what_takes_turns_replaces_what_was_in_use_before() -> None:

@@ -31,6 +31,7 @@ BUDGETS = dict.fromkeys(
         "limit_payloads",
         "limit_bulk_calls",
         "limit_bulk_items",
+        "limit_dry_runs",
     ),
     1_000_000_000,
 )

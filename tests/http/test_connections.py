@@ -44,7 +44,7 @@ def test_addresses_of_two_clients_are_counted_separately(one: str, other: str) -
 
 @pytest.mark.parametrize("host", ["10.1.2.3", "::ffff:10.1.2.3", "2001:db8::1", None])
 def test_trusted_proxies_and_local_sockets_have_no_limit_per_address(host: str | None) -> None:
-    exempt = (ip_network("10.0.0.0/8"), ip_network("2001:db8::/32"))
+    exempt = (ip_network("::ffff:10.0.0.0/104"), ip_network("2001:db8::/32"))
     connections = Connections(ConnectionLimits(per_address=1, exempt=exempt))
     assert [connections.admit(Peer(connections, host)) for _ in range(3)] == [True] * 3
 

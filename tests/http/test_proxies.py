@@ -1,10 +1,11 @@
 """The client's address and scheme behind proxies: what a trusted proxy saw, and never what a client claims."""
 
+from ipaddress import ip_network
+
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from app.http.proxies import MOST_PROXIES, TrustedProxies
-from app.settings import Settings
 
 PROXY, OTHER_PROXY, CLIENT, SPOOFED = "10.0.0.5", "10.0.0.6", "203.0.113.7", "198.51.100.1"
 TRUSTED = ("10.0.0.0/24", "2001:db8:1::/48")
@@ -29,8 +30,7 @@ async def seen(
     headers += [(b"x-forwarded-proto", value.encode("latin-1")) for value in proto]
     client = None if peer is None else (peer, 40_000)
     scope: Scope = {"type": "http", "client": client, "scheme": "http", "headers": headers}
-    networks = Settings.model_validate({"trusted_proxies": ",".join(trusted)}).trusted_proxies or ()
-    await TrustedProxies(app, networks)(scope, receive, send)
+    await TrustedProxies(app, map(ip_network, trusted))(scope, receive, send)
     scheme = str(found[0]["scheme"])
     if found[0]["client"] is None:
         return None, scheme
@@ -119,6 +119,11 @@ async def test_of_a_chain_without_end_the_last_addresses_are_read() -> None:
 @pytest.mark.parametrize("peer", ["::ffff:10.0.0.5", "2001:db8:1::5", "2001:0DB8:0001:0:0:0:0:5"])
 async def test_a_proxy_is_recognized_in_every_form_of_its_address(peer: str) -> None:
     assert await seen(CLIENT, peer=peer) == (CLIENT, "http")
+
+
+async def test_a_link_local_proxy_is_recognized_on_every_interface() -> None:
+    assert await seen(CLIENT, peer="fe80::5%eth0", trusted=("fe80::/10",)) == (CLIENT, "http")
+    assert await seen(CLIENT, peer="fec0::5%eth0", trusted=("fe80::/10",)) == ("fec0::5%eth0", "http")
 
 
 @pytest.mark.parametrize("network", ["::ffff:10.0.0.5", "::ffff:10.0.0.0/120"])

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from time import process_time
+from typing import Any
 
 import pytest
 import strawberry
@@ -20,6 +21,7 @@ from graphql import (
     build_schema,
     get_introspection_query,
     parse,
+    print_ast,
     specified_rules,
     validate,
 )
@@ -77,6 +79,9 @@ AT_THE_EDGE: dict[str, Callable[[int], str]] = {
     "selections": selections_in_fragments,
     "aliases": lambda n: "{a{" + "x:b " * n + "}}",
     "directives": lambda n: "{a" + " @d" * n + "}",
+    "variables": lambda n: (
+        "{...f ...f ...f ...f " + "a(x: {y: $v}) " * (n % 4) + "} fragment f on A {a(x: [" + "$v " * (n // 4) + "])}"
+    ),
     "root_fields": lambda n: "{" + "a " * n + "}",
 }
 
@@ -107,6 +112,16 @@ def test_a_limit_can_be_set(limit: str) -> None:
         ("introspection_depth", lambda n: "{__schema{...f0}}" + fragments(n - 2, lambda i: f"a{{...f{i}}}")),
         ("aliases", lambda n: "{a{" + "...f " * n + "}} fragment f on A {x:b}"),
         ("directives", lambda n: "{a{" + "...f " * n + "}} fragment f on A @d {b}"),
+        (
+            "variables",
+            lambda n: (
+                "query A {...f} query B {...f} query C {...f "
+                + "a(x: $v) " * (n - 999)
+                + "} fragment f on A {a(x: ["
+                + "$v " * 333
+                + "])}"
+            ),
+        ),
         ("root_fields", lambda n: "{" + "...f " * n + "} fragment f on Query {... on Query {b}}"),
     ],
 )
@@ -167,6 +182,7 @@ def test_depth_and_root_fields_are_those_of_the_worst_operation_and_the_rest_is_
         selections=5,
         aliases=2,
         directives=1,
+        variables=0,
         root_fields=3,
     )
 
@@ -178,6 +194,11 @@ def test_a_fragment_no_operation_reaches_counts_too() -> None:
 def test_directives_on_operations_variables_and_fragments_count() -> None:
     text = "query ($v: Int @d) @d {a @d ...f @d ... @d {b}} fragment f on Query @d {b}"
     assert measure(parse(text)).directives == 6
+
+
+def test_variables_count_wherever_they_are_used_but_not_where_they_are_defined() -> None:
+    text = "query ($v: Int = 1) @d(x: $v) {a(x: [$v, {y: $v}], z: 1) ...f @d(x: $v) ... @d(x: $v) {b}}"
+    assert measure(parse(text + " fragment f on Query @d(x: $v) {b(x: $v)}")).variables == 7
 
 
 # Bombs
@@ -261,13 +282,14 @@ def test_counts_stop_growing_instead_of_overflowing() -> None:
 
 # The counts are those of the expanded document
 
-Tree = list[tuple[str, bool, int, "Tree"]]  # kind or field name, aliased, directives, selections below
+Tree = list[tuple[str, bool, str, "Tree"]]  # kind or field name, aliased, arguments and directives, selections below
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
     """Small documents whose fragments spread later ones; some are unknown, some out of reach."""
-    directives = st.integers(0, 2).map(lambda count: " @d" * count)
+    directives = st.sampled_from(["", " @d", " @d @d", " @d(x: $v)", " @d(x: [$v, 1]) @d(x: {y: [$v, $w]})"])
+    arguments = st.sampled_from(["", "", "(x: 1)", "(x: $v, y: [{z: $v}])"])
     fragment_count = draw(st.integers(0, 4))
 
     def selection_set(first: int, levels: int) -> str:
@@ -282,7 +304,7 @@ def documents(draw: st.DrawFn) -> str:
         alias = draw(st.sampled_from(["", "x:"]))
         name = draw(st.sampled_from(["a", "a", "b", "__schema", "__type", "__typename"]))
         below = selection_set(first, levels - 1) if levels and draw(st.booleans()) else ""
-        return f"{alias}{name}{draw(directives)}{below}"
+        return f"{alias}{name}{draw(arguments)}{draw(directives)}{below}"
 
     definitions = [f"query q{i} {draw(directives)} {selection_set(0, 2)}" for i in range(draw(st.integers(0, 2)))]
     definitions += [
@@ -306,29 +328,29 @@ def counted_by_writing_out(text: str) -> Measures:
     def written_out(selection_set: SelectionSetNode) -> Tree:
         tree: Tree = []
         for each in selection_set.selections:
-            directives = len(each.directives or ())
+            own = written(each)
             if isinstance(each, FragmentSpreadNode):
                 name = each.name.value
                 reached.add(name)
                 if name not in named:
-                    tree.append(("unknown", False, directives, []))
+                    tree.append(("unknown", False, own, []))
                     continue
-                directives += len(named[name].directives or ())
-                tree.append(("fragment", False, directives, written_out(named[name].selection_set)))
+                own += written(named[name])
+                tree.append(("fragment", False, own, written_out(named[name].selection_set)))
             elif isinstance(each, FieldNode):
                 below = written_out(each.selection_set) if each.selection_set else []
-                tree.append((f"field {each.name.value}", each.alias is not None, directives, below))
+                tree.append((f"field {each.name.value}", each.alias is not None, own, below))
             else:
                 assert isinstance(each, InlineFragmentNode)
-                tree.append(("fragment", False, directives, written_out(each.selection_set)))
+                tree.append(("fragment", False, own, written_out(each.selection_set)))
         return tree
 
-    roots: list[tuple[bool, int, Tree]] = []
+    roots: list[tuple[bool, str, Tree]] = []
     for each in sorted(definitions, key=lambda each: isinstance(each, FragmentDefinitionNode)):
         is_operation = isinstance(each, OperationDefinitionNode)
         unreached = isinstance(each, FragmentDefinitionNode) and each.name.value not in reached
         if is_operation or unreached:
-            roots.append((is_operation, len(each.directives or ()), written_out(each.selection_set)))
+            roots.append((is_operation, written(each), written_out(each.selection_set)))
     trees = [tree for _, _, tree in roots]
     return Measures(
         nesting=max(map(nesting, trees)),
@@ -336,7 +358,8 @@ def counted_by_writing_out(text: str) -> Measures:
         introspection_depth=max(introspection_depth(tree) for tree in trees),
         selections=sum(total(tree, lambda *_: 1) for tree in trees),
         aliases=sum(total(tree, lambda _, aliased, __: aliased) for tree in trees),
-        directives=sum(own + total(tree, lambda _, __, count: count) for _, own, tree in roots),
+        directives=sum(own.count("@") + total(tree, lambda _, __, own: own.count("@")) for _, own, tree in roots),
+        variables=sum(own.count("$") + total(tree, lambda _, __, own: own.count("$")) for _, own, tree in roots),
         root_fields=max((root_fields(tree) for is_operation, _, tree in roots if is_operation), default=0),
     )
 
@@ -344,8 +367,13 @@ def counted_by_writing_out(text: str) -> Measures:
 INTROSPECTIONS = {"field __schema", "field __type"}
 
 
-def total(tree: Tree, count: Callable[[str, bool, int], int]) -> int:
-    return sum(count(kind, aliased, directives) + total(below, count) for kind, aliased, directives, below in tree)
+def written(node: Any) -> str:
+    """The arguments and directives of a node, as text."""
+    return " ".join(map(print_ast, [*(getattr(node, "arguments", None) or ()), *(node.directives or ())]))
+
+
+def total(tree: Tree, count: Callable[[str, bool, str], int]) -> int:
+    return sum(count(kind, aliased, own) + total(below, count) for kind, aliased, own, below in tree)
 
 
 def nesting(tree: Tree) -> int:

@@ -168,6 +168,21 @@ def test_an_unknown_level_is_refused() -> None:
         start_logging(development=False, level="LOUD")
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/graphql", "/graphql"),
+        ("/anna%40clinic.example/x", f"/{MASK}/x"),
+        ("/devices/00%3A15%3A5D%3A01%3A01%3A01", f"/devices/{MASK}"),
+        ("/call/%2B1%20555%20010%207788", f"/call/{MASK}"),
+        ("/caf%C3%A9%0Aline", "/caf%C3%A9%0Aline"),
+    ],
+)
+def test_an_access_line_masks_personal_data_in_the_path(stream: StringIO, path: str, shown: str) -> None:
+    logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "192.0.2.7:1", "GET", path, "1.1", 404)
+    assert _lines(stream)[0]["path"] == shown
+
+
 async def test_uvicorns_access_lines_carry_the_requests_id_and_no_query_string(stream: StringIO) -> None:
     async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
         with bind_request("request-1"):
