@@ -118,7 +118,7 @@ class Service:
     async def _sign_in(self, subject: str) -> None:
         """Sign a subject in without an operation. A failure is logged; the request's own sign-in answers it."""
         try:
-            async with self._transactions(subject) as transactions:
+            async with asyncio.timeout(self._deadline_seconds), self._transactions(subject) as transactions:
                 await transactions.read()
             self._refused_subjects.signed_in(subject)
         except UnknownUser as error:
