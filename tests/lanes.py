@@ -48,7 +48,7 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 150),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 120),
     "browser": Lane(("tests/browser/",), 120, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 40),
     "combinations": Lane(
@@ -69,7 +69,7 @@ LANES: Mapping[str, Lane] = {
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
-    "people": Lane(("tests/api/test_five_people.py",), 50, campaign=10),
+    "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
     "postgresql15": Lane(("tests/db/",), 200, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(
