@@ -74,7 +74,7 @@ def unused_fragments(random: Random) -> str:
 
 def _introspected(kind_name: str, random: Random, depth: int) -> str:
     """A selection below an introspection type, which follows its list fields."""
-    fields: dict[str, GraphQLField] = SCHEMA.type_map[kind_name].fields  # type: ignore[attr-defined] # - they have fields # - introspection types have fields
+    fields: dict[str, GraphQLField] = SCHEMA.type_map[kind_name].fields  # type: ignore[attr-defined] # - introspection types have fields
     lists = [
         name for name, each in fields.items() if _is_list(each.type) and hasattr(get_named_type(each.type), "fields")
     ]
