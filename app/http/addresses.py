@@ -1,10 +1,20 @@
-"""Addresses of clients, as limits count them."""
+"""IP addresses: how texts are read as addresses, and which addresses limits count as one."""
 
-from ipaddress import IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-from app.http.loopback import parsed_address
-
+HIGHEST_PORT = 65_535
 IPV6_PREFIX = 64  # one customer of a provider usually has all addresses of such a network
+
+
+def parsed_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return an IP address, or None when the text is not one. An IPv4 address in IPv6 form becomes IPv4."""
+    if "%" in text:
+        return None  # a zone is arbitrary text
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.version == 6 and address.ipv4_mapped) or address
 
 
 def counted_address(host: str | None) -> str:

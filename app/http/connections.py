@@ -13,8 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
-from app.http.addresses import counted_address
-from app.http.loopback import parsed_address
+from app.http.addresses import counted_address, parsed_address
 from app.http.proxies import Network, unmapped
 
 OTHER_DESCRIPTORS = 256

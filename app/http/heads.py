@@ -11,7 +11,7 @@ from ipaddress import IPv6Address
 
 import httptools
 
-from app.http.loopback import HIGHEST_PORT
+from app.http.addresses import HIGHEST_PORT
 from app.http.refusals import TransportRefused
 
 TARGET_BYTES = 64 * 1024

@@ -2,24 +2,12 @@
 
 import re
 import socket
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
-HIGHEST_PORT = 65_535
+from app.http.addresses import HIGHEST_PORT, parsed_address
 
 _AUTHORITY = re.compile(
     r"(?:\[(?P<v6>[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*)\]|(?P<name>[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*))(?::(?P<port>[0-9]{0,5}))?"
 )
-
-
-def parsed_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return an IP address, or None when the text is not one. An IPv4 address in IPv6 form becomes IPv4."""
-    if "%" in text:
-        return None  # a zone is arbitrary text
-    try:
-        address = ip_address(text)
-    except ValueError:
-        return None
-    return (address.version == 6 and address.ipv4_mapped) or address
 
 
 def is_loopback_address(text: str) -> bool:

@@ -10,7 +10,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.loopback import HIGHEST_PORT, parsed_address
+from app.http.addresses import HIGHEST_PORT, parsed_address
 
 MOST_PROXIES = 32
 """The number of addresses of an X-Forwarded-For field that are read, from its end."""
