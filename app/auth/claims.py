@@ -55,4 +55,4 @@ class KeysUnavailable(Exception):  # noqa: N818 - a state of the issuer, not a m
 
     def __init__(self) -> None:
         """Set the constant message; the cause is in the log."""
-        super().__init__("The issuer's signing keys cannot be had at the moment.")
+        super().__init__("The issuer's signing keys are unavailable. Retry shortly.")

@@ -129,7 +129,7 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """Keep the connection open for the response if the client has stopped sending after a whole request.
 
-        It may as well have left. The application is told so when it asks, and may then stop.
+        It may have left instead. The application learns that when it asks, and may then stop.
         """
         if self._phase is not Phase.RESPONSE or self._cycle is None or self._cycle.response_complete:
             return False

@@ -425,7 +425,7 @@ async def test_nothing_of_the_issuer_is_told_when_its_keys_cannot_be_had():
         server.status = 500
         with pytest.raises(KeysUnavailable) as refused:
             await keys.key_for("key-1", "ES256")
-        assert str(refused.value) == "The issuer's signing keys cannot be had at the moment."
+        assert str(refused.value) == "The issuer's signing keys are unavailable. Retry shortly."
 
 
 async def test_closing_ends_a_fetch_under_way():
