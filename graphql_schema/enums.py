@@ -49,8 +49,8 @@ described(
         "IN_PROGRESS": "The customer is filling it in.",
         "PENDING_APPROVAL": "Submitted to a lead for review. Still editable, because approval is bound to the content.",
         "APPROVED": "A lead approved exactly this content. Locked.",
-        "PROVISIONING": "A payload was released to the partner. Locked.",
-        "COMPLETED": "The partner acknowledged the payload, or a lead completed the location by hand. Locked.",
+        "PROVISIONING": "A payload was released to the partners. Locked.",
+        "COMPLETED": "All required receipts are in or waived, or a lead completed the location by hand. Locked.",
         "BLOCKED": "An external obstacle stops the rollout. A lead can unblock it.",
         "CANCELLED": "The rollout was cancelled. A lead can reopen it.",
     },
@@ -133,11 +133,23 @@ described(
     "The state of a provisioning payload.",
     {
         "GENERATED": "Generated. Only leads see it.",
-        "RELEASED": "Provisioning was triggered. Partners of the account see it.",
-        "ACKNOWLEDGED": "The partner confirmed that it arrived intact.",
-        "REJECTED": "The partner rejected it and gave reasons.",
+        "RELEASED": "Provisioning was triggered. Its recipients see it.",
+        "ACKNOWLEDGED": "All required recipients confirmed that it arrived intact, or a lead waived their receipts.",
+        "REJECTED": "A recipient rejected it and gave reasons. The others can no longer answer it.",
         "SUPERSEDED": "Newer content replaced it. It can no longer be acknowledged.",
         "WITHDRAWN": "The location left provisioning. It can no longer be acknowledged.",
+    },
+)
+
+described(
+    vocabulary.PartnerPurpose,
+    "What a partner does for a location.",
+    {
+        "CARRIER": "Connects the location to the telephone network.",
+        "PBX": "Runs the phone system, such as a hosted PBX.",
+        "INSTALLER": "Installs the phones on site.",
+        "EMERGENCY_SERVICES": "Registers the location for emergency calls.",
+        "OTHER": "Anything else, and partners that no lead chose.",
     },
 )
 
@@ -189,6 +201,9 @@ described(
         "MAC_IN_USE": "Another location holds this MAC address.",
         "PAYLOAD_SUPERSEDED": "The payload was replaced and cannot be acknowledged.",
         "PAYLOAD_WITHDRAWN": "The payload was withdrawn and cannot be acknowledged.",
+        "PAYLOAD_REJECTED": "Another recipient rejected the payload, so it cannot be answered.",
+        "PAYLOAD_NOT_LIVE": "The payload is not in operation, so there is nothing to decommission.",
+        "ALREADY_ANSWERED": "The recipient has already answered the payload.",
         "DIGEST_MISMATCH": "The digest in the input is not the digest of the payload document.",
         "IDEMPOTENCY_KEY_REUSED": "The key was used before with another input.",
         "IDEMPOTENCY_IN_PROGRESS": "A call with this key is in progress.",
@@ -209,6 +224,7 @@ described(
         "TRIGGER_PROVISIONING": "Release the latest payload to the partner.",
         "ACKNOWLEDGE": "Confirm that a payload arrived intact.",
         "COMPLETE": "Complete it by hand, without a receipt.",
+        "WAIVE_RECEIPT": "Stop waiting for a recipient's receipt.",
         "REJECT": "Reject a payload, with reasons.",
         "BLOCK": "Record that an external obstacle stops the rollout.",
         "UNBLOCK": "Continue after a block.",
@@ -265,6 +281,7 @@ described(
         "MAC_LOCALLY_ADMINISTERED": "A MAC address is locally administered and not assigned by the maker.",
         "MAC_TWICE": "Two devices of the location have the same MAC address.",
         "MAC_IN_USE": "Another location holds the MAC address.",
+        "MAC_LIVE_TWICE": "Payloads in operation at two locations have the same MAC address.",
         "MAC_OF_ANOTHER_MAKER": "The MAC address is assigned to another maker than the brand.",
         "DEVICE_WITHOUT_EXTENSION": "No extension rings the device.",
         "PERSON_NAME_MISSING": "A person has no name.",
@@ -290,7 +307,10 @@ described(
         "IVR_INVALID_TARGET_MISSING": "A call with wrong keys has no target.",
         "TARGET_DANGLING": "The target of a branch does not exist.",
         "TARGET_WITHOUT_VOICEMAIL": "The target of a branch is a mailbox that is not enabled.",
-        "REJECTED_BY_PARTNER": "The partner rejected the last payload for this reason.",
+        "REJECTED_BY_PARTNER": "A partner rejected the last payload for this reason.",
+        "PARTNER_UNAVAILABLE": "A partner of the location is suspended or has no access to the account.",
+        "PROVIDER_WITHOUT_PARTNER": "No partner of the location has the name of the provider.",
+        "PAYLOAD_VERSION_NOT_ACCEPTED": "A partner accepts no version of the payload that the content allows.",
     },
 )
 
@@ -320,10 +340,14 @@ described(
         "GENERATE_PAYLOAD": "Generate its provisioning payload.",
         "TRIGGER_PROVISIONING": "Release the latest payload.",
         "COMPLETE": "Complete it by hand.",
+        "WAIVE_RECEIPT": "Stop waiting for a recipient's receipt.",
         "BLOCK": "Record that an external obstacle stops the rollout.",
         "UNBLOCK": "Continue after a block.",
         "CANCEL": "Cancel the rollout.",
         "REOPEN": "Reopen it.",
+        "REPLACE_DEVICE": "Replace a device of the locked location.",
+        "SET_PARTNERS": "Choose its partners. The mutation is `setLocationPartners`.",
+        "CONFIRM_DECOMMISSION": "Confirm that the phones of a live payload are out of operation.",
     },
 )
 

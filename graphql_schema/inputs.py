@@ -23,7 +23,10 @@ class LocationFilter:
 @strawberry.input(description="The provisioning payloads to list. All given conditions must hold.")
 class ProvisioningPayloadFilter:
     state: list[PayloadState] | None = optional("Payloads in one of these states.")
-    awaiting_receipt: bool | None = optional("Whether the payload is released and neither acknowledged nor rejected.")
+    awaiting_receipt: bool | None = optional(
+        "For a partner: whether the payload awaits the partner's own receipt. For a lead: whether it awaits a required "
+        "one. A receipt that a lead waived is not awaited."
+    )
     location_id: strawberry.ID | None = optional("Payloads of this location.")
 
 

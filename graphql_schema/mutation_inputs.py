@@ -14,6 +14,7 @@ from app.domain.vocabulary import (
     ContactPurpose,
     DeviceBrand,
     LocationStatus,
+    PartnerPurpose,
     Role,
     Section,
 )
@@ -328,6 +329,45 @@ class RejectPayloadInput:
     payload_id: ID = field("The id of the payload.")
     reasons: list[RejectionReasonInput] = field("From 1 to 100 reasons.", most=CAPS["reasons"])
     idempotency_key: str = required_key()
+
+
+@strawberry.input(description="The recipient of a payload whose receipt to waive, and the reason.")
+class WaiveReceiptInput:
+    payload_id: ID = field("The id of the payload.")
+    user_id: ID = field("The id of the recipient's user.")
+    reason: str = field("The reason, 1 to 1,000 characters.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The payload whose decommissioning to confirm.")
+class ConfirmDecommissionInput:
+    payload_id: ID = field("The id of the payload.")
+    user_id: ID | None = optional(
+        "The id of the recipient's user, on whose behalf a lead confirms. Null for all recipients. A partner confirms "
+        "for itself and leaves it out."
+    )
+    reason: str | None = optional("The reason, at most 1,000 characters. Required for leads.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="A partner of a location.")
+class LocationPartnerInput:
+    user_id: ID = field("The id of the partner's user. The user must be active and have access to the account.")
+    purpose: PartnerPurpose = field("What the partner does for the location.")
+    required: bool = strawberry.field(
+        default=True, description="Whether the partner's receipt is required to complete the location."
+    )
+
+
+@strawberry.input(description="The complete partners of a location.")
+class SetLocationPartnersInput:
+    location_id: ID = field("The id of the location.")
+    partners: list[LocationPartnerInput] = field(
+        "The partners that replace the current ones, each at most once. At most 20 partners; empty for all partners "
+        "with access to the account.",
+        most=CAPS["partners"],
+    )
+    idempotency_key: str | None = key()
 
 
 POLICY = "Whether a refused item has no effect on the other items, or no item is applied."

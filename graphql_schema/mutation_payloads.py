@@ -16,6 +16,7 @@ from graphql_schema.types import (
     OverrideType,
     PersonType,
     ProvisioningPayloadType,
+    ReceiptType,
     UserType,
 )
 from resolvers.mutations import BulkItemValue, BulkMutationResult, MutationResult, OutcomeCounts
@@ -60,6 +61,13 @@ class ProvisioningPayloadPayload:
     )
     replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
     problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")
+
+
+@shows(MutationResult, "Result of a partner's answer to a payload.")
+class ReceiptPayload(ProvisioningPayloadPayload):
+    receipt: ReceiptType | None = named(
+        tables.receipt, "The partner's receipt; of a repeated answer, the first one. Null if the mutation was refused."
+    )
 
 
 @shows(MutationResult, "Result of a provisioning payload mutation by a lead.")

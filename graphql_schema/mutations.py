@@ -17,6 +17,7 @@ from app.operations.approve import APPROVE
 from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, BULK_UPDATE_STATUS
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
+from app.operations.confirm_decommission import CONFIRM_DECOMMISSION
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -34,6 +35,7 @@ from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
 from app.operations.set_extensions import SET_EXTENSIONS
+from app.operations.set_location_partners import SET_LOCATION_PARTNERS
 from app.operations.set_phone_system import SET_PHONE_SYSTEM
 from app.operations.set_working_hours import SET_WORKING_HOURS
 from app.operations.start_onboarding import START_ONBOARDING
@@ -41,6 +43,7 @@ from app.operations.submit_onboarding import SUBMIT_ONBOARDING
 from app.operations.transitions import BLOCK, CANCEL, REOPEN, UNBLOCK, WITHDRAW_SUBMISSION
 from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
 from app.operations.update_location import UPDATE_LOCATION
+from app.operations.waive_receipt import WAIVE_RECEIPT
 from graphql_schema import mutation_inputs as inputs
 from graphql_schema import mutation_payloads as payloads
 from graphql_schema.fields import argument
@@ -120,13 +123,24 @@ FIELDS = (
                   "Generates the payload of the approved content, or returns the latest one if it is current. Leads "
                   "only."),
     MutationField(TRIGGER_PROVISIONING, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
-                  "Releases the latest payload to the partner. Leads only."),
+                  "Releases the latest payload to the partners of the location. Leads only."),
     MutationField(COMPLETE_PROVISIONING, inputs.CompleteProvisioningInput, payloads.LocationPayload,
                   "Completes a location by hand, without a receipt. Leads only."),
-    MutationField(ACKNOWLEDGE_PAYLOAD, inputs.AcknowledgePayloadInput, payloads.ProvisioningPayloadPayload,
-                  "Confirms that a payload arrived intact, and completes the location. Partners only."),
-    MutationField(REJECT_PAYLOAD, inputs.RejectPayloadInput, payloads.ProvisioningPayloadPayload,
+    MutationField(ACKNOWLEDGE_PAYLOAD, inputs.AcknowledgePayloadInput, payloads.ReceiptPayload,
+                  "Confirms that a payload arrived intact. The last required receipt completes the location. Repeating "
+                  "the call returns the first receipt. Partners only."),
+    MutationField(REJECT_PAYLOAD, inputs.RejectPayloadInput, payloads.ReceiptPayload,
                   "Rejects a payload with reasons, and blocks the location. Partners only."),
+    MutationField(WAIVE_RECEIPT, inputs.WaiveReceiptInput, payloads.LeadProvisioningPayload,
+                  "Stops waiting for a recipient's receipt. The last required receipt or waiver completes the "
+                  "location. Recorded as an override. Leads only."),
+    MutationField(CONFIRM_DECOMMISSION, inputs.ConfirmDecommissionInput, payloads.ProvisioningPayloadPayload,
+                  "Confirms that the phones of a live payload are out of operation, which frees their MAC addresses. A "
+                  "partner confirms for itself; a lead, on behalf of recipients, with a reason, recorded as an "
+                  "override."),
+    MutationField(SET_LOCATION_PARTNERS, inputs.SetLocationPartnersInput, payloads.LocationPayload,
+                  "Replaces the partners of a location, in any status. Payloads that were released keep their "
+                  "recipients. Leads only."),
     MutationField(BULK_UPDATE_STATUS, inputs.BulkUpdateStatusInput, payloads.BulkPayload,
                   "Changes the status of many locations, each by the verb that leads to the status. Leads only."),
     MutationField(BULK_APPROVE, inputs.BulkApproveInput, payloads.BulkPayload,

@@ -5,6 +5,7 @@ refusal.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 import strawberry
@@ -12,7 +13,18 @@ from graphql import GraphQLResolveInfo
 
 from app.domain import refusals
 from app.domain.issue import Issue
-from app.domain.vocabulary import Gate, IssueCode, LocationStatus, ProblemCode, Section, Severity, Verb
+from app.domain.mac_holder import MacHolder
+from app.domain.vocabulary import (
+    Gate,
+    IssueCode,
+    LocationStatus,
+    PayloadState,
+    ProblemCode,
+    ReceiptKind,
+    Section,
+    Severity,
+    Verb,
+)
 from graphql_schema.fields import declare_shown, field, shows
 
 
@@ -109,9 +121,19 @@ class LimitReachedProblem(Problem):
     limit: int = field("The maximum number.")
 
 
+@shows(MacHolder, "A location that holds a MAC address.")
+class MacHolderType:
+    location_id: strawberry.ID = field("The id of the location.")
+    location_name: str = field("The name of the location.")
+    account_name: str = field("The name of the account.")
+
+
 @of(refusals.MacInUse, "Another location holds these MAC addresses.")
 class MacInUseProblem(Problem):
     mac_addresses: list[str] = field("The MAC addresses, with colons.")
+    holders: list[MacHolderType] = field(
+        "The locations that hold the addresses, in the same order. Empty except for leads."
+    )
 
 
 @of(refusals.PayloadSuperseded, "The payload was replaced and can no longer be answered.")
@@ -122,6 +144,22 @@ class PayloadSupersededProblem(Problem):
 @of(refusals.PayloadWithdrawn, "The payload was withdrawn and can no longer be answered.")
 class PayloadWithdrawnProblem(Problem):
     reason: str = field("The reason for the withdrawal.")
+
+
+@of(refusals.PayloadRejected, "Another recipient rejected the payload, so it can no longer be answered.")
+class PayloadRejectedProblem(Problem):
+    pass
+
+
+@of(refusals.PayloadNotLive, "The payload is not in operation, so there is nothing to decommission.")
+class PayloadNotLiveProblem(Problem):
+    state: PayloadState = field("The state of the payload.")
+
+
+@of(refusals.AlreadyAnswered, "The recipient has already answered the payload.")
+class AlreadyAnsweredProblem(Problem):
+    answer: ReceiptKind = field("The recorded answer.")
+    answered_at: datetime = field("The time when the answer was received.")
 
 
 @of(refusals.DigestMismatch, "The digest in the input is not the digest of the payload document.")
@@ -170,6 +208,9 @@ PROBLEMS: list[type[Problem]] = [
     MacInUseProblem,
     PayloadSupersededProblem,
     PayloadWithdrawnProblem,
+    PayloadRejectedProblem,
+    PayloadNotLiveProblem,
+    AlreadyAnsweredProblem,
     DigestMismatchProblem,
     IdempotencyKeyReusedProblem,
     IdempotencyInProgressProblem,

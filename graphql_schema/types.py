@@ -25,6 +25,7 @@ from app.domain.vocabulary import (
     DeviceBrand,
     LocationAction,
     LocationStatus,
+    PartnerPurpose,
     PayloadState,
     ReceiptKind,
     Role,
@@ -342,8 +343,8 @@ class OverrideType(Node):
 
 @shows(
     rows.ProvisioningPayloadRow,
-    "An immutable, validated document with all data that a partner needs to put a location into operation. Leads see "
-    "all payloads; partners see the released payloads of their accounts.",
+    "An immutable, validated document with all data that partners need to put a location into operation. Leads see "
+    "all payloads; a partner sees those that were released to it.",
 )
 class ProvisioningPayloadType(Node):
     location_id: strawberry.ID = column("The id of the location.")
@@ -369,8 +370,21 @@ class ProvisioningPayloadType(Node):
         key="superseded_by",
     )
     withdrawn_reason: str | None = column("The reason why the payload was withdrawn. Null if it was not withdrawn.")
-    receipt: "ReceiptType | None" = one(
-        tables.receipt.c.payload_id, "The partner's answer. Null until the partner answers.", key="id"
+    live: bool = column(
+        "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
+        "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
+    )
+    test: bool = column("Whether the payload is for a partner's tests. It must not be put into operation.")
+    updated_at: datetime = column("The time when the payload, or an answer to it, last changed.")
+    recipients: "list[PayloadRecipientType] | None" = many(
+        tables.payload_recipient.c.payload_id,
+        "The partners to whom the payload was released, ordered by the id of the user. Frozen when provisioning is "
+        "triggered. Visible to leads only.",
+        needs=Action.VIEW_ALL_PROVISIONING,
+    )
+    receipts: "list[ReceiptType]" = many(
+        tables.receipt.c.payload_id,
+        "The answers of the recipients, oldest first. Leads see all of them, a partner sees its own.",
     )
     account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
     location: "LocationType | None" = one(
@@ -378,7 +392,45 @@ class ProvisioningPayloadType(Node):
     )
 
 
-@shows(rows.ReceiptRow, "A partner's answer to a payload. Visible to leads and to the partners of the account.")
+@shows(
+    rows.PayloadRecipientRow,
+    "A partner to whom a payload was released, and what became of the payload there. Visible to leads only.",
+)
+class PayloadRecipientType(Node):
+    user: UserType | None = one(tables.user.c.id, "The partner's user.", key="user_id")
+    purpose: PartnerPurpose = column("What the partner does for the location.")
+    required: bool = column("Whether the location is completed only with the receipt of this recipient, or its waiver.")
+    receipt: "ReceiptType | None" = computed(
+        computed_fields.receipt_of_recipient, "The answer of the recipient. Null until the recipient answers."
+    )
+    live: bool = column("Whether the recipient has the payload in operation.")
+    waived_at: datetime | None = column("The time when the receipt was waived. Null if it was not.")
+    waived_by: UserType | None = one(
+        tables.user.c.id, "The lead who waived the receipt. Null if it was not waived.", key="waived_by"
+    )
+    waived_reason: str | None = column("The lead's reason for the waiver. Null if the receipt was not waived.")
+    decommissioned_at: datetime | None = column(
+        "The time when the decommissioning was confirmed. Null while it is not."
+    )
+    decommissioned_by: UserType | None = one(
+        tables.user.c.id,
+        "The user who confirmed the decommissioning: the recipient, or a lead on its behalf. Null while it is not "
+        "confirmed.",
+        key="decommissioned_by",
+    )
+    decommission_reason: str | None = column(
+        "The reason that was given for the decommissioning. Null if there is none."
+    )
+
+
+@shows(rows.LocationPartnerRow, "A partner that a lead chose for a location. Visible to leads only.")
+class LocationPartnerType(Node):
+    user: UserType | None = one(tables.user.c.id, "The partner's user.", key="user_id")
+    purpose: PartnerPurpose = column("What the partner does for the location.")
+    required: bool = column("Whether the partner's receipt is required to complete the location.")
+
+
+@shows(rows.ReceiptRow, "A partner's answer to a payload. Visible to leads and to the partner itself.")
 class ReceiptType(Node):
     kind: ReceiptKind = column("The kind of answer: the payload was acknowledged or rejected.")
     document_digest: str = column("The digest that the partner computed.")
@@ -542,10 +594,16 @@ class LocationType(Node):
         "The newest 100 payloads, newest first. Visible to leads only.",
         needs=Action.VIEW_PROVISIONING,
     )
+    partners: list[LocationPartnerType] | None = many(
+        tables.location_partner.c.location_id,
+        "The partners that a lead chose for the location, ordered by the id of the user. If there are none, payloads "
+        "are released to all partners with access to the account. Visible to leads only.",
+        needs=Action.ASSIGN_PARTNERS,
+    )
     live_payload: ProvisioningPayloadType | None = one(
         tables.provisioning_payload.c.id,
-        "The payload in operation: the last one that was acknowledged, or that was released when a lead completed "
-        "the location by hand. Its state may have changed since. Null until then. Visible to leads only.",
+        "The payload that completed the location, as long as it is in operation. Its state may have changed since. "
+        "Null before, and after its decommissioning. Visible to leads only.",
         key="live_payload_id",
         needs=Action.VIEW_PROVISIONING,
     )

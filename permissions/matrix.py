@@ -34,6 +34,10 @@ class Action(StrEnum):
     VIEW_AUDIT = "VIEW_AUDIT"
     ACKNOWLEDGE = "ACKNOWLEDGE"
     REJECT = "REJECT"
+    WAIVE_RECEIPT = "WAIVE_RECEIPT"
+    CONFIRM_DECOMMISSION = "CONFIRM_DECOMMISSION"
+    ASSIGN_PARTNERS = "ASSIGN_PARTNERS"
+    SET_ACCEPTED_VERSIONS = "SET_ACCEPTED_VERSIONS"
     RUN_BULK = "RUN_BULK"
     BLOCK = "BLOCK"
     UNBLOCK = "UNBLOCK"
@@ -64,6 +68,10 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     Action.VIEW_AUDIT:               frozenset({          LEAD         }),
     Action.ACKNOWLEDGE:              frozenset({                PARTNER}),
     Action.REJECT:                   frozenset({                PARTNER}),
+    Action.WAIVE_RECEIPT:            frozenset({          LEAD         }),
+    Action.CONFIRM_DECOMMISSION:     frozenset({          LEAD, PARTNER}),
+    Action.ASSIGN_PARTNERS:          frozenset({          LEAD         }),
+    Action.SET_ACCEPTED_VERSIONS:    frozenset({          LEAD, PARTNER}),
     Action.RUN_BULK:                 frozenset({          LEAD         }),
     Action.BLOCK:                    frozenset({          LEAD         }),
     Action.UNBLOCK:                  frozenset({          LEAD         }),
@@ -87,6 +95,7 @@ ACTION_OF_VERB: Mapping[Verb, Action] = {
     Verb.TRIGGER_PROVISIONING: Action.TRIGGER_PROVISIONING,
     Verb.ACKNOWLEDGE:          Action.ACKNOWLEDGE,
     Verb.COMPLETE:             Action.COMPLETE,
+    Verb.WAIVE_RECEIPT:        Action.WAIVE_RECEIPT,
     Verb.REJECT:               Action.REJECT,
     Verb.BLOCK:                Action.BLOCK,
     Verb.UNBLOCK:              Action.UNBLOCK,
@@ -96,8 +105,11 @@ ACTION_OF_VERB: Mapping[Verb, Action] = {
 
 # The same for the actions of `viewerActions`: the verbs, and those that are not verbs.
 ACTION_OF_LOCATION_ACTION: Mapping[LocationAction, Action] = {
-    LocationAction.EDIT:          Action.EDIT_ONBOARDING,
-    LocationAction.OPEN_OVERRIDE: Action.OVERRIDE_LOCK,
+    LocationAction.EDIT:                 Action.EDIT_ONBOARDING,
+    LocationAction.OPEN_OVERRIDE:        Action.OVERRIDE_LOCK,
+    LocationAction.REPLACE_DEVICE:       Action.OVERRIDE_LOCK,
+    LocationAction.SET_PARTNERS:         Action.ASSIGN_PARTNERS,
+    LocationAction.CONFIRM_DECOMMISSION: Action.CONFIRM_DECOMMISSION,
     **{LocationAction(verb): action for verb, action in ACTION_OF_VERB.items() if verb in LocationAction.__members__},
 }
 
@@ -122,6 +134,8 @@ AUDIENCE: Mapping[str, Action] = {
     "Override":              Action.OVERRIDE_LOCK,
     "ProvisioningPayload":   Action.VIEW_PROVISIONING,
     "Receipt":               Action.VIEW_PROVISIONING,
+    "PayloadRecipient":      Action.VIEW_ALL_PROVISIONING,
+    "LocationPartner":       Action.ASSIGN_PARTNERS,
     "AuditEntry":            Action.VIEW_AUDIT,
     "FieldChange":           Action.VIEW_AUDIT,
     "ContentAsOf":           Action.VIEW_AUDIT,

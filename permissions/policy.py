@@ -1,5 +1,7 @@
 """What follows from the matrix: verbs, listed actions, scopes, the awaited role, and the grants that a user may get."""
 
+from dataclasses import replace
+
 from app.domain.viewer import EVERYTHING, Scope, Viewer
 from app.domain.vocabulary import LocationAction, LocationStatus, Role, Verb
 from app.domain.waiting import NEXT_VERB, Awaiting
@@ -50,7 +52,7 @@ def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Sc
         role=role,
         scope=_scope(role, Action.VIEW_ALL_LOCATIONS, granted),
         editing=_scope(role, Action.EDIT_ANY_ONBOARDING, granted),
-        provisioning=_scope(role, Action.VIEW_ALL_PROVISIONING, granted),
+        provisioning=_scope(role, Action.VIEW_ALL_PROVISIONING, replace(granted, recipient=identifier)),
     )
 
 
@@ -58,7 +60,20 @@ def acting_scope(viewer: Viewer, action: Action) -> Scope:
     """The locations on which the viewer may take an action, as far as grants decide."""
     if action is Action.EDIT_ONBOARDING:
         return viewer.editing
-    return viewer.provisioning if action in {Action.ACKNOWLEDGE, Action.REJECT} else viewer.scope
+    return viewer.provisioning if action in _OF_PAYLOADS else viewer.scope
+
+
+_OF_PAYLOADS = frozenset({Action.ACKNOWLEDGE, Action.REJECT, Action.CONFIRM_DECOMMISSION})
+
+
+def answers_payloads(role: Role) -> bool:
+    """Return whether users of a role receive payloads and answer them."""
+    return allows(role, Action.ACKNOWLEDGE)
+
+
+def acts_on_behalf(role: Role, action: Action) -> bool:
+    """Return whether a role takes an action on a payload on behalf of its recipients, because it is not one itself."""
+    return allows(role, action) and not answers_payloads(role)
 
 
 def statuses_awaiting(who: Awaiting, viewer: Role) -> frozenset[LocationStatus]:

@@ -60,6 +60,12 @@ async def granted_locations(grant: Parent[rows.GrantRow], info: Info) -> list[ro
     return [location for location in locations if location is not None]
 
 
+async def receipt_of_recipient(recipient: Parent[rows.PayloadRecipientRow], info: Info) -> rows.ReceiptRow | None:
+    """The recipient's answer, or None."""
+    receipts = await info.context.reading.many(tables.receipt.c.payload_id).load(recipient.payload_id)
+    return next((each for each in receipts if each.received_by == recipient.user_id), None)
+
+
 async def _branches(flow: rows.CallFlowRow, info: Info, trigger: CallTrigger) -> list[rows.CallFlowOptionRow]:
     routes = await info.context.reading.many(tables.call_flow_option.c.location_id).load(flow.location_id)
     return [route for route in routes if route.trigger == trigger]

@@ -9,9 +9,10 @@ from strawberry.utils.str_converters import to_camel_case
 
 from app.db import queries, rows
 from app.domain.text import clean
+from app.domain.viewer import Viewer
 from app.domain.vocabulary import ApprovalStatus, DeviceBrand, LocationStatus, PayloadState
 from app.domain.waiting import Awaiting
-from permissions.policy import statuses_awaiting
+from permissions.policy import answers_payloads, statuses_awaiting
 from resolvers.context import Info
 from resolvers.inputs import exact, identifier, moment
 from resolvers.paging import Connection, connection
@@ -70,13 +71,21 @@ async def payloads(
     location_id: str | None = None,
 ) -> Connection[rows.ProvisioningPayloadRow]:
     """Provisioning payloads in scope, oldest first, so that partners process them in order."""
-    released = {True: {PayloadState.RELEASED}, False: set(PayloadState) - {PayloadState.RELEASED}}
-    awaited = None if awaiting_receipt is None else released[awaiting_receipt]
     filters = _given(
-        state=_both(state, awaited),
+        state=_both(state, None),
+        **_awaiting_receipt(info.context.viewer, awaiting_receipt),
         location_id=None if location_id is None else identifier(location_id, "locationId"),
     )
     return await connection(info.context.reading, queries.PAYLOADS_BY_GENERATED, filters, first, after)
+
+
+def _awaiting_receipt(viewer: Viewer, wanted: bool | None) -> dict[str, Any]:
+    """The filter for payloads that await a receipt: the viewer's own or, for a lead, any required one."""
+    if wanted is None:
+        return {}
+    if answers_payloads(viewer.role):
+        return {"awaits_own" if wanted else "awaits_not_own": viewer.id}
+    return {"awaits_required" if wanted else "awaits_no_required": True}
 
 
 async def approvals(

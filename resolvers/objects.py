@@ -26,6 +26,8 @@ TABLE_OF_TYPE: dict[str, Table] = {
     "Override": tables.override,
     "ProvisioningPayload": tables.provisioning_payload,
     "Receipt": tables.receipt,
+    "PayloadRecipient": tables.payload_recipient,
+    "LocationPartner": tables.location_partner,
     "AuditEntry": tables.audit_entry,
     "DeviceModel": tables.device_model,
 }

@@ -15,6 +15,8 @@ from app.db.statements import Statement
 from app.domain.content import LocationContent
 from app.domain.handoff import PayloadFacts
 from app.domain.locks import Override
+from app.domain.mac_holder import MacHolder
+from app.domain.recipients import Partner, Recipient
 from app.domain.rejection import Rejection, RejectionReason
 from app.domain.vocabulary import (
     DeviceBrand,
@@ -36,6 +38,7 @@ class StoredLocation(Stored, frozen=True):
     status: LocationStatus
     content_digest: str
     live_payload_id: str | None
+    test: bool
     revision: int
 
 
@@ -68,11 +71,19 @@ class StoredPayload(Stored, frozen=True):
 
     id: str
     sequence: int
+    version: str
     state: PayloadState
     content_digest: str
     document_digest: str
+    released_at: datetime | None
     superseded_by: str | None
-    withdrawn_reason: str | None
+    reason_for_partner: str | None
+    """The reason for partners of the status change that withdrew the payload."""
+
+    @property
+    def is_released(self) -> bool:
+        """Whether the payload was released to its recipients."""
+        return self.released_at is not None
 
     @property
     def facts(self) -> PayloadFacts:
@@ -83,7 +94,7 @@ class StoredPayload(Stored, frozen=True):
             content_digest=self.content_digest,
             document_digest=self.document_digest,
             superseded_by=self.superseded_by,
-            withdrawn_because=self.withdrawn_reason,
+            withdrawn_because=self.reason_for_partner,
         )
 
 
@@ -92,6 +103,19 @@ class StoredRejection(Stored, frozen=True):
 
     content_digest: str
     reasons: list[RejectionReason]
+
+
+class HandedOff(Stored, frozen=True):
+    """What was handed off, as decisions of every role need it: partners cannot read all of these rows themselves.
+
+    `macs` are the MAC addresses in the documents of the payloads that are live or can be acknowledged, by payload.
+    `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content.
+    """
+
+    recipients: tuple[Recipient, ...]
+    macs: dict[str, frozenset[str]]
+    live: frozenset[str]
+    content_macs: frozenset[str]
 
 
 class CatalogueModel(Stored, frozen=True):
@@ -118,8 +142,13 @@ class AggregateRecord(Stored, frozen=True, kw_only=True, dict=True):
     approvals_in_force: tuple[str, ...]
     payloads: tuple[StoredPayload, ...]
     rejection: StoredRejection | None
+    handed_off: HandedOff
+    partners: tuple[Partner, ...]
     claims: tuple[str, ...]
-    claimed_elsewhere: dict[str, str | None]
+    claimed_elsewhere: dict[str, MacHolder | None]
+    """The addresses of devices that other locations hold. The holders are known to leads only."""
+    live_twice: dict[str, MacHolder | None]
+    """The addresses of live payloads that live payloads of other locations name as well."""
     models: tuple[CatalogueModel, ...]
 
     @cached_property
@@ -172,6 +201,12 @@ def _of_location(row: type[msgspec.Struct]) -> str:
     return f"(SELECT to_json(r) FROM (SELECT {', '.join(f'l.{column}' for column in row.__struct_fields__)}) r)"
 
 
+_PAYLOAD = tuple(
+    "(SELECT s.reason_for_partner FROM turnup.status_change s WHERE s.id = r.status_change_id) AS reason_for_partner"
+    if field == "reason_for_partner"
+    else field
+    for field in StoredPayload.__struct_fields__
+)
 _APPROVAL = ("id", "digest", "CASE WHEN digest <> l.content_digest THEN content END AS content")
 
 SQL = f"""
@@ -190,11 +225,14 @@ SELECT json_build_object(
     'last_approved', {_approval("status IN ('APPROVED', 'VOIDED')", "decided_at DESC, id DESC")},
     'approvals_in_force', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM turnup.approval
                            WHERE location_id = l.id AND status = 'APPROVED'),
-    'payloads', {_rows(tables.provisioning_payload, StoredPayload.__struct_fields__, order="sequence DESC LIMIT 100")},
+    'payloads', {_rows(tables.provisioning_payload, _PAYLOAD, order="sequence DESC LIMIT 100")},
     'rejection', turnup.last_rejection(l.id),
+    'handed_off', turnup.handed_off(l.id),
+    'partners', turnup.partners_of(l.id),
     'claims', (SELECT coalesce(json_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
     'claimed_elsewhere', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}')
                           FROM turnup.claimed_elsewhere(l.id) c),
+    'live_twice', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}') FROM turnup.live_twice(l.id) c),
     'models', (SELECT coalesce(json_agg(json_build_object('brand', brand, 'model', model)), '[]')
                FROM turnup.device_model)
 )::text

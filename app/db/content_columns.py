@@ -69,7 +69,17 @@ _RENAMED = {(LocationContent, "location_id"): "id", (Target, "kind"): "target"}
 _KEY = frozenset({"account_id", "location_id"})
 _NOT_CONTENT: Mapping[Table, frozenset[str]] = {
     tables.location: frozenset(
-        {"status", "content_digest", "digest_version", "live_payload_id", "revision", "created_at", "updated_at"}
+        {
+            "status",
+            "content_digest",
+            "digest_version",
+            "live_payload_id",
+            "status_change_id",
+            "test",
+            "revision",
+            "created_at",
+            "updated_at",
+        }
     ),
     tables.contact: _KEY | {"revision"},
     tables.phone_system: _KEY | {"revision"},

@@ -17,11 +17,14 @@ from sqlalchemy import (
     Select,
     Table,
     Text,
+    and_,
     any_,
     bindparam,
     collate,
+    exists,
     func,
     literal_column,
+    not_,
     select,
 )
 
@@ -31,6 +34,7 @@ from app.db.reading import Reading
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled
+from app.domain.vocabulary import PayloadState
 
 COUNT_CAP = 10_000
 
@@ -81,6 +85,30 @@ def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
     return lambda parameter: collate(column, "default").ilike(bindparam(parameter, type_=Text))
 
 
+_PAYLOAD = tables.provisioning_payload.c
+_RECIPIENT = tables.payload_recipient.c
+# A recipient of the payload that neither answered nor was released from answering.
+_UNANSWERED = and_(
+    _RECIPIENT.payload_id == _PAYLOAD.id,
+    _RECIPIENT.waived_at.is_(None),
+    ~exists().where(
+        tables.receipt.c.payload_id == _RECIPIENT.payload_id, tables.receipt.c.received_by == _RECIPIENT.user_id
+    ),
+)
+_AWAITS_REQUIRED = and_(
+    _PAYLOAD.state == literal_column(f"'{PayloadState.RELEASED}'"), exists().where(_UNANSWERED, _RECIPIENT.required)
+)
+
+
+def _awaits_own(parameter: str) -> ColumnElement[bool]:
+    """Whether the user with this id can still answer. Optional recipients can after the required ones have."""
+    answerable = _PAYLOAD.state.in_(
+        [literal_column(f"'{state}'") for state in (PayloadState.RELEASED, PayloadState.ACKNOWLEDGED)]
+    )
+    own = exists().where(_UNANSWERED, _RECIPIENT.user_id == bindparam(parameter, type_=Text))
+    return and_(answerable, _PAYLOAD.superseded_by.is_(None), own)
+
+
 # The filters of each list; a filter's parameter has the filter's name.
 FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
     tables.account: {},
@@ -94,6 +122,10 @@ FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
     tables.provisioning_payload: {
         "state": _is_one_of(tables.provisioning_payload.c.state),
         "location_id": _equals(tables.provisioning_payload.c.location_id),
+        "awaits_required": lambda _: _AWAITS_REQUIRED,
+        "awaits_no_required": lambda _: not_(_AWAITS_REQUIRED),
+        "awaits_own": _awaits_own,
+        "awaits_not_own": lambda parameter: not_(_awaits_own(parameter)),
     },
     tables.approval: {
         "status": _is_one_of(tables.approval.c.status),

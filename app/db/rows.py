@@ -209,6 +209,33 @@ class ProvisioningPayloadRow(Row, frozen=True):
     released_at: datetime | None
     superseded_by: str | None
     withdrawn_reason: str | None
+    live: bool
+    test: bool
+    updated_at: datetime
+
+
+class PayloadRecipientRow(Row, frozen=True):
+    id: str
+    location_id: str
+    payload_id: str
+    user_id: str
+    purpose: str
+    required: bool
+    live: bool
+    waived_at: datetime | None
+    waived_by: str | None
+    waived_reason: str | None
+    decommissioned_at: datetime | None
+    decommissioned_by: str | None
+    decommission_reason: str | None
+
+
+class LocationPartnerRow(Row, frozen=True):
+    id: str
+    location_id: str
+    user_id: str
+    purpose: str
+    required: bool
 
 
 class ReceiptRow(Row, frozen=True):
@@ -282,6 +309,8 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.override: OverrideRow,
     tables.provisioning_payload: ProvisioningPayloadRow,
     tables.receipt: ReceiptRow,
+    tables.payload_recipient: PayloadRecipientRow,
+    tables.location_partner: LocationPartnerRow,
     tables.audit_entry: AuditEntryRow,
     tables.field_change: FieldChangeRow,
     tables.device_model: DeviceModelRow,

@@ -6,7 +6,7 @@ A scope has one of three shapes; a statement is compiled once per shape, and the
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, any_, true
+from sqlalchemy import ColumnElement, Table, Text, any_, bindparam, exists, true
 
 from app.db import tables
 from app.db.statements import joined, many_ids
@@ -14,14 +14,24 @@ from app.domain.viewer import Scope, Viewer
 
 _ACCOUNTS = many_ids("scope_accounts")
 _LOCATIONS = many_ids("scope_locations")
+_RECIPIENT = bindparam("scope_recipient", type_=Text)
 
 
-_OF_PROVISIONING = frozenset({tables.provisioning_payload, tables.receipt})
+_RECEIVED = exists().where(
+    tables.payload_recipient.c.payload_id == tables.provisioning_payload.c.id,
+    tables.payload_recipient.c.user_id == _RECIPIENT,
+)
+# The rows of a recipient. The scope of a role that does not see all of them names the recipient.
+_OF_RECIPIENT: dict[Table, ColumnElement[bool]] = {
+    tables.provisioning_payload: _RECEIVED,
+    tables.receipt: tables.receipt.c.received_by == _RECIPIENT,
+    tables.payload_recipient: tables.payload_recipient.c.user_id == _RECIPIENT,
+}
 
 
 def scope_on(viewer: Viewer, table: Table) -> Scope:
     """Return the scope that applies when a viewer reads a table."""
-    return viewer.provisioning if table in _OF_PROVISIONING else viewer.scope
+    return viewer.provisioning if table in _OF_RECIPIENT else viewer.scope
 
 
 class Shape(Enum):
@@ -48,6 +58,8 @@ def within(shape: Shape, table: Table) -> ColumnElement[bool]:
     if shape is Shape.LISTED and table is not tables.account:
         location = table.c.id if table is tables.location else table.c.location_id
         predicate &= location == any_(_LOCATIONS)
+    if table in _OF_RECIPIENT:
+        predicate &= _OF_RECIPIENT[table]
     return predicate
 
 
@@ -56,4 +68,5 @@ def scope_values(scope: Scope) -> dict[str, Any]:
     return {
         "scope_accounts": None if scope.accounts is None else joined(scope.accounts),
         "scope_locations": None if scope.locations is None else joined(scope.locations),
+        "scope_recipient": scope.recipient,
     }

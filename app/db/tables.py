@@ -10,6 +10,7 @@ from enum import StrEnum
 
 from sqlalchemy import (
     ARRAY,
+    DDL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -43,11 +44,13 @@ from app.domain.vocabulary import (
     ContactPurpose,
     DeviceBrand,
     LocationStatus,
+    PartnerPurpose,
     PayloadState,
     ReceiptKind,
     Role,
     Section,
     UserStatus,
+    Verb,
 )
 
 SCHEMA = "turnup"
@@ -100,6 +103,11 @@ def _digest_version() -> Column[int]:
 
 def _digest_version_positive() -> CheckConstraint:
     return CheckConstraint("digest_version >= 1", name="digest_version_positive")
+
+
+def _flag(name: str) -> Column[bool]:
+    """A flag that is not set in rows that are older than the column."""
+    return Column(name, Boolean, nullable=False, server_default=false(), info={"of_older_rows": False})
 
 
 def _revision() -> Column[int]:
@@ -232,6 +240,10 @@ location = Table(
     _text("content_digest"),
     _digest_version(),
     _ref("live_payload_id", nullable=True),
+    # The last change of the status. Null if the status has not changed since the column exists.
+    _ref("status_change_id", nullable=True),
+    # A location for a partner's tests: it claims no MAC addresses, and its payloads are marked.
+    _flag("test"),
     _revision(),
     _now("created_at"),
     _now("updated_at"),
@@ -247,6 +259,14 @@ location = Table(
         initially="DEFERRED",
         use_alter=True,
     ),
+    ForeignKeyConstraint(
+        ["id", "status_change_id"],
+        [f"{SCHEMA}.status_change.location_id", f"{SCHEMA}.status_change.id"],
+        name="fk_location_status_change",
+        deferrable=True,
+        initially="DEFERRED",
+        use_alter=True,
+    ),
     _one_of("status", LocationStatus),
     _digest_version_positive(),
     Index("ix_location_name_id", "name", "id"),
@@ -254,6 +274,44 @@ location = Table(
     Index("ix_location_account_id_name_id", "account_id", "name", "id"),
     Index("ix_location_status_name_id", "status", "name", "id"),
     Index("uq_location_account_id_site_code_key", "account_id", "site_code_key", unique=True),
+)
+
+# One row per change of a location's status. Rows are only added.
+status_change = Table(
+    "status_change",
+    metadata,
+    _id(),
+    *_of_location(),
+    _text("verb", default=None),
+    # For leads, for customers, and for partners.
+    _text("reason", nullable=True),
+    _text("reason_for_customer", nullable=True),
+    _text("reason_for_partner", nullable=True),
+    _ref("changed_by"),
+    _now("changed_at"),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("location_id", "id"),
+    _location_key(),
+    _key("changed_by", to="user"),
+    _one_of("verb", Verb),
+)
+
+# The partners of a location, chosen by a lead. A location without any has all partners with access to its account.
+location_partner = Table(
+    "location_partner",
+    metadata,
+    _id(),
+    *_of_location(),
+    _ref("user_id"),
+    _text("purpose", default=None),
+    Column("required", Boolean, nullable=False),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("location_id", "user_id"),
+    _key("user_id", to="user"),
+    _one_of("purpose", PartnerPurpose),
 )
 
 section = Table(
@@ -512,6 +570,12 @@ provisioning_payload = Table(
     _moment("released_at", nullable=True),
     _ref("superseded_by", nullable=True),
     _text("withdrawn_reason", nullable=True),
+    # Whether the phones of a recipient, or of a lead who completed the location by hand, run with the document.
+    _flag("live"),
+    _flag("test"),
+    # The status change that withdrew the payload, or that reopened or cancelled the location while it was live.
+    _ref("status_change_id", nullable=True),
+    _now("updated_at"),
     PrimaryKeyConstraint("id"),
     _id_form(),
     _location_key(),
@@ -520,6 +584,7 @@ provisioning_payload = Table(
     _key("generated_by", to="user"),
     _key("released_by", to="user"),
     _key("location_id", "superseded_by", to="provisioning_payload"),
+    _key("location_id", "status_change_id", to="status_change"),
     _one_of("state", PayloadState),
     _digest_version_positive(),
     CheckConstraint("(released_at IS NULL) = (released_by IS NULL)", name="release_whole"),
@@ -529,6 +594,64 @@ provisioning_payload = Table(
     Index("ix_provisioning_payload_generated_at_id", "generated_at", "id"),
     Index("ix_provisioning_payload_account_id_generated_at_id", "account_id", "generated_at", "id"),
     Index("ix_provisioning_payload_state_generated_at_id", "state", "generated_at", "id"),
+    Index("ix_provisioning_payload_updated_at_id", "updated_at", "id"),
+    Index("ix_provisioning_payload_account_id_updated_at_id", "account_id", "updated_at", "id"),
+    Index("ix_provisioning_payload_live_location_id", "location_id", postgresql_where=text("live")),
+    Index(
+        "ix_provisioning_payload_live_macs",
+        text("turnup.macs_of(document)"),
+        postgresql_using="gin",
+        postgresql_where=text("live AND NOT test"),
+    ),
+)
+
+# The MAC addresses of a document, in the form of `mac_claim.mac`.
+MACS_OF = """
+CREATE FUNCTION turnup.macs_of(document text) RETURNS text[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN ARRAY(SELECT DISTINCT lower(replace(d ->> 'macAddress', ':', '')) AS mac
+             FROM jsonb_array_elements(document::jsonb -> 'devices') AS d
+             WHERE d ->> 'macAddress' IS NOT NULL ORDER BY mac)
+"""
+event.listen(provisioning_payload, "before_create", DDL(MACS_OF))  # type: ignore[no-untyped-call] # - its constructor has no annotations
+
+# The partners to whom a payload was released, with their state. Frozen when provisioning is triggered.
+payload_recipient = Table(
+    "payload_recipient",
+    metadata,
+    _id(),
+    *_of_location(),
+    _ref("payload_id"),
+    _ref("user_id"),
+    _text("purpose", default=None),
+    Column("required", Boolean, nullable=False),
+    # Whether the phones of the recipient run with the document.
+    Column("live", Boolean, nullable=False, server_default=false()),
+    # A lead, or the migration that added recipients (`waived_by` is null), no longer waits for the receipt.
+    _moment("waived_at", nullable=True),
+    _ref("waived_by", nullable=True),
+    _text("waived_reason", nullable=True),
+    _moment("decommissioned_at", nullable=True),
+    _ref("decommissioned_by", nullable=True),
+    _text("decommission_reason", nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    _location_key(),
+    UniqueConstraint("payload_id", "user_id"),
+    _key("location_id", "payload_id", to="provisioning_payload"),
+    _key("user_id", to="user"),
+    _key("waived_by", to="user"),
+    _key("decommissioned_by", to="user"),
+    _one_of("purpose", PartnerPurpose),
+    CheckConstraint("waived_at IS NOT NULL OR (waived_by IS NULL AND waived_reason IS NULL)", name="waiver_whole"),
+    CheckConstraint(
+        "(decommissioned_at IS NULL) = (decommissioned_by IS NULL)"
+        " AND (decommission_reason IS NULL OR decommissioned_at IS NOT NULL)",
+        name="decommission_whole",
+    ),
+    CheckConstraint("NOT (live AND decommissioned_at IS NOT NULL)", name="decommissioned_is_not_live"),
+    Index("ix_payload_recipient_user_id_payload_id", "user_id", "payload_id"),
+    Index("ix_payload_recipient_location_id", "location_id"),
 )
 
 receipt = Table(
@@ -545,9 +668,15 @@ receipt = Table(
     PrimaryKeyConstraint("id"),
     _id_form(),
     _location_key(),
-    UniqueConstraint("payload_id"),
+    UniqueConstraint("payload_id", "received_by"),
     _key("location_id", "payload_id", to="provisioning_payload"),
     _key("received_by", to="user"),
+    ForeignKeyConstraint(
+        ["payload_id", "received_by"],
+        [f"{SCHEMA}.payload_recipient.payload_id", f"{SCHEMA}.payload_recipient.user_id"],
+        deferrable=True,
+        initially="DEFERRED",
+    ),
     _one_of("kind", ReceiptKind),
 )
 
@@ -698,6 +827,16 @@ idempotency_key = Table(
     _key("user_id", to="user"),
     CheckConstraint("char_length(key) BETWEEN 1 AND 255", name="key_length"),
     Index("ix_idempotency_key_created_at", "created_at"),
+)
+
+# The versions of the payload document that a partner accepts. A partner without any accepts all.
+accepted_version = Table(
+    "accepted_version",
+    metadata,
+    _ref("user_id"),
+    Column("version", Text(collation="C"), nullable=False),
+    PrimaryKeyConstraint("user_id", "version"),
+    _key("user_id", to="user"),
 )
 
 device_model = Table(

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, cast
 
+import msgspec
 from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
 
 from app.db import tables
@@ -19,6 +20,7 @@ from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled, joined, many_ids
 from app.domain.ids import is_well_formed
+from app.domain.mac_holder import MacHolder
 from app.domain.viewer import Scope
 from app.domain.vocabulary import UserStatus
 
@@ -89,6 +91,11 @@ async def kept_rows(tx: Transaction, table: Table, row_ids: Iterable[str]) -> di
     return {row.id: row for row in rows}
 
 
+async def granted_users(tx: Transaction, account_id: str, user_ids: Iterable[str]) -> set[str]:
+    """Return those of the users who have access to an account."""
+    return set(await tx.fetch(_GRANTED, account_id=account_id, ids=sorted(user_ids)))
+
+
 async def catalogue(tx: Transaction) -> list[Any]:
     """Return all device models. Lock the catalogue, so that only one transaction changes it at a time."""
     await tx.fetch(_LOCK_CATALOGUE)
@@ -153,6 +160,12 @@ async def release_macs(tx: Transaction, given_up: Iterable[tuple[str, str]]) -> 
         await tx.fetch(_RELEASE, macs=macs, locations=locations)
 
 
+async def holders_of(tx: Transaction, macs: Iterable[str]) -> dict[str, MacHolder]:
+    """Return the locations that hold MAC addresses, by address. Empty except for leads."""
+    found = await tx.fetch(_HOLDERS, macs=sorted(macs))
+    return {mac: msgspec.convert(holder, MacHolder) for mac, holder in found}
+
+
 async def editors_since(
     tx: Transaction, location_ids: Iterable[str], *, edits: Sequence[str], marks: Sequence[str]
 ) -> dict[str, frozenset[str]]:
@@ -184,8 +197,10 @@ def _pair(first: str, second: Any) -> tuple[str, Any]:
 
 _CLAIM = Statement(
     "claim macs",
+    # A live payload of another location holds its addresses, even if that location could not claim them.
     "INSERT INTO turnup.mac_claim (mac, account_id, location_id)"
-    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS c (m, a, l) ORDER BY m, l"
+    " SELECT * FROM unnest($1::text[], $2::text[], $3::text[]) AS c (m, a, l)"
+    " WHERE (m, l) NOT IN (SELECT e.mac, e.location_id FROM turnup.live_elsewhere($1, $3) e) ORDER BY m, l"
     " ON CONFLICT DO NOTHING RETURNING mac, location_id",
     ("macs", "accounts", "locations"),
     _pair,
@@ -197,6 +212,7 @@ _RELEASE = Statement(
     ("macs", "locations"),
     str,
 )
+_HOLDERS = Statement("holders of macs", "SELECT mac, holder FROM turnup.mac_holders($1)", ("macs",), _pair)
 _EDITORS = Statement(
     "editors since",
     """SELECT DISTINCT e.location_id, e.actor_id FROM turnup.audit_entry e
@@ -210,6 +226,12 @@ _EDITORS = Statement(
 )
 
 
+_GRANTED = Statement(
+    "granted users",
+    'SELECT user_id FROM turnup."grant" WHERE account_id = $1 AND user_id = ANY ($2::text[])',
+    ("account_id", "ids"),
+    str,
+)
 _LOCK_CATALOGUE = Statement(
     "lock catalogue", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.device_model', 0))", (), str
 )

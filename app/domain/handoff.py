@@ -5,10 +5,13 @@ from dataclasses import dataclass
 
 from app.domain.approving import check_ready
 from app.domain.issue import Issue
+from app.domain.recipients import Recipient
 from app.domain.refusals import (
+    AlreadyAnswered,
     ApprovalOutdated,
     DigestMismatch,
     IllegalTransition,
+    PayloadRejected,
     PayloadSuperseded,
     PayloadWithdrawn,
 )
@@ -19,7 +22,10 @@ _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayloadFacts:
-    """The facts about a payload that decisions use. `withdrawn_because` is set on a WITHDRAWN payload."""
+    """The facts about a payload that decisions use.
+
+    `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one.
+    """
 
     id: str
     state: PayloadState
@@ -70,20 +76,39 @@ def decide_release(
     return latest
 
 
-def decide_answer(payload: PayloadFacts, kind: ReceiptKind, document_digest: str | None) -> bool:
-    """Return whether a partner's answer is new; False when it repeats the recorded answer.
+def decide_answer(payload: PayloadFacts, recipient: Recipient, kind: ReceiptKind, document_digest: str | None) -> bool:
+    """Return whether a recipient's answer is new; False when it repeats the recipient's recorded answer.
 
     `document_digest` is the digest of the received document in an acknowledgement, None in a rejection. Raises
-    DigestMismatch, PayloadSuperseded or PayloadWithdrawn. A different answer to an answered payload counts as new here;
-    the status machine refuses it.
+    DigestMismatch, AlreadyAnswered, and the refusals of `check_open`.
     """
     if document_digest is not None and document_digest != payload.document_digest:
         raise DigestMismatch
-    if payload.state is PayloadState.SUPERSEDED:
-        raise PayloadSuperseded(by=payload.superseded_by)
+    if recipient.answer is kind:
+        return False
+    check_unanswered(recipient)
+    check_open(payload)
+    return True
+
+
+def check_unanswered(recipient: Recipient) -> None:
+    """Raise AlreadyAnswered if the recipient has answered the payload."""
+    if recipient.answer is not None and recipient.answered_at is not None:
+        raise AlreadyAnswered(answer=recipient.answer, answered_at=recipient.answered_at)
+
+
+def check_open(payload: PayloadFacts) -> None:
+    """Raise PayloadSuperseded, PayloadWithdrawn or PayloadRejected if no recipient can answer the payload any more.
+
+    A payload that was acknowledged by its required recipients can still be answered by the others, until a later one
+    is released.
+    """
     if payload.state is PayloadState.WITHDRAWN:
         raise PayloadWithdrawn(reason=payload.withdrawn_because or "the location left provisioning")
-    return payload.state.value != kind.value
+    if payload.state is PayloadState.REJECTED:
+        raise PayloadRejected
+    if payload.state is PayloadState.SUPERSEDED or payload.superseded_by is not None:
+        raise PayloadSuperseded(by=payload.superseded_by)
 
 
 def _is_offerable(payload: PayloadFacts, current_digest: str) -> bool:

@@ -30,6 +30,9 @@ TYPE_OF_PREFIX = {
     "override": "Override",
     "payload": "ProvisioningPayload",
     "receipt": "Receipt",
+    "recipient": "PayloadRecipient",
+    "partner": "LocationPartner",
+    "change": "StatusChange",
     "entry": "AuditEntry",
     "model": "DeviceModel",
 }

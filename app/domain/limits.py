@@ -19,6 +19,7 @@ CAPS = MappingProxyType(
         "bulkApprove": 100,
         "bulkGeneratePayloads": 50,
         "reasons": 100,
+        "partners": 20,
     }
 )
 

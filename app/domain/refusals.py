@@ -2,10 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass, fields
+from datetime import UTC, datetime
 from typing import ClassVar
 
 from app.domain.issue import Issue
-from app.domain.vocabulary import LocationStatus, ProblemCode, Section, Verb
+from app.domain.mac_holder import MacHolder
+from app.domain.vocabulary import LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section, Verb
 
 
 @dataclass(eq=False)
@@ -134,6 +136,8 @@ class MacInUse(Refusal):
 
     code = ProblemCode.MAC_IN_USE
     mac_addresses: tuple[str, ...]
+    holders: tuple[MacHolder, ...] = ()
+    """The locations that hold the addresses. Only leads are told."""
 
 
 @dataclass(eq=False)
@@ -151,6 +155,30 @@ class PayloadWithdrawn(Refusal):
 
     code = ProblemCode.PAYLOAD_WITHDRAWN
     reason: str
+
+
+@dataclass(eq=False)
+class PayloadRejected(Refusal):
+    """Another recipient rejected the payload, so it can no longer be acknowledged or rejected."""
+
+    code = ProblemCode.PAYLOAD_REJECTED
+
+
+@dataclass(eq=False)
+class PayloadNotLive(Refusal):
+    """The payload is not in operation, so there is nothing to decommission. Its state is {state}."""
+
+    code = ProblemCode.PAYLOAD_NOT_LIVE
+    state: PayloadState
+
+
+@dataclass(eq=False)
+class AlreadyAnswered(Refusal):
+    """The recipient has already answered this payload: {answer} at {answered_at}."""
+
+    code = ProblemCode.ALREADY_ANSWERED
+    answer: ReceiptKind
+    answered_at: datetime
 
 
 @dataclass(eq=False)
@@ -176,6 +204,8 @@ class IdempotencyInProgress(Refusal):
 
 
 def _in_words(fact: object) -> str:
+    if isinstance(fact, datetime):
+        return f"{fact.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     if isinstance(fact, frozenset):
         return _in_words(sorted(fact))
     if isinstance(fact, Collection) and not isinstance(fact, str):

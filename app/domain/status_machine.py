@@ -28,10 +28,10 @@ class Fact(StrEnum):
 
     CONTENT_CHANGED = "CONTENT_CHANGED"
     """The current content differs from the approved content."""
-    COMPLETED_UNANSWERED = "COMPLETED_UNANSWERED"
-    """A lead completed the location and its payload has no receipt."""
-    ACKNOWLEDGED_BEFORE = "ACKNOWLEDGED_BEFORE"
-    """A partner acknowledged a payload of the location, so its phones run with that configuration."""
+    RECEIPT_MISSING = "RECEIPT_MISSING"
+    """A recipient has not answered the payload that was released last."""
+    CHANGED_SINCE_RELEASE = "CHANGED_SINCE_RELEASE"
+    """The current content differs from the content of the payload that was released last."""
 
 
 NO_FACTS: frozenset[Fact] = frozenset()
@@ -53,6 +53,7 @@ class TransitionRule:
     `only_when` maps a source status to a fact that must hold there. `gate` is the required readiness. `overrides` are
     the source statuses from which the transition is audited as an override. `session`, `request` and `payload` are the
     resulting changes of the onboarding session, the open request for approval and the payload that the verb concerns.
+    With `notifies`, the recipients of live payloads are told.
     """
 
     sources: frozenset[LocationStatus]
@@ -64,6 +65,7 @@ class TransitionRule:
     session: SessionChange = SessionChange.KEEP
     request: ApprovalStatus | None = None
     payload: PayloadState | None = None
+    notifies: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,8 @@ class Consequences:
 
     `request` is the new status of the open request for approval, `approval` that of the approval in force, `payload`
     the new state of the payload that the verb concerns; None leaves each unchanged. With `withdraws_payloads` every
-    other payload that is GENERATED or RELEASED becomes WITHDRAWN.
+    other payload that is GENERATED or RELEASED becomes WITHDRAWN. With `notifies_recipients` each live payload refers
+    to this change of the status.
     """
 
     session: SessionChange
@@ -80,6 +83,7 @@ class Consequences:
     approval: ApprovalStatus | None
     payload: PayloadState | None
     withdraws_payloads: bool
+    notifies_recipients: bool
     mac_claims: ClaimChange
     ends_override: bool
     audited_as_override: bool
@@ -87,8 +91,9 @@ class Consequences:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """A decided transition: the new status of the location and the consequences."""
+    """A decided transition: its verb, the new status of the location and the consequences."""
 
+    verb: Verb
     to: LocationStatus
     consequences: Consequences
 
@@ -129,19 +134,21 @@ TABLE = MappingProxyType(
             gate=Gate.APPROVE,
         ),
         Verb.GENERATE_PAYLOAD: TransitionRule(
-            sources=frozenset({_APPROVED, _PROVISIONING}),
+            sources=LOCKED_STATUSES,
             to=None,
+            only_when={_COMPLETED: Fact.CHANGED_SINCE_RELEASE},
             gate=Gate.PROVISION,
         ),
         Verb.TRIGGER_PROVISIONING: TransitionRule(
-            sources=frozenset({_APPROVED, _PROVISIONING}),
+            sources=LOCKED_STATUSES,
             to=_PROVISIONING,
+            only_when={_COMPLETED: Fact.CHANGED_SINCE_RELEASE},
             payload=PayloadState.RELEASED,
         ),
         Verb.ACKNOWLEDGE: TransitionRule(
             sources=frozenset({_PROVISIONING, _COMPLETED}),
             to=_COMPLETED,
-            only_when={_COMPLETED: Fact.COMPLETED_UNANSWERED},
+            only_when={_COMPLETED: Fact.RECEIPT_MISSING},
             session=SessionChange.CLOSE,
             payload=PayloadState.ACKNOWLEDGED,
         ),
@@ -151,6 +158,15 @@ TABLE = MappingProxyType(
             needs_reason=True,
             overrides=frozenset({_PROVISIONING}),
             session=SessionChange.CLOSE,
+        ),
+        Verb.WAIVE_RECEIPT: TransitionRule(
+            sources=frozenset({_PROVISIONING, _COMPLETED}),
+            to=_COMPLETED,
+            only_when={_COMPLETED: Fact.RECEIPT_MISSING},
+            needs_reason=True,
+            overrides=frozenset({_PROVISIONING, _COMPLETED}),
+            session=SessionChange.CLOSE,
+            payload=PayloadState.ACKNOWLEDGED,
         ),
         Verb.REJECT: TransitionRule(
             sources=frozenset({_PROVISIONING}),
@@ -172,6 +188,7 @@ TABLE = MappingProxyType(
             to=_CANCELLED,
             needs_reason=True,
             session=SessionChange.CLOSE,
+            notifies=True,
         ),
         Verb.REOPEN: TransitionRule(
             sources=frozenset({_CANCELLED, _APPROVED, _COMPLETED}),
@@ -179,11 +196,13 @@ TABLE = MappingProxyType(
             needs_reason=True,
             overrides=frozenset({_APPROVED, _COMPLETED}),
             session=SessionChange.OPEN_IF_MISSING,
+            notifies=True,
         ),
     }
 )
 
-# The statuses in which a location claims the hardware addresses of its devices.
+# The statuses in which a location claims the MAC addresses of its content. In every status it claims those of its live
+# payloads.
 CLAIMING_STATUSES = frozenset({_PENDING, _APPROVED, _PROVISIONING, _COMPLETED})
 # Transitions from a locked status to one of these keep the approval and the payloads in force.
 _HANDED_OFF = frozenset({_PROVISIONING, _COMPLETED})
@@ -199,7 +218,7 @@ def transition(
     if not _takes(status, verb, permitted, facts):
         raise IllegalTransition(from_status=status, verb=verb, allowed=allowed(status, permitted, facts))
     to = TABLE[verb].to or status
-    return Transition(to, _consequences(status, verb, to, facts))
+    return Transition(verb, to, _consequences(status, verb, to))
 
 
 def allowed(
@@ -209,18 +228,13 @@ def allowed(
     return tuple(verb for verb in TABLE if _takes(status, verb, permitted, facts))
 
 
-def holds_macs(status: LocationStatus, *, has_live_payload: bool) -> bool:
-    """Return whether a location claims the hardware addresses of its devices against all other locations."""
-    return status in CLAIMING_STATUSES or (has_live_payload and status is not _CANCELLED)
-
-
 def _takes(status: LocationStatus, verb: Verb, permitted: AbstractSet[Verb], facts: AbstractSet[Fact]) -> bool:
     row = TABLE[verb]
     condition = row.only_when.get(status)
     return status in row.sources and verb in permitted and (condition is None or condition in facts)
 
 
-def _consequences(status: LocationStatus, verb: Verb, to: LocationStatus, facts: AbstractSet[Fact]) -> Consequences:
+def _consequences(status: LocationStatus, verb: Verb, to: LocationStatus) -> Consequences:
     row = TABLE[verb]
     leaves = to is not status
     leaves_pending = leaves and status is _PENDING
@@ -231,15 +245,15 @@ def _consequences(status: LocationStatus, verb: Verb, to: LocationStatus, facts:
         approval=ApprovalStatus.VOIDED if voids else None,
         payload=row.payload,
         withdraws_payloads=voids,
-        mac_claims=_claim_change(status, to, live=Fact.ACKNOWLEDGED_BEFORE in facts),
+        notifies_recipients=row.notifies,
+        mac_claims=_claim_change(status, to),
         ends_override=leaves,
         audited_as_override=status in row.overrides,
     )
 
 
-def _claim_change(status: LocationStatus, to: LocationStatus, *, live: bool) -> ClaimChange:
-    held = holds_macs(status, has_live_payload=live)
-    holds = holds_macs(to, has_live_payload=live)
+def _claim_change(status: LocationStatus, to: LocationStatus) -> ClaimChange:
+    held, holds = status in CLAIMING_STATUSES, to in CLAIMING_STATUSES
     if held is holds:
         return ClaimChange.KEEP
     return ClaimChange.TAKE if holds else ClaimChange.RELEASE

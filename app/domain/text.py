@@ -85,6 +85,7 @@ RULES = MappingProxyType(
         "transition.reason": _REASON,
         "override.reason": TextRule(longest=1000, least_visible=10, several_lines=True),
         "override.ticket": TextRule(longest=120),
+        "decommission.reason": _REASON,
         "rejection.path": TextRule(longest=512, form=_POINTER),
         "rejection.code": TextRule(longest=64),
         "rejection.message": _REASON,

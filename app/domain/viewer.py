@@ -10,11 +10,13 @@ class Scope:
     """The rows that a viewer may see.
 
     `accounts` is None for every account, else the account ids. `locations` is None for all locations of those accounts,
-    else the ids of the listed locations. An empty `accounts` includes nothing.
+    else the ids of the listed locations. An empty `accounts` includes nothing. With `recipient`, the id of a user, the
+    scope includes only the payloads that were released to this user, and the user's own receipts.
     """
 
     accounts: frozenset[str] | None
     locations: frozenset[str] | None
+    recipient: str | None = None
 
     def includes(self, account_id: str, location_id: str) -> bool:
         """Return whether a location of an account is in the scope."""

@@ -7,13 +7,22 @@ from datetime import datetime
 from types import MappingProxyType
 
 from app.domain.approving import check_ready, decide_approval
-from app.domain.handoff import PayloadFacts, decide_generation, decide_release
+from app.domain.handoff import PayloadFacts, check_open, decide_generation, decide_release
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
-from app.domain.refusals import MacInUse, OverrideScope, Refusal
+from app.domain.recipients import Recipient
+from app.domain.refusals import MacInUse, NotFound, OverrideScope, PayloadNotLive, Refusal
 from app.domain.status_machine import NO_FACTS, Fact, allowed, transition
 from app.domain.viewer import Viewer
-from app.domain.vocabulary import ClaimChange, Gate, IssueCode, LocationAction, LocationStatus, Verb
+from app.domain.vocabulary import (
+    ClaimChange,
+    Gate,
+    IssueCode,
+    LocationAction,
+    LocationStatus,
+    PayloadState,
+    Verb,
+)
 
 FORBIDDEN = "FORBIDDEN"
 
@@ -23,6 +32,7 @@ class Situation:
     """Everything that decisions about one location depend on, for one viewer at one moment.
 
     `permitted` are the actions and `verbs` the verbs of the status machine that the viewer's role includes.
+    `recipients` are those of the payload that was released last.
     """
 
     viewer: Viewer
@@ -35,6 +45,9 @@ class Situation:
     facts: AbstractSet[Fact] = NO_FACTS
     override: Override | None = None
     latest_payload: PayloadFacts | None = None
+    released_payload: PayloadFacts | None = None
+    recipients: tuple[Recipient, ...] = ()
+    live_payloads: AbstractSet[str] = frozenset()
     issues: tuple[Issue, ...] = ()
     own_work: bool = False
     self_approval_allowed: bool = False
@@ -134,6 +147,20 @@ def _releasable(situation: Situation) -> None:
     )
 
 
+def _waivable(situation: Situation) -> None:
+    """Check that the receipt of at least one recipient could be waived."""
+    if situation.released_payload is None or not any(each.is_awaited for each in situation.recipients):
+        raise NotFound
+    check_open(situation.released_payload)
+
+
+def _decommissionable(situation: Situation) -> None:
+    if not situation.live_payloads:
+        raise PayloadNotLive(
+            state=situation.released_payload.state if situation.released_payload else PayloadState.GENERATED
+        )
+
+
 _CONDITIONS: MappingProxyType[LocationAction, Callable[[Situation], None]] = MappingProxyType(
     {
         LocationAction.EDIT: _editable,
@@ -143,5 +170,8 @@ _CONDITIONS: MappingProxyType[LocationAction, Callable[[Situation], None]] = Map
         LocationAction.APPROVE_AGAIN: _approvable,
         LocationAction.GENERATE_PAYLOAD: _generable,
         LocationAction.TRIGGER_PROVISIONING: _releasable,
+        LocationAction.WAIVE_RECEIPT: _waivable,
+        LocationAction.REPLACE_DEVICE: _overridable,
+        LocationAction.CONFIRM_DECOMMISSION: _decommissionable,
     }
 )

@@ -138,6 +138,17 @@ class ReceiptKind(StrEnum):
 
 
 @unique
+class PartnerPurpose(StrEnum):
+    """What a partner does for a location."""
+
+    CARRIER = "CARRIER"
+    PBX = "PBX"
+    INSTALLER = "INSTALLER"
+    EMERGENCY_SERVICES = "EMERGENCY_SERVICES"
+    OTHER = "OTHER"
+
+
+@unique
 class Verb(StrEnum):
     """The verbs of the status machine: what can be done to a location as a whole."""
 
@@ -151,6 +162,7 @@ class Verb(StrEnum):
     TRIGGER_PROVISIONING = "TRIGGER_PROVISIONING"
     ACKNOWLEDGE = "ACKNOWLEDGE"
     COMPLETE = "COMPLETE"
+    WAIVE_RECEIPT = "WAIVE_RECEIPT"
     REJECT = "REJECT"
     BLOCK = "BLOCK"
     UNBLOCK = "UNBLOCK"
@@ -169,7 +181,7 @@ class SessionChange(StrEnum):
 
 @unique
 class ClaimChange(StrEnum):
-    """The effect of a transition on the location's claims to hardware addresses."""
+    """The effect of a transition on the claims to the MAC addresses of the location's content."""
 
     KEEP = "KEEP"
     TAKE = "TAKE"
@@ -195,6 +207,9 @@ class ProblemCode(StrEnum):
     MAC_IN_USE = "MAC_IN_USE"
     PAYLOAD_SUPERSEDED = "PAYLOAD_SUPERSEDED"
     PAYLOAD_WITHDRAWN = "PAYLOAD_WITHDRAWN"
+    PAYLOAD_REJECTED = "PAYLOAD_REJECTED"
+    PAYLOAD_NOT_LIVE = "PAYLOAD_NOT_LIVE"
+    ALREADY_ANSWERED = "ALREADY_ANSWERED"
     DIGEST_MISMATCH = "DIGEST_MISMATCH"
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     IDEMPOTENCY_IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
@@ -246,6 +261,7 @@ class IssueCode(StrEnum):
     MAC_LOCALLY_ADMINISTERED = "MAC_LOCALLY_ADMINISTERED"
     MAC_TWICE = "MAC_TWICE"
     MAC_IN_USE = "MAC_IN_USE"
+    MAC_LIVE_TWICE = "MAC_LIVE_TWICE"
     MAC_OF_ANOTHER_MAKER = "MAC_OF_ANOTHER_MAKER"
     DEVICE_WITHOUT_EXTENSION = "DEVICE_WITHOUT_EXTENSION"
     PERSON_NAME_MISSING = "PERSON_NAME_MISSING"
@@ -272,6 +288,9 @@ class IssueCode(StrEnum):
     TARGET_DANGLING = "TARGET_DANGLING"
     TARGET_WITHOUT_VOICEMAIL = "TARGET_WITHOUT_VOICEMAIL"
     REJECTED_BY_PARTNER = "REJECTED_BY_PARTNER"
+    PARTNER_UNAVAILABLE = "PARTNER_UNAVAILABLE"
+    PROVIDER_WITHOUT_PARTNER = "PROVIDER_WITHOUT_PARTNER"
+    PAYLOAD_VERSION_NOT_ACCEPTED = "PAYLOAD_VERSION_NOT_ACCEPTED"
 
 
 @unique
@@ -299,10 +318,14 @@ class LocationAction(StrEnum):
     GENERATE_PAYLOAD = "GENERATE_PAYLOAD"
     TRIGGER_PROVISIONING = "TRIGGER_PROVISIONING"
     COMPLETE = "COMPLETE"
+    WAIVE_RECEIPT = "WAIVE_RECEIPT"
     BLOCK = "BLOCK"
     UNBLOCK = "UNBLOCK"
     CANCEL = "CANCEL"
     REOPEN = "REOPEN"
+    REPLACE_DEVICE = "REPLACE_DEVICE"
+    SET_PARTNERS = "SET_PARTNERS"
+    CONFIRM_DECOMMISSION = "CONFIRM_DECOMMISSION"
 
 
 @unique

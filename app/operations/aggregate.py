@@ -6,16 +6,18 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from app.db.aggregates import AggregateRecord, StoredApproval
+from app.db.aggregates import AggregateRecord, StoredApproval, StoredPayload
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
 from app.domain.digest import digest_of, digest_version
 from app.domain.issue import Issue
 from app.domain.readiness import Outside, readiness
+from app.domain.recipients import Recipient
 from app.domain.refusals import Conflict, NotFound
 from app.domain.status_machine import Fact, Transition, allowed, transition
 from app.domain.viewer import Viewer
-from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, PayloadState, Section, Verb
+from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section, Verb
+from permissions.matrix import Action, allows
 from permissions.policy import verbs_of
 
 
@@ -78,6 +80,9 @@ class Aggregate:
         record = self.record
         return Outside(
             claimed_elsewhere=record.claimed_elsewhere,
+            live_twice=record.live_twice,
+            partners=record.partners,
+            names_partners=allows(self.viewer.role, Action.ASSIGN_PARTNERS),
             models=frozenset((each.brand, each.model) for each in record.models),
             rejection=record.last_rejection,
         )
@@ -90,14 +95,35 @@ class Aggregate:
     @cached_property
     def facts(self) -> frozenset[Fact]:
         """The facts, other than the status, that the status machine needs."""
-        payloads = self.record.payloads
-        live = next((each for each in payloads if each.id == self.record.location.live_payload_id), None)
+        released = self.released_payload
         holds = {
             Fact.CONTENT_CHANGED: self.status in LOCKED_STATUSES and self.digest != self.approved_digest,
-            Fact.COMPLETED_UNANSWERED: live is not None and live.state is PayloadState.RELEASED,
-            Fact.ACKNOWLEDGED_BEFORE: self.record.location.live_payload_id is not None,
+            Fact.RECEIPT_MISSING: released is not None
+            and any(each.answer is None for each in self.recipients_of(released.id)),
+            Fact.CHANGED_SINCE_RELEASE: released is not None and released.content_digest != self.digest,
         }
         return frozenset(fact for fact, is_so in holds.items() if is_so)
+
+    @property
+    def released_payload(self) -> StoredPayload | None:
+        """The payload that was released last."""
+        return next((each for each in self.record.payloads if each.is_released), None)
+
+    def payload(self, payload_id: str) -> StoredPayload:
+        """The payload with this id. Raises NotFound if it is not among the payloads that the viewer can see."""
+        for each in self.record.payloads:
+            if each.id == payload_id:
+                return each
+        raise NotFound
+
+    def recipients_of(self, payload_id: str) -> tuple[Recipient, ...]:
+        """The recipients of a payload."""
+        return tuple(each for each in self.record.handed_off.recipients if each.payload_id == payload_id)
+
+    @cached_property
+    def content_macs(self) -> frozenset[str]:
+        """The MAC addresses of the content, which every role can read here; `content` has no devices for partners."""
+        return self.record.handed_off.content_macs
 
     @cached_property
     def verbs(self) -> frozenset[Verb]:

@@ -1,15 +1,17 @@
 """A partner's answer to a payload: an acknowledgement, or a rejection with reasons."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.db import tables
-from app.db.writing import Insert
+from app.db.writing import Insert, Update
 from app.domain.handoff import decide_answer
 from app.domain.limits import check_cap
-from app.domain.refusals import IllegalTransition, InvalidInput, NotFound
+from app.domain.recipients import completes
+from app.domain.refusals import InvalidInput, NotFound
 from app.domain.text import given as given_text
-from app.domain.vocabulary import Budget, PayloadState, ReceiptKind, Verb
+from app.domain.vocabulary import Budget, ReceiptKind, Verb
+from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -43,9 +45,10 @@ class RejectPayload(Command):
 
 
 def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationChange:
-    """Acknowledge the document with this digest. A repeated acknowledgement changes nothing.
+    """Acknowledge the document with this digest. A repeated acknowledgement returns the first receipt.
 
-    Raises DigestMismatch, PayloadSuperseded, PayloadWithdrawn, IllegalTransition.
+    The last required receipt completes the location. Raises DigestMismatch, AlreadyAnswered, PayloadSuperseded,
+    PayloadWithdrawn, PayloadRejected, IllegalTransition.
     """
     kind = ReceiptKind.ACKNOWLEDGED
     return _answer(aggregate, command.payload_id, kind, digest=command.document_digest)
@@ -54,7 +57,8 @@ def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationCh
 def reject(aggregate: Aggregate, command: RejectPayload) -> LocationChange:
     """Reject the payload and block the location.
 
-    Raises InvalidInput, LimitReached, PayloadSuperseded, PayloadWithdrawn, IllegalTransition.
+    Raises InvalidInput, LimitReached, AlreadyAnswered, PayloadSuperseded, PayloadWithdrawn, PayloadRejected,
+    IllegalTransition.
     """
     if not command.reasons:
         raise InvalidInput(field="reasons", rule="at least one is required", path=("reasons",))
@@ -71,18 +75,17 @@ def _answer(
     digest: str | None = None,
     reasons: Sequence[dict[str, str]] = (),
 ) -> LocationChange:
-    found = next((each for each in aggregate.record.payloads if each.id == payload_id), None)
-    if found is None:
+    found = aggregate.payload(payload_id)
+    recipients = aggregate.recipients_of(payload_id)
+    recipient = next((each for each in recipients if each.user_id == aggregate.viewer.id), None)
+    if recipient is None:
         raise NotFound
-    if not decide_answer(found.facts, kind, digest):
-        return LocationChange(ids={"payload": found.id})
-    verb = _VERBS[kind]
-    answer = aggregate.transition(verb)
-    if found.state is not PayloadState.RELEASED:  # it got the other answer, and a later payload is now released
-        taken = tuple(each for each in aggregate.allowed_verbs if each not in _ANSWERS)
-        raise IllegalTransition(from_status=aggregate.status, verb=verb, allowed=taken)
+    if not decide_answer(found.facts, recipient, kind, digest):
+        return LocationChange(ids={"payload": found.id, "receipt": recipient.receipt_id or ""})
+    answer = aggregate.transition(_VERBS[kind])
+    receipt_id = aggregate.new_id("Receipt")
     receipt = {
-        "id": aggregate.new_id("Receipt"),
+        "id": receipt_id,
         "account_id": aggregate.record.location.account_id,
         "location_id": aggregate.record.location.id,
         "payload_id": found.id,
@@ -92,13 +95,20 @@ def _answer(
         "received_at": aggregate.now,
         "reasons": list(reasons),
     }
-    return LocationChange(
-        transition=answer, payload_id=found.id, rows=(Insert(tables.receipt, receipt),), ids={"payload": found.id}
+    change = LocationChange(
+        payload_id=found.id,
+        rows=(Insert(tables.receipt, receipt),),
+        updates=(Update(tables.provisioning_payload, {"id": found.id}, {"updated_at": aggregate.now}),),
+        ids={"payload": found.id, "receipt": receipt_id},
     )
+    if kind is ReceiptKind.REJECTED:
+        return replace(change, transition=answer)
+    live, updates = live_payloads.acknowledged(aggregate, recipient)
+    is_last = completes(recipient, (each for each in recipients if each is not recipient))
+    return replace(change, live=live, updates=(*change.updates, *updates), transition=answer if is_last else None)
 
 
 _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb.REJECT}
-_ANSWERS = frozenset(_VERBS.values())
 
 
 def _reason(given: RejectionReasonValue, place: int) -> dict[str, str]:

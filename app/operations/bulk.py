@@ -8,7 +8,7 @@ ALL_OR_NOTHING, no item is applied.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from app import audit
@@ -16,7 +16,7 @@ from app.db import writing
 from app.db.database import Transaction
 from app.domain.bulk import check_items
 from app.domain.ids import is_well_formed
-from app.domain.mac_address import show_mac
+from app.domain.mac_address import read_mac, show_mac
 from app.domain.refusals import InvalidInput, MacInUse, NotFound, Refusal
 from app.domain.vocabulary import BulkOutcome, BulkPolicy
 from app.operations import idempotency, transactions, unit_of_work
@@ -108,6 +108,7 @@ async def _carry_out(
         async for each in _in_turns(items)
     }
     settled = await _settled(tx, aggregates, decided, context=context, mutation=mutation, command=call.command)
+    settled = await _with_holders(tx, settled)
     if not call.command.dry_run:
         doing = _in_turns(_doing(aggregates, settled))
         await writing.write(tx, [write async for aggregate, change in doing for write in writes_of(aggregate, change)])
@@ -202,6 +203,20 @@ def _granted(takes: Mapping[str, frozenset[str]], decided: Decisions, held: set[
         else:
             taken |= take
     return decided | refused
+
+
+async def _with_holders(tx: Transaction, settled: Decisions) -> Decisions:
+    """The decisions; refusals of MAC addresses name the holders to leads."""
+    refused = {place: each for place, each in settled.items() if isinstance(each, MacInUse)}
+    if not refused:
+        return settled
+    wanted = {place: [read_mac(mac) for mac in each.mac_addresses] for place, each in refused.items()}
+    holders = await writing.holders_of(tx, {mac for macs in wanted.values() for mac in macs})
+    named = {
+        place: replace(each, holders=tuple(holders[mac] for mac in wanted[place] if mac in holders))
+        for place, each in refused.items()
+    }
+    return {**settled, **named}
 
 
 class _MissedError(Exception):

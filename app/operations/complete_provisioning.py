@@ -1,11 +1,10 @@
 """Complete a location by hand, without a receipt."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from app.db import tables
-from app.db.writing import Update
 from app.domain.reasons import reason_for
 from app.domain.vocabulary import Budget, PayloadState, Verb
+from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -22,12 +21,14 @@ class CompleteProvisioning(Command):
 
 
 def decide(aggregate: Aggregate, command: CompleteProvisioning) -> LocationChange:
-    """Make the released payload the live one. Raises IllegalTransition, and InvalidInput without a reason."""
+    """Take the released payload to be in operation. Raises IllegalTransition, and InvalidInput without a reason."""
     completion = aggregate.transition(Verb.COMPLETE)
+    change = LocationChange(transition=completion, reason=reason_for(Verb.COMPLETE, command.reason))
     released = [each.id for each in aggregate.record.payloads if each.state is PayloadState.RELEASED]
-    location_id = aggregate.record.location.id
-    live = (Update(tables.location, {"id": location_id}, {"live_payload_id": released[0]}),) if released else ()
-    return LocationChange(transition=completion, updates=live, reason=reason_for(Verb.COMPLETE, command.reason))
+    if not released:
+        return change
+    live, updates = live_payloads.completed_by_hand(aggregate, released[0])
+    return replace(change, payload_id=released[0], live=live, updates=updates)
 
 
 COMPLETE_PROVISIONING = LocationMutation(

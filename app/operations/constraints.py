@@ -42,7 +42,7 @@ _BY_NAME: Mapping[str, Callable[[Aggregate], Refusal]] = {
     "uq_approval_pending": _changed_since,
     "uq_onboarding_session_open": _changed_since,
     "uq_provisioning_payload_location_id_sequence": _changed_since,
-    "uq_receipt_payload_id": _changed_since,
+    "uq_receipt_payload_id_received_by": _changed_since,
     "uq_contact_location_id_position": _changed_since,
     "uq_extension_device_id": _changed_since,
     "fk_extension_device_location_id": _changed_since,

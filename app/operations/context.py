@@ -69,7 +69,8 @@ class LocationChange:
 
     `content` is the whole new content, `transition` the decided transition. `rows` are inserted and `updates` are made
     as given. The revisions of `sections` are incremented even if the content did not change; the revision of a row is
-    incremented if the row changes.
+    incremented if the row changes. `reason` is recorded in the audit log; the other two reasons are shown to customers
+    and to partners.
     """
 
     content: LocationContent | None = None
@@ -78,9 +79,15 @@ class LocationChange:
     rows: tuple[Insert, ...] = ()
     updates: tuple[Update, ...] = ()
     reason: str | None = None
+    reason_for_customer: str | None = None
+    reason_for_partner: str | None = None
     override_id: str | None = None
     payload_id: str | None = None
     """The payload that the transition is about."""
+    live: frozenset[str] | None = None
+    """The payloads that are live after the change. None for no change."""
+    on_behalf: bool = False
+    """Whether a lead acts on behalf of a partner, which counts as an override even without a transition."""
     current_step: Section | None = None
     waited_seconds: float | None = None
     """How long the location waited for this approval."""
@@ -93,8 +100,8 @@ class LocationChange:
 
     @property
     def is_override(self) -> bool:
-        """Whether it is a transition past a lock, which counts as an override even if none is open."""
-        return self.transition is not None and self.transition.consequences.audited_as_override
+        """Whether it counts as an override even if none is open: a transition past a lock, or an act on behalf."""
+        return self.on_behalf or (self.transition is not None and self.transition.consequences.audited_as_override)
 
     @property
     def measurements(self) -> Measurements:

@@ -58,6 +58,7 @@ def decide(aggregate: Aggregate, _command: GeneratePayload) -> LocationChange:
         "sequence": sequence,
         "version": document["version"],
         "state": PayloadState.GENERATED,
+        "test": location.test,
         "document": canonical(document).decode(),
         "document_digest": document_digest(document),
         "content_digest": aggregate.digest,

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import asdict, fields
 from heapq import nlargest
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -14,6 +14,7 @@ from app.db import idempotency_keys
 from app.db.database import Database, Transaction
 from app.domain.canonical import canonical
 from app.domain.issue import Issue
+from app.domain.mac_holder import MacHolder
 from app.domain.refusals import IdempotencyInProgress, IdempotencyKeyReused, Refusal
 from app.domain.text import given
 from app.operations.context import MutationCall, WriteContext
@@ -112,7 +113,7 @@ def _listed(value: Any) -> Any:
     if isinstance(value, frozenset):
         return sorted(value)
     if isinstance(value, tuple):
-        return [_issue_to_json(each) if isinstance(each, Issue) else each for each in _most_important(value)]
+        return [_item_to_json(each) for each in _most_important(value)]
     return value
 
 
@@ -122,11 +123,15 @@ def _most_important(facts: tuple[Any, ...]) -> Iterator[Any]:
     return (facts[place] for place in sorted(nlargest(MOST_KEPT, range(len(facts)), key=weights.__getitem__)))
 
 
-def _issue_to_json(issue: Issue) -> dict[str, Any]:
-    return {name: getattr(issue, name) for name in _ISSUE} | {"blocks": sorted(issue.blocks)}
+def _item_to_json(item: Any) -> Any:
+    if isinstance(item, Issue):
+        return {name: getattr(item, name) for name in _ISSUE} | {"blocks": sorted(item.blocks)}
+    return asdict(item) if isinstance(item, MacHolder) else item
 
 
 def _restored(name: str, value: Any) -> Any:
     if name == "issues":
         return tuple(Issue(**{**each, "blocks": frozenset(each["blocks"])}) for each in value)
+    if name == "holders":
+        return tuple(MacHolder(**each) for each in value)
     return tuple(value) if isinstance(value, list) else value

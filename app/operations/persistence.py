@@ -14,10 +14,9 @@ from app.db.writing import Delete, Insert, Update, Write
 from app.domain.content import LocationContent
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
-from app.domain.status_machine import Consequences, Fact, holds_macs
+from app.domain.status_machine import CLAIMING_STATUSES, Consequences, Transition
 from app.domain.vocabulary import (
     ApprovalStatus,
-    ClaimChange,
     LocationStatus,
     PayloadState,
     Section,
@@ -33,14 +32,27 @@ _KEY = frozenset({"id", "account_id"})
 
 @dataclass(frozen=True, slots=True)
 class MacClaims:
-    """The MAC addresses that a change claims and releases for a location."""
+    """The MAC addresses that a change claims and releases for a location.
+
+    The change is refused if another location holds an address in `take`. The addresses in `retake` should be held
+    already: another location could hold them when claims began to follow live payloads. They are claimed if possible.
+    """
 
     take: frozenset[str]
     release: frozenset[str]
+    retake: frozenset[str] = frozenset()
 
 
 def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
-    """Yield the writes of a change, in an order that the constraints allow."""
+    """Yield the writes of a change, in an order that the constraints allow. A changed payload has its time updated."""
+    for write in _writes_of(aggregate, change):
+        if isinstance(write, Update) and write.table is tables.provisioning_payload:
+            yield Update(write.table, write.key, {**write.values, "updated_at": aggregate.now})
+        else:
+            yield write
+
+
+def _writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
     place: dict[str, Any] = {}
     if change.content is not None:
         touched: set[Section] = set(change.sections)
@@ -55,29 +67,48 @@ def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
     # Updates come before inserts: an expired override is ended before the next one is opened.
     yield from change.updates
     yield from change.rows
+    live = aggregate.record.handed_off.live if change.live is None else change.live
     if change.transition is not None:
         place["status"] = change.transition.to
-        yield from _entailed(aggregate, change, change.transition.consequences)
-        if change.transition.consequences.payload is PayloadState.ACKNOWLEDGED and change.payload_id is not None:
+        status_change_id = None
+        if change.transition.to is not aggregate.status:
+            status_change_id = place["status_change_id"] = aggregate.new_id("StatusChange")
+            yield _status_change(aggregate, change, change.transition, status_change_id)
+        yield from _entailed(aggregate, change, change.transition.consequences, status_change_id)
+        if change.transition.to is LocationStatus.COMPLETED and change.payload_id is not None:
             place["live_payload_id"] = change.payload_id
+    yield from _liveness(aggregate, live)
+    if aggregate.record.location.live_payload_id not in live | {None}:
+        place.setdefault("live_payload_id", None)
     place |= {"revision": aggregate.record.location.revision + 1, "updated_at": aggregate.now}
     yield Update(tables.location, {"id": aggregate.record.location.id}, place)
 
 
 def claims_of(aggregate: Aggregate, change: LocationChange) -> MacClaims:
-    """Return the claims and releases that match the content and the status after the change.
+    """Return the claims and releases of a change.
 
-    Nothing, for a transition that keeps the claims: a partner who makes it cannot see the devices.
+    A location claims the addresses of its content in some statuses, and those of its live payloads in every status. An
+    address must be free when it enters the content or the live payloads. Test locations claim nothing.
     """
-    follows = change.transition.consequences.mac_claims if change.transition else ClaimChange.KEEP
-    if change.content is None and follows is ClaimChange.KEEP:
+    record = aggregate.record
+    if record.location.test:
         return MacClaims(frozenset(), frozenset())
-    status = change.transition.to if change.transition else aggregate.status
-    content = change.content or aggregate.content
-    holds = holds_macs(status, has_live_payload=Fact.ACKNOWLEDGED_BEFORE in aggregate.facts)
-    wanted = _addresses(content) if holds else frozenset()
-    held = frozenset(aggregate.record.claims)
-    return MacClaims(take=wanted - held, release=held - wanted)
+    before, after = aggregate.content_macs, aggregate.content_macs
+    if change.content is not None:
+        after = _addresses(change.content)
+    claimed = before if aggregate.status in CLAIMING_STATUSES else frozenset()
+    claims = after if (change.transition.to if change.transition else aggregate.status) in CLAIMING_STATUSES else None
+    was_live, live = record.handed_off.live, record.handed_off.live if change.live is None else change.live
+    running, runs = _named_by(aggregate, was_live), _named_by(aggregate, live)
+    wanted = (claims or frozenset()) | runs
+    held = frozenset(record.claims)
+    new = (wanted - (claimed | running)) | (runs - running)
+    return MacClaims(take=new - held, release=held - wanted, retake=wanted - new - held)
+
+
+def _named_by(aggregate: Aggregate, payloads: AbstractSet[str]) -> frozenset[str]:
+    """The MAC addresses in the documents of payloads."""
+    return frozenset[str]().union(*(aggregate.record.handed_off.macs.get(each, ()) for each in payloads))
 
 
 def _addresses(content: LocationContent) -> frozenset[str]:
@@ -162,7 +193,32 @@ def _superseded(aggregate: Aggregate) -> Iterator[Write]:
             yield Update(tables.provisioning_payload, {"id": payload.id}, {"state": PayloadState.SUPERSEDED})
 
 
-def _entailed(aggregate: Aggregate, change: LocationChange, follows: Consequences) -> Iterator[Write]:
+def _status_change(
+    aggregate: Aggregate, change: LocationChange, transition: Transition, status_change_id: str
+) -> Write:
+    row = {
+        "id": status_change_id,
+        "account_id": aggregate.record.location.account_id,
+        "location_id": aggregate.record.location.id,
+        "verb": transition.verb,
+        "reason": change.reason,
+        "reason_for_customer": change.reason_for_customer,
+        "reason_for_partner": change.reason_for_partner,
+        "changed_by": aggregate.viewer.id,
+        "changed_at": aggregate.now,
+    }
+    return Insert(tables.status_change, row)
+
+
+def _liveness(aggregate: Aggregate, live: AbstractSet[str]) -> Iterator[Write]:
+    """Yield the updates of payloads that become live or cease to be."""
+    for payload_id in sorted(live ^ aggregate.record.handed_off.live):
+        yield Update(tables.provisioning_payload, {"id": payload_id}, {"live": payload_id in live})
+
+
+def _entailed(
+    aggregate: Aggregate, change: LocationChange, follows: Consequences, status_change_id: str | None
+) -> Iterator[Write]:
     """Yield the consequences of a transition, except for the status itself."""
     record = aggregate.record
     yield from _session_writes(aggregate, follows.session, change.current_step)
@@ -177,10 +233,17 @@ def _entailed(aggregate: Aggregate, change: LocationChange, follows: Consequence
     if follows.payload is not None and change.payload_id is not None:
         yield _payload_write(aggregate, change.payload_id, follows.payload)
     if follows.withdraws_payloads:
-        withdrawn = {"state": PayloadState.WITHDRAWN, "withdrawn_reason": change.reason or "rejected"}
+        withdrawn = {
+            "state": PayloadState.WITHDRAWN,
+            "withdrawn_reason": change.reason or "rejected",
+            "status_change_id": status_change_id,
+        }
         for payload in record.payloads:
             if payload.state in _UNANSWERED and payload.id != change.payload_id:
                 yield Update(tables.provisioning_payload, {"id": payload.id}, withdrawn)
+    if follows.notifies_recipients:
+        for payload_id in sorted(record.handed_off.live):
+            yield Update(tables.provisioning_payload, {"id": payload_id}, {"status_change_id": status_change_id})
 
 
 def _session_writes(aggregate: Aggregate, session: SessionChange, step: Section | None) -> Iterator[Write]:

@@ -11,6 +11,7 @@ from app.operations.approve import APPROVE
 from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, BULK_UPDATE_STATUS
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
+from app.operations.confirm_decommission import CONFIRM_DECOMMISSION
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -27,6 +28,7 @@ from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
 from app.operations.set_extensions import SET_EXTENSIONS
+from app.operations.set_location_partners import SET_LOCATION_PARTNERS
 from app.operations.set_phone_system import SET_PHONE_SYSTEM
 from app.operations.set_working_hours import SET_WORKING_HOURS
 from app.operations.start_onboarding import START_ONBOARDING
@@ -34,6 +36,7 @@ from app.operations.submit_onboarding import SUBMIT_ONBOARDING
 from app.operations.transitions import BLOCK, CANCEL, REOPEN, UNBLOCK, WITHDRAW_SUBMISSION
 from app.operations.trigger_provisioning import TRIGGER_PROVISIONING
 from app.operations.update_location import UPDATE_LOCATION
+from app.operations.waive_receipt import WAIVE_RECEIPT
 
 
 def by_name(declared: Iterable[Mutation[Any]]) -> Mapping[str, Mutation[Any]]:
@@ -83,6 +86,9 @@ MUTATIONS = by_name(
         COMPLETE_PROVISIONING,
         ACKNOWLEDGE_PAYLOAD,
         REJECT_PAYLOAD,
+        WAIVE_RECEIPT,
+        CONFIRM_DECOMMISSION,
+        SET_LOCATION_PARTNERS,
         BULK_UPDATE_STATUS,
         BULK_APPROVE,
         BULK_GENERATE_PAYLOADS,

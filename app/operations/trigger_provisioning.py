@@ -1,7 +1,10 @@
-"""Release the latest payload to the partner."""
+"""Release the latest payload to the partners of the location."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+from app.db import tables
+from app.db.writing import Insert, Update
 from app.domain.handoff import decide_release
 from app.domain.vocabulary import Budget, PayloadState, Verb
 from app.operations.aggregate import Aggregate
@@ -31,7 +34,36 @@ def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChang
     )
     if payload.state is PayloadState.RELEASED and release.to is aggregate.status:
         return LocationChange(ids={"payload": payload.id})
-    return LocationChange(transition=release, payload_id=payload.id, ids={"payload": payload.id})
+    return LocationChange(
+        transition=release,
+        payload_id=payload.id,
+        rows=tuple(_recipients(aggregate, payload.id)),
+        updates=tuple(_replaced(aggregate, payload.id)),
+        ids={"payload": payload.id},
+    )
+
+
+def _recipients(aggregate: Aggregate, payload_id: str) -> Iterator[Insert]:
+    """The recipients of the payload: the partners of the location at this moment."""
+    for partner in aggregate.record.partners:
+        row = {
+            "id": aggregate.new_id("PayloadRecipient"),
+            "account_id": aggregate.record.location.account_id,
+            "location_id": aggregate.record.location.id,
+            "payload_id": payload_id,
+            "user_id": partner.user_id,
+            "purpose": partner.purpose,
+            "required": partner.required,
+            "live": False,
+        }
+        yield Insert(tables.payload_recipient, row)
+
+
+def _replaced(aggregate: Aggregate, payload_id: str) -> Iterator[Update]:
+    """The earlier payloads that recipients could still answer."""
+    for each in aggregate.record.payloads:
+        if each.state is PayloadState.ACKNOWLEDGED and each.superseded_by is None:
+            yield Update(tables.provisioning_payload, {"id": each.id}, {"superseded_by": payload_id})
 
 
 TRIGGER_PROVISIONING = LocationMutation(

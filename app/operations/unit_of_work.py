@@ -157,7 +157,7 @@ async def _carry_out(
         await audit.open_entries(tx, [opening(context, mutation, *each) for each in doing])
     missed = await claim(tx, doing)
     if missed:
-        raise MacInUse(mac_addresses=tuple(show_mac(mac) for mac, _ in sorted(missed)))
+        raise await mac_in_use(tx, (mac for mac, _ in missed))
     await writing.write(tx, (write for aggregate, change in doing for write in writes_of(aggregate, change)))
     await idempotency.keep(tx, call, ids)
     await audit.seal(tx)
@@ -168,8 +168,19 @@ async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange
     """Release and take the claims of the changes; returns the (mac, location id) that other locations hold."""
     claims = [(aggregate.record.location, claims_of(aggregate, change)) for aggregate, change in doing]
     await writing.release_macs(tx, ((mac, place.id) for place, each in claims for mac in each.release))
-    return await writing.claim_macs(
-        tx, ((mac, place.account_id, place.id) for place, each in claims for mac in each.take)
+    missed = await writing.claim_macs(
+        tx, ((mac, place.account_id, place.id) for place, each in claims for mac in each.take | each.retake)
+    )
+    return missed & {(mac, place.id) for place, each in claims for mac in each.take}
+
+
+async def mac_in_use(tx: Transaction, macs: Iterable[str]) -> MacInUse:
+    """The refusal of addresses that other locations hold. It names the holders to leads."""
+    wanted = sorted(macs)
+    holders = await writing.holders_of(tx, wanted)
+    return MacInUse(
+        mac_addresses=tuple(map(show_mac, wanted)),
+        holders=tuple(holders[mac] for mac in wanted if mac in holders),
     )
 
 

@@ -75,7 +75,14 @@ def extension(content: LocationContent, _: Outside) -> Iterator[Issue]:
             yield issue(IssueCode.DEVICE_WITHOUT_EXTENSION, f"/devices/{device.id}/extension")
 
 
-RULES = (present, model, mac_present, mac_assignable, mac_once, mac_free, mac_of_the_maker, extension)
+def mac_live_twice(content: LocationContent, outside: Outside) -> Iterator[Issue]:
+    paths = {mac: _path(device) for device, mac in _with_macs(content)}
+    for mac, holder in sorted(outside.live_twice.items()):
+        path = paths.get(mac, "/devices")
+        yield issue(IssueCode.MAC_LIVE_TWICE, path, mac=show_mac(mac), other=holder or "another location")
+
+
+RULES = (present, model, mac_present, mac_assignable, mac_once, mac_free, mac_live_twice, mac_of_the_maker, extension)
 
 
 def _with_macs(content: LocationContent) -> Iterator[tuple[Device, str]]:

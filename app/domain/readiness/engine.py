@@ -10,6 +10,7 @@ from app.domain.readiness import (
     devices,
     extensions,
     location,
+    partners,
     people,
     phone_system,
     rejections,
@@ -30,6 +31,7 @@ RULES: tuple[Rule, ...] = (
     *working_hours.RULES,
     *call_flow.RULES,
     *rejections.RULES,
+    *partners.RULES,
 )
 
 

@@ -8,6 +8,7 @@ from app.domain.vocabulary import Gate, IssueCode, Severity
 
 _EVERYTHING = frozenset(Gate)
 _HAND_OFF = frozenset({Gate.APPROVE, Gate.PROVISION})
+_PROVISION = frozenset({Gate.PROVISION})
 _NOTHING: frozenset[Gate] = frozenset()
 
 
@@ -92,7 +93,12 @@ FINDINGS = MappingProxyType(
             "{mac} is the address of {count} devices of this location.", "Correct all but one of them."
         ),
         IssueCode.MAC_IN_USE: _blocker(
-            "{mac} is in use at {owner}.", "Correct the address, or release the device at that location."
+            "{mac} is in use at {owner}.",
+            "Correct the address, or remove the device there and hand that location off again.",
+        ),
+        IssueCode.MAC_LIVE_TWICE: _warning(
+            "{mac} is in operation here and at {other}.",
+            "Find out where the device is, and confirm the decommissioning of the other location's payload.",
         ),
         IssueCode.MAC_OF_ANOTHER_MAKER: _warning(
             "{mac} belongs to {maker}, not to {brand}.", "Check the device's brand and its MAC address."
@@ -163,6 +169,20 @@ FINDINGS = MappingProxyType(
         ),
         IssueCode.REJECTED_BY_PARTNER: _warning(
             "A partner rejected this: {message} ({code})", "Change it, or agree with the partner to keep it."
+        ),
+        IssueCode.PARTNER_UNAVAILABLE: _blocker(
+            "{partner} cannot answer payloads: the user is suspended or has no access to the account.",
+            "Reinstate the user, grant access, or choose other partners for the location.",
+            _PROVISION,
+        ),
+        IssueCode.PROVIDER_WITHOUT_PARTNER: _info(
+            "No partner of the location has the name of the provider, {provider}.",
+            "Check the provider and the partners of the location.",
+        ),
+        IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED: _blocker(
+            "{partner} accepts only version {accepted} of the payload. The content needs version {needed}{fields}.",
+            "Empty these fields, or have the partner accept a later version.",
+            _PROVISION,
         ),
     }
 )

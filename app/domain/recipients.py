@@ -1,0 +1,55 @@
+"""The partners of a location, and the recipients of a payload: the partners to whom it was released."""
+
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.domain.vocabulary import PartnerPurpose, ReceiptKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partner:
+    """A partner to whom the next payload of a location would be released.
+
+    `available` says whether the partner is active and has access to the account. `versions` are the versions of the
+    document that it accepts, empty if it accepts all.
+    """
+
+    user_id: str
+    name: str
+    purpose: PartnerPurpose
+    required: bool
+    available: bool = True
+    versions: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A partner to whom a payload was released. `live` says whether its phones run with the document."""
+
+    id: str
+    payload_id: str
+    user_id: str
+    required: bool
+    live: bool = False
+    waived_at: datetime | None = None
+    decommissioned_at: datetime | None = None
+    receipt_id: str | None = None
+    answer: ReceiptKind | None = None
+    answered_at: datetime | None = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether the receipt is still awaited: the recipient has not answered, and no lead waived the receipt."""
+        return self.answer is None and self.waived_at is None
+
+
+def completes(recipient: Recipient, others: Iterable[Recipient]) -> bool:
+    """Return whether the receipt of this recipient, or its waiver, is the last required one."""
+    return recipient.required and not any(other.required and other.is_awaited for other in others)
+
+
+def live_payloads(recipients: Iterable[Recipient], without_recipients: AbstractSet[str]) -> frozenset[str]:
+    """Return the payloads that are live: for a recipient, or because a lead completed one that has no recipients."""
+    return frozenset(each.payload_id for each in recipients if each.live) | without_recipients

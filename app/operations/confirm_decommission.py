@@ -1,0 +1,89 @@
+"""Confirm that the phones of a payload are out of operation, so that their MAC addresses are free."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.db import tables
+from app.db.writing import Update
+from app.domain.recipients import Recipient
+from app.domain.refusals import InvalidInput, NotFound, PayloadNotLive
+from app.domain.text import clean, given
+from app.domain.vocabulary import Budget
+from app.operations import live_payloads
+from app.operations.aggregate import Aggregate
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
+from permissions.policy import acts_on_behalf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmDecommission(Command):
+    """The payload. A lead, on behalf of a recipient or of all, gives a reason."""
+
+    payload_id: str
+    user_id: str | None = None
+    reason: str | None = None
+
+
+def decide(aggregate: Aggregate, command: ConfirmDecommission) -> LocationChange:
+    """Record that recipients no longer run with the payload. Confirming again changes nothing.
+
+    A partner confirms for itself. A lead confirms on behalf of a recipient, or of all if none is named, with a reason;
+    this is recorded as an override. Raises NotFound, PayloadNotLive and InvalidInput.
+    """
+    payload = aggregate.payload(command.payload_id)
+    on_behalf = acts_on_behalf(aggregate.viewer.role, Action.CONFIRM_DECOMMISSION)
+    reason = _reason(command, on_behalf=on_behalf)
+    recipients = _recipients(aggregate, command, on_behalf=on_behalf)
+    running = [each for each in recipients if each.live]
+    by_hand = payload.id in live_payloads.without_recipients(aggregate)
+    ids = {"payload": payload.id}
+    if not running and not by_hand:
+        if recipients and all(each.decommissioned_at for each in recipients):
+            return LocationChange(ids=ids)
+        raise PayloadNotLive(state=payload.state)
+    values = {
+        "decommissioned_at": aggregate.now,
+        "decommissioned_by": aggregate.viewer.id,
+        "decommission_reason": reason,
+    }
+    live, updates = live_payloads.decommissioned(aggregate, payload.id, running, values)
+    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
+    return LocationChange(live=live, updates=(*updates, touched), reason=reason, on_behalf=on_behalf, ids=ids)
+
+
+def _reason(command: ConfirmDecommission, *, on_behalf: bool) -> str | None:
+    if on_behalf:
+        return given("decommission.reason", command.reason, path=("reason",))
+    return clean("decommission.reason", command.reason, path=("reason",))
+
+
+def _recipients(aggregate: Aggregate, command: ConfirmDecommission, *, on_behalf: bool) -> Sequence[Recipient]:
+    recipients = aggregate.recipients_of(command.payload_id)
+    wanted = command.user_id
+    if not on_behalf:
+        if wanted not in {None, aggregate.viewer.id}:
+            raise InvalidInput(field="userId", rule="a partner confirms for itself only", path=("userId",))
+        wanted = aggregate.viewer.id
+    if wanted is None:
+        return recipients
+    named = [each for each in recipients if each.user_id == wanted]
+    if not named:
+        raise NotFound(path=("userId",))
+    return named
+
+
+CONFIRM_DECOMMISSION = LocationMutation(
+    name="confirmDecommission",
+    command=ConfirmDecommission,
+    decide=decide,
+    action=Action.CONFIRM_DECOMMISSION,
+    budget=Budget.PAYLOADS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.provisioning_payload,
+    key="payload_id",
+)

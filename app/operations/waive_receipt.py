@@ -1,0 +1,68 @@
+"""Stop waiting for a recipient's receipt."""
+
+from dataclasses import dataclass, replace
+
+from app.db import tables
+from app.db.writing import Update
+from app.domain.handoff import check_open, check_unanswered
+from app.domain.reasons import reason_for
+from app.domain.recipients import completes
+from app.domain.refusals import NotFound
+from app.domain.vocabulary import Budget, Verb
+from app.operations import live_payloads
+from app.operations.aggregate import Aggregate
+from app.operations.commands import Command
+from app.operations.context import LocationChange
+from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from permissions.matrix import Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaiveReceipt(Command):
+    """The payload, the recipient whose receipt to waive, and the reason."""
+
+    payload_id: str
+    user_id: str
+    reason: str
+
+
+def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
+    """Waive the receipt of a recipient. If it is the last required one, the location is completed.
+
+    The recipient is taken to run with the payload. Waiving again changes nothing. Raises NotFound, AlreadyAnswered,
+    PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
+    """
+    payload = aggregate.payload(command.payload_id)
+    recipients = aggregate.recipients_of(payload.id)
+    recipient = next((each for each in recipients if each.user_id == command.user_id), None)
+    if recipient is None:
+        raise NotFound(path=("userId",))
+    ids = {"payload": payload.id}
+    check_unanswered(recipient)
+    if recipient.waived_at is not None:
+        return LocationChange(ids=ids)
+    check_open(payload.facts)
+    waiver = aggregate.transition(Verb.WAIVE_RECEIPT)
+    reason = reason_for(Verb.WAIVE_RECEIPT, command.reason)
+    values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": reason}
+    live, updates = live_payloads.taken_to_run(aggregate, [recipient], values)
+    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
+    change = LocationChange(
+        payload_id=payload.id, live=live, updates=(*updates, touched), reason=reason, on_behalf=True, ids=ids
+    )
+    is_last = completes(recipient, (each for each in recipients if each is not recipient))
+    return replace(change, transition=waiver if is_last else None)
+
+
+WAIVE_RECEIPT = LocationMutation(
+    name="waiveReceipt",
+    command=WaiveReceipt,
+    decide=decide,
+    action=Action.WAIVE_RECEIPT,
+    budget=Budget.PAYLOADS,
+    content=ContentEffect.NONE,
+    refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
+    counts=(),
+    table=tables.provisioning_payload,
+    key="payload_id",
+)
