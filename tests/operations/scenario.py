@@ -224,7 +224,7 @@ class Scenario:
                 await self._live_payload(made)
             if override_of is not None:
                 made = replace(made, override=await self.an_override(made, override_of, sections))
-            if status in SUBMITTED or (live and status is not S.CANCELLED):
+            if status in SUBMITTED or live:
                 macs = sorted({each.mac_address for each in content.devices if each.mac_address})
                 await insert_all(self.connection, [(tables.mac_claim, {"mac": mac, **_key(made)}) for mac in macs])
         return made
@@ -314,14 +314,28 @@ class Scenario:
             "generated_by": self.lead,
         }
         release = {} if state == "GENERATED" else {"released_by": self.lead, "released_at": now}
-        return await insert(self.connection, tables.provisioning_payload, **row, **release), digest
+        payload = await insert(self.connection, tables.provisioning_payload, **row, **release)
+        if release:
+            recipient = {"user_id": self.partner_of(made), "purpose": "CARRIER", "required": True}
+            key = {"id": fresh("recipient"), **_key(made), "payload_id": payload}
+            await insert(self.connection, tables.payload_recipient, **key, **recipient)
+        return payload, digest
+
+    def partner_of(self, made: Rollout) -> str:
+        """Return the partner with access to the location's account."""
+        return self.partner if made.content.account_id == self.account else self.away_partner
 
     async def _receipt(self, made: Rollout, payload: str, digest: str, kind: str = "ACKNOWLEDGED") -> None:
-        row = {"payload_id": payload, "kind": kind, "document_digest": digest, "received_by": self.partner}
+        row = {"payload_id": payload, "kind": kind, "document_digest": digest, "received_by": self.partner_of(made)}
         await insert(self.connection, tables.receipt, id=fresh("receipt"), **_key(made), **row)
 
     async def _set_live(self, made: Rollout, payload: str) -> None:
+        """Make a payload the only live one of its location, for all of its recipients."""
         await self.connection.execute("UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", made.id, payload)
+        for table, key in (("provisioning_payload", "id"), ("payload_recipient", "payload_id")):
+            await self.connection.execute(
+                f"UPDATE turnup.{table} SET live = ({key} = $2) WHERE location_id = $1", made.id, payload
+            )
 
     async def an_override(self, made: Rollout, opener: str, sections: Collection[Section] = tuple(Section)) -> str:
         """Open an override for an hour."""
@@ -352,7 +366,11 @@ class Scenario:
     async def retire(self, location: Rollout) -> None:
         """Cancel a location directly, so that its hardware addresses are free for the next test."""
         async with self.arranging():
-            await self.connection.execute("UPDATE turnup.location SET status = 'CANCELLED' WHERE id = $1", location.id)
+            await self.connection.execute(
+                "UPDATE turnup.location SET status = 'CANCELLED', live_payload_id = NULL WHERE id = $1", location.id
+            )
+            for table in ("provisioning_payload", "payload_recipient"):
+                await self.connection.execute(f"UPDATE turnup.{table} SET live = false WHERE location_id = $1", location.id)
             await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
 
     async def state_of(self, location: str) -> LocationState:
@@ -409,6 +427,8 @@ class Scenario:
         """Check the invariants of every location of the scenario."""
         wrong = await self.connection.fetch(_WRONG_CLAIMS, [self.account, self.away], sorted(SUBMITTED))
         assert not wrong, [dict(location) for location in wrong]
+        twice = await self.connection.fetch(_IN_OPERATION_TWICE)
+        assert not twice, [dict(address) for address in twice]
         await self._check_digests()
 
     async def _check_digests(self) -> None:
@@ -477,18 +497,43 @@ SELECT l.status, l.revision, l.content_digest AS digest, l.live_payload_id AS li
        (SELECT count(*) FROM turnup.audit_entry e WHERE e.location_id = l.id) AS entries
 FROM turnup.location l WHERE l.id = $1
 """
-# Locations that hold other addresses than those of their devices, or any without being submitted or live.
-_WRONG_CLAIMS = """
-SELECT l.id, l.status, claimed.macs AS held, content.macs AS content
+# The addresses that a partner has in operation: those in the last payload that it acknowledged and did not decommission.
+_IN_OPERATION = """
+SELECT DISTINCT p.location_id, lower(replace(d ->> 'macAddress', ':', '')) AS mac
+FROM turnup.payload_recipient r
+JOIN turnup.provisioning_payload p ON p.id = r.payload_id AND NOT p.test
+CROSS JOIN LATERAL jsonb_array_elements(p.document::jsonb -> 'devices') AS d
+WHERE r.decommissioned_at IS NULL AND p.id = (
+    SELECT q.id FROM turnup.receipt a JOIN turnup.provisioning_payload q ON q.id = a.payload_id
+    WHERE a.received_by = r.user_id AND a.location_id = r.location_id AND a.kind = 'ACKNOWLEDGED'
+    ORDER BY q.sequence DESC LIMIT 1)
+"""
+# No address is in operation at two locations.
+_IN_OPERATION_TWICE = f"""
+SELECT mac, array_agg(location_id ORDER BY location_id) AS locations FROM ({_IN_OPERATION}) o
+GROUP BY mac HAVING count(DISTINCT location_id) > 1
+"""
+# Locations that do not hold exactly the addresses of their content, while it is submitted, and of their live payloads;
+# or whose live payloads are not those that partners have in operation.
+_WRONG_CLAIMS = f"""
+WITH live AS (
+    SELECT DISTINCT p.location_id, lower(replace(d ->> 'macAddress', ':', '')) AS mac
+    FROM turnup.provisioning_payload p CROSS JOIN LATERAL jsonb_array_elements(p.document::jsonb -> 'devices') AS d
+    WHERE p.live
+), wanted AS (
+    SELECT d.location_id, d.mac_address AS mac
+    FROM turnup.device d JOIN turnup.location l ON l.id = d.location_id AND l.status = ANY ($2)
+    WHERE d.mac_address IS NOT NULL
+    UNION SELECT location_id, mac FROM live
+)
+SELECT l.id, l.status, c.held, w.wanted, o.missing
 FROM turnup.location l
-LEFT JOIN (SELECT location_id, array_agg(mac ORDER BY mac) AS macs FROM turnup.mac_claim GROUP BY 1) claimed
-       ON claimed.location_id = l.id
-LEFT JOIN (SELECT location_id, array_agg(DISTINCT mac_address ORDER BY mac_address) AS macs FROM turnup.device
-           WHERE mac_address IS NOT NULL GROUP BY 1) content
-       ON content.location_id = l.id
-WHERE l.account_id = ANY ($1)
-  AND claimed.macs IS DISTINCT FROM
-      CASE WHEN l.status = ANY ($2) OR l.live_payload_id IS NOT NULL AND l.status <> 'CANCELLED' THEN content.macs END
+LEFT JOIN (SELECT location_id, array_agg(mac ORDER BY mac) AS held FROM turnup.mac_claim GROUP BY 1) c
+       ON c.location_id = l.id
+LEFT JOIN (SELECT location_id, array_agg(mac ORDER BY mac) AS wanted FROM wanted GROUP BY 1) w ON w.location_id = l.id
+LEFT JOIN (SELECT location_id, array_agg(mac) AS missing FROM ({_IN_OPERATION} EXCEPT SELECT * FROM live) m GROUP BY 1) o
+       ON o.location_id = l.id
+WHERE l.account_id = ANY ($1) AND (c.held IS DISTINCT FROM w.wanted OR o.missing IS NOT NULL)
 """
 _VERSIONS = "SELECT id, xmin::text AS version FROM turnup.location WHERE account_id = ANY ($1)"
 
