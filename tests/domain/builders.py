@@ -21,12 +21,14 @@ from app.domain.handoff import PayloadFacts
 from app.domain.locks import Override
 from app.domain.payload import payload_document
 from app.domain.payload_version import payload_version
+from app.domain.recipients import Partner
 from app.domain.viewer import EVERYTHING, Scope, Viewer
 from app.domain.vocabulary import (
     CallFlowKind,
     CallTarget,
     ContactPurpose,
     DeviceBrand,
+    PartnerPurpose,
     PayloadState,
     Role,
     Section,
@@ -210,6 +212,17 @@ def an_override(**changes: Any) -> Override:
             expires_at=NOON + timedelta(minutes=30),
         ),
         **changes,
+    )
+
+
+def a_partner(*versions: str, name: str = "Carrier One") -> Partner:
+    """A partner who accepts these versions of the payload document, or all."""
+    return Partner(
+        user_id=f"user-{name}",
+        name=name,
+        purpose=PartnerPurpose.CARRIER,
+        required=True,
+        versions=frozenset(versions),
     )
 
 

@@ -32,18 +32,18 @@ def version_accepted(content: LocationContent, outside: Outside) -> Iterator[Iss
         return
     allowed = allowed_versions(content)
     stranded = [partner for partner in partners if partner.versions.isdisjoint(allowed)]
+    fields = values_beyond(content, VERSIONS[0]) if stranded else ()
     if stranded:
-        fields = values_beyond(content, VERSIONS[0])
-        place, why = fields[0], f"The content needs version {listed(allowed)}, because of {listed(fields)}"
+        why = f"The content needs version {allowed[0]}, because of {_listed(fields)}"
     else:
         stranded = [partner for partner in partners if not partner.versions.issuperset(allowed)]
-        place, why = "", "The partners of the location accept no version in common"
+        why = "The partners of the location accept no version in common"
     for partner in stranded:
         yield issue(
             IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED,
-            place,
+            next(iter(fields), ""),
             partner=shown(partner, outside),
-            accepted=listed(sorted(partner.versions)),
+            accepted=_listed(sorted(partner.versions)),
             why=why,
         )
 
@@ -58,10 +58,11 @@ def shown(partner: Partner, outside: Outside) -> str:
     return partner.name if outside.names_partners else "A partner"
 
 
-def listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     """Return names in a message: all of them, or the first ten and the number of the others."""
-    shown_names = [*names[:_MOST_LISTED], *([f"{len(names) - _MOST_LISTED} more"] if len(names) > _MOST_LISTED else [])]
-    return " and ".join(filter(None, (", ".join(shown_names[:-1]), shown_names[-1])))
+    others = [f"{len(names) - _MOST_LISTED} more"] if len(names) > _MOST_LISTED else []
+    *first, last = [*names[:_MOST_LISTED], *others]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def _compared(name: str) -> str:
