@@ -460,6 +460,16 @@ class UserInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The versions of the payload document that a partner accepts.")
+class SetAcceptedPayloadVersionsInput:
+    user_id: ID | None = optional("The id of the partner's user. Required for leads; the default is the viewer.")
+    versions: list[str] = field(
+        "The versions that replace the current ones, such as `1.0.0`, each at most once. At least one version.",
+        most=CAPS["versions"],
+    )
+    idempotency_key: str | None = key()
+
+
 @strawberry.input(description="Access to one account.")
 class GrantInput:
     account_id: ID = field("The id of the account. For a customer, the account that the customer works for.")

@@ -31,6 +31,7 @@ from app.operations.registry import MUTATIONS
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
 from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
@@ -159,6 +160,9 @@ FIELDS = (
                   "Changes the name or email address of a user. Leads only."),
     MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
                   "Replaces the grants of a user, effective from the user's next request. Leads only."),
+    MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput, payloads.UserPayload,
+                  "Replaces the versions of the payload document that a partner accepts, from the next payload on. A "
+                  "partner states them for itself, a lead for a partner."),
     MutationField(SUSPEND_USER, inputs.UserInput, payloads.UserPayload,
                   "Suspends a user: all further requests are refused, even with a valid token. Leads only."),
     MutationField(REINSTATE_USER, inputs.UserInput, payloads.UserPayload,

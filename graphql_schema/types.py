@@ -14,6 +14,7 @@ from strawberry.scalars import JSON
 from app.audit.history import AsOf
 from app.db import rows, tables
 from app.domain.diff import ContentDifference
+from app.domain.payload import VERSIONS
 from app.domain.viewer import Viewer
 from app.domain.viewer_actions import ViewerAction
 from app.domain.vocabulary import (
@@ -100,6 +101,13 @@ class UserType(Node):
         "all accounts. Visible to leads only.",
         needs=Action.ADMINISTER,
     )
+    accepted_payload_versions: list[str] | None = computed(
+        computed_fields.accepted_payload_versions,
+        "The versions of the payload document that a partner accepts, oldest first: all of them until it states any. "
+        "Null for other roles. Visible to leads and to the partner itself.",
+        needs=Action.SET_ACCEPTED_VERSIONS,
+        size=len(VERSIONS),
+    )
 
 
 @shows(
@@ -128,6 +136,12 @@ class ViewerType:
         viewer_resolvers.account_of_customer,
         "The account that a customer works for. Null for other roles, and until access to the account is granted.",
         needs=Action.VIEW_ACCOUNTS,
+    )
+    accepted_payload_versions: list[str] | None = computed(
+        viewer_resolvers.accepted_payload_versions,
+        "The versions of the payload document that a partner accepts, oldest first: all of them until it states any. "
+        "Null for other roles.",
+        size=len(VERSIONS),
     )
 
 

@@ -280,6 +280,11 @@ class FieldChangeRow(Row, frozen=True):
     after_state: str
 
 
+class AcceptedVersionRow(Row, frozen=True):
+    user_id: str
+    version: str
+
+
 class DeviceModelRow(Row, frozen=True):
     id: str
     brand: str
@@ -313,6 +318,7 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.location_partner: LocationPartnerRow,
     tables.audit_entry: AuditEntryRow,
     tables.field_change: FieldChangeRow,
+    tables.accepted_version: AcceptedVersionRow,
     tables.device_model: DeviceModelRow,
 }
 

@@ -24,6 +24,7 @@ from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
 from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
@@ -98,6 +99,7 @@ MUTATIONS = by_name(
         CREATE_USER,
         EDIT_USER,
         SET_GRANTS,
+        SET_ACCEPTED_PAYLOAD_VERSIONS,
         SUSPEND_USER,
         REINSTATE_USER,
         SET_DEVICE_MODELS,

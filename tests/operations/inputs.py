@@ -58,6 +58,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "retries": lambda *_: 3,
     "expiresInMinutes": lambda *_: 5,
     "lines": lambda *_: 2,
+    "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
@@ -70,6 +71,7 @@ OF_NO_LOCATION = frozenset(
         "createUser",
         "editUser",
         "reinstateUser",
+        "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",
         "suspendUser",
