@@ -264,7 +264,10 @@ DEFECTS = {
         },
     ),
     "a partner's rejection": Defect(
-        code=IssueCode.REJECTED_BY_PARTNER, path="/devices/0/macAddress", changes={}, outside=rejected(a_location())
+        code=IssueCode.REJECTED_BY_PARTNER,
+        path="/devices/phone-1/macAddress",
+        changes={},
+        outside=rejected(a_location()),
     ),
 }
 
