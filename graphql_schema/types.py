@@ -33,6 +33,7 @@ from app.domain.vocabulary import (
     Section,
     UserStatus,
     ValueState,
+    Verb,
 )
 from app.execution import by_class
 from app.query_cost.price import PRICE
@@ -355,6 +356,39 @@ class OverrideType(Node):
     location: "LocationType" = one(tables.location.c.id, "The location.", key="location_id")
 
 
+@shows(rows.StatusChangeRow, "A change of the status of a location, with its reason.")
+class StatusChangeType:
+    verb: Verb = column("The verb that changed the status.")
+    reason: str | None = computed(
+        computed_fields.status_reason,
+        "The reason. Leads see the internal one, customers the one that was written for them. Null if none was given.",
+    )
+    reason_for_customer: str | None = strawberry.field(
+        description="The reason that customers see. Null if they see none. Visible to leads only.",
+        extensions=guarded(can(Action.VIEW_INTERNAL_REASONS)),
+    )
+    reason_for_partner: str | None = strawberry.field(
+        description="The reason that partners see. Null if they see none. Visible to leads only.",
+        extensions=guarded(can(Action.VIEW_INTERNAL_REASONS)),
+    )
+    by: UserType | None = one(
+        tables.user.c.id, "The user who changed the status. Null if not visible to the viewer.", key="changed_by"
+    )
+    changed_at: datetime = strawberry.field(name="at", description="The time of the change.")
+
+
+@shows(
+    rows.StatusChangeRow,
+    "A change of the status of a location that concerns a payload, as its recipients see it.",
+)
+class PayloadNoticeType:
+    verb: Verb = column("The verb that changed the status, such as REOPEN or CANCEL.")
+    reason_for_partner: str | None = strawberry.field(
+        name="reason", description="The reason that was written for partners. Null if there is none."
+    )
+    changed_at: datetime = strawberry.field(name="at", description="The time of the change.")
+
+
 @shows(
     rows.ProvisioningPayloadRow,
     "An immutable, validated document with all data that partners need to put a location into operation. Leads see "
@@ -383,7 +417,18 @@ class ProvisioningPayloadType(Node):
         "The payload that replaced this one. Null if there is none.",
         key="superseded_by",
     )
-    withdrawn_reason: str | None = column("The reason why the payload was withdrawn. Null if it was not withdrawn.")
+    withdrawn_reason: str | None = strawberry.field(
+        description="The internal reason why the payload was withdrawn. Null if it was not withdrawn. Visible to leads "
+        "only; recipients read `statusChange`.",
+        extensions=guarded(can(Action.VIEW_INTERNAL_REASONS)),
+    )
+    status_change: PayloadNoticeType | None = one(
+        tables.status_change.c.id,
+        "The last change of the location's status that concerns the payload: it withdrew or rejected the payload, "
+        "completed the location by hand or by a waiver, or it reopened, cancelled or blocked the location while the "
+        "payload was in operation. Null if there is none.",
+        key="status_change_id",
+    )
     live: bool = column(
         "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
         "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
@@ -562,6 +607,12 @@ class LocationType(Node):
     revision: int = column("Counter of all changes of the location and of anything in it.")
     created_at: datetime = column("The time when the location was created.")
     updated_at: datetime = column("The time when the location, or anything in it, last changed.")
+    status_reason: StatusChangeType | None = one(
+        tables.status_change.c.id,
+        "The change that led to the current status, with its reason. Null if the status has not changed since reasons "
+        "are recorded for customers and partners.",
+        key="status_change_id",
+    )
     account: AccountType = one(tables.account.c.id, "The account that the location belongs to.", key="account_id")
     sections: list[SectionStateType] = many(
         tables.section.c.location_id, "The sections of the location, with their revision and completeness."

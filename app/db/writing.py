@@ -148,6 +148,12 @@ async def write(tx: Transaction, writes: Iterable[Write]) -> None:
         await tx.fetch(statement(*shape), rows=rows)
 
 
+async def document_of(tx: Transaction, payload_id: str) -> dict[str, Any] | None:
+    """Return the document of a payload, or None if the viewer does not see the payload."""
+    document: dict[str, Any] | None = await tx.fetch_one(_DOCUMENT, payload_id=payload_id)
+    return document
+
+
 async def claim_macs(tx: Transaction, wanted: Iterable[tuple[str, str, str]]) -> set[tuple[str, str]]:
     """Claim MAC addresses in sorted order. Each item is (mac, account id, location id).
 
@@ -222,6 +228,12 @@ _RELEASE = Statement(
     str,
 )
 _HOLDERS = Statement("holders of macs", "SELECT mac, holder FROM turnup.mac_holders($1)", ("macs",), _pair)
+_DOCUMENT = Statement(
+    "document of payload",
+    "SELECT document FROM turnup.provisioning_payload WHERE id = $1",
+    ("payload_id",),
+    msgspec.json.decode,
+)
 _EDITORS = Statement(
     "editors since",
     """SELECT DISTINCT e.location_id, e.actor_id FROM turnup.audit_entry e

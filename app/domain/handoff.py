@@ -17,6 +17,9 @@ from app.domain.refusals import (
 )
 from app.domain.vocabulary import Gate, LocationStatus, PayloadState, ReceiptKind, Verb
 
+WITHDRAWN_WITHOUT_REASON = "the location left provisioning"
+"""What the recipients of a withdrawn payload read if no reason was given for them."""
+
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 
 
@@ -112,7 +115,7 @@ def check_open(payload: PayloadFacts) -> None:
     is released.
     """
     if payload.state is PayloadState.WITHDRAWN:
-        raise PayloadWithdrawn(reason=payload.withdrawn_because or "the location left provisioning")
+        raise PayloadWithdrawn(reason=payload.withdrawn_because or WITHDRAWN_WITHOUT_REASON)
     if payload.state is PayloadState.REJECTED:
         raise PayloadRejected
     if payload.state is PayloadState.SUPERSEDED or payload.superseded_by is not None:

@@ -1,6 +1,6 @@
 """The aggregate of a location: the stored record, the viewer, and the values that follow from both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -33,6 +33,8 @@ class Aggregate:
     editors: frozenset[str] = frozenset()
     reviewed: LocationContent | None = None
     """The reviewed content, if the content has changed since and the audit log has the reviewed content."""
+    payload_document: Mapping[str, Any] | None = None
+    """The document of the payload that the command names, for mutations that declare to need it."""
 
     @property
     def now(self) -> datetime:
