@@ -307,6 +307,15 @@ class CloseOverrideInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The device that was replaced, and the phone that replaced it.")
+class ReplaceDeviceInput:
+    device_id: ID = field("The id of the device. The new phone keeps its id, brand, model, label and extension.")
+    mac_address: str = field("The MAC address of the new phone, in any usual notation.")
+    serial_number: str | None = optional("The serial number of the new phone. Null or left out if it is unknown.")
+    reason: str = field("The reason for overriding the lock, at least 10 visible characters.")
+    idempotency_key: str | None = key()
+
+
 @strawberry.input(description="The location whose payload to generate or release.")
 class ProvisioningInput:
     location_id: ID = field("The id of the location.")

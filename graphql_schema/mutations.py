@@ -30,6 +30,7 @@ from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.registry import MUTATIONS
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
+from app.operations.replace_device import REPLACE_DEVICE
 from app.operations.request_changes import REQUEST_CHANGES
 from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
@@ -120,6 +121,10 @@ FIELDS = (
                   "only."),
     MutationField(CLOSE_OVERRIDE, inputs.CloseOverrideInput, payloads.OverridePayload,
                   "Closes an override before it expires. Leads only."),
+    MutationField(REPLACE_DEVICE, inputs.ReplaceDeviceInput, payloads.ReplaceDevicePayload,
+                  "Records that a phone of a locked location was replaced: opens an override of DEVICES, changes the "
+                  "device and closes the override in one step. The content has to be approved again by another lead. "
+                  "Leads only."),
     MutationField(GENERATE_PAYLOAD, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
                   "Generates the payload of the approved content, or returns the latest one if it is current. Leads "
                   "only."),

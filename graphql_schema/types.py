@@ -41,7 +41,7 @@ from graphql_schema.fields import argument, column, computed, derived, shown_by,
 from graphql_schema.problems import IssueType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers import computed_fields, history, review
+from resolvers import computed_fields, history, payload_changes, review
 from resolvers import viewer as viewer_resolvers
 from resolvers.budgets import RateLimit
 from resolvers.context import Info
@@ -51,6 +51,8 @@ from resolvers.relations import many, one, part
 AS_OF_PRICE = 100
 # The assumed number of locations that a grant lists: customers with fewer are rarely granted single locations.
 LISTED_SIZE = 100
+# The assumed number of fields that differ between two payloads. Two documents are compared whatever the number.
+CHANGES_SIZE = 20
 
 
 @strawberry.interface(description="An object that can be fetched by its id.")
@@ -389,6 +391,16 @@ class PayloadNoticeType:
     changed_at: datetime = strawberry.field(name="at", description="The time of the change.")
 
 
+@shows(ContentDifference, "One field that differs between the documents of two payloads.")
+class PayloadChangeType:
+    path: str = column(
+        "The place of the field in the document. Rows are named by their ids instead of their positions, menu options "
+        "by their digit and intervals by their weekday, such as `/devices/phone-1/macAddress`."
+    )
+    before: JSON | None = column("The value in the acknowledged document. Null if it was null or did not exist.")
+    after: JSON | None = column("The value in this document. Null if it is null or was removed.")
+
+
 @shows(
     rows.ProvisioningPayloadRow,
     "An immutable, validated document with all data that partners need to put a location into operation. Leads see "
@@ -444,6 +456,15 @@ class ProvisioningPayloadType(Node):
     receipts: "list[ReceiptType]" = many(
         tables.receipt.c.payload_id,
         "The answers of the recipients, oldest first. Leads see all of them, a partner sees its own.",
+    )
+    changes_since_acknowledged: list[PayloadChangeType] | None = computed(
+        payload_changes.changes_since_acknowledged,
+        "Every field of the document that differs from the last earlier payload of the location that the viewer "
+        "acknowledged (for a lead: that any recipient acknowledged), ordered by path, without `timestamp` and "
+        "`metadata`. Null if there is none, or if one of the two documents was erased. Priced as "
+        f"{CHANGES_SIZE} fields.",
+        of_all=payload_changes.changes_of_all,
+        size=CHANGES_SIZE,
     )
     account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
     location: "LocationType | None" = one(

@@ -18,7 +18,7 @@ _STATUS = {
     "startOnboarding": S.NOT_STARTED,
     **dict.fromkeys(("withdrawSubmission", "requestChanges", "approve", "bulkApprove"), S.PENDING_APPROVAL),
     **dict.fromkeys(("generatePayload", "bulkGeneratePayloads", "triggerProvisioning"), S.APPROVED),
-    **dict.fromkeys(("openOverride", "closeOverride"), S.APPROVED),
+    **dict.fromkeys(("openOverride", "closeOverride", "replaceDevice"), S.APPROVED),
     **dict.fromkeys(("completeProvisioning", "acknowledgePayload", "rejectPayload"), S.PROVISIONING),
     "unblock": S.BLOCKED,
     "reopen": S.CANCELLED,
