@@ -88,6 +88,7 @@ class LocationRow(ContentRow, frozen=True):
     status: str
     content_digest: str
     live_payload_id: str | None
+    test: bool
     revision: int
     created_at: datetime
     updated_at: datetime

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from app.db import tables
-from app.db.writing import Update
 from app.domain.handoff import check_open, check_unanswered
 from app.domain.reasons import reason_for
 from app.domain.recipients import completes
@@ -46,10 +45,7 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     reason = reason_for(Verb.WAIVE_RECEIPT, command.reason)
     values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": reason}
     live, updates = live_payloads.taken_to_run(aggregate, [recipient], values)
-    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
-    change = LocationChange(
-        payload_id=payload.id, live=live, updates=(*updates, touched), reason=reason, on_behalf=True, ids=ids
-    )
+    change = LocationChange(payload_id=payload.id, live=live, updates=updates, reason=reason, on_behalf=True, ids=ids)
     is_last = completes(recipient, (each for each in recipients if each is not recipient))
     return replace(change, transition=waiver if is_last else None)
 
