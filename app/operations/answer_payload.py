@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.db import tables
-from app.db.writing import Insert, Update
+from app.db.writing import Insert
 from app.domain.handoff import decide_answer
 from app.domain.json_pointer import resolves
 from app.domain.limits import check_cap
@@ -109,14 +109,13 @@ def _answer(
     change = LocationChange(
         payload_id=found.id,
         rows=(Insert(tables.receipt, receipt),),
-        updates=(Update(tables.provisioning_payload, {"id": found.id}, {"updated_at": aggregate.now}),),
         ids={"payload": found.id, "receipt": receipt_id},
     )
     if kind is ReceiptKind.REJECTED:
         return replace(change, transition=answer)
     live, updates = live_payloads.acknowledged(aggregate, recipient)
     is_last = completes(recipient, (each for each in recipients if each is not recipient))
-    return replace(change, live=live, updates=(*change.updates, *updates), transition=answer if is_last else None)
+    return replace(change, live=live, updates=updates, transition=answer if is_last else None)
 
 
 _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb.REJECT}

@@ -371,7 +371,9 @@ class Scenario:
                 "UPDATE turnup.location SET status = 'CANCELLED', live_payload_id = NULL WHERE id = $1", location.id
             )
             for table in ("provisioning_payload", "payload_recipient"):
-                await self.connection.execute(f"UPDATE turnup.{table} SET live = false WHERE location_id = $1", location.id)
+                await self.connection.execute(
+                    f"UPDATE turnup.{table} SET live = false WHERE location_id = $1", location.id
+                )
             await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
 
     async def state_of(self, location: str) -> LocationState:
@@ -498,7 +500,8 @@ SELECT l.status, l.revision, l.content_digest AS digest, l.live_payload_id AS li
        (SELECT count(*) FROM turnup.audit_entry e WHERE e.location_id = l.id) AS entries
 FROM turnup.location l WHERE l.id = $1
 """
-# The addresses that a partner has in operation: those in the last payload that it acknowledged and did not decommission.
+# The addresses that a partner has in operation: those in the last payload that it acknowledged, until it decommissions
+# that payload.
 _IN_OPERATION = """
 SELECT DISTINCT p.location_id, lower(replace(d ->> 'macAddress', ':', '')) AS mac
 FROM turnup.payload_recipient r
@@ -532,8 +535,8 @@ FROM turnup.location l
 LEFT JOIN (SELECT location_id, array_agg(mac ORDER BY mac) AS held FROM turnup.mac_claim GROUP BY 1) c
        ON c.location_id = l.id
 LEFT JOIN (SELECT location_id, array_agg(mac ORDER BY mac) AS wanted FROM wanted GROUP BY 1) w ON w.location_id = l.id
-LEFT JOIN (SELECT location_id, array_agg(mac) AS missing FROM ({_IN_OPERATION} EXCEPT SELECT * FROM live) m GROUP BY 1) o
-       ON o.location_id = l.id
+LEFT JOIN (SELECT location_id, array_agg(mac) AS missing FROM ({_IN_OPERATION} EXCEPT SELECT * FROM live) m
+           GROUP BY 1) o ON o.location_id = l.id
 WHERE l.account_id = ANY ($1) AND (c.held IS DISTINCT FROM w.wanted OR o.missing IS NOT NULL)
 """
 _VERSIONS = "SELECT id, xmin::text AS version FROM turnup.location WHERE account_id = ANY ($1)"
