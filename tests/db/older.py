@@ -102,14 +102,14 @@ async def _insert(owner: asyncpg.Connection, table: str, rows: list[dict[str, st
     )
 
 
-# Made at revision 0007: the demo data of `location-1` to `-6` and `-8`, walked along the path, then `generatePayload` on
-# `location-4` (APPROVED), overrides on `location-5` (PROVISIONING, its payload released) and `location-6` (COMPLETED, its
-# payload acknowledged; one of its devices was edited under the override). Both overrides were moved to 2099, as an
+# Made at revision 0007: the demo data of `location-1` to `-6` and `-8`, walked along the path, `generatePayload` on
+# `location-4` (APPROVED), overrides on `location-5` (PROVISIONING, its payload released) and `location-6` (COMPLETED,
+# its payload acknowledged; one of its devices was edited under the override). Both overrides were moved to 2099, as an
 # audited change, so that they are in force.
 BEFORE_DIGEST_VERSIONS = OlderDatabase("0007", "older_database.json.gz")
 
-# Made at revision 0009: the demo data, and further locations in `made["names"]`, by what happened to them. Beside Carrier
-# One, three partners have or had access to the first two accounts: `made["users"]`. `third` was suspended at the end, and
-# the access of `former` was taken away.
+# Made at revision 0009: the demo data, and further locations in `made["names"]`, by what happened to them. Beside
+# Carrier One, three partners have or had access to the first two accounts: `made["users"]`. `third` was suspended at
+# the end, and the access of `former` was taken away.
 BEFORE_RECIPIENTS = OlderDatabase("0009", "older_hand_offs.json.xz")
 OLDER_DATABASES = (BEFORE_DIGEST_VERSIONS, BEFORE_RECIPIENTS)
