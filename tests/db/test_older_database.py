@@ -132,7 +132,7 @@ async def test_content_that_was_handed_over_makes_the_same_document_byte_for_byt
     definer: asyncpg.Connection,
 ) -> None:
     made = 0
-    for row in await definer.fetch("SELECT location_id, content_digest, document FROM turnup.provisioning_payload"):
+    for row in await definer.fetch("SELECT location_id, version, content_digest, document FROM turnup.provisioning_payload"):
         record: AggregateRecord = AGGREGATES.build(*await first_row(definer, AGGREGATES.sql, [row["location_id"]]))
         if content_digest(record.content) != row["content_digest"]:
             continue  # it was edited under an override since
@@ -140,6 +140,7 @@ async def test_content_that_was_handed_over_makes_the_same_document_byte_for_byt
         metadata = before["metadata"]
         document = payload_document(
             record.content,
+            version=row["version"],
             account_name=before["accountName"],
             now=datetime.fromisoformat(before["timestamp"]),
             sequence=metadata["sequence"],

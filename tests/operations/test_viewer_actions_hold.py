@@ -49,7 +49,7 @@ def call_of(action: LocationAction, location: Rollout) -> tuple[str, dict[str, A
     if action is A.SET_PARTNERS:
         return "setLocationPartners", {"locationId": location.id, "partners": []}
     if action is A.REPLACE_DEVICE:
-        phone = {"macAddress": a_mac(), "serialNumber": "SN-2", "reason": "The phone was struck by lightning."}
+        phone = {"macAddress": a_mac(), "serialNumber": "SN-2", "reason": "The phone at reception broke."}
         return "replaceDevice", {"deviceId": location.device, **phone}
     if action is A.CONFIRM_DECOMMISSION:
         given = {"payloadId": location.live or location.payload or "payload-of-nobody"}
@@ -86,8 +86,6 @@ async def must_hold(scenario: Scenario, role: str, status: LocationStatus, overr
             assert promised in {"ILLEGAL_TRANSITION", "FORBIDDEN"}
             continue
         mutation, given = call_of(action, location)
-        if mutation not in MUTATIONS:
-            continue
         sent = await scenario.send(who, mutation, **given)
         assert (action, sent.outcome) == (action, promised)
         if sent.outcome == "DONE":
@@ -111,8 +109,6 @@ async def test_an_override_changes_what_is_told_and_what_is_done_alike(
         location = await made(scenario, scenario.lead, status, override)
         promised = (await said(scenario, scenario.lead, location))[action]
         mutation, given = call_of(action, location)
-        if mutation not in MUTATIONS:
-            continue
         if action in {A.APPROVE, A.APPROVE_AGAIN}:
             assert promised == "ILLEGAL_TRANSITION"
         assert (action, (await scenario.send(scenario.lead, mutation, **given)).outcome) == (action, promised)

@@ -30,8 +30,13 @@ RECEIVED = (
     "EXISTS (SELECT FROM turnup.payload_recipient r"
     f" WHERE r.payload_id = provisioning_payload.id AND r.user_id = {OWN_USER})"
 )
+# A partner writes the status change of its answer, and reads those to which a payload that it received refers.
+NOTIFIED = (
+    "EXISTS (SELECT FROM turnup.provisioning_payload p"
+    " WHERE p.location_id = status_change.location_id AND p.status_change_id = status_change.id)"
+)
 POLICIES = {
-    "status_change": f"{LEAD} OR {CUSTOMER} OR {PARTNER}",
+    "status_change": (f"{LEAD} OR {CUSTOMER} OR ({PARTNER} AND {NOTIFIED})", f"{LEAD} OR {CUSTOMER} OR {PARTNER}"),
     "location_partner": LEAD,
     "payload_recipient": f"{LEAD} OR ({PARTNER} AND user_id = {OWN_USER})",
     "accepted_version": f"{LEAD} OR user_id = {OWN_USER}",
@@ -151,10 +156,12 @@ def upgrade() -> None:
     for statement in _statements("0010_hand_off.sql"):
         op.execute(statement)
     for table, condition in POLICIES.items():
-        _protect(table, condition)
+        read, written = condition if isinstance(condition, tuple) else (condition, condition)
+        _protect(table)
+        _admit(table, read, written)
     for table, condition in NARROWED.items():
         op.execute(f"DROP POLICY app_all ON turnup.{table}")
-        _admit(table, condition)
+        _admit(table, condition, condition)
     for table, arguments in TRACKED.items():
         _watch(table, arguments)
     _add_functions()
@@ -168,19 +175,16 @@ def _statements(name: str) -> list[str]:
     return [each for each in text.split(";\n\n") if each.strip()]
 
 
-def _protect(table: str, condition: str) -> None:
+def _protect(table: str) -> None:
     op.execute(f"ALTER TABLE turnup.{table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE turnup.{table} FORCE ROW LEVEL SECURITY")
     op.execute(f"GRANT ALL ON turnup.{table} TO turnup_definer")
     op.execute(f"CREATE POLICY definer ON turnup.{table} TO turnup_definer USING (true) WITH CHECK (true)")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON turnup.{table} TO turnup_app")
-    _admit(table, condition)
 
 
-def _admit(table: str, condition: str) -> None:
-    op.execute(
-        f"CREATE POLICY app_all ON turnup.{table} FOR ALL TO turnup_app USING ({condition}) WITH CHECK ({condition})"
-    )
+def _admit(table: str, read: str, written: str) -> None:
+    op.execute(f"CREATE POLICY app_all ON turnup.{table} FOR ALL TO turnup_app USING ({read}) WITH CHECK ({written})")
 
 
 def _watch(table: str, arguments: tuple[str, ...]) -> None:
