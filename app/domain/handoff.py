@@ -24,7 +24,8 @@ _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 class PayloadFacts:
     """The facts about a payload that decisions use.
 
-    `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one.
+    `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one. `shows_successor`
+    says whether the viewer can see the payload that superseded it: it may have other recipients.
     """
 
     id: str
@@ -33,6 +34,7 @@ class PayloadFacts:
     document_digest: str
     superseded_by: str | None = None
     withdrawn_because: str | None = None
+    shows_successor: bool = True
 
 
 def check_approved(current_digest: str, approved_digest: str | None) -> None:
@@ -64,15 +66,19 @@ def decide_release(
     approved_digest: str | None,
     latest: PayloadFacts | None,
     allowed: tuple[Verb, ...],
+    issues: Iterable[Issue],
 ) -> PayloadFacts:
     """Return the payload to release. `allowed` are the verbs that the viewer may use on the location now.
 
-    Raises ApprovalOutdated, or IllegalTransition when there is no payload of the approved content.
+    Raises ApprovalOutdated, IllegalTransition when there is no payload of the approved content, or NotReady when an
+    issue blocks PROVISION: since the payload was generated, a partner may have lost the access that its answer needs.
     """
     check_approved(current_digest, approved_digest)
     if latest is None or not _is_offerable(latest, current_digest):
         others = tuple(verb for verb in allowed if verb is not Verb.TRIGGER_PROVISIONING)
         raise IllegalTransition(from_status=status, verb=Verb.TRIGGER_PROVISIONING, allowed=others)
+    if latest.state is PayloadState.GENERATED:
+        check_ready(Gate.PROVISION, issues)
     return latest
 
 
@@ -108,7 +114,7 @@ def check_open(payload: PayloadFacts) -> None:
     if payload.state is PayloadState.REJECTED:
         raise PayloadRejected
     if payload.state is PayloadState.SUPERSEDED or payload.superseded_by is not None:
-        raise PayloadSuperseded(by=payload.superseded_by)
+        raise PayloadSuperseded(by=payload.superseded_by if payload.shows_successor else None)
 
 
 def _is_offerable(payload: PayloadFacts, current_digest: str) -> bool:

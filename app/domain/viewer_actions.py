@@ -144,6 +144,7 @@ def _releasable(situation: Situation) -> None:
         approved_digest=situation.approved_digest,
         latest=situation.latest_payload,
         allowed=allowed(situation.status, situation.verbs, situation.facts),
+        issues=situation.issues,
     )
 
 

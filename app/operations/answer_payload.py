@@ -80,7 +80,7 @@ def _answer(
     recipient = next((each for each in recipients if each.user_id == aggregate.viewer.id), None)
     if recipient is None:
         raise NotFound
-    if not decide_answer(found.facts, recipient, kind, digest):
+    if not decide_answer(aggregate.facts_of(found), recipient, kind, digest):
         return LocationChange(ids={"payload": found.id, "receipt": recipient.receipt_id or ""})
     answer = aggregate.transition(_VERBS[kind])
     receipt_id = aggregate.new_id("Receipt")

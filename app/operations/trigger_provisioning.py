@@ -22,7 +22,10 @@ class TriggerProvisioning(Command):
 
 
 def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChange:
-    """Release the latest payload, unless it is already released. Raises IllegalTransition, ApprovalOutdated."""
+    """Release the latest payload, unless it is already released.
+
+    Raises IllegalTransition, ApprovalOutdated, and NotReady if a partner of the location cannot answer.
+    """
     release = aggregate.transition(Verb.TRIGGER_PROVISIONING)
     payloads = aggregate.record.payloads
     payload = decide_release(
@@ -31,6 +34,7 @@ def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChang
         approved_digest=aggregate.approved_digest,
         latest=payloads[0].facts if payloads else None,
         allowed=aggregate.allowed_verbs,
+        issues=aggregate.issues,
     )
     if payload.state is PayloadState.RELEASED and release.to is aggregate.status:
         return LocationChange(ids={"payload": payload.id})

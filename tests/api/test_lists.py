@@ -12,6 +12,7 @@ from tests.builders_db import (
     NOON,
     a_location,
     a_payload,
+    a_recipient,
     a_user,
     an_account,
     an_approval,
@@ -216,9 +217,11 @@ async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
                 requested_at=NOON + timedelta(minutes=number // 2),
             )
         for number, state in enumerate(PayloadState, 1):
-            await a_payload(
+            payload = await a_payload(
                 connection, location, id=f"payload-{location}-{number}", state=state, sequence=number, generated_at=NOON
             )
+            if state is not PayloadState.GENERATED:
+                await a_recipient(connection, payload, partner)
         for number in range(9):
             await an_entry(
                 connection,

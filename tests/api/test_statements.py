@@ -38,8 +38,8 @@ query Everything($first: Int!, $filter: LocationFilter) {
       session { completeness { section } progress submittedBy { id } }
       approvals { requestedBy { id } decidedBy { id } }
       overrides { openedBy { id } }
-      payloads { receipt { receivedBy { id } } generatedBy { id } supersededBy { id } }
-      livePayload { id } auditLog { actor { id } override { id } changes { field } }
+      payloads { recipients { user { id } } receipts { receivedBy { id } } generatedBy { id } supersededBy { id } }
+      partners { user { id } } livePayload { id } auditLog { actor { id } override { id } changes { field } }
     }
   }
 }

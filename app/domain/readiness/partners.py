@@ -1,4 +1,4 @@
-"""The partners of the location: each must be able to answer, and one should be the provider of the phone system."""
+"""The partners of the location: there is one, each can answer, and one is the provider of the phone system."""
 
 from collections.abc import Iterator
 
@@ -10,10 +10,15 @@ from app.domain.recipients import Partner
 from app.domain.vocabulary import IssueCode
 
 
+def present(_: LocationContent, outside: Outside) -> Iterator[Issue]:
+    if outside.partners is not None and not outside.partners:
+        yield issue(IssueCode.PARTNER_MISSING, "")
+
+
 def available(_: LocationContent, outside: Outside) -> Iterator[Issue]:
-    for partner in outside.partners or ():
-        if not partner.available:
-            yield issue(IssueCode.PARTNER_UNAVAILABLE, "", partner=shown(partner, outside))
+    partners = dict.fromkeys(shown(each, outside) for each in outside.partners or () if not each.available)
+    if partners:
+        yield issue(IssueCode.PARTNER_UNAVAILABLE, "", partners=" and ".join(partners))
 
 
 def provider_is_a_partner(content: LocationContent, outside: Outside) -> Iterator[Issue]:
@@ -24,7 +29,7 @@ def provider_is_a_partner(content: LocationContent, outside: Outside) -> Iterato
         yield issue(IssueCode.PROVIDER_WITHOUT_PARTNER, "/phoneSystem/provider", provider=provider)
 
 
-RULES = (available, provider_is_a_partner)
+RULES = (present, available, provider_is_a_partner)
 
 
 def shown(partner: Partner, outside: Outside) -> str:
