@@ -41,11 +41,8 @@ class Recipient:
 
     @property
     def is_awaited(self) -> bool:
-        """Whether the receipt is still awaited.
-
-        It is not after the recipient's answer, a lead's waiver, or the decommissioning of the payload.
-        """
-        return self.answer is None and self.waived_at is None and self.decommissioned_at is None
+        """Whether the receipt is still awaited: the recipient has not answered, and no lead waived the receipt."""
+        return self.answer is None and self.waived_at is None
 
 
 def completes(recipient: Recipient, others: Iterable[Recipient]) -> bool:

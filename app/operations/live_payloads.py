@@ -21,8 +21,7 @@ Values = Mapping[str, Any]
 def acknowledged(aggregate: Aggregate, recipient: Recipient) -> tuple[frozenset[str], tuple[Update, ...]]:
     """The live payloads after a recipient's acknowledgement, which ends its earlier ones; and the recipients' updates.
 
-    The rows of other recipients do not change. An acknowledgement counts more than a lead's earlier statement that the
-    payload was decommissioned.
+    The rows of other recipients do not change.
     """
     sequences = {each.id: each.sequence for each in aggregate.record.payloads}
     latest = sequences[recipient.payload_id]
@@ -31,11 +30,7 @@ def acknowledged(aggregate: Aggregate, recipient: Recipient) -> tuple[frozenset[
         for each in aggregate.record.handed_off.recipients
         if each.user_id == recipient.user_id and each.live and sequences.get(each.payload_id, 0) < latest
     ]
-    live, updates = _after(aggregate, live=[recipient], ended=ended)
-    if recipient.decommissioned_at is None:
-        return live, updates
-    resumed = dict.fromkeys(("decommissioned_at", "decommissioned_by", "decommission_reason"))
-    return live, (*updates, Update(tables.payload_recipient, {"id": recipient.id}, resumed))
+    return _after(aggregate, live=[recipient], ended=ended)
 
 
 def taken_to_run(
@@ -58,11 +53,10 @@ def decommissioned(
 def completed_by_hand(aggregate: Aggregate, payload_id: str) -> tuple[frozenset[str], tuple[Update, ...]]:
     """The live payloads after a lead completed the location with this payload; and the recipients' updates.
 
-    A recipient that has decommissioned the payload no longer runs with it. Without recipients the lead's statement is the only one, so it replaces that of an earlier payload.
+    Without recipients the lead's statement is the only one, so it replaces that of an earlier payload.
     """
     recipients = aggregate.recipients_of(payload_id)
-    running = [each for each in recipients if each.decommissioned_at is None]
-    live, updates = _after(aggregate, live=running, dropped=without_recipients(aggregate))
+    live, updates = _after(aggregate, live=recipients, dropped=without_recipients(aggregate))
     return (live if recipients else live | {payload_id}), updates
 
 
