@@ -11,6 +11,7 @@ from app.domain.refusals import (
     ApprovalOutdated,
     DigestMismatch,
     IllegalTransition,
+    PayloadNotLive,
     PayloadRejected,
     PayloadSuperseded,
     PayloadWithdrawn,
@@ -24,8 +25,9 @@ _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 class PayloadFacts:
     """The facts about a payload that decisions use.
 
-    `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one. `shows_successor`
-    says whether the viewer can see the payload that superseded it: it may have other recipients.
+    `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one. `erased` says
+    whether the document was erased because it contained personal data. `shows_successor` says whether the viewer can
+    see the payload that superseded it: it may have other recipients.
     """
 
     id: str
@@ -34,6 +36,7 @@ class PayloadFacts:
     document_digest: str
     superseded_by: str | None = None
     withdrawn_because: str | None = None
+    erased: bool = False
     shows_successor: bool = True
 
 
@@ -86,21 +89,27 @@ def decide_answer(payload: PayloadFacts, recipient: Recipient, kind: ReceiptKind
     """Return whether a recipient's answer is new; False when it repeats the recipient's recorded answer.
 
     `document_digest` is the digest of the received document in an acknowledgement, None in a rejection. Raises
-    DigestMismatch, AlreadyAnswered, and the refusals of `check_open`.
+    DigestMismatch, and the refusals of `check_unanswered` and `check_open`.
     """
     if document_digest is not None and document_digest != payload.document_digest:
         raise DigestMismatch
     if recipient.answer is kind:
         return False
-    check_unanswered(recipient)
+    check_unanswered(payload, recipient)
     check_open(payload)
     return True
 
 
-def check_unanswered(recipient: Recipient) -> None:
-    """Raise AlreadyAnswered if the recipient has answered the payload."""
+def check_unanswered(payload: PayloadFacts, recipient: Recipient) -> None:
+    """Raise AlreadyAnswered if the recipient has answered the payload, PayloadNotLive if it has decommissioned it.
+
+    A payload can be decommissioned without an answer if a lead took it to run. An acknowledgement after that would
+    make it live again, with addresses that another location may hold by then.
+    """
     if recipient.answer is not None and recipient.answered_at is not None:
         raise AlreadyAnswered(answer=recipient.answer, answered_at=recipient.answered_at)
+    if recipient.decommissioned_at is not None:
+        raise PayloadNotLive(state=payload.state)
 
 
 def check_open(payload: PayloadFacts) -> None:
@@ -111,6 +120,8 @@ def check_open(payload: PayloadFacts) -> None:
     """
     if payload.state is PayloadState.WITHDRAWN:
         raise PayloadWithdrawn(reason=payload.withdrawn_because or "the location left provisioning")
+    if payload.erased:
+        raise PayloadWithdrawn(reason="the document was erased")
     if payload.state is PayloadState.REJECTED:
         raise PayloadRejected
     if payload.state is PayloadState.SUPERSEDED or payload.superseded_by is not None:
