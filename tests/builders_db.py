@@ -223,6 +223,13 @@ async def a_payload(
     return await insert(connection, tables.provisioning_payload, **{**place, **own, **release, **row})
 
 
+async def a_location_partner(connection: Any, location: str, user: str, **row: Any) -> str:
+    """Insert a partner that was chosen for a location. Returns the id of the row."""
+    own = {"user_id": user, "purpose": PartnerPurpose.CARRIER, "required": True}
+    place = {"id": fresh("partner"), **await _of(connection, location)}
+    return await insert(connection, tables.location_partner, **{**place, **own, **row})
+
+
 async def a_recipient(connection: Any, payload: str, user: str, **row: Any) -> str:
     """Insert a recipient of a payload, unless the user is one. Returns the user's id."""
     location = await connection.fetchval("SELECT location_id FROM turnup.provisioning_payload WHERE id = $1", payload)

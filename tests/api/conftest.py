@@ -10,6 +10,7 @@ from app.settings import Settings
 from tests.builders_db import (
     a_grant,
     a_location,
+    a_location_partner,
     a_payload,
     a_receipt,
     a_recipient,
@@ -108,6 +109,12 @@ async def a_world(database: TestDatabase) -> World:
                 "Approval": await an_approval(connection, location),
                 "Override": override,
                 "Receipt": await a_receipt(connection, answered, users["partner"]),
+                "PayloadRecipient": await connection.fetchval(
+                    "SELECT id FROM turnup.payload_recipient WHERE payload_id = $1 AND user_id = $2",
+                    released,
+                    users["partner"],
+                ),
+                "LocationPartner": await a_location_partner(connection, location, users["partner"]),
                 "ProvisioningPayload": released,
                 "AnsweredPayload": answered,
                 "AuditEntry": await an_entry(connection, location, override_id=override),

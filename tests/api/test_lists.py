@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from app.db import tables
-from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, Role
+from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, ReceiptKind, Role
 from tests.builders_db import (
     NOON,
     a_location,
     a_payload,
+    a_receipt,
     a_recipient,
     a_user,
     an_account,
@@ -222,6 +223,8 @@ async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
             )
             if state is not PayloadState.GENERATED:
                 await a_recipient(connection, payload, partner)
+            if state in set(ReceiptKind):
+                await a_receipt(connection, payload, partner, kind=ReceiptKind(state))
         for number in range(9):
             await an_entry(
                 connection,

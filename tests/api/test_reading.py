@@ -427,6 +427,8 @@ NODE_TYPES = (
     "WorkingHours",
     "Approval",
     "Override",
+    "LocationPartner",
+    "PayloadRecipient",
     "ProvisioningPayload",
     "Receipt",
     "AuditEntry",

@@ -63,7 +63,7 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
         },
         "location": {"id": key["location_id"], "account_id": account, "name": f"Location {mark}"},
         "status_change": {"id": f"change-{mark}", **key, "verb": "START", "changed_by": user},
-        "location_partner": {"id": f"assigned-{mark}", **key, "user_id": user, "purpose": "CARRIER", "required": True},
+        "location_partner": {"id": f"partner-{mark}", **key, "user_id": user, "purpose": "CARRIER", "required": True},
         "section": {**key, "section": "DEVICES"},
         "onboarding_session": {"id": f"session-{mark}", **key, "submitted_at": MOMENT, "submitted_by": user},
         "contact": {"id": f"contact-{mark}", **key, "position": 0, "purpose": "PRIMARY"},

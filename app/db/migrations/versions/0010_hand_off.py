@@ -185,9 +185,7 @@ def _admit(table: str, policies: dict[str, str]) -> None:
     for command, condition in policies.items():
         using = "" if command == "INSERT" else f" USING ({condition})"
         check = "" if command == "SELECT" else f" WITH CHECK ({condition})"
-        op.execute(
-            f"CREATE POLICY app_{command.lower()} ON turnup.{table} FOR {command} TO turnup_app{using}{check}"
-        )
+        op.execute(f"CREATE POLICY app_{command.lower()} ON turnup.{table} FOR {command} TO turnup_app{using}{check}")
 
 
 def _watch(table: str, arguments: tuple[str, ...]) -> None:
