@@ -83,8 +83,8 @@ def decide_release(
 ) -> PayloadFacts:
     """Return the payload to release. `allowed` are the verbs that the viewer may use on the location now.
 
-    Raises ApprovalOutdated, IllegalTransition when there is no payload of the approved content in a version that all
-    partners accept, or NotReady when an issue blocks PROVISION: since the payload was generated, a partner may have lost
+    Raises ApprovalOutdated; IllegalTransition when there is no payload of the approved content in a version that all
+    partners accept; NotReady when an issue blocks PROVISION: since the payload was generated, a partner may have lost
     the access that its answer needs.
     """
     check_approved(current_digest, approved_digest)
