@@ -10,7 +10,7 @@ from app.domain.mac_address import show_mac
 from app.domain.payload import VERSIONS
 from app.domain.progress import progress as in_percent
 from app.domain.vocabulary import CallTrigger, Role
-from permissions.policy import answers_payloads
+from permissions.policy import answers_payloads, reads_internal_reasons
 from resolvers.context import Info
 
 
@@ -22,6 +22,11 @@ def mac_address(device: Parent[rows.DeviceRow]) -> str | None:
 def document(payload: Parent[rows.ProvisioningPayloadRow]) -> Any:
     """A payload's document as JSON."""
     return orjson.loads(payload.document)
+
+
+def status_reason(change: Parent[rows.StatusChangeRow], info: Info) -> str | None:
+    """The reason of a status change that the viewer reads: the internal one, or the one for customers."""
+    return change.reason if reads_internal_reasons(info.context.viewer.role) else change.reason_for_customer
 
 
 async def progress(session: Parent[rows.OnboardingSessionRow], info: Info) -> int:

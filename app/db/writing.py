@@ -74,6 +74,8 @@ async def locked_row(tx: Transaction, table: Table, row_id: str) -> Any | None:
 
     Other transactions can still write rows that reference it.
     """
+    if not is_well_formed(row_id):
+        return None
     scope = scope_on(tx.viewer, table)
     return await tx.fetch_one(_locked_row(table, shape_of(scope)), id=row_id, **scope_values(scope))
 
@@ -146,6 +148,12 @@ async def write(tx: Transaction, writes: Iterable[Write]) -> None:
                 groups.setdefault((_delete, table, tuple(key)), []).append(key)
     for (statement, *shape), rows in groups.items():
         await tx.fetch(statement(*shape), rows=rows)
+
+
+async def document_of(tx: Transaction, payload_id: str) -> dict[str, Any] | None:
+    """Return the document of a payload, or None if the viewer does not see the payload."""
+    document: dict[str, Any] | None = await tx.fetch_one(_DOCUMENT, payload_id=payload_id)
+    return document
 
 
 async def claim_macs(tx: Transaction, wanted: Iterable[tuple[str, str, str]]) -> set[tuple[str, str]]:
@@ -222,6 +230,12 @@ _RELEASE = Statement(
     str,
 )
 _HOLDERS = Statement("holders of macs", "SELECT mac, holder FROM turnup.mac_holders($1)", ("macs",), _pair)
+_DOCUMENT = Statement(
+    "document of payload",
+    "SELECT document FROM turnup.provisioning_payload WHERE id = $1",
+    ("payload_id",),
+    msgspec.json.decode,
+)
 _EDITORS = Statement(
     "editors since",
     """SELECT DISTINCT e.location_id, e.actor_id FROM turnup.audit_entry e

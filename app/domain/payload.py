@@ -13,7 +13,6 @@ from app.domain.canonical import Json
 from app.domain.content import (
     CallFlow,
     Contact,
-    Extension,
     LocationContent,
     PhoneSystem,
     Target,
@@ -22,6 +21,7 @@ from app.domain.content import (
 from app.domain.content_document import hours_in_order, options_in_order
 from app.domain.digest import content_digest
 from app.domain.mac_address import show_mac
+from app.domain.payload_order import contacts_in_order, devices_in_order, extensions_in_order, users_in_order
 from app.domain.payload_shape import Payload, PayloadPart
 from app.domain.payload_shape_1_1 import Payload11
 from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose
@@ -160,17 +160,15 @@ def _location(content: LocationContent) -> dict[str, Json]:
 
 
 def _contacts(contacts: Iterable[Contact], *, derived: bool) -> dict[str, Json]:
-    in_order = sorted(contacts, key=lambda contact: (contact.position, contact.id))
-    first: dict[ContactPurpose, Contact] = {}
-    for contact in in_order:
-        first.setdefault(contact.purpose, contact)
+    ordered = contacts_in_order(contacts)
     named: dict[str, Json] = {
-        purpose.lower(): _contact(first[purpose], derived=derived) if purpose in first else None
+        purpose.lower(): _contact(ordered.first[purpose], derived=derived) if purpose in ordered.first else None
         for purpose in ContactPurpose
     }
-    others = [contact for contact in in_order if contact is not first[contact.purpose]]
     return named | {
-        "others": [_contact(contact, derived=derived) | {"purpose": contact.purpose.value} for contact in others]
+        "others": [
+            _contact(contact, derived=derived) | {"purpose": contact.purpose.value} for contact in ordered.others
+        ]
     }
 
 
@@ -209,15 +207,11 @@ def _devices(content: LocationContent) -> list[Json]:
             "label": device.label,
             "extension": rung_by.get(device.id),
         }
-        for device in sorted(content.devices, key=lambda device: device.id)
+        for device in devices_in_order(content)
     ]
 
 
 def _users(content: LocationContent, *, derived: bool) -> list[Json]:
-    held: dict[str, list[Extension]] = {}
-    for extension in _in_dialling_order(content.extensions):
-        if extension.person_id:
-            held.setdefault(extension.person_id, []).append(extension)
     return [
         {
             "id": person.id,
@@ -226,12 +220,11 @@ def _users(content: LocationContent, *, derived: bool) -> list[Json]:
             "email": person.email,
             "mobile": person.mobile,
             "voicemail": person.voicemail,
-            "extensions": [extension.number for extension in held[person.id]],
-            "devices": [extension.device_id for extension in held[person.id] if extension.device_id],
+            "extensions": [extension.number for extension in held],
+            "devices": [extension.device_id for extension in held if extension.device_id],
             **_present(mobileE164=person.mobile_e164 if derived else None),
         }
-        for person in sorted(content.people, key=lambda person: person.id)
-        if person.id in held
+        for person, held in users_in_order(content)
     ]
 
 
@@ -244,12 +237,8 @@ def _extensions(content: LocationContent) -> list[Json]:
             "userId": extension.person_id,
             "deviceId": extension.device_id,
         }
-        for extension in _in_dialling_order(content.extensions)
+        for extension in extensions_in_order(content)
     ]
-
-
-def _in_dialling_order(extensions: Iterable[Extension]) -> list[Extension]:
-    return sorted(extensions, key=lambda extension: (len(extension.number), extension.number, extension.id))
 
 
 def _working_hours(intervals: Iterable[WorkingHours]) -> list[Json]:

@@ -271,7 +271,10 @@ DEFECTS = {
         outside=Outside(partners=(a_partner("1.0.0"), a_partner("1.1.0"))),
     ),
     "a partner's rejection": Defect(
-        code=IssueCode.REJECTED_BY_PARTNER, path="/devices/0/macAddress", changes={}, outside=rejected(a_location())
+        code=IssueCode.REJECTED_BY_PARTNER,
+        path="/devices/phone-1/macAddress",
+        changes={},
+        outside=rejected(a_location()),
     ),
 }
 
