@@ -307,6 +307,15 @@ class CloseOverrideInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The device that was replaced, and the phone that replaced it.")
+class ReplaceDeviceInput:
+    device_id: ID = field("The id of the device. The new phone keeps its id, brand, model, label and extension.")
+    mac_address: str = field("The MAC address of the new phone, in any usual notation.")
+    serial_number: str | None = optional("The serial number of the new phone. Null or left out if it is unknown.")
+    reason: str = field("The reason for overriding the lock, at least 10 visible characters.")
+    idempotency_key: str | None = key()
+
+
 @strawberry.input(description="The location whose payload to generate or release.")
 class ProvisioningInput:
     location_id: ID = field("The id of the location.")
@@ -382,6 +391,15 @@ class SetLocationPartnersInput:
         most=CAPS["partners"],
     )
     idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The account of the test location, and the partner who gets the payload.")
+class CreateTestPayloadInput:
+    account_id: ID = field(
+        "The id of the account. Everybody with access to it sees the test location, so use an account for tests."
+    )
+    user_id: ID = field("The id of the partner's user. The user must be active and have access to the account.")
+    idempotency_key: str = required_key()
 
 
 POLICY = "Whether a refused item has no effect on the other items, or no item is applied."
@@ -476,6 +494,16 @@ class EditUserInput:
 @strawberry.input(description="The user to change.")
 class UserInput:
     user_id: ID = field("The id of the user.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The versions of the payload document that a partner accepts.")
+class SetAcceptedPayloadVersionsInput:
+    user_id: ID | None = optional("The id of the partner's user. Required for leads; the default is the viewer.")
+    versions: list[str] = field(
+        "The versions that replace the current ones, such as `1.0.0`, each at most once. At least one version.",
+        most=CAPS["versions"],
+    )
     idempotency_key: str | None = key()
 
 

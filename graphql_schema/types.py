@@ -14,6 +14,7 @@ from strawberry.scalars import JSON
 from app.audit.history import AsOf
 from app.db import rows, tables
 from app.domain.diff import ContentDifference
+from app.domain.payload import VERSIONS
 from app.domain.viewer import Viewer
 from app.domain.viewer_actions import ViewerAction
 from app.domain.vocabulary import (
@@ -40,7 +41,7 @@ from graphql_schema.fields import argument, column, computed, derived, shown_by,
 from graphql_schema.problems import IssueType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers import computed_fields, history, review
+from resolvers import computed_fields, history, payload_changes, review
 from resolvers import viewer as viewer_resolvers
 from resolvers.budgets import RateLimit
 from resolvers.context import Info
@@ -50,6 +51,8 @@ from resolvers.relations import many, one, part
 AS_OF_PRICE = 100
 # The assumed number of locations that a grant lists: customers with fewer are rarely granted single locations.
 LISTED_SIZE = 100
+# The assumed number of fields that differ between two payloads. Two documents are compared whatever the number.
+CHANGES_SIZE = 20
 
 
 @strawberry.interface(description="An object that can be fetched by its id.")
@@ -101,6 +104,13 @@ class UserType(Node):
         "all accounts. Visible to leads only.",
         needs=Action.ADMINISTER,
     )
+    accepted_payload_versions: list[str] | None = computed(
+        computed_fields.accepted_payload_versions,
+        "The versions of the payload document that a partner accepts, oldest first: all of them until it states any. "
+        "Null for other roles. Visible to leads and to the partner itself.",
+        needs=Action.SET_ACCEPTED_VERSIONS,
+        size=len(VERSIONS),
+    )
 
 
 @shows(
@@ -129,6 +139,12 @@ class ViewerType:
         viewer_resolvers.account_of_customer,
         "The account that a customer works for. Null for other roles, and until access to the account is granted.",
         needs=Action.VIEW_ACCOUNTS,
+    )
+    accepted_payload_versions: list[str] | None = computed(
+        viewer_resolvers.accepted_payload_versions,
+        "The versions of the payload document that a partner accepts, oldest first: all of them until it states any. "
+        "Null for other roles.",
+        size=len(VERSIONS),
     )
 
 
@@ -375,6 +391,16 @@ class PayloadNoticeType:
     changed_at: datetime = strawberry.field(name="at", description="The time of the change.")
 
 
+@shows(ContentDifference, "One field that differs between the documents of two payloads.")
+class PayloadChangeType:
+    path: str = column(
+        "The place of the field in the document. Rows are named by their ids instead of their positions, menu options "
+        "by their digit and intervals by their weekday, such as `/devices/phone-1/macAddress`."
+    )
+    before: JSON | None = column("The value in the acknowledged document. Null if it was null or did not exist.")
+    after: JSON | None = column("The value in this document. Null if it is null or was removed.")
+
+
 @shows(
     rows.ProvisioningPayloadRow,
     "An immutable, validated document with all data that partners need to put a location into operation. Leads see "
@@ -419,8 +445,13 @@ class ProvisioningPayloadType(Node):
         "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
         "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
     )
-    test: bool = column("Whether the payload is for a partner's tests. It must not be put into operation.")
-    updated_at: datetime = column("The time when the payload, or an answer to it, last changed.")
+    test: bool = column(
+        "Whether the payload is for a partner's tests. It must not be put into operation. The document itself has no "
+        "such mark."
+    )
+    updated_at: datetime = column(
+        "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient."
+    )
     recipients: "list[PayloadRecipientType] | None" = many(
         tables.payload_recipient.c.payload_id,
         "The partners to whom the payload was released, ordered by the id of the user. Frozen when provisioning is "
@@ -430,6 +461,15 @@ class ProvisioningPayloadType(Node):
     receipts: "list[ReceiptType]" = many(
         tables.receipt.c.payload_id,
         "The answers of the recipients, oldest first. Leads see all of them, a partner sees its own.",
+    )
+    changes_since_acknowledged: list[PayloadChangeType] | None = computed(
+        payload_changes.changes_since_acknowledged,
+        "Every field of the document that differs from the last earlier payload of the location that the viewer "
+        "acknowledged (for a lead: that any recipient acknowledged), ordered by path, without `timestamp` and "
+        "`metadata`. Null if there is none, or if one of the two documents was erased. Priced as "
+        f"{CHANGES_SIZE} fields.",
+        of_all=payload_changes.changes_of_all,
+        size=CHANGES_SIZE,
     )
     account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
     location: "LocationType | None" = one(
@@ -590,6 +630,10 @@ class LocationType(Node):
         "The account's own code for the site, unique within the account. Null if the location has none."
     )
     content_digest: str = column("SHA-256, in hex, of the current content. An approval is bound to this digest.")
+    test: bool = column(
+        "Whether the location exists for the tests of a partner. It claims no MAC addresses, and its payloads are "
+        "marked as tests. Everybody with access to the account sees it."
+    )
     revision: int = column("Counter of all changes of the location and of anything in it.")
     created_at: datetime = column("The time when the location was created.")
     updated_at: datetime = column("The time when the location, or anything in it, last changed.")

@@ -89,6 +89,7 @@ class LocationRow(ContentRow, frozen=True):
     content_digest: str
     live_payload_id: str | None
     status_change_id: str | None
+    test: bool
     revision: int
     created_at: datetime
     updated_at: datetime
@@ -293,6 +294,11 @@ class FieldChangeRow(Row, frozen=True):
     after_state: str
 
 
+class AcceptedVersionRow(Row, frozen=True):
+    user_id: str
+    version: str
+
+
 class DeviceModelRow(Row, frozen=True):
     id: str
     brand: str
@@ -327,6 +333,7 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.location_partner: LocationPartnerRow,
     tables.audit_entry: AuditEntryRow,
     tables.field_change: FieldChangeRow,
+    tables.accepted_version: AcceptedVersionRow,
     tables.device_model: DeviceModelRow,
 }
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from app.db import tables
-from app.db.writing import Update
 from app.domain.handoff import check_open, check_unanswered
 from app.domain.recipients import completes
 from app.domain.refusals import NotFound
@@ -32,7 +31,7 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     """Waive the receipt of a recipient. If it is the last required one, the location is completed.
 
     The recipient is taken to run with the payload. Waiving again changes nothing. Raises NotFound, AlreadyAnswered,
-    PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
+    PayloadNotLive, PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
     """
     payload = aggregate.payload(command.payload_id)
     recipients = aggregate.recipients_of(payload.id)
@@ -40,21 +39,20 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     if recipient is None:
         raise NotFound(path=("userId",))
     ids = {"payload": payload.id}
-    check_unanswered(recipient)
-    if recipient.waived_at is not None:
+    if recipient.waived_at is not None and recipient.answer is None:
         return LocationChange(ids=ids)
+    check_unanswered(payload.facts, recipient)
     check_open(payload.facts)
     waiver = explained(aggregate, Verb.WAIVE_RECEIPT, command)
     values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": waiver.reason}
     live, updates = live_payloads.taken_to_run(aggregate, [recipient], values)
-    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
     is_last = completes(recipient, (each for each in recipients if each is not recipient))
     return replace(
         waiver,
         transition=waiver.transition if is_last else None,
         payload_id=payload.id,
         live=live,
-        updates=(*updates, touched),
+        updates=updates,
         on_behalf=True,
         ids=ids,
     )
