@@ -212,7 +212,8 @@ async def test_a_waiver_that_does_not_complete_the_location_shows_nothing(scenar
     async with scenario.arranging():
         await scenario.connection.execute(
             """INSERT INTO turnup.payload_recipient
-                   (id, account_id, location_id, payload_id, user_id, purpose, required) VALUES ($1, $2, $3, $4, $5, 'PBX', true)""",
+                   (id, account_id, location_id, payload_id, user_id, purpose, required)
+               VALUES ($1, $2, $3, $4, $5, 'PBX', true)""",
             f"recipient-{location.id}"[:64],
             scenario.account,
             location.id,
