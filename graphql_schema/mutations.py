@@ -18,6 +18,7 @@ from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, 
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.confirm_decommission import CONFIRM_DECOMMISSION
+from app.operations.create_test_payload import CREATE_TEST_PAYLOAD
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -32,6 +33,7 @@ from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
 from app.operations.replace_device import REPLACE_DEVICE
 from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
@@ -146,6 +148,9 @@ FIELDS = (
     MutationField(SET_LOCATION_PARTNERS, inputs.SetLocationPartnersInput, payloads.LocationPayload,
                   "Replaces the partners of a location, in any status. Payloads that were released keep their "
                   "recipients. Leads only."),
+    MutationField(CREATE_TEST_PAYLOAD, inputs.CreateTestPayloadInput, payloads.LeadProvisioningPayload,
+                  "Creates a test location in an account, with the content of the published example, and releases its "
+                  "payload to one partner, who tries its receiver with it. Leads only."),
     MutationField(BULK_UPDATE_STATUS, inputs.BulkUpdateStatusInput, payloads.BulkPayload,
                   "Changes the status of many locations, each by the verb that leads to the status. Leads only."),
     MutationField(BULK_APPROVE, inputs.BulkApproveInput, payloads.BulkPayload,
@@ -164,6 +169,9 @@ FIELDS = (
                   "Changes the name or email address of a user. Leads only."),
     MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
                   "Replaces the grants of a user, effective from the user's next request. Leads only."),
+    MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput, payloads.UserPayload,
+                  "Replaces the versions of the payload document that a partner accepts, from the next payload on. A "
+                  "partner states them for itself, a lead for a partner."),
     MutationField(SUSPEND_USER, inputs.UserInput, payloads.UserPayload,
                   "Suspends a user: all further requests are refused, even with a valid token. Leads only."),
     MutationField(REINSTATE_USER, inputs.UserInput, payloads.UserPayload,

@@ -16,6 +16,8 @@ TABLES = (
     "account",
     "user",
     "location",
+    "status_change",
+    "location_partner",
     "section",
     "onboarding_session",
     "contact",
@@ -29,6 +31,7 @@ TABLES = (
     "approval",
     "override",
     "provisioning_payload",
+    "payload_recipient",
     "receipt",
     "mac_claim",
     "grant",
@@ -39,6 +42,7 @@ TABLES = (
     "audit_incident",
     "erasure_due",
     "idempotency_key",
+    "accepted_version",
     "device_model",
 )
 
@@ -58,6 +62,8 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "account_id": None,
         },
         "location": {"id": key["location_id"], "account_id": account, "name": f"Location {mark}"},
+        "status_change": {"id": f"change-{mark}", **key, "verb": "START", "changed_by": user},
+        "location_partner": {"id": f"partner-{mark}", **key, "user_id": user, "purpose": "CARRIER", "required": True},
         "section": {**key, "section": "DEVICES"},
         "onboarding_session": {"id": f"session-{mark}", **key, "submitted_at": MOMENT, "submitted_by": user},
         "contact": {"id": f"contact-{mark}", **key, "position": 0, "purpose": "PRIMARY"},
@@ -116,6 +122,14 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "released_by": user,
             "released_at": MOMENT,
         },
+        "payload_recipient": {
+            "id": f"recipient-{mark}",
+            **key,
+            "payload_id": f"payload-{mark}",
+            "user_id": user,
+            "purpose": "CARRIER",
+            "required": True,
+        },
         "receipt": {
             "id": f"receipt-{mark}",
             **key,
@@ -163,6 +177,7 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "fingerprint": b"\0" * 32,
             "outcome": "{}",
         },
+        "accepted_version": {"user_id": user, "version": "1.0.0"},
         "device_model": {"id": f"model-{mark}", "brand": "POLY", "model": f"VVX {mark}", "lines": 12},
     }
 
