@@ -31,7 +31,9 @@ from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.registry import MUTATIONS
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
+from app.operations.replace_device import REPLACE_DEVICE
 from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
@@ -120,6 +122,10 @@ FIELDS = (
                   "only."),
     MutationField(CLOSE_OVERRIDE, inputs.CloseOverrideInput, payloads.OverridePayload,
                   "Closes an override before it expires. Leads only."),
+    MutationField(REPLACE_DEVICE, inputs.ReplaceDeviceInput, payloads.ReplaceDevicePayload,
+                  "Records that a phone of a locked location was replaced: opens an override of DEVICES, changes the "
+                  "device and closes the override in one step. The content has to be approved again by another lead. "
+                  "Leads only."),
     MutationField(GENERATE_PAYLOAD, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
                   "Generates the payload of the approved content, or returns the latest one if it is current. Leads "
                   "only."),
@@ -163,6 +169,9 @@ FIELDS = (
                   "Changes the name or email address of a user. Leads only."),
     MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
                   "Replaces the grants of a user, effective from the user's next request. Leads only."),
+    MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput, payloads.UserPayload,
+                  "Replaces the versions of the payload document that a partner accepts, from the next payload on. A "
+                  "partner states them for itself, a lead for a partner."),
     MutationField(SUSPEND_USER, inputs.UserInput, payloads.UserPayload,
                   "Suspends a user: all further requests are refused, even with a valid token. Leads only."),
     MutationField(REINSTATE_USER, inputs.UserInput, payloads.UserPayload,

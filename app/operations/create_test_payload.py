@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from app.db import demo, tables
+from app.db import demo, tables, writing
 from app.db.content_rows import child_rows, location_row
 from app.db.writing import Insert, Update, Write
 from app.domain.canonical import canonical
 from app.domain.content import LocationContent
 from app.domain.digest import document_digest
 from app.domain.payload import payload_document
+from app.domain.payload_version import payload_version
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
+from app.domain.recipients import Partner
 from app.domain.refusals import InvalidInput
 from app.domain.vocabulary import Budget, LocationStatus, PartnerPurpose, PayloadState, Section, Verb
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
@@ -39,14 +41,16 @@ async def decide(context: AdministrationContext, command: CreateTestPayload) -> 
     (rule,) = await broken_rules(context, account.id, [command.user_id])
     if rule is not None:
         raise InvalidInput(field="userId", rule=rule, path=("userId",))
-    partner = (await context.kept(tables.user, [command.user_id]))[command.user_id]
-    content = demo.test_content(account_id=account.id, provider=partner.name, new_id=context.new_id)
+    user = (await context.kept(tables.user, [command.user_id]))[command.user_id]
+    versions = await writing.accepted_versions(context.transaction, user.id)
+    partner = Partner(user_id=user.id, name=user.name, versions=frozenset(versions), purpose=_PURPOSE, required=True)
+    content = demo.test_content(account_id=account.id, provider=user.name, new_id=context.new_id)
     payload_id = context.new_id("ProvisioningPayload")
     return AdministrationChange(
         writes=(
             *_location(context, content),
-            *_partner(context, content, partner.id),
-            *_payload(context, content, payload_id, account_name=account.name, user_id=partner.id),
+            *_partner(context, content, user.id),
+            *_payload(context, content, payload_id, account_name=account.name, partner=partner),
         ),
         chain=account.id,
         location_id=content.location_id,
@@ -87,11 +91,14 @@ def _partner(context: AdministrationContext, content: LocationContent, user_id: 
 
 
 def _payload(
-    context: AdministrationContext, content: LocationContent, payload_id: str, *, account_name: str, user_id: str
+    context: AdministrationContext, content: LocationContent, payload_id: str, *, account_name: str, partner: Partner
 ) -> Iterator[Write]:
     """The released payload, and its only recipient."""
+    version = payload_version(content, [partner])
+    assert version is not None  # noqa: S101 - the content of the example allows every version
     document = payload_document(
         content,
+        version=version,
         account_name=account_name,
         now=context.now,
         sequence=1,
@@ -120,10 +127,11 @@ def _payload(
     }
     yield Insert(tables.provisioning_payload, row)
     recipient = {"id": context.new_id("PayloadRecipient"), **_key(content), "payload_id": payload_id}
-    yield Insert(tables.payload_recipient, {**recipient, "user_id": user_id, **_ROLE, "live": False})
+    yield Insert(tables.payload_recipient, {**recipient, "user_id": partner.user_id, **_ROLE, "live": False})
 
 
-_ROLE = {"purpose": PartnerPurpose.OTHER, "required": True}
+_PURPOSE = PartnerPurpose.OTHER
+_ROLE = {"purpose": _PURPOSE, "required": True}
 
 CREATE_TEST_PAYLOAD = AdministrationMutation(
     name="createTestPayload",

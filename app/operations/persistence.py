@@ -262,9 +262,9 @@ def _entailed(
         for payload in record.payloads:
             if payload.state in _UNANSWERED and payload.id != change.payload_id:
                 yield Update(tables.provisioning_payload, {"id": payload.id}, withdrawn)
-    if follows.notifies_recipients:
-        for payload_id in sorted(record.handed_off.live):
-            yield Update(tables.provisioning_payload, {"id": payload_id}, {"status_change_id": status_change_id})
+    explained = {change.payload_id} if follows.explains_payload and change.payload_id is not None else set()
+    for payload_id in sorted(explained | (record.handed_off.live if follows.notifies_recipients else set())):
+        yield Update(tables.provisioning_payload, {"id": payload_id}, {"status_change_id": status_change_id})
 
 
 def _session_writes(aggregate: Aggregate, session: SessionChange, step: Section | None) -> Iterator[Write]:

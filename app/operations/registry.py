@@ -24,7 +24,9 @@ from app.operations.mutation import ContentEffect, DeclarationError, Mutation
 from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
+from app.operations.replace_device import REPLACE_DEVICE
 from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
@@ -82,6 +84,7 @@ MUTATIONS = by_name(
         REOPEN,
         OPEN_OVERRIDE,
         CLOSE_OVERRIDE,
+        REPLACE_DEVICE,
         GENERATE_PAYLOAD,
         TRIGGER_PROVISIONING,
         COMPLETE_PROVISIONING,
@@ -100,6 +103,7 @@ MUTATIONS = by_name(
         CREATE_USER,
         EDIT_USER,
         SET_GRANTS,
+        SET_ACCEPTED_PAYLOAD_VERSIONS,
         SUSPEND_USER,
         REINSTATE_USER,
         SET_DEVICE_MODELS,

@@ -18,7 +18,7 @@ _STATUS = {
     "startOnboarding": S.NOT_STARTED,
     **dict.fromkeys(("withdrawSubmission", "requestChanges", "approve", "bulkApprove"), S.PENDING_APPROVAL),
     **dict.fromkeys(("generatePayload", "bulkGeneratePayloads", "triggerProvisioning"), S.APPROVED),
-    **dict.fromkeys(("openOverride", "closeOverride"), S.APPROVED),
+    **dict.fromkeys(("openOverride", "closeOverride", "replaceDevice"), S.APPROVED),
     **dict.fromkeys(("completeProvisioning", "acknowledgePayload", "rejectPayload"), S.PROVISIONING),
     "unblock": S.BLOCKED,
     "reopen": S.CANCELLED,
@@ -58,6 +58,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "retries": lambda *_: 3,
     "expiresInMinutes": lambda *_: 5,
     "lines": lambda *_: 2,
+    "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
@@ -71,6 +72,7 @@ OF_NO_LOCATION = frozenset(
         "createUser",
         "editUser",
         "reinstateUser",
+        "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",
         "suspendUser",

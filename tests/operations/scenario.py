@@ -293,6 +293,7 @@ class Scenario:
         now = datetime.now(UTC)
         document = payload_document(
             made.content,
+            version="1.0.0",
             account_name="Dune Opticians",
             now=now,
             sequence=sequence,

@@ -8,7 +8,7 @@ import pytest
 from app.domain.vocabulary import LocationAction, LocationStatus, Verb
 
 from .edits import EDITS
-from .scenario import LOCKED, Rollout, Scenario
+from .scenario import LOCKED, Rollout, Scenario, a_mac
 from .test_verbs import MUTATION
 from .test_verbs import given as good_input
 
@@ -45,6 +45,12 @@ def call_of(action: LocationAction, location: Rollout) -> tuple[str, dict[str, A
     if action is A.OPEN_OVERRIDE:
         terms = {"sections": ["DEVICES"], "reason": "Two phones were swapped.", "expiresInMinutes": 30}
         return "openOverride", {"locationId": location.id, **terms}
+    if action is A.REPLACE_DEVICE:
+        return "replaceDevice", {
+            "deviceId": location.device,
+            "macAddress": a_mac(),
+            "reason": "The phone at reception broke.",
+        }
     verb = Verb(action.value)
     return MUTATION[verb], good_input(verb, location)
 
