@@ -211,7 +211,7 @@ described(
         "PAYLOAD_SUPERSEDED": "The payload was replaced and cannot be acknowledged.",
         "PAYLOAD_WITHDRAWN": "The payload was withdrawn and cannot be acknowledged.",
         "PAYLOAD_REJECTED": "Another recipient rejected the payload, so it cannot be answered.",
-        "PAYLOAD_NOT_LIVE": "The payload is not in operation, so there is nothing to decommission.",
+        "PAYLOAD_NOT_LIVE": "The payload is not in operation, or no longer.",
         "ALREADY_ANSWERED": "The recipient has already answered the payload.",
         "DIGEST_MISMATCH": "The digest in the input is not the digest of the payload document.",
         "IDEMPOTENCY_KEY_REUSED": "The key was used before with another input.",

@@ -151,7 +151,7 @@ class PayloadRejectedProblem(Problem):
     pass
 
 
-@of(refusals.PayloadNotLive, "The payload is not in operation, so there is nothing to decommission.")
+@of(refusals.PayloadNotLive, "The payload is not in operation, or no longer.")
 class PayloadNotLiveProblem(Problem):
     state: PayloadState = field("The state of the payload.")
 

@@ -90,10 +90,11 @@ def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
 
 _PAYLOAD = tables.provisioning_payload.c
 _RECIPIENT = tables.payload_recipient.c
-# A recipient of the payload that neither answered nor was released from answering.
+# A recipient of the payload that can still answer, and that was not released from answering.
 _UNANSWERED = and_(
     _RECIPIENT.payload_id == _PAYLOAD.id,
     _RECIPIENT.waived_at.is_(None),
+    _RECIPIENT.decommissioned_at.is_(None),
     ~exists().where(
         tables.receipt.c.payload_id == _RECIPIENT.payload_id, tables.receipt.c.received_by == _RECIPIENT.user_id
     ),

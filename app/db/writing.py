@@ -74,6 +74,8 @@ async def locked_row(tx: Transaction, table: Table, row_id: str) -> Any | None:
 
     Other transactions can still write rows that reference it.
     """
+    if not is_well_formed(row_id):
+        return None
     scope = scope_on(tx.viewer, table)
     return await tx.fetch_one(_locked_row(table, shape_of(scope)), id=row_id, **scope_values(scope))
 

@@ -11,6 +11,7 @@ from app.domain.refusals import (
     ApprovalOutdated,
     DigestMismatch,
     IllegalTransition,
+    PayloadNotLive,
     PayloadRejected,
     PayloadSuperseded,
     PayloadWithdrawn,
@@ -27,7 +28,8 @@ _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 class PayloadFacts:
     """The facts about a payload that decisions use.
 
-    `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one.
+    `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one. `erased` says
+    whether the document was erased because it contained personal data.
     """
 
     id: str
@@ -37,6 +39,7 @@ class PayloadFacts:
     document_digest: str
     superseded_by: str | None = None
     withdrawn_because: str | None = None
+    erased: bool = False
 
 
 def check_approved(current_digest: str, approved_digest: str | None) -> None:
@@ -91,21 +94,27 @@ def decide_answer(payload: PayloadFacts, recipient: Recipient, kind: ReceiptKind
     """Return whether a recipient's answer is new; False when it repeats the recipient's recorded answer.
 
     `document_digest` is the digest of the received document in an acknowledgement, None in a rejection. Raises
-    DigestMismatch, AlreadyAnswered, and the refusals of `check_open`.
+    DigestMismatch, and the refusals of `check_unanswered` and `check_open`.
     """
     if document_digest is not None and document_digest != payload.document_digest:
         raise DigestMismatch
     if recipient.answer is kind:
         return False
-    check_unanswered(recipient)
+    check_unanswered(payload, recipient)
     check_open(payload)
     return True
 
 
-def check_unanswered(recipient: Recipient) -> None:
-    """Raise AlreadyAnswered if the recipient has answered the payload."""
+def check_unanswered(payload: PayloadFacts, recipient: Recipient) -> None:
+    """Raise AlreadyAnswered if the recipient has answered the payload, PayloadNotLive if it has decommissioned it.
+
+    A payload can be decommissioned without an answer if a lead took it to run. An acknowledgement after that would
+    make it live again, with addresses that another location may hold by then.
+    """
     if recipient.answer is not None and recipient.answered_at is not None:
         raise AlreadyAnswered(answer=recipient.answer, answered_at=recipient.answered_at)
+    if recipient.decommissioned_at is not None:
+        raise PayloadNotLive(state=payload.state)
 
 
 def check_open(payload: PayloadFacts) -> None:
@@ -116,6 +125,8 @@ def check_open(payload: PayloadFacts) -> None:
     """
     if payload.state is PayloadState.WITHDRAWN:
         raise PayloadWithdrawn(reason=payload.withdrawn_because or WITHDRAWN_WITHOUT_REASON)
+    if payload.erased:
+        raise PayloadWithdrawn(reason="the document was erased")
     if payload.state is PayloadState.REJECTED:
         raise PayloadRejected
     if payload.state is PayloadState.SUPERSEDED or payload.superseded_by is not None:

@@ -166,7 +166,7 @@ class PayloadRejected(Refusal):
 
 @dataclass(eq=False)
 class PayloadNotLive(Refusal):
-    """The payload is not in operation, so there is nothing to decommission. Its state is {state}."""
+    """The payload is not in operation, or no longer. Its state is {state}."""
 
     code = ProblemCode.PAYLOAD_NOT_LIVE
     state: PayloadState

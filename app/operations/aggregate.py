@@ -107,7 +107,7 @@ class Aggregate:
         holds = {
             Fact.CONTENT_CHANGED: self.status in LOCKED_STATUSES and self.digest != self.approved_digest,
             Fact.RECEIPT_MISSING: released is not None
-            and any(each.answer is None for each in self.recipients_of(released.id)),
+            and any(each.can_answer for each in self.recipients_of(released.id)),
             Fact.CHANGED_SINCE_RELEASE: released is not None and released.content_digest != self.digest,
         }
         return frozenset(fact for fact, is_so in holds.items() if is_so)

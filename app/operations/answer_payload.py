@@ -50,8 +50,8 @@ class RejectPayload(Command):
 def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationChange:
     """Acknowledge the document with this digest. A repeated acknowledgement returns the first receipt.
 
-    The last required receipt completes the location. Raises DigestMismatch, AlreadyAnswered, PayloadSuperseded,
-    PayloadWithdrawn, PayloadRejected, IllegalTransition.
+    The last required receipt completes the location. Raises DigestMismatch, AlreadyAnswered, PayloadNotLive,
+    PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition.
     """
     kind = ReceiptKind.ACKNOWLEDGED
     return _answer(aggregate, command.payload_id, kind, digest=command.document_digest)
@@ -60,8 +60,8 @@ def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationCh
 def reject(aggregate: Aggregate, command: RejectPayload) -> LocationChange:
     """Reject the payload and block the location. Each path leads to a value in the payload's document.
 
-    Raises InvalidInput, LimitReached, AlreadyAnswered, PayloadSuperseded, PayloadWithdrawn, PayloadRejected,
-    IllegalTransition.
+    Raises InvalidInput, LimitReached, AlreadyAnswered, PayloadNotLive, PayloadSuperseded, PayloadWithdrawn,
+    PayloadRejected, IllegalTransition.
     """
     if not command.reasons:
         raise InvalidInput(field="reasons", rule="at least one is required", path=("reasons",))
@@ -111,11 +111,10 @@ def _answer(
         rows=(Insert(tables.receipt, receipt),),
         ids={"payload": found.id, "receipt": receipt_id},
     )
-    if kind is ReceiptKind.REJECTED:
-        return replace(change, transition=answer)
-    live, updates = live_payloads.acknowledged(aggregate, recipient)
-    is_last = completes(recipient, (each for each in recipients if each is not recipient))
-    return replace(change, live=live, updates=updates, transition=answer if is_last else None)
+    acknowledges = kind is ReceiptKind.ACKNOWLEDGED
+    live, updates = (live_payloads.acknowledged if acknowledges else live_payloads.rejected)(aggregate, recipient)
+    decides = not acknowledges or completes(recipient, (each for each in recipients if each is not recipient))
+    return replace(change, live=live, updates=updates, transition=answer if decides else None)
 
 
 _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb.REJECT}

@@ -40,7 +40,7 @@ def decide(aggregate: Aggregate, command: ConfirmDecommission) -> LocationChange
     by_hand = payload.id in live_payloads.without_recipients(aggregate)
     ids = {"payload": payload.id}
     if not running and not by_hand:
-        if recipients and all(each.decommissioned_at for each in recipients):
+        if any(each.decommissioned_at for each in recipients):
             return LocationChange(ids=ids)
         raise PayloadNotLive(state=payload.state)
     values = {

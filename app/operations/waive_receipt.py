@@ -31,7 +31,7 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     """Waive the receipt of a recipient. If it is the last required one, the location is completed.
 
     The recipient is taken to run with the payload. Waiving again changes nothing. Raises NotFound, AlreadyAnswered,
-    PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
+    PayloadNotLive, PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
     """
     payload = aggregate.payload(command.payload_id)
     recipients = aggregate.recipients_of(payload.id)
@@ -39,9 +39,9 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     if recipient is None:
         raise NotFound(path=("userId",))
     ids = {"payload": payload.id}
-    check_unanswered(recipient)
-    if recipient.waived_at is not None:
+    if recipient.waived_at is not None and recipient.answer is None:
         return LocationChange(ids=ids)
+    check_unanswered(payload.facts, recipient)
     check_open(payload.facts)
     waiver = explained(aggregate, Verb.WAIVE_RECEIPT, command)
     values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": waiver.reason}

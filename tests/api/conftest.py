@@ -21,7 +21,7 @@ from tests.builders_db import (
     forget,
 )
 from tests.harness import Client, TestDatabase
-from tests.oracle import audit_log_is_complete
+from tests.oracle import database_is_consistent
 
 from .serving import Wire, serving, statements_logged
 
@@ -122,7 +122,7 @@ async def wire(settings: Settings, database: TestDatabase) -> AsyncIterator[Wire
 async def replayed(own_client: Client) -> AsyncIterator[None]:
     """After a test that races or loses its connection on its own database: the audit log explains all rows."""
     yield
-    await audit_log_is_complete(own_client.database)
+    await database_is_consistent(own_client.database)
 
 
 @pytest.fixture

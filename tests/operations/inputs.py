@@ -19,7 +19,8 @@ _STATUS = {
     **dict.fromkeys(("withdrawSubmission", "requestChanges", "approve", "bulkApprove"), S.PENDING_APPROVAL),
     **dict.fromkeys(("generatePayload", "bulkGeneratePayloads", "triggerProvisioning"), S.APPROVED),
     **dict.fromkeys(("openOverride", "closeOverride", "replaceDevice"), S.APPROVED),
-    **dict.fromkeys(("completeProvisioning", "acknowledgePayload", "rejectPayload"), S.PROVISIONING),
+    **dict.fromkeys(("completeProvisioning", "acknowledgePayload", "rejectPayload", "waiveReceipt"), S.PROVISIONING),
+    "confirmDecommission": S.COMPLETED,
     "unblock": S.BLOCKED,
     "reopen": S.CANCELLED,
 }
@@ -36,7 +37,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "payloadId": lambda here, _: here.payload,
     "overrideId": lambda here, _: here.override or "override-of-nobody",
     "accountId": lambda here, _: here.content.account_id,
-    "userId": lambda here, _: f"user-of-{here.id}",
+    "userId": lambda here, _: here.recipient,
     "expectedRevision": lambda *_: 1,
     "expectedDigest": lambda here, _: here.digest,
     "documentDigest": lambda here, _: here.payload_digest,
@@ -64,6 +65,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
 OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input_fields(mutation)))
 """Those that say which location, device, person, payload or override they are about."""
+OF_A_RECIPIENT = frozenset({"acknowledgePayload", "rejectPayload", "confirmDecommission"})
 OF_NO_LOCATION = frozenset(
     {
         "createAccount",
@@ -91,7 +93,7 @@ async def arranged(
     """
     status = status or _STATUS.get(mutation, S.IN_PROGRESS)
     opener = scenario.lead_2 if mutation == "closeOverride" else None
-    who = scenario.partner if "payloadId" in input_fields(mutation) else scenario.lead
+    who = scenario.partner if mutation in OF_A_RECIPIENT else scenario.lead
     return who, await scenario.a_location(status, override_of=opener, live=live)
 
 
