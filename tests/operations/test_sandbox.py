@@ -1,8 +1,6 @@
 """A test payload is a payload like any other for its partner, and nothing for everybody else: no address, no figure."""
 
-import json
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,15 +10,12 @@ from app.domain.digest import document_digest
 from app.domain.readiness import readiness
 from app.domain.vocabulary import LocationStatus, Role, Severity
 from tests.builders_db import a_grant, a_user, fresh
-from tests.domain.schema_check import violations
+from tests.domain.published_schema import violations
 
 from .scenario import Scenario, Sent, a_key
 from .test_declarations import counted
 
 S = LocationStatus
-SCHEMA = json.loads(
-    (Path(__file__).parents[1] / "domain" / "provisioning-payload-1.0.0.json").read_text(encoding="utf-8")
-)
 MADE = """payload { id state test live version document documentDigest recipients { user { id } required } }
           location { id name status test partners { user { id } } account { id } }"""
 POLL = "{ provisioningPayloads(filter: {awaitingReceipt: true}) { nodes { id test documentDigest } } }"
@@ -62,7 +57,7 @@ async def test_a_test_payload_is_released_to_its_partner_alone_with_an_ordinary_
     assert (payload["state"], payload["test"], payload["live"]) == ("RELEASED", True, False)
     assert (location["status"], location["test"]) == ("PROVISIONING", True)
     assert location["name"].startswith("TEST - ")
-    assert violations(payload["document"], SCHEMA) == []
+    assert violations(payload["document"], payload["version"]) == []
     assert document_digest(payload["document"]) == payload["documentDigest"]
     (awaiting,) = (await scenario.client.ask(POLL, partner)).data["provisioningPayloads"]["nodes"]
     assert awaiting == {"id": payload["id"], "test": True, "documentDigest": payload["documentDigest"]}
@@ -73,11 +68,13 @@ async def test_a_test_payload_is_released_to_its_partner_alone_with_an_ordinary_
 async def test_a_document_of_a_test_has_the_members_of_any_other(scenario: Scenario, partner: str) -> None:
     """Nothing in it is a mark: it has the members of a document of the same content at an ordinary location."""
     tried = (await created(scenario, partner)).payload["payload"]["document"]
-    ordinary = await scenario.a_location(S.APPROVED, content=_alike(scenario), payload=False)
+    content = _alike(scenario)
+    ordinary = await scenario.a_location(S.APPROVED, name=content.location_id, content=content, payload=False)
     place = {"locationId": ordinary.id, "idempotencyKey": a_key()}
     sent = await scenario.send(scenario.lead, "generatePayload", "payload { document test }", **place)
     assert not sent.payload["payload"]["test"]
     assert _shape(tried) == _shape(sent.payload["payload"]["document"])
+    await scenario.retire(ordinary)
 
 
 def _alike(scenario: Scenario) -> Any:
