@@ -317,6 +317,7 @@ described(
         "TARGET_DANGLING": "The target of a branch does not exist.",
         "TARGET_WITHOUT_VOICEMAIL": "The target of a branch is a mailbox that is not enabled.",
         "REJECTED_BY_PARTNER": "A partner rejected the last payload for this reason.",
+        "PARTNER_MISSING": "No partner would receive the payload.",
         "PARTNER_UNAVAILABLE": "A partner of the location is suspended or has no access to the account.",
         "PROVIDER_WITHOUT_PARTNER": "No partner of the location has the name of the provider.",
         "PAYLOAD_VERSION_NOT_ACCEPTED": "A partner accepts no version of the payload that the content allows.",

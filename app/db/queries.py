@@ -34,7 +34,7 @@ from app.db.reading import Reading
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled
-from app.domain.vocabulary import PayloadState
+from app.domain.vocabulary import LocationStatus, PayloadState
 
 COUNT_CAP = 10_000
 
@@ -105,12 +105,21 @@ _AWAITS_REQUIRED = and_(
 
 
 def _awaits_own(parameter: str) -> ColumnElement[bool]:
-    """Whether the user with this id can still answer. Optional recipients can after the required ones have."""
+    """Whether the user with this id can still answer. Optional recipients can after the required ones have.
+
+    After that, a location that was reopened or cancelled takes no further answers.
+    """
     answerable = _PAYLOAD.state.in_(
         [literal_column(f"'{state}'") for state in (PayloadState.RELEASED, PayloadState.ACKNOWLEDGED)]
     )
     own = exists().where(_UNANSWERED, _RECIPIENT.user_id == bindparam(parameter, type_=Text))
-    return and_(answerable, _PAYLOAD.superseded_by.is_(None), own)
+    handed_off = exists().where(
+        tables.location.c.id == _PAYLOAD.location_id,
+        tables.location.c.status.in_(
+            [literal_column(f"'{status}'") for status in (LocationStatus.PROVISIONING, LocationStatus.COMPLETED)]
+        ),
+    )
+    return and_(answerable, _PAYLOAD.superseded_by.is_(None), own, handed_off)
 
 
 # The filters of each list; a filter's parameter has the filter's name.

@@ -90,7 +90,7 @@ def _answer(
     recipient = next((each for each in recipients if each.user_id == aggregate.viewer.id), None)
     if recipient is None:
         raise NotFound
-    if not decide_answer(found.facts, recipient, kind, digest):
+    if not decide_answer(aggregate.facts_of(found), recipient, kind, digest):
         return LocationChange(ids={"payload": found.id, "receipt": recipient.receipt_id or ""})
     _check_paths(aggregate.payload_document, reasons)
     answer = aggregate.transition(_VERBS[kind])

@@ -23,6 +23,10 @@ TRIGGER_PROVISIONING    - L -
 VIEW_AUDIT              - L -
 ACKNOWLEDGE             - - P
 REJECT                  - - P
+WAIVE_RECEIPT           - L -
+CONFIRM_DECOMMISSION    - L P
+ASSIGN_PARTNERS         - L -
+SET_ACCEPTED_VERSIONS   - L P
 RUN_BULK                - L -
 BLOCK                   - L -
 UNBLOCK                 - L -

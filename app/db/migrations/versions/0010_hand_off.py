@@ -36,16 +36,24 @@ NOTIFIED = (
     "EXISTS (SELECT FROM turnup.provisioning_payload p"
     " WHERE p.location_id = status_change.location_id AND p.status_change_id = status_change.id)"
 )
+OWN_RECIPIENT = f"{PARTNER} AND user_id = {OWN_USER}"
+OWN_RECEIPT = f"{PARTNER} AND received_by = {OWN_USER}"
+# The commands that each table's policies allow, and their conditions.
 POLICIES = {
-    "status_change": (f"{LEAD} OR {CUSTOMER} OR ({PARTNER} AND {NOTIFIED})", f"{LEAD} OR {CUSTOMER} OR {PARTNER}"),
-    "location_partner": LEAD,
-    "payload_recipient": f"{LEAD} OR ({PARTNER} AND user_id = {OWN_USER})",
-    "accepted_version": f"{LEAD} OR user_id = {OWN_USER}",
+    "status_change": {
+        "ALL": f"{LEAD} OR {CUSTOMER}",
+        "SELECT": f"{PARTNER} AND {NOTIFIED}",
+        "INSERT": f"{PARTNER} AND changed_by = {OWN_USER}",
+    },
+    "location_partner": {"ALL": LEAD},
+    # Only leads choose recipients. A partner that could add its own row could see any payload of the account.
+    "payload_recipient": {"ALL": LEAD, "SELECT": OWN_RECIPIENT, "UPDATE": OWN_RECIPIENT},
+    "accepted_version": {"ALL": f"{LEAD} OR user_id = {OWN_USER}"},
 }
-# Partners no longer see the payloads and receipts of other partners.
+# Partners no longer see the payloads and receipts of other partners, and add receipts without changing them later.
 NARROWED = {
-    "provisioning_payload": f"{LEAD} OR ({PARTNER} AND released_at IS NOT NULL AND {RECEIVED})",
-    "receipt": f"{LEAD} OR ({PARTNER} AND received_by = {OWN_USER})",
+    "provisioning_payload": {"ALL": f"{LEAD} OR ({PARTNER} AND released_at IS NOT NULL AND {RECEIVED})"},
+    "receipt": {"ALL": LEAD, "SELECT": OWN_RECEIPT, "INSERT": OWN_RECEIPT},
 }
 # The arguments of the audit triggers: the column of the chain, that of the location, and the key.
 TRACKED = {
@@ -202,13 +210,12 @@ def upgrade() -> None:
     """Add the tables, columns, policies and functions, then fill them from the payloads and receipts that exist."""
     for statement in _statements("0010_hand_off.sql"):
         op.execute(statement)
-    for table, condition in POLICIES.items():
-        read, written = condition if isinstance(condition, tuple) else (condition, condition)
+    for table, policies in POLICIES.items():
         _protect(table)
-        _admit(table, read, written)
-    for table, condition in NARROWED.items():
+        _admit(table, policies)
+    for table, policies in NARROWED.items():
         op.execute(f"DROP POLICY app_all ON turnup.{table}")
-        _admit(table, condition, condition)
+        _admit(table, policies)
     for table, arguments in TRACKED.items():
         _watch(table, arguments)
     op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
@@ -234,8 +241,11 @@ def _protect(table: str) -> None:
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON turnup.{table} TO turnup_app")
 
 
-def _admit(table: str, read: str, written: str) -> None:
-    op.execute(f"CREATE POLICY app_all ON turnup.{table} FOR ALL TO turnup_app USING ({read}) WITH CHECK ({written})")
+def _admit(table: str, policies: dict[str, str]) -> None:
+    for command, condition in policies.items():
+        using = "" if command == "INSERT" else f" USING ({condition})"
+        check = "" if command == "SELECT" else f" WITH CHECK ({condition})"
+        op.execute(f"CREATE POLICY app_{command.lower()} ON turnup.{table} FOR {command} TO turnup_app{using}{check}")
 
 
 def _watch(table: str, arguments: tuple[str, ...]) -> None:
