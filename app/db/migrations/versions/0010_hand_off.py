@@ -27,9 +27,10 @@ CUSTOMER = (
     f"(account_id = {OWN_ACCOUNT} AND ({LISTED} IS NULL OR "
     "(select nullif(current_setting('turnup.locations', true), '')::jsonb) ? location_id))"
 )
+# Not EXISTS: for that PostgreSQL may read all recipients first, to look each payload up among them.
 RECEIVED = (
-    "EXISTS (SELECT FROM turnup.payload_recipient r"
-    f" WHERE r.payload_id = provisioning_payload.id AND r.user_id = {OWN_USER})"
+    "(SELECT r.id FROM turnup.payload_recipient r"
+    f" WHERE r.payload_id = provisioning_payload.id AND r.user_id = {OWN_USER}) IS NOT NULL"
 )
 # A partner writes the status change of its answer, and reads those to which a payload that it received refers.
 NOTIFIED = (
