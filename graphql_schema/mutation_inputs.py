@@ -393,6 +393,15 @@ class SetLocationPartnersInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The account of the test location, and the partner who gets the payload.")
+class CreateTestPayloadInput:
+    account_id: ID = field(
+        "The id of the account. Everybody with access to it sees the test location, so use an account for tests."
+    )
+    user_id: ID = field("The id of the partner's user. The user must be active and have access to the account.")
+    idempotency_key: str = required_key()
+
+
 POLICY = "Whether a refused item has no effect on the other items, or no item is applied."
 DRY_RUN = "Whether to only report what the mutation would do. Nothing is written, and the key can be used again."
 

@@ -18,6 +18,7 @@ from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, 
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.confirm_decommission import CONFIRM_DECOMMISSION
+from app.operations.create_test_payload import CREATE_TEST_PAYLOAD
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -147,6 +148,9 @@ FIELDS = (
     MutationField(SET_LOCATION_PARTNERS, inputs.SetLocationPartnersInput, payloads.LocationPayload,
                   "Replaces the partners of a location, in any status. Payloads that were released keep their "
                   "recipients. Leads only."),
+    MutationField(CREATE_TEST_PAYLOAD, inputs.CreateTestPayloadInput, payloads.LeadProvisioningPayload,
+                  "Creates a test location in an account, with the content of the published example, and releases its "
+                  "payload to one partner, who tries its receiver with it. Leads only."),
     MutationField(BULK_UPDATE_STATUS, inputs.BulkUpdateStatusInput, payloads.BulkPayload,
                   "Changes the status of many locations, each by the verb that leads to the status. Leads only."),
     MutationField(BULK_APPROVE, inputs.BulkApproveInput, payloads.BulkPayload,

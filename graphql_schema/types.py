@@ -445,8 +445,13 @@ class ProvisioningPayloadType(Node):
         "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
         "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
     )
-    test: bool = column("Whether the payload is for a partner's tests. It must not be put into operation.")
-    updated_at: datetime = column("The time when the payload, or an answer to it, last changed.")
+    test: bool = column(
+        "Whether the payload is for a partner's tests. It must not be put into operation. The document itself has no "
+        "such mark."
+    )
+    updated_at: datetime = column(
+        "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient."
+    )
     recipients: "list[PayloadRecipientType] | None" = many(
         tables.payload_recipient.c.payload_id,
         "The partners to whom the payload was released, ordered by the id of the user. Frozen when provisioning is "
@@ -625,6 +630,10 @@ class LocationType(Node):
         "The account's own code for the site, unique within the account. Null if the location has none."
     )
     content_digest: str = column("SHA-256, in hex, of the current content. An approval is bound to this digest.")
+    test: bool = column(
+        "Whether the location exists for the tests of a partner. It claims no MAC addresses, and its payloads are "
+        "marked as tests. Everybody with access to the account sees it."
+    )
     revision: int = column("Counter of all changes of the location and of anything in it.")
     created_at: datetime = column("The time when the location was created.")
     updated_at: datetime = column("The time when the location, or anything in it, last changed.")

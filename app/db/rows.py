@@ -89,6 +89,7 @@ class LocationRow(ContentRow, frozen=True):
     content_digest: str
     live_payload_id: str | None
     status_change_id: str | None
+    test: bool
     revision: int
     created_at: datetime
     updated_at: datetime

@@ -29,7 +29,8 @@ class PayloadFacts:
     """The facts about a payload that decisions use.
 
     `withdrawn_because` is the reason for the recipients of a WITHDRAWN payload, if a lead gave one. `erased` says
-    whether the document was erased because it contained personal data.
+    whether the document was erased because it contained personal data. `shows_successor` says whether the viewer can
+    see the payload that superseded it: it may have other recipients.
     """
 
     id: str
@@ -40,6 +41,7 @@ class PayloadFacts:
     superseded_by: str | None = None
     withdrawn_because: str | None = None
     erased: bool = False
+    shows_successor: bool = True
 
 
 def check_approved(current_digest: str, approved_digest: str | None) -> None:
@@ -77,16 +79,20 @@ def decide_release(
     latest: PayloadFacts | None,
     partners: Iterable[Partner],
     allowed: tuple[Verb, ...],
+    issues: Iterable[Issue],
 ) -> PayloadFacts:
     """Return the payload to release. `allowed` are the verbs that the viewer may use on the location now.
 
-    Raises ApprovalOutdated, or IllegalTransition when there is no payload of the approved content in a version that
-    all partners accept.
+    Raises ApprovalOutdated; IllegalTransition when there is no payload of the approved content in a version that all
+    partners accept; NotReady when an issue blocks PROVISION: since the payload was generated, a partner may have lost
+    the access that its answer needs.
     """
     check_approved(current_digest, approved_digest)
     if latest is None or not _is_offerable(latest, current_digest) or _is_refused(latest, partners):
         others = tuple(verb for verb in allowed if verb is not Verb.TRIGGER_PROVISIONING)
         raise IllegalTransition(from_status=status, verb=Verb.TRIGGER_PROVISIONING, allowed=others)
+    if latest.state is PayloadState.GENERATED:
+        check_ready(Gate.PROVISION, issues)
     return latest
 
 
@@ -130,7 +136,7 @@ def check_open(payload: PayloadFacts) -> None:
     if payload.state is PayloadState.REJECTED:
         raise PayloadRejected
     if payload.state is PayloadState.SUPERSEDED or payload.superseded_by is not None:
-        raise PayloadSuperseded(by=payload.superseded_by)
+        raise PayloadSuperseded(by=payload.superseded_by if payload.shows_successor else None)
 
 
 def _is_offerable(payload: PayloadFacts, current_digest: str) -> bool:

@@ -146,6 +146,7 @@ TABLE = MappingProxyType(
             sources=LOCKED_STATUSES,
             to=_PROVISIONING,
             only_when={_COMPLETED: Fact.CHANGED_SINCE_RELEASE},
+            gate=Gate.PROVISION,
             payload=PayloadState.RELEASED,
         ),
         Verb.ACKNOWLEDGE: TransitionRule(

@@ -149,6 +149,7 @@ def _releasable(situation: Situation) -> None:
         latest=situation.latest_payload,
         partners=situation.partners,
         allowed=allowed(situation.status, situation.verbs, situation.facts),
+        issues=situation.issues,
     )
 
 

@@ -1,7 +1,7 @@
 """The aggregate of a location: the stored record, the viewer, and the values that follow from both."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -10,6 +10,7 @@ from app.db.aggregates import AggregateRecord, StoredApproval, StoredPayload
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
 from app.domain.digest import digest_of, digest_version
+from app.domain.handoff import PayloadFacts
 from app.domain.issue import Issue
 from app.domain.payload_version import payload_version
 from app.domain.readiness import Outside, readiness
@@ -123,6 +124,11 @@ class Aggregate:
             if each.id == payload_id:
                 return each
         raise NotFound
+
+    def facts_of(self, payload: StoredPayload) -> PayloadFacts:
+        """The facts about a payload. A successor that the viewer cannot see is not named."""
+        seen = {each.id for each in self.record.payloads}
+        return replace(payload.facts, shows_successor=payload.superseded_by in seen)
 
     def recipients_of(self, payload_id: str) -> tuple[Recipient, ...]:
         """The recipients of a payload."""

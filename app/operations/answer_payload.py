@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.db import tables
-from app.db.writing import Insert, Update
+from app.db.writing import Insert
 from app.domain.handoff import decide_answer
 from app.domain.json_pointer import resolves
 from app.domain.limits import check_cap
@@ -90,7 +90,7 @@ def _answer(
     recipient = next((each for each in recipients if each.user_id == aggregate.viewer.id), None)
     if recipient is None:
         raise NotFound
-    if not decide_answer(found.facts, recipient, kind, digest):
+    if not decide_answer(aggregate.facts_of(found), recipient, kind, digest):
         return LocationChange(ids={"payload": found.id, "receipt": recipient.receipt_id or ""})
     _check_paths(aggregate.payload_document, reasons)
     answer = aggregate.transition(_VERBS[kind])
@@ -109,13 +109,12 @@ def _answer(
     change = LocationChange(
         payload_id=found.id,
         rows=(Insert(tables.receipt, receipt),),
-        updates=(Update(tables.provisioning_payload, {"id": found.id}, {"updated_at": aggregate.now}),),
         ids={"payload": found.id, "receipt": receipt_id},
     )
     acknowledges = kind is ReceiptKind.ACKNOWLEDGED
     live, updates = (live_payloads.acknowledged if acknowledges else live_payloads.rejected)(aggregate, recipient)
     decides = not acknowledges or completes(recipient, (each for each in recipients if each is not recipient))
-    return replace(change, live=live, updates=(*change.updates, *updates), transition=answer if decides else None)
+    return replace(change, live=live, updates=updates, transition=answer if decides else None)
 
 
 _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb.REJECT}

@@ -12,6 +12,7 @@ from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, 
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.confirm_decommission import CONFIRM_DECOMMISSION
+from app.operations.create_test_payload import CREATE_TEST_PAYLOAD
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -92,6 +93,7 @@ MUTATIONS = by_name(
         WAIVE_RECEIPT,
         CONFIRM_DECOMMISSION,
         SET_LOCATION_PARTNERS,
+        CREATE_TEST_PAYLOAD,
         BULK_UPDATE_STATUS,
         BULK_APPROVE,
         BULK_GENERATE_PAYLOADS,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 
 from app.db import tables
-from app.db.writing import Update
 from app.domain.handoff import check_open, check_unanswered
 from app.domain.recipients import completes
 from app.domain.refusals import NotFound
@@ -47,14 +46,13 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     waiver = explained(aggregate, Verb.WAIVE_RECEIPT, command)
     values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": waiver.reason}
     live, updates = live_payloads.taken_to_run(aggregate, [recipient], values)
-    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
     is_last = completes(recipient, (each for each in recipients if each is not recipient))
     return replace(
         waiver,
         transition=waiver.transition if is_last else None,
         payload_id=payload.id,
         live=live,
-        updates=(*updates, touched),
+        updates=updates,
         on_behalf=True,
         ids=ids,
     )

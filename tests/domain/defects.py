@@ -264,11 +264,11 @@ DEFECTS = {
             "call_flow": a_menu(timeout_target=to_mailbox("extension-1")),
         },
     ),
-    "a partner who does not accept the version that the content needs": Defect(
+    "partners that accept no version in common": Defect(
         code=IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED,
-        path="/location/siteCode",
-        changes={"site_code": "Store 7"},
-        outside=Outside(partners=(a_partner("1.0.0"),)),
+        path="",
+        changes={},
+        outside=Outside(partners=(a_partner("1.0.0"), a_partner("1.1.0"))),
     ),
     "a partner's rejection": Defect(
         code=IssueCode.REJECTED_BY_PARTNER,

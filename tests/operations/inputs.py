@@ -70,6 +70,7 @@ OF_NO_LOCATION = frozenset(
     {
         "createAccount",
         "createLocation",
+        "createTestPayload",
         "createUser",
         "editUser",
         "reinstateUser",
@@ -83,12 +84,17 @@ OF_NO_LOCATION = frozenset(
 assert set(MUTATIONS) - set(OF_A_LOCATION) == OF_NO_LOCATION, "a mutation that names its location in another way"
 
 
-async def arranged(scenario: Scenario, mutation: str, status: LocationStatus | None = None) -> tuple[str, Rollout]:
-    """Who may run a mutation, and a location that takes it, or one in the status that is asked for."""
+async def arranged(
+    scenario: Scenario, mutation: str, status: LocationStatus | None = None, *, live: bool = False
+) -> tuple[str, Rollout]:
+    """Who may run a mutation, and a location that takes it, or one in the status that is asked for.
+
+    With `live` a partner acknowledged an earlier payload of the location.
+    """
     status = status or _STATUS.get(mutation, S.IN_PROGRESS)
     opener = scenario.lead_2 if mutation == "closeOverride" else None
     who = scenario.partner if mutation in OF_A_RECIPIENT else scenario.lead
-    return who, await scenario.a_location(status, override_of=opener)
+    return who, await scenario.a_location(status, override_of=opener, live=live)
 
 
 def good_input(mutation: str, here: Rollout, other: Rollout) -> dict[str, Any]:

@@ -170,9 +170,13 @@ FINDINGS = MappingProxyType(
         IssueCode.REJECTED_BY_PARTNER: _warning(
             "A partner rejected this: {message} ({code})", "Change it, or agree with the partner to keep it."
         ),
+        IssueCode.PARTNER_MISSING: _warning(
+            "No partner would receive the payload.",
+            "Grant a partner access to the account, or complete the location by hand.",
+        ),
         IssueCode.PARTNER_UNAVAILABLE: _blocker(
-            "{partner} cannot answer payloads: the user is suspended or has no access to the account.",
-            "Reinstate the user, grant access, or choose other partners for the location.",
+            "{partners} cannot answer payloads: suspended, or without access to the account.",
+            "Reinstate the partner, grant it access, or choose other partners for the location.",
             _PROVISION,
         ),
         IssueCode.PROVIDER_WITHOUT_PARTNER: _info(

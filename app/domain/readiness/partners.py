@@ -1,4 +1,4 @@
-"""The partners of the location: they can answer, accept a version of the payload, and one of them is the provider."""
+"""The partners of the location: each can answer and accepts the payload's version, and one is the provider."""
 
 from collections.abc import Iterator, Sequence
 
@@ -12,10 +12,15 @@ from app.domain.recipients import Partner
 from app.domain.vocabulary import IssueCode
 
 
+def present(_: LocationContent, outside: Outside) -> Iterator[Issue]:
+    if outside.partners is not None and not outside.partners:
+        yield issue(IssueCode.PARTNER_MISSING, "")
+
+
 def available(_: LocationContent, outside: Outside) -> Iterator[Issue]:
-    for partner in outside.partners or ():
-        if not partner.available:
-            yield issue(IssueCode.PARTNER_UNAVAILABLE, "", partner=shown(partner, outside))
+    partners = dict.fromkeys(shown(each, outside) for each in outside.partners or () if not each.available)
+    if partners:
+        yield issue(IssueCode.PARTNER_UNAVAILABLE, "", partners=" and ".join(partners))
 
 
 def provider_is_a_partner(content: LocationContent, outside: Outside) -> Iterator[Issue]:
@@ -48,7 +53,7 @@ def version_accepted(content: LocationContent, outside: Outside) -> Iterator[Iss
         )
 
 
-RULES = (available, provider_is_a_partner, version_accepted)
+RULES = (present, available, provider_is_a_partner, version_accepted)
 
 _MOST_LISTED = 10
 
