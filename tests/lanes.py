@@ -76,6 +76,7 @@ LANES: Mapping[str, Lane] = {
         (
             "tests/operations/test_approving.py",
             "tests/operations/test_bulk_mac_claims.py",
+            "tests/operations/test_recipients.py",
             "tests/operations/test_revisions.py",
             "tests/operations/test_ways_round.py",
         ),
