@@ -183,6 +183,15 @@ described(
 )
 
 described(
+    lists.PayloadOrder,
+    "The sort orders of provisioning payloads.",
+    {
+        "GENERATED": "By the time of the generation, oldest first, then by id.",
+        "UPDATED": "By the time of the last change, least recent first, then by id.",
+    },
+)
+
+described(
     vocabulary.ProblemCode,
     "Why a mutation was refused. Each code has its own type, which carries the facts.",
     {

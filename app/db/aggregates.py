@@ -91,6 +91,7 @@ class StoredPayload(Stored, frozen=True):
         """The facts that decisions use."""
         return PayloadFacts(
             id=self.id,
+            version=self.version,
             state=self.state,
             content_digest=self.content_digest,
             document_digest=self.document_digest,

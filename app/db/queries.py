@@ -45,6 +45,9 @@ LOCATIONS_BY_UPDATED = Order("location.updated", (tables.location.c.updated_at, 
 PAYLOADS_BY_GENERATED = Order(
     "payload.generated", (tables.provisioning_payload.c.generated_at, tables.provisioning_payload.c.id)
 )
+PAYLOADS_BY_UPDATED = Order(
+    "payload.updated", (tables.provisioning_payload.c.updated_at, tables.provisioning_payload.c.id)
+)
 APPROVALS_BY_REQUESTED = Order(
     "approval.requested", (tables.approval.c.requested_at, tables.approval.c.id), descending=True
 )
@@ -127,11 +130,13 @@ FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
         "status": _is_one_of(tables.location.c.status),
         "account_id": _equals(tables.location.c.account_id),
         "name": _contains(tables.location.c.name),
+        "test": _equals(tables.location.c.test),
         "updated_since": _at_least(tables.location.c.updated_at),
     },
     tables.provisioning_payload: {
         "state": _is_one_of(tables.provisioning_payload.c.state),
         "location_id": _equals(tables.provisioning_payload.c.location_id),
+        "updated_since": _at_least(tables.provisioning_payload.c.updated_at),
         "awaits_required": lambda _: _AWAITS_REQUIRED,
         "awaits_no_required": lambda _: not_(_AWAITS_REQUIRED),
         "awaits_own": _awaits_own,

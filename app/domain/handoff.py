@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.domain.approving import check_ready
 from app.domain.issue import Issue
-from app.domain.recipients import Recipient
+from app.domain.recipients import Partner, Recipient
 from app.domain.refusals import (
     AlreadyAnswered,
     ApprovalOutdated,
@@ -17,6 +17,9 @@ from app.domain.refusals import (
     PayloadWithdrawn,
 )
 from app.domain.vocabulary import Gate, LocationStatus, PayloadState, ReceiptKind, Verb
+
+WITHDRAWN_WITHOUT_REASON = "the location left provisioning"
+"""What the recipients of a withdrawn payload read if no reason was given for them."""
 
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 
@@ -31,6 +34,7 @@ class PayloadFacts:
     """
 
     id: str
+    version: str
     state: PayloadState
     content_digest: str
     document_digest: str
@@ -50,16 +54,21 @@ def decide_generation(
     *,
     current_digest: str,
     approved_digest: str | None,
+    version: str | None,
     latest: PayloadFacts | None,
     issues: Iterable[Issue],
 ) -> PayloadFacts | None:
     """Return the existing payload of the current content, or None when a new payload must be generated.
 
-    Raises ApprovalOutdated, or NotReady when an issue blocks PROVISION.
+    `version` is the version that the content and the partners need, None if there is none, which blocks PROVISION. A
+    payload that was released serves again whatever its version. Raises ApprovalOutdated, or NotReady when an issue
+    blocks PROVISION.
     """
     check_approved(current_digest, approved_digest)
     check_ready(Gate.PROVISION, issues)
-    return latest if latest and _is_offerable(latest, current_digest) else None
+    if latest is None or not _is_offerable(latest, current_digest):
+        return None
+    return latest if latest.state is PayloadState.RELEASED or latest.version == version else None
 
 
 def decide_release(
@@ -68,16 +77,18 @@ def decide_release(
     current_digest: str,
     approved_digest: str | None,
     latest: PayloadFacts | None,
+    partners: Iterable[Partner],
     allowed: tuple[Verb, ...],
     issues: Iterable[Issue],
 ) -> PayloadFacts:
     """Return the payload to release. `allowed` are the verbs that the viewer may use on the location now.
 
-    Raises ApprovalOutdated, IllegalTransition when there is no payload of the approved content, or NotReady when an
-    issue blocks PROVISION: since the payload was generated, a partner may have lost the access that its answer needs.
+    Raises ApprovalOutdated; IllegalTransition when there is no payload of the approved content in a version that all
+    partners accept; NotReady when an issue blocks PROVISION: since the payload was generated, a partner may have lost
+    the access that its answer needs.
     """
     check_approved(current_digest, approved_digest)
-    if latest is None or not _is_offerable(latest, current_digest):
+    if latest is None or not _is_offerable(latest, current_digest) or _is_refused(latest, partners):
         others = tuple(verb for verb in allowed if verb is not Verb.TRIGGER_PROVISIONING)
         raise IllegalTransition(from_status=status, verb=Verb.TRIGGER_PROVISIONING, allowed=others)
     if latest.state is PayloadState.GENERATED:
@@ -119,7 +130,7 @@ def check_open(payload: PayloadFacts) -> None:
     is released.
     """
     if payload.state is PayloadState.WITHDRAWN:
-        raise PayloadWithdrawn(reason=payload.withdrawn_because or "the location left provisioning")
+        raise PayloadWithdrawn(reason=payload.withdrawn_because or WITHDRAWN_WITHOUT_REASON)
     if payload.erased:
         raise PayloadWithdrawn(reason="the document was erased")
     if payload.state is PayloadState.REJECTED:
@@ -130,3 +141,8 @@ def check_open(payload: PayloadFacts) -> None:
 
 def _is_offerable(payload: PayloadFacts, current_digest: str) -> bool:
     return payload.state in _UNANSWERED and payload.content_digest == current_digest
+
+
+def _is_refused(payload: PayloadFacts, partners: Iterable[Partner]) -> bool:
+    """Whether the payload is not released yet and a partner does not accept its version."""
+    return payload.state is PayloadState.GENERATED and not all(each.accepts(payload.version) for each in partners)

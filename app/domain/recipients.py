@@ -23,6 +23,10 @@ class Partner:
     available: bool = True
     versions: frozenset[str] = frozenset()
 
+    def accepts(self, version: str) -> bool:
+        """Whether the partner accepts documents of a version."""
+        return not self.versions or version in self.versions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:

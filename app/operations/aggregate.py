@@ -1,6 +1,6 @@
 """The aggregate of a location: the stored record, the viewer, and the values that follow from both."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +12,7 @@ from app.domain.content_document import content_document
 from app.domain.digest import digest_of, digest_version
 from app.domain.handoff import PayloadFacts
 from app.domain.issue import Issue
+from app.domain.payload_version import payload_version
 from app.domain.readiness import Outside, readiness
 from app.domain.recipients import Recipient
 from app.domain.refusals import Conflict, NotFound
@@ -33,6 +34,8 @@ class Aggregate:
     editors: frozenset[str] = frozenset()
     reviewed: LocationContent | None = None
     """The reviewed content, if the content has changed since and the audit log has the reviewed content."""
+    payload_document: Mapping[str, Any] | None = None
+    """The document of the payload that the command names, for mutations that declare to need it."""
 
     @property
     def now(self) -> datetime:
@@ -87,6 +90,11 @@ class Aggregate:
             models=frozenset((each.brand, each.model) for each in record.models),
             rejection=record.last_rejection,
         )
+
+    @cached_property
+    def payload_version(self) -> str | None:
+        """The version that a payload of the current content needs for the partners, or None if none suits them all."""
+        return payload_version(self.content, self.record.partners)
 
     @property
     def approved_digest(self) -> str | None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db import tables
-from app.db.writing import Update
 from app.domain.recipients import Recipient
 from app.domain.refusals import InvalidInput, NotFound, PayloadNotLive
 from app.domain.text import clean, given
@@ -50,8 +49,7 @@ def decide(aggregate: Aggregate, command: ConfirmDecommission) -> LocationChange
         "decommission_reason": reason,
     }
     live, updates = live_payloads.decommissioned(aggregate, payload.id, running, values)
-    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
-    return LocationChange(live=live, updates=(*updates, touched), reason=reason, on_behalf=on_behalf, ids=ids)
+    return LocationChange(live=live, updates=updates, reason=reason, on_behalf=on_behalf, ids=ids)
 
 
 def _reason(command: ConfirmDecommission, *, on_behalf: bool) -> str | None:

@@ -33,6 +33,7 @@ def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChang
         current_digest=aggregate.digest,
         approved_digest=aggregate.approved_digest,
         latest=payloads[0].facts if payloads else None,
+        partners=aggregate.record.partners,
         allowed=aggregate.allowed_verbs,
         issues=aggregate.issues,
     )

@@ -20,11 +20,13 @@ from app.domain.vocabulary import (
     ContactPurpose,
     DeviceBrand,
     LocationStatus,
+    PartnerPurpose,
     PayloadState,
     ReceiptKind,
     Role,
     Section,
     UserStatus,
+    Verb,
 )
 from tests import harness
 
@@ -45,6 +47,8 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("user", "account_of_customers_only", {"role": "CUSTOMER"}),
     ("location", "status_known", {"status": "DONE"}),
     ("location", "digest_version_positive", {"digest_version": 0}),
+    ("status_change", "verb_known", {"verb": "DELETE"}),
+    ("location_partner", "purpose_known", {"purpose": "SALES"}),
     ("section", "section_known", {"section": "BILLING"}),
     ("onboarding_session", "current_step_known", {"current_step": "BILLING"}),
     ("onboarding_session", "submission_whole", {"submitted_by": None}),
@@ -81,6 +85,17 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("provisioning_payload", "state_known", {"state": "SENT"}),
     ("provisioning_payload", "release_whole", {"released_by": None}),
     ("provisioning_payload", "released_first", {"released_by": None, "released_at": None}),
+    ("payload_recipient", "purpose_known", {"purpose": "SALES"}),
+    ("payload_recipient", "waiver_whole", {"waived_by": "user-x"}),
+    ("payload_recipient", "waiver_whole", {"waived_reason": "The partner has left"}),
+    ("payload_recipient", "decommission_whole", {"decommissioned_at": MOMENT}),
+    ("payload_recipient", "decommission_whole", {"decommissioned_by": "user-x"}),
+    ("payload_recipient", "decommission_whole", {"decommission_reason": "The site is closed"}),
+    (
+        "payload_recipient",
+        "decommissioned_is_not_live",
+        {"live": True, "decommissioned_at": MOMENT, "decommissioned_by": "user-x"},
+    ),
     ("receipt", "kind_known", {"kind": "READ"}),
     ("mac_claim", "mac_form", {"mac": "00-04-F2-00-00-01"}),
     ("audit_entry", "outcome_known", {"outcome": "MAYBE"}),
@@ -111,6 +126,8 @@ APART: dict[str, dict[str, Any]] = {
     "account": {"id": "account-y"},
     "user": {"id": "user-y", "subject": "subject-y", "email": "y@house.example"},
     "location": {"id": "location-y"},
+    "status_change": {"id": "change-y"},
+    "location_partner": {"id": "partner-y", "user_id": "user-z"},
     "section": {"section": "PEOPLE"},
     "onboarding_session": {"id": "session-y", "closed_at": MOMENT},
     "contact": {"id": "contact-y", "position": 1},
@@ -124,6 +141,7 @@ APART: dict[str, dict[str, Any]] = {
     "approval": {"id": "approval-y", "status": "WITHDRAWN"},
     "override": {"id": "override-y", "ended_at": MOMENT},
     "provisioning_payload": {"id": "payload-y", "sequence": 2},
+    "payload_recipient": {"id": "recipient-y", "user_id": "user-z"},
     "receipt": {"id": "receipt-y", "payload_id": "payload-z"},
     "mac_claim": {"mac": "0004f2ffffff"},
     "grant": {"id": "grant-y", "user_id": "user-z"},
@@ -134,6 +152,7 @@ APART: dict[str, dict[str, Any]] = {
     "audit_incident": {"actor_id": "user-y"},
     "erasure_due": {"payload_id": "payload-z"},
     "idempotency_key": {"key": "key-2"},
+    "accepted_version": {"version": "1.1.0"},
     "device_model": {"id": "model-y", "model": "VVX y"},
 }
 
@@ -150,7 +169,9 @@ COLLISIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "uq_approval_pending": ("approval", {"status": "PENDING"}),
     "uq_override_open": ("override", {"ended_at": None}),
     "uq_provisioning_payload_location_id_sequence": ("provisioning_payload", {"sequence": 1}),
-    "uq_receipt_payload_id": ("receipt", {"payload_id": "payload-x"}),
+    "uq_location_partner_location_id_user_id": ("location_partner", {"user_id": "user-x"}),
+    "uq_payload_recipient_payload_id_user_id": ("payload_recipient", {"user_id": "user-x"}),
+    "uq_receipt_payload_id_received_by": ("receipt", {"payload_id": "payload-x"}),
     "uq_audit_entry_chain_number": ("audit_entry", {"number": 1}),
     "uq_device_model_brand_model": ("device_model", {"model": "VVX x"}),
 }
@@ -164,6 +185,9 @@ FOREIGN_KEYS = [
 MISSING: dict[str, dict[str, Any]] = {
     "fk_user_account_account_id": {"role": "CUSTOMER", "account_id": "missing-1"},
     "fk_approval_user_decided_by": {"decided_by": "missing-1", "decided_at": MOMENT},
+    "fk_payload_recipient_user_waived_by": {"waived_by": "missing-1", "waived_at": MOMENT},
+    "fk_payload_recipient_user_decommissioned_by": {"decommissioned_by": "missing-1", "decommissioned_at": MOMENT},
+    "fk_receipt_payload_recipient_payload_id": {"received_by": "user-z"},
     "fk_grant_location_grant_grant_id": {"grant_id": "missing-1"},
     "fk_call_flow_option_call_flow_location_id": {"location_id": "location-z"},
     "fk_call_flow_option_location_account_id": {"account_id": "missing-1"},
@@ -176,11 +200,24 @@ BARE_MENTIONS = {"audit_entry", "field_change"}  # the audit log outlives the ro
 
 # References from one row of a location to another: they must not cross to another location.
 ACROSS_LOCATIONS = [
-    ("extension", "person_id", "person-other"),
-    ("extension", "device_id", "device-other"),
-    ("provisioning_payload", "superseded_by", "payload-other"),
-    ("receipt", "payload_id", "payload-other"),
-    ("location", "live_payload_id", "payload-other"),
+    ("extension", "person_id", "person-other", "fk_extension_person_location_id"),
+    ("extension", "device_id", "device-other", "fk_extension_device_location_id"),
+    (
+        "provisioning_payload",
+        "superseded_by",
+        "payload-other",
+        "fk_provisioning_payload_provisioning_payload_location_id",
+    ),
+    (
+        "provisioning_payload",
+        "status_change_id",
+        "change-other",
+        "fk_provisioning_payload_status_change_location_id",
+    ),
+    ("payload_recipient", "payload_id", "payload-other", "fk_payload_recipient_provisioning_payload_location_id"),
+    ("receipt", "payload_id", "payload-other", "fk_receipt_provisioning_payload_location_id"),
+    ("location", "live_payload_id", "payload-other", "fk_location_live_payload"),
+    ("location", "status_change_id", "change-other", "fk_location_status_change"),
 ]
 
 CLOSED_SETS: dict[tuple[str, str], type[StrEnum]] = {
@@ -192,11 +229,14 @@ CLOSED_SETS: dict[tuple[str, str], type[StrEnum]] = {
     ("device", "brand"): DeviceBrand,
     ("device_model", "brand"): DeviceBrand,
     ("location", "status"): LocationStatus,
+    ("location_partner", "purpose"): PartnerPurpose,
     ("onboarding_session", "current_step"): Section,
     ("override", "sections"): Section,
+    ("payload_recipient", "purpose"): PartnerPurpose,
     ("provisioning_payload", "state"): PayloadState,
     ("receipt", "kind"): ReceiptKind,
     ("section", "section"): Section,
+    ("status_change", "verb"): Verb,
     ("user", "role"): Role,
     ("user", "status"): UserStatus,
 }
@@ -218,6 +258,11 @@ async def module_rows(database: harness.TestDatabase) -> AsyncIterator[asyncpg.C
     await put(connection, "location", {**good_rows()["location"], "id": "location-z"})
     await put(
         connection, "provisioning_payload", {**good_rows()["provisioning_payload"], "id": "payload-z", "sequence": 3}
+    )
+    await put(
+        connection,
+        "payload_recipient",
+        {**good_rows()["payload_recipient"], "id": "recipient-z", "payload_id": "payload-z"},
     )
     yield connection
     await transaction.rollback()
@@ -317,14 +362,16 @@ async def test_every_row_of_a_location_refers_to_it_by_account_and_id(scenario: 
     assert {each["name"].removeprefix("turnup.") for each in found} == set(CHILDREN) - BARE_MENTIONS
 
 
-@pytest.mark.parametrize(("table", "column", "other"), ACROSS_LOCATIONS)
+@pytest.mark.parametrize(("table", "column", "other", "key"), ACROSS_LOCATIONS)
 async def test_a_reference_stays_within_its_location(
-    scenario: asyncpg.Connection, table: str, column: str, other: str
+    scenario: asyncpg.Connection, table: str, column: str, other: str, key: str
 ) -> None:
     await put_scenario(scenario, "other", "account-x")
-    await scenario.execute("DELETE FROM turnup.receipt WHERE id = 'receipt-other'")
-    with pytest.raises(asyncpg.ForeignKeyViolationError):
+    if table != "receipt":  # it refers to the recipient
+        await scenario.execute("DELETE FROM turnup.receipt")
+    with pytest.raises(asyncpg.ForeignKeyViolationError) as refused:
         await change(scenario, table, {column: other})
+    assert refused.value.constraint_name == key
 
 
 async def test_a_grant_of_one_account_lists_no_location_of_another(scenario: asyncpg.Connection) -> None:

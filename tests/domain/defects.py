@@ -15,6 +15,7 @@ from .builders import (
     a_direct_flow,
     a_location,
     a_menu,
+    a_partner,
     a_person,
     a_phone_system,
     an_address,
@@ -263,8 +264,17 @@ DEFECTS = {
             "call_flow": a_menu(timeout_target=to_mailbox("extension-1")),
         },
     ),
+    "a partner who does not accept the version that the content needs": Defect(
+        code=IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED,
+        path="/location/siteCode",
+        changes={"site_code": "Store 7"},
+        outside=Outside(partners=(a_partner("1.0.0"),)),
+    ),
     "a partner's rejection": Defect(
-        code=IssueCode.REJECTED_BY_PARTNER, path="/devices/0/macAddress", changes={}, outside=rejected(a_location())
+        code=IssueCode.REJECTED_BY_PARTNER,
+        path="/devices/phone-1/macAddress",
+        changes={},
+        outside=rejected(a_location()),
     ),
 }
 
@@ -317,6 +327,7 @@ def everything_outside() -> Outside:
         claimed_elsewhere={"00155d010101": None},
         models=frozenset(),
         rejection=rejected(a_location_with_every_defect()).rejection,
+        partners=(a_partner("1.0.0"),),
     )
 
 

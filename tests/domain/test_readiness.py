@@ -339,7 +339,7 @@ def test_a_rejection_is_shown_with_the_partner_s_words_until_the_content_moves()
     location = a_location()
     issue = only(readiness(location, rejected(location)))
     assert (issue.path, issue.severity, issue.message) == (
-        "/devices/0/macAddress",
+        "/devices/phone-1/macAddress",
         Severity.WARNING,
         "A partner rejected this: No such device in stock. (UNKNOWN_DEVICE)",
     )

@@ -76,7 +76,11 @@ class Rollout:
     approval: str | None = None
     payload: str | None = None
     payload_digest: str = "0" * 64
+    recipient: str = "user-of-nobody"
+    """The partner of its account, to which its payloads are released."""
     override: str | None = None
+    live: str | None = None
+    """The live payload."""
 
     @property
     def device(self) -> str:
@@ -205,30 +209,36 @@ class Scenario:
         payload: bool = True,
         submitted_by: str | None = None,
         live: bool = False,
+        changed: bool = False,
     ) -> Rollout:
         """Create a location in a status, with everything that the status implies.
 
         With `moved` the content differs from the approved content. With `unanswered` a lead completed the location and
         the payload has no receipt. `override_of` is the lead who has an open override. With `live` a partner
-        acknowledged an earlier payload, so that the phones work.
+        acknowledged an earlier payload, so that the phones work. With `changed` a completed location was edited and
+        approved again, and its payload is generated and not released.
         """
         account = account or self.account
         identifier = name or fresh("location")
         content = content or complete_content(identifier, account, *macs)
-        made = Rollout(id=identifier, status=status, content=content, digest=content_digest(content))
+        recipient = self.partner if account == self.account else self.away_partner
+        made = Rollout(
+            id=identifier, status=status, content=content, digest=content_digest(content), recipient=recipient
+        )
         async with self.arranging():
             await self._location(made)
             await self._session(made, submitted_by or self.customer)
             made = await self._approval(made, submitted_by or self.customer, moved=moved)
             if payload and not moved:
-                made = await self._payload(made, unanswered=unanswered)
-            if live:
-                payload, digest = await self._document(made, 1, "ACKNOWLEDGED")
-                await self._receipt(made, payload, digest)
+                made = await self._payload(made, unanswered=unanswered, changed=changed)
+            if live or changed:
+                earlier = replace(made.content, name="As it was handed off") if changed else made.content
+                digest = content_digest(earlier)
+                handed_off = await self._document(replace(made, digest=digest), 1, "ACKNOWLEDGED")
+                await self._receipt(made, *handed_off)
             if override_of is not None:
                 made = replace(made, override=await self.an_override(made, override_of, sections))
-            await self._settle(made)
-        return made
+            return await self._settle(made)
 
     async def _location(self, made: Rollout) -> None:
         content = made.content
@@ -266,11 +276,11 @@ class Scenario:
         decision = {"status": "APPROVED", "decided_by": self.lead_2, "decided_at": datetime.now(UTC)}
         return replace(made, approval=await insert(self.connection, tables.approval, **row, **decision))
 
-    async def _payload(self, made: Rollout, *, unanswered: bool) -> Rollout:
+    async def _payload(self, made: Rollout, *, unanswered: bool, changed: bool) -> Rollout:
         if made.status not in LOCKED:
             return made
         state = {S.APPROVED: "GENERATED", S.PROVISIONING: "RELEASED"}.get(made.status, "ACKNOWLEDGED")
-        state = "RELEASED" if unanswered else state
+        state = "RELEASED" if unanswered else "GENERATED" if changed else state
         payload, digest = await self._document(made, 2, state)
         if state == "ACKNOWLEDGED":
             await self._receipt(made, payload, digest)
@@ -296,6 +306,7 @@ class Scenario:
         now = datetime.now(UTC)
         document = payload_document(
             made.content,
+            version="1.0.0",
             account_name="Dune Opticians",
             now=now,
             sequence=sequence,
@@ -319,26 +330,24 @@ class Scenario:
         release = {} if state == "GENERATED" else {"released_by": self.lead, "released_at": now}
         payload = await insert(self.connection, tables.provisioning_payload, **row, **release)
         if release:
-            recipient = {"user_id": self.partner_of(made), "purpose": "CARRIER", "required": True}
+            recipient = {"user_id": made.recipient, "purpose": "CARRIER", "required": True}
             key = {"id": fresh("recipient"), **_key(made), "payload_id": payload}
             await insert(self.connection, tables.payload_recipient, **key, **recipient)
         return payload, digest
 
-    def partner_of(self, made: Rollout) -> str:
-        """Return the partner with access to the location's account."""
-        return self.partner if made.content.account_id == self.account else self.away_partner
-
     async def _receipt(self, made: Rollout, payload: str, digest: str, kind: str = "ACKNOWLEDGED") -> None:
-        row = {"payload_id": payload, "kind": kind, "document_digest": digest, "received_by": self.partner_of(made)}
+        row = {"payload_id": payload, "kind": kind, "document_digest": digest, "received_by": made.recipient}
         await insert(self.connection, tables.receipt, id=fresh("receipt"), **_key(made), **row)
 
-    async def _settle(self, made: Rollout) -> None:
+    async def _settle(self, made: Rollout) -> Rollout:
         """Mark what the location has in operation, and claim the addresses that it holds."""
         for statement in _SETTLE:
             await self.connection.execute(statement, made.id)
         held = await self.connection.fetch(_TO_CLAIM, made.id)
         rows = [{"mac": row["mac"], **_key(made)} for row in held]
         await insert_all(self.connection, [(tables.mac_claim, row) for row in rows])
+        live = await self.connection.fetchval("SELECT live_payload_id FROM turnup.location WHERE id = $1", made.id)
+        return replace(made, live=live)
 
     async def an_override(self, made: Rollout, opener: str, sections: Collection[Section] = tuple(Section)) -> str:
         """Open an override for an hour."""

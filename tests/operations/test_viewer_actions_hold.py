@@ -8,7 +8,7 @@ import pytest
 from app.domain.vocabulary import LocationAction, LocationStatus, Verb
 
 from .edits import EDITS
-from .scenario import LOCKED, Rollout, Scenario
+from .scenario import LOCKED, Rollout, Scenario, a_mac
 from .test_verbs import MUTATION
 from .test_verbs import given as good_input
 
@@ -24,9 +24,10 @@ TURNS: dict[str, tuple[LocationStatus, dict[str, Any]]] = {
     "completed by hand": (S.COMPLETED, {"unanswered": True}),
     "approved without a payload": (S.APPROVED, {"payload": False}),
     **{f"moved while {status}": (status, {"moved": True}) for status in sorted(LOCKED)},
+    "changed since it was completed": (S.COMPLETED, {"changed": True}),
     "working and in progress": (S.IN_PROGRESS, {"live": True}),
     "working and cancelled": (S.CANCELLED, {"live": True}),
-    "working and cancelled, its address taken since": (S.CANCELLED, {"live": True, "rival": True}),
+    "working and cancelled, an address of its draft taken": (S.CANCELLED, {"live": True, "rival": True}),
 }
 
 
@@ -45,6 +46,14 @@ def call_of(action: LocationAction, location: Rollout) -> tuple[str, dict[str, A
     if action is A.OPEN_OVERRIDE:
         terms = {"sections": ["DEVICES"], "reason": "Two phones were swapped.", "expiresInMinutes": 30}
         return "openOverride", {"locationId": location.id, **terms}
+    if action is A.SET_PARTNERS:
+        return "setLocationPartners", {"locationId": location.id, "partners": []}
+    if action is A.REPLACE_DEVICE:
+        phone = {"macAddress": a_mac(), "serialNumber": "SN-2", "reason": "The phone at reception broke."}
+        return "replaceDevice", {"deviceId": location.device, **phone}
+    if action is A.CONFIRM_DECOMMISSION:
+        given = {"payloadId": location.live or location.payload or "payload-of-nobody"}
+        return "confirmDecommission", {**given, "reason": "The site closed."}
     verb = Verb(action.value)
     return MUTATION[verb], good_input(verb, location)
 
@@ -58,7 +67,10 @@ async def made(scenario: Scenario, who: str, status: LocationStatus, override: s
     if bare:
         location = await scenario.without_hours(location)
     if rival:
-        await scenario.a_location(S.APPROVED, account=scenario.away, macs=[location.mac])
+        taken = a_mac()
+        edit = {"deviceId": location.device, "expectedRevision": 1, "macAddress": taken}
+        assert (await scenario.send(scenario.lead, "editDevice", **edit)).outcome == "DONE"
+        await scenario.a_location(S.APPROVED, account=scenario.away, macs=[taken])
     return location
 
 

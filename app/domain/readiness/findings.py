@@ -184,8 +184,8 @@ FINDINGS = MappingProxyType(
             "Check the provider and the partners of the location.",
         ),
         IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED: _blocker(
-            "{partner} accepts only version {accepted} of the payload. The content needs version {needed}{fields}.",
-            "Empty these fields, or have the partner accept a later version.",
+            "{partner} accepts only version {accepted} of the payload. {why}.",
+            "Have the partner accept another version, choose other partners, or change these fields.",
             _PROVISION,
         ),
     }

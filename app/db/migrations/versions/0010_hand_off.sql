@@ -112,13 +112,3 @@ ALTER TABLE turnup.provisioning_payload
     ADD COLUMN updated_at TIMESTAMP WITH TIME ZONE,
     ADD CONSTRAINT fk_provisioning_payload_status_change_location_id FOREIGN KEY (location_id, status_change_id)
         REFERENCES turnup.status_change (location_id, id) DEFERRABLE INITIALLY DEFERRED;
-
-CREATE INDEX ix_provisioning_payload_updated_at_id ON turnup.provisioning_payload (updated_at, id);
-
-CREATE INDEX ix_provisioning_payload_account_id_updated_at_id
-    ON turnup.provisioning_payload (account_id, updated_at, id);
-
-CREATE INDEX ix_provisioning_payload_live_location_id ON turnup.provisioning_payload (location_id) WHERE live;
-
-CREATE INDEX ix_provisioning_payload_live_macs
-    ON turnup.provisioning_payload USING gin (turnup.macs_of(document)) WHERE live AND NOT test;
