@@ -129,7 +129,7 @@ async def team(scenario: Scenario, own_database: TestDatabase, home: Path) -> As
     async with served(own_database, home, limit_payloads=1_000_000, limit_edits=1_000_000) as client:
         unlimited = Scenario(client, db)
         unlimited.__dict__.update({**scenario.__dict__, "client": client})
-        yield Team(unlimited, account, *partners, customer)
+        yield Team(unlimited, account, partners[0], partners[1], partners[2], customer)
 
 
 # Who the recipients are
@@ -322,14 +322,14 @@ async def later(team: Team, location: Rollout, state: str) -> None:
 
 async def override_edit(team: Team, location: Rollout) -> None:
     lead = team.scenario.lead
-    opened = {
+    opened: dict[str, Any] = {
         "locationId": location.id,
         "sections": ["DEVICES"],
         "reason": "The phones were swapped",
         "expiresInMinutes": 5,
     }
     assert (await team.scenario.send(lead, "openOverride", **opened)).outcome == "DONE"
-    edit = {"deviceId": location.device, "expectedRevision": 1, "label": "Front desk"}
+    edit: dict[str, Any] = {"deviceId": location.device, "expectedRevision": 1, "label": "Front desk"}
     assert (await team.scenario.send(lead, "editDevice", **edit)).outcome == "DONE"
 
 
@@ -624,9 +624,9 @@ async def test_more_than_twenty_partners_are_refused(team: Team) -> None:
 async def test_nobody_but_leads_chooses_partners_or_waives_receipts(team: Team, who: str) -> None:
     location = await team.released(partner(team.carrier), partner(team.pbx, "PBX"))
     user = getattr(team, who)
-    given = {"locationId": location.id, "partners": [partner(team.carrier)]}
+    given: dict[str, Any] = {"locationId": location.id, "partners": [partner(team.carrier)]}
     assert (await team.scenario.send(user, "setLocationPartners", **given)).outcome == "FORBIDDEN"
-    waiver = {"payloadId": location.payload, "userId": team.pbx, "reason": "Closed"}
+    waiver: dict[str, Any] = {"payloadId": location.payload, "userId": team.pbx, "reason": "Closed"}
     assert (await team.scenario.send(user, "waiveReceipt", **waiver)).outcome == "FORBIDDEN"
 
 
