@@ -27,9 +27,7 @@ UNTRACKED = {
     tables.idempotency_key: "results stored for a day; the changes of the calls are tracked",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
-ON_SYSTEM = frozenset(
-    {tables.user, tables.grant, tables.grant_location, tables.accepted_version, tables.device_model}
-)
+ON_SYSTEM = frozenset({tables.user, tables.grant, tables.grant_location, tables.accepted_version, tables.device_model})
 
 
 @dataclass(frozen=True, slots=True)
