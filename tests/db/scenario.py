@@ -121,6 +121,7 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "generated_by": user,
             "released_by": user,
             "released_at": MOMENT,
+            "status_change_id": f"change-{mark}",
         },
         "payload_recipient": {
             "id": f"recipient-{mark}",

@@ -74,7 +74,8 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "provisioning_payload": RECEIVED,
     "payload_recipient": RECEIVED,
     "receipt": RECEIVED,
-    "status_change": STORY,
+    # A partner sees the changes that its payloads refer to.
+    "status_change": {**CONTENT, "partner": {"a1"}},
     "location_partner": LEADS_ONLY,
     "accepted_version": LEADS_ONLY,
     "mac_claim": STORY,
@@ -481,6 +482,8 @@ WIDER = {
     ("Location", Role.PARTNER),
     ("OnboardingSession", Role.PARTNER),
     ("Approval", Role.PARTNER),
+    # The payload shows why it was withdrawn.
+    ("StatusChange", Role.PARTNER),
     # A partner's answer ends an override.
     ("Override", Role.PARTNER),
     # A partner's answer changes its own recipient.
@@ -505,6 +508,7 @@ TABLE_OF_AUDIENCE = {
     "ProvisioningPayload": "provisioning_payload",
     "Receipt": "receipt",
     "PayloadRecipient": "payload_recipient",
+    "StatusChange": "status_change",
     "LocationPartner": "location_partner",
     "AuditEntry": "audit_entry",
     "FieldChange": "field_change",
