@@ -11,7 +11,9 @@ PAGE = page("docs/reasons.md")
 
 
 def test_the_page_has_every_text_that_leads_give() -> None:
-    said = {text: sorted(mutations.replace("`", "").split(", ")) for text, mutations, *_ in table(PAGE, "Who reads what")}
+    said = {
+        text: sorted(mutations.replace("`", "").split(", ")) for text, mutations, *_ in table(PAGE, "Who reads what")
+    }
     names = INTERNAL | FOR_CUSTOMER | FOR_PARTNER
     assert said == {name: sorted(each for each in EXPLAINED if name in texts(each)) for name in names}
 
