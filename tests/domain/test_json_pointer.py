@@ -1,7 +1,7 @@
 """JSON pointers, by the examples of RFC 6901."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.domain.canonical import Json
@@ -73,6 +73,7 @@ def test_the_part_of_a_pointer_that_leads_to_a_value_is_known():
     assert resolved({}, ("devices",)) == ()
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=5), max_size=4))
 def test_every_name_survives_a_pointer(tokens):
     assert tokens_of(pointer_along(tokens)) == tuple(tokens)

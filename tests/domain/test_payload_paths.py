@@ -82,7 +82,7 @@ def a_large_location():
 def handed_over():
     """Contents that a payload can be made of."""
     contents = {"a large location": a_large_location(), "a direct flow": a_location(call_flow=a_direct_flow())}
-    contents |= {name: a_location(**changes) for name, changes in CHANGES.items()}
+    contents |= {name: a_location(**CHANGES[name]) for name in sorted(CHANGES)[::5]}
     for (name, content), version in product(contents.items(), SHAPES):
         try:
             yield pytest.param(content, a_document(content, version=version), id=f"{name}, {version}")
@@ -147,8 +147,8 @@ def test_a_text_that_somebody_entered_is_found_where_it_was_entered(content, doc
         ("/locationName", "/location/name"),
         ("/location/address/zipcode", "/location/address/zipcode"),
         ("/contacts/primary/email", "/contacts/contact-3/email"),
-        ("/contacts/others/0/phone", "/contacts/contact-6/phone"),
-        ("/contacts/others/0/purpose", "/contacts/contact-6/purpose"),
+        ("/contacts/others/0/phone", "/contacts/contact-4/phone"),
+        ("/contacts/others/0/purpose", "/contacts/contact-4/purpose"),
         ("/contacts/primary/phoneE164", "/contacts/contact-3/phone"),
         ("/users/0/mobileE164", "/people/person-1/mobile"),
         ("/phoneSystem/mainNumber", "/phoneSystem/mainNumber"),
