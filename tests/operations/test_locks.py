@@ -41,24 +41,37 @@ async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_sc
         assert (mutation, sent.outcome, sent.problem) == (mutation, "DONE", {})
         if edited:
             edits.add(mutation)
-    assert edits == {*CONTENT_EDITS, "moveDevice", "replaceDevice"} == set(COUNTED_AS_EDITS)
-    assert set(EDITS) == set(SECTIONS) == edits - {"moveDevice", "replaceDevice"} | {"setCurrentStep"}
+    assert edits == {*CONTENT_EDITS, *OTHER_EDITS} == set(COUNTED_AS_EDITS)
+    assert set(EDITS) == set(SECTIONS) == edits - OTHER_EDITS | {"setCurrentStep"}
 
 
-@pytest.mark.parametrize(("mutation", "status"), list(product(OF_A_LOCATION, LOCKED)))
-async def test_no_mutation_by_any_role_changes_the_content_of_a_locked_location_without_an_override(
+async def test_only_leads_replace_a_device_of_a_locked_location_which_opens_an_override(scenario: Scenario) -> None:
+    for status in sorted(LOCKED):
+        location = await scenario.a_location(status)
+        for who in (scenario.customer, scenario.partner):
+            sent, edited = await tried(scenario, who, "replaceDevice", location)
+            assert (sent.outcome, edited) == ("FORBIDDEN", False)
+        sent, edited = await tried(scenario, scenario.lead, "replaceDevice", location)
+        assert (sent.outcome, edited) == ("DONE", True)
+        *_, entry = await scenario.entries(location.id)
+        assert entry["is_override"]
+
+
+OTHER_EDITS = frozenset({"moveDevice", "replaceDevice"})
+WITHOUT_OVERRIDE = [each for each in OF_A_LOCATION if each != "replaceDevice"]
+
+
+@pytest.mark.parametrize(("mutation", "status"), list(product(WITHOUT_OVERRIDE, LOCKED)))
+async def test_no_mutation_by_any_role_changes_the_content_of_a_locked_location(
     scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:
-    """A lead's `replaceDevice` brings its own override."""
     location: Rollout | None = None  # one that refused a mutation serves for the next who sends it
     for who in (scenario.lead, scenario.customer, scenario.partner):
         location = location or (await arranged(scenario, mutation, status))[1]
         sent, edited = await tried(scenario, who, mutation, location)
         location = None if sent.outcome == "DONE" else location
-        assert edited == (mutation == "replaceDevice" and who == scenario.lead)
-        if mutation == "replaceDevice":
-            assert sent.outcome == ("DONE" if who == scenario.lead else "FORBIDDEN")
-        elif mutation in COUNTED_AS_EDITS:
+        assert not edited
+        if mutation in COUNTED_AS_EDITS:
             assert sent.outcome == ("FORBIDDEN" if who == scenario.partner else "LOCKED")
 
 
