@@ -567,8 +567,9 @@ class AuditEntryType(Node):
         tables.override.c.id, "The override under which the write was made. Null if there was none.", key="override_id"
     )
     is_override: bool | None = column(
-        "Whether the entry counts as an override: opening or closing an override, editing under one, reopening a "
-        "locked location, or completing a location by hand. Null for entries made before this was recorded."
+        "Whether the entry counts as an override: opening or closing an override, editing under one, replacing a "
+        "device, reopening a locked location, completing a location by hand, waiving a receipt, or confirming a "
+        "decommissioning on behalf of a partner. Null for entries made before this was recorded."
     )
     changes: list[FieldChangeType] = many(tables.field_change.c.entry_id, "All values that the write changed.")
 
