@@ -9,7 +9,6 @@ from app.domain.issue import Issue
 from app.domain.mac_holder import MacHolder
 from app.domain.vocabulary import LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section, Verb
 
-
 MOST_NAMED = 5
 """The number of locations that a message names at most."""
 

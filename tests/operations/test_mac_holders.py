@@ -81,7 +81,9 @@ async def test_a_customer_is_not_told_who_holds_an_address(scenario: Scenario, h
     assert not held.is_hinted_at_in(json.dumps(problem))
 
 
-async def test_readiness_names_the_holder_to_leads_and_nothing_else_does_to_customers(scenario: Scenario, held: Held) -> None:
+async def test_readiness_names_the_holder_to_leads_and_nothing_else_does_to_customers(
+    scenario: Scenario, held: Held
+) -> None:
     draft = await scenario.a_location(S.IN_PROGRESS, macs=[held.mac])
     told = {
         who: (await scenario.client.ask(LOOKED_UP, who, id=draft.id)).data["location"]
