@@ -17,6 +17,9 @@ Tokens = tuple[str, ...]
 
 _Row = TypeVar("_Row")
 
+# The values that documents derive, by the field that somebody filled in. A mailbox has the main number.
+_ENTERED_AS = MappingProxyType({"phoneE164": "phone", "mobileE164": "mobile"})
+
 
 def content_paths(content: LocationContent, paths: Sequence[str]) -> list[str]:
     """Return the JSON pointers into the content for pointers into its payload document.
@@ -32,7 +35,9 @@ def _content_path(content: LocationContent, document: Document, path: str) -> st
     tokens = tokens_of(path)
     if not tokens or tokens[0] not in _MEMBERS:
         return path
-    return pointer_along(resolved(document, _MEMBERS[tokens[0]](content, tokens[1:])))
+    *outer, last = _MEMBERS[tokens[0]](content, tokens[1:])
+    place = ("phoneSystem", "mainNumber") if last == "mailboxNumber" else (*outer, _ENTERED_AS.get(last, last))
+    return pointer_along(resolved(document, place))
 
 
 def _at(*member: str) -> Callable[[LocationContent, Tokens], Tokens]:

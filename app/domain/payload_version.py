@@ -13,8 +13,8 @@ import msgspec
 
 from app.domain.canonical import Json
 from app.domain.content import LocationContent
-from app.domain.content_document import content_document
 from app.domain.payload import SHAPES, VERSIONS, content_members
+from app.domain.payload_paths import content_paths
 from app.domain.recipients import Partner
 
 
@@ -37,11 +37,13 @@ def values_beyond(content: LocationContent, version: str) -> tuple[str, ...]:
     beyond = _misfits(content, version)
     if beyond:
         beyond -= _misfits(content, VERSIONS[-1])
-    if not beyond:
-        return ()
-    entered = content_document(content)
-    # What refers to an extension shows its number again.
-    return tuple(sorted({each for each in beyond if _leads_into(entered, each)} or beyond))
+    places = set(content_paths(content, list(beyond)))
+    return tuple(sorted(place for place in places if not _refers_to_extension(place)))
+
+
+def _refers_to_extension(place: str) -> bool:
+    """Whether the value in the content is a reference to an extension, where the document has the number again."""
+    return place.endswith("/extensionId") or place.startswith("/callFlow/directTargets/")
 
 
 def _misfits(content: LocationContent, version: str) -> set[str]:
@@ -54,7 +56,7 @@ def _misfits(content: LocationContent, version: str) -> set[str]:
 
 
 def _misfits_in(value: Json, kind: Any, path: str) -> Iterator[str]:
-    """Yield pointers to the innermost values that do not match their type. The ids of rows replace their positions."""
+    """Yield pointers to the innermost values that do not match their type."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
@@ -69,8 +71,7 @@ def _misfits_of_parts(value: Json, kind: Any, path: str) -> Iterator[str]:
     elif isinstance(value, list) and get_origin(kind) is list:
         (item,) = get_args(kind)
         for position, part in enumerate(value):
-            place = part["id"] if isinstance(part, dict) and "id" in part else position
-            yield from _misfits_in(part, item, f"{path}/{place}")
+            yield from _misfits_in(part, item, f"{path}/{position}")
 
 
 def _inside(kind: Any) -> Any:
@@ -85,13 +86,3 @@ def _inside(kind: Any) -> Any:
 @cache
 def _members(shape: type) -> dict[str, Any]:
     return {field.encode_name: field.type for field in msgspec.structs.fields(shape)}
-
-
-def _leads_into(document: Json, pointer: str) -> bool:
-    """Whether a pointer leads to a value of a document that has no lists on the way."""
-    place = document
-    for name in pointer.split("/")[1:]:
-        if not isinstance(place, dict) or name not in place:
-            return False
-        place = place[name]
-    return True

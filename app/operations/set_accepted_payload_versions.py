@@ -29,8 +29,8 @@ async def decide(context: AdministrationContext, command: SetAcceptedPayloadVers
     Raises NotFound, LimitReached, and InvalidInput for a user who is no partner and for versions that do not exist.
     """
     check_cap("versions", command.versions, path=("versions",))
-    user_id = await _partner(context, command.user_id)
     _check(command.versions)
+    user_id = await _partner(context, command.user_id)
     stated = await writing.accepted_versions(context.transaction, user_id)
     writes: list[Write] = [
         Delete(tables.accepted_version, {"user_id": user_id, "version": version})

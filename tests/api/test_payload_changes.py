@@ -61,6 +61,7 @@ async def test_a_page_of_changes_takes_as_many_statements_for_two_payloads_as_fo
     wire: Wire, partner: str
 ) -> None:
     counts = []
+    seen: list[str] = []
     for first in (2, 2 * LOCATIONS):
         async with wire.recorded() as seen:
             answer = await wire.client.ask(QUERY, partner, first=first)

@@ -41,6 +41,7 @@ def release(**changes):
         "approved_digest": CURRENT,
         "latest": a_payload(),
         "partners": (),
+        "issues": READY,
         "allowed": ALLOWED,
     }
     return decide_release(LocationStatus.APPROVED, **given | changes)

@@ -3,12 +3,13 @@
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
 from app.domain.content_document import content_document
 from app.domain.json_pointer import pointer_along, resolved, resolves, tokens_of
-from app.domain.payload import InvalidDocumentError
+from app.domain.payload import SHAPES, InvalidDocumentError
 from app.domain.payload_paths import content_paths
 from app.domain.places import place_of
 from app.domain.vocabulary import ContactPurpose
@@ -84,9 +85,9 @@ def handed_over() -> Iterator[pytest.param]:
     """Contents that a payload can be made of."""
     contents = {"a large location": a_large_location(), "a direct flow": a_location(call_flow=a_direct_flow())}
     contents |= {name: a_location(**changes) for name, changes in CHANGES.items()}
-    for name, content in contents.items():
+    for (name, content), version in product(contents.items(), SHAPES):
         try:
-            yield pytest.param(content, a_document(content), id=name)
+            yield pytest.param(content, a_document(content, version=version), id=f"{name}, {version}")
         except InvalidDocumentError:
             continue
 
@@ -150,7 +151,11 @@ def test_a_text_that_somebody_entered_is_found_where_it_was_entered(content, doc
         ("/contacts/primary/email", "/contacts/contact-3/email"),
         ("/contacts/others/0/phone", "/contacts/contact-6/phone"),
         ("/contacts/others/0/purpose", "/contacts/contact-6/purpose"),
+        ("/contacts/primary/phoneE164", "/contacts/contact-3/phone"),
+        ("/users/0/mobileE164", "/people/person-1/mobile"),
         ("/phoneSystem/mainNumber", "/phoneSystem/mainNumber"),
+        ("/phoneSystem/mailboxNumber", "/phoneSystem/mainNumber"),
+        ("/callFlow/timeoutTarget/mailboxNumber", "/phoneSystem/mainNumber"),
         ("/devices/0/macAddress", "/devices/phone-5/macAddress"),
         ("/devices/0/id", "/devices/phone-5"),
         ("/devices/0/extension", "/extensions/extension-3/number"),

@@ -66,6 +66,14 @@ BEYOND: dict[str, tuple[dict[str, Any], list[str]]] = {
         },
         ["/extensions/extension-1/number"],
     ),
+    "an extension of 7 digits that a call rings directly": (
+        {
+            "extensions": (an_extension(number="1234567"),),
+            "phone_system": a_phone_system(extension_length=None),
+            "call_flow": a_direct_flow(),
+        },
+        ["/extensions/extension-1/number"],
+    ),
     "extensions of 7 digits by rule": (
         {"extensions": (an_extension(number="1234567"),), "phone_system": a_phone_system(extension_length=7)},
         ["/extensions/extension-1/number", "/phoneSystem/extensionLength"],

@@ -49,8 +49,9 @@ async def a_site(
             for version in versions:
                 await insert(scenario.connection, tables.accepted_version, user_id=partner, version=version)
     content = change(replace(complete_content(fresh("location"), account), **changes))
-    given = {"content": content, "account": account, "name": content.location_id}
-    location = await scenario.a_location(LocationStatus.APPROVED, payload=False, **given)
+    location = await scenario.a_location(
+        LocationStatus.APPROVED, content=content, account=account, name=content.location_id, payload=False
+    )
     return Site(account, partners, location)
 
 
@@ -329,8 +330,8 @@ async def test_the_partners_of_the_location_count_and_not_all_of_the_account(sce
     site = await a_site(scenario, [OLD], [NEW])
     assert (await generate(scenario, site)).outcome == "NOT_READY"
     chosen = [{"userId": site.partners[1], "purpose": "PBX"}]
-    given = {"locationId": site.location.id, "partners": chosen}
-    assert (await scenario.send(scenario.lead, "setLocationPartners", **given)).outcome == "DONE"
+    sent = await scenario.send(scenario.lead, "setLocationPartners", locationId=site.location.id, partners=chosen)
+    assert sent.outcome == "DONE"
     assert (await generate(scenario, site)).payload["payload"]["version"] == NEW
 
 
@@ -338,15 +339,14 @@ async def test_bulk_calls_follow_the_same_rules(scenario: Scenario) -> None:
     suited, refused = await a_site(scenario, [NEW]), await a_site(scenario, [OLD], site_code="Store 7")
     ids = [suited.location.id, refused.location.id]
     select = "results { outcome problem { code } payload { version } }"
-    given = {"locationIds": ids, "idempotencyKey": a_key()}
-    sent = await scenario.send(scenario.lead, "bulkGeneratePayloads", select, **given)
+    sent = await scenario.send(scenario.lead, "bulkGeneratePayloads", select, locationIds=ids, idempotencyKey=a_key())
     assert sent.payload["results"] == [
         {"outcome": "APPLIED", "problem": None, "payload": {"version": NEW}},
         {"outcome": "FAILED", "problem": {"code": "NOT_READY"}, "payload": None},
     ]
     await state(scenario, suited.partners[0], [OLD])
-    given = {"locationIds": ids[:1], "status": "PROVISIONING", "idempotencyKey": a_key()}
-    sent = await scenario.send(scenario.lead, "bulkUpdateStatus", select, **given)
+    moved = {"status": "PROVISIONING", "idempotencyKey": a_key()}
+    sent = await scenario.send(scenario.lead, "bulkUpdateStatus", select, locationIds=ids[:1], **moved)
     assert [each["problem"]["code"] for each in sent.payload["results"]] == ["ILLEGAL_TRANSITION"]
 
 

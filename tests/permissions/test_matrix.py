@@ -20,6 +20,7 @@ VIEW_PROVISIONING       - L P
 VIEW_ALL_PROVISIONING   - L -
 GENERATE_PAYLOAD        - L -
 TRIGGER_PROVISIONING    - L -
+VIEW_INTERNAL_REASONS   - L -
 VIEW_AUDIT              - L -
 ACKNOWLEDGE             - - P
 REJECT                  - - P
