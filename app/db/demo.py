@@ -26,6 +26,7 @@ from app.domain.vocabulary import (
     ContactPurpose,
     DeviceBrand,
     LocationStatus,
+    PartnerPurpose,
     Role,
 )
 
@@ -214,6 +215,9 @@ BRANCHES = (
 )  # fmt: skip
 
 EXAMPLE_STATUS = LocationStatus.IN_PROGRESS
+
+# The partners that a lead chose: location, user, purpose. All other locations have the partners of their accounts.
+CHOSEN_PARTNERS = (("location-10", "user-pbx", PartnerPurpose.PBX),)
 
 
 def content_of(branch: Branch) -> LocationContent:

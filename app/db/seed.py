@@ -118,6 +118,10 @@ def _demo_rows() -> Iterable[TableRow]:
         yield from location_rows(demo.content_of(branch), status, _clerk_of(branch.account_id))
     for user in demo.USERS:
         yield from _grants(user)
+    accounts = {f"location-{branch.number}": branch.account_id for branch in demo.BRANCHES}
+    for location_id, user_id, purpose in demo.CHOSEN_PARTNERS:
+        key = {"id": f"partner-{location_id}", "account_id": accounts[location_id], "location_id": location_id}
+        yield tables.location_partner, {**key, "user_id": user_id, "purpose": purpose, "required": True}
 
 
 def _clerk_of(account_id: str) -> str:
