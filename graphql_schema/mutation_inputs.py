@@ -399,7 +399,7 @@ class CreateTestPayloadInput:
         "The id of the account. Everybody with access to it sees the test location, so use an account for tests."
     )
     user_id: ID = field("The id of the partner's user. The user must be active and have access to the account.")
-    idempotency_key: str = required_key()
+    idempotency_key: str | None = key()
 
 
 POLICY = "Whether a refused item has no effect on the other items, or no item is applied."

@@ -131,8 +131,9 @@ class MacHolderType:
 @of(refusals.MacInUse, "Another location holds these MAC addresses.")
 class MacInUseProblem(Problem):
     mac_addresses: list[str] = field("The MAC addresses, with colons.")
-    holders: list[MacHolderType] = field(
-        "The locations that hold the addresses, in the same order. Empty except for leads."
+    holders: list[MacHolderType | None] = field(
+        "The location that holds each of the addresses, in the same order. Null for an address that is free by now. "
+        "Empty except for leads."
     )
 
 

@@ -402,6 +402,37 @@ class PayloadChangeType:
 
 
 @shows(
+    rows.PayloadRecipientRow,
+    "A partner to whom a payload was released, and what became of the payload there. Visible to leads only.",
+)
+class PayloadRecipientType(Node):
+    user: UserType | None = one(tables.user.c.id, "The partner's user.", key="user_id")
+    purpose: PartnerPurpose = column("What the partner does for the location.")
+    required: bool = column("Whether the location is completed only with the receipt of this recipient, or its waiver.")
+    receipt: "ReceiptType | None" = computed(
+        computed_fields.receipt_of_recipient, "The answer of the recipient. Null until the recipient answers."
+    )
+    live: bool = column("Whether the recipient has the payload in operation.")
+    waived_at: datetime | None = column("The time when the receipt was waived. Null if it was not.")
+    waived_by: UserType | None = one(
+        tables.user.c.id, "The lead who waived the receipt. Null if it was not waived.", key="waived_by"
+    )
+    waived_reason: str | None = column("The lead's reason for the waiver. Null if the receipt was not waived.")
+    decommissioned_at: datetime | None = column(
+        "The time when the decommissioning was confirmed. Null while it is not."
+    )
+    decommissioned_by: UserType | None = one(
+        tables.user.c.id,
+        "The user who confirmed the decommissioning: the recipient, or a lead on its behalf. Null while it is not "
+        "confirmed.",
+        key="decommissioned_by",
+    )
+    decommission_reason: str | None = column(
+        "The reason that was given for the decommissioning. Null if there is none."
+    )
+
+
+@shows(
     rows.ProvisioningPayloadRow,
     "An immutable, validated document with all data that partners need to put a location into operation. Leads see "
     "all payloads; a partner sees those that were released to it.",
@@ -452,7 +483,7 @@ class ProvisioningPayloadType(Node):
     updated_at: datetime = column(
         "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient."
     )
-    recipients: "list[PayloadRecipientType] | None" = many(
+    recipients: list[PayloadRecipientType] | None = many(
         tables.payload_recipient.c.payload_id,
         "The partners to whom the payload was released, ordered by the id of the user. Frozen when provisioning is "
         "triggered. Visible to leads only.",
@@ -474,37 +505,6 @@ class ProvisioningPayloadType(Node):
     account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
     location: "LocationType | None" = one(
         tables.location.c.id, "The location. Visible to leads only.", key="location_id", needs=Action.VIEW_LOCATIONS
-    )
-
-
-@shows(
-    rows.PayloadRecipientRow,
-    "A partner to whom a payload was released, and what became of the payload there. Visible to leads only.",
-)
-class PayloadRecipientType(Node):
-    user: UserType | None = one(tables.user.c.id, "The partner's user.", key="user_id")
-    purpose: PartnerPurpose = column("What the partner does for the location.")
-    required: bool = column("Whether the location is completed only with the receipt of this recipient, or its waiver.")
-    receipt: "ReceiptType | None" = computed(
-        computed_fields.receipt_of_recipient, "The answer of the recipient. Null until the recipient answers."
-    )
-    live: bool = column("Whether the recipient has the payload in operation.")
-    waived_at: datetime | None = column("The time when the receipt was waived. Null if it was not.")
-    waived_by: UserType | None = one(
-        tables.user.c.id, "The lead who waived the receipt. Null if it was not waived.", key="waived_by"
-    )
-    waived_reason: str | None = column("The lead's reason for the waiver. Null if the receipt was not waived.")
-    decommissioned_at: datetime | None = column(
-        "The time when the decommissioning was confirmed. Null while it is not."
-    )
-    decommissioned_by: UserType | None = one(
-        tables.user.c.id,
-        "The user who confirmed the decommissioning: the recipient, or a lead on its behalf. Null while it is not "
-        "confirmed.",
-        key="decommissioned_by",
-    )
-    decommission_reason: str | None = column(
-        "The reason that was given for the decommissioning. Null if there is none."
     )
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     Table,
@@ -119,7 +120,20 @@ def _awaits_own(parameter: str) -> ColumnElement[bool]:
             [literal_column(f"'{status}'") for status in (LocationStatus.PROVISIONING, LocationStatus.COMPLETED)]
         ),
     )
-    return and_(answerable, _PAYLOAD.superseded_by.is_(None), own, handed_off)
+    return and_(_PAYLOAD.id.in_(_answerable(parameter)), answerable, _PAYLOAD.superseded_by.is_(None), own, handed_off)
+
+
+def _answerable(parameter: str) -> CompoundSelect[Any]:
+    """The payloads among which are all those that the user can still answer; few, however many it has answered.
+
+    Only optional receipts are missing once a payload is ACKNOWLEDGED.
+    """
+    payload, recipient = tables.provisioning_payload.alias("answerable").c, tables.payload_recipient.alias("optional").c
+    released = select(payload.id).where(payload.state == literal_column(f"'{PayloadState.RELEASED}'"))
+    optional = select(recipient.payload_id).where(
+        recipient.user_id == bindparam(parameter, type_=Text), not_(recipient.required)
+    )
+    return released.union_all(optional)
 
 
 # The filters of each list; a filter's parameter has the filter's name.

@@ -186,7 +186,7 @@ async def mac_in_use(tx: Transaction, macs: Iterable[str]) -> MacInUse:
     holders = await writing.holders_of(tx, wanted)
     return MacInUse(
         mac_addresses=tuple(map(show_mac, wanted)),
-        holders=tuple(holders[mac] for mac in wanted if mac in holders),
+        holders=tuple(map(holders.get, wanted)) if holders else (),
     )
 
 

@@ -24,7 +24,8 @@ PAUSE = float(os.environ.get("POLLER_SECONDS", "30"))  # between two polls
 OVERLAP = timedelta(seconds=60)  # how long after its `updatedAt` a change can become visible, with a margin
 RETRIED = {"RATE_LIMITED", "OVERLOADED", "UNAVAILABLE", "TIMEOUT", "INTERNAL", "IDEMPOTENCY_IN_PROGRESS"}
 
-FIELDS = "id locationId state live test updatedAt documentDigest document supersededBy { id } receipts { kind }"
+FIELDS = """id test document documentDigest
+            state live supersededBy { id } statusChange { verb reason } receipts { kind } updatedAt"""
 OPERATIONS = {
     "provisioningPayloads": f"""query Poll($filter: ProvisioningPayloadFilter!, $after: String) {{
         provisioningPayloads(filter: $filter, orderBy: UPDATED, first: 50, after: $after) {{
@@ -49,11 +50,11 @@ def put_into_operation(payload: dict[str, Any]) -> list[dict[str, str]]:
 
 
 def notice(payload: dict[str, Any]) -> None:
-    """React to a change, such as WITHDRAWN or SUPERSEDED, or a reopened location that you run. This part is yours, too.
+    """React to a change, such as WITHDRAWN or SUPERSEDED, or a REOPEN of a location that you run. This is yours, too.
 
     The overlap repeats changes, so compare with what you know.
     """
-    status = {name: payload[name] for name in ("state", "live", "supersededBy", "receipts", "updatedAt")}
+    status = {name: value for name, value in payload.items() if name != "document"}
     file = FOLDER / f"{payload['id']}.status.json"
     if not file.exists() or json.loads(file.read_text()) != status:
         save(file, status)

@@ -53,7 +53,7 @@ async def approved_and_provisioned(place: Databases) -> None:
         )
         for number, state in enumerate(("SUPERSEDED", "REJECTED", "ACKNOWLEDGED", "GENERATED"), start=1):
             await a_payload(connection, number, state, a_document(number))
-        await connection.execute("UPDATE turnup.location SET live_payload_id = 'payload-3' WHERE id = $1", LOCATION)
+        await made_live(connection, 3)
 
 
 def a_document(number: int) -> str:
@@ -104,10 +104,37 @@ async def an_approval(connection: Any, status: str) -> None:
 
 
 async def made_live(connection: Any, number: int) -> None:
-    """What a receipt does to the location."""
+    """Make a payload the only live one, as a receipt does."""
     await connection.execute(
         "UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", LOCATION, f"payload-{number}"
     )
+    await connection.execute(
+        "UPDATE turnup.provisioning_payload SET live = (id = $2) WHERE location_id = $1", LOCATION, f"payload-{number}"
+    )
+
+
+async def a_recipient(connection: Any, number: int, user: str) -> None:
+    """A recipient that runs with a payload."""
+    await connection.execute(
+        """INSERT INTO turnup.payload_recipient
+               (id, account_id, location_id, payload_id, user_id, purpose, required, live)
+           VALUES ('recipient-' || $2, 'account-1', $1, 'payload-' || $2, $3, 'OTHER', true, true)""",
+        LOCATION,
+        str(number),
+        user,
+    )
+
+
+async def decommissioned(connection: Any, number: int, reason: str | None = None) -> None:
+    """What the confirmation of the only recipient of a payload does to the rows."""
+    await connection.execute(
+        """UPDATE turnup.payload_recipient
+           SET live = false, decommissioned_at = now(), decommissioned_by = user_id, decommission_reason = $2
+           WHERE payload_id = $1""",
+        f"payload-{number}",
+        reason,
+    )
+    await connection.execute("UPDATE turnup.provisioning_payload SET live = false WHERE id = $1", f"payload-{number}")
 
 
 async def a_contact_removed(place: Databases, contact: str) -> None:
@@ -180,7 +207,7 @@ async def test_a_removed_person_is_gone_from_everything_but_payloads_in_use(copy
         # Once the last payloads that hold the person are out of use, they go too.
         await connection.execute("UPDATE turnup.location SET live_payload_id = NULL WHERE id = $1", LOCATION)
         await connection.execute(
-            "UPDATE turnup.provisioning_payload SET state = 'WITHDRAWN' WHERE location_id = $1", LOCATION
+            "UPDATE turnup.provisioning_payload SET state = 'WITHDRAWN', live = false WHERE location_id = $1", LOCATION
         )
     assert await erase_person(copy.owner_url, PERSON, reason="Request 17") == Erased(2, 2, ())
     text = await everything(copy)
@@ -279,6 +306,29 @@ async def test_a_document_in_use_loses_a_contact_once_it_is_out_of_use(copy: Dat
     assert await documents(copy) == {"payload-1": ERASED, "payload-2": a_contact_s_document(2, None)}
     text = await everything(copy)
     assert [value for value in (ALICE["email"], ALICE["phone"]) if value in text] == []
+    assert await is_whole(copy)
+
+
+async def test_a_document_stays_as_long_as_one_recipient_runs_with_it(copy: Databases) -> None:
+    # One partner runs with the first payload, another with the second, which the location became live with.
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        for number, user in ((1, "user-carrier"), (2, "user-pbx")):
+            await a_payload(connection, number, "ACKNOWLEDGED", a_contact_s_document(number, ALICE))
+            await a_recipient(connection, number, user)
+        await made_live(connection, 2)
+        await connection.execute("UPDATE turnup.provisioning_payload SET live = true WHERE id = 'payload-1'")
+    await a_contact_removed(copy, CONTACT)
+    erased = await erase_person(copy.owner_url, CONTACT, reason="Request 18")
+    assert erased.kept == ("payload-1", "payload-2")
+    opened = await Database.open(copy.app_url, size=1)
+    assert await erase_what_is_due(opened) == 0
+    for number in (1, 2):
+        async with definer(copy.owner_url, system="ARRANGE") as connection:
+            await decommissioned(connection, number)
+        assert [await erase_what_is_due(opened) for _round in range(2)] == [1, 0]
+    await opened.close()
+    assert await documents(copy) == {"payload-1": ERASED, "payload-2": ERASED}
+    assert ALICE["email"] not in await everything(copy)
     assert await is_whole(copy)
 
 
@@ -454,6 +504,70 @@ async def test_a_reason_is_erased_in_the_rows_that_the_entry_wrote_it_into(copy:
                WHERE (o.id, a.id, p.id) = ('override-1', 'approval-1', 'payload-1')""",
         )
     assert tuple(told) == ("ERASED", "ERASED", "ERASED", "WITHDRAWN")
+    assert await is_whole(copy)
+    with pytest.raises(NotErased, match="holds no reason"):
+        await erase_reason(copy.owner_url, "entry_told", reason="Request 21")
+
+
+async def test_a_reason_is_erased_for_everybody_to_whom_it_was_shown(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 1, "ACKNOWLEDGED", a_contact_s_document(1, None))
+        for user in ("user-carrier", "user-pbx"):
+            await connection.execute(
+                """INSERT INTO turnup.payload_recipient
+                       (id, account_id, location_id, payload_id, user_id, purpose, required)
+                   VALUES ('recipient-' || $1, 'account-1', 'location-1', 'payload-1', $1, 'OTHER', true)""",
+                user,
+            )
+    await told_and_erased(
+        copy,
+        """INSERT INTO turnup.status_change
+               (id, account_id, location_id, verb, reason, reason_for_customer, reason_for_partner, changed_by)
+           VALUES ('change-1', 'account-1', 'location-1', 'CANCEL', 'Dana is ill', 'Dana is ill.', 'Dana is ill!',
+                   'user-lead')""",
+        """UPDATE turnup.payload_recipient
+           SET waived_at = now(), waived_by = 'user-lead', waived_reason = 'Dana is ill', decommissioned_at = now(),
+               decommissioned_by = 'user-lead', decommission_reason = 'Dana is ill'
+           WHERE payload_id = 'payload-1'""",
+    )
+    assert "Dana is ill" not in await everything(copy)
+    async with definer(copy.owner_url) as connection:
+        change = await first_row(
+            connection, "SELECT verb, reason, reason_for_customer, reason_for_partner FROM turnup.status_change"
+            " WHERE id = 'change-1'"
+        )  # fmt: skip
+        waivers = await connection.fetch(
+            "SELECT waived_reason, decommission_reason FROM turnup.payload_recipient WHERE payload_id = 'payload-1'"
+        )
+    assert tuple(change) == ("CANCEL", "ERASED", "ERASED", "ERASED")
+    assert [tuple(row) for row in waivers] == [("ERASED", "ERASED")] * 2
+    assert await is_whole(copy)
+
+
+async def test_the_messages_of_a_rejection_are_erased_and_its_paths_and_codes_stay(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await a_payload(connection, 1, "REJECTED", a_contact_s_document(1, None))
+        await a_recipient(connection, 1, "user-carrier")
+        await connection.execute("SELECT set_config('turnup.system_action', '', true)")
+        await connection.execute(
+            """SELECT turnup.audit_open('entry_told', 'account-1', 'rejectPayload', 'location-1', '', NULL, NULL,
+                                        'APPLIED', NULL)"""
+        )
+        await connection.execute(
+            """INSERT INTO turnup.receipt
+                   (id, account_id, location_id, payload_id, kind, document_digest, received_by, reasons)
+               VALUES ('receipt-1', 'account-1', 'location-1', 'payload-1', 'REJECTED', 'digest', 'user-carrier',
+                       '[{"path": "/users/0", "code": "X1", "message": "Dana is ill"},
+                         {"path": "/users/1", "code": "X2", "message": "Dana is ill"}]')"""
+        )
+    await erase_reason(copy.owner_url, "entry_told", reason="Request 21")
+    assert "Dana is ill" not in await everything(copy)
+    async with definer(copy.owner_url) as connection:
+        reasons = json.loads(await connection.fetchval("SELECT reasons FROM turnup.receipt WHERE id = 'receipt-1'"))
+    assert reasons == [
+        {"path": "/users/0", "code": "X1", "message": "ERASED"},
+        {"path": "/users/1", "code": "X2", "message": "ERASED"},
+    ]
     assert await is_whole(copy)
     with pytest.raises(NotErased, match="holds no reason"):
         await erase_reason(copy.owner_url, "entry_told", reason="Request 21")

@@ -13,7 +13,7 @@ from sqlalchemy.pool import NullPool
 
 from app import audit
 from app.audit.history import as_of
-from app.audit.replay import replay
+from app.audit.replay import TRACKED, replay
 from app.audit.verify import snapshot, verify
 from app.db import demo, seed
 from app.db.content_rows import child_rows
@@ -22,6 +22,7 @@ from app.db.migrate import MIGRATIONS, migrate
 from app.domain.content import CallFlow, Contact, Device, Extension, LocationContent, Person, Target, WorkingHours
 from app.domain.digest import content_digest
 from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand
+from tests.db.scenario import TABLES, good_rows, put
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
 
@@ -34,6 +35,27 @@ async def test_the_demo_data_is_rebuilt_from_its_entries(database: Databases) ->
     found = await replay(database.owner_url)
     assert found.differences == ()
     assert found.rows > 200
+
+
+async def test_a_row_of_every_tracked_table_is_rebuilt(copy: Databases) -> None:
+    rows = good_rows("replayed", "account-replayed")
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        for table in TABLES:
+            if table in {each.name for each in TRACKED}:
+                await put(connection, table, rows[table])
+    found = await replay(copy.owner_url)
+    assert found.differences == ()
+    async with definer(copy.owner_url) as connection:
+        await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
+        await connection.execute("UPDATE turnup.payload_recipient SET required = false")
+        await connection.execute("UPDATE turnup.accepted_version SET version = '1.1.0'")
+        await connection.execute("DELETE FROM turnup.status_change WHERE id = 'change-replayed'")
+    assert {str(difference) for difference in (await replay(copy.owner_url)).differences} >= {
+        "payload_recipient recipient-replayed: the audit log has other values of required",
+        "accepted_version user-replayed/1.1.0: not in the audit log",
+        "accepted_version user-replayed/1.0.0: in the audit log, but not in the table",
+        "status_change change-replayed: in the audit log, but not in the table",
+    }
 
 
 async def test_a_change_behind_the_trail_s_back_is_named(copy: Databases) -> None:

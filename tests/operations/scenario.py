@@ -45,7 +45,8 @@ PROBLEMS = """problems { __typename code message path
   ... on ApprovalOutdated { currentDigest } ... on Conflict { currentRevision }
   ... on NotReady { issues { code severity path message blocks } } ... on InvalidInput { field rule }
   ... on LimitReached { limit } ... on MacInUse { macAddresses } ... on PayloadSuperseded { by }
-  ... on PayloadWithdrawn { reason } ... on PayloadNotLive { state } ... on IdempotencyInProgress { retryAfterMs } }"""
+  ... on PayloadWithdrawn { reason } ... on PayloadNotLive { state } ... on AlreadyAnswered { answer answeredAt }
+  ... on IdempotencyInProgress { retryAfterMs } }"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ def present(_: LocationContent, outside: Outside) -> Iterator[Issue]:
 
 
 def available(_: LocationContent, outside: Outside) -> Iterator[Issue]:
-    partners = dict.fromkeys(shown(each, outside) for each in outside.partners or () if not each.available)
+    partners = {shown(each, outside) for each in outside.partners or () if not each.available}
     if partners:
-        yield issue(IssueCode.PARTNER_UNAVAILABLE, "", partners=" and ".join(partners))
+        yield issue(IssueCode.PARTNER_UNAVAILABLE, "", partners=" and ".join(sorted(partners)))
 
 
 def provider_is_a_partner(content: LocationContent, outside: Outside) -> Iterator[Issue]:

@@ -1,9 +1,10 @@
 """Several recipients per payload, MAC addresses held by live payloads, and the reasons of status changes.
 
-Locks: ACCESS EXCLUSIVE on location, provisioning_payload and receipt until the migration ends
-Data: released payloads get the account's partners as recipients, live payloads are marked and claim the addresses of
-    their documents, all recorded in the audit log as MIGRATE; content digests, approvals and documents stay as they
-    are. Where two locations claim one address, the older hand-off keeps it, and a line is printed
+Locks: ACCESS EXCLUSIVE on location, provisioning_payload and receipt until the migration ends, 80 seconds with 100,000
+    locations, 40,000 payloads (350 MB) and three partners per account; the write-ahead log grows by 1.1 GB
+Data: released payloads get recipients, live ones are marked and claim the addresses of their documents, recorded in the
+    audit log as MIGRATE; content digests, approvals and documents stay as they are. Where two locations have one
+    address, the older hand-off keeps it, and a line is printed
 Deployment: stop the servers of the version before; they would complete a location with the first of several receipts
 """
 
@@ -27,9 +28,10 @@ CUSTOMER = (
     f"(account_id = {OWN_ACCOUNT} AND ({LISTED} IS NULL OR "
     "(select nullif(current_setting('turnup.locations', true), '')::jsonb) ? location_id))"
 )
+# Not EXISTS: for that PostgreSQL may read all recipients first, to look each payload up among them.
 RECEIVED = (
-    "EXISTS (SELECT FROM turnup.payload_recipient r"
-    f" WHERE r.payload_id = provisioning_payload.id AND r.user_id = {OWN_USER})"
+    "(SELECT r.id FROM turnup.payload_recipient r"
+    f" WHERE r.payload_id = provisioning_payload.id AND r.user_id = {OWN_USER}) IS NOT NULL"
 )
 # A partner writes the status change of its answer, and reads those to which a payload that it received refers.
 NOTIFIED = (

@@ -200,7 +200,7 @@ BEGIN
 END
 $$;
 
--- As in 0007_erasure.sql, with the copies of reasons that this revision adds.
+-- As in 0007_erasure.sql, with the copies of reasons that this revision adds, and with the messages of rejections.
 CREATE OR REPLACE FUNCTION turnup.audit_erase_reason(erased_entry text, erase_reason text) RETURNS void
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -212,15 +212,16 @@ DECLARE
     copied turnup.field_change;
 BEGIN
     PERFORM turnup.audit_drop_replay();
-    SELECT * INTO entry FROM turnup.audit_entry e
-    WHERE e.id = erased_entry AND e.number IS NOT NULL AND e.reason_hash IS NOT NULL FOR UPDATE;
+    SELECT * INTO entry FROM turnup.audit_entry e WHERE e.id = erased_entry AND e.number IS NOT NULL FOR UPDATE;
     copies := ARRAY(
         SELECT c FROM turnup.field_change c
-        WHERE c.entry_id = entry.id AND jsonb_typeof(c.after) = 'string' AND (c.table_name, c.field) IN (
-            ('override', 'reason'), ('approval', 'comment'), ('provisioning_payload', 'withdrawn_reason'),
-            ('status_change', 'reason'), ('status_change', 'reason_for_customer'),
-            ('status_change', 'reason_for_partner'), ('payload_recipient', 'waived_reason'),
-            ('payload_recipient', 'decommission_reason'))
+        WHERE c.entry_id = entry.id AND (
+            (jsonb_typeof(c.after) = 'string' AND (c.table_name, c.field) IN (
+                ('override', 'reason'), ('approval', 'comment'), ('provisioning_payload', 'withdrawn_reason'),
+                ('status_change', 'reason'), ('status_change', 'reason_for_customer'),
+                ('status_change', 'reason_for_partner'), ('payload_recipient', 'waived_reason'),
+                ('payload_recipient', 'decommission_reason')))
+            OR ((c.table_name, c.field) = ('receipt', 'reasons') AND c.after <> '[]'))
         ORDER BY c.id);
     IF entry.reason IS NULL AND cardinality(copies) = 0 THEN
         RAISE EXCEPTION 'the entry % holds no reason', erased_entry USING ERRCODE = 'AU004';
@@ -238,9 +239,16 @@ BEGIN
     FOREACH copied IN ARRAY copies LOOP
         PERFORM turnup.audit_blank(entry.chain, copied.location_id, copied.table_name, copied.row_id,
                                    ARRAY[copied.field]);
-        EXECUTE format('UPDATE turnup.%I SET %I = ''ERASED'' WHERE id = $1 AND %2$I = $2',
-                       copied.table_name, copied.field)
-        USING copied.row_id, copied.after #>> '{}';
+        IF copied.table_name = 'receipt' THEN
+            UPDATE turnup.receipt r
+            SET reasons = (SELECT jsonb_agg(m.reason || '{"message": "ERASED"}' ORDER BY m.place)
+                           FROM jsonb_array_elements(r.reasons) WITH ORDINALITY AS m (reason, place))
+            WHERE r.id = copied.row_id;
+        ELSE
+            EXECUTE format('UPDATE turnup.%I SET %I = ''ERASED'' WHERE id = $1 AND %2$I = $2',
+                           copied.table_name, copied.field)
+            USING copied.row_id, copied.after #>> '{}';
+        END IF;
     END LOOP;
     PERFORM turnup.audit_seal(), set_config('turnup.erasing', '', true);
 END
