@@ -183,6 +183,15 @@ described(
 )
 
 described(
+    lists.PayloadOrder,
+    "The sort orders of provisioning payloads.",
+    {
+        "GENERATED": "By the time of the generation, oldest first, then by id.",
+        "UPDATED": "By the time of the last change, least recent first, then by id.",
+    },
+)
+
+described(
     vocabulary.ProblemCode,
     "Why a mutation was refused. Each code has its own type, which carries the facts.",
     {
@@ -202,7 +211,7 @@ described(
         "PAYLOAD_SUPERSEDED": "The payload was replaced and cannot be acknowledged.",
         "PAYLOAD_WITHDRAWN": "The payload was withdrawn and cannot be acknowledged.",
         "PAYLOAD_REJECTED": "Another recipient rejected the payload, so it cannot be answered.",
-        "PAYLOAD_NOT_LIVE": "The payload is not in operation, so there is nothing to decommission.",
+        "PAYLOAD_NOT_LIVE": "The payload is not in operation, or no longer.",
         "ALREADY_ANSWERED": "The recipient has already answered the payload.",
         "DIGEST_MISMATCH": "The digest in the input is not the digest of the payload document.",
         "IDEMPOTENCY_KEY_REUSED": "The key was used before with another input.",
@@ -308,6 +317,7 @@ described(
         "TARGET_DANGLING": "The target of a branch does not exist.",
         "TARGET_WITHOUT_VOICEMAIL": "The target of a branch is a mailbox that is not enabled.",
         "REJECTED_BY_PARTNER": "A partner rejected the last payload for this reason.",
+        "PARTNER_MISSING": "No partner would receive the payload.",
         "PARTNER_UNAVAILABLE": "A partner of the location is suspended or has no access to the account.",
         "PROVIDER_WITHOUT_PARTNER": "No partner of the location has the name of the provider.",
         "PAYLOAD_VERSION_NOT_ACCEPTED": "A partner accepts no version of the payload that the content allows.",

@@ -79,12 +79,21 @@ Identifier = Annotated[
 
 
 def computed(
-    resolver: Callable[..., Any], description: str, *, needs: Action | None = None, size: int | None = None
+    resolver: Callable[..., Any],
+    description: str,
+    *,
+    of_all: Callable[..., Any] | None = None,
+    needs: Action | None = None,
+    size: int | None = None,
 ) -> Any:
-    """A field whose value a resolver computes from the type's row. A list is priced by its usual `size`."""
+    """A field whose value a resolver computes from the type's row; `of_all` computes those of all rows of a level.
+
+    A list is priced by its usual `size`.
+    """
     guards = guarded(can(needs)) if needs else []
-    priced = {} if size is None else {ASSUMED_SIZE: size}
-    return strawberry.field(resolver=resolver, description=description, extensions=guards, metadata=priced)
+    declared = {BATCH_RESOLVER: of_all, ASSUMED_SIZE: size}
+    metadata = {key: value for key, value in declared.items() if value is not None}
+    return strawberry.field(resolver=resolver, description=description, extensions=guards, metadata=metadata)
 
 
 def derived(function: Callable[[Any], Any], description: str) -> Any:

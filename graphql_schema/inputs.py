@@ -17,6 +17,7 @@ class LocationFilter:
     updated_since: datetime | None = optional(
         "Locations that changed at or after this time. The time requires an offset from UTC."
     )
+    test: bool | None = optional("Whether the locations are for a partner's tests.")
     awaiting: Awaiting | None = optional("Locations on which this role has to act next.")
 
 
@@ -28,6 +29,11 @@ class ProvisioningPayloadFilter:
         "one. A receipt that a lead waived is not awaited."
     )
     location_id: strawberry.ID | None = optional("Payloads of this location.")
+    updated_since: datetime | None = optional(
+        "Payloads that changed at or after this time, as in `ProvisioningPayload.updatedAt`. The time requires an "
+        "offset from UTC. A change can become visible up to the time limit of a request (15 seconds by default) after "
+        "its time, so repeat the last minute with each poll."
+    )
 
 
 @strawberry.input(description="The requests for approval to list. All given conditions must hold.")

@@ -26,6 +26,14 @@ SITE_CODE = (
     "The account's own code for the site, 1 to 32 visible characters. Unique within the account, ignoring case. Null "
     "or blank text removes it."
 )
+REASON = "The internal reason, 1 to 1,000 characters. Only leads see it."
+FOR_CUSTOMER = (
+    "The reason that customers see in `Location.statusReason`, at most 1,000 characters. Without it they see none."
+)
+FOR_PARTNER = (
+    "The reason that partners see in `ProvisioningPayload.statusChange`, at most 1,000 characters. Without it they see "
+    "none."
+)
 KEY = "Any text of 1 to 255 characters. A repeated call with the same key has no further effect. Kept for 24 hours."
 
 
@@ -52,10 +60,12 @@ class LocationVerbInput:
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="The location to change, and the reason.")
+@strawberry.input(description="The location to change, and the reasons.")
 class ReasonedVerbInput:
     location_id: ID = field("The id of the location.")
-    reason: str = field("The reason, 1 to 1,000 characters.")
+    reason: str = field(REASON)
+    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
+    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
     idempotency_key: str | None = key()
 
 
@@ -277,7 +287,7 @@ class ApproveInput:
 @strawberry.input(description="The changes that the customer has to make.")
 class RequestChangesInput:
     location_id: ID = field("The id of the location.")
-    comment: str = field("A comment that describes the changes, 1 to 1,000 characters.")
+    comment: str = field("A comment for the customer that describes the changes, 1 to 1,000 characters.")
     idempotency_key: str | None = key()
 
 
@@ -297,16 +307,27 @@ class CloseOverrideInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The device that was replaced, and the phone that replaced it.")
+class ReplaceDeviceInput:
+    device_id: ID = field("The id of the device. The new phone keeps its id, brand, model, label and extension.")
+    mac_address: str = field("The MAC address of the new phone, in any usual notation.")
+    serial_number: str | None = optional("The serial number of the new phone. Null or left out if it is unknown.")
+    reason: str = field("The reason for overriding the lock, at least 10 visible characters.")
+    idempotency_key: str | None = key()
+
+
 @strawberry.input(description="The location whose payload to generate or release.")
 class ProvisioningInput:
     location_id: ID = field("The id of the location.")
     idempotency_key: str = required_key()
 
 
-@strawberry.input(description="The location to complete by hand, and the reason.")
+@strawberry.input(description="The location to complete by hand, and the reasons.")
 class CompleteProvisioningInput:
     location_id: ID = field("The id of the location.")
-    reason: str = field("The reason, 1 to 1,000 characters.")
+    reason: str = field(REASON)
+    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
+    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
     idempotency_key: str = required_key()
 
 
@@ -319,7 +340,7 @@ class AcknowledgePayloadInput:
 
 @strawberry.input(description="One thing that is wrong with a payload.")
 class RejectionReasonInput:
-    path: str = field("JSON pointer (RFC 6901) into the document.")
+    path: str = field("JSON pointer (RFC 6901) to a value in the document. Empty for the whole document.")
     code: str = field("The partner's own code, 1 to 64 characters.")
     message: str = field("A description of the problem for people, 1 to 1,000 characters.")
 
@@ -331,11 +352,13 @@ class RejectPayloadInput:
     idempotency_key: str = required_key()
 
 
-@strawberry.input(description="The recipient of a payload whose receipt to waive, and the reason.")
+@strawberry.input(description="The recipient of a payload whose receipt to waive, and the reasons.")
 class WaiveReceiptInput:
     payload_id: ID = field("The id of the payload.")
     user_id: ID = field("The id of the recipient's user.")
-    reason: str = field("The reason, 1 to 1,000 characters.")
+    reason: str = field(REASON)
+    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
+    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
     idempotency_key: str | None = key()
 
 
@@ -370,15 +393,29 @@ class SetLocationPartnersInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The account of the test location, and the partner who gets the payload.")
+class CreateTestPayloadInput:
+    account_id: ID = field(
+        "The id of the account. Everybody with access to it sees the test location, so use an account for tests."
+    )
+    user_id: ID = field("The id of the partner's user. The user must be active and have access to the account.")
+    idempotency_key: str | None = key()
+
+
 POLICY = "Whether a refused item has no effect on the other items, or no item is applied."
 DRY_RUN = "Whether to only report what the mutation would do. Nothing is written, and the key can be used again."
 
 
-@strawberry.input(description="The locations to change to a status.")
+@strawberry.input(description="The locations to change to a status, and the reasons.")
 class BulkUpdateStatusInput:
     location_ids: list[ID] = field("The ids of 1 to 100 locations, each at most once.", most=CAPS["bulkUpdateStatus"])
     status: LocationStatus = field("The status: IN_PROGRESS, PENDING_APPROVAL, PROVISIONING, BLOCKED or CANCELLED.")
-    reason: str | None = optional("The reason. Required for BLOCKED, for CANCELLED, and to reopen a location.")
+    reason: str | None = optional(
+        "The internal reason, at most 1,000 characters. Only leads see it. Required for BLOCKED, for CANCELLED, and to "
+        "reopen a location."
+    )
+    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
+    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()
@@ -395,7 +432,7 @@ class BulkApproveInput:
     items: list[BulkApproveItemInput] = field(
         "From 1 to 100 items, with each location at most once.", most=CAPS["bulkApprove"]
     )
-    comment: str | None = optional("A comment for all items, at most 1,000 characters.")
+    comment: str | None = optional("A comment for the customers, the same for all items, at most 1,000 characters.")
     policy: BulkPolicy = strawberry.field(default=BulkPolicy.PER_ITEM, description=POLICY)
     dry_run: bool = strawberry.field(default=False, description=DRY_RUN)
     idempotency_key: str = required_key()
@@ -457,6 +494,16 @@ class EditUserInput:
 @strawberry.input(description="The user to change.")
 class UserInput:
     user_id: ID = field("The id of the user.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The versions of the payload document that a partner accepts.")
+class SetAcceptedPayloadVersionsInput:
+    user_id: ID | None = optional("The id of the partner's user. Required for leads; the default is the viewer.")
+    versions: list[str] = field(
+        "The versions that replace the current ones, such as `1.0.0`, each at most once. At least one version.",
+        most=CAPS["versions"],
+    )
     idempotency_key: str | None = key()
 
 

@@ -54,6 +54,13 @@ class OverridePayload(LocationPayload):
     override: OverrideType | None = named(tables.override, "The override. Null if the mutation was refused.")
 
 
+@shows(MutationResult, "Result of the replacement of a device.")
+class ReplaceDevicePayload(DevicePayload):
+    override: OverrideType | None = named(
+        tables.override, "The override under which the device was changed. Null if the mutation was refused."
+    )
+
+
 @shows(MutationResult, "Result of a provisioning payload mutation.")
 class ProvisioningPayloadPayload:
     payload: ProvisioningPayloadType | None = named(

@@ -18,6 +18,7 @@ from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, 
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.confirm_decommission import CONFIRM_DECOMMISSION
+from app.operations.create_test_payload import CREATE_TEST_PAYLOAD
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -30,7 +31,9 @@ from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.registry import MUTATIONS
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
+from app.operations.replace_device import REPLACE_DEVICE
 from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
@@ -119,6 +122,10 @@ FIELDS = (
                   "only."),
     MutationField(CLOSE_OVERRIDE, inputs.CloseOverrideInput, payloads.OverridePayload,
                   "Closes an override before it expires. Leads only."),
+    MutationField(REPLACE_DEVICE, inputs.ReplaceDeviceInput, payloads.ReplaceDevicePayload,
+                  "Records that a phone of a locked location was replaced: opens an override of DEVICES, changes the "
+                  "device and closes the override in one step. The content has to be approved again by another lead. "
+                  "Leads only."),
     MutationField(GENERATE_PAYLOAD, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
                   "Generates the payload of the approved content, or returns the latest one if it is current. Leads "
                   "only."),
@@ -141,6 +148,9 @@ FIELDS = (
     MutationField(SET_LOCATION_PARTNERS, inputs.SetLocationPartnersInput, payloads.LocationPayload,
                   "Replaces the partners of a location, in any status. Payloads that were released keep their "
                   "recipients. Leads only."),
+    MutationField(CREATE_TEST_PAYLOAD, inputs.CreateTestPayloadInput, payloads.LeadProvisioningPayload,
+                  "Creates a test location in an account, with the content of the published example, and releases its "
+                  "payload to one partner, who tries its receiver with it. Leads only."),
     MutationField(BULK_UPDATE_STATUS, inputs.BulkUpdateStatusInput, payloads.BulkPayload,
                   "Changes the status of many locations, each by the verb that leads to the status. Leads only."),
     MutationField(BULK_APPROVE, inputs.BulkApproveInput, payloads.BulkPayload,
@@ -159,6 +169,9 @@ FIELDS = (
                   "Changes the name or email address of a user. Leads only."),
     MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
                   "Replaces the grants of a user, effective from the user's next request. Leads only."),
+    MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput, payloads.UserPayload,
+                  "Replaces the versions of the payload document that a partner accepts, from the next payload on. A "
+                  "partner states them for itself, a lead for a partner."),
     MutationField(SUSPEND_USER, inputs.UserInput, payloads.UserPayload,
                   "Suspends a user: all further requests are refused, even with a valid token. Leads only."),
     MutationField(REINSTATE_USER, inputs.UserInput, payloads.UserPayload,

@@ -131,8 +131,9 @@ class MacHolderType:
 @of(refusals.MacInUse, "Another location holds these MAC addresses.")
 class MacInUseProblem(Problem):
     mac_addresses: list[str] = field("The MAC addresses, with colons.")
-    holders: list[MacHolderType] = field(
-        "The locations that hold the addresses, in the same order. Empty except for leads."
+    holders: list[MacHolderType | None] = field(
+        "The location that holds each of the addresses, in the same order. Null for an address that is free by now. "
+        "Empty except for leads."
     )
 
 
@@ -143,7 +144,7 @@ class PayloadSupersededProblem(Problem):
 
 @of(refusals.PayloadWithdrawn, "The payload was withdrawn and can no longer be answered.")
 class PayloadWithdrawnProblem(Problem):
-    reason: str = field("The reason for the withdrawal.")
+    reason: str = field("The reason for partners or, if none was given, that the location left provisioning.")
 
 
 @of(refusals.PayloadRejected, "Another recipient rejected the payload, so it can no longer be answered.")
@@ -151,7 +152,7 @@ class PayloadRejectedProblem(Problem):
     pass
 
 
-@of(refusals.PayloadNotLive, "The payload is not in operation, so there is nothing to decommission.")
+@of(refusals.PayloadNotLive, "The payload is not in operation, or no longer.")
 class PayloadNotLiveProblem(Problem):
     state: PayloadState = field("The state of the payload.")
 
@@ -181,10 +182,20 @@ class IdempotencyInProgressProblem(Problem):
 class IssueType:
     code: IssueCode = field("The code of the issue, for programs.")
     severity: Severity = field("The severity of the issue.")
-    path: str = field("JSON pointer (RFC 6901) to the value. Rows are identified by their ids.")
+    path: str = field(
+        "JSON pointer (RFC 6901) to the value in the content. Rows are identified by their ids. An issue that a "
+        "partner reported about a part that only the payload document has keeps the partner's path."
+    )
+    section: Section | None = field("The section that the path leads into. Null if there is none.")
+    object_id: strawberry.ID | None = field(
+        "The id of the contact, device, person or extension that the path leads into. Null if there is none."
+    )
     message: str = field("A description of the issue, for people.")
     fix: str = field("The steps to fix the issue.")
     blocks: list[Gate] = field("The steps that the issue blocks.")
+    field: str | None = field(
+        "The name of the field that the path leads to, such as `macAddress`. Null if there is none."
+    )
 
 
 @of(refusals.NotReady, "The content is incomplete or invalid. All issues are listed.")

@@ -32,7 +32,7 @@ from resolvers import lists, objects
 from resolvers import review as reviews
 from resolvers import viewer as viewer_resolvers
 from resolvers.context import Info
-from resolvers.lists import LocationOrder
+from resolvers.lists import LocationOrder, PayloadOrder
 from resolvers.paging import DEFAULT_PAGE, Connection
 
 
@@ -92,8 +92,9 @@ async def _provisioning_payloads(
     first: First = DEFAULT_PAGE,
     after: After = None,
     filter: Annotated[ProvisioningPayloadFilter | None, argument("The filter. Null for all.")] = None,
+    order_by: Annotated[PayloadOrder, argument("The sort order.")] = PayloadOrder.GENERATED,
 ) -> Connection[rows.ProvisioningPayloadRow]:
-    return await lists.payloads(info, first, after, **conditions(filter))
+    return await lists.payloads(info, first, after, order_by, **conditions(filter))
 
 
 async def _audit_log(
@@ -187,8 +188,8 @@ class Query:
     )
     provisioning_payloads: ConnectionType[ProvisioningPayloadType] | None = computed(
         _provisioning_payloads,
-        "The provisioning payloads, oldest first: all for leads, the released ones of their accounts for "
-        "partners. Partners poll with `awaitingReceipt: true`.",
+        "The provisioning payloads: all for leads, those that were released to them for partners. Partners poll with "
+        "`awaitingReceipt: true`, and with `updatedSince` to find those that changed.",
         needs=Action.VIEW_PROVISIONING,
     )
     audit_log: ConnectionType[AuditEntryType] | None = computed(

@@ -14,6 +14,7 @@ from strawberry.scalars import JSON
 from app.audit.history import AsOf
 from app.db import rows, tables
 from app.domain.diff import ContentDifference
+from app.domain.payload import VERSIONS
 from app.domain.viewer import Viewer
 from app.domain.viewer_actions import ViewerAction
 from app.domain.vocabulary import (
@@ -32,6 +33,7 @@ from app.domain.vocabulary import (
     Section,
     UserStatus,
     ValueState,
+    Verb,
 )
 from app.execution import by_class
 from app.query_cost.price import PRICE
@@ -39,7 +41,7 @@ from graphql_schema.fields import argument, column, computed, derived, shown_by,
 from graphql_schema.problems import IssueType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers import computed_fields, history, review
+from resolvers import computed_fields, history, payload_changes, review
 from resolvers import viewer as viewer_resolvers
 from resolvers.budgets import RateLimit
 from resolvers.context import Info
@@ -49,6 +51,8 @@ from resolvers.relations import many, one, part
 AS_OF_PRICE = 100
 # The assumed number of locations that a grant lists: customers with fewer are rarely granted single locations.
 LISTED_SIZE = 100
+# The assumed number of fields that differ between two payloads. Two documents are compared whatever the number.
+CHANGES_SIZE = 20
 
 
 @strawberry.interface(description="An object that can be fetched by its id.")
@@ -100,6 +104,13 @@ class UserType(Node):
         "all accounts. Visible to leads only.",
         needs=Action.ADMINISTER,
     )
+    accepted_payload_versions: list[str] | None = computed(
+        computed_fields.accepted_payload_versions,
+        "The versions of the payload document that a partner accepts, oldest first: all of them until it states any. "
+        "Null for other roles. Visible to leads and to the partner itself.",
+        needs=Action.SET_ACCEPTED_VERSIONS,
+        size=len(VERSIONS),
+    )
 
 
 @shows(
@@ -128,6 +139,12 @@ class ViewerType:
         viewer_resolvers.account_of_customer,
         "The account that a customer works for. Null for other roles, and until access to the account is granted.",
         needs=Action.VIEW_ACCOUNTS,
+    )
+    accepted_payload_versions: list[str] | None = computed(
+        viewer_resolvers.accepted_payload_versions,
+        "The versions of the payload document that a partner accepts, oldest first: all of them until it states any. "
+        "Null for other roles.",
+        size=len(VERSIONS),
     )
 
 
@@ -341,55 +358,47 @@ class OverrideType(Node):
     location: "LocationType" = one(tables.location.c.id, "The location.", key="location_id")
 
 
+@shows(rows.StatusChangeRow, "A change of the status of a location, with its reason.")
+class StatusChangeType:
+    verb: Verb = column("The verb that changed the status.")
+    reason: str | None = computed(
+        computed_fields.status_reason,
+        "The reason. Leads see the internal one, customers the one that was written for them. Null if none was given.",
+    )
+    reason_for_customer: str | None = strawberry.field(
+        description="The reason that customers see. Null if they see none. Visible to leads only.",
+        extensions=guarded(can(Action.VIEW_INTERNAL_REASONS)),
+    )
+    reason_for_partner: str | None = strawberry.field(
+        description="The reason that partners see. Null if they see none. Visible to leads only.",
+        extensions=guarded(can(Action.VIEW_INTERNAL_REASONS)),
+    )
+    by: UserType | None = one(
+        tables.user.c.id, "The user who changed the status. Null if not visible to the viewer.", key="changed_by"
+    )
+    changed_at: datetime = strawberry.field(name="at", description="The time of the change.")
+
+
 @shows(
-    rows.ProvisioningPayloadRow,
-    "An immutable, validated document with all data that partners need to put a location into operation. Leads see "
-    "all payloads; a partner sees those that were released to it.",
+    rows.StatusChangeRow,
+    "A change of the status of a location that concerns a payload, as its recipients see it.",
 )
-class ProvisioningPayloadType(Node):
-    location_id: strawberry.ID = column("The id of the location.")
-    account_id: strawberry.ID = column("The id of the account.")
-    sequence: int = column("The number of the payload within its location, starting at 1.")
-    version: str = column("The version of the document's JSON Schema.")
-    state: PayloadState = column("The state of the payload.")
-    document: JSON = derived(computed_fields.document, "The document, valid against its JSON Schema.")
-    document_digest: str = column(
-        "SHA-256, in hex, of the document's RFC 8785 form. Send it back to acknowledge the payload."
+class PayloadNoticeType:
+    verb: Verb = column("The verb that changed the status, such as REOPEN or CANCEL.")
+    reason_for_partner: str | None = strawberry.field(
+        name="reason", description="The reason that was written for partners. Null if there is none."
     )
-    content_digest: str = column("SHA-256, in hex, of the approved content that the payload was generated from.")
-    location_revision: int = column("The revision of the location that the payload was generated from.")
-    generated_at: datetime = column("The time when the payload was generated.")
-    generated_by: UserType | None = one(tables.user.c.id, "The lead who generated the payload.", key="generated_by")
-    released_at: datetime | None = column("The time when provisioning was triggered. Null until then.")
-    released_by: UserType | None = one(
-        tables.user.c.id, "The lead who triggered provisioning. Null until then.", key="released_by"
+    changed_at: datetime = strawberry.field(name="at", description="The time of the change.")
+
+
+@shows(ContentDifference, "One field that differs between the documents of two payloads.")
+class PayloadChangeType:
+    path: str = column(
+        "The place of the field in the document. Rows are named by their ids instead of their positions, menu options "
+        "by their digit and intervals by their weekday, such as `/devices/phone-1/macAddress`."
     )
-    superseded_by: "ProvisioningPayloadType | None" = one(
-        tables.provisioning_payload.c.id,
-        "The payload that replaced this one. Null if there is none.",
-        key="superseded_by",
-    )
-    withdrawn_reason: str | None = column("The reason why the payload was withdrawn. Null if it was not withdrawn.")
-    live: bool = column(
-        "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
-        "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
-    )
-    test: bool = column("Whether the payload is for a partner's tests. It must not be put into operation.")
-    updated_at: datetime = column("The time when the payload, or an answer to it, last changed.")
-    recipients: "list[PayloadRecipientType] | None" = many(
-        tables.payload_recipient.c.payload_id,
-        "The partners to whom the payload was released, ordered by the id of the user. Frozen when provisioning is "
-        "triggered. Visible to leads only.",
-        needs=Action.VIEW_ALL_PROVISIONING,
-    )
-    receipts: "list[ReceiptType]" = many(
-        tables.receipt.c.payload_id,
-        "The answers of the recipients, oldest first. Leads see all of them, a partner sees its own.",
-    )
-    account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
-    location: "LocationType | None" = one(
-        tables.location.c.id, "The location. Visible to leads only.", key="location_id", needs=Action.VIEW_LOCATIONS
-    )
+    before: JSON | None = column("The value in the acknowledged document. Null if it was null or did not exist.")
+    after: JSON | None = column("The value in this document. Null if it is null or was removed.")
 
 
 @shows(
@@ -420,6 +429,82 @@ class PayloadRecipientType(Node):
     )
     decommission_reason: str | None = column(
         "The reason that was given for the decommissioning. Null if there is none."
+    )
+
+
+@shows(
+    rows.ProvisioningPayloadRow,
+    "An immutable, validated document with all data that partners need to put a location into operation. Leads see "
+    "all payloads; a partner sees those that were released to it.",
+)
+class ProvisioningPayloadType(Node):
+    location_id: strawberry.ID = column("The id of the location.")
+    account_id: strawberry.ID = column("The id of the account.")
+    sequence: int = column("The number of the payload within its location, starting at 1.")
+    version: str = column("The version of the document's JSON Schema.")
+    state: PayloadState = column("The state of the payload.")
+    document: JSON = derived(computed_fields.document, "The document, valid against its JSON Schema.")
+    document_digest: str = column(
+        "SHA-256, in hex, of the document's RFC 8785 form. Send it back to acknowledge the payload."
+    )
+    content_digest: str = column("SHA-256, in hex, of the approved content that the payload was generated from.")
+    location_revision: int = column("The revision of the location that the payload was generated from.")
+    generated_at: datetime = column("The time when the payload was generated.")
+    generated_by: UserType | None = one(tables.user.c.id, "The lead who generated the payload.", key="generated_by")
+    released_at: datetime | None = column("The time when provisioning was triggered. Null until then.")
+    released_by: UserType | None = one(
+        tables.user.c.id, "The lead who triggered provisioning. Null until then.", key="released_by"
+    )
+    superseded_by: "ProvisioningPayloadType | None" = one(
+        tables.provisioning_payload.c.id,
+        "The payload that replaced this one. Null if there is none.",
+        key="superseded_by",
+    )
+    withdrawn_reason: str | None = strawberry.field(
+        description="The internal reason why the payload was withdrawn. Null if it was not withdrawn. Visible to leads "
+        "only; recipients read `statusChange`.",
+        extensions=guarded(can(Action.VIEW_INTERNAL_REASONS)),
+    )
+    status_change: PayloadNoticeType | None = one(
+        tables.status_change.c.id,
+        "The last change of the location's status that concerns the payload: it withdrew or rejected the payload, "
+        "completed the location by hand or by a waiver, or it reopened, cancelled or blocked the location while the "
+        "payload was in operation. Null if there is none.",
+        key="status_change_id",
+    )
+    live: bool = column(
+        "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
+        "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
+    )
+    test: bool = column(
+        "Whether the payload is for a partner's tests. It must not be put into operation. The document itself has no "
+        "such mark."
+    )
+    updated_at: datetime = column(
+        "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient."
+    )
+    recipients: list[PayloadRecipientType] | None = many(
+        tables.payload_recipient.c.payload_id,
+        "The partners to whom the payload was released, ordered by the id of the user. Frozen when provisioning is "
+        "triggered. Visible to leads only.",
+        needs=Action.VIEW_ALL_PROVISIONING,
+    )
+    receipts: "list[ReceiptType]" = many(
+        tables.receipt.c.payload_id,
+        "The answers of the recipients, oldest first. Leads see all of them, a partner sees its own.",
+    )
+    changes_since_acknowledged: list[PayloadChangeType] | None = computed(
+        payload_changes.changes_since_acknowledged,
+        "Every field of the document that differs from the last earlier payload of the location that the viewer "
+        "acknowledged (for a lead: that any recipient acknowledged), ordered by path, without `timestamp` and "
+        "`metadata`. Null if there is none, or if one of the two documents was erased. Priced as "
+        f"{CHANGES_SIZE} fields.",
+        of_all=payload_changes.changes_of_all,
+        size=CHANGES_SIZE,
+    )
+    account: AccountType | None = one(tables.account.c.id, "The account.", key="account_id", needs=Action.VIEW_ACCOUNTS)
+    location: "LocationType | None" = one(
+        tables.location.c.id, "The location. Visible to leads only.", key="location_id", needs=Action.VIEW_LOCATIONS
     )
 
 
@@ -545,9 +630,19 @@ class LocationType(Node):
         "The account's own code for the site, unique within the account. Null if the location has none."
     )
     content_digest: str = column("SHA-256, in hex, of the current content. An approval is bound to this digest.")
+    test: bool = column(
+        "Whether the location exists for the tests of a partner. It claims no MAC addresses, and its payloads are "
+        "marked as tests. Everybody with access to the account sees it."
+    )
     revision: int = column("Counter of all changes of the location and of anything in it.")
     created_at: datetime = column("The time when the location was created.")
     updated_at: datetime = column("The time when the location, or anything in it, last changed.")
+    status_reason: StatusChangeType | None = one(
+        tables.status_change.c.id,
+        "The change that led to the current status, with its reason. Null if the status has not changed since reasons "
+        "are recorded for customers and partners.",
+        key="status_change_id",
+    )
     account: AccountType = one(tables.account.c.id, "The account that the location belongs to.", key="account_id")
     sections: list[SectionStateType] = many(
         tables.section.c.location_id, "The sections of the location, with their revision and completeness."

@@ -31,6 +31,7 @@ class Action(StrEnum):
     VIEW_ALL_PROVISIONING = "VIEW_ALL_PROVISIONING"
     GENERATE_PAYLOAD = "GENERATE_PAYLOAD"
     TRIGGER_PROVISIONING = "TRIGGER_PROVISIONING"
+    VIEW_INTERNAL_REASONS = "VIEW_INTERNAL_REASONS"
     VIEW_AUDIT = "VIEW_AUDIT"
     ACKNOWLEDGE = "ACKNOWLEDGE"
     REJECT = "REJECT"
@@ -65,6 +66,7 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     Action.VIEW_ALL_PROVISIONING:    frozenset({          LEAD         }),
     Action.GENERATE_PAYLOAD:         frozenset({          LEAD         }),
     Action.TRIGGER_PROVISIONING:     frozenset({          LEAD         }),
+    Action.VIEW_INTERNAL_REASONS:    frozenset({          LEAD         }),
     Action.VIEW_AUDIT:               frozenset({          LEAD         }),
     Action.ACKNOWLEDGE:              frozenset({                PARTNER}),
     Action.REJECT:                   frozenset({                PARTNER}),
@@ -131,6 +133,8 @@ AUDIENCE: Mapping[str, Action] = {
     "CallFlow":              Action.VIEW_LOCATIONS,
     "CallFlowOption":        Action.VIEW_LOCATIONS,
     "Approval":              Action.VIEW_LOCATIONS,
+    "StatusChange":          Action.VIEW_LOCATIONS,
+    "PayloadNotice":         Action.VIEW_PROVISIONING,
     "Override":              Action.OVERRIDE_LOCK,
     "ProvisioningPayload":   Action.VIEW_PROVISIONING,
     "Receipt":               Action.VIEW_PROVISIONING,

@@ -71,6 +71,11 @@ def answers_payloads(role: Role) -> bool:
     return allows(role, Action.ACKNOWLEDGE)
 
 
+def reads_internal_reasons(role: Role) -> bool:
+    """Return whether a role reads the internal reasons of status changes; the others read those written for them."""
+    return allows(role, Action.VIEW_INTERNAL_REASONS)
+
+
 def acts_on_behalf(role: Role, action: Action) -> bool:
     """Return whether a role takes an action on a payload on behalf of its recipients, because it is not one itself."""
     return allows(role, action) and not answers_payloads(role)

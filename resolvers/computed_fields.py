@@ -7,8 +7,10 @@ from strawberry import Parent
 
 from app.db import rows, tables
 from app.domain.mac_address import show_mac
+from app.domain.payload import VERSIONS
 from app.domain.progress import progress as in_percent
-from app.domain.vocabulary import CallTrigger
+from app.domain.vocabulary import CallTrigger, Role
+from permissions.policy import answers_payloads, reads_internal_reasons
 from resolvers.context import Info
 
 
@@ -20,6 +22,11 @@ def mac_address(device: Parent[rows.DeviceRow]) -> str | None:
 def document(payload: Parent[rows.ProvisioningPayloadRow]) -> Any:
     """A payload's document as JSON."""
     return orjson.loads(payload.document)
+
+
+def status_reason(change: Parent[rows.StatusChangeRow], info: Info) -> str | None:
+    """The reason of a status change that the viewer reads: the internal one, or the one for customers."""
+    return change.reason if reads_internal_reasons(info.context.viewer.role) else change.reason_for_customer
 
 
 async def progress(session: Parent[rows.OnboardingSessionRow], info: Info) -> int:
@@ -64,6 +71,20 @@ async def receipt_of_recipient(recipient: Parent[rows.PayloadRecipientRow], info
     """The recipient's answer, or None."""
     receipts = await info.context.reading.many(tables.receipt.c.payload_id).load(recipient.payload_id)
     return next((each for each in receipts if each.received_by == recipient.user_id), None)
+
+
+async def accepted_payload_versions(user: Parent[rows.UserRow], info: Info) -> list[str] | None:
+    """The versions of the payload document that a partner accepts, oldest first; None for other users."""
+    return await accepted_versions_of(user.id, Role(user.role), info)
+
+
+async def accepted_versions_of(user_id: str, role: Role, info: Info) -> list[str] | None:
+    """The versions of the payload document that a user accepts, oldest first; None for users who receive none."""
+    if not answers_payloads(role):
+        return None
+    stated = await info.context.reading.many(tables.accepted_version.c.user_id).load(user_id)
+    accepted = {each.version for each in stated} or VERSIONS
+    return [version for version in VERSIONS if version in accepted]
 
 
 async def _branches(flow: rows.CallFlowRow, info: Info, trigger: CallTrigger) -> list[rows.CallFlowOptionRow]:

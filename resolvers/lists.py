@@ -32,6 +32,20 @@ _LOCATION_ORDERS = {
 }
 
 
+@unique
+class PayloadOrder(StrEnum):
+    """The orders in which provisioning payloads can be listed."""
+
+    GENERATED = "GENERATED"
+    UPDATED = "UPDATED"
+
+
+_PAYLOAD_ORDERS = {
+    PayloadOrder.GENERATED: queries.PAYLOADS_BY_GENERATED,
+    PayloadOrder.UPDATED: queries.PAYLOADS_BY_UPDATED,
+}
+
+
 async def accounts(info: Info, first: int, after: str | None) -> Connection[rows.AccountRow]:
     """Accounts in scope, ordered by name."""
     return await connection(info.context.reading, queries.ACCOUNTS_BY_NAME, {}, first, after)
@@ -47,6 +61,7 @@ async def locations(
     account_id: str | None = None,
     name: str | None = None,
     updated_since: datetime | None = None,
+    test: bool | None = None,
     awaiting: Awaiting | None = None,
 ) -> Connection[rows.LocationRow]:
     """Locations in scope that match all given filters."""
@@ -56,6 +71,7 @@ async def locations(
         status=_both(status, awaited),
         account_id=None if account_id is None else identifier(account_id, "accountId"),
         name=None if fragment is None else queries.containing(fragment),
+        test=test,
         updated_since=None if updated_since is None else moment(updated_since, "updatedSince"),
     )
     return await connection(info.context.reading, _LOCATION_ORDERS[order_by], filters, first, after)
@@ -65,18 +81,21 @@ async def payloads(
     info: Info,
     first: int,
     after: str | None,
+    order_by: PayloadOrder,
     *,
     state: list[PayloadState] | None = None,
     awaiting_receipt: bool | None = None,
     location_id: str | None = None,
+    updated_since: datetime | None = None,
 ) -> Connection[rows.ProvisioningPayloadRow]:
-    """Provisioning payloads in scope, oldest first, so that partners process them in order."""
+    """Provisioning payloads in scope that match all given filters, oldest or least recently updated first."""
     filters = _given(
         state=_both(state, None),
         **_awaiting_receipt(info.context.viewer, awaiting_receipt),
         location_id=None if location_id is None else identifier(location_id, "locationId"),
+        updated_since=None if updated_since is None else moment(updated_since, "updatedSince"),
     )
-    return await connection(info.context.reading, queries.PAYLOADS_BY_GENERATED, filters, first, after)
+    return await connection(info.context.reading, _PAYLOAD_ORDERS[order_by], filters, first, after)
 
 
 def _awaiting_receipt(viewer: Viewer, wanted: bool | None) -> dict[str, Any]:

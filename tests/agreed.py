@@ -15,6 +15,7 @@ WHO_MAY: dict[Verb, frozenset[Role]] = {
     Verb.TRIGGER_PROVISIONING: frozenset({LEAD}),
     Verb.ACKNOWLEDGE: frozenset({PARTNER}),
     Verb.COMPLETE: frozenset({LEAD}),
+    Verb.WAIVE_RECEIPT: frozenset({LEAD}),
     Verb.REJECT: frozenset({PARTNER}),
     Verb.BLOCK: frozenset({LEAD}),
     Verb.UNBLOCK: frozenset({LEAD}),

@@ -20,7 +20,16 @@ from sqlalchemy import Table
 from app.db import demo, tables
 from app.db.seed import location_rows
 from app.domain.content import LocationContent
-from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, ReceiptKind, Role, Section, UserStatus
+from app.domain.vocabulary import (
+    ApprovalStatus,
+    LocationStatus,
+    PartnerPurpose,
+    PayloadState,
+    ReceiptKind,
+    Role,
+    Section,
+    UserStatus,
+)
 from tests.harness import TestDatabase
 
 NOON = datetime(2024, 1, 10, 12, 0, tzinfo=UTC)
@@ -199,7 +208,8 @@ async def a_payload(
 ) -> str:
     release: dict[str, Any] = {}
     if state is not PayloadState.GENERATED:
-        release = {"released_by": LEAD_ID, "released_at": NOON + timedelta(hours=3)}
+        moment = NOON + timedelta(hours=3)
+        release = {"released_by": LEAD_ID, "released_at": moment, "updated_at": moment}
     own = {
         "version": "1.0.0",
         "document": json.dumps({"locationId": location, "version": "1.0.0"}),
@@ -213,9 +223,31 @@ async def a_payload(
     return await insert(connection, tables.provisioning_payload, **{**place, **own, **release, **row})
 
 
+async def a_location_partner(connection: Any, location: str, user: str, **row: Any) -> str:
+    """Insert a partner that was chosen for a location. Returns the id of the row."""
+    own = {"user_id": user, "purpose": PartnerPurpose.CARRIER, "required": True}
+    place = {"id": fresh("partner"), **await _of(connection, location)}
+    return await insert(connection, tables.location_partner, **{**place, **own, **row})
+
+
+async def a_recipient(connection: Any, payload: str, user: str, **row: Any) -> str:
+    """Insert a recipient of a payload, unless the user is one. Returns the user's id."""
+    location = await connection.fetchval("SELECT location_id FROM turnup.provisioning_payload WHERE id = $1", payload)
+    if not await connection.fetchval(_IS_RECIPIENT, payload, user):
+        own = {"payload_id": payload, "user_id": user, "purpose": PartnerPurpose.CARRIER, "required": True}
+        place = {"id": fresh("recipient"), **await _of(connection, location)}
+        await insert(connection, tables.payload_recipient, **{**place, **own, **row})
+    return user
+
+
+_IS_RECIPIENT = "SELECT EXISTS (SELECT FROM turnup.payload_recipient WHERE payload_id = $1 AND user_id = $2)"
+
+
 async def a_receipt(
     connection: Any, payload: str, received_by: str, *, kind: ReceiptKind = ReceiptKind.ACKNOWLEDGED, **row: Any
 ) -> str:
+    """Insert the receipt of a recipient, who becomes one if necessary."""
+    await a_recipient(connection, payload, received_by)
     location = await connection.fetchval("SELECT location_id FROM turnup.provisioning_payload WHERE id = $1", payload)
     reasons = [{"path": "/devices/0", "code": "UNKNOWN_MODEL", "message": "We do not know this model."}]
     own = {

@@ -48,8 +48,8 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 120),
-    "browser": Lane(("tests/browser/",), 120, needs=("chromium",)),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 110),
+    "browser": Lane(("tests/browser/",), 110, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 40),
     "combinations": Lane(
         (
@@ -60,26 +60,28 @@ LANES: Mapping[str, Lane] = {
         150,
         campaign=10,
     ),
-    "commands": Lane(("tests/cli/",), 120),
+    "commands": Lane(("tests/cli/",), 110),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
     "differential": Lane(
         ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 170, campaign=50
     ),
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
-    "kills": Lane(("tests/faults/test_kills.py",), 90, campaign=10),
+    "kills": Lane(("tests/faults/test_kills.py", "tests/faults/test_poller.py"), 110, campaign=10),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
-    "postgresql15": Lane(("tests/db/",), 200, needs=("postgresql15",)),
+    "postgresql15": Lane(("tests/db/",), 180, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(
         (
             "tests/operations/test_approving.py",
             "tests/operations/test_bulk_mac_claims.py",
+            "tests/operations/test_change_orders.py",
+            "tests/operations/test_recipients.py",
             "tests/operations/test_revisions.py",
             "tests/operations/test_ways_round.py",
         ),
-        150,
+        180,
         campaign=10,
     ),
     "reference": Lane(("tests/slow/test_reference_executor.py",), 150),

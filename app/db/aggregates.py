@@ -79,6 +79,7 @@ class StoredPayload(Stored, frozen=True):
     superseded_by: str | None
     reason_for_partner: str | None
     """The reason for partners of the status change that withdrew the payload."""
+    erased: bool
 
     @property
     def is_released(self) -> bool:
@@ -90,11 +91,13 @@ class StoredPayload(Stored, frozen=True):
         """The facts that decisions use."""
         return PayloadFacts(
             id=self.id,
+            version=self.version,
             state=self.state,
             content_digest=self.content_digest,
             document_digest=self.document_digest,
             superseded_by=self.superseded_by,
             withdrawn_because=self.reason_for_partner,
+            erased=self.erased,
         )
 
 
@@ -201,11 +204,18 @@ def _of_location(row: type[msgspec.Struct]) -> str:
     return f"(SELECT to_json(r) FROM (SELECT {', '.join(f'l.{column}' for column in row.__struct_fields__)}) r)"
 
 
-_PAYLOAD = tuple(
-    "(SELECT s.reason_for_partner FROM turnup.status_change s WHERE s.id = r.status_change_id) AS reason_for_partner"
-    if field == "reason_for_partner"
-    else field
-    for field in StoredPayload.__struct_fields__
+_PAYLOAD_SQL = {
+    "erased": """r.document = '{"erased": true}' AS erased""",
+    "reason_for_partner": (
+        "(SELECT s.reason_for_partner FROM turnup.status_change s WHERE s.id = r.status_change_id)"
+        " AS reason_for_partner"
+    ),
+}
+_PAYLOAD = tuple(_PAYLOAD_SQL.get(field, field) for field in StoredPayload.__struct_fields__)
+# A live payload can be decommissioned, however many were generated since.
+_LAST_OR_LIVE = (
+    "(r.live OR r.sequence > (SELECT max(q.sequence) - 100 FROM turnup.provisioning_payload q"
+    " WHERE q.location_id = l.id))"
 )
 _APPROVAL = ("id", "digest", "CASE WHEN digest <> l.content_digest THEN content END AS content")
 
@@ -225,7 +235,7 @@ SELECT json_build_object(
     'last_approved', {_approval("status IN ('APPROVED', 'VOIDED')", "decided_at DESC, id DESC")},
     'approvals_in_force', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM turnup.approval
                            WHERE location_id = l.id AND status = 'APPROVED'),
-    'payloads', {_rows(tables.provisioning_payload, _PAYLOAD, order="sequence DESC LIMIT 100")},
+    'payloads', {_rows(tables.provisioning_payload, _PAYLOAD, _LAST_OR_LIVE, order="sequence DESC")},
     'rejection', turnup.last_rejection(l.id),
     'handed_off', turnup.handed_off(l.id),
     'partners', turnup.partners_of(l.id),

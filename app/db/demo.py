@@ -3,7 +3,8 @@
 `location-1` and its rows have the ids and values of the published payload example.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import time
 
 from app.domain.content import (
@@ -128,6 +129,40 @@ def example() -> LocationContent:
                 CallFlowOption(digit="1", target=Target(kind=CallTarget.EXTENSION, extension_id="extension-1")),
                 CallFlowOption(digit="2", target=Target(kind=CallTarget.VOICEMAIL)),
             ),
+        ),
+    )
+
+
+def test_content(*, account_id: str, provider: str, new_id: Callable[[str], str]) -> LocationContent:
+    """Return the content of a location for a partner's tests: the published example, with new ids.
+
+    `new_id(type name)` creates an id. The MAC address is one of those reserved for documentation (RFC 7042).
+    """
+    shown = example()
+    (contact,), (device,), (person,), (extension,) = shown.contacts, shown.devices, shown.people, shown.extensions
+    contact, device = replace(contact, id=new_id("Contact")), replace(device, id=new_id("Device"))
+    person, number = replace(person, id=new_id("Person")), new_id("Extension")
+
+    def moved(target: Target) -> Target:
+        return replace(target, extension_id=number) if target.extension_id == extension.id else target
+
+    flow = shown.call_flow
+    assert flow is not None  # noqa: S101 - the example has a call flow
+    return replace(
+        shown,
+        location_id=new_id("Location"),
+        account_id=account_id,
+        name=f"TEST - {shown.name}",
+        contacts=(contact,),
+        phone_system=replace(shown.phone_system, provider=provider) if shown.phone_system else None,
+        devices=(replace(device, mac_address="00005e005301", serial_number="TEST-0001"),),
+        people=(person,),
+        extensions=(replace(extension, id=number, person_id=person.id, device_id=device.id),),
+        call_flow=replace(
+            flow,
+            timeout_target=moved(flow.timeout_target) if flow.timeout_target else None,
+            invalid_target=moved(flow.invalid_target) if flow.invalid_target else None,
+            options=tuple(replace(each, target=moved(each.target)) for each in flow.options),
         ),
     )
 

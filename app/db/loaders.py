@@ -58,6 +58,7 @@ _ASCENDING: dict[Table, tuple[Column[Any], ...]] = {
     tables.field_change: (tables.field_change.c.id,),
     tables.grant: (tables.grant.c.account_id,),
     tables.grant_location: (tables.grant_location.c.location_id,),
+    tables.accepted_version: (tables.accepted_version.c.version,),
     tables.location: (tables.location.c.name, tables.location.c.id),
 }
 _NEWEST_FIRST: dict[Table, tuple[Column[Any], ...]] = {

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     ColumnElement,
+    CompoundSelect,
     Integer,
     Select,
     Table,
@@ -34,7 +35,7 @@ from app.db.reading import Reading
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled
-from app.domain.vocabulary import PayloadState
+from app.domain.vocabulary import LocationStatus, PayloadState
 
 COUNT_CAP = 10_000
 
@@ -44,6 +45,9 @@ LOCATIONS_BY_NAME = Order("location.name", (tables.location.c.name, tables.locat
 LOCATIONS_BY_UPDATED = Order("location.updated", (tables.location.c.updated_at, tables.location.c.id), descending=True)
 PAYLOADS_BY_GENERATED = Order(
     "payload.generated", (tables.provisioning_payload.c.generated_at, tables.provisioning_payload.c.id)
+)
+PAYLOADS_BY_UPDATED = Order(
+    "payload.updated", (tables.provisioning_payload.c.updated_at, tables.provisioning_payload.c.id)
 )
 APPROVALS_BY_REQUESTED = Order(
     "approval.requested", (tables.approval.c.requested_at, tables.approval.c.id), descending=True
@@ -87,10 +91,11 @@ def _contains(column: Column[Any]) -> Callable[[str], ColumnElement[bool]]:
 
 _PAYLOAD = tables.provisioning_payload.c
 _RECIPIENT = tables.payload_recipient.c
-# A recipient of the payload that neither answered nor was released from answering.
+# A recipient of the payload that can still answer, and that was not released from answering.
 _UNANSWERED = and_(
     _RECIPIENT.payload_id == _PAYLOAD.id,
     _RECIPIENT.waived_at.is_(None),
+    _RECIPIENT.decommissioned_at.is_(None),
     ~exists().where(
         tables.receipt.c.payload_id == _RECIPIENT.payload_id, tables.receipt.c.received_by == _RECIPIENT.user_id
     ),
@@ -101,12 +106,34 @@ _AWAITS_REQUIRED = and_(
 
 
 def _awaits_own(parameter: str) -> ColumnElement[bool]:
-    """Whether the user with this id can still answer. Optional recipients can after the required ones have."""
+    """Whether the user with this id can still answer. Optional recipients can after the required ones have.
+
+    After that, a location that was reopened or cancelled takes no further answers.
+    """
     answerable = _PAYLOAD.state.in_(
         [literal_column(f"'{state}'") for state in (PayloadState.RELEASED, PayloadState.ACKNOWLEDGED)]
     )
     own = exists().where(_UNANSWERED, _RECIPIENT.user_id == bindparam(parameter, type_=Text))
-    return and_(answerable, _PAYLOAD.superseded_by.is_(None), own)
+    handed_off = exists().where(
+        tables.location.c.id == _PAYLOAD.location_id,
+        tables.location.c.status.in_(
+            [literal_column(f"'{status}'") for status in (LocationStatus.PROVISIONING, LocationStatus.COMPLETED)]
+        ),
+    )
+    return and_(_PAYLOAD.id.in_(_answerable(parameter)), answerable, _PAYLOAD.superseded_by.is_(None), own, handed_off)
+
+
+def _answerable(parameter: str) -> CompoundSelect[Any]:
+    """The payloads among which are all those that the user can still answer; few, however many it has answered.
+
+    Only optional receipts are missing once a payload is ACKNOWLEDGED.
+    """
+    payload, recipient = tables.provisioning_payload.alias("answerable").c, tables.payload_recipient.alias("optional").c
+    released = select(payload.id).where(payload.state == literal_column(f"'{PayloadState.RELEASED}'"))
+    optional = select(recipient.payload_id).where(
+        recipient.user_id == bindparam(parameter, type_=Text), not_(recipient.required)
+    )
+    return released.union_all(optional)
 
 
 # The filters of each list; a filter's parameter has the filter's name.
@@ -117,11 +144,13 @@ FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
         "status": _is_one_of(tables.location.c.status),
         "account_id": _equals(tables.location.c.account_id),
         "name": _contains(tables.location.c.name),
+        "test": _equals(tables.location.c.test),
         "updated_since": _at_least(tables.location.c.updated_at),
     },
     tables.provisioning_payload: {
         "state": _is_one_of(tables.provisioning_payload.c.state),
         "location_id": _equals(tables.provisioning_payload.c.location_id),
+        "updated_since": _at_least(tables.provisioning_payload.c.updated_at),
         "awaits_required": lambda _: _AWAITS_REQUIRED,
         "awaits_no_required": lambda _: not_(_AWAITS_REQUIRED),
         "awaits_own": _awaits_own,

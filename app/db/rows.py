@@ -88,9 +88,22 @@ class LocationRow(ContentRow, frozen=True):
     status: str
     content_digest: str
     live_payload_id: str | None
+    status_change_id: str | None
+    test: bool
     revision: int
     created_at: datetime
     updated_at: datetime
+
+
+class StatusChangeRow(Row, frozen=True):
+    id: str
+    location_id: str
+    verb: str
+    reason: str | None
+    reason_for_customer: str | None
+    reason_for_partner: str | None
+    changed_by: str
+    changed_at: datetime
 
 
 class SectionStateRow(Row, frozen=True):
@@ -211,6 +224,7 @@ class ProvisioningPayloadRow(Row, frozen=True):
     withdrawn_reason: str | None
     live: bool
     test: bool
+    status_change_id: str | None
     updated_at: datetime
 
 
@@ -280,6 +294,11 @@ class FieldChangeRow(Row, frozen=True):
     after_state: str
 
 
+class AcceptedVersionRow(Row, frozen=True):
+    user_id: str
+    version: str
+
+
 class DeviceModelRow(Row, frozen=True):
     id: str
     brand: str
@@ -295,6 +314,7 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.grant: GrantRow,
     tables.grant_location: GrantLocationRow,
     tables.location: LocationRow,
+    tables.status_change: StatusChangeRow,
     tables.section: SectionStateRow,
     tables.onboarding_session: OnboardingSessionRow,
     tables.contact: ContactRow,
@@ -313,6 +333,7 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.location_partner: LocationPartnerRow,
     tables.audit_entry: AuditEntryRow,
     tables.field_change: FieldChangeRow,
+    tables.accepted_version: AcceptedVersionRow,
     tables.device_model: DeviceModelRow,
 }
 

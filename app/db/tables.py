@@ -651,6 +651,7 @@ payload_recipient = Table(
     ),
     CheckConstraint("NOT (live AND decommissioned_at IS NOT NULL)", name="decommissioned_is_not_live"),
     Index("ix_payload_recipient_user_id_payload_id", "user_id", "payload_id"),
+    Index("ix_payload_recipient_optional", "user_id", "payload_id", postgresql_where=text("NOT required")),
     Index("ix_payload_recipient_location_id", "location_id"),
 )
 

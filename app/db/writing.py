@@ -74,6 +74,8 @@ async def locked_row(tx: Transaction, table: Table, row_id: str) -> Any | None:
 
     Other transactions can still write rows that reference it.
     """
+    if not is_well_formed(row_id):
+        return None
     scope = scope_on(tx.viewer, table)
     return await tx.fetch_one(_locked_row(table, shape_of(scope)), id=row_id, **scope_values(scope))
 
@@ -100,6 +102,15 @@ async def catalogue(tx: Transaction) -> list[Any]:
     """Return all device models. Lock the catalogue, so that only one transaction changes it at a time."""
     await tx.fetch(_LOCK_CATALOGUE)
     return await tx.fetch(_CATALOGUE)
+
+
+async def accepted_versions(tx: Transaction, user_id: str) -> set[str]:
+    """Return the versions of the payload document that a partner stated. Empty if it stated none.
+
+    Take a lock, so that only one transaction changes them at a time: a partner cannot lock its own user.
+    """
+    await tx.fetch(_LOCK_VERSIONS, user_id=user_id)
+    return set(await tx.fetch(_VERSIONS, user_id=user_id))
 
 
 async def may_still_act(tx: Transaction) -> bool:
@@ -137,6 +148,12 @@ async def write(tx: Transaction, writes: Iterable[Write]) -> None:
                 groups.setdefault((_delete, table, tuple(key)), []).append(key)
     for (statement, *shape), rows in groups.items():
         await tx.fetch(statement(*shape), rows=rows)
+
+
+async def document_of(tx: Transaction, payload_id: str) -> dict[str, Any] | None:
+    """Return the document of a payload, or None if the viewer does not see the payload."""
+    document: dict[str, Any] | None = await tx.fetch_one(_DOCUMENT, payload_id=payload_id)
+    return document
 
 
 async def claim_macs(tx: Transaction, wanted: Iterable[tuple[str, str, str]]) -> set[tuple[str, str]]:
@@ -213,6 +230,12 @@ _RELEASE = Statement(
     str,
 )
 _HOLDERS = Statement("holders of macs", "SELECT mac, holder FROM turnup.mac_holders($1)", ("macs",), _pair)
+_DOCUMENT = Statement(
+    "document of payload",
+    "SELECT document FROM turnup.provisioning_payload WHERE id = $1",
+    ("payload_id",),
+    msgspec.json.decode,
+)
 _EDITORS = Statement(
     "editors since",
     """SELECT DISTINCT e.location_id, e.actor_id FROM turnup.audit_entry e
@@ -239,6 +262,18 @@ _CATALOGUE = compiled(
     "catalogue",
     select(*columns_of(tables.device_model)).order_by(tables.device_model.c.id),
     ROW_OF_TABLE[tables.device_model],
+)
+_LOCK_VERSIONS = Statement(
+    "lock accepted versions",
+    "SELECT pg_advisory_xact_lock(hashtextextended('turnup.accepted_version/' || $1::text, 0))",
+    ("user_id",),
+    str,
+)
+_VERSIONS = Statement(
+    "accepted versions of a partner",
+    "SELECT version FROM turnup.accepted_version WHERE user_id = $1",
+    ("user_id",),
+    str,
 )
 _LOCK_SUSPENSIONS = Statement(
     "lock suspensions", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str

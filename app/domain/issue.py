@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from app.domain.vocabulary import Gate, IssueCode, Severity
+from app.domain.places import place_of
+from app.domain.vocabulary import Gate, IssueCode, Section, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,7 +11,8 @@ class Issue:
     """A finding: the problem (`message`), its place (`path`), the remedy (`fix`) and the steps that it blocks.
 
     `path` is a JSON pointer (RFC 6901) into the content document, in which rows are addressed by id or position:
-    `/devices/phone-1/macAddress`. Issues reported by a partner keep the partner's path.
+    `/devices/phone-1/macAddress`. A partner's issue about a part that only the payload document has keeps the partner's
+    path.
     """
 
     code: IssueCode
@@ -19,3 +21,18 @@ class Issue:
     message: str
     fix: str
     blocks: frozenset[Gate]
+
+    @property
+    def section(self) -> Section | None:
+        """The section that the path leads into, if any."""
+        return place_of(self.path).section
+
+    @property
+    def object_id(self) -> str | None:
+        """The id of the row that the path leads into, if any."""
+        return place_of(self.path).object_id
+
+    @property
+    def field(self) -> str | None:
+        """The name of the innermost field that the path leads to, if any."""
+        return place_of(self.path).field

@@ -20,6 +20,7 @@ CAPS = MappingProxyType(
         "bulkGeneratePayloads": 50,
         "reasons": 100,
         "partners": 20,
+        "versions": 20,
     }
 )
 

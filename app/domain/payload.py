@@ -1,7 +1,9 @@
-"""The provisioning payload: the document from which a partner sets a location up."""
+"""The provisioning payload: the document from which a partner sets a location up.
+
+app/domain/payload_version.py chooses the version of a document.
+"""
 
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +13,6 @@ from app.domain.canonical import Json
 from app.domain.content import (
     CallFlow,
     Contact,
-    Extension,
     LocationContent,
     PhoneSystem,
     Target,
@@ -20,12 +21,18 @@ from app.domain.content import (
 from app.domain.content_document import hours_in_order, options_in_order
 from app.domain.digest import content_digest
 from app.domain.mac_address import show_mac
-from app.domain.payload_shape import Payload
+from app.domain.payload_order import contacts_in_order, devices_in_order, extensions_in_order, users_in_order
+from app.domain.payload_shape import Payload, PayloadPart
 from app.domain.payload_shape_1_1 import Payload11
-from app.domain.vocabulary import ContactPurpose
+from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose
 
-# The structure of each version, oldest first. A document has the oldest version that can express it.
-SHAPES: Mapping[str, type[Payload]] = {"1.0.0": Payload, "1.1.0": Payload11}
+# The structure of each version, oldest first.
+SHAPES: Mapping[str, type[PayloadPart]] = {"1.0.0": Payload, "1.1.0": Payload11}
+VERSIONS = tuple(SHAPES)
+
+# What documents with derived values say where the call flow of an IVR leaves the value open.
+DEFAULT_TIMEOUT_SECONDS = 10
+DEFAULT_RETRIES = 2
 
 
 class InvalidDocumentError(ValueError):
@@ -35,6 +42,7 @@ class InvalidDocumentError(ValueError):
 def payload_document(
     content: LocationContent,
     *,
+    version: str,
     account_name: str,
     now: datetime,
     sequence: int,
@@ -45,24 +53,17 @@ def payload_document(
     """Return the validated document of a payload. Equal arguments give equal bytes.
 
     `sequence` is the number of the payload, starting at 1 for each location; `generated_by` is the id of a user and
-    `supersedes` the id of the previous payload. Rows are sorted by id, extensions by number, hours by weekday, options
-    by digit. Raises InvalidDocumentError for content that does not pass the readiness checks.
+    `supersedes` the id of the previous payload. Raises InvalidDocumentError for content that does not pass the
+    readiness checks, or that the version cannot express.
     """
-    numbers = {row.id: row.number for row in content.extensions}
     document = {
         "locationId": content.location_id,
         "locationName": content.name,
         "accountId": content.account_id,
         "accountName": account_name,
         "timestamp": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "location": _location(content),
-        "contacts": _contacts(content.contacts),
-        "phoneSystem": _phone_system(content.phone_system),
-        "devices": _devices(content),
-        "users": _users(content),
-        "extensions": _extensions(content),
-        "workingHours": _working_hours(content.working_hours),
-        "callFlow": _call_flow(content.call_flow, numbers),
+        "version": version,
+        **content_members(content, version),
         "metadata": {
             "sequence": sequence,
             "contentDigest": content_digest(content),
@@ -71,7 +72,29 @@ def payload_document(
             "supersedes": supersedes,
         },
     }
-    return _in_oldest_version(document)
+    check_document(document)
+    return document
+
+
+def content_members(content: LocationContent, version: str) -> dict[str, Json]:
+    """Return the members of a document that hold content, not validated.
+
+    Every value that was entered is among them, even if the version has no key for it; derived values are there only if
+    the version has them. Rows are sorted by id, extensions by number, hours by weekday, options by digit.
+    """
+    derived = version != VERSIONS[0]
+    numbers = {row.id: row.number for row in content.extensions}
+    mailbox = content.phone_system.main_number_e164 if derived and content.phone_system else None
+    return {
+        "location": _location(content),
+        "contacts": _contacts(content.contacts, derived=derived),
+        "phoneSystem": _phone_system(content.phone_system, mailbox),
+        "devices": _devices(content),
+        "users": _users(content, derived=derived),
+        "extensions": _extensions(content),
+        "workingHours": _working_hours(content.working_hours),
+        "callFlow": _call_flow(content.call_flow, numbers, mailbox, derived=derived),
+    }
 
 
 def check_document(document: Mapping[str, Json]) -> None:
@@ -97,21 +120,6 @@ def json_schema(version: str) -> dict[str, Any]:  # Any: a schema nests to any d
     }
 
 
-def _in_oldest_version(document: Mapping[str, Json]) -> dict[str, Json]:
-    """The document with the oldest version that can express it."""
-    *older, newest = SHAPES
-    for version in older:
-        with suppress(InvalidDocumentError):
-            return _checked(document, version)
-    return _checked(document, newest)
-
-
-def _checked(document: Mapping[str, Json], version: str) -> dict[str, Json]:
-    versioned = {**document, "version": version}
-    check_document(versioned)
-    return versioned
-
-
 def _part_name(class_name: str) -> str:
     """The name of a part in the schema: the class name without its prefix and version."""
     name = class_name.rstrip("0123456789")
@@ -129,6 +137,11 @@ def _renamed(part: Any, names: Mapping[str, str]) -> Any:
     return [_renamed(each, names) for each in part] if isinstance(part, list) else part
 
 
+def _present(**values: Json) -> dict[str, Json]:
+    """The keys of later versions that have a value."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
 def _location(content: LocationContent) -> dict[str, Json]:
     address = content.address
     return {
@@ -142,27 +155,33 @@ def _location(content: LocationContent) -> dict[str, Json]:
             "country": address.country,
         },
         "timezone": content.timezone,
-        **({} if content.site_code is None else {"siteCode": content.site_code}),
+        **_present(siteCode=content.site_code),
     }
 
 
-def _contacts(contacts: Iterable[Contact]) -> dict[str, Json]:
-    in_order = sorted(contacts, key=lambda contact: (contact.position, contact.id))
-    first: dict[ContactPurpose, Contact] = {}
-    for contact in in_order:
-        first.setdefault(contact.purpose, contact)
+def _contacts(contacts: Iterable[Contact], *, derived: bool) -> dict[str, Json]:
+    ordered = contacts_in_order(contacts)
     named: dict[str, Json] = {
-        purpose.lower(): _contact(first[purpose]) if purpose in first else None for purpose in ContactPurpose
+        purpose.lower(): _contact(ordered.first[purpose], derived=derived) if purpose in ordered.first else None
+        for purpose in ContactPurpose
     }
-    others = [contact for contact in in_order if contact is not first[contact.purpose]]
-    return named | {"others": [_contact(contact) | {"purpose": contact.purpose.value} for contact in others]}
+    return named | {
+        "others": [
+            _contact(contact, derived=derived) | {"purpose": contact.purpose.value} for contact in ordered.others
+        ]
+    }
 
 
-def _contact(contact: Contact) -> dict[str, Json]:
-    return {"name": contact.name, "email": contact.email, "phone": contact.phone}
+def _contact(contact: Contact, *, derived: bool) -> dict[str, Json]:
+    return {
+        "name": contact.name,
+        "email": contact.email,
+        "phone": contact.phone,
+        **_present(phoneE164=contact.e164 if derived else None),
+    }
 
 
-def _phone_system(system: PhoneSystem | None) -> Json:
+def _phone_system(system: PhoneSystem | None, mailbox: str | None) -> Json:
     if system is None:
         return None
     return {
@@ -172,6 +191,7 @@ def _phone_system(system: PhoneSystem | None) -> Json:
         "outboundPrefix": system.outbound_prefix,
         "voicemail": system.voicemail,
         "extensionLength": system.extension_length,
+        **_present(mailboxNumber=mailbox if system.voicemail else None),
     }
 
 
@@ -187,15 +207,11 @@ def _devices(content: LocationContent) -> list[Json]:
             "label": device.label,
             "extension": rung_by.get(device.id),
         }
-        for device in sorted(content.devices, key=lambda device: device.id)
+        for device in devices_in_order(content)
     ]
 
 
-def _users(content: LocationContent) -> list[Json]:
-    held: dict[str, list[Extension]] = {}
-    for extension in _in_dialling_order(content.extensions):
-        if extension.person_id:
-            held.setdefault(extension.person_id, []).append(extension)
+def _users(content: LocationContent, *, derived: bool) -> list[Json]:
     return [
         {
             "id": person.id,
@@ -204,11 +220,11 @@ def _users(content: LocationContent) -> list[Json]:
             "email": person.email,
             "mobile": person.mobile,
             "voicemail": person.voicemail,
-            "extensions": [extension.number for extension in held[person.id]],
-            "devices": [extension.device_id for extension in held[person.id] if extension.device_id],
+            "extensions": [extension.number for extension in held],
+            "devices": [extension.device_id for extension in held if extension.device_id],
+            **_present(mobileE164=person.mobile_e164 if derived else None),
         }
-        for person in sorted(content.people, key=lambda person: person.id)
-        if person.id in held
+        for person, held in users_in_order(content)
     ]
 
 
@@ -221,12 +237,8 @@ def _extensions(content: LocationContent) -> list[Json]:
             "userId": extension.person_id,
             "deviceId": extension.device_id,
         }
-        for extension in _in_dialling_order(content.extensions)
+        for extension in extensions_in_order(content)
     ]
-
-
-def _in_dialling_order(extensions: Iterable[Extension]) -> list[Extension]:
-    return sorted(extensions, key=lambda extension: (len(extension.number), extension.number, extension.id))
 
 
 def _working_hours(intervals: Iterable[WorkingHours]) -> list[Json]:
@@ -241,29 +253,37 @@ def _working_hours(intervals: Iterable[WorkingHours]) -> list[Json]:
     ]
 
 
-def _call_flow(flow: CallFlow | None, numbers: Mapping[str, str]) -> Json:
+def _call_flow(flow: CallFlow | None, numbers: Mapping[str, str], mailbox: str | None, *, derived: bool) -> Json:
     if flow is None:
         return None
+    is_menu = flow.kind is CallFlowKind.IVR
+    explicit = derived and is_menu
+
+    def target(each: Target | None) -> Json:
+        return _target(each, numbers, mailbox) if each and is_menu else None
+
     return {
         "kind": flow.kind.value,
         "greeting": flow.greeting,
-        "timeoutSeconds": flow.timeout_seconds,
-        "retries": flow.retries,
+        "timeoutSeconds": DEFAULT_TIMEOUT_SECONDS
+        if explicit and flow.timeout_seconds is None
+        else flow.timeout_seconds,
+        "retries": DEFAULT_RETRIES if explicit and flow.retries is None else flow.retries,
         "extensions": [numbers.get(identifier) for identifier in flow.direct_targets],
         "options": [
-            {"digit": option.digit, "target": _target(option.target, numbers)}
-            for option in options_in_order(flow.options)
+            {"digit": option.digit, "target": target(option.target)}
+            for option in options_in_order(flow.options if is_menu else ())
         ],
-        "timeoutTarget": _target(flow.timeout_target, numbers),
-        "invalidTarget": _target(flow.invalid_target, numbers),
+        "timeoutTarget": target(flow.timeout_target),
+        "invalidTarget": target(flow.invalid_target),
     }
 
 
-def _target(target: Target | None, numbers: Mapping[str, str]) -> Json:
-    if target is None:
-        return None
+def _target(target: Target, numbers: Mapping[str, str], mailbox: str | None) -> dict[str, Json]:
+    is_mailbox_of_location = target.kind is CallTarget.VOICEMAIL and target.extension_id is None
     return {
         "kind": target.kind.value,
         "extension": numbers.get(target.extension_id) if target.extension_id else None,
         "externalNumber": target.external_number_e164,
+        **_present(mailboxNumber=mailbox if is_mailbox_of_location else None),
     }

@@ -23,6 +23,10 @@ class Partner:
     available: bool = True
     versions: frozenset[str] = frozenset()
 
+    def accepts(self, version: str) -> bool:
+        """Whether the partner accepts documents of a version."""
+        return not self.versions or version in self.versions
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
@@ -40,9 +44,14 @@ class Recipient:
     answered_at: datetime | None = None
 
     @property
+    def can_answer(self) -> bool:
+        """Whether the recipient has neither answered nor decommissioned the payload."""
+        return self.answer is None and self.decommissioned_at is None
+
+    @property
     def is_awaited(self) -> bool:
-        """Whether the receipt is still awaited: the recipient has not answered, and no lead waived the receipt."""
-        return self.answer is None and self.waived_at is None
+        """Whether the receipt is still awaited: the recipient can answer, and no lead waived the receipt."""
+        return self.can_answer and self.waived_at is None
 
 
 def completes(recipient: Recipient, others: Iterable[Recipient]) -> bool:

@@ -9,6 +9,9 @@ from app.domain.issue import Issue
 from app.domain.mac_holder import MacHolder
 from app.domain.vocabulary import LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section, Verb
 
+MOST_NAMED = 5
+"""The number of locations that a message names at most."""
+
 
 @dataclass(eq=False)
 class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
@@ -136,8 +139,17 @@ class MacInUse(Refusal):
 
     code = ProblemCode.MAC_IN_USE
     mac_addresses: tuple[str, ...]
-    holders: tuple[MacHolder, ...] = ()
-    """The locations that hold the addresses. Only leads are told."""
+    holders: tuple[MacHolder | None, ...] = ()
+    """The location that holds each address, or None if it is free by now. Empty for viewers other than leads."""
+
+    @property
+    def message(self) -> str:
+        """The message of the class, and up to MOST_NAMED of the locations that hold the addresses."""
+        named = list(dict.fromkeys(str(holder) for holder in self.holders if holder))
+        if not named:
+            return super().message
+        rest = f"; and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        return f"{super().message} They are in use at {'; '.join(named[:MOST_NAMED])}{rest}."
 
 
 @dataclass(eq=False)
@@ -166,7 +178,7 @@ class PayloadRejected(Refusal):
 
 @dataclass(eq=False)
 class PayloadNotLive(Refusal):
-    """The payload is not in operation, so there is nothing to decommission. Its state is {state}."""
+    """The payload is not in operation, or no longer. Its state is {state}."""
 
     code = ProblemCode.PAYLOAD_NOT_LIVE
     state: PayloadState

@@ -53,7 +53,8 @@ class TransitionRule:
     `only_when` maps a source status to a fact that must hold there. `gate` is the required readiness. `overrides` are
     the source statuses from which the transition is audited as an override. `session`, `request` and `payload` are the
     resulting changes of the onboarding session, the open request for approval and the payload that the verb concerns.
-    With `notifies`, the recipients of live payloads are told.
+    A transition from one of the statuses in `notifies` is told to the recipients of live payloads, and with `explains`
+    to those of the payload that the verb concerns: the payload refers to the change of the status.
     """
 
     sources: frozenset[LocationStatus]
@@ -65,7 +66,8 @@ class TransitionRule:
     session: SessionChange = SessionChange.KEEP
     request: ApprovalStatus | None = None
     payload: PayloadState | None = None
-    notifies: bool = False
+    notifies: frozenset[LocationStatus] = frozenset()
+    explains: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,7 @@ class Consequences:
     `request` is the new status of the open request for approval, `approval` that of the approval in force, `payload`
     the new state of the payload that the verb concerns; None leaves each unchanged. With `withdraws_payloads` every
     other payload that is GENERATED or RELEASED becomes WITHDRAWN. With `notifies_recipients` each live payload refers
-    to this change of the status.
+    to this change of the status, with `explains_payload` the payload that the verb concerns.
     """
 
     session: SessionChange
@@ -84,6 +86,7 @@ class Consequences:
     payload: PayloadState | None
     withdraws_payloads: bool
     notifies_recipients: bool
+    explains_payload: bool
     mac_claims: ClaimChange
     ends_override: bool
     audited_as_override: bool
@@ -143,6 +146,7 @@ TABLE = MappingProxyType(
             sources=LOCKED_STATUSES,
             to=_PROVISIONING,
             only_when={_COMPLETED: Fact.CHANGED_SINCE_RELEASE},
+            gate=Gate.PROVISION,
             payload=PayloadState.RELEASED,
         ),
         Verb.ACKNOWLEDGE: TransitionRule(
@@ -158,6 +162,7 @@ TABLE = MappingProxyType(
             needs_reason=True,
             overrides=frozenset({_PROVISIONING}),
             session=SessionChange.CLOSE,
+            explains=True,
         ),
         Verb.WAIVE_RECEIPT: TransitionRule(
             sources=frozenset({_PROVISIONING, _COMPLETED}),
@@ -167,16 +172,19 @@ TABLE = MappingProxyType(
             overrides=frozenset({_PROVISIONING, _COMPLETED}),
             session=SessionChange.CLOSE,
             payload=PayloadState.ACKNOWLEDGED,
+            explains=True,
         ),
         Verb.REJECT: TransitionRule(
             sources=frozenset({_PROVISIONING}),
             to=_BLOCKED,
             payload=PayloadState.REJECTED,
+            explains=True,
         ),
         Verb.BLOCK: TransitionRule(
             sources=frozenset({_NOT_STARTED, _IN_PROGRESS, _PENDING, _PROVISIONING}),
             to=_BLOCKED,
             needs_reason=True,
+            notifies=frozenset({_PROVISIONING}),
         ),
         Verb.UNBLOCK: TransitionRule(
             sources=frozenset({_BLOCKED}),
@@ -188,7 +196,7 @@ TABLE = MappingProxyType(
             to=_CANCELLED,
             needs_reason=True,
             session=SessionChange.CLOSE,
-            notifies=True,
+            notifies=frozenset(LocationStatus) - {_COMPLETED, _CANCELLED},
         ),
         Verb.REOPEN: TransitionRule(
             sources=frozenset({_CANCELLED, _APPROVED, _COMPLETED}),
@@ -196,7 +204,7 @@ TABLE = MappingProxyType(
             needs_reason=True,
             overrides=frozenset({_APPROVED, _COMPLETED}),
             session=SessionChange.OPEN_IF_MISSING,
-            notifies=True,
+            notifies=frozenset({_CANCELLED, _APPROVED, _COMPLETED}),
         ),
     }
 )
@@ -245,7 +253,8 @@ def _consequences(status: LocationStatus, verb: Verb, to: LocationStatus) -> Con
         approval=ApprovalStatus.VOIDED if voids else None,
         payload=row.payload,
         withdraws_payloads=voids,
-        notifies_recipients=row.notifies,
+        notifies_recipients=status in row.notifies,
+        explains_payload=row.explains and leaves,
         mac_claims=_claim_change(status, to),
         ends_override=leaves,
         audited_as_override=status in row.overrides,

@@ -83,6 +83,8 @@ RULES = MappingProxyType(
         "target.externalNumber": _NUMBER,
         "approval.comment": _REASON,
         "transition.reason": _REASON,
+        "transition.reasonForCustomer": _REASON,
+        "transition.reasonForPartner": _REASON,
         "override.reason": TextRule(longest=1000, least_visible=10, several_lines=True),
         "override.ticket": TextRule(longest=120),
         "decommission.reason": _REASON,

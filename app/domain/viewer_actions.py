@@ -10,7 +10,7 @@ from app.domain.approving import check_ready, decide_approval
 from app.domain.handoff import PayloadFacts, check_open, decide_generation, decide_release
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
-from app.domain.recipients import Recipient
+from app.domain.recipients import Partner, Recipient
 from app.domain.refusals import MacInUse, NotFound, OverrideScope, PayloadNotLive, Refusal
 from app.domain.status_machine import NO_FACTS, Fact, allowed, transition
 from app.domain.viewer import Viewer
@@ -32,7 +32,8 @@ class Situation:
     """Everything that decisions about one location depend on, for one viewer at one moment.
 
     `permitted` are the actions and `verbs` the verbs of the status machine that the viewer's role includes.
-    `recipients` are those of the payload that was released last.
+    `partners` are those to whom the next payload would be released, `recipients` those of the payload that was released
+    last.
     """
 
     viewer: Viewer
@@ -46,6 +47,7 @@ class Situation:
     override: Override | None = None
     latest_payload: PayloadFacts | None = None
     released_payload: PayloadFacts | None = None
+    partners: tuple[Partner, ...] = ()
     recipients: tuple[Recipient, ...] = ()
     live_payloads: AbstractSet[str] = frozenset()
     issues: tuple[Issue, ...] = ()
@@ -129,9 +131,11 @@ def _approvable(situation: Situation) -> None:
 
 
 def _generable(situation: Situation) -> None:
+    """Check that a payload could be generated, or served again: the version decides which of both."""
     decide_generation(
         current_digest=situation.current_digest,
         approved_digest=situation.approved_digest,
+        version=None,
         latest=situation.latest_payload,
         issues=situation.issues,
     )
@@ -143,7 +147,9 @@ def _releasable(situation: Situation) -> None:
         current_digest=situation.current_digest,
         approved_digest=situation.approved_digest,
         latest=situation.latest_payload,
+        partners=situation.partners,
         allowed=allowed(situation.status, situation.verbs, situation.facts),
+        issues=situation.issues,
     )
 
 

@@ -1,4 +1,4 @@
-"""Administration: changes by leads that are not about one location, audited and committed like every write."""
+"""Administration: changes that are not about the content of a location, audited and committed like every write."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field

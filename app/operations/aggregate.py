@@ -1,7 +1,7 @@
 """The aggregate of a location: the stored record, the viewer, and the values that follow from both."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,9 @@ from app.db.aggregates import AggregateRecord, StoredApproval, StoredPayload
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
 from app.domain.digest import digest_of, digest_version
+from app.domain.handoff import PayloadFacts
 from app.domain.issue import Issue
+from app.domain.payload_version import payload_version
 from app.domain.readiness import Outside, readiness
 from app.domain.recipients import Recipient
 from app.domain.refusals import Conflict, NotFound
@@ -32,6 +34,8 @@ class Aggregate:
     editors: frozenset[str] = frozenset()
     reviewed: LocationContent | None = None
     """The reviewed content, if the content has changed since and the audit log has the reviewed content."""
+    payload_document: Mapping[str, Any] | None = None
+    """The document of the payload that the command names, for mutations that declare to need it."""
 
     @property
     def now(self) -> datetime:
@@ -87,6 +91,11 @@ class Aggregate:
             rejection=record.last_rejection,
         )
 
+    @cached_property
+    def payload_version(self) -> str | None:
+        """The version that a payload of the current content needs for the partners, or None if none suits them all."""
+        return payload_version(self.content, self.record.partners)
+
     @property
     def approved_digest(self) -> str | None:
         """The digest of the approval in force."""
@@ -99,7 +108,7 @@ class Aggregate:
         holds = {
             Fact.CONTENT_CHANGED: self.status in LOCKED_STATUSES and self.digest != self.approved_digest,
             Fact.RECEIPT_MISSING: released is not None
-            and any(each.answer is None for each in self.recipients_of(released.id)),
+            and any(each.can_answer for each in self.recipients_of(released.id)),
             Fact.CHANGED_SINCE_RELEASE: released is not None and released.content_digest != self.digest,
         }
         return frozenset(fact for fact, is_so in holds.items() if is_so)
@@ -115,6 +124,11 @@ class Aggregate:
             if each.id == payload_id:
                 return each
         raise NotFound
+
+    def facts_of(self, payload: StoredPayload) -> PayloadFacts:
+        """The facts about a payload. A successor that the viewer cannot see is not named."""
+        seen = {each.id for each in self.record.payloads}
+        return replace(payload.facts, shows_successor=payload.superseded_by in seen)
 
     def recipients_of(self, payload_id: str) -> tuple[Recipient, ...]:
         """The recipients of a payload."""

@@ -1,14 +1,17 @@
 """A partner's answer to a payload: an acknowledgement, or a rejection with reasons."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from app.db import tables
-from app.db.writing import Insert, Update
+from app.db.writing import Insert
 from app.domain.handoff import decide_answer
+from app.domain.json_pointer import resolves
 from app.domain.limits import check_cap
 from app.domain.recipients import completes
 from app.domain.refusals import InvalidInput, NotFound
+from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, ReceiptKind, Verb
 from app.operations import live_payloads
@@ -47,24 +50,31 @@ class RejectPayload(Command):
 def acknowledge(aggregate: Aggregate, command: AcknowledgePayload) -> LocationChange:
     """Acknowledge the document with this digest. A repeated acknowledgement returns the first receipt.
 
-    The last required receipt completes the location. Raises DigestMismatch, AlreadyAnswered, PayloadSuperseded,
-    PayloadWithdrawn, PayloadRejected, IllegalTransition.
+    The last required receipt completes the location. Raises DigestMismatch, AlreadyAnswered, PayloadNotLive,
+    PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition.
     """
     kind = ReceiptKind.ACKNOWLEDGED
     return _answer(aggregate, command.payload_id, kind, digest=command.document_digest)
 
 
 def reject(aggregate: Aggregate, command: RejectPayload) -> LocationChange:
-    """Reject the payload and block the location.
+    """Reject the payload and block the location. Each path leads to a value in the payload's document.
 
-    Raises InvalidInput, LimitReached, AlreadyAnswered, PayloadSuperseded, PayloadWithdrawn, PayloadRejected,
-    IllegalTransition.
+    Raises InvalidInput, LimitReached, AlreadyAnswered, PayloadNotLive, PayloadSuperseded, PayloadWithdrawn,
+    PayloadRejected, IllegalTransition.
     """
     if not command.reasons:
         raise InvalidInput(field="reasons", rule="at least one is required", path=("reasons",))
     check_cap("reasons", command.reasons, path=("reasons",))
     reasons = [_reason(each, place) for place, each in enumerate(command.reasons)]
     return _answer(aggregate, command.payload_id, ReceiptKind.REJECTED, reasons=reasons)
+
+
+def _check_paths(document: Mapping[str, Any] | None, reasons: Sequence[Mapping[str, str]]) -> None:
+    for place, each in enumerate(reasons):
+        if not resolves(document, each["path"]):
+            rule = "must lead to a value in the payload's document"
+            raise InvalidInput(field="path", rule=rule, path=("reasons", str(place), "path"))
 
 
 def _answer(
@@ -80,8 +90,9 @@ def _answer(
     recipient = next((each for each in recipients if each.user_id == aggregate.viewer.id), None)
     if recipient is None:
         raise NotFound
-    if not decide_answer(found.facts, recipient, kind, digest):
+    if not decide_answer(aggregate.facts_of(found), recipient, kind, digest):
         return LocationChange(ids={"payload": found.id, "receipt": recipient.receipt_id or ""})
+    _check_paths(aggregate.payload_document, reasons)
     answer = aggregate.transition(_VERBS[kind])
     receipt_id = aggregate.new_id("Receipt")
     receipt = {
@@ -98,14 +109,12 @@ def _answer(
     change = LocationChange(
         payload_id=found.id,
         rows=(Insert(tables.receipt, receipt),),
-        updates=(Update(tables.provisioning_payload, {"id": found.id}, {"updated_at": aggregate.now}),),
         ids={"payload": found.id, "receipt": receipt_id},
     )
-    if kind is ReceiptKind.REJECTED:
-        return replace(change, transition=answer)
-    live, updates = live_payloads.acknowledged(aggregate, recipient)
-    is_last = completes(recipient, (each for each in recipients if each is not recipient))
-    return replace(change, live=live, updates=(*change.updates, *updates), transition=answer if is_last else None)
+    acknowledges = kind is ReceiptKind.ACKNOWLEDGED
+    live, updates = (live_payloads.acknowledged if acknowledges else live_payloads.rejected)(aggregate, recipient)
+    decides = not acknowledges or completes(recipient, (each for each in recipients if each is not recipient))
+    return replace(change, live=live, updates=updates, transition=answer if decides else None)
 
 
 _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb.REJECT}
@@ -114,7 +123,7 @@ _VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb
 def _reason(given: RejectionReasonValue, place: int) -> dict[str, str]:
     path = ("reasons", str(place))
     return {
-        "path": given_text("rejection.path", given.path, path=(*path, "path")),
+        "path": clean("rejection.path", given.path, path=(*path, "path")) or "",  # the whole document
         "code": given_text("rejection.code", given.code, path=(*path, "code")),
         "message": given_text("rejection.message", given.message, path=(*path, "message")),
     }
@@ -144,4 +153,5 @@ REJECT_PAYLOAD = LocationMutation(
     counts=(),
     table=tables.provisioning_payload,
     key="payload_id",
+    needs_payload_document=True,
 )

@@ -1,6 +1,6 @@
 """Approve exactly the content that was reviewed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.db import tables
@@ -20,7 +20,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approve(Command):
-    """The location to approve, and the digest of the content that was reviewed."""
+    """The location to approve, and the digest of the content that was reviewed. Customers read the comment."""
 
     location_id: str
     expected_digest: str
@@ -49,6 +49,7 @@ def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
         self_approval_allowed=aggregate.self_approval_allowed,
     )
     comment = clean("approval.comment", command.comment, path=("comment",))
+    change = LocationChange(transition=approval, reason=comment, reason_for_customer=comment)
     approved = {"location_revision": aggregate.record.location.revision + 1, "self_approved": self_approved}
     content = {
         "digest": aggregate.digest,
@@ -61,12 +62,10 @@ def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
         updates = (Update(tables.approval, {"id": request.id}, values),)
         waited = (aggregate.now - session.submitted_at).total_seconds() if session and session.submitted_at else None
         ids = {"approval": request.id}
-        return LocationChange(transition=approval, updates=updates, reason=comment, waited_seconds=waited, ids=ids)
+        return replace(change, updates=updates, waited_seconds=waited, ids=ids)
     approval_id = aggregate.new_id("Approval")
     row = {"id": approval_id} | content | approved | _decision(aggregate, comment)
-    return LocationChange(
-        transition=approval, rows=(Insert(tables.approval, row),), reason=comment, ids={"approval": approval_id}
-    )
+    return replace(change, rows=(Insert(tables.approval, row),), ids={"approval": approval_id})
 
 
 def _decision(aggregate: Aggregate, comment: str | None) -> dict[str, Any]:

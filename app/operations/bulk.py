@@ -213,7 +213,7 @@ async def _with_holders(tx: Transaction, settled: Decisions) -> Decisions:
     wanted = {place: [read_mac(mac) for mac in each.mac_addresses] for place, each in refused.items()}
     holders = await writing.holders_of(tx, {mac for macs in wanted.values() for mac in macs})
     named = {
-        place: replace(each, holders=tuple(holders[mac] for mac in wanted[place] if mac in holders))
+        place: replace(each, holders=tuple(map(holders.get, wanted[place])) if holders else ())
         for place, each in refused.items()
     }
     return {**settled, **named}

@@ -9,10 +9,11 @@ from app.domain.bulk import verb_towards
 from app.domain.vocabulary import Budget, BulkPolicy, LocationStatus, Verb
 from app.operations import approve, generate_payload, submit_onboarding, trigger_provisioning
 from app.operations.aggregate import Aggregate
-from app.operations.commands import Command, plain
+from app.operations.commands import UNSET, Command, Unset, plain
 from app.operations.context import LocationChange
 from app.operations.mutation import ContentEffect, Counted, Mutation, RecordedRefusals, check_digest
-from app.operations.transitions import by_verb
+from app.operations.reasons import with_reasons
+from app.operations.transitions import explained
 from permissions.matrix import Action
 
 
@@ -52,11 +53,13 @@ class BulkCommand(Command, Generic[I]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BulkUpdateStatus(BulkCommand[BulkItem]):
-    """The locations to change to a status."""
+    """The locations to change to a status, and the reasons."""
 
     location_ids: tuple[str, ...]
     status: LocationStatus
     reason: str | None = None
+    reason_for_customer: str | Unset | None = UNSET
+    reason_for_partner: str | Unset | None = UNSET
 
     def named_items(self) -> tuple[BulkItem, ...]:
         """One item per id."""
@@ -116,13 +119,14 @@ def _update_status(aggregate: Aggregate, command: BulkUpdateStatus, item: BulkIt
         case None:
             return LocationChange()
         case Verb.SUBMIT:
-            return submit_onboarding.decide(aggregate, submit_onboarding.SubmitOnboarding(location_id=item.location_id))
+            submission = submit_onboarding.SubmitOnboarding(location_id=item.location_id)
+            change = submit_onboarding.decide(aggregate, submission)
         case Verb.TRIGGER_PROVISIONING:
-            return trigger_provisioning.decide(
-                aggregate, trigger_provisioning.TriggerProvisioning(location_id=item.location_id)
-            )
+            release = trigger_provisioning.TriggerProvisioning(location_id=item.location_id)
+            change = trigger_provisioning.decide(aggregate, release)
         case _:
-            return by_verb(aggregate, verb, command.reason)
+            return explained(aggregate, verb, command)
+    return with_reasons(change, verb, command)
 
 
 def _check_status(command: BulkUpdateStatus) -> None:

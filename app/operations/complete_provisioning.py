@@ -2,28 +2,29 @@
 
 from dataclasses import dataclass, replace
 
-from app.domain.reasons import reason_for
 from app.domain.vocabulary import Budget, PayloadState, Verb
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
-from app.operations.commands import Command
+from app.operations.commands import UNSET, Command, Unset
 from app.operations.context import LocationChange
 from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from app.operations.transitions import explained
 from permissions.matrix import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompleteProvisioning(Command):
-    """The location to complete by hand, and the reason."""
+    """The location to complete by hand, and the reasons."""
 
     location_id: str
     reason: str
+    reason_for_customer: str | Unset | None = UNSET
+    reason_for_partner: str | Unset | None = UNSET
 
 
 def decide(aggregate: Aggregate, command: CompleteProvisioning) -> LocationChange:
     """Take the released payload to be in operation. Raises IllegalTransition, and InvalidInput without a reason."""
-    completion = aggregate.transition(Verb.COMPLETE)
-    change = LocationChange(transition=completion, reason=reason_for(Verb.COMPLETE, command.reason))
+    change = explained(aggregate, Verb.COMPLETE, command)
     released = [each.id for each in aggregate.record.payloads if each.state is PayloadState.RELEASED]
     if not released:
         return change

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db import tables
-from app.db.writing import Update
 from app.domain.recipients import Recipient
 from app.domain.refusals import InvalidInput, NotFound, PayloadNotLive
 from app.domain.text import clean, given
@@ -41,7 +40,7 @@ def decide(aggregate: Aggregate, command: ConfirmDecommission) -> LocationChange
     by_hand = payload.id in live_payloads.without_recipients(aggregate)
     ids = {"payload": payload.id}
     if not running and not by_hand:
-        if recipients and all(each.decommissioned_at for each in recipients):
+        if any(each.decommissioned_at for each in recipients):
             return LocationChange(ids=ids)
         raise PayloadNotLive(state=payload.state)
     values = {
@@ -50,8 +49,7 @@ def decide(aggregate: Aggregate, command: ConfirmDecommission) -> LocationChange
         "decommission_reason": reason,
     }
     live, updates = live_payloads.decommissioned(aggregate, payload.id, running, values)
-    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
-    return LocationChange(live=live, updates=(*updates, touched), reason=reason, on_behalf=on_behalf, ids=ids)
+    return LocationChange(live=live, updates=updates, reason=reason, on_behalf=on_behalf, ids=ids)
 
 
 def _reason(command: ConfirmDecommission, *, on_behalf: bool) -> str | None:

@@ -133,5 +133,5 @@ def _restored(name: str, value: Any) -> Any:
     if name == "issues":
         return tuple(Issue(**{**each, "blocks": frozenset(each["blocks"])}) for each in value)
     if name == "holders":
-        return tuple(MacHolder(**each) for each in value)
+        return tuple(MacHolder(**each) if each else None for each in value)
     return tuple(value) if isinstance(value, list) else value

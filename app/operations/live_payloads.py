@@ -33,6 +33,14 @@ def acknowledged(aggregate: Aggregate, recipient: Recipient) -> tuple[frozenset[
     return _after(aggregate, live=[recipient], ended=ended)
 
 
+def rejected(aggregate: Aggregate, recipient: Recipient) -> tuple[frozenset[str], tuple[Update, ...]]:
+    """The live payloads after a recipient's rejection, and the recipients' updates.
+
+    A lead who waived the receipt took the recipient to run with the payload; the recipient says that it does not.
+    """
+    return _after(aggregate, ended=[recipient] if recipient.live else [])
+
+
 def taken_to_run(
     aggregate: Aggregate, recipients: Iterable[Recipient], values: Values | None = None
 ) -> tuple[frozenset[str], tuple[Update, ...]]:
@@ -53,10 +61,12 @@ def decommissioned(
 def completed_by_hand(aggregate: Aggregate, payload_id: str) -> tuple[frozenset[str], tuple[Update, ...]]:
     """The live payloads after a lead completed the location with this payload; and the recipients' updates.
 
-    Without recipients the lead's statement is the only one, so it replaces that of an earlier payload.
+    Without recipients the lead's statement is the only one, so it replaces that of an earlier payload. A recipient that
+    has decommissioned the payload does not run with it again.
     """
     recipients = aggregate.recipients_of(payload_id)
-    live, updates = _after(aggregate, live=recipients, dropped=without_recipients(aggregate))
+    running = [each for each in recipients if each.decommissioned_at is None]
+    live, updates = _after(aggregate, live=running, dropped=without_recipients(aggregate))
     return (live if recipients else live | {payload_id}), updates
 
 

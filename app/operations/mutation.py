@@ -105,11 +105,15 @@ class AggregateMutation(Mutation[C]):
     key: str = "location_id"
     needs_reviewed_content: bool = False
     """Whether the command contains the digest of the reviewed content."""
+    needs_payload_document: bool = False
+    """Whether the decision reads the document of the payload that the command names."""
 
     def __post_init__(self) -> None:
         Mutation.__post_init__(self)
         check_field(self.name, self.command, self.key)
         check_digest(self.name, self.command, needed=self.needs_reviewed_content)
+        if self.needs_payload_document and self.table is not tables.provisioning_payload:
+            raise DeclarationError(f"mutation {self.name} needs a payload document, and {self.key} names no payload")
 
     def row_id(self, command: C) -> str:
         """The id of the row that the command names."""

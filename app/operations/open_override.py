@@ -1,10 +1,11 @@
 """Open sections of a locked location for editing by one lead, for a limited time."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from app.db import tables
 from app.db.writing import Insert, Update
-from app.domain.locks import check_overridable, is_in_force, override_terms
+from app.domain.locks import OverrideTerms, check_overridable, is_in_force, override_terms
 from app.domain.refusals import OverrideScope
 from app.domain.vocabulary import Budget, Section
 from app.operations.aggregate import Aggregate
@@ -35,6 +36,14 @@ def decide(aggregate: Aggregate, command: OpenOverride) -> LocationChange:
         expires_in_minutes=command.expires_in_minutes,
         now=aggregate.now,
     )
+    return new_override(aggregate, terms)
+
+
+def new_override(aggregate: Aggregate, terms: OverrideTerms, *, ended_at: datetime | None = None) -> LocationChange:
+    """The change that adds an override with these terms; with `ended_at` it is over as soon as it is added.
+
+    Raises OverrideScope while another override is in force.
+    """
     earlier = aggregate.record.override
     updates: tuple[Update, ...] = ()
     if earlier is not None:
@@ -52,6 +61,7 @@ def decide(aggregate: Aggregate, command: OpenOverride) -> LocationChange:
         "ticket": terms.ticket,
         "opened_at": aggregate.now,
         "expires_at": terms.expires_at,
+        "ended_at": ended_at,
     }
     return LocationChange(
         rows=(Insert(tables.override, row),),

@@ -28,6 +28,8 @@ from app.operations.context import LocationChange
 SECTION_OF_TABLE = {child.table: Section[child.member.upper()] for child in CHILDREN}
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
 _KEY = frozenset({"id", "account_id"})
+# The tables whose rows belong to a payload.
+_OF_PAYLOAD = frozenset({tables.payload_recipient, tables.receipt})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +46,31 @@ class MacClaims:
 
 
 def writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
-    """Yield the writes of a change, in an order that the constraints allow. A changed payload has its time updated."""
+    """Yield the writes of a change, in an order that the constraints allow.
+
+    Each payload that the change concerns gets a new `updated_at`: recipients find changes by it.
+    """
+    touched: set[str] = set()
     for write in _writes_of(aggregate, change):
-        if isinstance(write, Update) and write.table is tables.provisioning_payload:
-            yield Update(write.table, write.key, {**write.values, "updated_at": aggregate.now})
+        if isinstance(write, Insert) and write.table is tables.provisioning_payload:
+            yield Insert(write.table, {**write.row, "updated_at": aggregate.now})
         else:
             yield write
+            touched |= _payload_of(aggregate, write)
+    for payload_id in sorted(touched):
+        yield Update(tables.provisioning_payload, {"id": payload_id}, {"updated_at": aggregate.now})
+
+
+def _payload_of(aggregate: Aggregate, write: Write) -> set[str]:
+    """The existing payload that a write concerns: its row, a recipient or a receipt of it."""
+    if isinstance(write, Insert):
+        return {write.row["payload_id"]} if write.table in _OF_PAYLOAD else set()
+    if write.table is tables.provisioning_payload:
+        return {write.key["id"]}
+    if write.table is tables.payload_recipient:
+        recipients = aggregate.record.handed_off.recipients
+        return {each.payload_id for each in recipients if each.id == write.key["id"]}
+    return set()
 
 
 def _writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
@@ -241,9 +262,9 @@ def _entailed(
         for payload in record.payloads:
             if payload.state in _UNANSWERED and payload.id != change.payload_id:
                 yield Update(tables.provisioning_payload, {"id": payload.id}, withdrawn)
-    if follows.notifies_recipients:
-        for payload_id in sorted(record.handed_off.live):
-            yield Update(tables.provisioning_payload, {"id": payload_id}, {"status_change_id": status_change_id})
+    explained = {change.payload_id} if follows.explains_payload and change.payload_id is not None else set()
+    for payload_id in sorted(explained | (record.handed_off.live if follows.notifies_recipients else set())):
+        yield Update(tables.provisioning_payload, {"id": payload_id}, {"status_change_id": status_change_id})
 
 
 def _session_writes(aggregate: Aggregate, session: SessionChange, step: Section | None) -> Iterator[Write]:

@@ -53,6 +53,7 @@ def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
             override=aggregate.record.override,
             latest_payload=payloads[0].facts if payloads else None,
             released_payload=released.facts if released else None,
+            partners=aggregate.record.partners,
             recipients=aggregate.recipients_of(released.id) if released else (),
             live_payloads=aggregate.record.handed_off.live,
             issues=aggregate.issues,

@@ -12,6 +12,7 @@ from app.operations.bulk_mutations import BULK_APPROVE, BULK_GENERATE_PAYLOADS, 
 from app.operations.close_override import CLOSE_OVERRIDE
 from app.operations.complete_provisioning import COMPLETE_PROVISIONING
 from app.operations.confirm_decommission import CONFIRM_DECOMMISSION
+from app.operations.create_test_payload import CREATE_TEST_PAYLOAD
 from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
@@ -23,7 +24,9 @@ from app.operations.mutation import ContentEffect, DeclarationError, Mutation
 from app.operations.open_override import OPEN_OVERRIDE
 from app.operations.remove_device import REMOVE_DEVICE
 from app.operations.remove_person import REMOVE_PERSON
+from app.operations.replace_device import REPLACE_DEVICE
 from app.operations.request_changes import REQUEST_CHANGES
+from app.operations.set_accepted_payload_versions import SET_ACCEPTED_PAYLOAD_VERSIONS
 from app.operations.set_call_flow import SET_CALL_FLOW
 from app.operations.set_contacts import SET_CONTACTS
 from app.operations.set_current_step import SET_CURRENT_STEP
@@ -81,6 +84,7 @@ MUTATIONS = by_name(
         REOPEN,
         OPEN_OVERRIDE,
         CLOSE_OVERRIDE,
+        REPLACE_DEVICE,
         GENERATE_PAYLOAD,
         TRIGGER_PROVISIONING,
         COMPLETE_PROVISIONING,
@@ -89,6 +93,7 @@ MUTATIONS = by_name(
         WAIVE_RECEIPT,
         CONFIRM_DECOMMISSION,
         SET_LOCATION_PARTNERS,
+        CREATE_TEST_PAYLOAD,
         BULK_UPDATE_STATUS,
         BULK_APPROVE,
         BULK_GENERATE_PAYLOADS,
@@ -98,6 +103,7 @@ MUTATIONS = by_name(
         CREATE_USER,
         EDIT_USER,
         SET_GRANTS,
+        SET_ACCEPTED_PAYLOAD_VERSIONS,
         SUSPEND_USER,
         REINSTATE_USER,
         SET_DEVICE_MODELS,

@@ -13,7 +13,7 @@ from permissions.matrix import Action
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestChanges(Command):
-    """The submission to send back, and a comment that describes the required changes."""
+    """The submission to send back, and a comment for customers that describes the required changes."""
 
     location_id: str
     comment: str
@@ -23,7 +23,7 @@ def decide(aggregate: Aggregate, command: RequestChanges) -> LocationChange:
     """Send the submission back. Raises IllegalTransition, and InvalidInput without a comment."""
     decision = aggregate.transition(Verb.REQUEST_CHANGES)
     comment = reason_for(Verb.REQUEST_CHANGES, command.comment, field="approval.comment", path=("comment",))
-    return LocationChange(transition=decision, reason=comment)
+    return LocationChange(transition=decision, reason=comment, reason_for_customer=comment)
 
 
 REQUEST_CHANGES = LocationMutation(

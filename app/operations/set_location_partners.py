@@ -39,7 +39,10 @@ async def decide(context: AdministrationContext, command: SetLocationPartners) -
     """
     check_cap("partners", command.partners, path=("partners",))
     location = await context.found(tables.location, command.location_id)
-    await _check(context, location.account_id, command.partners)
+    rules = await broken_rules(context, location.account_id, [each.user_id for each in command.partners])
+    for place, rule in enumerate(rules):
+        if rule is not None:
+            raise InvalidInput(field="userId", rule=rule, path=("partners", str(place), "userId"))
     rows = [
         {
             "id": context.new_id("LocationPartner"),
@@ -64,15 +67,16 @@ async def decide(context: AdministrationContext, command: SetLocationPartners) -
     )
 
 
-async def _check(context: AdministrationContext, account_id: str, partners: Sequence[LocationPartnerValue]) -> None:
-    users = await context.kept(tables.user, (each.user_id for each in partners))
+async def broken_rules(
+    context: AdministrationContext, account_id: str, user_ids: Sequence[str]
+) -> tuple[str | None, ...]:
+    """For each user, why it cannot be a partner of a location of the account, or None. The users are locked."""
+    users = await context.kept(tables.user, user_ids)
     granted = await writing.granted_users(context.transaction, account_id, users)
-    seen: set[str] = set()
-    for place, each in enumerate(partners):
-        rule = _broken_rule(users.get(each.user_id), granted=each.user_id in granted, named_before=each.user_id in seen)
-        if rule is not None:
-            raise InvalidInput(field="userId", rule=rule, path=("partners", str(place), "userId"))
-        seen.add(each.user_id)
+    return tuple(
+        _broken_rule(users.get(each), granted=each in granted, named_before=each in user_ids[:place])
+        for place, each in enumerate(user_ids)
+    )
 
 
 def _broken_rule(user: Any | None, *, granted: bool, named_before: bool) -> str | None:

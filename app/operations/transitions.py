@@ -1,13 +1,13 @@
-"""The mutations that need only the status table and a reason."""
+"""The mutations that need only the status table and reasons."""
 
 from dataclasses import dataclass
 
-from app.domain.reasons import reason_for
 from app.domain.vocabulary import Budget, Verb
 from app.operations.aggregate import Aggregate
-from app.operations.commands import Command
+from app.operations.commands import UNSET, Command, Unset
 from app.operations.context import LocationChange
 from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from app.operations.reasons import Reasoned, with_reasons
 from permissions.matrix import Action
 
 
@@ -20,10 +20,12 @@ class WithdrawSubmission(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block(Command):
-    """The location to block, and the reason."""
+    """The location to block, and the reasons."""
 
     location_id: str
     reason: str
+    reason_for_customer: str | Unset | None = UNSET
+    reason_for_partner: str | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,44 +37,51 @@ class Unblock(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancel(Command):
-    """The location to cancel, and the reason."""
+    """The location to cancel, and the reasons."""
 
     location_id: str
     reason: str
+    reason_for_customer: str | Unset | None = UNSET
+    reason_for_partner: str | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reopen(Command):
-    """The location to reopen, and the reason."""
+    """The location to reopen, and the reasons."""
 
     location_id: str
     reason: str
+    reason_for_customer: str | Unset | None = UNSET
+    reason_for_partner: str | Unset | None = UNSET
 
 
-def by_verb(aggregate: Aggregate, verb: Verb, reason: str | None = None) -> LocationChange:
-    """The transition of a verb. Raises IllegalTransition, and InvalidInput without a reason that the verb requires."""
-    decided = aggregate.transition(verb)
-    return LocationChange(transition=decided, reason=reason_for(verb, reason))
+def explained(aggregate: Aggregate, verb: Verb, command: Reasoned) -> LocationChange:
+    """The transition of a verb with reasons. Raises IllegalTransition, and InvalidInput as `with_reasons`."""
+    return with_reasons(_by_verb(aggregate, verb), verb, command)
+
+
+def _by_verb(aggregate: Aggregate, verb: Verb) -> LocationChange:
+    return LocationChange(transition=aggregate.transition(verb))
 
 
 def _withdraw_submission(aggregate: Aggregate, _command: WithdrawSubmission) -> LocationChange:
-    return by_verb(aggregate, Verb.WITHDRAW)
+    return _by_verb(aggregate, Verb.WITHDRAW)
 
 
 def _block(aggregate: Aggregate, command: Block) -> LocationChange:
-    return by_verb(aggregate, Verb.BLOCK, command.reason)
+    return explained(aggregate, Verb.BLOCK, command)
 
 
 def _unblock(aggregate: Aggregate, _command: Unblock) -> LocationChange:
-    return by_verb(aggregate, Verb.UNBLOCK)
+    return _by_verb(aggregate, Verb.UNBLOCK)
 
 
 def _cancel(aggregate: Aggregate, command: Cancel) -> LocationChange:
-    return by_verb(aggregate, Verb.CANCEL, command.reason)
+    return explained(aggregate, Verb.CANCEL, command)
 
 
 def _reopen(aggregate: Aggregate, command: Reopen) -> LocationChange:
-    return by_verb(aggregate, Verb.REOPEN, command.reason)
+    return explained(aggregate, Verb.REOPEN, command)
 
 
 WITHDRAW_SUBMISSION = LocationMutation(

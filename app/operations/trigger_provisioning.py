@@ -22,7 +22,10 @@ class TriggerProvisioning(Command):
 
 
 def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChange:
-    """Release the latest payload, unless it is already released. Raises IllegalTransition, ApprovalOutdated."""
+    """Release the latest payload, unless it is already released.
+
+    Raises IllegalTransition, ApprovalOutdated, and NotReady if a partner of the location cannot answer.
+    """
     release = aggregate.transition(Verb.TRIGGER_PROVISIONING)
     payloads = aggregate.record.payloads
     payload = decide_release(
@@ -30,7 +33,9 @@ def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChang
         current_digest=aggregate.digest,
         approved_digest=aggregate.approved_digest,
         latest=payloads[0].facts if payloads else None,
+        partners=aggregate.record.partners,
         allowed=aggregate.allowed_verbs,
+        issues=aggregate.issues,
     )
     if payload.state is PayloadState.RELEASED and release.to is aggregate.status:
         return LocationChange(ids={"payload": payload.id})

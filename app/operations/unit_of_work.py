@@ -4,6 +4,7 @@ A refusal rolls back to the savepoint, is recorded in the audit log if the mutat
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from app import audit
@@ -104,6 +105,11 @@ async def _locked(
     digest = mutation.reviewed_digest(call.command)
     reviewed = None if digest is None else {named[0]: digest}
     aggregates = await aggregates_of(tx, context, named, reviewed=reviewed)
+    if mutation.needs_payload_document:
+        document = await writing.document_of(tx, row_id)
+        if document is None:
+            raise NotFound
+        aggregates[named[0]] = replace(aggregates[named[0]], payload_document=document)
     if mutation.table is tables.device and row_id not in aggregates[named[0]].record.row_revisions:
         raise GivenUp
     return [aggregates[location_id] for location_id in named]
@@ -180,7 +186,7 @@ async def mac_in_use(tx: Transaction, macs: Iterable[str]) -> MacInUse:
     holders = await writing.holders_of(tx, wanted)
     return MacInUse(
         mac_addresses=tuple(map(show_mac, wanted)),
-        holders=tuple(holders[mac] for mac in wanted if mac in holders),
+        holders=tuple(map(holders.get, wanted)) if holders else (),
     )
 
 

@@ -3,34 +3,35 @@
 from dataclasses import dataclass, replace
 
 from app.db import tables
-from app.db.writing import Update
 from app.domain.handoff import check_open, check_unanswered
-from app.domain.reasons import reason_for
 from app.domain.recipients import completes
 from app.domain.refusals import NotFound
 from app.domain.vocabulary import Budget, Verb
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
-from app.operations.commands import Command
+from app.operations.commands import UNSET, Command, Unset
 from app.operations.context import LocationChange
 from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
+from app.operations.transitions import explained
 from permissions.matrix import Action
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaiveReceipt(Command):
-    """The payload, the recipient whose receipt to waive, and the reason."""
+    """The payload, the recipient whose receipt to waive, and the reasons."""
 
     payload_id: str
     user_id: str
     reason: str
+    reason_for_customer: str | Unset | None = UNSET
+    reason_for_partner: str | Unset | None = UNSET
 
 
 def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     """Waive the receipt of a recipient. If it is the last required one, the location is completed.
 
     The recipient is taken to run with the payload. Waiving again changes nothing. Raises NotFound, AlreadyAnswered,
-    PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
+    PayloadNotLive, PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
     """
     payload = aggregate.payload(command.payload_id)
     recipients = aggregate.recipients_of(payload.id)
@@ -38,20 +39,23 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     if recipient is None:
         raise NotFound(path=("userId",))
     ids = {"payload": payload.id}
-    check_unanswered(recipient)
-    if recipient.waived_at is not None:
+    if recipient.waived_at is not None and recipient.answer is None:
         return LocationChange(ids=ids)
+    check_unanswered(payload.facts, recipient)
     check_open(payload.facts)
-    waiver = aggregate.transition(Verb.WAIVE_RECEIPT)
-    reason = reason_for(Verb.WAIVE_RECEIPT, command.reason)
-    values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": reason}
+    waiver = explained(aggregate, Verb.WAIVE_RECEIPT, command)
+    values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": waiver.reason}
     live, updates = live_payloads.taken_to_run(aggregate, [recipient], values)
-    touched = Update(tables.provisioning_payload, {"id": payload.id}, {"updated_at": aggregate.now})
-    change = LocationChange(
-        payload_id=payload.id, live=live, updates=(*updates, touched), reason=reason, on_behalf=True, ids=ids
-    )
     is_last = completes(recipient, (each for each in recipients if each is not recipient))
-    return replace(change, transition=waiver if is_last else None)
+    return replace(
+        waiver,
+        transition=waiver.transition if is_last else None,
+        payload_id=payload.id,
+        live=live,
+        updates=updates,
+        on_behalf=True,
+        ids=ids,
+    )
 
 
 WAIVE_RECEIPT = LocationMutation(

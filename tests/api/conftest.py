@@ -10,8 +10,10 @@ from app.settings import Settings
 from tests.builders_db import (
     a_grant,
     a_location,
+    a_location_partner,
     a_payload,
     a_receipt,
+    a_recipient,
     a_user,
     an_account,
     an_approval,
@@ -21,7 +23,7 @@ from tests.builders_db import (
     forget,
 )
 from tests.harness import Client, TestDatabase
-from tests.oracle import audit_log_is_complete
+from tests.oracle import database_is_consistent
 
 from .serving import Wire, serving, statements_logged
 
@@ -31,7 +33,8 @@ class World:
     """Two accounts. `here` and `beside` are locations of the first, `away` is one of the second; each has every
     kind of row, and `ids` holds the id of one row of each type that has ids, by location.
 
-    The listed customer may see `here` alone; the others are named for what was granted to them.
+    The listed customer may see `here` alone; the others are named for what was granted to them. All payloads were
+    released to the partner, and the unanswered one of `beside` to the other partner of the account as well.
     """
 
     account: str
@@ -45,6 +48,7 @@ class World:
     ungranted: str
     away_customer: str
     partner: str
+    other_partner: str
     suspended: str
     ids: dict[str, dict[str, str]]
 
@@ -58,6 +62,7 @@ async def world(database: TestDatabase) -> AsyncIterator[World]:
     made = await a_world(database)
     yield made
     people = [made.customer, made.listed, made.none_listed, made.ungranted, made.away_customer, made.partner]
+    people.append(made.other_partner)
     await forget(database, [made.account, made.away_account], [*people, made.suspended])
 
 
@@ -74,6 +79,7 @@ async def a_world(database: TestDatabase) -> World:
             "none_listed": (Role.CUSTOMER, account, []),
             "away_customer": (Role.CUSTOMER, away_account, None),
             "partner": (Role.PARTNER, account, None),
+            "other_partner": (Role.PARTNER, account, None),
         }
         users: dict[str, str] = {}
         for name, (role, granted, locations) in people.items():
@@ -83,7 +89,12 @@ async def a_world(database: TestDatabase) -> World:
         users["suspended"] = await a_user(connection, Role.IMPLEMENTATION_LEAD, status=UserStatus.SUSPENDED)
         ids: dict[str, dict[str, str]] = {}
         for location, user in ((here, "customer"), (beside, "listed"), (away, "away_customer")):
-            answered = await a_payload(connection, location, state=PayloadState.ACKNOWLEDGED, sequence=1)
+            answered = await a_payload(connection, location, state=PayloadState.ACKNOWLEDGED, sequence=1, live=True)
+            await a_recipient(connection, answered, users["partner"], live=True)
+            released = await a_payload(connection, location, sequence=2)
+            await a_recipient(connection, released, users["partner"])
+            if location == beside:
+                await a_recipient(connection, released, users["other_partner"])
             override = await an_override(connection, location)
             ids[location] = {
                 "Account": away_account if location == away else account,
@@ -98,7 +109,13 @@ async def a_world(database: TestDatabase) -> World:
                 "Approval": await an_approval(connection, location),
                 "Override": override,
                 "Receipt": await a_receipt(connection, answered, users["partner"]),
-                "ProvisioningPayload": await a_payload(connection, location, sequence=2),
+                "PayloadRecipient": await connection.fetchval(
+                    "SELECT id FROM turnup.payload_recipient WHERE payload_id = $1 AND user_id = $2",
+                    released,
+                    users["partner"],
+                ),
+                "LocationPartner": await a_location_partner(connection, location, users["partner"]),
+                "ProvisioningPayload": released,
                 "AnsweredPayload": answered,
                 "AuditEntry": await an_entry(connection, location, override_id=override),
                 "DeviceModel": "model-yealink-t46s",
@@ -122,7 +139,7 @@ async def wire(settings: Settings, database: TestDatabase) -> AsyncIterator[Wire
 async def replayed(own_client: Client) -> AsyncIterator[None]:
     """After a test that races or loses its connection on its own database: the audit log explains all rows."""
     yield
-    await audit_log_is_complete(own_client.database)
+    await database_is_consistent(own_client.database)
 
 
 @pytest.fixture

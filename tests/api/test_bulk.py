@@ -253,7 +253,7 @@ async def test_what_an_item_claims_and_changes_stands_in_that_locations_own_entr
         )
     finally:
         await connection.close()
-    changed = {"location": 1, "approval": 1, "mac_claim": 6}
+    changed = {"location": 1, "status_change": 1, "approval": 1, "mac_claim": 6}
     assert {tuple(row) for row in rows} == {(each, each, table, n) for each in ids for table, n in changed.items()}
 
 

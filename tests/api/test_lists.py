@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from app.db import tables
-from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, Role
+from app.domain.vocabulary import ApprovalStatus, LocationStatus, PayloadState, ReceiptKind, Role
 from tests.builders_db import (
     NOON,
     a_location,
     a_payload,
+    a_receipt,
+    a_recipient,
     a_user,
     an_account,
     an_approval,
@@ -216,9 +218,13 @@ async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
                 requested_at=NOON + timedelta(minutes=number // 2),
             )
         for number, state in enumerate(PayloadState, 1):
-            await a_payload(
+            payload = await a_payload(
                 connection, location, id=f"payload-{location}-{number}", state=state, sequence=number, generated_at=NOON
             )
+            if state is not PayloadState.GENERATED:
+                await a_recipient(connection, payload, partner)
+            if state in set(ReceiptKind):
+                await a_receipt(connection, payload, partner, kind=ReceiptKind(state))
         for number in range(9):
             await an_entry(
                 connection,

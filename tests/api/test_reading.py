@@ -208,7 +208,9 @@ query Story($id: ID!) {
 fragment Handed on ProvisioningPayload {
   id locationId accountId sequence version state document documentDigest contentDigest locationRevision generatedAt
   generatedBy { id } releasedAt releasedBy { id } supersededBy { id } withdrawnReason
-  receipt { id kind documentDigest receivedAt receivedBy { id } reasons }
+  live test updatedAt
+  recipients { user { id } purpose required live receipt { id } waivedAt waivedBy { id } waivedReason decommissionedAt }
+  receipts { id kind documentDigest receivedAt receivedBy { id } reasons }
   account { id } location { id }
 }
 """
@@ -217,6 +219,16 @@ fragment Handed on ProvisioningPayload {
 async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world: World) -> None:
     answer = await client.ask(STORY, LEAD, id=world.here)
     ids, lead, here = world.ids[world.here], {"id": "user-lead"}, {"location": {"id": world.here}}
+    recipient = {
+        "user": {"id": world.partner},
+        "purpose": "CARRIER",
+        "required": True,
+        "live": False,
+        "waivedAt": None,
+        "waivedBy": None,
+        "waivedReason": None,
+        "decommissionedAt": None,
+    }
     released = {
         "id": ids["ProvisioningPayload"],
         "locationId": world.here,
@@ -234,7 +246,11 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
         "releasedBy": lead,
         "supersededBy": None,
         "withdrawnReason": None,
-        "receipt": None,
+        "live": False,
+        "test": False,
+        "updatedAt": "2024-01-10T15:00:00+00:00",
+        "recipients": [{**recipient, "receipt": None}],
+        "receipts": [],
         "account": {"id": world.account},
         **here,
     }
@@ -244,14 +260,19 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
         "sequence": 1,
         "state": "ACKNOWLEDGED",
         "generatedAt": "2024-01-10T14:01:00+00:00",
-        "receipt": {
-            "id": ids["Receipt"],
-            "kind": "ACKNOWLEDGED",
-            "documentDigest": "d" * 64,
-            "receivedAt": "2024-01-10T16:00:00+00:00",
-            "receivedBy": {"id": world.partner},
-            "reasons": [],
-        },
+        "live": True,
+        "updatedAt": "2024-01-10T15:00:00+00:00",
+        "recipients": [{**recipient, "live": True, "receipt": {"id": ids["Receipt"]}}],
+        "receipts": [
+            {
+                "id": ids["Receipt"],
+                "kind": "ACKNOWLEDGED",
+                "documentDigest": "d" * 64,
+                "receivedAt": "2024-01-10T16:00:00+00:00",
+                "receivedBy": {"id": world.partner},
+                "reasons": [],
+            }
+        ],
     }
     sections = (
         "CALL_FLOW",
@@ -406,6 +427,8 @@ NODE_TYPES = (
     "WorkingHours",
     "Approval",
     "Override",
+    "LocationPartner",
+    "PayloadRecipient",
     "ProvisioningPayload",
     "Receipt",
     "AuditEntry",

@@ -9,9 +9,11 @@ import pytest
 from sqlalchemy import true
 
 from app.db import queries, tables
-from app.db.scoping import Shape
-from app.domain.vocabulary import Role
-from tests.builders_db import committed
+from app.db.scoping import Shape, scope_on, scope_values, shape_of
+from app.domain.viewer import Scope
+from app.domain.vocabulary import PayloadState, ReceiptKind, Role
+from permissions.policy import viewer_of
+from tests.builders_db import a_payload, a_receipt, a_recipient, committed
 from tests.harness import LEAD, LEAD_2, Answer, Client
 from tests.harness import TestDatabase as WorkerDatabase
 
@@ -27,36 +29,38 @@ ROOTS = {
 # What each asker is told of an object here, beside it in the same account, and away in another account:
 # s(een), n(ot found), f(orbidden); u: not even signed in. The listed customer was granted the location here alone.
 BY_ID = """
-                             lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner
-account                      sss   sss    ssn       ssn     ssn          nnn        nns            ssn
-location                     sss   sss    ssn       snn     nnn          nnn        nns            fff
-onboardingSession            sss   sss    ssn       snn     nnn          nnn        nns            fff
-provisioningPayload          sss   sss    fff       fff     fff          fff        fff            ssn
-readiness                    sss   sss    ssn       snn     nnn          nnn        nns            fff
-review                       sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:Account                 sss   sss    ssn       ssn     ssn          nnn        nns            ssn
-node:User                    sss   sss    ssn       ssn     ssn          nnn        nns            nnn
-node:Location                sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:OnboardingSession       sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:Contact                 sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:Device                  sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:Person                  sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:Extension               sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:WorkingHours            sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:Approval                sss   sss    ssn       snn     nnn          nnn        nns            fff
-node:Override                sss   sss    fff       fff     fff          fff        fff            fff
-node:ProvisioningPayload     sss   sss    fff       fff     fff          fff        fff            ssn
-node:Receipt                 sss   sss    fff       fff     fff          fff        fff            ssn
-node:AuditEntry              sss   sss    fff       fff     fff          fff        fff            fff
-node:DeviceModel             sss   sss    sss       sss     sss          sss        sss            fff
+                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner
+account                   sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn
+location                  sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+onboardingSession         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+provisioningPayload       sss   sss    fff       fff     fff          fff        fff            ssn       nsn
+readiness                 sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+review                    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:Account              sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn
+node:User                 sss   sss    ssn       ssn     ssn          nnn        nns            nnn       nnn
+node:Location             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:OnboardingSession    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:Contact              sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:Device               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:Person               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:Extension            sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:WorkingHours         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:Approval             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
+node:Override             sss   sss    fff       fff     fff          fff        fff            fff       fff
+node:PayloadRecipient     sss   sss    fff       fff     fff          fff        fff            fff       fff
+node:LocationPartner      sss   sss    fff       fff     fff          fff        fff            fff       fff
+node:ProvisioningPayload  sss   sss    fff       fff     fff          fff        fff            ssn       nsn
+node:Receipt              sss   sss    fff       fff     fff          fff        fff            ssn       nnn
+node:AuditEntry           sss   sss    fff       fff     fff          fff        fff            fff       fff
+node:DeviceModel          sss   sss    sss       sss     sss          sss        sss            fff       fff
 """
 # The locations whose rows a list holds: h(ere), b(eside), a(way).
 LISTS = """
-                             lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner
-locations                    hba   hba    hb        h       -            -          a              f
-approvals                    hba   hba    hb        h       -            -          a              f
-provisioningPayloads         hba   hba    f         f       f            f          f              hb
-auditLog                     hba   hba    f         f       f            f          f              f
+                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner
+locations                 hba   hba    hb        h       -            -          a              f         f
+approvals                 hba   hba    hb        h       -            -          a              f         f
+provisioningPayloads      hba   hba    f         f       f            f          f              hb        b
+auditLog                  hba   hba    f         f       f            f          f              f         f
 """
 LIST_PAGE = "{ nodes { id } totalCount pageInfo { hasNextPage endCursor } }"
 CODES = {"n": "NOT_FOUND", "f": "FORBIDDEN"}
@@ -243,21 +247,78 @@ async def test_a_partner_sees_who_handed_over_and_no_location(client: Client, wo
     assert answer.codes == ["FORBIDDEN", "FORBIDDEN"]
 
 
-async def test_a_receipt_by_another_partner_names_nobody(
+async def test_a_recipient_sees_neither_the_other_recipients_nor_their_receipts(
     client: Client, world: World, database: WorkerDatabase
 ) -> None:
-    receipt = world.ids[world.here]["Receipt"]
-    query = "query($id: ID!) { node(id: $id) { ... on Receipt { receivedBy { id } } } }"
-    own = await answered(client, world, "partner", query, id=receipt)
+    shared = world.ids[world.beside]["ProvisioningPayload"]
     async with committed(database) as connection:
-        await connection.execute("UPDATE turnup.receipt SET received_by = 'user-pbx' WHERE id = $1", receipt)
-    others = await answered(client, world, "partner", query, id=receipt)
+        await connection.execute(
+            "UPDATE turnup.payload_recipient SET waived_at = now(), waived_by = 'user-lead', waived_reason = 'Closed'"
+            " WHERE payload_id = $1 AND user_id = $2",
+            shared,
+            world.other_partner,
+        )
+        receipt = await a_receipt(connection, shared, world.partner, kind=ReceiptKind.REJECTED)
+    query = """query($id: ID!) { provisioningPayload(id: $id) {
+        state recipients { user { name } waivedReason } receipts { id receivedBy { id } reasons } } }"""
+    own, other, lead = [
+        await answered(client, world, asker, query, id=shared) for asker in ("partner", "other_partner", "lead")
+    ]
     async with committed(database) as connection:
-        await connection.execute("UPDATE turnup.receipt SET received_by = $2 WHERE id = $1", receipt, world.partner)
-    assert (own.data, others.data) == (
-        {"node": {"receivedBy": {"id": world.partner}}},
-        {"node": {"receivedBy": None}},
-    )
+        await connection.execute("DELETE FROM turnup.receipt WHERE id = $1", receipt)
+    reasons = [{"path": "/devices/0", "code": "UNKNOWN_MODEL", "message": "We do not know this model."}]
+    told = {"id": receipt, "receivedBy": {"id": world.partner}, "reasons": reasons}
+    assert own.body["data"]["provisioningPayload"] == {"state": "RELEASED", "recipients": None, "receipts": [told]}
+    assert other.body["data"]["provisioningPayload"] == {"state": "RELEASED", "recipients": None, "receipts": []}
+    assert own.codes == other.codes == ["FORBIDDEN"]
+    assert lead.data["provisioningPayload"]["receipts"] == [told]
+    assert [each["waivedReason"] for each in lead.data["provisioningPayload"]["recipients"]].count("Closed") == 1
+    assert world.other_partner not in own.raw.decode()
+    assert world.partner not in other.raw.decode()
+
+
+@pytest.mark.parametrize("asker", ["partner", "other_partner"])
+async def test_a_partner_does_not_see_a_successor_that_was_released_to_others(
+    client: Client, world: World, database: WorkerDatabase, asker: str
+) -> None:
+    async with committed(database) as connection:
+        old = await a_payload(connection, world.here, state=PayloadState.SUPERSEDED, sequence=3)
+        new = await a_payload(connection, world.here, sequence=4)
+        await connection.execute("UPDATE turnup.provisioning_payload SET superseded_by = $2 WHERE id = $1", old, new)
+        for payload in (old, new):
+            await a_recipient(connection, payload, world.partner)
+        await a_recipient(connection, old, world.other_partner)
+    query = "query($id: ID!) { provisioningPayload(id: $id) { supersededBy { id } } }"
+    answer = await answered(client, world, asker, query, id=old)
+    async with committed(database) as connection:
+        await connection.execute("DELETE FROM turnup.payload_recipient WHERE payload_id = ANY ($1)", [old, new])
+        await connection.execute("DELETE FROM turnup.provisioning_payload WHERE id = ANY ($1)", [old, new])
+    successor = new if asker == "partner" else None
+    assert answer.data["provisioningPayload"] == {"supersededBy": successor and {"id": successor}}
+
+
+@pytest.mark.parametrize("asker", ["partner", "other_partner"])
+async def test_the_predicates_alone_return_only_what_was_released_to_a_partner(
+    world: World, database: WorkerDatabase, asker: str
+) -> None:
+    """The statements run as the definer, for whom row-level security returns every row."""
+    user = getattr(world, asker)
+    granted = Scope(accounts=frozenset({world.account}), locations=None)
+    viewer = viewer_of(identifier=user, name="Ada", email="ada@x.example", role=Role.PARTNER, granted=granted)
+    tables_and_keys = {
+        tables.provisioning_payload: "ProvisioningPayload",
+        tables.receipt: "Receipt",
+    }
+    async with committed(database) as connection:
+        for table, type_name in tables_and_keys.items():
+            scope = scope_on(viewer, table)
+            statement = queries._find(table, shape_of(scope))
+            for place in (world.here, world.beside, world.away):
+                values = {"id": world.ids[place][type_name], **scope_values(scope)}
+                found = await connection.fetch(statement.sql, *(values[each] for each in statement.parameters))
+                (said,) = [said for path, who, said in cells(BY_ID) if (path, who) == (f"node:{type_name}", asker)]
+                letter = said[(world.here, world.beside, world.away).index(place)]
+                assert bool(found) == (letter == "s"), (type_name, place)
 
 
 @pytest.fixture
@@ -273,7 +334,9 @@ def no_predicates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         cache.cache_clear()
 
 
-@pytest.mark.parametrize("asker", ["customer", "listed", "none_listed", "ungranted", "away_customer", "partner"])
+@pytest.mark.parametrize(
+    "asker", ["customer", "listed", "none_listed", "ungranted", "away_customer", "partner", "other_partner"]
+)
 async def test_statements_that_forget_the_scope_still_return_no_foreign_row(
     client: Client, world: World, no_predicates: None, asker: str
 ) -> None:

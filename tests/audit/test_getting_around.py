@@ -11,7 +11,7 @@ from app import audit
 from app.db.database import Database
 from tests.harness import LEAD, own_database
 from tests.harness import TestDatabase as Databases
-from tests.oracle import audit_log_is_complete
+from tests.oracle import database_is_consistent
 
 from .trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, entry_of
 
@@ -73,7 +73,7 @@ async def place() -> AsyncIterator[Databases]:
         await owner.execute(f"GRANT TEMPORARY ON DATABASE {name} TO turnup_app")
         await owner.close()
         yield found
-        await audit_log_is_complete(found)
+        await database_is_consistent(found)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from .trail import definer
 
 TESTS = Path(__file__).parent.parent
 RACE_OR_CRASH = re.compile(r"asyncio\.(gather|create_task|wait)\b|ensure_future|TaskGroup|SIGKILL|\.terminate\(")
-ORACLE = re.compile(r'usefixtures\("replayed"\)|audit_log_is_complete\(')
+ORACLE = re.compile(r'usefixtures\("replayed"\)|(audit_log_is_complete|database_is_consistent)\(')
 WRITES_NOTHING = {
     "api/test_admission.py": "its parallel requests read",
     "api/test_answers.py": "it starts a server beside the test, whose requests read",

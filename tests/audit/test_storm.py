@@ -15,7 +15,7 @@ from app.db.database import Database, Transaction
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
 from tests.lanes import scaled
-from tests.oracle import audit_log_is_complete
+from tests.oracle import database_is_consistent
 
 from .trail import an_id, definer, enter, run
 
@@ -47,7 +47,7 @@ async def storm(place: Databases, *, each: int) -> None:
     seconds = monotonic() - began
     await pool.close()
     total = sum(done, Counter())
-    await audit_log_is_complete(place)
+    await database_is_consistent(place)
     async with snapshot(place.owner_url) as reading:
         newest = await reading.fetchval("SELECT sum(number) FROM turnup.chain_head WHERE chain LIKE 'account-s%'")
     assert newest == ACCOUNTS + total["entries"]

@@ -29,7 +29,7 @@ from .older import OLDER_DATABASES, OlderDatabase
 ADDED = {"audit_entry", "field_change"}
 CHANGED = {("provisioning_payload", "superseded_by")}
 NOT_COMPARED = {"chain_head", "idempotency_key", "mac_claim"}
-NOT_ERASED = """SELECT location_id, content_digest, digest_version, document FROM turnup.provisioning_payload
+NOT_ERASED = """SELECT location_id, version, content_digest, digest_version, document FROM turnup.provisioning_payload
                 WHERE document <> '{"erased": true}'"""
 # The payloads whose content has not changed since.
 MADE_AGAIN = {"0007": 2, "0009": 21}
@@ -155,6 +155,7 @@ async def test_content_that_was_handed_over_makes_the_same_document_byte_for_byt
         metadata = before["metadata"]
         document = payload_document(
             record.content,
+            version=row["version"],
             account_name=before["accountName"],
             now=datetime.fromisoformat(before["timestamp"]),
             sequence=metadata["sequence"],

@@ -37,6 +37,12 @@ CALLABLE = {
     "audit_erase_due",
     "audit_is_system",  # tells about the caller alone; the triggers' conditions ask it
     "claimed_elsewhere",
+    "live_twice",
+    "live_elsewhere",
+    "mac_holders",
+    "handed_off",
+    "partners_of",
+    "macs_of",  # computes from its argument alone
     "last_rejection",
     "forget_old_keys",
 }
@@ -49,6 +55,8 @@ EVERY_HOUSE, OF_ACCOUNT, LISTED, NONE = {"a1", "a2", "b1"}, {"a1", "a2"}, {"a1"}
 CONTENT = {"lead": EVERY_HOUSE, "customer": OF_ACCOUNT, "listed": LISTED}
 STORY = {**CONTENT, "partner": OF_ACCOUNT}
 HANDED_OFF = {"lead": EVERY_HOUSE, "partner": OF_ACCOUNT}
+# The payload of the first house was released to the partner, that of the third as well, in an account without a grant.
+RECEIVED = {"lead": EVERY_HOUSE, "partner": {"a1"}}
 LEADS_ONLY = {"lead": EVERY_HOUSE}
 VISIBLE: dict[str, dict[str, set[str]]] = {
     "location": STORY,
@@ -64,8 +72,12 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "call_flow_option": CONTENT,
     "approval": STORY,
     "override": HANDED_OFF,
-    "provisioning_payload": HANDED_OFF,
-    "receipt": HANDED_OFF,
+    "provisioning_payload": RECEIVED,
+    "payload_recipient": RECEIVED,
+    "receipt": RECEIVED,
+    "status_change": STORY,
+    "location_partner": LEADS_ONLY,
+    "accepted_version": LEADS_ONLY,
     "mac_claim": STORY,
     "grant": LEADS_ONLY,
     "grant_location": LEADS_ONLY,
@@ -143,6 +155,9 @@ async def scenarios(empty_database: harness.TestDatabase) -> harness.TestDatabas
         for name in ("customer", "listed", "partner"):
             grant = {"id": f"grant-{name}", "user_id": f"user-{name}", "account_id": "account-a"}
             await put(owner, "grant", {**grant, "all_locations": name != "listed"})
+        for mark in ("a1", "b1"):
+            await put(owner, "payload_recipient", own_recipient(mark))
+            await put(owner, "receipt", own_receipt(mark))
         listed = {"grant_id": "grant-listed", "account_id": "account-a", "location_id": "location-a1"}
         await put(owner, "grant_location", listed)
     await owner.close()
@@ -174,15 +189,33 @@ async def owner(scenarios: harness.TestDatabase) -> AsyncIterator[asyncpg.Connec
     await connection.close()
 
 
+def own_recipient(mark: str, **changes: object) -> dict[str, object]:
+    """The row that makes the partner who signs in a recipient of a house's payload."""
+    row = good_rows(mark, HOUSES[mark])["payload_recipient"]
+    return {**row, "id": f"recipient-own-{mark}", "user_id": "user-partner", **changes}
+
+
+def own_receipt(mark: str, **changes: object) -> dict[str, object]:
+    """A receipt of the partner who signs in for a house's payload."""
+    row = good_rows(mark, HOUSES[mark])["receipt"]
+    return {**row, "id": f"receipt-own-{mark}", "received_by": "user-partner", **changes}
+
+
+OWN_ROWS = {"payload_recipient": own_recipient, "receipt": own_receipt}
+
+
 async def sign_in(app: asyncpg.Connection, subject: str) -> None:
     await app.execute("SELECT turnup.sign_in($1, 5000)", subject)
 
 
 async def seen(app: asyncpg.Connection, table: str) -> set[str]:
-    """The houses whose row of a table can be seen."""
+    """The houses whose row of a table can be seen; of the rows of recipients, the own one counts too."""
     keys = key_of(table)
     rows = {tuple(row) for row in await app.fetch(f"SELECT {', '.join(keys)} FROM {name_of(table)}")}
-    return {mark for mark, account in HOUSES.items() if tuple(good_rows(mark, account)[table][k] for k in keys) in rows}
+    wanted = {mark: [good_rows(mark, account)[table]] for mark, account in HOUSES.items()}
+    if table in OWN_ROWS:
+        wanted = {mark: [*each, OWN_ROWS[table](mark)] for mark, each in wanted.items()}
+    return {mark for mark, each in wanted.items() if rows & {tuple(row[key] for key in keys) for row in each}}
 
 
 async def test_row_level_security_is_enabled_and_forced_on_every_table(owner: asyncpg.Connection) -> None:
@@ -333,6 +366,72 @@ async def test_a_partner_does_not_see_a_payload_before_its_release(
     assert await seen(app, "provisioning_payload") == NONE
 
 
+async def test_a_partner_sees_its_own_recipient_and_receipt_alone(app: asyncpg.Connection) -> None:
+    await sign_in(app, "partner")
+    rows = await app.fetch("SELECT id FROM turnup.payload_recipient UNION ALL SELECT id FROM turnup.receipt")
+    assert {row["id"] for row in rows} == {"recipient-own-a1", "receipt-own-a1"}
+
+
+async def test_a_partner_changes_its_own_recipient_alone(app: asyncpg.Connection) -> None:
+    await sign_in(app, "partner")
+    changed = await app.fetch("UPDATE turnup.payload_recipient SET live = true RETURNING id")
+    assert [row["id"] for row in changed] == ["recipient-own-a1"]
+
+
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("payload_recipient", own_recipient("a2")),
+        ("payload_recipient", own_recipient("b1", id="recipient-more")),
+        ("payload_recipient", own_recipient("a1", id="recipient-more", user_id="user-a2")),
+        ("receipt", own_receipt("a1", received_by="user-a1")),
+        ("receipt", own_receipt("b1")),
+        ("location_partner", {**good_rows("a2", "account-a")["location_partner"], "id": "partner-own"}),
+        ("accepted_version", {"user_id": "user-a1", "version": "1.1.0"}),
+    ],
+    ids=[
+        "a recipient of a payload of others",
+        "a recipient in an account without a grant",
+        "another recipient",
+        "a receipt of another",
+        "a receipt in an account without a grant",
+        "a partner of a location",
+        "a version for another",
+    ],
+)
+async def test_a_partner_cannot_add_rows_of_others_or_make_itself_a_recipient(
+    app: asyncpg.Connection, table: str, row: dict[str, object]
+) -> None:
+    await sign_in(app, "partner")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await put(app, table, row)
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["user_id = 'user-a1'", "account_id = 'account-b', location_id = 'location-b1', payload_id = 'payload-b1'"],
+    ids=["to another user", "to another account"],
+)
+async def test_a_partner_cannot_hand_its_recipient_over(app: asyncpg.Connection, change: str) -> None:
+    await sign_in(app, "partner")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await app.execute(f"UPDATE turnup.payload_recipient SET {change}")
+
+
+@pytest.mark.parametrize("statement", ["UPDATE turnup.receipt SET kind = 'REJECTED'", "DELETE FROM turnup.receipt"])
+async def test_a_partner_neither_changes_nor_deletes_its_receipt(app: asyncpg.Connection, statement: str) -> None:
+    await sign_in(app, "partner")
+    assert (await app.execute(statement)).endswith(" 0")
+
+
+async def test_a_partner_without_a_grant_sees_nothing_that_it_received(app: asyncpg.Connection) -> None:
+    await sign_in(app, "lead")
+    await app.execute("DELETE FROM turnup.\"grant\" WHERE user_id = 'user-partner'")
+    await sign_in(app, "partner")
+    assert await seen(app, "provisioning_payload") == NONE
+    assert await app.fetch("SELECT FROM turnup.payload_recipient") == []
+
+
 @pytest.mark.parametrize("table", [each for each, visible in VISIBLE.items() if visible is CONTENT or visible is STORY])
 async def test_a_customer_can_neither_change_nor_delete_what_is_out_of_scope(
     app: asyncpg.Connection, table: str
@@ -348,7 +447,9 @@ async def test_a_customer_can_neither_change_nor_delete_what_is_out_of_scope(
 @pytest.mark.parametrize(
     ("who", "table"),
     [
-        *(("customer", table) for table in sorted(VISIBLE) if VISIBLE[table] in (CONTENT, STORY, HANDED_OFF)),
+        *(("customer", table) for table in sorted(VISIBLE) if VISIBLE[table] in (CONTENT, STORY, HANDED_OFF, RECEIVED)),
+        ("customer", "location_partner"),
+        ("customer", "accepted_version"),
         ("partner", "device"),
         ("customer", "grant"),
         ("customer", "device_model"),
@@ -383,6 +484,8 @@ WIDER = {
     ("Approval", Role.PARTNER),
     # A partner's answer ends an override.
     ("Override", Role.PARTNER),
+    # A partner's answer changes its own recipient.
+    ("PayloadRecipient", Role.PARTNER),
     # Sign-in alone opens the catalogue: it holds nothing of any account.
     ("DeviceModel", Role.PARTNER),
 }
@@ -402,6 +505,8 @@ TABLE_OF_AUDIENCE = {
     "Override": "override",
     "ProvisioningPayload": "provisioning_payload",
     "Receipt": "receipt",
+    "PayloadRecipient": "payload_recipient",
+    "LocationPartner": "location_partner",
     "AuditEntry": "audit_entry",
     "FieldChange": "field_change",
     "DeviceModel": "device_model",

@@ -13,6 +13,7 @@ from tests.domain import test_readiness, test_status_machine
 from tests.domain.defects import DEFECTS
 from tests.operations import (
     test_approving,
+    test_change_orders,
     test_hostile_input,
     test_locks,
     test_mac_claims,
@@ -29,6 +30,7 @@ from .pages import page, table
 RULES = page("docs/rules.md")
 MODULES = (
     test_approving,
+    test_change_orders,
     test_hostile_input,
     test_locks,
     test_mac_claims,

@@ -36,7 +36,7 @@ from graphql_schema.problems import PROBLEMS
 from graphql_schema.refused_subjects import MOST_RECORDED, MOST_SUBJECTS, MOST_UNSIGNED
 from graphql_schema.schema import schema
 from permissions.matrix import AUDIENCE, Action, allows
-from resolvers.lists import LocationOrder
+from resolvers.lists import LocationOrder, PayloadOrder
 
 from .pages import page, table
 
@@ -45,7 +45,7 @@ ENUMS = [
     for module in (vocabulary, waiting)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Enum) and each.__module__ == module.__name__
-] + [LocationOrder]
+] + [LocationOrder, PayloadOrder]
 
 
 def test_the_permissions_page_has_the_matrix() -> None:

@@ -20,12 +20,15 @@ from app.domain.content import (
 from app.domain.handoff import PayloadFacts
 from app.domain.locks import Override
 from app.domain.payload import payload_document
+from app.domain.payload_version import payload_version
+from app.domain.recipients import Partner
 from app.domain.viewer import EVERYTHING, Scope, Viewer
 from app.domain.vocabulary import (
     CallFlowKind,
     CallTarget,
     ContactPurpose,
     DeviceBrand,
+    PartnerPurpose,
     PayloadState,
     Role,
     Section,
@@ -177,8 +180,10 @@ def the_example_location() -> LocationContent:
 
 
 def a_document(content: LocationContent | None = None, **changes: Any) -> dict[str, Any]:
-    """A payload document, as JSON knows it."""
+    """A payload document, as JSON knows it, in the version that suits partners who accept all."""
+    given = content or a_location()
     facts: dict[str, Any] = {
+        "version": payload_version(given, ()),
         "account_name": "Acme Medical Group",
         "now": datetime(2024, 1, 10, 10, 0, tzinfo=UTC),
         "sequence": 1,
@@ -186,7 +191,7 @@ def a_document(content: LocationContent | None = None, **changes: Any) -> dict[s
         "location_revision": 7,
         "supersedes": None,
     } | changes
-    return payload_document(content or a_location(), **facts)
+    return payload_document(given, **facts)
 
 
 def a_lead(identifier: str = "user-lead") -> Viewer:
@@ -210,8 +215,25 @@ def an_override(**changes: Any) -> Override:
     )
 
 
+def a_partner(*versions: str, name: str = "Carrier One") -> Partner:
+    """A partner who accepts these versions of the payload document, or all."""
+    return Partner(
+        user_id=f"user-{name}",
+        name=name,
+        purpose=PartnerPurpose.CARRIER,
+        required=True,
+        versions=frozenset(versions),
+    )
+
+
 def a_payload(**changes: Any) -> PayloadFacts:
     return replace(
-        PayloadFacts(id="payload-1", state=PayloadState.GENERATED, content_digest="c" * 64, document_digest="d" * 64),
+        PayloadFacts(
+            id="payload-1",
+            version="1.0.0",
+            state=PayloadState.GENERATED,
+            content_digest="c" * 64,
+            document_digest="d" * 64,
+        ),
         **changes,
     )

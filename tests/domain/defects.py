@@ -1,11 +1,12 @@
 """What can be wrong with a location: for each finding, the changes that bring it about and where it shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.domain.content import LocationContent
 from app.domain.digest import content_digest
 from app.domain.readiness import NOTHING_OUTSIDE, Outside
+from app.domain.recipients import Partner
 from app.domain.rejection import Rejection, RejectionReason
 from app.domain.vocabulary import ContactPurpose, DeviceBrand, IssueCode
 
@@ -15,6 +16,7 @@ from .builders import (
     a_direct_flow,
     a_location,
     a_menu,
+    a_partner,
     a_person,
     a_phone_system,
     an_address,
@@ -54,6 +56,10 @@ def _menu(code: IssueCode, place: str, **changes: Any) -> Defect:
 
 def _hours(code: IssueCode, place: str, *intervals: Any) -> Defect:
     return Defect(code=code, path=f"/workingHours{place}", changes={"working_hours": intervals})
+
+
+def _partners(*partners: Partner) -> Outside:
+    return Outside(partners=partners)
 
 
 def _address(part: str) -> Defect:
@@ -263,8 +269,33 @@ DEFECTS = {
             "call_flow": a_menu(timeout_target=to_mailbox("extension-1")),
         },
     ),
+    "partners that accept no version in common": Defect(
+        code=IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED,
+        path="",
+        changes={},
+        outside=Outside(partners=(a_partner("1.0.0"), a_partner("1.1.0"))),
+    ),
+    "an address that two locations have in operation": _device(
+        IssueCode.MAC_LIVE_TWICE, "macAddress", Outside(live_twice={"805ec0010101": None})
+    ),
+    "no partner": Defect(code=IssueCode.PARTNER_MISSING, path="", changes={}, outside=Outside(partners=())),
+    "a partner that cannot answer": Defect(
+        code=IssueCode.PARTNER_UNAVAILABLE,
+        path="",
+        changes={},
+        outside=_partners(replace(a_partner(), available=False)),
+    ),
+    "a provider that is not a partner": Defect(
+        code=IssueCode.PROVIDER_WITHOUT_PARTNER,
+        path="/phoneSystem/provider",
+        changes={"phone_system": a_phone_system(provider="Carrier Two")},
+        outside=_partners(a_partner()),
+    ),
     "a partner's rejection": Defect(
-        code=IssueCode.REJECTED_BY_PARTNER, path="/devices/0/macAddress", changes={}, outside=rejected(a_location())
+        code=IssueCode.REJECTED_BY_PARTNER,
+        path="/devices/phone-1/macAddress",
+        changes={},
+        outside=rejected(a_location()),
     ),
 }
 
@@ -315,13 +346,16 @@ def a_location_with_every_defect() -> LocationContent:
 def everything_outside() -> Outside:
     return Outside(
         claimed_elsewhere={"00155d010101": None},
+        live_twice={"00155d010101": None},
         models=frozenset(),
         rejection=rejected(a_location_with_every_defect()).rejection,
+        partners=(replace(a_partner("1.0.0"), available=False),),
     )
 
 
 # What cannot show beside its opposite: what is missing altogether has no faults of its own.
 EXCLUDED_BY_OTHERS = {
+    IssueCode.PARTNER_MISSING,
     IssueCode.TIMEZONE_MISSING,
     IssueCode.PHONE_SYSTEM_MISSING,
     IssueCode.DEVICE_MISSING,

@@ -16,7 +16,7 @@ from app.domain.refusals import (
 )
 from app.domain.vocabulary import LocationStatus, PayloadState, ReceiptKind, Verb
 
-from .builders import a_location, a_payload
+from .builders import a_location, a_partner, a_payload
 
 CURRENT = "c" * 64
 DOCUMENT = "d" * 64
@@ -25,7 +25,13 @@ ALLOWED = (Verb.GENERATE_PAYLOAD, Verb.TRIGGER_PROVISIONING, Verb.CANCEL)
 
 
 def generation(**changes):
-    given: dict[str, Any] = {"current_digest": CURRENT, "approved_digest": CURRENT, "latest": None, "issues": READY}
+    given: dict[str, Any] = {
+        "current_digest": CURRENT,
+        "approved_digest": CURRENT,
+        "version": "1.0.0",
+        "latest": None,
+        "issues": READY,
+    }
     return decide_generation(**given | changes)
 
 
@@ -34,6 +40,8 @@ def release(**changes):
         "current_digest": CURRENT,
         "approved_digest": CURRENT,
         "latest": a_payload(),
+        "partners": (),
+        "issues": READY,
         "allowed": ALLOWED,
     }
     return decide_release(LocationStatus.APPROVED, **given | changes)
@@ -63,6 +71,29 @@ def test_the_latest_payload_serves_again_while_it_is_unanswered(state):
 def test_a_payload_of_older_content_is_made_anew():
     assert generation(latest=a_payload(content_digest="a" * 64)) is None
     assert generation(latest=None) is None
+
+
+def test_a_payload_in_another_version_than_the_partners_need_is_made_anew_until_it_is_released():
+    assert generation(version="1.1.0", latest=a_payload()) is None
+    assert generation(latest=a_payload(version="1.1.0")) is None
+    released = a_payload(state=PayloadState.RELEASED)
+    assert generation(version="1.1.0", latest=released) == released
+
+
+ONLY_OLD, ONLY_NEW, BOTH = (a_partner(*versions) for versions in (("1.0.0",), ("1.1.0",), ()))
+
+
+@pytest.mark.parametrize("partners", [[ONLY_NEW], [BOTH, ONLY_NEW], [ONLY_OLD, ONLY_NEW]])
+def test_a_payload_whose_version_a_partner_does_not_accept_is_not_released(partners):
+    with pytest.raises(IllegalTransition) as refusal:
+        release(partners=partners)
+    assert refusal.value.allowed == (Verb.GENERATE_PAYLOAD, Verb.CANCEL)
+    assert release(partners=[ONLY_OLD, BOTH]) == a_payload()
+
+
+def test_a_payload_that_was_released_stays_whatever_the_partners_accept_since():
+    released = a_payload(state=PayloadState.RELEASED)
+    assert release(latest=released, partners=[ONLY_NEW]) == released
 
 
 def test_triggering_releases_the_latest_payload_of_the_approved_content():

@@ -13,19 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from app.domain.canonical import canonical
-from app.domain.content import LocationContent
-from app.domain.content_field import content_fields
 from app.domain.digest import content_digest, document_digest
-from app.domain.payload import InvalidDocumentError, check_document, json_schema, payload_document
-from app.domain.readiness import blocking, readiness
-from app.domain.vocabulary import ContactPurpose, Gate
+from app.domain.payload import VERSIONS, InvalidDocumentError, check_document, json_schema
+from app.domain.vocabulary import ContactPurpose
 
 from .builders import (
-    NOON,
     a_contact,
     a_device,
     a_direct_flow,
@@ -39,11 +33,11 @@ from .builders import (
     an_option,
     hang_up,
     the_example_location,
+    to_extension,
     to_mailbox,
+    to_number,
 )
-from .defects import CHANGES
-from .schema_check import violations
-from .test_digest import variants
+from .published_schema import violations
 
 VERSION = "1.0.0"
 PUBLISHED = Path(__file__).with_name("provisioning-payload-1.0.0.json")
@@ -299,7 +293,7 @@ SOUND: dict[str, tuple[tuple[str | int, ...], Any]] = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_document_of_another_shape_is_refused_by_the_check_and_by_the_schema(case):
     document = changed(a_document(), *BROKEN[case])
-    assert violations(document, json_schema(VERSION))
+    assert violations(document, VERSION)
     with pytest.raises(InvalidDocumentError):
         check_document(document)
 
@@ -307,7 +301,7 @@ def test_a_document_of_another_shape_is_refused_by_the_check_and_by_the_schema(c
 @pytest.mark.parametrize("case", SOUND)
 def test_a_document_of_the_promised_shape_passes_the_check_and_the_schema(case):
     document = changed(a_document(), *SOUND[case])
-    assert violations(document, json_schema(VERSION)) == []
+    assert violations(document, VERSION) == []
     check_document(document)
 
 
@@ -317,8 +311,14 @@ def test_the_schema_of_a_published_version_never_changes():
     assert json_schema("1.0.0") == json.loads(published)
 
 
-def test_the_schema_is_json_schema_2020_12_and_describes_every_part():
-    schema = json_schema(VERSION)
+def test_a_date_that_does_not_exist_breaks_the_schema_by_its_format():
+    document = changed(a_document(), ("timestamp",), "2024-02-30T10:00:00Z")
+    assert violations(document, VERSION) == ["$.timestamp format"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_schema_is_json_schema_2020_12_and_describes_every_part(version):
+    schema = json_schema(version)
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert all(part["description"] for part in schema["$defs"].values() if part.get("type") == "object")
     assert all(
@@ -328,78 +328,50 @@ def test_the_schema_is_json_schema_2020_12_and_describes_every_part():
     assert all(pattern.startswith("^") and pattern.endswith("$") for pattern in patterns)
 
 
-def test_a_document_without_later_keys_has_version_1_0_0():
-    assert a_document()["version"] == "1.0.0"
-    assert "siteCode" not in a_document()["location"]
-
-
-def test_a_site_code_makes_a_document_of_version_1_1_0_that_differs_in_nothing_else():
-    plain, coded = a_document(), a_document(a_location(site_code="Store 7"))
-    metadata = plain["metadata"] | {"contentDigest": coded["metadata"]["contentDigest"]}
-    location = plain["location"] | {"siteCode": "Store 7"}
-    assert coded == plain | {"version": "1.1.0", "location": location, "metadata": metadata}
-
-
 @pytest.mark.parametrize("site_code", ["S", "Store 7", "x" * 32])
 def test_a_document_of_version_1_1_0_is_valid_against_its_schema_alone(site_code):
     document = a_document(a_location(site_code=site_code))
     check_document(document)
-    assert violations(document, json_schema("1.1.0")) == []
-    assert violations(document, json_schema("1.0.0"))
+    assert violations(document, "1.1.0") == []
+    assert violations(document, "1.0.0")
 
 
 @pytest.mark.parametrize("site_code", [None, "", "x" * 33, 7])
 def test_a_site_code_of_another_form_is_refused_by_the_check_and_by_the_schema(site_code):
     document = changed(a_document(a_location(site_code="S")), ("location", "siteCode"), site_code)
-    assert violations(document, json_schema("1.1.0"))
+    assert violations(document, "1.1.0")
     with pytest.raises(InvalidDocumentError):
         check_document(document)
 
 
-def later_names(kind):
-    """The names of the fields that content has since a later digest version than 1, at any depth."""
-    for field in content_fields(kind):
-        yield from later_names(field.kind) if field.is_structured else ()
-        if field.since > 1:
-            yield field.name
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_direct_flow_hands_over_nothing_of_a_menu(version):
+    menu = {"options": (an_option("1"), an_option("2", to_number())), "timeout_target": to_mailbox()}
+    direct = a_direct_flow(greeting="Welcome.", timeout_seconds=20, retries=1, invalid_target=hang_up(), **menu)
+    assert a_document(a_location(call_flow=direct), version=version)["callFlow"] == {
+        "kind": "DIRECT",
+        "greeting": "Welcome.",
+        "timeoutSeconds": 20,
+        "retries": 1,
+        "extensions": ["1001"],
+        "options": [],
+        "timeoutTarget": None,
+        "invalidTarget": None,
+    }
 
 
-LATER = set(later_names(LocationContent))
-CHANGED_LATER = {place: each for place, each in variants(a_location()) if place.rpartition(".")[2] in LATER}
-
-
-def test_every_later_field_of_the_content_is_among_the_changes():
-    assert {place.rpartition(".")[2] for place in CHANGED_LATER} == LATER
-
-
-@pytest.mark.parametrize("place", CHANGED_LATER)
-def test_every_later_field_of_the_content_is_handed_over_in_the_shape_that_was_promised(place):
-    plain, changed_document = a_document(), a_document(CHANGED_LATER[place])
-    assert violations(changed_document, json_schema(changed_document["version"])) == []
-    assert changed_document | {name: plain[name] for name in ("version", "metadata")} != plain
+def test_a_target_that_a_direct_flow_does_not_hand_over_cannot_keep_the_document_away():
+    direct = a_direct_flow(
+        options=(an_option("1", to_extension("extension-9")), an_option("1", to_number("555", None)))
+    )
+    assert a_document(a_location(call_flow=direct))["callFlow"]["options"] == []
 
 
 def test_the_parts_of_both_schemas_have_the_same_names():
     assert json_schema("1.1.0")["$defs"].keys() == json_schema("1.0.0")["$defs"].keys()
 
 
-def test_content_that_is_not_ready_makes_no_document():
+@pytest.mark.parametrize("version", VERSIONS)
+def test_content_that_is_not_ready_makes_no_document_in_any_version(version):
     with pytest.raises(InvalidDocumentError):
-        a_document(a_location(address=an_address(city=None)))
-
-
-@given(st.sets(st.sampled_from(sorted(CHANGES)), max_size=4))
-def test_content_that_nothing_keeps_from_provisioning_always_makes_a_document(names):
-    changes: dict[str, Any] = {}
-    for name in sorted(names):
-        changes |= CHANGES[name]
-    location = a_location(**changes)
-    if not blocking(Gate.PROVISION, readiness(location)):
-        facts: dict[str, Any] = {
-            "account_name": "Acme",
-            "now": NOON,
-            "sequence": 1,
-            "generated_by": "user-1",
-            "location_revision": 1,
-        }
-        assert violations(payload_document(location, **facts, supersedes=None), json_schema(VERSION)) == []
+        a_document(a_location(address=an_address(city=None)), version=version)

@@ -2,9 +2,7 @@
 
 from dataclasses import replace
 
-import pytest
-
-from app.domain.progress import completeness, progress, section_of
+from app.domain.progress import completeness, progress
 from app.domain.readiness import Outside, readiness
 from app.domain.vocabulary import Section
 
@@ -37,17 +35,3 @@ def test_of_all_that_is_outside_a_location_only_an_address_in_use_elsewhere_make
     in_use = Outside(claimed_elsewhere={"805ec0010101": None})
     complete = completeness(readiness(a_location(), in_use))
     assert {section for section in Section if not complete[section]} == {"DEVICES"}
-
-
-@pytest.mark.parametrize(
-    ("path", "section"),
-    [
-        ("/devices/phone-1/macAddress", Section.DEVICES),
-        ("/contacts", Section.CONTACTS),
-        ("/users/0/email", Section.PEOPLE),
-        ("/metadata/sequence", None),
-        ("", None),
-    ],
-)
-def test_a_path_belongs_to_the_section_it_leads_into(path, section):
-    assert section_of(path) is section

@@ -25,6 +25,7 @@ from .builders import (
     a_direct_flow,
     a_location,
     a_menu,
+    a_partner,
     a_person,
     a_phone_system,
     an_address,
@@ -101,7 +102,50 @@ def test_exactly_blockers_stand_in_the_way_of_anything():
 
 def test_what_blocks_submission_blocks_what_comes_after_it():
     for finding in FINDINGS.values():
-        assert finding.blocks in (frozenset(), {Gate.APPROVE, Gate.PROVISION}, frozenset(Gate))
+        assert finding.blocks in (frozenset(), {Gate.PROVISION}, {Gate.APPROVE, Gate.PROVISION}, frozenset(Gate))
+
+
+def test_only_what_is_said_about_partners_blocks_the_hand_off_alone():
+    """A lead changes partners in any status, so they need not be chosen before the approval."""
+    assert {code for code, finding in FINDINGS.items() if finding.blocks == {Gate.PROVISION}} == {
+        IssueCode.PARTNER_UNAVAILABLE,
+        IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED,
+    }
+
+
+@pytest.mark.parametrize(
+    "name", ["Carrier One", "carrier one", "CARRIER-ONE", "Carrier.One", " carrierone ", "Carrier, One!"]
+)
+def test_a_provider_is_compared_with_partners_without_case_spaces_and_punctuation(name):
+    location = a_location(phone_system=a_phone_system(provider=name))
+    assert codes(location, Outside(partners=(a_partner(name="PBX Two"), a_partner(name="Carrier One")))) == set()
+
+
+@pytest.mark.parametrize("name", ["Carrier", "Carrier On", "Carrier One Ltd", "One Carrier"])
+def test_a_provider_of_another_name_is_told_without_a_partner_s_name(name):
+    location = a_location(phone_system=a_phone_system(provider=name))
+    issue = only(readiness(location, Outside(partners=(a_partner(name="Carrier Two"),), names_partners=True)))
+    assert (issue.code, issue.severity, issue.blocks) == (
+        IssueCode.PROVIDER_WITHOUT_PARTNER,
+        Severity.INFO,
+        frozenset(),
+    )
+    assert issue.message == f"No partner of the location has the name of the provider, {name}."
+
+
+def test_nothing_is_said_about_partners_where_they_are_not_known_or_no_provider_is_named():
+    assert codes(a_location(), Outside(partners=None)) == set()
+    nameless = a_location(phone_system=a_phone_system(provider=None))
+    assert codes(nameless, Outside(partners=(a_partner(),))) == set()
+
+
+@pytest.mark.parametrize(("named", "shown"), [(True, "Carrier One and PBX Two"), (False, "A partner")])
+def test_partners_that_cannot_answer_are_named_only_to_those_who_choose_them(named, shown):
+    gone = [replace(a_partner(name=name), available=False) for name in ("PBX Two", "Carrier One")]
+    location = a_location(phone_system=a_phone_system(provider=None))
+    issue = only(readiness(location, Outside(partners=(*gone, a_partner(name="Third")), names_partners=named)))
+    assert issue.message == f"{shown} cannot answer payloads: suspended, or without access to the account."
+    assert issue.blocks == {Gate.PROVISION}
 
 
 @pytest.mark.parametrize("finding", FINDINGS.values(), ids=FINDINGS)
@@ -339,7 +383,7 @@ def test_a_rejection_is_shown_with_the_partner_s_words_until_the_content_moves()
     location = a_location()
     issue = only(readiness(location, rejected(location)))
     assert (issue.path, issue.severity, issue.message) == (
-        "/devices/0/macAddress",
+        "/devices/phone-1/macAddress",
         Severity.WARNING,
         "A partner rejected this: No such device in stock. (UNKNOWN_DEVICE)",
     )

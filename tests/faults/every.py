@@ -87,6 +87,10 @@ async def _granted_user(ground: Ground) -> dict[str, Any]:
     return {"userId": await _a_partner(ground), "expectedRevision": 1, "grants": grants}
 
 
+async def _stating_partner(ground: Ground) -> dict[str, Any]:
+    return {"userId": await _a_partner(ground), "versions": ["1.0.0"]}
+
+
 async def _active_user(ground: Ground) -> dict[str, Any]:
     return {"userId": await _a_partner(ground)}
 
@@ -108,6 +112,7 @@ ADMINISTRATION: Mapping[str, Fresh] = {
     "createUser": _new_user,
     "editUser": _edited_user,
     "setGrants": _granted_user,
+    "setAcceptedPayloadVersions": _stating_partner,
     "suspendUser": _active_user,
     "reinstateUser": _suspended_user,
     "setDeviceModels": _catalogue,

@@ -24,6 +24,7 @@ ADMINISTRATION = frozenset(
         "createUser",
         "editUser",
         "reinstateUser",
+        "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",
         "suspendUser",

@@ -18,8 +18,9 @@ _STATUS = {
     "startOnboarding": S.NOT_STARTED,
     **dict.fromkeys(("withdrawSubmission", "requestChanges", "approve", "bulkApprove"), S.PENDING_APPROVAL),
     **dict.fromkeys(("generatePayload", "bulkGeneratePayloads", "triggerProvisioning"), S.APPROVED),
-    **dict.fromkeys(("openOverride", "closeOverride"), S.APPROVED),
-    **dict.fromkeys(("completeProvisioning", "acknowledgePayload", "rejectPayload"), S.PROVISIONING),
+    **dict.fromkeys(("openOverride", "closeOverride", "replaceDevice"), S.APPROVED),
+    **dict.fromkeys(("completeProvisioning", "acknowledgePayload", "rejectPayload", "waiveReceipt"), S.PROVISIONING),
+    "confirmDecommission": S.COMPLETED,
     "unblock": S.BLOCKED,
     "reopen": S.CANCELLED,
 }
@@ -36,7 +37,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "payloadId": lambda here, _: here.payload,
     "overrideId": lambda here, _: here.override or "override-of-nobody",
     "accountId": lambda here, _: here.content.account_id,
-    "userId": lambda here, _: f"user-of-{here.id}",
+    "userId": lambda here, _: here.recipient,
     "expectedRevision": lambda *_: 1,
     "expectedDigest": lambda here, _: here.digest,
     "documentDigest": lambda here, _: here.payload_digest,
@@ -58,18 +59,22 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "retries": lambda *_: 3,
     "expiresInMinutes": lambda *_: 5,
     "lines": lambda *_: 2,
+    "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
 OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input_fields(mutation)))
 """Those that say which location, device, person, payload or override they are about."""
+OF_A_RECIPIENT = frozenset({"acknowledgePayload", "rejectPayload", "confirmDecommission"})
 OF_NO_LOCATION = frozenset(
     {
         "createAccount",
         "createLocation",
+        "createTestPayload",
         "createUser",
         "editUser",
         "reinstateUser",
+        "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",
         "suspendUser",
@@ -79,12 +84,17 @@ OF_NO_LOCATION = frozenset(
 assert set(MUTATIONS) - set(OF_A_LOCATION) == OF_NO_LOCATION, "a mutation that names its location in another way"
 
 
-async def arranged(scenario: Scenario, mutation: str, status: LocationStatus | None = None) -> tuple[str, Rollout]:
-    """Who may run a mutation, and a location that takes it, or one in the status that is asked for."""
+async def arranged(
+    scenario: Scenario, mutation: str, status: LocationStatus | None = None, *, live: bool = False
+) -> tuple[str, Rollout]:
+    """Who may run a mutation, and a location that takes it, or one in the status that is asked for.
+
+    With `live` a partner acknowledged an earlier payload of the location.
+    """
     status = status or _STATUS.get(mutation, S.IN_PROGRESS)
     opener = scenario.lead_2 if mutation == "closeOverride" else None
-    who = scenario.partner if "payloadId" in input_fields(mutation) else scenario.lead
-    return who, await scenario.a_location(status, override_of=opener)
+    who = scenario.partner if mutation in OF_A_RECIPIENT else scenario.lead
+    return who, await scenario.a_location(status, override_of=opener, live=live)
 
 
 def good_input(mutation: str, here: Rollout, other: Rollout) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from app.domain.vocabulary import LocationStatus, Role, Section
 from graphql_schema.schema import schema
 from tests.builders_db import a_grant, a_user, an_account, content_of, fresh, insert, insert_all
 from tests.harness import Client, first_row
+from tests.oracle import HELD, IN_OPERATION, phones_in_two_places
 
 S = LocationStatus
 SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED})
@@ -44,7 +45,8 @@ PROBLEMS = """problems { __typename code message path
   ... on ApprovalOutdated { currentDigest } ... on Conflict { currentRevision }
   ... on NotReady { issues { code severity path message blocks } } ... on InvalidInput { field rule }
   ... on LimitReached { limit } ... on MacInUse { macAddresses } ... on PayloadSuperseded { by }
-  ... on PayloadWithdrawn { reason } ... on IdempotencyInProgress { retryAfterMs } }"""
+  ... on PayloadWithdrawn { reason } ... on PayloadNotLive { state } ... on AlreadyAnswered { answer answeredAt }
+  ... on IdempotencyInProgress { retryAfterMs } }"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,11 @@ class Rollout:
     approval: str | None = None
     payload: str | None = None
     payload_digest: str = "0" * 64
+    recipient: str = "user-of-nobody"
+    """The partner of its account, to which its payloads are released."""
     override: str | None = None
+    live: str | None = None
+    """The live payload."""
 
     @property
     def device(self) -> str:
@@ -203,31 +209,36 @@ class Scenario:
         payload: bool = True,
         submitted_by: str | None = None,
         live: bool = False,
+        changed: bool = False,
     ) -> Rollout:
         """Create a location in a status, with everything that the status implies.
 
         With `moved` the content differs from the approved content. With `unanswered` a lead completed the location and
         the payload has no receipt. `override_of` is the lead who has an open override. With `live` a partner
-        acknowledged an earlier payload, so that the phones work.
+        acknowledged an earlier payload, so that the phones work. With `changed` a completed location was edited and
+        approved again, and its payload is generated and not released.
         """
         account = account or self.account
         identifier = name or fresh("location")
         content = content or complete_content(identifier, account, *macs)
-        made = Rollout(id=identifier, status=status, content=content, digest=content_digest(content))
+        recipient = self.partner if account == self.account else self.away_partner
+        made = Rollout(
+            id=identifier, status=status, content=content, digest=content_digest(content), recipient=recipient
+        )
         async with self.arranging():
             await self._location(made)
             await self._session(made, submitted_by or self.customer)
             made = await self._approval(made, submitted_by or self.customer, moved=moved)
             if payload and not moved:
-                made = await self._payload(made, unanswered=unanswered)
-            if live:
-                await self._live_payload(made)
+                made = await self._payload(made, unanswered=unanswered, changed=changed)
+            if live or changed:
+                earlier = replace(made.content, name="As it was handed off") if changed else made.content
+                digest = content_digest(earlier)
+                handed_off = await self._document(replace(made, digest=digest), 1, "ACKNOWLEDGED")
+                await self._receipt(made, *handed_off)
             if override_of is not None:
                 made = replace(made, override=await self.an_override(made, override_of, sections))
-            if status in SUBMITTED or live:
-                macs = sorted({each.mac_address for each in content.devices if each.mac_address})
-                await insert_all(self.connection, [(tables.mac_claim, {"mac": mac, **_key(made)}) for mac in macs])
-        return made
+            return await self._settle(made)
 
     async def _location(self, made: Rollout) -> None:
         content = made.content
@@ -265,21 +276,22 @@ class Scenario:
         decision = {"status": "APPROVED", "decided_by": self.lead_2, "decided_at": datetime.now(UTC)}
         return replace(made, approval=await insert(self.connection, tables.approval, **row, **decision))
 
-    async def _payload(self, made: Rollout, *, unanswered: bool) -> Rollout:
+    async def _payload(self, made: Rollout, *, unanswered: bool, changed: bool) -> Rollout:
         if made.status not in LOCKED:
             return made
         state = {S.APPROVED: "GENERATED", S.PROVISIONING: "RELEASED"}.get(made.status, "ACKNOWLEDGED")
-        state = "RELEASED" if unanswered else state
+        state = "RELEASED" if unanswered else "GENERATED" if changed else state
         payload, digest = await self._document(made, 2, state)
         if state == "ACKNOWLEDGED":
             await self._receipt(made, payload, digest)
-        if made.status is S.COMPLETED:
-            await self._set_live(made, payload)
+        if unanswered:
+            await self._completed_by_hand(made)
         return replace(made, payload=payload, payload_digest=digest)
 
-    async def _live_payload(self, made: Rollout) -> None:
-        payload, _ = await self.an_earlier_payload(made, "ACKNOWLEDGED")
-        await self._set_live(made, payload)
+    async def _completed_by_hand(self, made: Rollout) -> None:
+        row = {"verb": "COMPLETE", "reason": "The carrier is on strike.", "changed_by": self.lead}
+        times = {"changed_at": datetime.now(UTC)}
+        await insert(self.connection, tables.status_change, id=fresh("change"), **_key(made), **row, **times)
 
     async def an_earlier_payload(self, made: Rollout, state: str) -> tuple[str, str]:
         """Add a payload released before the current one; return its id and its document's digest."""
@@ -287,12 +299,14 @@ class Scenario:
             payload, digest = await self._document(made, 1, state)
             if state in {"ACKNOWLEDGED", "REJECTED"}:
                 await self._receipt(made, payload, digest, state)
+            await self._settle(made)
         return payload, digest
 
     async def _document(self, made: Rollout, sequence: int, state: str) -> tuple[str, str]:
         now = datetime.now(UTC)
         document = payload_document(
             made.content,
+            version="1.0.0",
             account_name="Dune Opticians",
             now=now,
             sequence=sequence,
@@ -316,26 +330,24 @@ class Scenario:
         release = {} if state == "GENERATED" else {"released_by": self.lead, "released_at": now}
         payload = await insert(self.connection, tables.provisioning_payload, **row, **release)
         if release:
-            recipient = {"user_id": self.partner_of(made), "purpose": "CARRIER", "required": True}
+            recipient = {"user_id": made.recipient, "purpose": "CARRIER", "required": True}
             key = {"id": fresh("recipient"), **_key(made), "payload_id": payload}
             await insert(self.connection, tables.payload_recipient, **key, **recipient)
         return payload, digest
 
-    def partner_of(self, made: Rollout) -> str:
-        """Return the partner with access to the location's account."""
-        return self.partner if made.content.account_id == self.account else self.away_partner
-
     async def _receipt(self, made: Rollout, payload: str, digest: str, kind: str = "ACKNOWLEDGED") -> None:
-        row = {"payload_id": payload, "kind": kind, "document_digest": digest, "received_by": self.partner_of(made)}
+        row = {"payload_id": payload, "kind": kind, "document_digest": digest, "received_by": made.recipient}
         await insert(self.connection, tables.receipt, id=fresh("receipt"), **_key(made), **row)
 
-    async def _set_live(self, made: Rollout, payload: str) -> None:
-        """Make a payload the only live one of its location, for all of its recipients."""
-        await self.connection.execute("UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", made.id, payload)
-        for table, key in (("provisioning_payload", "id"), ("payload_recipient", "payload_id")):
-            await self.connection.execute(
-                f"UPDATE turnup.{table} SET live = ({key} = $2) WHERE location_id = $1", made.id, payload
-            )
+    async def _settle(self, made: Rollout) -> Rollout:
+        """Mark what the location has in operation, and claim the addresses that it holds."""
+        for statement in _SETTLE:
+            await self.connection.execute(statement, made.id)
+        held = await self.connection.fetch(_TO_CLAIM, made.id)
+        rows = [{"mac": row["mac"], **_key(made)} for row in held]
+        await insert_all(self.connection, [(tables.mac_claim, row) for row in rows])
+        live = await self.connection.fetchval("SELECT live_payload_id FROM turnup.location WHERE id = $1", made.id)
+        return replace(made, live=live)
 
     async def an_override(self, made: Rollout, opener: str, sections: Collection[Section] = tuple(Section)) -> str:
         """Open an override for an hour."""
@@ -364,14 +376,14 @@ class Scenario:
         return replace(location, content=content, digest=content_digest(content))
 
     async def retire(self, location: Rollout) -> None:
-        """Cancel a location directly, so that its hardware addresses are free for the next test."""
+        """Cancel and decommission a location directly, so that its MAC addresses are free for the next test."""
         async with self.arranging():
             await self.connection.execute(
                 "UPDATE turnup.location SET status = 'CANCELLED', live_payload_id = NULL WHERE id = $1", location.id
             )
-            for table in ("provisioning_payload", "payload_recipient"):
-                await self.connection.execute(f"UPDATE turnup.{table} SET live = false WHERE location_id = $1", location.id)
+            await self.connection.execute(_DECOMMISSION, location.id, self.lead)
             await self.connection.execute("DELETE FROM turnup.mac_claim WHERE location_id = $1", location.id)
+            await self._settle(location)
 
     async def state_of(self, location: str) -> LocationState:
         """Return the stored state of a location."""
@@ -424,11 +436,9 @@ class Scenario:
         return {section.value: stored.revision for section, stored in record.sections.items()} | record.row_revisions
 
     async def check_invariants(self) -> None:
-        """Check the invariants of every location of the scenario."""
-        wrong = await self.connection.fetch(_WRONG_CLAIMS, [self.account, self.away], sorted(SUBMITTED))
-        assert not wrong, [dict(location) for location in wrong]
-        twice = await self.connection.fetch(_IN_OPERATION_TWICE)
-        assert not twice, [dict(address) for address in twice]
+        """Check that no phone is in operation at two locations, and the digests of the scenario's locations."""
+        wrong = await phones_in_two_places(self.connection)
+        assert not wrong, "\n".join(wrong)
         await self._check_digests()
 
     async def _check_digests(self) -> None:
@@ -497,43 +507,23 @@ SELECT l.status, l.revision, l.content_digest AS digest, l.live_payload_id AS li
        (SELECT count(*) FROM turnup.audit_entry e WHERE e.location_id = l.id) AS entries
 FROM turnup.location l WHERE l.id = $1
 """
-# The addresses that a partner has in operation: those in the last payload that it acknowledged and did not decommission.
-_IN_OPERATION = """
-SELECT DISTINCT p.location_id, lower(replace(d ->> 'macAddress', ':', '')) AS mac
-FROM turnup.payload_recipient r
-JOIN turnup.provisioning_payload p ON p.id = r.payload_id AND NOT p.test
-CROSS JOIN LATERAL jsonb_array_elements(p.document::jsonb -> 'devices') AS d
-WHERE r.decommissioned_at IS NULL AND p.id = (
-    SELECT q.id FROM turnup.receipt a JOIN turnup.provisioning_payload q ON q.id = a.payload_id
-    WHERE a.received_by = r.user_id AND a.location_id = r.location_id AND a.kind = 'ACKNOWLEDGED'
-    ORDER BY q.sequence DESC LIMIT 1)
-"""
-# No address is in operation at two locations.
-_IN_OPERATION_TWICE = f"""
-SELECT mac, array_agg(location_id ORDER BY location_id) AS locations FROM ({_IN_OPERATION}) o
-GROUP BY mac HAVING count(DISTINCT location_id) > 1
-"""
-# Locations that do not hold exactly the addresses of their content, while it is submitted, and of their live payloads;
-# or whose live payloads are not those that partners have in operation.
-_WRONG_CLAIMS = f"""
-WITH live AS (
-    SELECT DISTINCT p.location_id, lower(replace(d ->> 'macAddress', ':', '')) AS mac
-    FROM turnup.provisioning_payload p CROSS JOIN LATERAL jsonb_array_elements(p.document::jsonb -> 'devices') AS d
-    WHERE p.live
-), wanted AS (
-    SELECT d.location_id, d.mac_address AS mac
-    FROM turnup.device d JOIN turnup.location l ON l.id = d.location_id AND l.status = ANY ($2)
-    WHERE d.mac_address IS NOT NULL
-    UNION SELECT location_id, mac FROM live
+_SETTLE = (
+    f"""UPDATE turnup.payload_recipient r SET live = s.live
+        FROM (SELECT q.id, o.payload_id IS NOT NULL AS live FROM turnup.payload_recipient q LEFT JOIN ({IN_OPERATION}) o
+              ON o.payload_id = q.payload_id AND o.user_id = q.user_id WHERE q.location_id = $1) s
+        WHERE r.id = s.id AND r.live <> s.live""",
+    f"""UPDATE turnup.provisioning_payload p SET live = NOT p.live
+        WHERE p.location_id = $1 AND p.live <> (p.id IN (SELECT o.payload_id FROM ({IN_OPERATION}) o))""",
+    """UPDATE turnup.location l SET live_payload_id =
+           (SELECT p.id FROM turnup.provisioning_payload p WHERE p.location_id = l.id AND p.live
+            ORDER BY p.sequence DESC LIMIT 1)
+       WHERE l.id = $1""",
 )
-SELECT l.id, l.status, c.held, w.wanted, o.missing
-FROM turnup.location l
-LEFT JOIN (SELECT location_id, array_agg(mac ORDER BY mac) AS held FROM turnup.mac_claim GROUP BY 1) c
-       ON c.location_id = l.id
-LEFT JOIN (SELECT location_id, array_agg(mac ORDER BY mac) AS wanted FROM wanted GROUP BY 1) w ON w.location_id = l.id
-LEFT JOIN (SELECT location_id, array_agg(mac) AS missing FROM ({_IN_OPERATION} EXCEPT SELECT * FROM live) m GROUP BY 1) o
-       ON o.location_id = l.id
-WHERE l.account_id = ANY ($1) AND (c.held IS DISTINCT FROM w.wanted OR o.missing IS NOT NULL)
+_TO_CLAIM = f"""SELECT h.mac FROM ({HELD}) h WHERE h.location_id = $1
+                EXCEPT SELECT c.mac FROM turnup.mac_claim c WHERE c.location_id = $1"""
+_DECOMMISSION = """
+UPDATE turnup.payload_recipient SET live = false, decommissioned_at = now(), decommissioned_by = $2
+WHERE location_id = $1 AND live
 """
 _VERSIONS = "SELECT id, xmin::text AS version FROM turnup.location WHERE account_id = ANY ($1)"
 

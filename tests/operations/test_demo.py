@@ -13,7 +13,7 @@ from app.operations.demo import WAY_TO, load_demo
 from app.operations.unit_of_work import perform
 from tests.harness import LEAD
 from tests.harness import TestDatabase as Databases
-from tests.oracle import audit_log_is_complete
+from tests.oracle import database_is_consistent
 
 STEPS = sum(len(WAY_TO[branch.status]) for branch in demo.BRANCHES)
 STATUSES = "SELECT id, status FROM turnup.location WHERE id = ANY ($1)"
@@ -63,7 +63,7 @@ async def test_a_load_that_was_cut_off_goes_on_where_it_was(
     assert await load_demo(empty_database.owner_url, empty_database.app_url)
     assert await statuses(empty_database) == MADE
     assert not await load_demo(empty_database.owner_url, empty_database.app_url)
-    await audit_log_is_complete(empty_database)
+    await database_is_consistent(empty_database)
 
 
 async def test_two_who_start_at_once_load_it_once(empty_database: Databases) -> None:

@@ -11,7 +11,7 @@ from app.domain.vocabulary import LocationStatus
 from tests.builders_db import insert
 
 from .edits import EDITS
-from .inputs import Path, arranged, good_input, places_of_text, with_text
+from .inputs import OF_A_RECIPIENT, OF_NO_LOCATION, Path, arranged, good_input, places_of_text, with_text
 from .scenario import MUTATIONS, Rollout, Scenario, a_key, input_fields
 
 S = LocationStatus
@@ -150,7 +150,7 @@ async def test_every_text_input_of_the_schema_is_validated_in_the_same_way(
     before = await scenario.state_of(location.id)
     for text in (NUL, BIDI, HALF, "x" * 5000):
         given = with_text(good_input(mutation, location, location), place, text)
-        if "userId" in given:
+        if mutation in OF_NO_LOCATION and "userId" in given:
             given["userId"] = scenario.clerk
         if "policy" in given:  # each item of a bulk answers for itself
             sent = await scenario.send(who, mutation, "results { problem { code path } }", **given)
@@ -170,7 +170,7 @@ async def test_what_cannot_be_an_id_is_nobodys(scenario: Scenario, mutation: str
     fields = input_fields(mutation)
     (name,) = [each for each in IDS if each in fields]
     given = {each: _something(field) for each, field in fields.items() if _is_required(field)}
-    who = scenario.partner if name == "payloadId" else scenario.lead
+    who = scenario.partner if mutation in OF_A_RECIPIENT else scenario.lead
     for bad in ("a\0b", "", "x" * 65, "location 1", "\u0661", "'; DROP TABLE turnup.location; --"):
         sent = await scenario.send(who, mutation, **{**given, name: bad})
         assert (sent.outcome, sent.problem["path"]) == ("NOT_FOUND", [])

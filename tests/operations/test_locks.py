@@ -41,11 +41,27 @@ async def test_the_mutations_that_edit_are_found_by_trying_every_one_that_the_sc
         assert (mutation, sent.outcome, sent.problem) == (mutation, "DONE", {})
         if edited:
             edits.add(mutation)
-    assert edits == {*CONTENT_EDITS, "moveDevice"} == set(COUNTED_AS_EDITS)
-    assert set(EDITS) == set(SECTIONS) == edits - {"moveDevice"} | {"setCurrentStep"}
+    assert edits == {*CONTENT_EDITS, *OTHER_EDITS} == set(COUNTED_AS_EDITS)
+    assert set(EDITS) == set(SECTIONS) == edits - OTHER_EDITS | {"setCurrentStep"}
 
 
-@pytest.mark.parametrize(("mutation", "status"), list(product(OF_A_LOCATION, LOCKED)))
+async def test_only_leads_replace_a_device_of_a_locked_location_which_opens_an_override(scenario: Scenario) -> None:
+    for status in sorted(LOCKED):
+        location = await scenario.a_location(status)
+        for who in (scenario.customer, scenario.partner):
+            sent, edited = await tried(scenario, who, "replaceDevice", location)
+            assert (sent.outcome, edited) == ("FORBIDDEN", False)
+        sent, edited = await tried(scenario, scenario.lead, "replaceDevice", location)
+        assert (sent.outcome, edited) == ("DONE", True)
+        *_, entry = await scenario.entries(location.id)
+        assert entry["is_override"]
+
+
+OTHER_EDITS = frozenset({"moveDevice", "replaceDevice"})
+WITHOUT_OVERRIDE = [each for each in OF_A_LOCATION if each != "replaceDevice"]
+
+
+@pytest.mark.parametrize(("mutation", "status"), list(product(WITHOUT_OVERRIDE, LOCKED)))
 async def test_no_mutation_by_any_role_changes_the_content_of_a_locked_location(
     scenario: Scenario, mutation: str, status: LocationStatus
 ) -> None:

@@ -1,4 +1,5 @@
-"""Whose hardware address it is: held from submission on, by one location of all tenants, and told to nobody else."""
+"""Whose MAC address it is: held from submission on, and as long as a partner runs the phone, by one location of all
+tenants, and told to nobody else."""
 
 import asyncio
 import json
@@ -40,7 +41,8 @@ async def test_a_typo_in_a_draft_squats_on_nobody(scenario: Scenario) -> None:
     assert (await scenario.state_of(typo.id)).claims == ()
     refused = await submitted(scenario, scenario.away_customer, typo)
     assert refused.outcome == "NOT_READY"
-    assert [each["code"] for each in refused.problem["issues"]] == ["MAC_IN_USE"]
+    blocking = [each["code"] for each in refused.problem["issues"] if each["severity"] == "BLOCKER"]
+    assert blocking == ["MAC_IN_USE"]
 
 
 @pytest.mark.parametrize("attempt", range(20))
@@ -94,8 +96,8 @@ async def test_an_edit_in_between_claims_anew(scenario: Scenario, status: Locati
         scenario.lead, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=show_mac(new)
     )
     assert sent.outcome == "DONE"
-    assert (await scenario.state_of(location.id)).claims == (new,)
-    assert await scenario.connection.fetchval("SELECT count(*) FROM turnup.mac_claim WHERE mac = $1", location.mac) == 0
+    runs = {location.mac} if status is S.COMPLETED else set()
+    assert set((await scenario.state_of(location.id)).claims) == {new} | runs
 
 
 @pytest.mark.parametrize("status", HOLDING)
@@ -143,34 +145,29 @@ async def test_two_devices_with_one_address_hold_it_together_until_the_last_one_
     ("status", "verb"), list(product([S.APPROVED, S.PROVISIONING, S.PENDING_APPROVAL], ["cancel", "block", "reopen"]))
 )
 @pytest.mark.parametrize("live", [False, True])
-async def test_a_location_whose_phones_work_keeps_its_addresses_unless_it_is_cancelled(
+async def test_a_location_keeps_the_addresses_that_a_partner_runs_whatever_its_status(
     scenario: Scenario, status: LocationStatus, verb: str, live: bool
 ) -> None:
     location = await scenario.a_location(status, live=live)
     sent = await scenario.send(scenario.lead, verb, locationId=location.id, reason="A change order")
     held = (await scenario.state_of(location.id)).claims
-    if sent.outcome == "ILLEGAL_TRANSITION":
-        assert held == (location.mac,)
-    else:
-        assert held == ((location.mac,) if live and verb != "cancel" else ())
+    assert held == ((location.mac,) if live or sent.outcome == "ILLEGAL_TRANSITION" else ())
 
 
-async def test_a_working_location_re_claims_with_every_edit_even_when_it_is_unlocked(scenario: Scenario) -> None:
+async def test_a_reopened_location_holds_what_is_in_operation_and_not_its_draft(scenario: Scenario) -> None:
     location = await scenario.a_location(S.IN_PROGRESS, live=True)
     new = a_mac()
     await scenario.send(scenario.customer, "editDevice", deviceId=location.device, expectedRevision=1, macAddress=new)
-    assert (await scenario.state_of(location.id)).claims == (new,)
+    assert (await scenario.state_of(location.id)).claims == (location.mac,)
+    assert (await submitted(scenario, scenario.customer, location)).outcome == "DONE"
+    assert set((await scenario.state_of(location.id)).claims) == {location.mac, new}
 
 
-async def test_a_cancelled_working_location_is_not_reopened_over_another_that_has_its_address(
-    scenario: Scenario,
-) -> None:
+async def test_nobody_gets_the_address_of_a_cancelled_location_whose_phones_work(scenario: Scenario) -> None:
     location = await scenario.a_location(S.CANCELLED, live=True)
-    owner = await scenario.a_location(S.PENDING_APPROVAL, account=scenario.away, macs=[location.mac])
-    sent = await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="They pay again")
-    assert sent.outcome == "MAC_IN_USE"
-    assert (await scenario.state_of(location.id)).status == S.CANCELLED
-    await scenario.send(scenario.lead, "cancel", locationId=owner.id, reason="A mistake")
+    other = await scenario.a_location(S.IN_PROGRESS, account=scenario.away, macs=[location.mac])
+    refused = await submitted(scenario, scenario.away_customer, other)
+    assert (refused.outcome, refused.problem["issues"][0]["code"]) == ("NOT_READY", "MAC_IN_USE")
     sent = await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="They pay again")
     assert sent.outcome == "DONE"
     assert (await scenario.state_of(location.id)).claims == (location.mac,)

@@ -85,19 +85,28 @@ async def test_the_audit_log_lists_edits_under_an_override_and_moves_past_a_lock
 
 
 async def test_operators_count_each_move_past_a_lock_once(scenario: Scenario) -> None:
-    approved, cancelled, provisioning, more = [
-        await scenario.a_location(status) for status in (S.APPROVED, S.CANCELLED, S.PROVISIONING, S.COMPLETED)
+    approved, cancelled, provisioning, more, awaited, live = [
+        await scenario.a_location(status)
+        for status in (S.APPROVED, S.CANCELLED, S.PROVISIONING, S.COMPLETED, S.PROVISIONING, S.COMPLETED)
     ]
     before, key = await counted(scenario), a_key()
     for location in (approved, cancelled):
         assert (await reopened(scenario, location)).outcome == "DONE"
     assert (await completed(scenario, provisioning)).outcome == "DONE"
     assert (await completed(scenario, more)).outcome == "ILLEGAL_TRANSITION"
+    waiver = {"payloadId": awaited.payload, "userId": awaited.recipient, "reason": REASON}
+    for _ in range(2):  # the second one changes nothing
+        assert (await scenario.send(scenario.lead, "waiveReceipt", **waiver)).outcome == "DONE"
+    gone = {"payloadId": live.live, "reason": REASON}
+    for who in (scenario.lead, scenario.partner):
+        assert (await scenario.send(who, "confirmDecommission", **gone)).outcome == "DONE"
     for dry, which in ((True, a_key()), (False, key), (False, key)):
         await scenario.client.ask(BULK, scenario.lead, ids=[more.id], dry=dry, key=which)
     after = await counted(scenario)
     assert {name: after[name] - before.get(name, 0) for name in after} == {
         "reopen": 1,
         "completeProvisioning": 1,
+        "waiveReceipt": 1,
+        "confirmDecommission": 1,
         "bulkUpdateStatus": 1,
     }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
-from app.domain.progress import section_of
+from app.domain.places import place_of
 from app.domain.vocabulary import Gate, LocationStatus, Section
 from tests.builders_db import fresh
 from tests.domain.builders import a_location as in_good_order
@@ -89,7 +89,7 @@ async def previewed(scenario: Scenario, who: str, location: Rollout) -> list[dic
     data = (await scenario.client.ask(query, who)).data
     found: list[dict[str, Any]] = data["readiness"]
     assert data["location"]["readiness"] == found
-    incomplete = {section_of(issue["path"]) for issue in found if Gate.SUBMIT in issue["blocks"]}
+    incomplete = {place_of(issue["path"]).section for issue in found if Gate.SUBMIT in issue["blocks"]}
     complete = {section.value: section not in incomplete for section in Section}
     seen, session = data["location"]["sections"], data["location"]["session"]
     assert {each["section"]: each["complete"] for each in seen} == complete
@@ -179,7 +179,7 @@ async def test_a_partners_reasons_are_read_until_the_content_moves(scenario: Sce
     who = getattr(scenario, reader)
     location = await scenario.a_location(S.PROVISIONING)
     path = f"/devices/{location.device}/model"
-    reasons = [{"path": path, "code": "UNKNOWN_MODEL", "message": "We do not stock it."}]
+    reasons = [{"path": "/devices/0/model", "code": "UNKNOWN_MODEL", "message": "We do not stock it."}]
     answer: dict[str, Any] = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
     assert (await scenario.send(scenario.partner, "rejectPayload", **answer)).outcome == "DONE"
     told = [(each["code"], each["path"], each["blocks"]) for each in await previewed(scenario, who, location)]

@@ -26,7 +26,7 @@ NAMED = {
     "uq_approval_pending": "CONFLICT",
     "uq_onboarding_session_open": "CONFLICT",
     "uq_provisioning_payload_location_id_sequence": "CONFLICT",
-    "uq_receipt_payload_id": "CONFLICT",
+    "uq_receipt_payload_id_received_by": "CONFLICT",
     "uq_override_open": "OVERRIDE_SCOPE",
     "uq_contact_location_id_position": "CONFLICT",
     "uq_extension_device_id": "CONFLICT",
@@ -125,7 +125,9 @@ async def test_removing_a_device_leaves_its_extension_and_counts_both_sections(s
     assert location.device not in after
 
 
-async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(scenario: Scenario) -> None:
+async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(
+    scenario: Scenario, own_database: TestDatabase
+) -> None:
     """Rows that no unit of work writes, so that the constraints refuse them."""
     draft = await scenario.a_location(S.IN_PROGRESS)
     pending = await scenario.a_location(S.PENDING_APPROVAL)
@@ -136,18 +138,11 @@ async def test_what_a_constraint_refuses_is_a_problem_and_no_bug(scenario: Scena
     sent = await scenario.send(scenario.customer, "submitOnboarding", locationId=draft.id)
     assert (sent.outcome, sent.problem["currentRevision"]) == ("CONFLICT", 1)
     released = await scenario.a_location(S.PROVISIONING)
-    async with scenario.arranging():
-        await scenario.connection.execute(
-            "INSERT INTO turnup.receipt (id, account_id, location_id, payload_id, kind, document_digest, received_by)"
-            " VALUES ($1, $2, $3, $4, 'ACKNOWLEDGED', '', $5)",
-            f"receipt-{released.id}",
-            scenario.account,
-            released.id,
-            released.payload,
-            scenario.partner,
-        )
     answer = {"documentDigest": released.payload_digest, "idempotencyKey": a_key()}
-    sent = await scenario.send(scenario.partner, "acknowledgePayload", payloadId=released.payload, **answer)
+    row = ("receipt", f"NEW.payload_id = '{released.payload}'")
+    how = "ERRCODE = 'unique_violation', CONSTRAINT = 'uq_receipt_payload_id_received_by'"
+    async with refusing(own_database, *row, when="at the statement", event="INSERT", how=how):
+        sent = await scenario.send(scenario.partner, "acknowledgePayload", payloadId=released.payload, **answer)
     assert sent.outcome == "CONFLICT"
     assert (await scenario.state_of(released.id)).status == S.PROVISIONING
 

@@ -26,6 +26,7 @@ MUTATION = {
     V.TRIGGER_PROVISIONING: "triggerProvisioning",
     V.ACKNOWLEDGE: "acknowledgePayload",
     V.COMPLETE: "completeProvisioning",
+    V.WAIVE_RECEIPT: "waiveReceipt",
     V.REJECT: "rejectPayload",
     V.BLOCK: "block",
     V.UNBLOCK: "unblock",
@@ -33,20 +34,23 @@ MUTATION = {
     V.REOPEN: "reopen",
 }
 ANSWERS = frozenset({V.ACKNOWLEDGE, V.REJECT})
+ABOUT_A_PAYLOAD = ANSWERS | {V.WAIVE_RECEIPT}
 REASON = "The landlord changed the locks."
 
 
 def given(verb: Verb, location: Rollout) -> dict[str, Any]:
     """A good input for a verb."""
-    if verb in ANSWERS:
+    if verb in ABOUT_A_PAYLOAD:
         sent: dict[str, Any] = {"payloadId": location.payload or "payload-of-nobody"}
         if verb is V.ACKNOWLEDGE:
             sent["documentDigest"] = location.payload_digest
+        elif verb is V.WAIVE_RECEIPT:
+            sent["userId"] = location.recipient
         else:
             sent["reasons"] = [{"path": "/devices/0/model", "code": "UNKNOWN_MODEL", "message": "Not ours."}]
     else:
         sent = {"locationId": location.id}
-    if verb in {V.COMPLETE, V.BLOCK, V.CANCEL, V.REOPEN}:
+    if verb in {V.COMPLETE, V.WAIVE_RECEIPT, V.BLOCK, V.CANCEL, V.REOPEN}:
         sent["reason"] = REASON
     if verb is V.REQUEST_CHANGES:
         sent["comment"] = REASON
@@ -61,12 +65,14 @@ async def do(scenario: Scenario, who: str, verb: Verb, location: Rollout) -> Sen
     return await scenario.send(who, MUTATION[verb], **given(verb, location))
 
 
-def takes(status: LocationStatus, verb: Verb, *, moved: bool = False, unanswered: bool = False) -> bool:
-    """Whether the table lists it, with what else must be so."""
-    if verb is V.APPROVE_AGAIN:
-        return moved and status in LOCKED
-    if verb is V.ACKNOWLEDGE and status is S.COMPLETED:
-        return unanswered
+ANSWERED_LATE = {V.ACKNOWLEDGE, V.WAIVE_RECEIPT}
+HANDED_OFF_AGAIN = {V.GENERATE_PAYLOAD, V.TRIGGER_PROVISIONING}
+
+
+def takes(status: LocationStatus, verb: Verb) -> bool:
+    """Whether a location that was handed off, and not edited since, takes the verb."""
+    if verb is V.APPROVE_AGAIN or (status is S.COMPLETED and verb in ANSWERED_LATE | HANDED_OFF_AGAIN):
+        return False
     return status in TABLE[verb].sources
 
 
@@ -74,7 +80,8 @@ def conditions(status: LocationStatus, verb: Verb) -> dict[str, Any]:
     """What a location needs beside its status for the verb to be legal."""
     if verb is V.APPROVE_AGAIN:
         return {"moved": status in LOCKED}
-    return {"unanswered": verb is V.ACKNOWLEDGE and status is S.COMPLETED}
+    completed = status is S.COMPLETED
+    return {"unanswered": completed and verb in ANSWERED_LATE, "changed": completed and verb in HANDED_OFF_AGAIN}
 
 
 def expected(before: LocationState, location: Rollout, verb: Verb) -> LocationState:
@@ -91,15 +98,15 @@ def expected(before: LocationState, location: Rollout, verb: Verb) -> LocationSt
     unanswered = [each for each, state in payloads.items() if state in {"GENERATED", "RELEASED"}]
     if left:
         payloads |= dict.fromkeys(unanswered, "WITHDRAWN")
-    if location.payload and verb in {V.TRIGGER_PROVISIONING, V.ACKNOWLEDGE, V.REJECT}:
-        became = {V.TRIGGER_PROVISIONING: "RELEASED", V.ACKNOWLEDGE: "ACKNOWLEDGED", V.REJECT: "REJECTED"}[verb]
+    if location.payload and verb in {V.TRIGGER_PROVISIONING, *ABOUT_A_PAYLOAD}:
+        became = {V.TRIGGER_PROVISIONING: "RELEASED", V.REJECT: "REJECTED"}.get(verb, "ACKNOWLEDGED")
         payloads[location.payload] = became
         if verb in ANSWERS:
             receipts[location.payload] = became
-    if verb in {V.ACKNOWLEDGE, V.COMPLETE}:
+    if verb in {V.ACKNOWLEDGE, V.WAIVE_RECEIPT, V.COMPLETE}:
         live = location.payload
     held = to in {S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLETED}
-    lives = (live or before.live) is not None and to is not S.CANCELLED
+    lives = (live or before.live) is not None
     nothing = verb is V.GENERATE_PAYLOAD or (verb is V.TRIGGER_PROVISIONING and status is S.PROVISIONING)
     return replace(
         before,
@@ -150,11 +157,11 @@ async def test_a_legal_verb_changes_the_status_with_exactly_its_consequences(
         assert after == promised
 
 
-# What a partner's verbs come to depends on the payload that they name: the next table.
+# The outcome of a verb about a payload depends on the payload: the next table.
 ILLEGAL = [
     (verb, status)
     for verb, status in product(Verb, S)
-    if verb not in ANSWERS
+    if verb not in ABOUT_A_PAYLOAD
     and not takes(status, verb)
     and (verb, status) != (V.APPROVE_AGAIN, S.PENDING_APPROVAL)  # there it is an approval like any other
 ]
@@ -181,18 +188,18 @@ async def test_a_verb_that_the_status_does_not_take_is_refused_with_what_it_take
 
 ANSWERED = {
     ("ACKNOWLEDGED", V.ACKNOWLEDGE): "DONE",
-    ("ACKNOWLEDGED", V.REJECT): "ILLEGAL_TRANSITION",
-    ("REJECTED", V.ACKNOWLEDGE): "ILLEGAL_TRANSITION",
+    ("ACKNOWLEDGED", V.REJECT): "ALREADY_ANSWERED",
+    ("ACKNOWLEDGED", V.WAIVE_RECEIPT): "ALREADY_ANSWERED",
+    ("REJECTED", V.ACKNOWLEDGE): "ALREADY_ANSWERED",
     ("REJECTED", V.REJECT): "DONE",
-    ("SUPERSEDED", V.ACKNOWLEDGE): "PAYLOAD_SUPERSEDED",
-    ("SUPERSEDED", V.REJECT): "PAYLOAD_SUPERSEDED",
-    ("WITHDRAWN", V.ACKNOWLEDGE): "PAYLOAD_WITHDRAWN",
-    ("WITHDRAWN", V.REJECT): "PAYLOAD_WITHDRAWN",
+    ("REJECTED", V.WAIVE_RECEIPT): "ALREADY_ANSWERED",
+    **dict.fromkeys([("SUPERSEDED", verb) for verb in ABOUT_A_PAYLOAD], "PAYLOAD_SUPERSEDED"),
+    **dict.fromkeys([("WITHDRAWN", verb) for verb in ABOUT_A_PAYLOAD], "PAYLOAD_WITHDRAWN"),
 }
 
 
 @pytest.mark.parametrize(
-    ("state", "verb", "status"), [(state, verb, status) for (state, verb), status in product(ANSWERED, S)]
+    ("state", "verb", "status"), [(state, verb, status) for (state, verb), status in product(sorted(ANSWERED), S)]
 )
 async def test_an_answered_superseded_or_withdrawn_payload_takes_no_answer_in_any_status(
     scenario: Scenario, state: str, verb: Verb, status: LocationStatus
@@ -200,7 +207,8 @@ async def test_an_answered_superseded_or_withdrawn_payload_takes_no_answer_in_an
     location = await scenario.a_location(status)
     old, digest = await scenario.an_earlier_payload(location, state)
     before = await scenario.state_of(location.id)
-    sent = await do(scenario, scenario.partner, verb, replace(location, payload=old, payload_digest=digest))
+    who = scenario.partner if verb in ANSWERS else scenario.lead
+    sent = await do(scenario, who, verb, replace(location, payload=old, payload_digest=digest))
     assert sent.outcome == ANSWERED[state, verb]
     entered = sent.outcome != "DONE" and status in LOCKED
     assert await scenario.state_of(location.id) == replace(before, entries=before.entries + entered)
@@ -241,13 +249,15 @@ async def test_a_partner_does_not_find_a_payload_that_was_not_released(
     assert (await do(scenario, scenario.partner, verb, rest[status])).outcome == "NOT_FOUND"
 
 
-@pytest.mark.parametrize("mutation", ["block", "cancel", "reopen", "completeProvisioning", "requestChanges"])
+@pytest.mark.parametrize(
+    "mutation", ["block", "cancel", "reopen", "completeProvisioning", "requestChanges", "waiveReceipt"]
+)
 async def test_a_verb_that_has_to_be_explained_is_refused_without_a_visible_reason(
     scenario: Scenario, mutation: str
 ) -> None:
     verb = next(each for each in Verb if MUTATION[each] == mutation)
     status = sorted(TABLE[verb].sources)[0]
-    location = await scenario.a_location(status)
+    location = await scenario.a_location(status, **conditions(status, verb))
     before = await scenario.state_of(location.id)
     name = "comment" if mutation == "requestChanges" else "reason"
     for text in ("", "  \n ", "\u200b\u200b"):

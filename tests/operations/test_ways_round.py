@@ -56,6 +56,11 @@ async def acknowledged(scenario: Scenario, location: Rollout) -> Sent:
     return await scenario.send(scenario.partner, "acknowledgePayload", **given)
 
 
+async def decommissioned(scenario: Scenario, location: Rollout) -> None:
+    given = {"payloadId": location.live, "reason": "The phone was unplugged."}
+    assert (await scenario.send(scenario.lead, "confirmDecommission", **given)).outcome == "DONE"
+
+
 # Nobody approves their own work, by whatever door it came in
 
 
@@ -207,13 +212,18 @@ async def test_a_device_moves_between_locked_locations_under_an_override_of_each
             target.digest,
         ]
         return
+    if status is S.COMPLETED:
+        # A partner runs the phone at the source.
+        assert (sent.outcome, sent.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(source.mac)])
+        await decommissioned(scenario, source)
+        sent = await moved(scenario, scenario.lead, source, target)
     assert sent.payload["device"] == {"location": {"id": target.id}, "revision": 2}
     for location in (source, target):
         after = await scenario.state_of(location.id)
         assert (after.status, after.digest != location.digest) == (status, True)
         unanswered = {"GENERATED", "RELEASED"} & set(after.payloads.values())
         assert not unanswered
-        (entry,) = await scenario.entries(location.id)
+        *_, entry = await scenario.entries(location.id)
         assert (entry["action"], entry["override_id"]) == ("moveDevice", location.override)
 
 
@@ -340,29 +350,27 @@ async def test_an_approval_that_was_left_behind_approves_nothing_any_more(scenar
     assert (await handed_off(scenario, "triggerProvisioning", location)).outcome == "ILLEGAL_TRANSITION"
     assert (await handed_off(scenario, "generatePayload", location)).outcome == "DONE"
     assert (await handed_off(scenario, "triggerProvisioning", location)).outcome == "DONE"
-    late = {"rejectPayload": "ILLEGAL_TRANSITION", "reopen": "NOT_FOUND"}.get(verb, "PAYLOAD_WITHDRAWN")
+    late = {"rejectPayload": "ALREADY_ANSWERED", "reopen": "NOT_FOUND"}.get(verb, "PAYLOAD_WITHDRAWN")
     assert (await acknowledged(scenario, location)).outcome == late
 
 
-async def test_a_record_that_was_corrected_after_completion_is_approved_and_still_not_handed_off(
+async def test_a_record_that_was_corrected_after_completion_is_handed_off_again_once_it_is_approved(
     scenario: Scenario,
 ) -> None:
     location = await scenario.a_location(S.COMPLETED, override_of=scenario.lead)
+    steps = ("generatePayload", "triggerProvisioning")
+    for mutation in steps:
+        assert (await handed_off(scenario, mutation, location)).outcome == "ILLEGAL_TRANSITION"
     assert (await labelled(scenario, scenario.lead, location)).outcome == "DONE"
+    for mutation in steps:
+        assert (await handed_off(scenario, mutation, location)).outcome == "APPROVAL_OUTDATED"
     assert (await approved(scenario, scenario.lead_2, location)).outcome == "DONE"
-    for mutation in ("generatePayload", "triggerProvisioning", "bulkGeneratePayloads"):
-        if mutation.startswith("bulk"):
-            given: dict[str, Any] = {"locationIds": [location.id], "idempotencyKey": a_key()}
-            sent = await scenario.send(scenario.lead, mutation, "results { problem { code } }", **given)
-            assert sent.payload["results"] == [{"problem": {"code": "ILLEGAL_TRANSITION"}}]
-        else:
-            assert (await handed_off(scenario, mutation, location)).outcome == "ILLEGAL_TRANSITION"
+    assert (await handed_off(scenario, "triggerProvisioning", location)).outcome == "ILLEGAL_TRANSITION"
+    for mutation in steps:
+        assert (await handed_off(scenario, mutation, location)).outcome == "DONE"
     after = await scenario.state_of(location.id)
-    assert (after.status, after.live, after.payloads) == (
-        S.COMPLETED,
-        location.payload,
-        {location.payload: "ACKNOWLEDGED"},
-    )
+    assert (after.status, after.open_sessions, after.live) == (S.PROVISIONING, 0, location.payload)
+    assert sorted(after.payloads.values()) == ["ACKNOWLEDGED", "RELEASED"]
 
 
 async def test_a_location_that_was_blocked_before_it_began_gets_its_session_when_it_is_unblocked(

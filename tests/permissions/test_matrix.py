@@ -20,9 +20,14 @@ VIEW_PROVISIONING       - L P
 VIEW_ALL_PROVISIONING   - L -
 GENERATE_PAYLOAD        - L -
 TRIGGER_PROVISIONING    - L -
+VIEW_INTERNAL_REASONS   - L -
 VIEW_AUDIT              - L -
 ACKNOWLEDGE             - - P
 REJECT                  - - P
+WAIVE_RECEIPT           - L -
+CONFIRM_DECOMMISSION    - L P
+ASSIGN_PARTNERS         - L -
+SET_ACCEPTED_VERSIONS   - L P
 RUN_BULK                - L -
 BLOCK                   - L -
 UNBLOCK                 - L -

@@ -170,9 +170,13 @@ FINDINGS = MappingProxyType(
         IssueCode.REJECTED_BY_PARTNER: _warning(
             "A partner rejected this: {message} ({code})", "Change it, or agree with the partner to keep it."
         ),
+        IssueCode.PARTNER_MISSING: _warning(
+            "No partner would receive the payload.",
+            "Grant a partner access to the account, or complete the location by hand.",
+        ),
         IssueCode.PARTNER_UNAVAILABLE: _blocker(
-            "{partner} cannot answer payloads: the user is suspended or has no access to the account.",
-            "Reinstate the user, grant access, or choose other partners for the location.",
+            "{partners} cannot answer payloads: suspended, or without access to the account.",
+            "Reinstate the partner, grant it access, or choose other partners for the location.",
             _PROVISION,
         ),
         IssueCode.PROVIDER_WITHOUT_PARTNER: _info(
@@ -180,8 +184,8 @@ FINDINGS = MappingProxyType(
             "Check the provider and the partners of the location.",
         ),
         IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED: _blocker(
-            "{partner} accepts only version {accepted} of the payload. The content needs version {needed}{fields}.",
-            "Empty these fields, or have the partner accept a later version.",
+            "{partner} accepts only version {accepted} of the payload. {why}.",
+            "Have the partner accept another version, choose other partners, or change these fields.",
             _PROVISION,
         ),
     }

@@ -28,20 +28,34 @@ CUSTOMER = (
     f"(account_id = {OWN_ACCOUNT} AND ({LISTED} IS NULL OR "
     "(select nullif(current_setting('turnup.locations', true), '')::jsonb) ? location_id))"
 )
+# Not EXISTS: for that PostgreSQL may read all recipients first, to look each payload up among them.
 RECEIVED = (
-    "EXISTS (SELECT FROM turnup.payload_recipient r"
-    f" WHERE r.payload_id = provisioning_payload.id AND r.user_id = {OWN_USER})"
+    "(SELECT r.id FROM turnup.payload_recipient r"
+    f" WHERE r.payload_id = provisioning_payload.id AND r.user_id = {OWN_USER}) IS NOT NULL"
 )
+# A partner writes the status change of its answer, and reads those to which a payload that it received refers.
+NOTIFIED = (
+    "EXISTS (SELECT FROM turnup.provisioning_payload p"
+    " WHERE p.location_id = status_change.location_id AND p.status_change_id = status_change.id)"
+)
+OWN_RECIPIENT = f"{PARTNER} AND user_id = {OWN_USER}"
+OWN_RECEIPT = f"{PARTNER} AND received_by = {OWN_USER}"
+# The commands that each table's policies allow, and their conditions.
 POLICIES = {
-    "status_change": f"{LEAD} OR {CUSTOMER} OR {PARTNER}",
-    "location_partner": LEAD,
-    "payload_recipient": f"{LEAD} OR ({PARTNER} AND user_id = {OWN_USER})",
-    "accepted_version": f"{LEAD} OR user_id = {OWN_USER}",
+    "status_change": {
+        "ALL": f"{LEAD} OR {CUSTOMER}",
+        "SELECT": f"{PARTNER} AND {NOTIFIED}",
+        "INSERT": f"{PARTNER} AND changed_by = {OWN_USER}",
+    },
+    "location_partner": {"ALL": LEAD},
+    # Only leads choose recipients. A partner that could add its own row could see any payload of the account.
+    "payload_recipient": {"ALL": LEAD, "SELECT": OWN_RECIPIENT, "UPDATE": OWN_RECIPIENT},
+    "accepted_version": {"ALL": f"{LEAD} OR user_id = {OWN_USER}"},
 }
-# Partners no longer see the payloads and receipts of other partners.
+# Partners no longer see the payloads and receipts of other partners, and add receipts without changing them later.
 NARROWED = {
-    "provisioning_payload": f"{LEAD} OR ({PARTNER} AND released_at IS NOT NULL AND {RECEIVED})",
-    "receipt": f"{LEAD} OR ({PARTNER} AND received_by = {OWN_USER})",
+    "provisioning_payload": {"ALL": f"{LEAD} OR ({PARTNER} AND released_at IS NOT NULL AND {RECEIVED})"},
+    "receipt": {"ALL": LEAD, "SELECT": OWN_RECEIPT, "INSERT": OWN_RECEIPT},
 }
 # The arguments of the audit triggers: the column of the chain, that of the location, and the key.
 TRACKED = {
@@ -198,11 +212,12 @@ def upgrade() -> None:
     """Add the tables, columns, policies and functions, then fill them from the payloads and receipts that exist."""
     for statement in _statements("0010_hand_off.sql"):
         op.execute(statement)
-    for table, condition in POLICIES.items():
-        _protect(table, condition)
-    for table, condition in NARROWED.items():
+    for table, policies in POLICIES.items():
+        _protect(table)
+        _admit(table, policies)
+    for table, policies in NARROWED.items():
         op.execute(f"DROP POLICY app_all ON turnup.{table}")
-        _admit(table, condition)
+        _admit(table, policies)
     for table, arguments in TRACKED.items():
         _watch(table, arguments)
     op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
@@ -220,19 +235,19 @@ def _statements(name: str) -> list[str]:
     return [each for each in script.split(";\n\n") if each.strip()]
 
 
-def _protect(table: str, condition: str) -> None:
+def _protect(table: str) -> None:
     op.execute(f"ALTER TABLE turnup.{table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE turnup.{table} FORCE ROW LEVEL SECURITY")
     op.execute(f"GRANT ALL ON turnup.{table} TO turnup_definer")
     op.execute(f"CREATE POLICY definer ON turnup.{table} TO turnup_definer USING (true) WITH CHECK (true)")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON turnup.{table} TO turnup_app")
-    _admit(table, condition)
 
 
-def _admit(table: str, condition: str) -> None:
-    op.execute(
-        f"CREATE POLICY app_all ON turnup.{table} FOR ALL TO turnup_app USING ({condition}) WITH CHECK ({condition})"
-    )
+def _admit(table: str, policies: dict[str, str]) -> None:
+    for command, condition in policies.items():
+        using = "" if command == "INSERT" else f" USING ({condition})"
+        check = "" if command == "SELECT" else f" WITH CHECK ({condition})"
+        op.execute(f"CREATE POLICY app_{command.lower()} ON turnup.{table} FOR {command} TO turnup_app{using}{check}")
 
 
 def _watch(table: str, arguments: tuple[str, ...]) -> None:

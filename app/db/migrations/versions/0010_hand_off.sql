@@ -81,6 +81,8 @@ CREATE TABLE turnup.payload_recipient (
 
 CREATE INDEX ix_payload_recipient_user_id_payload_id ON turnup.payload_recipient (user_id, payload_id);
 
+CREATE INDEX ix_payload_recipient_optional ON turnup.payload_recipient (user_id, payload_id) WHERE NOT required;
+
 CREATE INDEX ix_payload_recipient_location_id ON turnup.payload_recipient (location_id);
 
 CREATE TABLE turnup.accepted_version (

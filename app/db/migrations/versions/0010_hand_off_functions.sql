@@ -75,7 +75,8 @@ AS $$
 $$;
 
 -- What a decision about a location's payloads needs, whoever makes it: a partner sees only its own recipient, and no
--- devices. `macs` are the addresses of the payloads that are live or can become live.
+-- devices. `macs` are the addresses of the payloads that are live or can become live. The recipients are those of the
+-- newest 100 payloads, as in the aggregate, and those that have a payload in operation.
 CREATE FUNCTION turnup.handed_off(asking text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
@@ -87,11 +88,14 @@ AS $$
                        'receipt_id', a.id, 'answer', a.kind, 'answered_at', a.received_at) ORDER BY r.id), '[]')
             FROM turnup.payload_recipient r
             LEFT JOIN turnup.receipt a ON a.payload_id = r.payload_id AND a.received_by = r.user_id
-            WHERE r.location_id = asking),
+            WHERE r.location_id = asking AND (r.live OR r.payload_id IN (
+                SELECT p.id FROM turnup.provisioning_payload p
+                WHERE p.location_id = asking ORDER BY p.sequence DESC LIMIT 100))),
         'macs', (
             SELECT coalesce(jsonb_object_agg(p.id, to_jsonb(turnup.macs_of(p.document))), '{}')
             FROM turnup.provisioning_payload p
-            WHERE p.location_id = asking AND (p.live OR p.state IN ('RELEASED', 'ACKNOWLEDGED'))),
+            WHERE p.location_id = asking AND (p.live OR p.state = 'RELEASED'
+                                              OR (p.state = 'ACKNOWLEDGED' AND p.superseded_by IS NULL))),
         'live', (
             SELECT coalesce(jsonb_agg(p.id ORDER BY p.id), '[]')
             FROM turnup.provisioning_payload p WHERE p.location_id = asking AND p.live),

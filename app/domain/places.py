@@ -1,0 +1,50 @@
+"""The place of a value in the content: its section, the object that has it, and its field."""
+
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from app.domain.content import LocationContent
+from app.domain.content_document import in_camel_case
+from app.domain.content_field import content_fields
+from app.domain.json_pointer import tokens_of
+from app.domain.vocabulary import Section
+
+# Maps the first name of a path to its section.
+SECTION_OF = MappingProxyType(
+    {
+        "location": Section.LOCATION,
+        "contacts": Section.CONTACTS,
+        "phoneSystem": Section.PHONE_SYSTEM,
+        "devices": Section.DEVICES,
+        "people": Section.PEOPLE,
+        "extensions": Section.EXTENSIONS,
+        "workingHours": Section.WORKING_HOURS,
+        "callFlow": Section.CALL_FLOW,
+    }
+)
+# The members of the content whose rows have ids.
+_WITH_IDS = frozenset(
+    in_camel_case(member.name)
+    for member in content_fields(LocationContent)
+    if member.is_structured and any(field.name == "id" for field in content_fields(member.kind))
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in the content. `object_id` is the id of a row, `field` the name of the innermost field."""
+
+    section: Section | None = None
+    object_id: str | None = None
+    field: str | None = None
+
+
+def place_of(path: str) -> Place:
+    """Return the place in the content that a JSON pointer leads to; what the pointer does not name is None."""
+    member, *inner = tokens_of(path) or ("",)
+    section = SECTION_OF.get(member)
+    if section is None:
+        return Place()
+    object_id = inner.pop(0) if inner and member in _WITH_IDS else None
+    names = [token for token in inner if token[:1].isalpha()]  # the others are positions, weekdays and keys of a menu
+    return Place(section=section, object_id=object_id, field=names[-1] if names else None)
