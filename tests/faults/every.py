@@ -126,12 +126,7 @@ async def _catalogue(ground: Ground) -> dict[str, Any]:
     return {"models": [*map(dict, found), {"brand": "SNOM", "model": a_key(), "lines": 4}]}
 
 
-async def _tried_receiver(ground: Ground) -> dict[str, Any]:
-    return {"accountId": ground.account, "userId": ground.partner}
-
-
 ADMINISTRATION: Mapping[str, Fresh] = {
-    "createTestPayload": _tried_receiver,
     "createAccount": _new_account,
     "updateAccount": _an_account,
     "createLocation": _new_location,
