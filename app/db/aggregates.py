@@ -112,8 +112,8 @@ class HandedOff(Stored, frozen=True):
     """What was handed off, as decisions of every role need it: partners cannot read all of these rows themselves.
 
     `macs` are the MAC addresses in the documents of the payloads that are live or can be acknowledged, by payload.
-    `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are the
-    addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
+    `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are
+    the addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
     """
 
     recipients: tuple[Recipient, ...]
