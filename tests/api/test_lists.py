@@ -223,7 +223,7 @@ async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
             )
             if state is not PayloadState.GENERATED:
                 await a_recipient(connection, payload, partner)
-            if state in set(ReceiptKind):
+            if state.value in ReceiptKind.__members__:
                 await a_receipt(connection, payload, partner, kind=ReceiptKind(state))
         for number in range(9):
             await an_entry(

@@ -487,8 +487,6 @@ WIDER = {
     ("Location", Role.PARTNER),
     ("OnboardingSession", Role.PARTNER),
     ("Approval", Role.PARTNER),
-    # The payload shows why it was withdrawn.
-    ("StatusChange", Role.PARTNER),
     # A partner's answer ends an override.
     ("Override", Role.PARTNER),
     # A partner's answer changes its own recipient.
@@ -518,7 +516,6 @@ TABLE_OF_AUDIENCE = {
     "ProvisioningPayload": "provisioning_payload",
     "Receipt": "receipt",
     "PayloadRecipient": "payload_recipient",
-    "StatusChange": "status_change",
     "LocationPartner": "location_partner",
     "AuditEntry": "audit_entry",
     "FieldChange": "field_change",

@@ -12,6 +12,7 @@ from netaddr.eui import ieee  # type: ignore[import-untyped] # - the package has
 
 from app.domain.content import LocationContent
 from app.domain.content_document import content_document
+from app.domain.mac_holder import MacHolder
 from app.domain.readiness import Outside, blocking, readiness
 from app.domain.readiness.engine import RULES
 from app.domain.readiness.findings import FINDINGS
@@ -224,7 +225,10 @@ def test_a_caller_id_name_may_have_fifteen_characters():
 def test_the_holder_of_an_address_is_named_only_where_it_was_told():
     for owner, message in [
         (None, "80:5E:C0:01:01:01 is in use at another location."),
-        ("Globex - Plant 2", "80:5E:C0:01:01:01 is in use at Globex - Plant 2."),
+        (
+            MacHolder(location_id="location-2", location_name="Globex - Plant 2", account_name="Globex"),
+            "80:5E:C0:01:01:01 is in use at Globex - Plant 2 (Globex, location-2).",
+        ),
     ]:
         issue = only(readiness(a_location(), Outside(claimed_elsewhere={"805ec0010101": owner})))
         assert (issue.message, issue.blocks) == (message, frozenset(Gate))
