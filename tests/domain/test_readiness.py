@@ -227,7 +227,7 @@ def test_the_holder_of_an_address_is_named_only_where_it_was_told():
         (None, "80:5E:C0:01:01:01 is in use at another location."),
         (
             MacHolder(location_id="location-2", location_name="Globex - Plant 2", account_name="Globex"),
-            "80:5E:C0:01:01:01 is in use at Globex - Plant 2 (Globex, location-2).",
+            "80:5E:C0:01:01:01 is in use at Globex, Globex - Plant 2 (location-2).",
         ),
     ]:
         issue = only(readiness(a_location(), Outside(claimed_elsewhere={"805ec0010101": owner})))
