@@ -66,6 +66,9 @@ USERS = (
     DemoUser("user-pbx", "Hosted PBX Two", "partner@pbx.example", Role.PARTNER, ("account-3",)),
 )
 
+# The versions of the payload document that a partner stated. The other partners accept all.
+ACCEPTED_VERSIONS = (("user-pbx", "1.0.0"), ("user-pbx", "1.1.0"))
+
 DEVICE_MODELS = (
     (DeviceBrand.YEALINK, "T46S", 16),
     (DeviceBrand.YEALINK, "T54W", 16),

@@ -107,6 +107,8 @@ def _demo_rows() -> Iterable[TableRow]:
         account = user.accounts[0] if user.role is Role.CUSTOMER else None
         row = {"id": user.id, "subject": user.email, "name": user.name, "email": user.email, "role": user.role}
         yield tables.user, {**row, "account_id": account}
+    for user_id, version in demo.ACCEPTED_VERSIONS:
+        yield tables.accepted_version, {"user_id": user_id, "version": version}
     for brand, model, lines in demo.DEVICE_MODELS:
         name = f"model-{brand.lower()}-{model.replace(' ', '-').lower()}"
         yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines}

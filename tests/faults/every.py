@@ -12,7 +12,7 @@ from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
 from tests.agreed import WHO_MAY
 from tests.builders_db import a_user, an_account
 from tests.operations.edits import EDITS
-from tests.operations.scenario import a_key, payload_fields
+from tests.operations.scenario import a_key, a_mac, payload_fields
 from tests.operations.test_verbs import MUTATION, conditions
 from tests.operations.test_verbs import given as good_input
 
@@ -46,6 +46,23 @@ def _verb(verb: Verb) -> Arrange:
 async def _close_override(ground: Ground, _items: int) -> Sending:
     location = await ground.a_location(LocationStatus.APPROVED, override_of=ground.lead)
     return _sending(ground.lead, "closeOverride", {"overrideId": location.override}, location.id)
+
+
+async def _decommission(ground: Ground, _items: int) -> Sending:
+    location = await ground.a_location(LocationStatus.COMPLETED)
+    return _sending(ground.partner, "confirmDecommission", {"payloadId": location.live}, location.id)
+
+
+async def _set_partners(ground: Ground, _items: int) -> Sending:
+    location = await ground.a_location(LocationStatus.IN_PROGRESS)
+    partners = [{"userId": location.recipient, "purpose": "CARRIER", "required": True}]
+    return _sending(ground.lead, "setLocationPartners", {"locationId": location.id, "partners": partners}, location.id)
+
+
+async def _replace_device(ground: Ground, _items: int) -> Sending:
+    location = await ground.a_location(LocationStatus.APPROVED)
+    given = {"deviceId": location.device, "macAddress": a_mac(), "reason": "The phone at reception broke."}
+    return _sending(ground.lead, "replaceDevice", given, location.id)
 
 
 def _administration(mutation: str, fresh: Fresh) -> Arrange:
@@ -109,7 +126,12 @@ async def _catalogue(ground: Ground) -> dict[str, Any]:
     return {"models": [*map(dict, found), {"brand": "SNOM", "model": a_key(), "lines": 4}]}
 
 
+async def _tried_receiver(ground: Ground) -> dict[str, Any]:
+    return {"accountId": ground.account, "userId": ground.partner}
+
+
 ADMINISTRATION: Mapping[str, Fresh] = {
+    "createTestPayload": _tried_receiver,
     "createAccount": _new_account,
     "updateAccount": _an_account,
     "createLocation": _new_location,
@@ -141,6 +163,9 @@ EVERY: Mapping[str, Arrange] = {
     **{mutation: _edit(mutation) for mutation in EDITS},
     **{MUTATION[verb]: _verb(verb) for verb in TABLE if verb is not Verb.APPROVE_AGAIN},
     "closeOverride": _close_override,
+    "confirmDecommission": _decommission,
+    "replaceDevice": _replace_device,
+    "setLocationPartners": _set_partners,
     **{mutation: _administration(mutation, fresh) for mutation, fresh in ADMINISTRATION.items()},
     **CASES,
 }
