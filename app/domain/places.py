@@ -31,7 +31,7 @@ _WITH_IDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class ContentPlace:
     """A place in the content. `object_id` is the id of a row, `field` the name of the innermost field."""
 
     section: Section | None = None
@@ -39,12 +39,12 @@ class Place:
     field: str | None = None
 
 
-def place_of(path: str) -> Place:
+def place_of(path: str) -> ContentPlace:
     """Return the place in the content that a JSON pointer leads to; what the pointer does not name is None."""
     member, *inner = tokens_of(path) or ("",)
     section = SECTION_OF.get(member)
     if section is None:
-        return Place()
+        return ContentPlace()
     object_id = inner.pop(0) if inner and member in _WITH_IDS else None
     names = [token for token in inner if token[:1].isalpha()]  # the others are positions, weekdays and keys of a menu
-    return Place(section=section, object_id=object_id, field=names[-1] if names else None)
+    return ContentPlace(section=section, object_id=object_id, field=names[-1] if names else None)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.domain.places import Place, place_of
+from app.domain.places import ContentPlace, place_of
 from app.domain.readiness import readiness
 from app.domain.vocabulary import Section
 
@@ -14,24 +14,24 @@ S = Section
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("/devices/phone-1/macAddress", Place(section=S.DEVICES, object_id="phone-1", field="macAddress")),
-        ("/devices/phone-1", Place(section=S.DEVICES, object_id="phone-1")),
-        ("/devices", Place(section=S.DEVICES)),
-        ("/contacts/contact-1/email", Place(section=S.CONTACTS, object_id="contact-1", field="email")),
-        ("/people/person-1/firstName", Place(section=S.PEOPLE, object_id="person-1", field="firstName")),
-        ("/extensions/extension-1/number", Place(section=S.EXTENSIONS, object_id="extension-1", field="number")),
-        ("/location/name", Place(section=S.LOCATION, field="name")),
-        ("/location/address/line1", Place(section=S.LOCATION, field="line1")),
-        ("/phoneSystem/mainNumber", Place(section=S.PHONE_SYSTEM, field="mainNumber")),
-        ("/workingHours/1/0/opens", Place(section=S.WORKING_HOURS, field="opens")),
-        ("/workingHours/1/0", Place(section=S.WORKING_HOURS)),
-        ("/callFlow/options/1/0/target/extensionId", Place(section=S.CALL_FLOW, field="extensionId")),
-        ("/callFlow/options/*1", Place(section=S.CALL_FLOW, field="options")),
-        ("/callFlow/directTargets/0", Place(section=S.CALL_FLOW, field="directTargets")),
-        ("/metadata/sequence", Place()),
-        ("/users/0/email", Place()),
-        ("", Place()),
-        ("no pointer", Place()),
+        ("/devices/phone-1/macAddress", ContentPlace(section=S.DEVICES, object_id="phone-1", field="macAddress")),
+        ("/devices/phone-1", ContentPlace(section=S.DEVICES, object_id="phone-1")),
+        ("/devices", ContentPlace(section=S.DEVICES)),
+        ("/contacts/contact-1/email", ContentPlace(section=S.CONTACTS, object_id="contact-1", field="email")),
+        ("/people/person-1/firstName", ContentPlace(section=S.PEOPLE, object_id="person-1", field="firstName")),
+        ("/extensions/extension-1/number", ContentPlace(section=S.EXTENSIONS, object_id="extension-1", field="number")),
+        ("/location/name", ContentPlace(section=S.LOCATION, field="name")),
+        ("/location/address/line1", ContentPlace(section=S.LOCATION, field="line1")),
+        ("/phoneSystem/mainNumber", ContentPlace(section=S.PHONE_SYSTEM, field="mainNumber")),
+        ("/workingHours/1/0/opens", ContentPlace(section=S.WORKING_HOURS, field="opens")),
+        ("/workingHours/1/0", ContentPlace(section=S.WORKING_HOURS)),
+        ("/callFlow/options/1/0/target/extensionId", ContentPlace(section=S.CALL_FLOW, field="extensionId")),
+        ("/callFlow/options/*1", ContentPlace(section=S.CALL_FLOW, field="options")),
+        ("/callFlow/directTargets/0", ContentPlace(section=S.CALL_FLOW, field="directTargets")),
+        ("/metadata/sequence", ContentPlace()),
+        ("/users/0/email", ContentPlace()),
+        ("", ContentPlace()),
+        ("no pointer", ContentPlace()),
     ],
 )
 def test_a_path_names_the_section_the_object_and_the_field(path, place):
