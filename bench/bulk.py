@@ -82,7 +82,14 @@ FROM unnest($1::text[], $2::text[]) AS r (location_id, digest)
 JOIN turnup.location l ON l.id = r.location_id
 WHERE a.location_id = r.location_id AND a.status = 'PENDING' AND a.digest = r.digest
 """
-MOVE = "UPDATE turnup.location SET status = $2, revision = revision + 1, updated_at = now() WHERE id = ANY ($1)"
+CHANGE = """
+INSERT INTO turnup.status_change (id, account_id, location_id, verb, changed_by)
+SELECT c.id, $5, c.location_id, $3, $4 FROM unnest($1::text[], $2::text[]) AS c (id, location_id)
+"""
+MOVE = """
+UPDATE turnup.location l SET status = $3, status_change_id = c.id, revision = revision + 1, updated_at = now()
+FROM unnest($1::text[], $2::text[]) AS c (id, location_id) WHERE l.id = c.location_id
+"""
 KEEP = """
 INSERT INTO turnup.idempotency_key (user_id, key, mutation, fingerprint, outcome)
 VALUES ($1, $2, 'by hand', sha256(convert_to($2, 'UTF8')), $3)
@@ -159,7 +166,9 @@ class Bench:
                 await db.execute(SESSION, ids, user)
             else:
                 await db.execute(DECIDE, ids, digests, user)
-            await db.execute(MOVE, ids, "PENDING_APPROVAL" if action == "submit" else "APPROVED")
+            changes = [new_id("StatusChange") for _ in ids]
+            await db.execute(CHANGE, changes, ids, action.upper(), user, ACCOUNT)
+            await db.execute(MOVE, changes, ids, "PENDING_APPROVAL" if action == "submit" else "APPROVED")
             await db.execute(KEEP, user, secrets.token_hex(12), json.dumps(ids))
             await db.fetch("SELECT turnup.audit_seal()")
 

@@ -77,6 +77,7 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_approving.py",
             "tests/operations/test_bulk_mac_claims.py",
             "tests/operations/test_change_orders.py",
+            "tests/operations/test_phones_raced.py",
             "tests/operations/test_recipients.py",
             "tests/operations/test_revisions.py",
             "tests/operations/test_ways_round.py",

@@ -112,12 +112,14 @@ class HandedOff(Stored, frozen=True):
     """What was handed off, as decisions of every role need it: partners cannot read all of these rows themselves.
 
     `macs` are the MAC addresses in the documents of the payloads that are live or can be acknowledged, by payload.
-    `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content.
+    `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are
+    the addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
     """
 
     recipients: tuple[Recipient, ...]
     macs: dict[str, frozenset[str]]
     live: frozenset[str]
+    live_twice: dict[str, MacHolder | None]
     content_macs: frozenset[str]
 
 
@@ -150,8 +152,6 @@ class AggregateRecord(Stored, frozen=True, kw_only=True, dict=True):
     claims: tuple[str, ...]
     claimed_elsewhere: dict[str, MacHolder | None]
     """The addresses of devices that other locations hold. The holders are known to leads only."""
-    live_twice: dict[str, MacHolder | None]
-    """The addresses of live payloads that live payloads of other locations name as well."""
     models: tuple[CatalogueModel, ...]
 
     @cached_property
@@ -242,7 +242,6 @@ SELECT json_build_object(
     'claims', (SELECT coalesce(json_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
     'claimed_elsewhere', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}')
                           FROM turnup.claimed_elsewhere(l.id) c),
-    'live_twice', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}') FROM turnup.live_twice(l.id) c),
     'models', (SELECT coalesce(json_agg(json_build_object('brand', brand, 'model', model)), '[]')
                FROM turnup.device_model)
 )::text

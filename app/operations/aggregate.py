@@ -84,7 +84,7 @@ class Aggregate:
         record = self.record
         return Outside(
             claimed_elsewhere=record.claimed_elsewhere,
-            live_twice=record.live_twice,
+            live_twice=record.handed_off.live_twice,
             partners=record.partners,
             names_partners=allows(self.viewer.role, Action.ASSIGN_PARTNERS),
             models=frozenset((each.brand, each.model) for each in record.models),

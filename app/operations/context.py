@@ -96,7 +96,8 @@ class LocationChange:
     @property
     def is_nothing(self) -> bool:
         """Whether there is nothing to write."""
-        return self.content is None and self.transition is None and not (self.rows or self.updates or self.current_step)
+        changes = (self.content, self.transition, self.live)
+        return not any(each is not None for each in changes) and not (self.rows or self.updates or self.current_step)
 
     @property
     def is_override(self) -> bool:

@@ -30,6 +30,16 @@ SEAL = "SELECT turnup.audit_seal()"
 AT_ONCE, LATER = "SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED"
 SAVE, BACK = "SAVEPOINT s", "ROLLBACK TO s"
 
+HAND_OFF = {
+    "status_change": """INSERT INTO turnup.status_change (id, account_id, location_id, verb, changed_by)
+                        VALUES ('change-x', 'account-1', 'location-1', 'BLOCK', 'user-lead')""",
+    "location_partner": """INSERT INTO turnup.location_partner
+                               (id, account_id, location_id, user_id, purpose, required)
+                           VALUES ('partner-x', 'account-1', 'location-1', 'user-carrier', 'CARRIER', false)""",
+    "payload_recipient": "UPDATE turnup.payload_recipient SET live = NOT live, required = NOT required",
+    "accepted_version": "INSERT INTO turnup.accepted_version (user_id, version) VALUES ('user-lead', '1.0.0')",
+}
+
 ORDERS: dict[str, tuple[list[str], str]] = {
     "no transaction": ([RENAME], "AU001"),
     "a commit in a block": ([f"DO $$ BEGIN {RENAME}; COMMIT; END $$"], "AU001"),
@@ -50,6 +60,7 @@ ORDERS: dict[str, tuple[list[str], str]] = {
     "settled, not sealed": (["BEGIN", OPEN, RENAME, "SELECT turnup.audit_settle()", "COMMIT"], "AU002"),
     "another location's entry": (["BEGIN", OPEN, ELSEWHERE, SEAL, "COMMIT"], "AU001"),
     "another location's entry, opened later": (["BEGIN", ELSEWHERE, OPEN, SEAL, "COMMIT"], "AU001"),
+    **{f"a row of {table}": (["BEGIN", statement, "COMMIT"], "AU001") for table, statement in HAND_OFF.items()},
     "a merge": (["BEGIN", MERGE, "COMMIT"], "AU001"),
     "an upsert": (["BEGIN", UPSERT, "COMMIT"], "AU001"),
     "a query that writes": (["BEGIN", f"WITH moved AS ({RENAME} RETURNING 1) SELECT * FROM moved", "COMMIT"], "AU001"),

@@ -39,14 +39,16 @@ _HAND_OFF_AGAIN = [
     "GENERATE_PAYLOAD: ILLEGAL_TRANSITION, now APPROVAL_OUTDATED",
     "TRIGGER_PROVISIONING: ILLEGAL_TRANSITION, now APPROVAL_OUTDATED",
 ]
+_NO_PARTNER = ["now PARTNER_MISSING", "now PROVIDER_WITHOUT_PARTNER"]
 _OF_THE_YOUNGER = ["now MAC_IN_USE", "now MAC_LIVE_TWICE"]
 # What is answered differently since. Actions that the older release did not know are not compared.
 NEW_ANSWERS = {
     "0007": {"location-6": _HAND_OFF_AGAIN},
     "0009": {
-        "location-10": ["now PROVIDER_WITHOUT_PARTNER"],
-        "location-11": ["now PROVIDER_WITHOUT_PARTNER"],
-        "completed by hand, no partner": ["now PROVIDER_WITHOUT_PARTNER"],
+        "location-10": _NO_PARTNER,
+        "location-11": _NO_PARTNER,
+        "location-12": ["now PARTNER_MISSING"],
+        "completed by hand, no partner": _NO_PARTNER,
         "acknowledged by two": ["payload 1 superseded by 2"],
         "acknowledged, next one released": ["payload 1 superseded by 2"],
         "erased": [*_HAND_OFF_AGAIN, "payload 1 superseded by 2"],

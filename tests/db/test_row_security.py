@@ -37,7 +37,6 @@ CALLABLE = {
     "audit_erase_due",
     "audit_is_system",  # tells about the caller alone; the triggers' conditions ask it
     "claimed_elsewhere",
-    "live_twice",
     "live_elsewhere",
     "mac_holders",
     "handed_off",

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from app.audit.replay import replay
 from app.auth.development import DevelopmentIssuer
 from app.db.database import Database
+from app.db.migrate import migrate
 from app.main import create_app
 from app.operations.housekeeping import erase_what_is_due
 from app.settings import Settings
@@ -261,6 +262,35 @@ async def test_the_migration_leaves_no_working_tables_and_no_rights(definer: asy
     assert not await definer.fetchval("SELECT has_schema_privilege('turnup_definer', 'turnup', 'CREATE')")
 
 
+async def test_documents_of_any_size_are_migrated_in_parts(upgraded: TestDatabase) -> None:
+    async with own_database("template1") as own:
+        await BEFORE.restore(own.owner_url)
+        owner = await asyncpg.connect(own.owner_url)
+        async with owner.transaction():
+            await owner.execute("SET LOCAL ROLE turnup_definer")
+            await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
+            await owner.execute(
+                """UPDATE turnup.provisioning_payload
+                   SET document = (document::jsonb || jsonb_build_object('filler', repeat('x', 3000000)))::text
+                   WHERE document LIKE '{%"devices"%'"""
+            )
+        await migrate(own.owner_url)
+        await owner.execute("SET ROLE turnup_definer")
+        counts = [[tuple(row) for row in await owner.fetch(query)] for query in (RECIPIENT_ROWS, CLAIM_ROWS)]
+        entries = await owner.fetchval("SELECT count(*) FROM turnup.audit_entry WHERE action = 'MIGRATE'")
+        await owner.close()
+    assert entries > 10  # one per account and part
+    definer = await asyncpg.connect(upgraded.owner_url)
+    await definer.execute("SET ROLE turnup_definer")
+    expected = [[tuple(row) for row in await definer.fetch(query)] for query in (RECIPIENT_ROWS, CLAIM_ROWS)]
+    await definer.close()
+    assert counts == expected
+
+
+RECIPIENT_ROWS = "SELECT payload_id, user_id, required, live FROM turnup.payload_recipient ORDER BY 1, 2"
+CLAIM_ROWS = "SELECT mac, location_id FROM turnup.mac_claim ORDER BY 1"
+
+
 async def test_a_partner_repeats_its_answer_and_gets_its_own_receipt(client: Client) -> None:
     (payload,) = await payloads_of(client, "answered by two")
     (receipt,) = payload["receipts"]
@@ -362,6 +392,15 @@ async def test_the_older_location_is_handed_off_again_while_both_are_live_and_th
             ended = await do(client, "confirmDecommission", LEAD, payloadId=payload["id"], reason="The site is closed.")
             assert ended["problems"] == []
     assert "MAC_LIVE_TWICE" not in await findings(client, younger)
+
+
+@pytest.mark.parametrize("title", ["completed by hand, no partner", "completed by hand, reopened"])
+async def test_a_lead_ends_what_was_completed_by_hand(client: Client, title: str) -> None:
+    (payload,) = await payloads_of(client, title)
+    assert payload["live"]
+    answer = await do(client, "confirmDecommission", LEAD, payloadId=payload["id"], reason="The site is closed.")
+    assert answer["problems"] == []
+    assert [each["live"] for each in await payloads_of(client, title)] == [False]
 
 
 async def test_what_is_due_for_erasure_stays_until_its_last_recipient_runs_with_it_no_more(client: Client) -> None:

@@ -1,22 +1,33 @@
-"""Only approved content is handed over, and only a live payload is answered."""
+"""Only approved content is handed off, and each recipient answers a payload once, while it can be answered."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from app.domain.handoff import check_approved, decide_answer, decide_generation, decide_release
+from app.domain.handoff import (
+    WITHDRAWN_WITHOUT_REASON,
+    check_approved,
+    decide_answer,
+    decide_generation,
+    decide_release,
+)
 from app.domain.readiness import readiness
+from app.domain.recipients import Recipient, completes
 from app.domain.refusals import (
+    AlreadyAnswered,
     ApprovalOutdated,
     DigestMismatch,
     IllegalTransition,
     NotReady,
+    PayloadNotLive,
+    PayloadRejected,
     PayloadSuperseded,
     PayloadWithdrawn,
 )
 from app.domain.vocabulary import LocationStatus, PayloadState, ReceiptKind, Verb
 
-from .builders import a_location, a_partner, a_payload
+from .builders import NOON, a_location, a_partner, a_payload
 
 CURRENT = "c" * 64
 DOCUMENT = "d" * 64
@@ -107,30 +118,82 @@ def test_triggering_without_such_a_payload_says_what_can_be_done_instead(latest)
     assert refusal.value.allowed == (Verb.GENERATE_PAYLOAD, Verb.CANCEL)
 
 
-def test_an_answer_is_new_once():
-    released = a_payload(state=PayloadState.RELEASED)
-    assert decide_answer(released, ReceiptKind.ACKNOWLEDGED, DOCUMENT)
-    assert decide_answer(released, ReceiptKind.REJECTED, None)
-    assert not decide_answer(a_payload(state=PayloadState.ACKNOWLEDGED), ReceiptKind.ACKNOWLEDGED, DOCUMENT)
-    assert not decide_answer(a_payload(state=PayloadState.REJECTED), ReceiptKind.REJECTED, None)
+def a_recipient(answer: ReceiptKind | None = None, **changes: Any) -> Recipient:
+    at = None if answer is None else NOON
+    return Recipient(
+        id="recipient-1",
+        payload_id="payload-1",
+        user_id="partner-1",
+        required=True,
+        answer=answer,
+        answered_at=at,
+        **changes,
+    )
+
+
+@pytest.mark.parametrize("state", [PayloadState.RELEASED, PayloadState.ACKNOWLEDGED])
+def test_an_answer_is_new_once_per_recipient_also_after_the_required_ones(state):
+    payload = a_payload(state=state)
+    for kind, digest in ((ReceiptKind.ACKNOWLEDGED, DOCUMENT), (ReceiptKind.REJECTED, None)):
+        assert decide_answer(payload, a_recipient(), kind, digest)
+        assert not decide_answer(payload, a_recipient(kind), kind, digest)
+
+
+@pytest.mark.parametrize("state", PayloadState)
+def test_a_recipient_gets_its_own_first_answer_again_whatever_became_of_the_payload(state):
+    payload = a_payload(state=state, superseded_by="payload-2")
+    assert not decide_answer(payload, a_recipient(ReceiptKind.ACKNOWLEDGED), ReceiptKind.ACKNOWLEDGED, DOCUMENT)
+
+
+@pytest.mark.parametrize(("given", "asked"), [tuple(ReceiptKind), tuple(reversed(ReceiptKind))])
+def test_a_recipient_does_not_change_its_answer(given, asked):
+    with pytest.raises(AlreadyAnswered) as refusal:
+        decide_answer(a_payload(state=PayloadState.RELEASED), a_recipient(given), asked, None)
+    assert (refusal.value.answer, refusal.value.answered_at) == (given, NOON)
+
+
+@pytest.mark.parametrize("kind", ReceiptKind)
+def test_a_recipient_that_decommissioned_a_payload_does_not_answer_it(kind):
+    with pytest.raises(PayloadNotLive) as refusal:
+        decide_answer(a_payload(state=PayloadState.RELEASED), a_recipient(decommissioned_at=NOON), kind, None)
+    assert refusal.value.state is PayloadState.RELEASED
 
 
 @pytest.mark.parametrize("state", [PayloadState.RELEASED, PayloadState.ACKNOWLEDGED, PayloadState.SUPERSEDED])
 def test_an_acknowledgement_of_another_document_is_refused(state):
     with pytest.raises(DigestMismatch):
-        decide_answer(a_payload(state=state), ReceiptKind.ACKNOWLEDGED, "e" * 64)
+        decide_answer(a_payload(state=state), a_recipient(), ReceiptKind.ACKNOWLEDGED, "e" * 64)
 
 
 @pytest.mark.parametrize("kind", ReceiptKind)
-def test_a_replaced_payload_names_its_successor(kind):
+@pytest.mark.parametrize("state", [PayloadState.SUPERSEDED, PayloadState.ACKNOWLEDGED])
+def test_a_replaced_payload_names_its_successor(kind, state):
     with pytest.raises(PayloadSuperseded) as refusal:
-        decide_answer(a_payload(state=PayloadState.SUPERSEDED, superseded_by="payload-2"), kind, None)
+        decide_answer(a_payload(state=state, superseded_by="payload-2"), a_recipient(), kind, None)
     assert refusal.value.by == "payload-2"
 
 
-def test_a_withdrawn_payload_says_why():
-    for because, said in [("Site closes", "Site closes"), (None, "the location left provisioning")]:
-        payload = a_payload(state=PayloadState.WITHDRAWN, withdrawn_because=because)
+@pytest.mark.parametrize("kind", ReceiptKind)
+def test_what_another_recipient_rejected_is_not_answered(kind):
+    with pytest.raises(PayloadRejected):
+        decide_answer(a_payload(state=PayloadState.REJECTED), a_recipient(), kind, None)
+
+
+def test_a_withdrawn_payload_says_why_and_an_erased_one_is_withdrawn():
+    for changes, said in [
+        ({"state": PayloadState.WITHDRAWN, "withdrawn_because": "Site closes"}, "Site closes"),
+        ({"state": PayloadState.WITHDRAWN}, WITHDRAWN_WITHOUT_REASON),
+        ({"state": PayloadState.ACKNOWLEDGED, "erased": True}, "the document was erased"),
+    ]:
         with pytest.raises(PayloadWithdrawn) as refusal:
-            decide_answer(payload, ReceiptKind.ACKNOWLEDGED, DOCUMENT)
+            decide_answer(a_payload(**changes), a_recipient(), ReceiptKind.ACKNOWLEDGED, DOCUMENT)
         assert refusal.value.reason == said
+
+
+def test_the_last_required_receipt_completes_and_an_optional_one_never_does():
+    required = a_recipient()
+    answered, waived = a_recipient(ReceiptKind.ACKNOWLEDGED), a_recipient(waived_at=NOON)
+    gone, optional = a_recipient(decommissioned_at=NOON), replace(required, required=False)
+    assert completes(required, [answered, waived, gone, optional])
+    assert not completes(required, [a_recipient()])
+    assert not completes(optional, [answered])

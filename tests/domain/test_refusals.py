@@ -4,15 +4,19 @@ import pytest
 
 from app.domain import refusals
 from app.domain.refusals import (
+    AlreadyAnswered,
     IllegalTransition,
     InvalidInput,
     LimitReached,
     Locked,
     MacInUse,
     OverrideScope,
+    PayloadNotLive,
     Refusal,
 )
-from app.domain.vocabulary import LocationStatus, ProblemCode, Section, Verb
+from app.domain.vocabulary import LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section, Verb
+
+from .builders import NOON
 
 
 def test_every_problem_code_has_exactly_one_refusal():
@@ -45,6 +49,14 @@ def test_every_problem_code_has_exactly_one_refusal():
         (
             MacInUse(mac_addresses=("00:15:5D:01:01:01",)),
             "Another location uses these MAC addresses: 00:15:5D:01:01:01.",
+        ),
+        (
+            PayloadNotLive(state=PayloadState.WITHDRAWN),
+            "The payload is not in operation, or no longer. Its state is WITHDRAWN.",
+        ),
+        (
+            AlreadyAnswered(answer=ReceiptKind.REJECTED, answered_at=NOON),
+            f"The recipient has already answered this payload: REJECTED at {NOON:%Y-%m-%dT%H:%M:%SZ}.",
         ),
         (
             InvalidInput(field="name", rule="must not be empty", path=("input", "name")),

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from app.domain.refusals import IllegalTransition
-from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, holds_macs, transition
+from app.domain.status_machine import CLAIMING_STATUSES, TABLE, Fact, allowed, transition
 from app.domain.vocabulary import (
     ApprovalStatus,
     ClaimChange,
@@ -27,10 +27,11 @@ PROMISED = {
     "REQUEST_CHANGES": ("PENDING_APPROVAL", "IN_PROGRESS"),
     "APPROVE": ("PENDING_APPROVAL", "APPROVED"),
     "APPROVE_AGAIN": ("APPROVED PROVISIONING COMPLETED", "same"),
-    "GENERATE_PAYLOAD": ("APPROVED PROVISIONING", "same"),
-    "TRIGGER_PROVISIONING": ("APPROVED PROVISIONING", "PROVISIONING"),
+    "GENERATE_PAYLOAD": ("APPROVED PROVISIONING COMPLETED", "same"),
+    "TRIGGER_PROVISIONING": ("APPROVED PROVISIONING COMPLETED", "PROVISIONING"),
     "ACKNOWLEDGE": ("PROVISIONING COMPLETED", "COMPLETED"),
     "COMPLETE": ("PROVISIONING", "COMPLETED"),
+    "WAIVE_RECEIPT": ("PROVISIONING COMPLETED", "COMPLETED"),
     "REJECT": ("PROVISIONING", "BLOCKED"),
     "BLOCK": ("NOT_STARTED IN_PROGRESS PENDING_APPROVAL PROVISIONING", "BLOCKED"),
     "UNBLOCK": ("BLOCKED", "IN_PROGRESS"),
@@ -45,8 +46,8 @@ LEGAL = [
 ]
 
 
-def consequences(status, verb, facts=NO_FACTS):
-    return transition(status, verb, {verb}, facts | {Fact.CONTENT_CHANGED}).consequences
+def consequences(status, verb):
+    return transition(status, verb, {verb}, FACTS).consequences
 
 
 @pytest.mark.parametrize(("status", "verb"), list(product(LocationStatus, Verb)))
@@ -77,13 +78,23 @@ def test_nobody_approves_again_what_did_not_move():
     )
 
 
-def test_a_completed_location_is_acknowledged_only_where_a_lead_completed_it_without_a_receipt():
+@pytest.mark.parametrize("verb", [Verb.ACKNOWLEDGE, Verb.WAIVE_RECEIPT])
+def test_a_completed_location_takes_the_receipts_that_are_missing_and_waivers_of_them(verb):
     with pytest.raises(IllegalTransition):
-        transition(LocationStatus.COMPLETED, Verb.ACKNOWLEDGE, EVERY_VERB)
-    late = transition(LocationStatus.COMPLETED, Verb.ACKNOWLEDGE, EVERY_VERB, {Fact.COMPLETED_UNANSWERED})
+        transition(LocationStatus.COMPLETED, verb, EVERY_VERB)
+    late = transition(LocationStatus.COMPLETED, verb, EVERY_VERB, {Fact.RECEIPT_MISSING})
     assert late.to is LocationStatus.COMPLETED
     assert late.consequences.payload is PayloadState.ACKNOWLEDGED
     assert not late.consequences.ends_override
+
+
+def test_a_completed_location_is_handed_off_again_once_its_content_changed_with_its_session_untouched():
+    for verb in (Verb.GENERATE_PAYLOAD, Verb.TRIGGER_PROVISIONING):
+        with pytest.raises(IllegalTransition):
+            transition(LocationStatus.COMPLETED, verb, EVERY_VERB)
+        again = transition(LocationStatus.COMPLETED, verb, EVERY_VERB, {Fact.CHANGED_SINCE_RELEASE})
+        assert again.consequences.session is SessionChange.KEEP
+        assert again.consequences.approval is None
 
 
 @pytest.mark.parametrize(("status", "verb"), LEGAL)
@@ -109,7 +120,7 @@ def test_leaving_pending_approval_settles_the_request(verb, becomes):
 @pytest.mark.parametrize(("status", "verb"), LEGAL)
 def test_only_leaving_pending_approval_settles_a_request(status, verb):
     if status is not LocationStatus.PENDING_APPROVAL:
-        assert consequences(status, verb, FACTS).request is None
+        assert consequences(status, verb).request is None
 
 
 VOIDING = {
@@ -124,7 +135,7 @@ VOIDING = {
 
 @pytest.mark.parametrize(("status", "verb"), LEGAL)
 def test_leaving_the_locked_statuses_voids_the_approval_and_withdraws_unanswered_payloads(status, verb):
-    follows = consequences(status, verb, FACTS)
+    follows = consequences(status, verb)
     voids = (status, verb) in VOIDING
     assert follows.withdraws_payloads is voids
     assert follows.approval is (ApprovalStatus.VOIDED if voids else None)
@@ -134,7 +145,14 @@ def test_triggering_releases_the_payload_and_partners_answer_it():
     assert consequences(LocationStatus.APPROVED, Verb.TRIGGER_PROVISIONING).payload is PayloadState.RELEASED
     assert consequences(LocationStatus.PROVISIONING, Verb.ACKNOWLEDGE).payload is PayloadState.ACKNOWLEDGED
     assert consequences(LocationStatus.PROVISIONING, Verb.REJECT).payload is PayloadState.REJECTED
+    assert consequences(LocationStatus.PROVISIONING, Verb.WAIVE_RECEIPT).payload is PayloadState.ACKNOWLEDGED
     assert consequences(LocationStatus.PROVISIONING, Verb.COMPLETE).payload is None
+
+
+@pytest.mark.parametrize(("status", "verb"), LEGAL)
+def test_recipients_of_live_payloads_learn_that_their_location_was_reopened_cancelled_or_stopped(status, verb):
+    stopped = (status, verb) == (LocationStatus.PROVISIONING, Verb.BLOCK)
+    assert consequences(status, verb).notifies_recipients is (stopped or verb in {Verb.REOPEN, Verb.CANCEL})
 
 
 @pytest.mark.parametrize(
@@ -156,41 +174,38 @@ def test_a_session_is_opened_when_work_begins_and_closed_when_it_ends(status, ve
 
 
 @pytest.mark.parametrize(
-    ("status", "verb", "facts", "change"),
+    ("status", "verb", "change"),
     [
-        (LocationStatus.IN_PROGRESS, Verb.SUBMIT, NO_FACTS, ClaimChange.TAKE),
-        (LocationStatus.PENDING_APPROVAL, Verb.WITHDRAW, NO_FACTS, ClaimChange.RELEASE),
-        (LocationStatus.PENDING_APPROVAL, Verb.APPROVE, NO_FACTS, ClaimChange.KEEP),
-        (LocationStatus.PROVISIONING, Verb.REJECT, NO_FACTS, ClaimChange.RELEASE),
-        (LocationStatus.COMPLETED, Verb.REOPEN, NO_FACTS, ClaimChange.RELEASE),
-        (LocationStatus.COMPLETED, Verb.REOPEN, {Fact.ACKNOWLEDGED_BEFORE}, ClaimChange.KEEP),
-        (LocationStatus.IN_PROGRESS, Verb.SUBMIT, {Fact.ACKNOWLEDGED_BEFORE}, ClaimChange.KEEP),
-        (LocationStatus.IN_PROGRESS, Verb.CANCEL, {Fact.ACKNOWLEDGED_BEFORE}, ClaimChange.RELEASE),
-        (LocationStatus.CANCELLED, Verb.REOPEN, {Fact.ACKNOWLEDGED_BEFORE}, ClaimChange.TAKE),
-        (LocationStatus.CANCELLED, Verb.REOPEN, NO_FACTS, ClaimChange.KEEP),
+        (LocationStatus.IN_PROGRESS, Verb.SUBMIT, ClaimChange.TAKE),
+        (LocationStatus.PENDING_APPROVAL, Verb.WITHDRAW, ClaimChange.RELEASE),
+        (LocationStatus.PENDING_APPROVAL, Verb.APPROVE, ClaimChange.KEEP),
+        (LocationStatus.PROVISIONING, Verb.REJECT, ClaimChange.RELEASE),
+        (LocationStatus.COMPLETED, Verb.TRIGGER_PROVISIONING, ClaimChange.KEEP),
+        (LocationStatus.COMPLETED, Verb.REOPEN, ClaimChange.RELEASE),
+        (LocationStatus.IN_PROGRESS, Verb.CANCEL, ClaimChange.KEEP),
+        (LocationStatus.CANCELLED, Verb.REOPEN, ClaimChange.KEEP),
     ],
 )
-def test_hardware_addresses_are_claimed_on_the_way_in_and_released_on_the_way_out(status, verb, facts, change):
-    assert consequences(status, verb, facts).mac_claims is change
+def test_the_addresses_of_the_content_are_claimed_on_the_way_in_and_released_on_the_way_out(status, verb, change):
+    assert consequences(status, verb).mac_claims is change
 
 
-def test_a_location_holds_its_addresses_from_submission_on_and_while_its_phones_live():
-    holding = {status for status in LocationStatus if holds_macs(status, has_live_payload=False)}
-    assert holding == {"PENDING_APPROVAL", "APPROVED", "PROVISIONING", "COMPLETED"}
-    living = {status for status in LocationStatus if holds_macs(status, has_live_payload=True)}
-    assert living == set(LocationStatus) - {"CANCELLED"}
+def test_a_location_claims_the_addresses_of_its_content_from_submission_on():
+    assert {"PENDING_APPROVAL", "APPROVED", "PROVISIONING", "COMPLETED"} == CLAIMING_STATUSES
 
 
 @pytest.mark.parametrize(("status", "verb"), LEGAL)
-def test_completing_by_hand_and_reopening_what_was_locked_are_audited_as_overrides(status, verb):
-    audited = consequences(status, verb, FACTS).audited_as_override
-    assert audited is (verb is Verb.COMPLETE or (verb is Verb.REOPEN and status is not LocationStatus.CANCELLED))
+def test_acts_for_a_partner_and_reopening_what_was_locked_are_audited_as_overrides(status, verb):
+    audited = consequences(status, verb).audited_as_override
+    for_a_partner = verb in {Verb.COMPLETE, Verb.WAIVE_RECEIPT}
+    assert audited is (for_a_partner or (verb is Verb.REOPEN and status is not LocationStatus.CANCELLED))
 
 
 def test_the_verbs_that_must_be_explained_and_the_gates_they_pass_are_those_of_the_table():
     assert {verb for verb in Verb if TABLE[verb].needs_reason} == {
         "REQUEST_CHANGES",
         "COMPLETE",
+        "WAIVE_RECEIPT",
         "BLOCK",
         "CANCEL",
         "REOPEN",
@@ -200,4 +215,5 @@ def test_the_verbs_that_must_be_explained_and_the_gates_they_pass_are_those_of_t
         Verb.APPROVE: Gate.APPROVE,
         Verb.APPROVE_AGAIN: Gate.APPROVE,
         Verb.GENERATE_PAYLOAD: Gate.PROVISION,
+        Verb.TRIGGER_PROVISIONING: Gate.PROVISION,
     }

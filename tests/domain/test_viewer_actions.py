@@ -5,11 +5,12 @@ from dataclasses import replace
 import pytest
 
 from app.domain.readiness import readiness
+from app.domain.recipients import Recipient
 from app.domain.status_machine import Fact
 from app.domain.viewer_actions import FORBIDDEN, Situation, viewer_actions
 from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState, Verb
 
-from .builders import NOON, a_customer, a_lead, a_location, a_payload, an_override
+from .builders import NOON, a_customer, a_lead, a_location, a_partner, a_payload, an_override
 
 PARTNERS_OWN = {Verb.ACKNOWLEDGE, Verb.REJECT}
 CUSTOMERS = {Verb.START, Verb.SUBMIT, Verb.WITHDRAW}
@@ -53,7 +54,7 @@ def test_a_customer_in_progress_may_edit_and_submit():
 
 
 def test_a_lead_in_progress_may_also_block_and_cancel():
-    assert allowed() == {"EDIT", "SUBMIT", "BLOCK", "CANCEL"}
+    assert allowed() == {"EDIT", "SUBMIT", "BLOCK", "CANCEL", "SET_PARTNERS"}
 
 
 def test_what_a_role_never_does_is_forbidden_whatever_the_status():
@@ -93,6 +94,13 @@ def test_an_approved_location_is_generated_then_triggered():
     assert answers(**approved, latest_payload=a_payload())["TRIGGER_PROVISIONING"] is None
 
 
+def test_a_payload_in_a_version_that_a_partner_does_not_accept_is_generated_again_and_not_triggered():
+    approved = {"status": LocationStatus.APPROVED, "approved_digest": "c" * 64, "latest_payload": a_payload()}
+    given = answers(**approved, partners=(a_partner(), a_partner("1.1.0")))
+    assert (given["GENERATE_PAYLOAD"], given["TRIGGER_PROVISIONING"]) == (None, "ILLEGAL_TRANSITION")
+    assert answers(**approved, partners=(a_partner("1.0.0"),))["TRIGGER_PROVISIONING"] is None
+
+
 def test_an_edit_under_an_override_asks_for_another_approval_first():
     moved = {
         "status": LocationStatus.PROVISIONING,
@@ -103,3 +111,25 @@ def test_an_edit_under_an_override_asks_for_another_approval_first():
     given = answers(**moved)
     assert given["APPROVE_AGAIN"] is None
     assert given["GENERATE_PAYLOAD"] == given["TRIGGER_PROVISIONING"] == "APPROVAL_OUTDATED"
+
+
+def test_a_receipt_that_is_awaited_can_be_waived():
+    released = {"status": LocationStatus.PROVISIONING, "released_payload": a_payload(state=PayloadState.RELEASED)}
+    recipient = Recipient(id="recipient-1", payload_id="payload-1", user_id="partner-1", required=True)
+    assert answers(**released)["WAIVE_RECEIPT"] == "NOT_FOUND"
+    assert answers(**released, recipients=(recipient,))["WAIVE_RECEIPT"] is None
+    waived = replace(recipient, waived_at=NOON)
+    assert answers(**released, recipients=(waived,))["WAIVE_RECEIPT"] == "NOT_FOUND"
+    replaced = {**released, "released_payload": a_payload(state=PayloadState.SUPERSEDED, superseded_by="payload-2")}
+    assert answers(**replaced, recipients=(recipient,))["WAIVE_RECEIPT"] == "PAYLOAD_SUPERSEDED"
+
+
+@pytest.mark.parametrize("status", LocationStatus)
+def test_what_is_live_can_be_decommissioned_in_any_status(status):
+    assert answers(status=status)["CONFIRM_DECOMMISSION"] == "PAYLOAD_NOT_LIVE"
+    assert answers(status=status, live_payloads={"payload-1"})["CONFIRM_DECOMMISSION"] is None
+
+
+@pytest.mark.parametrize("status", LocationStatus)
+def test_partners_are_chosen_in_any_status(status):
+    assert answers(status=status)["SET_PARTNERS"] is None

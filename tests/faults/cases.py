@@ -82,7 +82,7 @@ async def acknowledge(ground: Ground, _items: int) -> Sending:
     location = await ground.a_location(S.PROVISIONING)
     given = {"payloadId": location.payload, "documentDigest": location.payload_digest}
     return _sending(
-        ground.partner, "acknowledgePayload", location.id, select="payload { id state receipt { id kind } }", **given
+        ground.partner, "acknowledgePayload", location.id, select="payload { id state } receipt { id kind }", **given
     )
 
 

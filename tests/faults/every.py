@@ -12,7 +12,7 @@ from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
 from tests.agreed import WHO_MAY
 from tests.builders_db import a_user, an_account
 from tests.operations.edits import EDITS
-from tests.operations.scenario import a_key, payload_fields
+from tests.operations.scenario import a_key, a_mac, payload_fields
 from tests.operations.test_verbs import MUTATION, conditions
 from tests.operations.test_verbs import given as good_input
 
@@ -48,6 +48,23 @@ async def _close_override(ground: Ground, _items: int) -> Sending:
     return _sending(ground.lead, "closeOverride", {"overrideId": location.override}, location.id)
 
 
+async def _decommission(ground: Ground, _items: int) -> Sending:
+    location = await ground.a_location(LocationStatus.COMPLETED)
+    return _sending(ground.partner, "confirmDecommission", {"payloadId": location.live}, location.id)
+
+
+async def _set_partners(ground: Ground, _items: int) -> Sending:
+    location = await ground.a_location(LocationStatus.IN_PROGRESS)
+    partners = [{"userId": location.recipient, "purpose": "CARRIER", "required": True}]
+    return _sending(ground.lead, "setLocationPartners", {"locationId": location.id, "partners": partners}, location.id)
+
+
+async def _replace_device(ground: Ground, _items: int) -> Sending:
+    location = await ground.a_location(LocationStatus.APPROVED)
+    given = {"deviceId": location.device, "macAddress": a_mac(), "reason": "The phone at reception broke."}
+    return _sending(ground.lead, "replaceDevice", given, location.id)
+
+
 def _administration(mutation: str, fresh: Fresh) -> Arrange:
     async def arrange(ground: Ground, _items: int) -> Sending:
         given = await fresh(ground)
@@ -72,6 +89,10 @@ async def _new_account(_ground: Ground) -> dict[str, Any]:
 
 async def _new_location(ground: Ground) -> dict[str, Any]:
     return {"accountId": ground.account, "name": "Dune Opticians - Quay"}
+
+
+async def _new_test(ground: Ground) -> dict[str, Any]:
+    return {"accountId": ground.account, "userId": ground.partner}
 
 
 async def _new_user(_ground: Ground) -> dict[str, Any]:
@@ -109,6 +130,7 @@ ADMINISTRATION: Mapping[str, Fresh] = {
     "createAccount": _new_account,
     "updateAccount": _an_account,
     "createLocation": _new_location,
+    "createTestPayload": _new_test,
     "createUser": _new_user,
     "editUser": _edited_user,
     "setGrants": _granted_user,
@@ -136,6 +158,9 @@ EVERY: Mapping[str, Arrange] = {
     **{mutation: _edit(mutation) for mutation in EDITS},
     **{MUTATION[verb]: _verb(verb) for verb in TABLE if verb is not Verb.APPROVE_AGAIN},
     "closeOverride": _close_override,
+    "confirmDecommission": _decommission,
+    "replaceDevice": _replace_device,
+    "setLocationPartners": _set_partners,
     **{mutation: _administration(mutation, fresh) for mutation, fresh in ADMINISTRATION.items()},
     **CASES,
 }

@@ -74,7 +74,6 @@ SEEN = {
 FUNCTIONS = {
     "shown_holder(text)": False,
     "claimed_elsewhere(text)": True,
-    "live_twice(text)": True,
     "live_elsewhere(text[], text[])": True,
     "mac_holders(text[])": True,
     "handed_off(text)": True,
@@ -204,7 +203,8 @@ AFTERWARDS = (
     " ON turnup.provisioning_payload (account_id, updated_at, id)",
     "CREATE INDEX ix_provisioning_payload_live_location_id ON turnup.provisioning_payload (location_id) WHERE live",
     "CREATE INDEX ix_provisioning_payload_live_macs"
-    " ON turnup.provisioning_payload USING gin (turnup.macs_of(document)) WHERE live AND NOT test",
+    " ON turnup.provisioning_payload USING gin (turnup.macs_of(document)) WITH (fastupdate = off)"
+    " WHERE live AND NOT test",
 )
 
 

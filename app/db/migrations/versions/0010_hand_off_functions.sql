@@ -16,35 +16,27 @@ $$;
 CREATE FUNCTION turnup.claimed_elsewhere(asking text) RETURNS TABLE (mac text, holder jsonb)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
-    WITH own AS (
-        SELECT DISTINCT d.mac_address AS mac
+    WITH own AS MATERIALIZED (
+        SELECT DISTINCT d.mac_address AS mac, c.location_id AS holder
         FROM turnup.device d JOIN turnup.location l ON l.id = d.location_id
+        LEFT JOIN turnup.mac_claim c ON c.mac = d.mac_address
         WHERE d.location_id = asking AND d.mac_address IS NOT NULL AND NOT l.test
+    ), unclaimed AS MATERIALIZED (
+        -- All addresses at once: one search of the index.
+        SELECT array_agg(o.mac) AS macs FROM own o WHERE o.holder IS NULL
     )
     SELECT DISTINCT ON (h.mac) h.mac, turnup.shown_holder(h.location_id)
     FROM (
-        SELECT o.mac, c.location_id
-        FROM own o JOIN turnup.mac_claim c ON c.mac = o.mac AND c.location_id <> asking
+        SELECT o.mac, o.holder AS location_id FROM own o WHERE o.holder <> asking
         UNION ALL
-        SELECT o.mac, p.location_id
-        FROM own o JOIN turnup.provisioning_payload p
-          ON p.live AND NOT p.test AND turnup.macs_of(p.document) @> ARRAY[o.mac] AND p.location_id <> asking
-        WHERE NOT EXISTS (SELECT FROM turnup.mac_claim c WHERE c.mac = o.mac)
+        SELECT m.mac, p.location_id
+        FROM unclaimed u
+        JOIN turnup.provisioning_payload p
+          ON p.live AND NOT p.test AND turnup.macs_of(p.document) && u.macs AND p.location_id <> asking
+        CROSS JOIN LATERAL unnest(turnup.macs_of(p.document)) AS m (mac)
+        WHERE m.mac = ANY (u.macs)
     ) h
     ORDER BY h.mac, h.location_id
-$$;
-
--- The addresses of a location's live payloads that a live payload of another location names as well.
-CREATE FUNCTION turnup.live_twice(asking text) RETURNS TABLE (mac text, holder jsonb)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT DISTINCT ON (m.mac) m.mac, turnup.shown_holder(p.location_id)
-    FROM turnup.provisioning_payload o
-    CROSS JOIN LATERAL unnest(turnup.macs_of(o.document)) AS m (mac)
-    JOIN turnup.provisioning_payload p
-      ON p.live AND NOT p.test AND turnup.macs_of(p.document) @> ARRAY[m.mac] AND p.location_id <> asking
-    WHERE o.location_id = asking AND o.live AND NOT o.test
-    ORDER BY m.mac, p.location_id
 $$;
 
 -- Of pairs of an address and a location, those that a live payload of another location names.
@@ -80,6 +72,15 @@ $$;
 CREATE FUNCTION turnup.handed_off(asking text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $$
+    WITH payloads AS MATERIALIZED (
+        SELECT p.id, p.live, p.test, turnup.macs_of(p.document) AS macs
+        FROM turnup.provisioning_payload p
+        WHERE p.location_id = asking AND (p.live OR p.state = 'RELEASED'
+                                          OR (p.state = 'ACKNOWLEDGED' AND p.superseded_by IS NULL))
+    ), running AS MATERIALIZED (
+        SELECT array_agg(DISTINCT m.mac) AS macs
+        FROM payloads o CROSS JOIN LATERAL unnest(o.macs) AS m (mac) WHERE o.live AND NOT o.test
+    )
     SELECT jsonb_build_object(
         'recipients', (
             SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -91,14 +92,19 @@ AS $$
             WHERE r.location_id = asking AND (r.live OR r.payload_id IN (
                 SELECT p.id FROM turnup.provisioning_payload p
                 WHERE p.location_id = asking ORDER BY p.sequence DESC LIMIT 100))),
-        'macs', (
-            SELECT coalesce(jsonb_object_agg(p.id, to_jsonb(turnup.macs_of(p.document))), '{}')
-            FROM turnup.provisioning_payload p
-            WHERE p.location_id = asking AND (p.live OR p.state = 'RELEASED'
-                                              OR (p.state = 'ACKNOWLEDGED' AND p.superseded_by IS NULL))),
-        'live', (
-            SELECT coalesce(jsonb_agg(p.id ORDER BY p.id), '[]')
-            FROM turnup.provisioning_payload p WHERE p.location_id = asking AND p.live),
+        'macs', (SELECT coalesce(jsonb_object_agg(p.id, to_jsonb(p.macs)), '{}') FROM payloads p),
+        'live', (SELECT coalesce(jsonb_agg(p.id ORDER BY p.id), '[]') FROM payloads p WHERE p.live),
+        'live_twice', (
+            SELECT coalesce(jsonb_object_agg(t.mac, t.holder), '{}')
+            FROM (
+                SELECT DISTINCT ON (m.mac) m.mac, turnup.shown_holder(p.location_id) AS holder
+                FROM running o
+                JOIN turnup.provisioning_payload p
+                  ON p.live AND NOT p.test AND turnup.macs_of(p.document) && o.macs AND p.location_id <> asking
+                CROSS JOIN LATERAL unnest(turnup.macs_of(p.document)) AS m (mac)
+                WHERE m.mac = ANY (o.macs)
+                ORDER BY m.mac, p.location_id
+            ) t),
         'content_macs', (
             SELECT coalesce(jsonb_agg(DISTINCT d.mac_address), '[]')
             FROM turnup.device d WHERE d.location_id = asking AND d.mac_address IS NOT NULL))
