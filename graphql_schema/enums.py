@@ -137,7 +137,7 @@ described(
         "ACKNOWLEDGED": "All required recipients confirmed that it arrived intact, or a lead waived their receipts.",
         "REJECTED": "A recipient rejected it and gave reasons. The others can no longer answer it.",
         "SUPERSEDED": "Newer content replaced it. It can no longer be acknowledged.",
-        "WITHDRAWN": "The location left provisioning. It can no longer be acknowledged.",
+        "WITHDRAWN": "The location left provisioning. It can no longer be answered. `statusChange` has the reason for partners.",
     },
 )
 

@@ -263,7 +263,8 @@ class SetCallFlowInput:
     )
     retries: int | None = optional("The number of wrong keys that are tolerated, from 0 to 10.")
     options: list[CallFlowOptionInput] | None = optional(
-        "The keys of the menu, in order. At most 100 keys.", most=CAPS["options"]
+        "The keys of the menu, in order. At most 100 keys. A DIRECT call flow hands none of them over.",
+        most=CAPS["options"],
     )
     timeout_target: TargetInput | None = optional("The target of a call without a key press.")
     invalid_target: TargetInput | None = optional("The target of a call with wrong keys.")

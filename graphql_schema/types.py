@@ -14,7 +14,7 @@ from strawberry.scalars import JSON
 from app.audit.history import AsOf
 from app.db import rows, tables
 from app.domain.diff import ContentDifference
-from app.domain.payload import VERSIONS
+from app.domain.payload import DEFAULT_RETRIES, DEFAULT_TIMEOUT_SECONDS, VERSIONS
 from app.domain.viewer import Viewer
 from app.domain.viewer_actions import ViewerAction
 from app.domain.vocabulary import (
@@ -284,14 +284,20 @@ class CallFlowType:
     kind: CallFlowKind = column("The kind of call flow: extensions ring immediately, or a menu is played.")
     greeting: str | None = column("The greeting that the menu plays. Null for DIRECT, and until filled in.")
     timeout_seconds: int | None = column(
-        "The number of seconds without a key press before the call goes to `timeoutTarget`."
+        "The number of seconds without a key press before the call goes to `timeoutTarget`. Null until filled in; "
+        f"payloads of version 1.1.0 then say {DEFAULT_TIMEOUT_SECONDS}."
     )
-    retries: int | None = column("The number of wrong keys that are tolerated before the call goes to `invalidTarget`.")
+    retries: int | None = column(
+        "The number of wrong keys that are tolerated before the call goes to `invalidTarget`. Null until filled in; "
+        f"payloads of version 1.1.0 then say {DEFAULT_RETRIES}."
+    )
     revision: int = column("Counter of the section's changes.")
     direct_targets: list[ExtensionType] = computed(
         computed_fields.direct_targets, "The extensions that ring immediately, in ringing order."
     )
-    options: list[CallFlowOptionType] = computed(computed_fields.options, "The keys of the menu, in order.")
+    options: list[CallFlowOptionType] = computed(
+        computed_fields.options, "The keys of the menu, in order. A DIRECT call flow hands none of them over."
+    )
     timeout_target: TargetType | None = computed(
         computed_fields.timeout_target, "The target of a call without a key press. Null until filled in."
     )
@@ -441,7 +447,10 @@ class ProvisioningPayloadType(Node):
     location_id: strawberry.ID = column("The id of the location.")
     account_id: strawberry.ID = column("The id of the account.")
     sequence: int = column("The number of the payload within its location, starting at 1.")
-    version: str = column("The version of the document's JSON Schema.")
+    version: str = column(
+        "The version of the document's JSON Schema: the oldest one that the content allows and all partners of the "
+        "location accept."
+    )
     state: PayloadState = column("The state of the payload.")
     document: JSON = derived(computed_fields.document, "The document, valid against its JSON Schema.")
     document_digest: str = column(
@@ -558,8 +567,9 @@ class AuditEntryType(Node):
         tables.override.c.id, "The override under which the write was made. Null if there was none.", key="override_id"
     )
     is_override: bool | None = column(
-        "Whether the entry counts as an override: opening or closing an override, editing under one, reopening a "
-        "locked location, or completing a location by hand. Null for entries made before this was recorded."
+        "Whether the entry counts as an override: opening or closing an override, editing under one, replacing a "
+        "device, reopening a locked location, completing a location by hand, waiving a receipt, or confirming a "
+        "decommissioning on behalf of a partner. Null for entries made before this was recorded."
     )
     changes: list[FieldChangeType] = many(tables.field_change.c.entry_id, "All values that the write changed.")
 

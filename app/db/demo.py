@@ -26,6 +26,7 @@ from app.domain.vocabulary import (
     ContactPurpose,
     DeviceBrand,
     LocationStatus,
+    PartnerPurpose,
     Role,
 )
 
@@ -64,6 +65,9 @@ USERS = (
     DemoUser("user-carrier", "Carrier One", "partner@carrier.example", Role.PARTNER, ("account-1", "account-2")),
     DemoUser("user-pbx", "Hosted PBX Two", "partner@pbx.example", Role.PARTNER, ("account-3",)),
 )
+
+# The versions of the payload document that a partner stated. The other partners accept all.
+ACCEPTED_VERSIONS = (("user-pbx", "1.0.0"), ("user-pbx", "1.1.0"))
 
 DEVICE_MODELS = (
     (DeviceBrand.YEALINK, "T46S", 16),
@@ -211,6 +215,9 @@ BRANCHES = (
 )  # fmt: skip
 
 EXAMPLE_STATUS = LocationStatus.IN_PROGRESS
+
+# The partners that a lead chose: location, user, purpose. All other locations have the partners of their accounts.
+CHOSEN_PARTNERS = (("location-10", "user-pbx", PartnerPurpose.PBX),)
 
 
 def content_of(branch: Branch) -> LocationContent:

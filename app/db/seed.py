@@ -107,6 +107,8 @@ def _demo_rows() -> Iterable[TableRow]:
         account = user.accounts[0] if user.role is Role.CUSTOMER else None
         row = {"id": user.id, "subject": user.email, "name": user.name, "email": user.email, "role": user.role}
         yield tables.user, {**row, "account_id": account}
+    for user_id, version in demo.ACCEPTED_VERSIONS:
+        yield tables.accepted_version, {"user_id": user_id, "version": version}
     for brand, model, lines in demo.DEVICE_MODELS:
         name = f"model-{brand.lower()}-{model.replace(' ', '-').lower()}"
         yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines}
@@ -116,6 +118,10 @@ def _demo_rows() -> Iterable[TableRow]:
         yield from location_rows(demo.content_of(branch), status, _clerk_of(branch.account_id))
     for user in demo.USERS:
         yield from _grants(user)
+    accounts = {f"location-{branch.number}": branch.account_id for branch in demo.BRANCHES}
+    for location_id, user_id, purpose in demo.CHOSEN_PARTNERS:
+        key = {"id": f"partner-{location_id}", "account_id": accounts[location_id], "location_id": location_id}
+        yield tables.location_partner, {**key, "user_id": user_id, "purpose": purpose, "required": True}
 
 
 def _clerk_of(account_id: str) -> str:

@@ -4,7 +4,7 @@ A version does not allow a content with a value that was entered and has no key 
 validate. Derived values decide nothing: a document has them only if its version has keys for them.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -17,14 +17,15 @@ from app.domain.payload import SHAPES, VERSIONS, content_members
 from app.domain.payload_paths import content_paths
 from app.domain.recipients import Partner
 
+_NEWEST = VERSIONS[-1]
+
 
 def payload_version(content: LocationContent, partners: Collection[Partner]) -> str | None:
     """Return the version of a document for these recipients, or None if no version suits the content and all of them.
 
     Values that no version can express are ignored: readiness reports them.
     """
-    accepted = (version for version in VERSIONS if all(partner.accepts(version) for partner in partners))
-    return next((version for version in accepted if not values_beyond(content, version)), None)
+    return accepted_by_all(allowed_versions(content), partners)
 
 
 def allowed_versions(content: LocationContent) -> tuple[str, ...]:
@@ -32,11 +33,16 @@ def allowed_versions(content: LocationContent) -> tuple[str, ...]:
     return tuple(version for version in VERSIONS if not values_beyond(content, version))
 
 
+def accepted_by_all(versions: Iterable[str], partners: Collection[Partner]) -> str | None:
+    """Return the first version that all partners accept, or None if there is none."""
+    return next((version for version in versions if all(partner.accepts(version) for partner in partners)), None)
+
+
 def values_beyond(content: LocationContent, version: str) -> tuple[str, ...]:
     """Return JSON pointers into the content document to the values that need a later version."""
-    beyond = _misfits(content, version)
+    beyond = _misfits(content, version) if version != _NEWEST else set()
     if beyond:
-        beyond -= _misfits(content, VERSIONS[-1])
+        beyond -= _misfits(content, _NEWEST)
     places = set(content_paths(content, list(beyond)))
     return tuple(sorted(place for place in places if not _refers_to_extension(place)))
 

@@ -79,7 +79,7 @@ def start_metrics(service_version: str) -> "Metrics":
         _denied=counter("permission_denied", "fields refused for the viewer's role", "field"),
         _overrides=counter("overrides_opened", "lock overrides opened"),
         _locks_passed=counter(
-            "overrides_moves", "locked locations reopened or completed by hand, by operation", "operation"
+            "overrides_moves", "overrides that need only a reason, such as reopening, by operation", "operation"
         ),
         _security_events=counter("security_events", "security events, by kind", "kind"),
         _limiter_failures=counter("limiter_failures", "rate limiter out of reach"),

@@ -75,7 +75,8 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "provisioning_payload": RECEIVED,
     "payload_recipient": RECEIVED,
     "receipt": RECEIVED,
-    "status_change": STORY,
+    # A partner sees a change of the status only through a payload that it received.
+    "status_change": {**CONTENT, "partner": {"a1"}},
     "location_partner": LEADS_ONLY,
     "accepted_version": LEADS_ONLY,
     "mac_claim": STORY,
@@ -141,6 +142,11 @@ async def scenarios(empty_database: harness.TestDatabase) -> harness.TestDatabas
         await unaudited(owner)
         for mark, account_id in HOUSES.items():
             await put_scenario(owner, mark, account_id)
+            await owner.execute(
+                "UPDATE turnup.provisioning_payload SET status_change_id = $2 WHERE id = $1",
+                f"payload-{mark}",
+                f"change-{mark}",
+            )
         for name, role, account in (
             ("lead", "IMPLEMENTATION_LEAD", None),
             ("customer", "CUSTOMER", "account-a"),
@@ -486,6 +492,9 @@ WIDER = {
     ("Override", Role.PARTNER),
     # A partner's answer changes its own recipient.
     ("PayloadRecipient", Role.PARTNER),
+    # Both types show rows of one table.
+    ("StatusChange", Role.PARTNER),
+    ("PayloadNotice", Role.CUSTOMER),
     # Sign-in alone opens the catalogue: it holds nothing of any account.
     ("DeviceModel", Role.PARTNER),
 }
@@ -502,6 +511,8 @@ TABLE_OF_AUDIENCE = {
     "CallFlow": "call_flow",
     "CallFlowOption": "call_flow_option",
     "Approval": "approval",
+    "StatusChange": "status_change",
+    "PayloadNotice": "status_change",
     "Override": "override",
     "ProvisioningPayload": "provisioning_payload",
     "Receipt": "receipt",

@@ -1,14 +1,12 @@
 """A value that a partner names in the payload is shown where the customer entered it."""
 
 import random
-from collections.abc import Iterator
-from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from app.domain.content_document import content_document
-from app.domain.json_pointer import pointer_along, resolved, resolves, tokens_of
+from app.domain.json_pointer import pointer_along, resolves, tokens_of
 from app.domain.payload import SHAPES, InvalidDocumentError
 from app.domain.payload_paths import content_paths
 from app.domain.places import place_of
@@ -22,6 +20,7 @@ from .builders import (
     a_location,
     a_menu,
     a_person,
+    a_phone_system,
     an_extension,
     an_interval,
     an_option,
@@ -68,7 +67,6 @@ def a_large_location():
     hours = [an_interval(5), an_interval(1, "13:00", "18:00"), an_interval(1, "08:00", "12:00"), an_interval(3)]
     for rows in (contacts, devices, people, extensions, hours):
         chance.shuffle(rows)
-    system = replace(a_location().phone_system, extension_length=None)
     return a_location(
         contacts=tuple(contacts),
         devices=tuple(devices),
@@ -76,15 +74,15 @@ def a_large_location():
         extensions=tuple(extensions),
         working_hours=tuple(hours),
         call_flow=flow,
-        phone_system=system,
+        phone_system=a_phone_system(extension_length=None),
         site_code="Store 7",
     )
 
 
-def handed_over() -> Iterator[pytest.param]:
+def handed_over():
     """Contents that a payload can be made of."""
     contents = {"a large location": a_large_location(), "a direct flow": a_location(call_flow=a_direct_flow())}
-    contents |= {name: a_location(**changes) for name, changes in CHANGES.items()}
+    contents |= {name: a_location(**CHANGES[name]) for name in sorted(CHANGES)[::5]}
     for (name, content), version in product(contents.items(), SHAPES):
         try:
             yield pytest.param(content, a_document(content, version=version), id=f"{name}, {version}")
@@ -101,7 +99,7 @@ def pointers(value, along=()):
 
 
 def value_at(document, path):
-    for token in tokens_of(path):
+    for token in tokens_of(path) or ():
         document = document[int(token)] if isinstance(document, list) else document[token]
     return document
 
@@ -115,7 +113,7 @@ def test_every_value_of_a_payload_has_a_place_in_the_content_or_is_only_in_the_d
     assert all(resolves(document, path) for path in paths)
     own = content_document(content)
     for path, place in zip(paths, content_paths(content, paths), strict=True):
-        if tokens_of(path)[:1] and tokens_of(path)[0] in DOCUMENT_ONLY:
+        if path.split("/")[1:2] and path.split("/")[1] in DOCUMENT_ONLY:
             assert place == path
         else:
             assert resolves(own, place), (path, place)
@@ -127,7 +125,7 @@ def test_a_text_that_somebody_entered_is_found_where_it_was_entered(content, doc
     paths = [path for path in pointers(document) if isinstance(value_at(document, path), str)]
     shown = dict(zip(paths, content_paths(content, paths), strict=True))
     for path in paths:
-        name = tokens_of(path)[-1]
+        name = path.rpartition("/")[2]
         if name in {
             "name",
             "email",
@@ -149,8 +147,8 @@ def test_a_text_that_somebody_entered_is_found_where_it_was_entered(content, doc
         ("/locationName", "/location/name"),
         ("/location/address/zipcode", "/location/address/zipcode"),
         ("/contacts/primary/email", "/contacts/contact-3/email"),
-        ("/contacts/others/0/phone", "/contacts/contact-6/phone"),
-        ("/contacts/others/0/purpose", "/contacts/contact-6/purpose"),
+        ("/contacts/others/0/phone", "/contacts/contact-4/phone"),
+        ("/contacts/others/0/purpose", "/contacts/contact-4/purpose"),
         ("/contacts/primary/phoneE164", "/contacts/contact-3/phone"),
         ("/users/0/mobileE164", "/people/person-1/mobile"),
         ("/phoneSystem/mainNumber", "/phoneSystem/mainNumber"),
@@ -207,4 +205,4 @@ def test_the_paths_of_a_content_without_sections_lead_to_what_there_is():
     paths = ["/phoneSystem/mainNumber", "/callFlow/options/0/digit", "/callFlow/extensions/0", "/devices/0"]
     shown = content_paths(content, paths)
     assert shown == ["/phoneSystem", "/callFlow", "/callFlow", "/devices"]
-    assert all(resolved(content_document(content), tokens_of(path)) for path in shown)
+    assert all(resolves(content_document(content), path) for path in shown)

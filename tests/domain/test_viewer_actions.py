@@ -10,7 +10,7 @@ from app.domain.status_machine import Fact
 from app.domain.viewer_actions import FORBIDDEN, Situation, viewer_actions
 from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState, Verb
 
-from .builders import NOON, a_customer, a_lead, a_location, a_payload, an_override
+from .builders import NOON, a_customer, a_lead, a_location, a_partner, a_payload, an_override
 
 PARTNERS_OWN = {Verb.ACKNOWLEDGE, Verb.REJECT}
 CUSTOMERS = {Verb.START, Verb.SUBMIT, Verb.WITHDRAW}
@@ -92,6 +92,13 @@ def test_an_approved_location_is_generated_then_triggered():
     before = answers(**approved)
     assert (before["GENERATE_PAYLOAD"], before["TRIGGER_PROVISIONING"]) == (None, "ILLEGAL_TRANSITION")
     assert answers(**approved, latest_payload=a_payload())["TRIGGER_PROVISIONING"] is None
+
+
+def test_a_payload_in_a_version_that_a_partner_does_not_accept_is_generated_again_and_not_triggered():
+    approved = {"status": LocationStatus.APPROVED, "approved_digest": "c" * 64, "latest_payload": a_payload()}
+    given = answers(**approved, partners=(a_partner(), a_partner("1.1.0")))
+    assert (given["GENERATE_PAYLOAD"], given["TRIGGER_PROVISIONING"]) == (None, "ILLEGAL_TRANSITION")
+    assert answers(**approved, partners=(a_partner("1.0.0"),))["TRIGGER_PROVISIONING"] is None
 
 
 def test_an_edit_under_an_override_asks_for_another_approval_first():

@@ -91,6 +91,10 @@ async def _new_location(ground: Ground) -> dict[str, Any]:
     return {"accountId": ground.account, "name": "Dune Opticians - Quay"}
 
 
+async def _new_test(ground: Ground) -> dict[str, Any]:
+    return {"accountId": ground.account, "userId": ground.partner}
+
+
 async def _new_user(_ground: Ground) -> dict[str, Any]:
     return {"name": "Ida Frost", "email": f"{a_key()}@dune.example", "role": "PARTNER"}
 
@@ -131,6 +135,7 @@ ADMINISTRATION: Mapping[str, Fresh] = {
     "createAccount": _new_account,
     "updateAccount": _an_account,
     "createLocation": _new_location,
+    "createTestPayload": _new_test,
     "createUser": _new_user,
     "editUser": _edited_user,
     "setGrants": _granted_user,

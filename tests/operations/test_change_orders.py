@@ -3,16 +3,19 @@ reopening; and what the partners then learn of it."""
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.domain.mac_address import show_mac
-from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Role, Section
-from tests.builders_db import a_grant, a_user
-from tests.harness import first_row
+from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section
+from app.settings import Executor
+from tests.harness import Client, TestDatabase, first_row
 from tests.lanes import scaled
 
+from .conftest import served
+from .hand_off import an_account_with
 from .scenario import Rollout, Scenario, Sent, a_key, a_mac
 from .test_declarations import counted
 
@@ -361,9 +364,9 @@ CHANGES = """query($filter: ProvisioningPayloadFilter) { provisioningPayloads(fi
   nodes { id document changesSinceAcknowledged { path before after } } } }"""
 
 
-async def changes(scenario: Scenario, who: str, location: Rollout) -> dict[str, Any]:
+async def changes(client: Client, who: str, location: Rollout) -> dict[str, Any]:
     """The changes of each payload of a location, by its id."""
-    answer = await scenario.client.ask(CHANGES, who, filter={"locationId": location.id})
+    answer = await client.ask(CHANGES, who, filter={"locationId": location.id})
     nodes = answer.data["provisioningPayloads"]["nodes"]
     assert not any("changesSinceAcknowledged" in each["document"] for each in nodes)
     return {each["id"]: each["changesSinceAcknowledged"] for each in nodes}
@@ -375,49 +378,71 @@ def moved_to(location: Rollout, mac: str) -> list[dict[str, Any]]:
     return swapped + ([{"path": f"{device}/serialNumber", "before": serial, "after": None}] if serial else [])
 
 
-async def test_a_partner_sees_what_changed_since_the_payload_that_it_acknowledged(scenario: Scenario) -> None:
+@pytest.mark.parametrize("executor", Executor)
+async def test_a_partner_sees_what_changed_since_the_payload_that_it_acknowledged(
+    scenario: Scenario, own_database: TestDatabase, home: Path, executor: Executor
+) -> None:
     location, mac = await scenario.a_location(S.COMPLETED), a_mac()
     payload = await a_change_order(scenario, location, mac)
-    for who in (scenario.partner, scenario.lead):
-        assert await changes(scenario, who, location) == {location.payload: None, payload: moved_to(location, mac)}
+    async with served(own_database, home, executor=executor) as client:
+        for who in (scenario.partner, scenario.lead):
+            found = await changes(client, who, location)
+            assert found == {location.payload: None, payload: moved_to(location, mac)}
 
 
 async def test_a_rejected_payload_is_not_what_a_later_one_is_compared_with(scenario: Scenario) -> None:
     location, mac = await scenario.a_location(S.PROVISIONING), a_mac()
     await scenario.an_earlier_payload(location, "REJECTED")
-    assert set((await changes(scenario, scenario.partner, location)).values()) == {None}
+    assert set((await changes(scenario.client, scenario.partner, location)).values()) == {None}
     assert (await replaced(scenario, scenario.lead, location, mac)).outcome == "DONE"
     assert (await approved(scenario, scenario.lead_2, location)).outcome == "DONE"
     payload = (await generated(scenario, location)).payload["payload"]["id"]
-    assert (await changes(scenario, scenario.lead, location))[payload] is None
-    assert payload not in await changes(scenario, scenario.partner, location)
+    assert (await changes(scenario.client, scenario.lead, location))[payload] is None
+    assert payload not in await changes(scenario.client, scenario.partner, location)
 
 
 async def test_each_partner_is_shown_the_changes_since_its_own_receipt(scenario: Scenario) -> None:
-    """The second partner never acknowledged the first payload, so its first one has nothing to be compared with."""
-    async with scenario.arranging():
-        second = await a_user(scenario.connection, Role.PARTNER)
-        await a_grant(scenario.connection, second, scenario.account)
-    location, first_mac, second_mac = await scenario.a_location(S.COMPLETED), a_mac(), a_mac()
-    first = await a_change_order(scenario, location, first_mac)
-    assert await changes(scenario, second, location) == {first: None}
-    for who in (second, scenario.partner):
-        assert (await acknowledged(scenario, who, first)).outcome == "DONE"
-    assert (await scenario.state_of(location.id)).status == S.COMPLETED
-    later = await a_change_order(scenario, location, second_mac)
-    swap = [
-        {
-            "path": f"/devices/{location.device}/macAddress",
-            "before": show_mac(first_mac),
-            "after": show_mac(second_mac),
-        }
-    ]
-    assert await changes(scenario, second, location) == {first: None, later: swap}
-    assert await changes(scenario, scenario.partner, location) == {
-        location.payload: None,
-        first: moved_to(location, first_mac),
-        later: swap,
+    """The second partner did not get the first payload, so its first one is compared with nothing."""
+    account = await an_account_with(scenario, partners=2)
+    location, earliest = await account.running(partners=1)
+    first, second = account.partners
+    assert (await account.set_partners(location, {first: True, second: True})).outcome == "DONE"
+    mac, next_mac = a_mac(), a_mac()
+    middle = await a_change_order(scenario, location, mac)
+    assert await changes(scenario.client, second, location) == {middle: None}
+    for who in account.partners:
+        assert (await acknowledged(scenario, who, middle)).outcome == "DONE"
+    latest = await a_change_order(scenario, location, next_mac)
+    path = f"/devices/{location.device}/macAddress"
+    swap = [{"path": path, "before": show_mac(mac), "after": show_mac(next_mac)}]
+    assert await changes(scenario.client, second, location) == {middle: None, latest: swap}
+    assert await changes(scenario.client, first, location) == {
+        earliest.id: None,
+        middle: moved_to(location, mac),
+        latest: swap,
     }
+
+
+async def test_a_payload_that_one_of_two_partners_acknowledged_before_a_replacement_stays_in_operation_there(
+    scenario: Scenario,
+) -> None:
+    """The other partner cannot acknowledge it any more. It gets the next payload, with the new phone."""
+    account = await an_account_with(scenario, partners=2)
+    first, second = account.partners
+    location, mac = await account.a_location(), a_mac()
+    old = await account.released(location)
+    assert (await account.acknowledge(first, old)).payload["payload"] == {"state": "RELEASED"}
+    assert (await replaced(scenario, scenario.lead, location, mac)).outcome == "DONE"
+    assert (await account.acknowledge(second, old)).outcome == "PAYLOAD_SUPERSEDED"
+    assert await account.claims(location) == {location.mac, mac}
+    assert (await account.approve(location)).outcome == "DONE"
+    new = await account.released(location)
+    assert (await changes(scenario.client, first, location))[new.id] == moved_to(location, mac)
+    assert (await changes(scenario.client, second, location))[new.id] is None
+    for who in account.partners:
+        assert (await account.acknowledge(who, new)).outcome == "DONE"
+    assert (await scenario.state_of(location.id)).status == S.COMPLETED
+    assert await account.claims(location) == {mac}
 
 
 async def test_an_erased_document_is_compared_with_nothing(scenario: Scenario) -> None:
@@ -428,7 +453,7 @@ async def test_an_erased_document_is_compared_with_nothing(scenario: Scenario) -
         await scenario.connection.execute(
             """UPDATE turnup.provisioning_payload SET document = '{"erased": true}' WHERE id = $1""", location.payload
         )
-    assert await changes(scenario, scenario.partner, location) == {location.payload: None, payload: None}
+    assert await changes(scenario.client, scenario.partner, location) == {location.payload: None, payload: None}
 
 
 # At the same time

@@ -100,3 +100,25 @@ async def test_where_somebody_has_written_since_a_cut_off_load_is_left_alone(
     before = await statuses(empty_database)
     assert not await load_demo(*urls)
     assert await statuses(empty_database) == before
+
+
+async def test_a_demo_partner_states_the_versions_that_it_accepts(empty_database: Databases) -> None:
+    await load_demo(empty_database.owner_url, empty_database.app_url, reset=True)
+    connection = await asyncpg.connect(empty_database.owner_url)
+    try:
+        await connection.execute("SET ROLE turnup_definer")
+        rows = await connection.fetch("SELECT user_id, version FROM turnup.accepted_version ORDER BY 1, 2")
+    finally:
+        await connection.close()
+    assert [tuple(row) for row in rows] == list(demo.ACCEPTED_VERSIONS)
+
+
+async def test_a_demo_location_has_the_partner_that_a_lead_chose(database: Databases) -> None:
+    connection = await asyncpg.connect(database.owner_url)
+    await connection.execute("SET ROLE turnup_definer")
+    rows = await connection.fetch(
+        "SELECT location_id, user_id, purpose FROM turnup.payload_recipient WHERE live = false"
+    )
+    await connection.close()
+    released = {(row["location_id"], row["user_id"], row["purpose"]) for row in rows}
+    assert {(place, user, purpose.value) for place, user, purpose in demo.CHOSEN_PARTNERS} <= released

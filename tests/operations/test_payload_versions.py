@@ -329,10 +329,18 @@ async def test_a_released_payload_stays_whatever_its_recipients_state_afterwards
 async def test_the_partners_of_the_location_count_and_not_all_of_the_account(scenario: Scenario) -> None:
     site = await a_site(scenario, [OLD], [NEW])
     assert (await generate(scenario, site)).outcome == "NOT_READY"
-    chosen = [{"userId": site.partners[1], "purpose": "PBX"}]
-    sent = await scenario.send(scenario.lead, "setLocationPartners", locationId=site.location.id, partners=chosen)
-    assert sent.outcome == "DONE"
+
+    async def choose(partner: str) -> None:
+        chosen = [{"userId": partner, "purpose": "PBX"}]
+        given = {"locationId": site.location.id, "partners": chosen}
+        assert (await scenario.send(scenario.lead, "setLocationPartners", "", **given)).outcome == "DONE"
+
+    await choose(site.partners[1])
     assert (await generate(scenario, site)).payload["payload"]["version"] == NEW
+    await choose(site.partners[0])
+    assert (await release(scenario, site)).outcome == "ILLEGAL_TRANSITION"
+    assert (await generate(scenario, site)).payload["payload"]["version"] == OLD
+    assert (await release(scenario, site)).outcome == "DONE"
 
 
 async def test_bulk_calls_follow_the_same_rules(scenario: Scenario) -> None:

@@ -24,6 +24,7 @@ WHO_SEES = {
     "User.status": LEADS,
     "User.revision": LEADS,
     "User.grants": LEADS,
+    "User.acceptedPayloadVersions": {Role.IMPLEMENTATION_LEAD, Role.PARTNER},
     "StatusChange.reasonForCustomer": LEADS,
     "StatusChange.reasonForPartner": LEADS,
     "ProvisioningPayload.withdrawnReason": LEADS,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from app.domain.content import LocationContent
 from app.domain.issue import Issue
 from app.domain.payload import VERSIONS
-from app.domain.payload_version import allowed_versions, payload_version, values_beyond
+from app.domain.payload_version import accepted_by_all, allowed_versions, values_beyond
 from app.domain.readiness.findings import issue
 from app.domain.readiness.outside import Outside
 from app.domain.recipients import Partner
@@ -33,9 +33,11 @@ def provider_is_a_partner(content: LocationContent, outside: Outside) -> Iterato
 
 def version_accepted(content: LocationContent, outside: Outside) -> Iterator[Issue]:
     partners = [partner for partner in outside.partners or () if partner.versions]
-    if not partners or payload_version(content, partners) is not None:
+    if not partners:
         return
     allowed = allowed_versions(content)
+    if accepted_by_all(allowed, partners) is not None:
+        return
     stranded = [partner for partner in partners if partner.versions.isdisjoint(allowed)]
     fields = values_beyond(content, VERSIONS[0]) if stranded else ()
     if stranded:
