@@ -136,7 +136,7 @@ described(
         "RELEASED": "Provisioning was triggered. Its recipients see it.",
         "ACKNOWLEDGED": "All required recipients confirmed that it arrived intact, or a lead waived their receipts.",
         "REJECTED": "A recipient rejected it and gave reasons. The others can no longer answer it.",
-        "SUPERSEDED": "Newer content replaced it. It can no longer be acknowledged.",
+        "SUPERSEDED": "Newer content, or a document in another version, replaced it. It can no longer be acknowledged.",
         "WITHDRAWN": "The location left provisioning. It can no longer be answered. `statusChange` has the reason for "
         "partners.",
     },

@@ -57,20 +57,20 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_readiness_gates.py",
             "tests/operations/test_viewer_actions_hold.py",
         ),
-        150,
+        140,
         campaign=10,
     ),
     "commands": Lane(("tests/cli/",), 110),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
     "differential": Lane(
-        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 170, campaign=50
+        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 160, campaign=50
     ),
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py", "tests/faults/test_poller.py"), 110, campaign=10),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
-    "postgresql15": Lane(("tests/db/",), 180, needs=("postgresql15",)),
+    "postgresql15": Lane(("tests/db/",), 160, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(
         (
@@ -82,10 +82,10 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_revisions.py",
             "tests/operations/test_ways_round.py",
         ),
-        180,
+        230,
         campaign=10,
     ),
-    "reference": Lane(("tests/slow/test_reference_executor.py",), 150),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 140),
     "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),

@@ -76,6 +76,7 @@ async def test_a_malformed_id_is_refused_by_name(client: Client, field: str, wan
         ('{ locations(filter: {updatedSince: "9999-12-31T23:59:59-14:00"}) { totalCount } }', "updatedSince"),
         ('{ approvals(filter: {locationId: ""}) { totalCount } }', "locationId"),
         ('{ provisioningPayloads(filter: {locationId: "é"}) { totalCount } }', "locationId"),
+        ('{ provisioningPayloads(filter: {updatedSince: "2024-01-01T00:00:00"}) { totalCount } }', "updatedSince"),
         ('{ auditLog(filter: {accountId: "a b"}) { totalCount } }', "accountId"),
         ('{ auditLog(filter: {locationId: "a b"}) { totalCount } }', "locationId"),
         ('{ auditLog(filter: {actorId: "a b"}) { totalCount } }', "actorId"),

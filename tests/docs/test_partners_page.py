@@ -109,7 +109,7 @@ def failed(code: str, **facts: Any) -> dict[str, Any]:
     return {"errors": [{"message": code, "extensions": {"code": code, **facts}}]}
 
 
-DONE = {"data": {"acknowledgePayload": {"problems": []}}}
+DONE: dict[str, Any] = {"data": {"acknowledgePayload": {"problems": []}}}
 
 
 @given(VALUES)
@@ -187,7 +187,7 @@ def test_a_damaged_document_is_neither_applied_nor_answered(tmp_path: Path) -> N
 
 def test_reasons_reject_a_payload(tmp_path: Path) -> None:
     reasons = [{"path": "/devices/0", "code": "UNKNOWN_MODEL", "message": "We do not sell it."}]
-    rejected = {"data": {"rejectPayload": {"problems": []}}}
+    rejected: dict[str, Any] = {"data": {"rejectPayload": {"problems": []}}}
     with stub((200, rejected)) as server, example(tmp_path, server.url) as poller:
         poller.ask.__globals__["put_into_operation"] = lambda _payload: reasons
         payload = {"id": "payload-1", "test": True, "document": {"a": 1}}

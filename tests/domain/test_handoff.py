@@ -180,11 +180,12 @@ def test_what_another_recipient_rejected_is_not_answered(kind):
 
 
 def test_a_withdrawn_payload_says_why_and_an_erased_one_is_withdrawn():
-    for changes, said in [
+    given: list[tuple[dict[str, Any], str]] = [
         ({"state": PayloadState.WITHDRAWN, "withdrawn_because": "Site closes"}, "Site closes"),
         ({"state": PayloadState.WITHDRAWN}, WITHDRAWN_WITHOUT_REASON),
         ({"state": PayloadState.ACKNOWLEDGED, "erased": True}, "the document was erased"),
-    ]:
+    ]
+    for changes, said in given:
         with pytest.raises(PayloadWithdrawn) as refusal:
             decide_answer(a_payload(**changes), a_recipient(), ReceiptKind.ACKNOWLEDGED, DOCUMENT)
         assert refusal.value.reason == said

@@ -46,22 +46,24 @@ class Account:
 
     async def released(self, location: Rollout) -> Payload:
         """Generate the payload of the approved content and release it."""
-        for mutation in ("generatePayload", "triggerProvisioning"):
-            sent = await self.lead(
-                mutation, "payload { id documentDigest }", locationId=location.id, idempotencyKey=a_key()
-            )
-            assert sent.outcome == "DONE", sent
-        return Payload(sent.payload["payload"]["id"], sent.payload["payload"]["documentDigest"])
+        about = {"locationId": location.id}
+        generated = await self.lead("generatePayload", **about, idempotencyKey=a_key())
+        assert generated.outcome == "DONE", generated
+        released = await self.lead(
+            "triggerProvisioning", "payload { id documentDigest }", **about, idempotencyKey=a_key()
+        )
+        assert released.outcome == "DONE", released
+        return Payload(released.payload["payload"]["id"], released.payload["payload"]["documentDigest"])
 
     async def acknowledge(self, who: str, payload: Payload) -> Sent:
         """The answer of a partner who got the document."""
-        given = {"payloadId": payload.id, "documentDigest": payload.digest, "idempotencyKey": a_key()}
+        given: dict[str, Any] = {"payloadId": payload.id, "documentDigest": payload.digest, "idempotencyKey": a_key()}
         return await self.scenario.send(who, "acknowledgePayload", "payload { state }", **given)
 
     async def reject(self, who: str, payload: Payload) -> Sent:
         """The answer of a partner who cannot use the document."""
         reasons = [{"path": "/devices/0/model", "code": "NO_STOCK", "message": "Not before spring."}]
-        given = {"payloadId": payload.id, "reasons": reasons, "idempotencyKey": a_key()}
+        given: dict[str, Any] = {"payloadId": payload.id, "reasons": reasons, "idempotencyKey": a_key()}
         return await self.scenario.send(who, "rejectPayload", **given)
 
     async def waive(self, who: str, payload: Payload) -> Sent:
@@ -70,7 +72,11 @@ class Account:
 
     async def complete(self, location: Rollout) -> Sent:
         """A lead completes a location by hand."""
-        given = {"locationId": location.id, "reason": "The carrier is on strike.", "idempotencyKey": a_key()}
+        given: dict[str, Any] = {
+            "locationId": location.id,
+            "reason": "The carrier is on strike.",
+            "idempotencyKey": a_key(),
+        }
         return await self.lead("completeProvisioning", **given)
 
     async def decommission(self, who: str, payload: Payload, **given: Any) -> Sent:
@@ -82,12 +88,16 @@ class Account:
     async def edit(self, location: Rollout, mac: str | None, device: str | None = None) -> Sent:
         """A lead changes the address of a location's phone, under an override if the location is locked."""
         revision = (await self.scenario.record(location.id)).row_revisions[device or location.device]
-        given = {"deviceId": device or location.device, "expectedRevision": revision, "macAddress": mac}
+        given: dict[str, Any] = {"deviceId": device or location.device, "expectedRevision": revision, "macAddress": mac}
         return await self.lead("editDevice", **given)
 
     async def override(self, location: Rollout) -> Sent:
         """A lead opens an override of the phones."""
-        terms = {"sections": ["DEVICES", "EXTENSIONS"], "reason": "Two phones were swapped.", "expiresInMinutes": 60}
+        terms: dict[str, Any] = {
+            "sections": ["DEVICES", "EXTENSIONS"],
+            "reason": "Two phones were swapped.",
+            "expiresInMinutes": 60,
+        }
         return await self.lead("openOverride", locationId=location.id, **terms)
 
     async def approve(self, location: Rollout) -> Sent:

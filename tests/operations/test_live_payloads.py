@@ -316,7 +316,7 @@ async def test_a_phone_moves_between_two_sites_that_were_handed_off(here: Accoun
 
     async def moved() -> Any:
         revision = (await here.scenario.record(source.id)).row_revisions[device]
-        given = {"deviceId": device, "toLocationId": target.id, "expectedRevision": revision}
+        given: dict[str, Any] = {"deviceId": device, "toLocationId": target.id, "expectedRevision": revision}
         return await here.lead("moveDevice", **given)
 
     refused = await moved()

@@ -94,10 +94,10 @@ async def test_operators_count_each_move_past_a_lock_once(scenario: Scenario) ->
         assert (await reopened(scenario, location)).outcome == "DONE"
     assert (await completed(scenario, provisioning)).outcome == "DONE"
     assert (await completed(scenario, more)).outcome == "ILLEGAL_TRANSITION"
-    waiver = {"payloadId": awaited.payload, "userId": awaited.recipient, "reason": REASON}
+    waiver: dict[str, Any] = {"payloadId": awaited.payload, "userId": awaited.recipient, "reason": REASON}
     for _ in range(2):  # the second one changes nothing
         assert (await scenario.send(scenario.lead, "waiveReceipt", **waiver)).outcome == "DONE"
-    gone = {"payloadId": live.live, "reason": REASON}
+    gone: dict[str, Any] = {"payloadId": live.live, "reason": REASON}
     for who in (scenario.lead, scenario.partner):
         assert (await scenario.send(who, "confirmDecommission", **gone)).outcome == "DONE"
     for dry, which in ((True, a_key()), (False, key), (False, key)):

@@ -220,7 +220,7 @@ STEPS: dict[str, Callable[[Walk, int], Awaitable[Sent | None]]] = {
     **{f"bulk {status}": _bulk(status) for status in ("PENDING_APPROVAL", "IN_PROGRESS", "BLOCKED", "CANCELLED")},
 }
 WEIGHTS = {"hand off": 6, "acknowledge": 6, "edit": 4, "override": 3, "decommission": 2, "reopen": 2}
-WALKS = [3, pytest.param(scaled(20), marks=pytest.mark.slow)]
+WALKS = [3, pytest.param(scaled(12), marks=pytest.mark.slow)]
 LENGTH = 80
 
 

@@ -57,7 +57,7 @@ async def acknowledged(scenario: Scenario, location: Rollout) -> Sent:
 
 
 async def decommissioned(scenario: Scenario, location: Rollout) -> None:
-    given = {"payloadId": location.live, "reason": "The phone was unplugged."}
+    given: dict[str, Any] = {"payloadId": location.live, "reason": "The phone was unplugged."}
     assert (await scenario.send(scenario.lead, "confirmDecommission", **given)).outcome == "DONE"
 
 
