@@ -25,6 +25,8 @@ from tests.operations.scenario import a_key, as_definer
 from .ground import Ground
 from .test_kills import stem_of
 
+pytestmark = pytest.mark.usefixtures("replayed")
+
 S = LocationStatus
 SHOWN = """{ provisioningPayloads(first: 100) {
   nodes { id state live supersededBy { id } statusChange { verb reason } receipts { kind } updatedAt } } }"""
