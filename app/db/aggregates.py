@@ -236,16 +236,16 @@ SELECT json_build_object(
     'approvals_in_force', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM turnup.approval
                            WHERE location_id = l.id AND status = 'APPROVED'),
     'payloads', {_rows(tables.provisioning_payload, _PAYLOAD, _LAST_OR_LIVE, order="sequence DESC")},
-    'rejection', turnup.last_rejection(l.id),
-    'handed_off', turnup.handed_off(l.id),
-    'partners', turnup.partners_of(l.id),
+    'rejection', f.rejection,
+    'handed_off', f.handed_off,
+    'partners', f.partners,
     'claims', (SELECT coalesce(json_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
-    'claimed_elsewhere', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}')
-                          FROM turnup.claimed_elsewhere(l.id) c),
+    'claimed_elsewhere', f.claimed_elsewhere,
     'models', (SELECT coalesce(json_agg(json_build_object('brand', brand, 'model', model)), '[]')
                FROM turnup.device_model)
 )::text
-FROM turnup.location l WHERE l.id = ANY ($1::text[]) ORDER BY l.id
+FROM turnup.decision_facts(ARRAY(SELECT id FROM turnup.location WHERE id = ANY ($1::text[]))) f
+JOIN turnup.location l ON l.id = f.location_id ORDER BY l.id
 """
 
 _DECODER = msgspec.json.Decoder(AggregateRecord)
