@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     ARRAY,
-    ARRAY,
     Boolean,
     Column,
     ColumnElement,
