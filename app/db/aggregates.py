@@ -111,7 +111,8 @@ class StoredRejection(Stored, frozen=True):
 class HandedOff(Stored, frozen=True):
     """What was handed off, as decisions of every role need it: partners cannot read all of these rows themselves.
 
-    `macs` are the MAC addresses in the documents of the payloads that are live or can be acknowledged, by payload.
+    `macs` are the MAC addresses in the documents of the live payloads and, for a write, of those that can be
+    acknowledged, by payload.
     `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are
     the addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
     """
@@ -219,7 +220,7 @@ _LAST_OR_LIVE = (
 )
 _APPROVAL = ("id", "digest", "CASE WHEN digest <> l.content_digest THEN content END AS content")
 
-SQL = f"""
+_SQL = f"""
 SELECT json_build_object(
     'now', clock_timestamp(),
     'location', {_of_location(StoredLocation)},
@@ -244,10 +245,12 @@ SELECT json_build_object(
     'models', (SELECT coalesce(json_agg(json_build_object('brand', brand, 'model', model)), '[]')
                FROM turnup.device_model)
 )::text
-FROM turnup.decision_facts(ARRAY(SELECT id FROM turnup.location WHERE id = ANY ($1::text[]))) f
+FROM turnup.decision_facts(
+    ARRAY(SELECT id FROM turnup.location WHERE id = ANY ($1::text[])), to_write => :to_write) f
 JOIN turnup.location l ON l.id = f.location_id ORDER BY l.id
 """
 
 _DECODER = msgspec.json.Decoder(AggregateRecord)
 
-AGGREGATES = Statement("aggregates", SQL, ("ids",), _DECODER.decode)
+AGGREGATES = Statement("aggregates", _SQL.replace(":to_write", "true"), ("ids",), _DECODER.decode)
+PREVIEWED = Statement("previewed aggregates", _SQL.replace(":to_write", "false"), ("ids",), _DECODER.decode)

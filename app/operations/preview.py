@@ -17,7 +17,7 @@ async def previews(tx: Transaction, location_ids: list[str], *, self_approval_al
     editors: dict[str, frozenset[str]] = {}
     if allows(tx.viewer.role, Action.APPROVE):
         editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
-    records = await writing.aggregate_records_of(tx, location_ids)
+    records = await writing.previewed_records_of(tx, location_ids)
     return [
         Aggregate(
             viewer=tx.viewer,

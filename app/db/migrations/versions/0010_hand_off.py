@@ -76,7 +76,7 @@ FUNCTIONS = {
     "claimed_elsewhere(text[])": True,
     "live_elsewhere(text[], text[])": True,
     "mac_holders(text[])": True,
-    "decision_facts(text[])": True,
+    "decision_facts(text[], boolean)": True,
 }
 
 # The definer makes them, and drops them at the end. One statement changes one part of the payloads: the trigger of the

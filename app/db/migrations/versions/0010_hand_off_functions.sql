@@ -70,12 +70,13 @@ $$;
 
 -- What decisions about locations need, whoever makes them, beyond what the caller may read itself: a partner sees only
 -- its own recipient, and no devices; customers see no receipts. The caller asks for locations that it sees.
--- `handed_off`: `macs` are the addresses of the payloads that are live or can become live. The recipients are those of
--- the newest 100 payloads, as in the aggregate, and those that have a payload in operation.
+-- `handed_off`: `macs` are the addresses of the payloads that are live or, for a write, can become live: parsing documents
+-- takes as long as all other searches. The recipients are those of the newest 100 payloads, as in the aggregate, and those
+-- that have a payload in operation.
 -- `partners` are those to whom a payload would be released: those that a lead chose, or else all active ones with access
 -- to the account. `available` says whether the partner could answer. Versions are empty if all are accepted.
 -- One call reads any number of locations: calling a function costs as much as several of its searches.
-CREATE FUNCTION turnup.decision_facts(asking text[]) RETURNS TABLE (
+CREATE FUNCTION turnup.decision_facts(asking text[], to_write boolean) RETURNS TABLE (
     location_id text, rejection json, handed_off json, partners json, claimed_elsewhere json
 )
 LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
@@ -147,7 +148,8 @@ AS $$
                string_agg(array_to_string(e.macs, ','), ',') FILTER (WHERE e.live AND NOT e.test) AS running
         FROM (
             SELECT q.id, q.sequence, q.live, q.test,
-                   CASE WHEN q.live OR q.state = 'RELEASED' OR (q.state = 'ACKNOWLEDGED' AND q.superseded_by IS NULL)
+                   CASE WHEN q.live OR (to_write AND (q.state = 'RELEASED' OR (
+                            q.state = 'ACKNOWLEDGED' AND q.superseded_by IS NULL)))
                         THEN turnup.macs_of(q.document) END AS macs
             FROM turnup.provisioning_payload q WHERE q.location_id = l.id OFFSET 0
         ) e
