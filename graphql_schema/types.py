@@ -481,9 +481,13 @@ class ProvisioningPayloadType(Node):
         "payload was in operation. Null if there is none.",
         key="status_change_id",
     )
-    live: bool = column(
-        "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
-        "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
+    live: bool = computed(
+        computed_fields.live,
+        "Whether the payload is in operation: it was acknowledged, its receipt was waived, or a lead completed the "
+        "location by hand, and it was neither replaced nor decommissioned since. A partner sees whether it has the "
+        "payload in operation itself, a lead whether any recipient has. Its MAC addresses are held for the location as "
+        "long as it is live for any recipient.",
+        of_all=computed_fields.live_of_all,
     )
     test: bool = column(
         "Whether the payload is for a partner's tests. It must not be put into operation. The document itself has no "

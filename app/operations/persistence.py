@@ -96,7 +96,7 @@ def _writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
             status_change_id = place["status_change_id"] = aggregate.new_id("StatusChange")
             yield _status_change(aggregate, change, change.transition, status_change_id)
         yield from _entailed(aggregate, change, change.transition.consequences, status_change_id)
-        if change.transition.to is LocationStatus.COMPLETED and change.payload_id is not None:
+        if change.transition.to is LocationStatus.COMPLETED and change.payload_id in live:
             place["live_payload_id"] = change.payload_id
     yield from _liveness(aggregate, live)
     if aggregate.record.location.live_payload_id not in live | {None}:
