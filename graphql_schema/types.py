@@ -478,7 +478,7 @@ class ProvisioningPayloadType(Node):
         tables.status_change.c.id,
         "The last change of the location's status that concerns the payload: it withdrew or rejected the payload, "
         "completed the location by hand or by a waiver, or it reopened, cancelled or blocked the location while the "
-        "payload was in operation. Null if there is none.",
+        "payload was in operation, or superseded or rejected and not replaced yet. Null if there is none.",
         key="status_change_id",
     )
     live: bool = computed(

@@ -27,6 +27,7 @@ from app.operations.context import LocationChange
 
 SECTION_OF_TABLE = {child.table: Section[child.member.upper()] for child in CHILDREN}
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
+_TO_BE_REPLACED = frozenset({PayloadState.SUPERSEDED, PayloadState.REJECTED})
 _KEY = frozenset({"id", "account_id"})
 # The tables whose rows belong to a payload.
 _OF_PAYLOAD = frozenset({tables.payload_recipient, tables.receipt})
@@ -263,8 +264,14 @@ def _entailed(
             if payload.state in _UNANSWERED and payload.id != change.payload_id:
                 yield Update(tables.provisioning_payload, {"id": payload.id}, withdrawn)
     explained = {change.payload_id} if follows.explains_payload and change.payload_id is not None else set()
-    for payload_id in sorted(explained | (record.handed_off.live if follows.notifies_recipients else set())):
+    for payload_id in sorted(explained | (_in_use(aggregate) if follows.notifies_recipients else set())):
         yield Update(tables.provisioning_payload, {"id": payload_id}, {"status_change_id": status_change_id})
+
+
+def _in_use(aggregate: Aggregate) -> AbstractSet[str]:
+    """The payloads whose recipients wait for news: those that are live, and one that they wait to see replaced."""
+    live, released = aggregate.record.handed_off.live, aggregate.released_payload
+    return live if released is None or released.state not in _TO_BE_REPLACED else live | {released.id}
 
 
 def _session_writes(aggregate: Aggregate, session: SessionChange, step: Section | None) -> Iterator[Write]:
