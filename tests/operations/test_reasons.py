@@ -153,7 +153,7 @@ async def test_who_waits_for_the_next_payload_learns_that_there_will_be_none(sce
         assert (await scenario.send(scenario.lead, "replaceDevice", **phone)).outcome == "DONE"
     else:
         reasons = [{"path": "/devices/0", "code": "NO_STOCK", "message": "Not before spring."}]
-        answer = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
+        answer: dict[str, Any] = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
         assert (await scenario.send(scenario.partner, "rejectPayload", **answer)).outcome == "DONE"
     assert (await scenario.state_of(location.id)).payloads == {location.payload: state}
     for mutation, reason in (("cancel", "Closed."), ("reopen", "Open again.")):
