@@ -510,7 +510,8 @@ class ProvisioningPayloadType(Node):
         payload_changes.changes_since_acknowledged,
         "Every field of the document that differs from the last earlier payload of the location that the viewer "
         "acknowledged (for a lead: that any recipient acknowledged), ordered by path, without `timestamp` and "
-        "`metadata`. Null if there is none, or if one of the two documents was erased. Priced as "
+        "`metadata`. Null if there is none, if it was decommissioned since, or if one of the two documents was erased: "
+        "the location is then set up from the document alone. Priced as "
         f"{CHANGES_SIZE} fields.",
         of_all=payload_changes.changes_of_all,
         size=CHANGES_SIZE,
