@@ -115,12 +115,14 @@ class HandedOff(Stored, frozen=True):
     acknowledged, by payload.
     `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are
     the addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
+    `taken` are the addresses of payloads that are not live and that other locations hold.
     """
 
     recipients: tuple[Recipient, ...]
     macs: dict[str, frozenset[str]]
     live: frozenset[str]
     live_twice: dict[str, MacHolder | None]
+    taken: frozenset[str]
     content_macs: frozenset[str]
 
 

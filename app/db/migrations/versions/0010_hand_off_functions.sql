@@ -70,9 +70,10 @@ $$;
 
 -- What decisions about locations need, whoever makes them, beyond what the caller may read itself: a partner sees only
 -- its own recipient, and no devices; customers see no receipts. The caller asks for locations that it sees.
--- `handed_off`: `macs` are the addresses of the payloads that are live or, for a write, can become live: parsing documents
--- takes as long as all other searches. The recipients are those of the newest 100 payloads, as in the aggregate, and those
--- that have a payload in operation.
+-- `handed_off`: `macs` are the addresses of the payloads that are live, and of the one that was released last where the
+-- decision can make it live: parsing documents takes as long as all other searches. `taken` are those of the latter that
+-- other locations hold. The recipients are those of the newest 100 payloads, as in the aggregate, and those that have a
+-- payload in operation.
 -- `partners` are those to whom a payload would be released: those that a lead chose, or else all active ones with access
 -- to the account. `available` says whether the partner could answer. Versions are empty if all are accepted.
 -- One call reads any number of locations: calling a function costs as much as several of its searches.
@@ -115,6 +116,9 @@ AS $$
                     SELECT q.sequence FROM turnup.provisioning_payload q WHERE q.id = r.payload_id))) END,
             'macs', coalesce(p.macs, '{}'),
             'live', coalesce(to_json(p.live), '[]'),
+            'taken', CASE WHEN p.idle IS NULL THEN '[]' ELSE (
+                SELECT coalesce(json_agg(c.mac), '[]') FROM turnup.mac_claim c
+                WHERE c.mac = ANY (string_to_array(p.idle, ',')) AND c.location_id <> l.id) END,
             'live_twice', CASE WHEN p.running IS NULL THEN '{}' ELSE (
                 SELECT coalesce(json_object_agg(t.mac, t.holder), '{}')
                 FROM (
@@ -145,13 +149,18 @@ AS $$
         SELECT max(e.sequence) AS newest,
                json_object_agg(e.id, e.macs) FILTER (WHERE e.macs IS NOT NULL) AS macs,
                array_agg(e.id) FILTER (WHERE e.live) AS live,
-               string_agg(array_to_string(e.macs, ','), ',') FILTER (WHERE e.live AND NOT e.test) AS running
+               string_agg(array_to_string(e.macs, ','), ',') FILTER (WHERE e.live AND NOT e.test) AS running,
+               string_agg(array_to_string(e.macs, ','), ',') FILTER (WHERE NOT e.live AND NOT e.test) AS idle
         FROM (
-            SELECT q.id, q.sequence, q.live, q.test,
-                   CASE WHEN q.live OR (to_write AND (q.state = 'RELEASED' OR (
-                            q.state = 'ACKNOWLEDGED' AND q.superseded_by IS NULL)))
-                        THEN turnup.macs_of(q.document) END AS macs
-            FROM turnup.provisioning_payload q WHERE q.location_id = l.id OFFSET 0
+            SELECT w.id, w.sequence, w.live, w.test,
+                   CASE WHEN w.live OR w.state = 'RELEASED' OR (
+                            w.sequence = w.released AND (to_write OR l.status IN ('PROVISIONING', 'COMPLETED')))
+                        THEN turnup.macs_of(w.document) END AS macs
+            FROM (
+                SELECT q.id, q.sequence, q.state, q.live, q.test, q.document,
+                       max(q.sequence) FILTER (WHERE q.released_at IS NOT NULL) OVER () AS released
+                FROM turnup.provisioning_payload q WHERE q.location_id = l.id OFFSET 0
+            ) w OFFSET 0
         ) e
     ) p
     WHERE l.id = ANY (asking)
