@@ -229,9 +229,7 @@ async def test_a_completion_by_hand_does_not_run_a_phone_that_another_location_g
     location, _ = await superseded(here)
     rival = await there.rival(location.mac)
     assert (await there.submit(rival)).outcome == "DONE"
-    query = f'{{ location(id: "{location.id}") {{ viewerActions {{ action reason }} }} }}'
-    told = (await here.scenario.client.ask(query, here.scenario.lead)).data["location"]["viewerActions"]
-    assert {"action": "COMPLETE", "reason": "MAC_IN_USE"} in told
+    assert await told(here, location, "COMPLETE") == "MAC_IN_USE"
     refused = await here.complete(location)
     assert (refused.outcome, refused.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(location.mac)])
     assert (await here.scenario.state_of(location.id)).status == S.PROVISIONING
@@ -239,6 +237,14 @@ async def test_a_completion_by_hand_does_not_run_a_phone_that_another_location_g
     assert (await here.approve(location)).outcome == "DONE"
     await here.released(location)
     assert (await here.complete(location)).outcome == "DONE"
+
+
+async def told(account: Account, location: Rollout, action: str) -> str | None:
+    """Why the lead cannot take an action, according to `viewerActions`; None if it can."""
+    query = f'{{ location(id: "{location.id}") {{ viewerActions {{ action reason }} }} }}'
+    said = (await account.scenario.client.ask(query, account.scenario.lead)).data["location"]["viewerActions"]
+    reasons: dict[str, str | None] = {each["action"]: each["reason"] for each in said}
+    return reasons[action]
 
 
 async def live_recipients(account: Account, payload: str) -> set[str]:
@@ -336,6 +342,9 @@ async def test_a_late_receipt_holds_what_was_free_since_and_is_refused_what_anot
         rival = await there.rival(location.mac)
         if taken:
             assert (await there.submit(rival)).outcome == "DONE"
+        assert await told(here, location, "WAIVE_RECEIPT") == ("MAC_IN_USE" if taken else None)
+        if taken:
+            assert (await here.waive(second, payload)).outcome == "MAC_IN_USE"
         late = await here.acknowledge(second, payload)
         if taken:
             assert (late.outcome, late.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(location.mac)])
