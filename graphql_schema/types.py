@@ -481,9 +481,11 @@ class ProvisioningPayloadType(Node):
         "payload was in operation. Null if there is none.",
         key="status_change_id",
     )
-    live: bool = column(
+    live: bool = computed(
+        computed_fields.live,
         "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
-        "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
+        "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location. For a "
+        "partner: whether it is in operation with the partner itself.",
     )
     test: bool = column(
         "Whether the payload is for a partner's tests. It must not be put into operation. The document itself has no "

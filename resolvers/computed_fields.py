@@ -24,6 +24,15 @@ def document(payload: Parent[rows.ProvisioningPayloadRow]) -> Any:
     return orjson.loads(payload.document)
 
 
+async def live(payload: Parent[rows.ProvisioningPayloadRow], info: Info) -> bool:
+    """Whether a payload is in operation: with the viewer or, for viewers who receive none, with any recipient."""
+    viewer = info.context.viewer
+    if not answers_payloads(viewer.role):
+        return payload.live
+    recipients = await info.context.reading.many(tables.payload_recipient.c.payload_id).load(payload.id)
+    return any(each.live for each in recipients if each.user_id == viewer.id)
+
+
 def status_reason(change: Parent[rows.StatusChangeRow], info: Info) -> str | None:
     """The reason of a status change that the viewer reads: the internal one, or the one for customers."""
     return change.reason if reads_internal_reasons(info.context.viewer.role) else change.reason_for_customer

@@ -108,7 +108,8 @@ _AWAITS_REQUIRED = and_(
 def _awaits_own(parameter: str) -> ColumnElement[bool]:
     """Whether the user with this id can still answer. Optional recipients can after the required ones have.
 
-    After that, a location that was reopened or cancelled takes no further answers.
+    After that, a location that was reopened or cancelled takes no further answers, and neither does a payload whose
+    document was erased.
     """
     answerable = _PAYLOAD.state.in_(
         [literal_column(f"'{state}'") for state in (PayloadState.RELEASED, PayloadState.ACKNOWLEDGED)]
@@ -120,7 +121,14 @@ def _awaits_own(parameter: str) -> ColumnElement[bool]:
             [literal_column(f"'{status}'") for status in (LocationStatus.PROVISIONING, LocationStatus.COMPLETED)]
         ),
     )
-    return and_(_PAYLOAD.id.in_(_answerable(parameter)), answerable, _PAYLOAD.superseded_by.is_(None), own, handed_off)
+    return and_(
+        _PAYLOAD.id.in_(_answerable(parameter)),
+        answerable,
+        _PAYLOAD.superseded_by.is_(None),
+        own,
+        handed_off,
+        _PAYLOAD.document != literal_column(f"'{tables.ERASED_DOCUMENT}'"),
+    )
 
 
 def _answerable(parameter: str) -> CompoundSelect[Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.audit.erasure import erase_person
 from app.domain.vocabulary import LocationStatus, ReceiptKind, Role
 from app.operations import transactions
 from tests.builders_db import a_grant, a_user, an_account
@@ -306,6 +307,29 @@ async def test_any_rejection_blocks_the_location_and_keeps_the_other_receipts(te
     assert await team.stands(location) == ("BLOCKED", "REJECTED", receipts)
 
 
+async def test_a_payload_is_live_for_the_partners_that_run_it_and_for_a_lead_while_any_does(team: Team) -> None:
+    location = await team.released(partner(team.carrier), partner(team.pbx, "PBX"))
+    viewers = (team.scenario.lead, team.carrier, team.pbx)
+    seen = []
+    for answer in (
+        team.acknowledged(team.carrier, location),
+        team.acknowledged(team.pbx, location),
+        team.scenario.send(team.carrier, "confirmDecommission", payloadId=location.payload),
+        team.scenario.send(team.pbx, "confirmDecommission", payloadId=location.payload),
+    ):
+        assert (await answer).outcome == "DONE"
+        seen.append([await live(team, viewer, location) for viewer in viewers])
+    assert seen == [[True, True, False], [True, True, True], [True, False, True], [False, False, False]]
+
+
+async def live(team: Team, viewer: str, location: Rollout) -> bool:
+    query = "query($id: ID!) { provisioningPayload(id: $id) { live } }"
+    found: bool = (await team.scenario.client.ask(query, viewer, id=location.payload)).data["provisioningPayload"][
+        "live"
+    ]
+    return found
+
+
 async def later(team: Team, location: Rollout, state: str) -> None:
     """Bring a payload that one recipient acknowledged and another did not answer into a later state."""
     match state:
@@ -540,6 +564,25 @@ async def test_awaiting_a_receipt_means_the_own_one_for_a_partner_and_any_requir
     assert await awaiting() == {lead: True, team.carrier: True, team.pbx: False}
     await team.acknowledged(team.carrier, location)
     assert await awaiting() == {lead: False, team.carrier: False, team.pbx: False}
+
+
+async def test_a_payload_whose_document_was_erased_awaits_no_receipt(team: Team, own_database: TestDatabase) -> None:
+    location = await team.released(partner(team.carrier), partner(team.pbx, "PBX", required=False))
+    await team.acknowledged(team.carrier, location)
+    await team.scenario.send(team.carrier, "confirmDecommission", payloadId=location.payload)
+    opened: dict[str, Any] = {"sections": ["CONTACTS"], "reason": "Somebody left the site", "expiresInMinutes": 5}
+    assert (await team.scenario.send(team.scenario.lead, "openOverride", locationId=location.id, **opened)).outcome == (
+        "DONE"
+    )
+    revision = (await team.scenario.revisions(location.id))["CONTACTS"]
+    contact = {"purpose": "PRIMARY", "name": "Ida Frost", "email": "ida@dune.example", "phone": "+1 212 555 0177"}
+    edit: dict[str, Any] = {"locationId": location.id, "expectedRevision": revision, "contacts": [contact]}
+    assert (await team.scenario.send(team.scenario.lead, "setContacts", **edit)).outcome == "DONE"
+    assert await team.awaited(team.pbx, location, True)
+    assert (await erase_person(own_database.owner_url, location.contact, reason="Request 7")).documents == 1
+    assert (await team.acknowledged(team.pbx, location)).outcome == "PAYLOAD_WITHDRAWN"
+    assert not await team.awaited(team.pbx, location, True)
+    assert await team.awaited(team.pbx, location, False)
 
 
 # The choice of partners
