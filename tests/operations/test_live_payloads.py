@@ -161,6 +161,33 @@ async def test_what_a_lead_completed_by_hand_is_held_until_it_is_decommissioned(
     assert not await is_held(there, location.mac)
 
 
+async def test_what_was_released_is_held_after_a_completion_by_hand_even_if_an_edit_superseded_it(
+    here: Account, there: Account
+) -> None:
+    location, new = await here.a_location(), a_mac()
+    payload = await here.released(location)
+    assert (await here.override(location)).outcome == "DONE"
+    assert (await here.edit(location, new)).outcome == "DONE"
+    assert (await here.complete(location)).outcome == "DONE"
+    assert await here.claims(location) == {location.mac, new}
+    assert await is_held(there, location.mac)
+    for who in here.partners:
+        assert (await here.decommission(who, payload)).outcome == "DONE"
+    assert await here.claims(location) == {new}
+
+
+async def test_a_location_is_not_completed_by_hand_with_an_address_that_another_holds_by_now(
+    here: Account, there: Account
+) -> None:
+    location = await here.a_location()
+    await here.released(location)
+    assert (await here.override(location)).outcome == "DONE"
+    assert (await here.edit(location, a_mac())).outcome == "DONE"
+    await there.running(macs=[location.mac])
+    refused = await here.complete(location)
+    assert (refused.outcome, refused.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(location.mac)])
+
+
 async def test_a_later_completion_by_hand_replaces_an_earlier_one_where_nobody_answers(
     scenario: Scenario, there: Account
 ) -> None:

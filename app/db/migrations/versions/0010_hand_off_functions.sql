@@ -67,7 +67,7 @@ AS $$
 $$;
 
 -- What a decision about a location's payloads needs, whoever makes it: a partner sees only its own recipient, and no
--- devices. `macs` are the addresses of the payloads that are live or can become live. The recipients are those of the
+-- devices. `macs` are the addresses of the payloads that are live or can become live: of these, the one released last. The recipients are those of the
 -- newest 100 payloads, as in the aggregate, and those that have a payload in operation.
 CREATE FUNCTION turnup.handed_off(asking text) RETURNS jsonb
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -75,8 +75,9 @@ AS $$
     WITH payloads AS MATERIALIZED (
         SELECT p.id, p.live, p.test, turnup.macs_of(p.document) AS macs
         FROM turnup.provisioning_payload p
-        WHERE p.location_id = asking AND (p.live OR p.state = 'RELEASED'
-                                          OR (p.state = 'ACKNOWLEDGED' AND p.superseded_by IS NULL))
+        WHERE p.location_id = asking AND (p.live OR p.sequence = (
+            SELECT max(q.sequence) FROM turnup.provisioning_payload q
+            WHERE q.location_id = asking AND q.released_at IS NOT NULL))
     ), running AS MATERIALIZED (
         SELECT array_agg(DISTINCT m.mac) AS macs
         FROM payloads o CROSS JOIN LATERAL unnest(o.macs) AS m (mac) WHERE o.live AND NOT o.test
