@@ -57,8 +57,8 @@ NARROWED = {
     "provisioning_payload": {"ALL": f"{LEAD} OR ({PARTNER} AND released_at IS NOT NULL AND {RECEIVED})"},
     "receipt": {"ALL": LEAD, "SELECT": OWN_RECEIPT, "INSERT": OWN_RECEIPT},
 }
-# The columns of recipients that the app may change. A partner that could change the payload of its own row could see any
-# payload of the account.
+# The columns of recipients that the app may change. A partner that could change the payload of its own row could see
+# any payload of the account.
 CHANGED_LATER = "live, waived_at, waived_by, waived_reason, decommissioned_at, decommissioned_by, decommission_reason"
 # The arguments of the audit triggers: the column of the chain, that of the location, and the key.
 TRACKED = {
