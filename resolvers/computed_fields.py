@@ -24,15 +24,6 @@ def document(payload: Parent[rows.ProvisioningPayloadRow]) -> Any:
     return orjson.loads(payload.document)
 
 
-async def live(payload: Parent[rows.ProvisioningPayloadRow], info: Info) -> bool:
-    """Whether a payload is in operation: with the viewer or, for viewers who receive none, with any recipient."""
-    viewer = info.context.viewer
-    if not answers_payloads(viewer.role):
-        return payload.live
-    recipients = await info.context.reading.many(tables.payload_recipient.c.payload_id).load(payload.id)
-    return any(each.live for each in recipients if each.user_id == viewer.id)
-
-
 def status_reason(change: Parent[rows.StatusChangeRow], info: Info) -> str | None:
     """The reason of a status change that the viewer reads: the internal one, or the one for customers."""
     return change.reason if reads_internal_reasons(info.context.viewer.role) else change.reason_for_customer
@@ -74,6 +65,26 @@ async def granted_locations(grant: Parent[rows.GrantRow], info: Info) -> list[ro
     listed = await info.context.reading.many(tables.grant_location.c.grant_id).load(grant.id)
     locations = await info.context.reading.one(tables.location.c.id).load_many([each.location_id for each in listed])
     return [location for location in locations if location is not None]
+
+
+async def live(payload: Parent[rows.ProvisioningPayloadRow], info: Info) -> bool:
+    """Whether the viewer has a payload in operation or, if the viewer receives none, whether any recipient has."""
+    if not answers_payloads(info.context.viewer.role):
+        return payload.live
+    return _runs(await info.context.reading.many(tables.payload_recipient.c.payload_id).load(payload.id))
+
+
+async def live_of_all(payloads: list[rows.ProvisioningPayloadRow], info: Info) -> list[bool]:
+    """`live` of all payloads of a level, in one statement."""
+    if not answers_payloads(info.context.viewer.role):
+        return [payload.live for payload in payloads]
+    recipients = info.context.reading.many(tables.payload_recipient.c.payload_id)
+    return [_runs(own) for own in await recipients.each([payload.id for payload in payloads])]
+
+
+def _runs(own: list[rows.PayloadRecipientRow]) -> bool:
+    """A partner sees its own recipients only."""
+    return any(each.live for each in own)
 
 
 async def receipt_of_recipient(recipient: Parent[rows.PayloadRecipientRow], info: Info) -> rows.ReceiptRow | None:

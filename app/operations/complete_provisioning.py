@@ -23,7 +23,7 @@ class CompleteProvisioning(Command):
 
 
 def decide(aggregate: Aggregate, command: CompleteProvisioning) -> LocationChange:
-    """Take the payload that was released last to be in operation, even if an edit superseded it since.
+    """Take the payload that was released last to be in operation, even if an edit under an override superseded it.
 
     Raises IllegalTransition, and InvalidInput without a reason.
     """

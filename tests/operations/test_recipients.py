@@ -307,29 +307,6 @@ async def test_any_rejection_blocks_the_location_and_keeps_the_other_receipts(te
     assert await team.stands(location) == ("BLOCKED", "REJECTED", receipts)
 
 
-async def test_a_payload_is_live_for_the_partners_that_run_it_and_for_a_lead_while_any_does(team: Team) -> None:
-    location = await team.released(partner(team.carrier), partner(team.pbx, "PBX"))
-    viewers = (team.scenario.lead, team.carrier, team.pbx)
-    seen = []
-    for answer in (
-        team.acknowledged(team.carrier, location),
-        team.acknowledged(team.pbx, location),
-        team.scenario.send(team.carrier, "confirmDecommission", payloadId=location.payload),
-        team.scenario.send(team.pbx, "confirmDecommission", payloadId=location.payload),
-    ):
-        assert (await answer).outcome == "DONE"
-        seen.append([await live(team, viewer, location) for viewer in viewers])
-    assert seen == [[True, True, False], [True, True, True], [True, False, True], [False, False, False]]
-
-
-async def live(team: Team, viewer: str, location: Rollout) -> bool:
-    query = "query($id: ID!) { provisioningPayload(id: $id) { live } }"
-    found: bool = (await team.scenario.client.ask(query, viewer, id=location.payload)).data["provisioningPayload"][
-        "live"
-    ]
-    return found
-
-
 async def later(team: Team, location: Rollout, state: str) -> None:
     """Bring a payload that one recipient acknowledged and another did not answer into a later state."""
     match state:
