@@ -208,7 +208,7 @@ def _of_location(row: type[msgspec.Struct]) -> str:
 
 
 _PAYLOAD_SQL = {
-    "erased": """r.document = '{"erased": true}' AS erased""",
+    "erased": f"r.document = '{tables.ERASED_DOCUMENT}' AS erased",
     "reason_for_partner": (
         "(SELECT s.reason_for_partner FROM turnup.status_change s WHERE s.id = r.status_change_id)"
         " AS reason_for_partner"

@@ -108,7 +108,8 @@ _AWAITS_REQUIRED = and_(
 def _awaits_own(parameter: str) -> ColumnElement[bool]:
     """Whether the user with this id can still answer. Optional recipients can after the required ones have.
 
-    After that, a location that was reopened or cancelled takes no further answers.
+    After that, a location that was reopened or cancelled takes no further answers, and neither does a payload whose
+    document was erased.
     """
     answerable = _PAYLOAD.state.in_(
         [literal_column(f"'{state}'") for state in (PayloadState.RELEASED, PayloadState.ACKNOWLEDGED)]
@@ -121,7 +122,8 @@ def _awaits_own(parameter: str) -> ColumnElement[bool]:
         ),
     )
     among = _PAYLOAD.id == any_(func.array(_answerable(parameter).scalar_subquery(), type_=ARRAY(Text)))
-    return and_(among, answerable, _PAYLOAD.superseded_by.is_(None), own, handed_off)
+    kept = _PAYLOAD.document != literal_column(f"'{tables.ERASED_DOCUMENT}'")
+    return and_(among, answerable, _PAYLOAD.superseded_by.is_(None), own, handed_off, kept)
 
 
 def _answerable(parameter: str) -> CompoundSelect[Any]:

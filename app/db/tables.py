@@ -704,6 +704,9 @@ chain_head = Table(
     PrimaryKeyConstraint("chain"),
 )
 
+ERASED_DOCUMENT = '{"erased": true}'
+"""What remains of the document of a payload when it is erased."""
+
 # The entries that count as an override. Older entries count if they have an override id.
 OVERRIDES = "coalesce(is_override, override_id IS NOT NULL)"
 

@@ -36,7 +36,7 @@ HAND_OFF = {
     "location_partner": """INSERT INTO turnup.location_partner
                                (id, account_id, location_id, user_id, purpose, required)
                            VALUES ('partner-x', 'account-1', 'location-1', 'user-carrier', 'CARRIER', false)""",
-    "payload_recipient": "UPDATE turnup.payload_recipient SET live = NOT live, required = NOT required",
+    "payload_recipient": "UPDATE turnup.payload_recipient SET live = NOT live",
     "accepted_version": "INSERT INTO turnup.accepted_version (user_id, version) VALUES ('user-lead', '1.0.0')",
 }
 

@@ -25,6 +25,19 @@ RESTRICTED: dict[str, set[str]] = {
     "chain_head": set(),
     "audit_incident": set(),
     "erasure_due": set(),
+    "payload_recipient": READ_AND_WRITE - {"UPDATE"},
+}
+# The columns of which the app's role may change the values, in tables whose other columns it only reads and adds.
+CHANGEABLE = {
+    "payload_recipient": {
+        "live",
+        "waived_at",
+        "waived_by",
+        "waived_reason",
+        "decommissioned_at",
+        "decommissioned_by",
+        "decommission_reason",
+    },
 }
 
 # The functions that the app's role may call.
@@ -251,14 +264,21 @@ async def test_the_app_may_do_with_a_table_what_it_needs_and_no_more(owner: asyn
     assert {each["privilege_type"] for each in found} == expected
 
 
-async def test_nothing_is_granted_on_columns_or_sequences(owner: asyncpg.Connection) -> None:
+async def test_nothing_is_granted_on_sequences(owner: asyncpg.Connection) -> None:
     found = await owner.fetch("""
-        SELECT attrelid::regclass::text AS name FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-        WHERE c.relnamespace = 'turnup'::regnamespace AND a.attacl IS NOT NULL
-        UNION ALL SELECT c.relname FROM pg_class c, aclexplode(c.relacl) a
+        SELECT c.relname AS name FROM pg_class c, aclexplode(c.relacl) a
         WHERE c.relnamespace = 'turnup'::regnamespace AND c.relkind = 'S'
           AND a.grantee IN (0, 'turnup_app'::regrole)""")
     assert [each["name"] for each in found] == []
+
+
+async def test_on_columns_only_the_change_of_some_values_is_granted(owner: asyncpg.Connection) -> None:
+    found = await owner.fetch("""
+        SELECT c.relname, a.attname, x.grantee::regrole::text, x.privilege_type
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) x
+        WHERE c.relnamespace = 'turnup'::regnamespace""")
+    granted = {(table, column, "turnup_app", "UPDATE") for table, columns in CHANGEABLE.items() for column in columns}
+    assert set(map(tuple, found)) == granted
 
 
 async def test_functions_that_run_as_the_definer_are_its_own_and_pin_their_search_path(
@@ -412,12 +432,17 @@ async def test_a_partner_cannot_add_rows_of_others_or_make_itself_a_recipient(
 
 @pytest.mark.parametrize(
     "change",
-    ["user_id = 'user-a1'", "account_id = 'account-b', location_id = 'location-b1', payload_id = 'payload-b1'"],
-    ids=["to another user", "to another account"],
+    [
+        "user_id = 'user-a1'",
+        "account_id = 'account-b', location_id = 'location-b1', payload_id = 'payload-b1'",
+        "location_id = 'location-a2', payload_id = 'payload-a2'",
+        "required = false",
+    ],
+    ids=["to another user", "to another account", "to another payload of the account", "to an optional one"],
 )
 async def test_a_partner_cannot_hand_its_recipient_over(app: asyncpg.Connection, change: str) -> None:
     await sign_in(app, "partner")
-    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await app.execute(f"UPDATE turnup.payload_recipient SET {change}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.audit.erasure import erase_person
 from app.domain.vocabulary import LocationStatus, ReceiptKind, Role
 from app.operations import transactions
 from tests.builders_db import a_grant, a_user, an_account
@@ -540,6 +541,25 @@ async def test_awaiting_a_receipt_means_the_own_one_for_a_partner_and_any_requir
     assert await awaiting() == {lead: True, team.carrier: True, team.pbx: False}
     await team.acknowledged(team.carrier, location)
     assert await awaiting() == {lead: False, team.carrier: False, team.pbx: False}
+
+
+async def test_a_payload_whose_document_was_erased_awaits_no_receipt(team: Team, own_database: TestDatabase) -> None:
+    location = await team.released(partner(team.carrier), partner(team.pbx, "PBX", required=False))
+    await team.acknowledged(team.carrier, location)
+    await team.scenario.send(team.carrier, "confirmDecommission", payloadId=location.payload)
+    opened: dict[str, Any] = {"sections": ["CONTACTS"], "reason": "Somebody left the site", "expiresInMinutes": 5}
+    assert (await team.scenario.send(team.scenario.lead, "openOverride", locationId=location.id, **opened)).outcome == (
+        "DONE"
+    )
+    revision = (await team.scenario.revisions(location.id))["CONTACTS"]
+    contact = {"purpose": "PRIMARY", "name": "Ida Frost", "email": "ida@dune.example", "phone": "+1 212 555 0177"}
+    edit: dict[str, Any] = {"locationId": location.id, "expectedRevision": revision, "contacts": [contact]}
+    assert (await team.scenario.send(team.scenario.lead, "setContacts", **edit)).outcome == "DONE"
+    assert await team.awaited(team.pbx, location, True)
+    assert (await erase_person(own_database.owner_url, location.contact, reason="Request 7")).documents == 1
+    assert (await team.acknowledged(team.pbx, location)).outcome == "PAYLOAD_WITHDRAWN"
+    assert not await team.awaited(team.pbx, location, True)
+    assert await team.awaited(team.pbx, location, False)
 
 
 # The choice of partners

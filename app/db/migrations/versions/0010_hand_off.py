@@ -57,6 +57,9 @@ NARROWED = {
     "provisioning_payload": {"ALL": f"{LEAD} OR ({PARTNER} AND released_at IS NOT NULL AND {RECEIVED})"},
     "receipt": {"ALL": LEAD, "SELECT": OWN_RECEIPT, "INSERT": OWN_RECEIPT},
 }
+# The columns of recipients that the app may change. A partner that could change the payload of its own row could see
+# any payload of the account.
+CHANGED_LATER = "live, waived_at, waived_by, waived_reason, decommissioned_at, decommissioned_by, decommission_reason"
 # The arguments of the audit triggers: the column of the chain, that of the location, and the key.
 TRACKED = {
     "status_change": ("account_id", "location_id", "id"),
@@ -214,6 +217,8 @@ def upgrade() -> None:
     for table, policies in POLICIES.items():
         _protect(table)
         _admit(table, policies)
+    op.execute("REVOKE UPDATE ON turnup.payload_recipient FROM turnup_app")
+    op.execute(f"GRANT UPDATE ({CHANGED_LATER}) ON turnup.payload_recipient TO turnup_app")
     for table, policies in NARROWED.items():
         op.execute(f"DROP POLICY app_all ON turnup.{table}")
         _admit(table, policies)
