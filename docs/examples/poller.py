@@ -22,6 +22,7 @@ URL, TOKEN_COMMAND = os.environ["TURNUP_URL"], shlex.split(os.environ["TURNUP_TO
 FOLDER = Path(os.environ["POLLER_FOLDER"])  # the bookmark and, in place of your own system, documents and statuses
 PAUSE = float(os.environ.get("POLLER_SECONDS", "30"))  # between two polls
 OVERLAP = timedelta(seconds=60)  # how long after its `updatedAt` a change can become visible, with a margin
+WRONG = {"INVALID_INPUT", "LIMIT_REACHED"}  # the other problems mean that there is nothing left to answer
 RETRIED = {"RATE_LIMITED", "OVERLOADED", "UNAVAILABLE", "TIMEOUT", "INTERNAL", "IDEMPOTENCY_IN_PROGRESS"}
 
 FIELDS = """id test document documentDigest
@@ -113,7 +114,7 @@ def ask(field: str, **variables: Any) -> Any:
         if failure["code"] == "UNAUTHENTICATED":
             token = ""
         elif failure["code"] not in RETRIED:
-            if data:
+            if data and failure["code"] not in WRONG:
                 return None
             raise SystemExit(f"{failure['code']}: {failure['message']}")
         time.sleep(failure.get("retryAfterMs", 500) / 1000)

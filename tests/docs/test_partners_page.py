@@ -178,6 +178,26 @@ def test_a_refusal_ends_the_call_and_a_wrong_request_ends_the_poller(tmp_path: P
     assert poller.pauses == []
 
 
+@pytest.mark.parametrize("code", ["INVALID_INPUT", "LIMIT_REACHED"])
+def test_a_rejection_that_can_never_be_right_ends_the_poller_instead_of_being_sent_at_every_poll(
+    tmp_path: Path, code: str
+) -> None:
+    problem = {"code": code, "message": "reasons, 0, path: must lead to a value in the payload's document"}
+    with (
+        stub((200, {"data": {"rejectPayload": {"problems": [problem]}}})) as server,
+        example(tmp_path, server.url) as poller,
+        pytest.raises(SystemExit, match=f"{code}: .*path"),
+    ):
+        poller.ask("rejectPayload", input={})
+
+
+@pytest.mark.parametrize("code", [code for code, _ in table(PAGE, "Answering")])
+def test_a_problem_of_the_page_ends_the_answer_and_not_the_poller(tmp_path: Path, code: str) -> None:
+    refused = {"data": {"acknowledgePayload": {"problems": [{"code": code, "message": ""}]}}}
+    with stub((200, refused)) as server, example(tmp_path, server.url) as poller:
+        assert poller.ask("acknowledgePayload", input={}) is None
+
+
 def test_a_damaged_document_is_neither_applied_nor_answered(tmp_path: Path) -> None:
     with stub() as server, example(tmp_path, server.url) as poller:
         poller.receive({"id": "payload-1", "test": False, "document": {"a": 1}, "documentDigest": "0" * 64})
