@@ -282,7 +282,7 @@ class CallFlowOptionType:
 @shows(rows.CallFlowRow, "The handling of incoming calls: a location rings extensions immediately or plays a menu.")
 class CallFlowType:
     kind: CallFlowKind = column("The kind of call flow: extensions ring immediately, or a menu is played.")
-    greeting: str | None = column("The greeting that the menu plays. Null for DIRECT, and until filled in.")
+    greeting: str | None = column("The greeting that the menu plays. Null until filled in.")
     timeout_seconds: int | None = column(
         "The number of seconds without a key press before the call goes to `timeoutTarget`. Null until filled in; "
         f"payloads of version 1.1.0 then say {DEFAULT_TIMEOUT_SECONDS}."
