@@ -490,7 +490,8 @@ class ProvisioningPayloadType(Node):
         "such mark."
     )
     updated_at: datetime = column(
-        "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient."
+        "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient. "
+        "The erasure of its document is a change."
     )
     recipients: list[PayloadRecipientType] | None = many(
         tables.payload_recipient.c.payload_id,
