@@ -220,9 +220,9 @@ async def test_recipients_find_an_erased_document_by_the_time_of_its_change(copy
     await removed(copy)
     query = "SELECT id, updated_at FROM turnup.provisioning_payload WHERE location_id = $1"
     async with definer(copy.owner_url, system="ARRANGE") as connection:
-        before = dict(await connection.fetch(query, LOCATION))
+        before = {row["id"]: row["updated_at"] for row in await connection.fetch(query, LOCATION)}
         await erase_person(copy.owner_url, PERSON, reason="Request 17")
-        after = dict(await connection.fetch(query, LOCATION))
+        after = {row["id"]: row["updated_at"] for row in await connection.fetch(query, LOCATION)}
     assert {payload for payload, at in after.items() if at > before[payload]} == {"payload-1", "payload-2"}
 
 
