@@ -83,11 +83,17 @@ def poll() -> None:
         receive(payload)
     bookmark = FOLDER / "bookmark.json"
     latest = json.loads(bookmark.read_text()) if bookmark.exists() else None  # null: read everything once
-    since = latest and (datetime.fromisoformat(latest) - OVERLAP).isoformat()
+    since, started = latest and earlier(latest, OVERLAP), time.monotonic()
     for payload in pages({"updatedSince": since}):
         notice(payload)
-        latest = payload["updatedAt"]  # the least recent come first
+        # The least recent come first. What becomes visible after a page was read is found by the next poll.
+        latest = earlier(payload["updatedAt"], timedelta(seconds=time.monotonic() - started))
     save(bookmark, latest)
+
+
+def earlier(moment: str, by: timedelta) -> str:
+    """A time before another one."""
+    return (datetime.fromisoformat(moment) - by).isoformat()
 
 
 def pages(conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -81,10 +82,11 @@ def stub(*answers: tuple[int, dict[str, Any] | str] | None) -> Iterator[Stub]:
 
 @dataclass
 class Example:
-    """The example as a module, with the pauses that it would make, in seconds."""
+    """The example as a module, with the pauses that it would make, and the time that has passed, in seconds."""
 
     module: dict[str, Any]
     pauses: list[float]
+    passed: float = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return self.module[name]
@@ -100,9 +102,10 @@ def example(folder: Path, url: str = "http://127.0.0.1:1/graphql") -> Iterator[E
             patched.setenv(f"TURNUP_{name}", value)
         patched.setenv("POLLER_FOLDER", str(folder))
         module = runpy.run_path(str(EXAMPLE))
-        pauses: list[float] = []
-        patched.setitem(module["ask"].__globals__, "time", SimpleNamespace(sleep=pauses.append))
-        yield Example(module, pauses)
+        made = Example(module, [])
+        clock = SimpleNamespace(sleep=made.pauses.append, monotonic=lambda: made.passed)
+        patched.setitem(module["ask"].__globals__, "time", clock)
+        yield made
 
 
 def failed(code: str, **facts: Any) -> dict[str, Any]:
@@ -218,6 +221,40 @@ def test_reasons_reject_a_payload(tmp_path: Path) -> None:
         "idempotencyKey": "rejectPayload-payload-1",
         "reasons": reasons,
     }
+
+
+def a_page(*updated: str, more: bool = False) -> tuple[int, dict[str, Any]]:
+    nodes = [{"id": f"payload-{place}", "updatedAt": each} for place, each in enumerate(updated)]
+    info = {"hasNextPage": more, "endCursor": "a cursor"}
+    return 200, {"data": {"provisioningPayloads": {"nodes": nodes, "pageInfo": info}}}
+
+
+def test_a_change_that_becomes_visible_while_a_slow_poll_reads_its_pages_is_read_by_the_next_one(
+    tmp_path: Path,
+) -> None:
+    """The first page is read at noon; a change can have a time from shortly before, and become visible after."""
+    pages = (a_page("2026-11-29T12:00:00+00:00", more=True), a_page("2026-11-29T12:01:40+00:00"))
+    with stub(a_page(), *pages, a_page(), a_page()) as server, example(tmp_path, server.url) as poller:
+
+        def notices_slowly(_payload: Any) -> None:
+            poller.passed += 100
+
+        poller.ask.__globals__["notice"] = notices_slowly
+        poller.poll()
+        poller.poll()
+    since = server.requests[-1].variables["filter"]["updatedSince"]
+    assert datetime.fromisoformat(since) <= datetime.fromisoformat("2026-11-29T12:00:00+00:00") - poller.OVERLAP
+
+
+def test_polls_that_find_nothing_keep_the_bookmark(tmp_path: Path) -> None:
+    with (
+        stub(a_page(), a_page("2026-11-29T12:00:00+00:00"), *[a_page()] * 4) as server,
+        example(tmp_path, server.url) as poller,
+    ):
+        for _ in range(3):
+            poller.poll()
+            poller.passed += 1
+    assert len({each.variables["filter"]["updatedSince"] for each in server.requests[3::2]}) == 1
 
 
 def test_a_test_payload_goes_to_a_place_of_its_own(tmp_path: Path) -> None:
