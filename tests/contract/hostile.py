@@ -153,7 +153,7 @@ def _chain(count: int, selections: Callable[[int], str], on: str = "Location") -
 
 PAYLOAD = (
     "id locationId accountId sequence version state documentDigest contentDigest locationRevision generatedAt"
-    " releasedAt withdrawnReason generatedBy{...user} releasedBy{...user} account{...account} receipt{id kind"
+    " releasedAt withdrawnReason generatedBy{...user} releasedBy{...user} account{...account} receipts{id kind"
     " receivedAt receivedBy{...user}}"
 )
 PLACE = (
