@@ -27,14 +27,15 @@ RETRIED = {"RATE_LIMITED", "OVERLOADED", "UNAVAILABLE", "TIMEOUT", "INTERNAL", "
 
 FIELDS = """id test document documentDigest
             state live supersededBy { id } statusChange { verb reason } receipts { kind } updatedAt"""
+PROBLEMS = "problems { code message ... on IdempotencyInProgress { retryAfterMs } }"
 OPERATIONS = {
     "provisioningPayloads": f"""query Poll($filter: ProvisioningPayloadFilter!, $after: String) {{
         provisioningPayloads(filter: $filter, orderBy: UPDATED, first: 50, after: $after) {{
           nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}""",
-    "acknowledgePayload": """mutation Acknowledge($input: AcknowledgePayloadInput!) {
-        acknowledgePayload(input: $input) { problems { code message } } }""",
-    "rejectPayload": """mutation Reject($input: RejectPayloadInput!) {
-        rejectPayload(input: $input) { problems { code message } } }""",
+    "acknowledgePayload": f"""mutation Acknowledge($input: AcknowledgePayloadInput!) {{
+        acknowledgePayload(input: $input) {{ {PROBLEMS} }} }}""",
+    "rejectPayload": f"""mutation Reject($input: RejectPayloadInput!) {{
+        rejectPayload(input: $input) {{ {PROBLEMS} }} }}""",
 }
 token = ""
 

@@ -169,6 +169,12 @@ def test_a_failed_call_is_sent_again_until_it_is_answered(tmp_path: Path) -> Non
     assert len(poller.pauses) == len(answers) - 1
 
 
+def test_the_example_asks_how_long_to_wait_for_an_earlier_call_with_its_key(tmp_path: Path) -> None:
+    with example(tmp_path) as poller:
+        for mutation in ("acknowledgePayload", "rejectPayload"):
+            assert "... on IdempotencyInProgress { retryAfterMs }" in poller.OPERATIONS[mutation]
+
+
 def test_a_refusal_ends_the_call_and_a_wrong_request_ends_the_poller(tmp_path: Path) -> None:
     refused = {"data": {"acknowledgePayload": {"problems": [{"code": "PAYLOAD_WITHDRAWN", "message": "Withdrawn."}]}}}
     with (
