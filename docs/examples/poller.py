@@ -131,10 +131,12 @@ def send(body: dict[str, Any]) -> dict[str, Any]:
     """The server's answer, whatever its HTTP status; empty if there is none."""
     head = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:
-        with urlopen(Request(URL, json.dumps(body).encode(), head), timeout=30) as response:
+        try:
+            response = urlopen(Request(URL, json.dumps(body).encode(), head), timeout=30)
+        except HTTPError as error:
+            response = error
+        with response:
             answer: dict[str, Any] = json.load(response)
-    except HTTPError as error:
-        answer = json.loads(error.read()) if "json" in error.headers.get("Content-Type", "") else {}
     except (OSError, HTTPException, ValueError):
         answer = {}
     return answer

@@ -62,7 +62,7 @@ def stub(*answers: tuple[int, dict[str, Any] | str] | None) -> Iterator[Stub]:
                 return
             status, content = answer
             self.send_response(status)
-            self.send_header("Content-Type", "text/html" if isinstance(content, str) else "application/json")
+            self.send_header("Content-Type", "text/html" if "<" in content else "application/json")
             self.end_headers()
             self.wfile.write((content if isinstance(content, str) else json.dumps(content)).encode())
 
@@ -167,6 +167,12 @@ def test_a_failed_call_is_sent_again_until_it_is_answered(tmp_path: Path) -> Non
     assert [each.token for each in server.requests] == ["Bearer 1"] + ["Bearer 2"] * (len(answers) - 1)
     assert poller.pauses[1:3] == [1.234, 0.099]
     assert len(poller.pauses) == len(answers) - 1
+
+
+@pytest.mark.parametrize("body", ["<html>Bad gateway</html>", '{"errors": [{"mess', ""])
+def test_a_refusal_whose_body_was_damaged_on_the_way_is_no_end_of_the_poller(tmp_path: Path, body: str) -> None:
+    with stub((502, body), (200, body), (200, DONE)) as server, example(tmp_path, server.url) as poller:
+        assert poller.ask("acknowledgePayload", input={}) == {"problems": []}
 
 
 def test_the_example_asks_how_long_to_wait_for_an_earlier_call_with_its_key(tmp_path: Path) -> None:
