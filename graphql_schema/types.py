@@ -478,12 +478,16 @@ class ProvisioningPayloadType(Node):
         tables.status_change.c.id,
         "The last change of the location's status that concerns the payload: it withdrew or rejected the payload, "
         "completed the location by hand or by a waiver, or it reopened, cancelled or blocked the location while the "
-        "payload was in operation. Null if there is none.",
+        "payload was in operation, or superseded or rejected and not replaced yet. Null if there is none.",
         key="status_change_id",
     )
-    live: bool = column(
-        "Whether the payload is in operation: a recipient that acknowledged it, or a lead who completed the location "
-        "by hand, has neither replaced nor decommissioned it. Its MAC addresses are held for the location."
+    live: bool = computed(
+        computed_fields.live,
+        "Whether the payload is in operation: it was acknowledged, its receipt was waived, or a lead completed the "
+        "location by hand, and it was neither replaced nor decommissioned since. A partner sees whether it has the "
+        "payload in operation itself, a lead whether any recipient has. Its MAC addresses are held for the location as "
+        "long as it is live for any recipient.",
+        of_all=computed_fields.live_of_all,
     )
     test: bool = column(
         "Whether the payload is for a partner's tests. It must not be put into operation. The document itself has no "
@@ -507,7 +511,8 @@ class ProvisioningPayloadType(Node):
         payload_changes.changes_since_acknowledged,
         "Every field of the document that differs from the last earlier payload of the location that the viewer "
         "acknowledged (for a lead: that any recipient acknowledged), ordered by path, without `timestamp` and "
-        "`metadata`. Null if there is none, or if one of the two documents was erased. Priced as "
+        "`metadata`. Null if there is none, if it was decommissioned since, or if one of the two documents was erased: "
+        "the location is then set up from the document alone. Priced as "
         f"{CHANGES_SIZE} fields.",
         of_all=payload_changes.changes_of_all,
         size=CHANGES_SIZE,

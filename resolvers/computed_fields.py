@@ -67,6 +67,26 @@ async def granted_locations(grant: Parent[rows.GrantRow], info: Info) -> list[ro
     return [location for location in locations if location is not None]
 
 
+async def live(payload: Parent[rows.ProvisioningPayloadRow], info: Info) -> bool:
+    """Whether the viewer has a payload in operation or, if the viewer receives none, whether any recipient has."""
+    if not answers_payloads(info.context.viewer.role):
+        return payload.live
+    return _runs(await info.context.reading.many(tables.payload_recipient.c.payload_id).load(payload.id))
+
+
+async def live_of_all(payloads: list[rows.ProvisioningPayloadRow], info: Info) -> list[bool]:
+    """`live` of all payloads of a level, in one statement."""
+    if not answers_payloads(info.context.viewer.role):
+        return [payload.live for payload in payloads]
+    recipients = info.context.reading.many(tables.payload_recipient.c.payload_id)
+    return [_runs(own) for own in await recipients.each([payload.id for payload in payloads])]
+
+
+def _runs(own: list[rows.PayloadRecipientRow]) -> bool:
+    """A partner sees its own recipients only."""
+    return any(each.live for each in own)
+
+
 async def receipt_of_recipient(recipient: Parent[rows.PayloadRecipientRow], info: Info) -> rows.ReceiptRow | None:
     """The recipient's answer, or None."""
     receipts = await info.context.reading.many(tables.receipt.c.payload_id).load(recipient.payload_id)

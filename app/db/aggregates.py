@@ -111,15 +111,18 @@ class StoredRejection(Stored, frozen=True):
 class HandedOff(Stored, frozen=True):
     """What was handed off, as decisions of every role need it: partners cannot read all of these rows themselves.
 
-    `macs` are the MAC addresses in the documents of the payloads that are live or can be acknowledged, by payload.
+    `macs` are the MAC addresses in the documents of the live payloads and, for a write, of those that can be
+    acknowledged, by payload.
     `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are
     the addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
+    `taken` are the addresses of payloads that are not live and that other locations hold.
     """
 
     recipients: tuple[Recipient, ...]
     macs: dict[str, frozenset[str]]
     live: frozenset[str]
     live_twice: dict[str, MacHolder | None]
+    taken: frozenset[str]
     content_macs: frozenset[str]
 
 
@@ -219,7 +222,7 @@ _LAST_OR_LIVE = (
 )
 _APPROVAL = ("id", "digest", "CASE WHEN digest <> l.content_digest THEN content END AS content")
 
-SQL = f"""
+_SQL = f"""
 SELECT json_build_object(
     'now', clock_timestamp(),
     'location', {_of_location(StoredLocation)},
@@ -236,18 +239,20 @@ SELECT json_build_object(
     'approvals_in_force', (SELECT coalesce(json_agg(id ORDER BY id), '[]') FROM turnup.approval
                            WHERE location_id = l.id AND status = 'APPROVED'),
     'payloads', {_rows(tables.provisioning_payload, _PAYLOAD, _LAST_OR_LIVE, order="sequence DESC")},
-    'rejection', turnup.last_rejection(l.id),
-    'handed_off', turnup.handed_off(l.id),
-    'partners', turnup.partners_of(l.id),
+    'rejection', f.rejection,
+    'handed_off', f.handed_off,
+    'partners', f.partners,
     'claims', (SELECT coalesce(json_agg(mac ORDER BY mac), '[]') FROM turnup.mac_claim WHERE location_id = l.id),
-    'claimed_elsewhere', (SELECT coalesce(json_object_agg(c.mac, c.holder), '{{}}')
-                          FROM turnup.claimed_elsewhere(l.id) c),
+    'claimed_elsewhere', f.claimed_elsewhere,
     'models', (SELECT coalesce(json_agg(json_build_object('brand', brand, 'model', model)), '[]')
                FROM turnup.device_model)
 )::text
-FROM turnup.location l WHERE l.id = ANY ($1::text[]) ORDER BY l.id
+FROM turnup.decision_facts(
+    ARRAY(SELECT id FROM turnup.location WHERE id = ANY ($1::text[])), to_write => :to_write) f
+JOIN turnup.location l ON l.id = f.location_id ORDER BY l.id
 """
 
 _DECODER = msgspec.json.Decoder(AggregateRecord)
 
-AGGREGATES = Statement("aggregates", SQL, ("ids",), _DECODER.decode)
+AGGREGATES = Statement("aggregates", _SQL.replace(":to_write", "true"), ("ids",), _DECODER.decode)
+PREVIEWED = Statement("previewed aggregates", _SQL.replace(":to_write", "false"), ("ids",), _DECODER.decode)

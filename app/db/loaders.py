@@ -20,7 +20,6 @@ from sqlalchemy import (
     and_,
     any_,
     column,
-    exists,
     func,
     literal_column,
     not_,
@@ -69,10 +68,11 @@ _NEWEST_FIRST: dict[Table, tuple[Column[Any], ...]] = {
     tables.audit_entry: (tables.audit_entry.c.occurred_at, tables.audit_entry.c.id),
 }
 
+_KEYS = many_ids("keys")
 # The stored flag of a section says whether its own content is complete. Claims of other locations change without a
-# write to this location, so whether a device's address is in use elsewhere is checked on reading.
-_IN_USE_ELSEWHERE = exists(
-    select(literal_column("1")).select_from(func.turnup.claimed_elsewhere(tables.section.c.location_id))
+# write to this location, so whether a device's address is in use elsewhere is checked on reading: once for all keys.
+_IN_USE_ELSEWHERE = tables.section.c.location_id.in_(
+    select(column("location_id", Text)).select_from(func.turnup.claimed_elsewhere(_KEYS))
 )
 _READ_AS: dict[ColumnElement[Any], ColumnElement[Any]] = {
     tables.section.c.complete: and_(
@@ -81,7 +81,6 @@ _READ_AS: dict[ColumnElement[Any], ColumnElement[Any]] = {
     )
 }
 
-_KEYS = many_ids("keys")
 _BEYOND = literal_column(str(MOST_ROWS + 1), Integer)
 
 

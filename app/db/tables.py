@@ -205,6 +205,7 @@ grant = Table(
     UniqueConstraint("id", "account_id"),
     _key("user_id", to="user"),
     _key("account_id", to="account"),
+    Index("ix_grant_account_id", "account_id"),
 )
 
 grant_location = Table(

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
 
 from app.db import tables
-from app.db.aggregates import AGGREGATES, AggregateRecord
+from app.db.aggregates import AGGREGATES, PREVIEWED, AggregateRecord
 from app.db.database import Transaction
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
@@ -126,8 +126,17 @@ async def clock(tx: Transaction) -> datetime:
 
 
 async def aggregate_records_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str, AggregateRecord]:
-    """Return the aggregate records of locations by id. The locations are locked, or are read in a snapshot."""
-    found: list[AggregateRecord] = await tx.fetch(AGGREGATES, ids=sorted(location_ids))
+    """Return the aggregate records of locations by id, for a write. The locations are locked."""
+    return await _records_of(tx, AGGREGATES, location_ids)
+
+
+async def previewed_records_of(tx: Transaction, location_ids: Iterable[str]) -> dict[str, AggregateRecord]:
+    """Return the aggregate records of locations by id, in a snapshot, without what only a write needs."""
+    return await _records_of(tx, PREVIEWED, location_ids)
+
+
+async def _records_of(tx: Transaction, statement: Statement, ids: Iterable[str]) -> dict[str, AggregateRecord]:
+    found: list[AggregateRecord] = await tx.fetch(statement, ids=sorted(ids))
     return {record.location.id: record for record in found}
 
 

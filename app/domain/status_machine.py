@@ -53,8 +53,9 @@ class TransitionRule:
     `only_when` maps a source status to a fact that must hold there. `gate` is the required readiness. `overrides` are
     the source statuses from which the transition is audited as an override. `session`, `request` and `payload` are the
     resulting changes of the onboarding session, the open request for approval and the payload that the verb concerns.
-    A transition from one of the statuses in `notifies` is told to the recipients of live payloads, and with `explains`
-    to those of the payload that the verb concerns: the payload refers to the change of the status.
+    A transition from one of the statuses in `notifies` is told to the recipients of live payloads, and to those who
+    wait for the next payload because the last one was superseded or rejected; with `explains` to those of the payload
+    that the verb concerns. The payload refers to the change of the status.
     """
 
     sources: frozenset[LocationStatus]
@@ -76,8 +77,9 @@ class Consequences:
 
     `request` is the new status of the open request for approval, `approval` that of the approval in force, `payload`
     the new state of the payload that the verb concerns; None leaves each unchanged. With `withdraws_payloads` every
-    other payload that is GENERATED or RELEASED becomes WITHDRAWN. With `notifies_recipients` each live payload refers
-    to this change of the status, with `explains_payload` the payload that the verb concerns.
+    other payload that is GENERATED or RELEASED becomes WITHDRAWN. With `notifies_recipients` each live payload, and
+    the last one if it was superseded or rejected, refers to this change of the status, with `explains_payload` the
+    payload that the verb concerns.
     """
 
     session: SessionChange

@@ -33,7 +33,7 @@ class Situation:
 
     `permitted` are the actions and `verbs` the verbs of the status machine that the viewer's role includes.
     `partners` are those to whom the next payload would be released, `recipients` those of the payload that was released
-    last.
+    last. `released_is_taken` says whether another location holds an address of that payload.
     """
 
     viewer: Viewer
@@ -50,6 +50,7 @@ class Situation:
     partners: tuple[Partner, ...] = ()
     recipients: tuple[Recipient, ...] = ()
     live_payloads: AbstractSet[str] = frozenset()
+    released_is_taken: bool = False
     issues: tuple[Issue, ...] = ()
     own_work: bool = False
     self_approval_allowed: bool = False
@@ -158,6 +159,13 @@ def _waivable(situation: Situation) -> None:
     if situation.released_payload is None or not any(each.is_awaited for each in situation.recipients):
         raise NotFound
     check_open(situation.released_payload)
+    _completable(situation)
+
+
+def _completable(situation: Situation) -> None:
+    """Check that the payload that was released last could become live."""
+    if situation.released_is_taken:
+        raise MacInUse(mac_addresses=())
 
 
 def _decommissionable(situation: Situation) -> None:
@@ -176,6 +184,7 @@ _CONDITIONS: MappingProxyType[LocationAction, Callable[[Situation], None]] = Map
         LocationAction.APPROVE_AGAIN: _approvable,
         LocationAction.GENERATE_PAYLOAD: _generable,
         LocationAction.TRIGGER_PROVISIONING: _releasable,
+        LocationAction.COMPLETE: _completable,
         LocationAction.WAIVE_RECEIPT: _waivable,
         LocationAction.REPLACE_DEVICE: _overridable,
         LocationAction.CONFIRM_DECOMMISSION: _decommissionable,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from app.domain.vocabulary import Budget, PayloadState, Verb
+from app.domain.vocabulary import Budget, Verb
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
 from app.operations.commands import UNSET, Command, Unset
@@ -23,13 +23,16 @@ class CompleteProvisioning(Command):
 
 
 def decide(aggregate: Aggregate, command: CompleteProvisioning) -> LocationChange:
-    """Take the released payload to be in operation. Raises IllegalTransition, and InvalidInput without a reason."""
+    """Take the payload that was released last to be in operation, even if an edit under an override superseded it.
+
+    Raises IllegalTransition, and InvalidInput without a reason.
+    """
     change = explained(aggregate, Verb.COMPLETE, command)
-    released = [each.id for each in aggregate.record.payloads if each.state is PayloadState.RELEASED]
-    if not released:
+    released = aggregate.released_payload
+    if released is None:
         return change
-    live, updates = live_payloads.completed_by_hand(aggregate, released[0])
-    return replace(change, payload_id=released[0], live=live, updates=updates)
+    live, updates = live_payloads.completed_by_hand(aggregate, released.id)
+    return replace(change, payload_id=released.id, live=live, updates=updates)
 
 
 COMPLETE_PROVISIONING = LocationMutation(

@@ -27,6 +27,7 @@ from app.operations.context import LocationChange
 
 SECTION_OF_TABLE = {child.table: Section[child.member.upper()] for child in CHILDREN}
 _UNANSWERED = frozenset({PayloadState.GENERATED, PayloadState.RELEASED})
+_TO_BE_REPLACED = frozenset({PayloadState.SUPERSEDED, PayloadState.REJECTED})
 _KEY = frozenset({"id", "account_id"})
 # The tables whose rows belong to a payload.
 _OF_PAYLOAD = frozenset({tables.payload_recipient, tables.receipt})
@@ -96,7 +97,7 @@ def _writes_of(aggregate: Aggregate, change: LocationChange) -> Iterator[Write]:
             status_change_id = place["status_change_id"] = aggregate.new_id("StatusChange")
             yield _status_change(aggregate, change, change.transition, status_change_id)
         yield from _entailed(aggregate, change, change.transition.consequences, status_change_id)
-        if change.transition.to is LocationStatus.COMPLETED and change.payload_id is not None:
+        if change.transition.to is LocationStatus.COMPLETED and change.payload_id in live:
             place["live_payload_id"] = change.payload_id
     yield from _liveness(aggregate, live)
     if aggregate.record.location.live_payload_id not in live | {None}:
@@ -263,8 +264,14 @@ def _entailed(
             if payload.state in _UNANSWERED and payload.id != change.payload_id:
                 yield Update(tables.provisioning_payload, {"id": payload.id}, withdrawn)
     explained = {change.payload_id} if follows.explains_payload and change.payload_id is not None else set()
-    for payload_id in sorted(explained | (record.handed_off.live if follows.notifies_recipients else set())):
+    for payload_id in sorted(explained | (_in_use(aggregate) if follows.notifies_recipients else set())):
         yield Update(tables.provisioning_payload, {"id": payload_id}, {"status_change_id": status_change_id})
+
+
+def _in_use(aggregate: Aggregate) -> AbstractSet[str]:
+    """The payloads whose recipients wait for news: those that are live, and one that they wait to see replaced."""
+    live, released = aggregate.record.handed_off.live, aggregate.released_payload
+    return live if released is None or released.state not in _TO_BE_REPLACED else live | {released.id}
 
 
 def _session_writes(aggregate: Aggregate, session: SessionChange, step: Section | None) -> Iterator[Write]:

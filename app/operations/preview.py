@@ -17,7 +17,7 @@ async def previews(tx: Transaction, location_ids: list[str], *, self_approval_al
     editors: dict[str, frozenset[str]] = {}
     if allows(tx.viewer.role, Action.APPROVE):
         editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
-    records = await writing.aggregate_records_of(tx, location_ids)
+    records = await writing.previewed_records_of(tx, location_ids)
     return [
         Aggregate(
             viewer=tx.viewer,
@@ -33,7 +33,7 @@ async def previews(tx: Transaction, location_ids: list[str], *, self_approval_al
 def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
     """The actions that the viewer can perform on the location, decided by the functions that guard the mutations."""
     session, payloads = aggregate.record.session, aggregate.record.payloads
-    released = aggregate.released_payload
+    released, handed_off = aggregate.released_payload, aggregate.record.handed_off
     pending = aggregate.status is LocationStatus.PENDING_APPROVAL
     submitted_by = session.submitted_by if session and pending else None
     return viewer_actions(
@@ -55,7 +55,9 @@ def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
             released_payload=released.facts if released else None,
             partners=aggregate.record.partners,
             recipients=aggregate.recipients_of(released.id) if released else (),
-            live_payloads=aggregate.record.handed_off.live,
+            live_payloads=handed_off.live,
+            released_is_taken=released is not None
+            and not handed_off.taken.isdisjoint(handed_off.macs.get(released.id, ())),
             issues=aggregate.issues,
             own_work=is_own_work(aggregate.viewer.id, submitted_by=submitted_by, editors=aggregate.editors),
             self_approval_allowed=aggregate.self_approval_allowed,

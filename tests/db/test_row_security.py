@@ -39,10 +39,8 @@ CALLABLE = {
     "claimed_elsewhere",
     "live_elsewhere",
     "mac_holders",
-    "handed_off",
-    "partners_of",
+    "decision_facts",
     "macs_of",  # computes from its argument alone
-    "last_rejection",
     "forget_old_keys",
 }
 

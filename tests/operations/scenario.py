@@ -187,6 +187,17 @@ class Scenario:
             yield
             await self.connection.execute("SELECT turnup.audit_seal()")
 
+    @asynccontextmanager
+    async def more_partners(self, number: int) -> AsyncIterator[list[str]]:
+        """Further partners of the account. Afterwards they have no access: other tests release to all partners."""
+        async with self.arranging():
+            made = [await a_user(self.connection, Role.PARTNER) for _ in range(number)]
+            for partner in made:
+                await a_grant(self.connection, partner, self.account)
+        yield made
+        async with self.arranging():
+            await self.connection.execute('DELETE FROM turnup."grant" WHERE user_id = ANY ($1)', made)
+
     async def grant_listed(self, location: str) -> None:
         """Grant one more location to the customer with listed locations."""
         grant = f"grant-{self.listed}-{self.account}"[:64]

@@ -445,6 +445,21 @@ async def test_a_payload_that_one_of_two_partners_acknowledged_before_a_replacem
     assert await account.claims(location) == {mac}
 
 
+async def test_what_a_partner_decommissioned_is_not_what_a_later_payload_changes(scenario: Scenario) -> None:
+    """Otherwise a partner that applies the changes alone would leave the other phones out of operation."""
+    account = await an_account_with(scenario, partners=2)
+    first, second = account.partners
+    location, old = await account.running(partners=2)
+    assert (await account.decommission(first, old)).outcome == "DONE"
+    mac = a_mac()
+    new = await a_change_order(scenario, location, mac)
+    found = {who: (await changes(scenario.client, who, location))[new] for who in (first, second, scenario.lead)}
+    assert found == {first: None, second: moved_to(location, mac), scenario.lead: moved_to(location, mac)}
+    assert (await account.decommission(second, old)).outcome == "DONE"
+    for who in (first, second, scenario.lead):
+        assert (await changes(scenario.client, who, location))[new] is None
+
+
 async def test_an_erased_document_is_compared_with_nothing(scenario: Scenario) -> None:
     location, mac = await scenario.a_location(S.COMPLETED), a_mac()
     payload = await a_change_order(scenario, location, mac)

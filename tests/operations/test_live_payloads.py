@@ -8,7 +8,7 @@ import pytest
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
 
-from .hand_off import REASON, Account, an_account_with
+from .hand_off import REASON, Account, Payload, an_account_with
 from .scenario import Rollout, Scenario, a_key, a_mac
 
 pytestmark = pytest.mark.usefixtures("replayed")
@@ -187,6 +187,60 @@ async def test_a_completion_by_hand_does_not_run_what_a_recipient_decommissioned
     assert not await is_held(there, location.mac)
 
 
+async def test_a_completion_by_hand_shows_no_payload_in_operation_that_nobody_runs(here: Account) -> None:
+    first, _ = here.partners
+    location = await here.a_location()
+    await here.set_partners(location, {first: False})
+    payload = await here.released(location)
+    assert (await here.waive(first, payload)).outcome == "DONE"
+    assert (await here.decommission(first, payload)).outcome == "DONE"
+    assert (await here.complete(location)).outcome == "DONE"
+    state = await here.scenario.state_of(location.id)
+    assert (state.status, state.live) == (S.COMPLETED, None)
+
+
+async def superseded(account: Account) -> tuple[Rollout, Payload]:
+    """A location in PROVISIONING whose phone was exchanged, so that the partners can no longer answer the payload."""
+    location = await account.a_location()
+    payload = await account.released(location)
+    await account.override(location)
+    assert (await account.edit(location, a_mac())).outcome == "DONE"
+    assert (await account.scenario.state_of(location.id)).payloads == {payload.id: "SUPERSEDED"}
+    return location, payload
+
+
+async def test_a_completion_by_hand_holds_what_was_released_even_if_an_edit_superseded_it(
+    here: Account, there: Account
+) -> None:
+    location, payload = await superseded(here)
+    assert not await is_held(there, location.mac)
+    assert (await here.complete(location)).outcome == "DONE"
+    assert await live_recipients(here, payload.id) == set(here.partners)
+    for verb in ("reopen", "cancel"):
+        await here.back(verb, location)
+    assert await is_held(there, location.mac)
+    assert (await here.decommission(here.scenario.lead, payload)).outcome == "DONE"
+    assert not await is_held(there, location.mac)
+
+
+async def test_a_completion_by_hand_does_not_run_a_phone_that_another_location_got(
+    here: Account, there: Account
+) -> None:
+    location, _ = await superseded(here)
+    rival = await there.rival(location.mac)
+    assert (await there.submit(rival)).outcome == "DONE"
+    query = f'{{ location(id: "{location.id}") {{ viewerActions {{ action reason }} }} }}'
+    told = (await here.scenario.client.ask(query, here.scenario.lead)).data["location"]["viewerActions"]
+    assert {"action": "COMPLETE", "reason": "MAC_IN_USE"} in told
+    refused = await here.complete(location)
+    assert (refused.outcome, refused.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(location.mac)])
+    assert (await here.scenario.state_of(location.id)).status == S.PROVISIONING
+    # The next payload names the phone that is there now.
+    assert (await here.approve(location)).outcome == "DONE"
+    await here.released(location)
+    assert (await here.complete(location)).outcome == "DONE"
+
+
 async def live_recipients(account: Account, payload: str) -> set[str]:
     rows = await account.scenario.connection.fetch(
         "SELECT user_id FROM turnup.payload_recipient WHERE payload_id = $1 AND live", payload
@@ -362,6 +416,33 @@ async def test_a_partners_own_confirmation_needs_no_reason_and_is_no_override(he
     assert (await here.decommission(here.partners[0], payload)).outcome == "DONE"
     *_, entry = await here.scenario.entries(location.id)
     assert (entry["action"], entry["reason"], entry["is_override"]) == ("confirmDecommission", None, False)
+
+
+async def test_a_partner_sees_whether_it_runs_a_payload_itself_and_a_lead_whether_anybody_does(here: Account) -> None:
+    """What another partner runs says nothing about the own phones."""
+    first, second = here.partners
+    location = await here.a_location()
+    payload = await here.released(location)
+
+    async def seen() -> list[bool]:
+        query = f'{{ provisioningPayloads(filter: {{locationId: "{location.id}"}}) {{ nodes {{ live }} }} }}'
+        node = f'{{ node(id: "{payload.id}") {{ ... on ProvisioningPayload {{ live }} }} }}'
+        shown = []
+        for who in (first, second, here.scenario.lead):
+            (listed,) = (await here.scenario.client.ask(query, who)).data["provisioningPayloads"]["nodes"]
+            assert (await here.scenario.client.ask(node, who)).data["node"] == listed
+            shown.append(listed["live"])
+        return shown
+
+    assert await seen() == [False, False, False]
+    assert (await here.acknowledge(first, payload)).outcome == "DONE"
+    assert await seen() == [True, False, True]
+    assert (await here.acknowledge(second, payload)).outcome == "DONE"
+    assert await seen() == [True, True, True]
+    assert (await here.decommission(first, payload)).payload["payload"] == {"live": False}
+    assert await seen() == [False, True, True]
+    assert (await here.decommission(second, payload)).payload["payload"] == {"live": False}
+    assert await seen() == [False, False, False]
 
 
 async def test_confirming_again_changes_nothing(here: Account) -> None:

@@ -4,13 +4,12 @@ What a recipient can see of a payload, and what a lead records for it, is compar
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from app.domain.vocabulary import LocationStatus, PayloadState, Role
-from tests.builders_db import a_grant, a_user
+from app.domain.vocabulary import LocationStatus, PayloadState
 
 from .inputs import OF_A_LOCATION, arranged, good_input
 from .scenario import Rollout, Scenario, a_key
@@ -136,16 +135,13 @@ class History:
 
 
 @pytest.fixture
-async def history(scenario: Scenario) -> History:
-    async with scenario.arranging():
-        partners = [await a_user(scenario.connection, Role.PARTNER) for _ in range(2)]
-        for partner in partners:
-            await a_grant(scenario.connection, partner, scenario.account)
+async def history(scenario: Scenario) -> AsyncIterator[History]:
     location = await scenario.a_location(S.APPROVED, payload=False)
-    made = History(scenario, location, partners)
-    chosen = [{"userId": each, "purpose": "CARRIER", "required": True} for each in partners]
-    assert await made.step(scenario.lead, "setLocationPartners", locationId=location.id, partners=chosen) == []
-    return made
+    async with scenario.more_partners(2) as partners:
+        made = History(scenario, location, partners)
+        chosen = [{"userId": each, "purpose": "CARRIER", "required": True} for each in partners]
+        assert await made.step(scenario.lead, "setLocationPartners", locationId=location.id, partners=chosen) == []
+        yield made
 
 
 async def test_a_poll_since_the_last_change_shows_every_step_of_a_hand_off(history: History) -> None:

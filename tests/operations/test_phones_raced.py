@@ -163,6 +163,10 @@ class Walk:
     async def edit(self, place: int) -> Sent | None:
         return await self.accounts[place].edit(self.locations[place], self.seeded.choice([*self.macs, a_mac()]))
 
+    async def replace(self, place: int) -> Sent | None:
+        phone = {"macAddress": self.seeded.choice([*self.macs, a_mac()]), "reason": "The phone at reception broke."}
+        return await self.accounts[place].lead("replaceDevice", deviceId=self.locations[place].device, **phone)
+
     async def set_partners(self, place: int) -> Sent | None:
         account = self.accounts[place]
         chosen = self.seeded.sample(account.partners, self.seeded.randint(0, len(account.partners)))
@@ -209,6 +213,7 @@ STEPS: dict[str, Callable[[Walk, int], Awaitable[Sent | None]]] = {
     "approve": lambda walk, place: walk.accounts[place].approve(walk.locations[place]),
     "override": lambda walk, place: walk.accounts[place].override(walk.locations[place]),
     "edit": Walk.edit,
+    "replace": Walk.replace,
     "release": Walk.release,
     "hand off": _hand_off,
     "set partners": Walk.set_partners,
@@ -219,7 +224,16 @@ STEPS: dict[str, Callable[[Walk, int], Awaitable[Sent | None]]] = {
     **{mutation: _verb(mutation) for mutation in ("reopen", "cancel", "block", "unblock", "completeProvisioning")},
     **{f"bulk {status}": _bulk(status) for status in ("PENDING_APPROVAL", "IN_PROGRESS", "BLOCKED", "CANCELLED")},
 }
-WEIGHTS = {"hand off": 6, "acknowledge": 6, "edit": 4, "override": 3, "decommission": 2, "reopen": 2}
+WEIGHTS = {
+    "hand off": 6,
+    "acknowledge": 6,
+    "edit": 4,
+    "override": 3,
+    "decommission": 2,
+    "reopen": 2,
+    "replace": 2,
+    "completeProvisioning": 2,
+}
 WALKS = [3, pytest.param(scaled(12), marks=pytest.mark.slow)]
 LENGTH = 80
 

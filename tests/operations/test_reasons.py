@@ -7,7 +7,7 @@ import pytest
 
 from app.domain.vocabulary import LocationStatus
 
-from .scenario import Rollout, Scenario, Sent, a_key, takes_key_only_if_wanted
+from .scenario import Rollout, Scenario, Sent, a_key, a_mac, takes_key_only_if_wanted
 
 S = LocationStatus
 INTERNAL, FOR_CUSTOMER, FOR_PARTNER = "They did not pay.", "We wait for your order.", "The order is on hold."
@@ -143,6 +143,24 @@ async def test_the_recipients_of_a_payload_learn_of_a_change_that_concerns_it(sc
     seen = await notices(scenario, scenario.lead, location)
     assert after.items() <= seen.items()
     assert await notices(scenario, scenario.away_partner, location) == {}
+
+
+@pytest.mark.parametrize("state", ["SUPERSEDED", "REJECTED"])
+async def test_who_waits_for_the_next_payload_learns_that_there_will_be_none(scenario: Scenario, state: str) -> None:
+    location = await scenario.a_location(S.PROVISIONING)
+    if state == "SUPERSEDED":
+        phone = {"deviceId": location.device, "macAddress": a_mac(), "reason": INTERNAL}
+        assert (await scenario.send(scenario.lead, "replaceDevice", **phone)).outcome == "DONE"
+    else:
+        reasons = [{"path": "/devices/0", "code": "NO_STOCK", "message": "Not before spring."}]
+        answer: dict[str, Any] = {"payloadId": location.payload, "reasons": reasons, "idempotencyKey": a_key()}
+        assert (await scenario.send(scenario.partner, "rejectPayload", **answer)).outcome == "DONE"
+    assert (await scenario.state_of(location.id)).payloads == {location.payload: state}
+    for mutation, reason in (("cancel", "Closed."), ("reopen", "Open again.")):
+        given = {"locationId": location.id, "reason": INTERNAL, "reasonForPartner": reason}
+        assert (await scenario.send(scenario.lead, mutation, **given)).outcome == "DONE"
+        [told] = (await notices(scenario, scenario.partner, location)).values()
+        assert (told["verb"], told["reason"]) == (mutation.upper(), reason)
 
 
 async def test_a_change_of_payloads_is_seen_in_their_time_of_change(scenario: Scenario) -> None:

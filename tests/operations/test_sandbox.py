@@ -1,5 +1,6 @@
 """A test payload is a payload like any other for its partner, and nothing for everybody else: no address, no figure."""
 
+from collections.abc import AsyncIterator
 from itertools import count
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 from app.db import demo
 from app.domain.digest import document_digest
 from app.domain.readiness import readiness
-from app.domain.vocabulary import LocationStatus, Role, Severity
-from tests.builders_db import a_grant, a_user, fresh
+from app.domain.vocabulary import LocationStatus, Severity
+from tests.builders_db import fresh
 from tests.domain.published_schema import violations
 
 from .scenario import Scenario, Sent, a_key
@@ -24,12 +25,10 @@ MAC = "00005e005301"
 
 
 @pytest.fixture
-async def partner(scenario: Scenario) -> str:
+async def partner(scenario: Scenario) -> AsyncIterator[str]:
     """A partner of the account who has no payloads yet."""
-    async with scenario.arranging():
-        made = await a_user(scenario.connection, Role.PARTNER)
-        await a_grant(scenario.connection, made, scenario.account)
-    return made
+    async with scenario.more_partners(1) as (made,):
+        yield made
 
 
 async def created(scenario: Scenario, partner: str, **given: Any) -> Sent:

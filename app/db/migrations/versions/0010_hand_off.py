@@ -73,11 +73,10 @@ SEEN = {
 # The new functions, and whether the app's role may call them.
 FUNCTIONS = {
     "shown_holder(text)": False,
-    "claimed_elsewhere(text)": True,
+    "claimed_elsewhere(text[])": True,
     "live_elsewhere(text[], text[])": True,
     "mac_holders(text[])": True,
-    "handed_off(text)": True,
-    "partners_of(text)": True,
+    "decision_facts(text[], boolean)": True,
 }
 
 # The definer makes them, and drops them at the end. One statement changes one part of the payloads: the trigger of the

@@ -93,6 +93,8 @@ CREATE TABLE turnup.accepted_version (
         REFERENCES turnup."user" (id) DEFERRABLE INITIALLY DEFERRED
 );
 
+CREATE INDEX ix_grant_account_id ON turnup."grant" (account_id);
+
 ALTER TABLE turnup.location
     ADD COLUMN status_change_id TEXT COLLATE "C",
     ADD COLUMN test BOOLEAN DEFAULT false NOT NULL,

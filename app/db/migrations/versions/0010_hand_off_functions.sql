@@ -1,6 +1,6 @@
 -- Statements end with a semicolon and an empty line, and have no empty line inside. The definer runs them.
 
-DROP FUNCTION turnup.claimed_elsewhere(text);
+DROP FUNCTION turnup.claimed_elsewhere(text), turnup.last_rejection(text);
 
 -- The holder of a MAC address as leads see it; NULL for everybody else.
 CREATE FUNCTION turnup.shown_holder(holder text) RETURNS jsonb
@@ -11,32 +11,34 @@ AS $$
     WHERE l.id = holder AND current_setting('turnup.role', true) = 'IMPLEMENTATION_LEAD'
 $$;
 
--- The addresses of a location's devices that other locations hold: by a claim or, where two live payloads name an
+-- The addresses of the devices of locations that other locations hold: by a claim or, where two live payloads name an
 -- address, by the other payload. Customers see that an address is taken, but not by whom.
-CREATE FUNCTION turnup.claimed_elsewhere(asking text) RETURNS TABLE (mac text, holder jsonb)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION turnup.claimed_elsewhere(asking text[]) RETURNS TABLE (location_id text, mac text, holder jsonb)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
 AS $$
     WITH own AS MATERIALIZED (
-        SELECT DISTINCT d.mac_address AS mac, c.location_id AS holder
-        FROM turnup.device d JOIN turnup.location l ON l.id = d.location_id
+        SELECT d.location_id, d.mac_address AS mac, c.location_id AS holder
+        FROM turnup.device d
         LEFT JOIN turnup.mac_claim c ON c.mac = d.mac_address
-        WHERE d.location_id = asking AND d.mac_address IS NOT NULL AND NOT l.test
+        WHERE d.location_id = ANY (asking) AND d.mac_address IS NOT NULL
     ), unclaimed AS MATERIALIZED (
         -- All addresses at once: one search of the index.
         SELECT array_agg(o.mac) AS macs FROM own o WHERE o.holder IS NULL
-    )
-    SELECT DISTINCT ON (h.mac) h.mac, turnup.shown_holder(h.location_id)
-    FROM (
-        SELECT o.mac, o.holder AS location_id FROM own o WHERE o.holder <> asking
+    ), held AS (
+        SELECT o.location_id, o.mac, o.holder FROM own o WHERE o.holder <> o.location_id
         UNION ALL
-        SELECT m.mac, p.location_id
+        SELECT o.location_id, o.mac, p.location_id
         FROM unclaimed u
-        JOIN turnup.provisioning_payload p
-          ON p.live AND NOT p.test AND turnup.macs_of(p.document) && u.macs AND p.location_id <> asking
+        JOIN turnup.provisioning_payload p ON p.live AND NOT p.test AND turnup.macs_of(p.document) && u.macs
         CROSS JOIN LATERAL unnest(turnup.macs_of(p.document)) AS m (mac)
-        WHERE m.mac = ANY (u.macs)
-    ) h
-    ORDER BY h.mac, h.location_id
+        JOIN own o ON o.mac = m.mac AND o.holder IS NULL AND o.location_id <> p.location_id
+    )
+    SELECT DISTINCT ON (h.location_id, h.mac) h.location_id, h.mac, turnup.shown_holder(h.holder)
+    FROM held h JOIN turnup.location l ON l.id = h.location_id AND NOT l.test
+    ORDER BY h.location_id, h.mac, h.holder
 $$;
 
 -- Of pairs of an address and a location, those that a live payload of another location names.
@@ -66,73 +68,102 @@ AS $$
     ORDER BY h.mac, h.rank, h.location_id
 $$;
 
--- What a decision about a location's payloads needs, whoever makes it: a partner sees only its own recipient, and no
--- devices. `macs` are the addresses of the payloads that are live or can become live. The recipients are those of the
--- newest 100 payloads, as in the aggregate, and those that have a payload in operation.
-CREATE FUNCTION turnup.handed_off(asking text) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+-- What decisions about locations need, whoever makes them, beyond what the caller may read itself: a partner sees only
+-- its own recipient, and no devices; customers see no receipts. The caller asks for locations that it sees.
+-- `handed_off`: `macs` are the addresses of the payloads that are live, and of the one that was released last where the
+-- decision can make it live: parsing documents takes as long as all other searches. `taken` are those of the latter that
+-- other locations hold. The recipients are those of the newest 100 payloads, as in the aggregate, and those that have a
+-- payload in operation.
+-- `partners` are those to whom a payload would be released: those that a lead chose, or else all active ones with access
+-- to the account. `available` says whether the partner could answer. Versions are empty if all are accepted.
+-- One call reads any number of locations: calling a function costs as much as several of its searches.
+CREATE FUNCTION turnup.decision_facts(asking text[], to_write boolean) RETURNS TABLE (
+    location_id text, rejection json, handed_off json, partners json, claimed_elsewhere json
+)
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
+SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
 AS $$
-    WITH payloads AS MATERIALIZED (
-        SELECT p.id, p.live, p.test, turnup.macs_of(p.document) AS macs
-        FROM turnup.provisioning_payload p
-        WHERE p.location_id = asking AND (p.live OR p.state = 'RELEASED'
-                                          OR (p.state = 'ACKNOWLEDGED' AND p.superseded_by IS NULL))
-    ), running AS MATERIALIZED (
-        SELECT array_agg(DISTINCT m.mac) AS macs
-        FROM payloads o CROSS JOIN LATERAL unnest(o.macs) AS m (mac) WHERE o.live AND NOT o.test
+    WITH claimed AS MATERIALIZED (
+        SELECT c.location_id, json_object_agg(c.mac, c.holder) AS holders
+        FROM turnup.claimed_elsewhere(asking) c GROUP BY c.location_id
+    ), invited AS MATERIALIZED (
+        SELECT o.account_id, (
+            SELECT json_agg(json_build_object(
+                       'user_id', u.id, 'name', u.name, 'purpose', 'OTHER', 'required', true, 'available', true,
+                       'versions', ARRAY(SELECT v.version FROM turnup.accepted_version v WHERE v.user_id = u.id)
+                   ) ORDER BY u.id)
+            FROM turnup."grant" g JOIN turnup."user" u ON u.id = g.user_id
+            WHERE g.account_id = o.account_id AND u.role = 'PARTNER' AND u.status = 'ACTIVE') AS partners
+        FROM (SELECT DISTINCT l.account_id FROM turnup.location l WHERE l.id = ANY (asking)) o
     )
-    SELECT jsonb_build_object(
-        'recipients', (
-            SELECT coalesce(jsonb_agg(jsonb_build_object(
-                       'id', r.id, 'payload_id', r.payload_id, 'user_id', r.user_id, 'required', r.required,
-                       'live', r.live, 'waived_at', r.waived_at, 'decommissioned_at', r.decommissioned_at,
-                       'receipt_id', a.id, 'answer', a.kind, 'answered_at', a.received_at) ORDER BY r.id), '[]')
-            FROM turnup.payload_recipient r
-            LEFT JOIN turnup.receipt a ON a.payload_id = r.payload_id AND a.received_by = r.user_id
-            WHERE r.location_id = asking AND (r.live OR r.payload_id IN (
-                SELECT p.id FROM turnup.provisioning_payload p
-                WHERE p.location_id = asking ORDER BY p.sequence DESC LIMIT 100))),
-        'macs', (SELECT coalesce(jsonb_object_agg(p.id, to_jsonb(p.macs)), '{}') FROM payloads p),
-        'live', (SELECT coalesce(jsonb_agg(p.id ORDER BY p.id), '[]') FROM payloads p WHERE p.live),
-        'live_twice', (
-            SELECT coalesce(jsonb_object_agg(t.mac, t.holder), '{}')
+    SELECT
+        l.id,
+        CASE WHEN p.newest IS NOT NULL THEN (
+            SELECT json_build_object('content_digest', q.content_digest, 'reasons', a.reasons)
+            FROM turnup.provisioning_payload q JOIN turnup.receipt a ON a.payload_id = q.id AND a.kind = 'REJECTED'
+            WHERE q.location_id = l.id ORDER BY a.received_at DESC, a.id DESC LIMIT 1) END,
+        json_build_object(
+            'recipients', CASE WHEN p.newest IS NULL THEN '[]' ELSE (
+                SELECT coalesce(json_agg(json_build_object(
+                           'id', r.id, 'payload_id', r.payload_id, 'user_id', r.user_id, 'required', r.required,
+                           'live', r.live, 'waived_at', r.waived_at, 'decommissioned_at', r.decommissioned_at,
+                           'receipt_id', a.id, 'answer', a.kind, 'answered_at', a.received_at) ORDER BY r.id), '[]')
+                FROM turnup.payload_recipient r
+                LEFT JOIN turnup.receipt a ON a.payload_id = r.payload_id AND a.received_by = r.user_id
+                WHERE r.location_id = l.id AND (r.live OR p.newest <= 100 OR p.newest - 100 < (
+                    SELECT q.sequence FROM turnup.provisioning_payload q WHERE q.id = r.payload_id))) END,
+            'macs', coalesce(p.macs, '{}'),
+            'live', coalesce(to_json(p.live), '[]'),
+            'taken', CASE WHEN p.idle IS NULL THEN '[]' ELSE (
+                SELECT coalesce(json_agg(c.mac), '[]') FROM turnup.mac_claim c
+                WHERE c.mac = ANY (string_to_array(p.idle, ',')) AND c.location_id <> l.id) END,
+            'live_twice', CASE WHEN p.running IS NULL THEN '{}' ELSE (
+                SELECT coalesce(json_object_agg(t.mac, t.holder), '{}')
+                FROM (
+                    SELECT DISTINCT ON (m.mac) m.mac, turnup.shown_holder(q.location_id) AS holder
+                    FROM turnup.provisioning_payload q
+                    CROSS JOIN LATERAL unnest(turnup.macs_of(q.document)) AS m (mac)
+                    WHERE q.live AND NOT q.test AND turnup.macs_of(q.document) && string_to_array(p.running, ',')
+                      AND q.location_id <> l.id AND m.mac = ANY (string_to_array(p.running, ','))
+                    ORDER BY m.mac, q.location_id
+                ) t) END,
+            'content_macs', (
+                SELECT coalesce(json_agg(d.mac_address), '[]')
+                FROM turnup.device d WHERE d.location_id = l.id AND d.mac_address IS NOT NULL)),
+        coalesce((
+            SELECT json_agg(json_build_object(
+                       'user_id', u.id, 'name', u.name, 'purpose', c.purpose, 'required', c.required,
+                       'available', u.role = 'PARTNER' AND u.status = 'ACTIVE' AND EXISTS (
+                           SELECT FROM turnup."grant" g WHERE g.user_id = u.id AND g.account_id = l.account_id),
+                       'versions', ARRAY(SELECT v.version FROM turnup.accepted_version v WHERE v.user_id = u.id)
+                   ) ORDER BY u.id)
+            FROM turnup.location_partner c JOIN turnup."user" u ON u.id = c.user_id
+            WHERE c.location_id = l.id), i.partners, '[]'),
+        coalesce(c.holders, '{}')
+    FROM turnup.location l
+    JOIN invited i ON i.account_id = l.account_id
+    LEFT JOIN claimed c ON c.location_id = l.id
+    CROSS JOIN LATERAL (
+        SELECT max(e.sequence) AS newest,
+               json_object_agg(e.id, e.macs) FILTER (WHERE e.macs IS NOT NULL) AS macs,
+               array_agg(e.id) FILTER (WHERE e.live) AS live,
+               string_agg(array_to_string(e.macs, ','), ',') FILTER (WHERE e.live AND NOT e.test) AS running,
+               string_agg(array_to_string(e.macs, ','), ',') FILTER (WHERE NOT e.live AND NOT e.test) AS idle
+        FROM (
+            SELECT w.id, w.sequence, w.live, w.test,
+                   CASE WHEN w.live OR w.state = 'RELEASED' OR (
+                            w.sequence = w.released AND (to_write OR l.status IN ('PROVISIONING', 'COMPLETED')))
+                        THEN turnup.macs_of(w.document) END AS macs
             FROM (
-                SELECT DISTINCT ON (m.mac) m.mac, turnup.shown_holder(p.location_id) AS holder
-                FROM running o
-                JOIN turnup.provisioning_payload p
-                  ON p.live AND NOT p.test AND turnup.macs_of(p.document) && o.macs AND p.location_id <> asking
-                CROSS JOIN LATERAL unnest(turnup.macs_of(p.document)) AS m (mac)
-                WHERE m.mac = ANY (o.macs)
-                ORDER BY m.mac, p.location_id
-            ) t),
-        'content_macs', (
-            SELECT coalesce(jsonb_agg(DISTINCT d.mac_address), '[]')
-            FROM turnup.device d WHERE d.location_id = asking AND d.mac_address IS NOT NULL))
-$$;
-
--- The partners to whom a payload of a location would be released: those that a lead chose, or else all active ones with
--- access to the account. `available` says whether the partner could answer. Versions are empty if all are accepted.
-CREATE FUNCTION turnup.partners_of(asking text) RETURNS jsonb
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-               'user_id', u.id, 'name', u.name, 'purpose', w.purpose, 'required', w.required,
-               'available', u.role = 'PARTNER' AND u.status = 'ACTIVE' AND EXISTS (
-                   SELECT FROM turnup."grant" g WHERE g.user_id = u.id AND g.account_id = w.account_id),
-               'versions', (SELECT coalesce(jsonb_agg(v.version ORDER BY v.version), '[]')
-                            FROM turnup.accepted_version v WHERE v.user_id = u.id)) ORDER BY u.id), '[]')
-    FROM (
-        SELECT p.user_id, p.account_id, p.purpose, p.required FROM turnup.location_partner p
-        WHERE p.location_id = asking
-        UNION ALL
-        SELECT g.user_id, g.account_id, 'OTHER', true
-        FROM turnup.location l
-        JOIN turnup."grant" g ON g.account_id = l.account_id
-        JOIN turnup."user" m ON m.id = g.user_id AND m.role = 'PARTNER' AND m.status = 'ACTIVE'
-        WHERE l.id = asking
-          AND NOT EXISTS (SELECT FROM turnup.location_partner p WHERE p.location_id = asking)
-    ) w
-    JOIN turnup."user" u ON u.id = w.user_id
+                SELECT q.id, q.sequence, q.state, q.live, q.test, q.document,
+                       max(q.sequence) FILTER (WHERE q.released_at IS NOT NULL) OVER () AS released
+                FROM turnup.provisioning_payload q WHERE q.location_id = l.id OFFSET 0
+            ) w OFFSET 0
+        ) e
+    ) p
+    WHERE l.id = ANY (asking)
 $$;
 
 -- As in 0007_erasure.sql, but a payload is in use as long as it is live for a recipient, and recipients find the erasure
