@@ -282,7 +282,7 @@ class CallFlowOptionType:
 @shows(rows.CallFlowRow, "The handling of incoming calls: a location rings extensions immediately or plays a menu.")
 class CallFlowType:
     kind: CallFlowKind = column("The kind of call flow: extensions ring immediately, or a menu is played.")
-    greeting: str | None = column("The greeting that the menu plays. Null for DIRECT, and until filled in.")
+    greeting: str | None = column("The greeting that the menu plays. Null until filled in.")
     timeout_seconds: int | None = column(
         "The number of seconds without a key press before the call goes to `timeoutTarget`. Null until filled in; "
         f"payloads of version 1.1.0 then say {DEFAULT_TIMEOUT_SECONDS}."
@@ -494,7 +494,8 @@ class ProvisioningPayloadType(Node):
         "such mark."
     )
     updated_at: datetime = column(
-        "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient."
+        "The time of the last change of the payload, of an answer to it, or of what a lead recorded for a recipient. "
+        "The erasure of its document is a change."
     )
     recipients: list[PayloadRecipientType] | None = many(
         tables.payload_recipient.c.payload_id,

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from app.db import tables
+from app.db.aggregates import StoredPayload
 from app.db.writing import Insert, Update
 from app.domain.handoff import decide_release
 from app.domain.vocabulary import Budget, PayloadState, Verb
@@ -65,10 +66,19 @@ def _recipients(aggregate: Aggregate, payload_id: str) -> Iterator[Insert]:
 
 
 def _replaced(aggregate: Aggregate, payload_id: str) -> Iterator[Update]:
-    """The earlier payloads that recipients could still answer."""
+    """The earlier released payloads whose successor this is: their recipients see it from now on.
+
+    Payloads that were generated in between and never released are no successors for recipients.
+    """
+    unreleased = {each.id for each in aggregate.record.payloads if not each.is_released}
     for each in aggregate.record.payloads:
-        if each.state is PayloadState.ACKNOWLEDGED and each.superseded_by is None:
+        if each.is_released and (each.superseded_by in unreleased or _is_open(each)):
             yield Update(tables.provisioning_payload, {"id": each.id}, {"superseded_by": payload_id})
+
+
+def _is_open(payload: StoredPayload) -> bool:
+    """Whether recipients could answer the payload until now, after the required ones."""
+    return payload.state is PayloadState.ACKNOWLEDGED and payload.superseded_by is None
 
 
 TRIGGER_PROVISIONING = LocationMutation(

@@ -22,18 +22,20 @@ URL, TOKEN_COMMAND = os.environ["TURNUP_URL"], shlex.split(os.environ["TURNUP_TO
 FOLDER = Path(os.environ["POLLER_FOLDER"])  # the bookmark and, in place of your own system, documents and statuses
 PAUSE = float(os.environ.get("POLLER_SECONDS", "30"))  # between two polls
 OVERLAP = timedelta(seconds=60)  # how long after its `updatedAt` a change can become visible, with a margin
+WRONG = {"INVALID_INPUT", "LIMIT_REACHED"}  # the other problems mean that there is nothing left to answer
 RETRIED = {"RATE_LIMITED", "OVERLOADED", "UNAVAILABLE", "TIMEOUT", "INTERNAL", "IDEMPOTENCY_IN_PROGRESS"}
 
 FIELDS = """id test document documentDigest
             state live supersededBy { id } statusChange { verb reason } receipts { kind } updatedAt"""
+PROBLEMS = "problems { code message ... on IdempotencyInProgress { retryAfterMs } }"
 OPERATIONS = {
     "provisioningPayloads": f"""query Poll($filter: ProvisioningPayloadFilter!, $after: String) {{
         provisioningPayloads(filter: $filter, orderBy: UPDATED, first: 50, after: $after) {{
           nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}""",
-    "acknowledgePayload": """mutation Acknowledge($input: AcknowledgePayloadInput!) {
-        acknowledgePayload(input: $input) { problems { code message } } }""",
-    "rejectPayload": """mutation Reject($input: RejectPayloadInput!) {
-        rejectPayload(input: $input) { problems { code message } } }""",
+    "acknowledgePayload": f"""mutation Acknowledge($input: AcknowledgePayloadInput!) {{
+        acknowledgePayload(input: $input) {{ {PROBLEMS} }} }}""",
+    "rejectPayload": f"""mutation Reject($input: RejectPayloadInput!) {{
+        rejectPayload(input: $input) {{ {PROBLEMS} }} }}""",
 }
 token = ""
 
@@ -82,11 +84,17 @@ def poll() -> None:
         receive(payload)
     bookmark = FOLDER / "bookmark.json"
     latest = json.loads(bookmark.read_text()) if bookmark.exists() else None  # null: read everything once
-    since = latest and (datetime.fromisoformat(latest) - OVERLAP).isoformat()
+    since, started = latest and earlier(latest, OVERLAP), time.monotonic()
     for payload in pages({"updatedSince": since}):
         notice(payload)
-        latest = payload["updatedAt"]  # the least recent come first
+        # The least recent come first. What becomes visible after a page was read is found by the next poll.
+        latest = earlier(payload["updatedAt"], timedelta(seconds=time.monotonic() - started))
     save(bookmark, latest)
+
+
+def earlier(moment: str, by: timedelta) -> str:
+    """A time before another one."""
+    return (datetime.fromisoformat(moment) - by).isoformat()
 
 
 def pages(conditions: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -113,7 +121,7 @@ def ask(field: str, **variables: Any) -> Any:
         if failure["code"] == "UNAUTHENTICATED":
             token = ""
         elif failure["code"] not in RETRIED:
-            if data:
+            if data and failure["code"] not in WRONG:
                 return None
             raise SystemExit(f"{failure['code']}: {failure['message']}")
         time.sleep(failure.get("retryAfterMs", 500) / 1000)
@@ -123,10 +131,12 @@ def send(body: dict[str, Any]) -> dict[str, Any]:
     """The server's answer, whatever its HTTP status; empty if there is none."""
     head = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
     try:
-        with urlopen(Request(URL, json.dumps(body).encode(), head), timeout=30) as response:
+        try:
+            response = urlopen(Request(URL, json.dumps(body).encode(), head), timeout=30)
+        except HTTPError as error:
+            response = error
+        with response:
             answer: dict[str, Any] = json.load(response)
-    except HTTPError as error:
-        answer = json.loads(error.read()) if "json" in error.headers.get("Content-Type", "") else {}
     except (OSError, HTTPException, ValueError):
         answer = {}
     return answer

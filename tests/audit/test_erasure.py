@@ -215,6 +215,17 @@ async def test_a_removed_person_is_gone_from_everything_but_payloads_in_use(copy
     assert "Alice Johnson" in text
 
 
+async def test_recipients_find_an_erased_document_by_the_time_of_its_change(copy: Databases) -> None:
+    await approved_and_provisioned(copy)
+    await removed(copy)
+    query = "SELECT id, updated_at FROM turnup.provisioning_payload WHERE location_id = $1"
+    async with definer(copy.owner_url, system="ARRANGE") as connection:
+        before = {row["id"]: row["updated_at"] for row in await connection.fetch(query, LOCATION)}
+        await erase_person(copy.owner_url, PERSON, reason="Request 17")
+        after = {row["id"]: row["updated_at"] for row in await connection.fetch(query, LOCATION)}
+    assert {payload for payload, at in after.items() if at > before[payload]} == {"payload-1", "payload-2"}
+
+
 async def test_the_chain_stays_whole_and_replay_compares_the_rest(copy: Databases) -> None:
     await approved_and_provisioned(copy)
     await removed(copy)
@@ -228,7 +239,7 @@ async def test_the_chain_stays_whole_and_replay_compares_the_rest(copy: Database
     assert verdict.broken is None
     assert verdict.erased >= erased.values
     assert (await replay(copy.owner_url)).differences == ()
-    assert {row["field"] for row in kept} == {"content", "document"}
+    assert {row["field"] for row in kept} == {"content", "document", "updated_at"}
     assert {row["before"] for row in kept} == {None}
 
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -61,7 +62,7 @@ def stub(*answers: tuple[int, dict[str, Any] | str] | None) -> Iterator[Stub]:
                 return
             status, content = answer
             self.send_response(status)
-            self.send_header("Content-Type", "text/html" if isinstance(content, str) else "application/json")
+            self.send_header("Content-Type", "text/html" if "<" in content else "application/json")
             self.end_headers()
             self.wfile.write((content if isinstance(content, str) else json.dumps(content)).encode())
 
@@ -81,10 +82,11 @@ def stub(*answers: tuple[int, dict[str, Any] | str] | None) -> Iterator[Stub]:
 
 @dataclass
 class Example:
-    """The example as a module, with the pauses that it would make, in seconds."""
+    """The example as a module, with the pauses that it would make, and the time that has passed, in seconds."""
 
     module: dict[str, Any]
     pauses: list[float]
+    passed: float = 0.0
 
     def __getattr__(self, name: str) -> Any:
         return self.module[name]
@@ -100,9 +102,10 @@ def example(folder: Path, url: str = "http://127.0.0.1:1/graphql") -> Iterator[E
             patched.setenv(f"TURNUP_{name}", value)
         patched.setenv("POLLER_FOLDER", str(folder))
         module = runpy.run_path(str(EXAMPLE))
-        pauses: list[float] = []
-        patched.setitem(module["ask"].__globals__, "time", SimpleNamespace(sleep=pauses.append))
-        yield Example(module, pauses)
+        made = Example(module, [])
+        clock = SimpleNamespace(sleep=made.pauses.append, monotonic=lambda: made.passed)
+        patched.setitem(module["ask"].__globals__, "time", clock)
+        yield made
 
 
 def failed(code: str, **facts: Any) -> dict[str, Any]:
@@ -166,6 +169,18 @@ def test_a_failed_call_is_sent_again_until_it_is_answered(tmp_path: Path) -> Non
     assert len(poller.pauses) == len(answers) - 1
 
 
+@pytest.mark.parametrize("body", ["<html>Bad gateway</html>", '{"errors": [{"mess', ""])
+def test_a_refusal_whose_body_was_damaged_on_the_way_is_no_end_of_the_poller(tmp_path: Path, body: str) -> None:
+    with stub((502, body), (200, body), (200, DONE)) as server, example(tmp_path, server.url) as poller:
+        assert poller.ask("acknowledgePayload", input={}) == {"problems": []}
+
+
+def test_the_example_asks_how_long_to_wait_for_an_earlier_call_with_its_key(tmp_path: Path) -> None:
+    with example(tmp_path) as poller:
+        for mutation in ("acknowledgePayload", "rejectPayload"):
+            assert "... on IdempotencyInProgress { retryAfterMs }" in poller.OPERATIONS[mutation]
+
+
 def test_a_refusal_ends_the_call_and_a_wrong_request_ends_the_poller(tmp_path: Path) -> None:
     refused = {"data": {"acknowledgePayload": {"problems": [{"code": "PAYLOAD_WITHDRAWN", "message": "Withdrawn."}]}}}
     with (
@@ -176,6 +191,26 @@ def test_a_refusal_ends_the_call_and_a_wrong_request_ends_the_poller(tmp_path: P
         with pytest.raises(SystemExit, match="BAD_USER_INPUT"):
             poller.ask("acknowledgePayload", input={})
     assert poller.pauses == []
+
+
+@pytest.mark.parametrize("code", ["INVALID_INPUT", "LIMIT_REACHED"])
+def test_a_rejection_that_can_never_be_right_ends_the_poller_instead_of_being_sent_at_every_poll(
+    tmp_path: Path, code: str
+) -> None:
+    problem = {"code": code, "message": "reasons, 0, path: must lead to a value in the payload's document"}
+    with (
+        stub((200, {"data": {"rejectPayload": {"problems": [problem]}}})) as server,
+        example(tmp_path, server.url) as poller,
+        pytest.raises(SystemExit, match=f"{code}: .*path"),
+    ):
+        poller.ask("rejectPayload", input={})
+
+
+@pytest.mark.parametrize("code", [code for code, _ in table(PAGE, "Answering")])
+def test_a_problem_of_the_page_ends_the_answer_and_not_the_poller(tmp_path: Path, code: str) -> None:
+    refused = {"data": {"acknowledgePayload": {"problems": [{"code": code, "message": ""}]}}}
+    with stub((200, refused)) as server, example(tmp_path, server.url) as poller:
+        assert poller.ask("acknowledgePayload", input={}) is None
 
 
 def test_a_damaged_document_is_neither_applied_nor_answered(tmp_path: Path) -> None:
@@ -198,6 +233,40 @@ def test_reasons_reject_a_payload(tmp_path: Path) -> None:
         "idempotencyKey": "rejectPayload-payload-1",
         "reasons": reasons,
     }
+
+
+def a_page(*updated: str, more: bool = False) -> tuple[int, dict[str, Any]]:
+    nodes = [{"id": f"payload-{place}", "updatedAt": each} for place, each in enumerate(updated)]
+    info = {"hasNextPage": more, "endCursor": "a cursor"}
+    return 200, {"data": {"provisioningPayloads": {"nodes": nodes, "pageInfo": info}}}
+
+
+def test_a_change_that_becomes_visible_while_a_slow_poll_reads_its_pages_is_read_by_the_next_one(
+    tmp_path: Path,
+) -> None:
+    """The first page is read at noon; a change can have a time from shortly before, and become visible after."""
+    pages = (a_page("2026-11-29T12:00:00+00:00", more=True), a_page("2026-11-29T12:01:40+00:00"))
+    with stub(a_page(), *pages, a_page(), a_page()) as server, example(tmp_path, server.url) as poller:
+
+        def notices_slowly(_payload: Any) -> None:
+            poller.passed += 100
+
+        poller.ask.__globals__["notice"] = notices_slowly
+        poller.poll()
+        poller.poll()
+    since = server.requests[-1].variables["filter"]["updatedSince"]
+    assert datetime.fromisoformat(since) <= datetime.fromisoformat("2026-11-29T12:00:00+00:00") - poller.OVERLAP
+
+
+def test_polls_that_find_nothing_keep_the_bookmark(tmp_path: Path) -> None:
+    with (
+        stub(a_page(), a_page("2026-11-29T12:00:00+00:00"), *[a_page()] * 4) as server,
+        example(tmp_path, server.url) as poller,
+    ):
+        for _ in range(3):
+            poller.poll()
+            poller.passed += 1
+    assert len({each.variables["filter"]["updatedSince"] for each in server.requests[3::2]}) == 1
 
 
 def test_a_test_payload_goes_to_a_place_of_its_own(tmp_path: Path) -> None:

@@ -240,6 +240,15 @@ def test_partners_that_accept_no_version_in_common_are_all_named_and_no_field_is
     ]
 
 
+def test_readiness_advises_to_change_fields_only_where_fields_need_another_version():
+    (by_field,) = findings(a_location(site_code="7"), a_partner(OLD))
+    assert by_field.fix == ("Have the partner accept another version, choose other partners, or change these fields.")
+    partners = (a_partner(OLD, name="Carrier One"), a_partner(NEW, name="PBX House"))
+    assert {issue.fix for issue in findings(a_location(), *partners)} == {
+        "Have the partner accept another version, or choose other partners."
+    }
+
+
 def test_the_partner_is_not_named_to_viewers_who_do_not_see_partners():
     (issue,) = findings(a_location(site_code="7"), a_partner(OLD), named=False)
     assert issue.message.startswith("A partner accepts only version 1.0.0 of the payload.")

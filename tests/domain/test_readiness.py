@@ -35,7 +35,9 @@ from .builders import (
     an_option,
     hang_up,
     the_example_location,
+    to_extension,
     to_mailbox,
+    to_number,
 )
 from .defects import (
     DEFECTS,
@@ -359,6 +361,25 @@ def test_a_wrong_interval_is_not_blamed_for_an_overlap_too():
 
 
 # Call flow
+
+
+def test_a_menu_that_a_direct_flow_does_not_hand_over_is_no_obstacle():
+    menu = {
+        "options": (
+            an_option("1", to_extension("extension-9")),
+            an_option("1", to_number("555", None)),
+            an_option("12"),
+        ),
+        "timeout_target": to_mailbox("extension-9"),
+        "invalid_target": to_number(None, None),
+    }
+    assert codes(a_location(call_flow=a_menu(**menu))) == {
+        IssueCode.IVR_DIGIT_TWICE,
+        IssueCode.IVR_OPTION_UNREACHABLE,
+        IssueCode.TARGET_DANGLING,
+        IssueCode.DIALLED_NUMBER_NOT_E164,
+    }
+    assert readiness(a_location(call_flow=a_direct_flow(**menu))) == ()
 
 
 def test_a_direct_flow_needs_no_menu():

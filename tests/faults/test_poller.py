@@ -165,15 +165,13 @@ async def commits_late(ground: Ground, poller: Poller) -> None:
         while not await holder.fetchval(_WAITED_FOR):
             assert not reopening.done()
             await asyncio.sleep(0.01)
-        await ground.a_location(S.PROVISIONING)
+        later = await ground.a_location(S.PROVISIONING)
         assert poller.runs()
-        bookmark = datetime.fromisoformat(json.loads((poller.folder / "bookmark.json").read_text()))
     await reopening
     await holder.close()
-    changed = await ground.connection.fetchval(
-        "SELECT updated_at FROM turnup.provisioning_payload WHERE id = $1", early.payload
-    )
-    assert changed < bookmark
+    changed = "SELECT updated_at FROM turnup.provisioning_payload WHERE id = $1"
+    seen = datetime.fromisoformat(poller.status(str(later.payload))["updatedAt"])
+    assert await ground.connection.fetchval(changed, early.payload) < seen
 
 
 async def withdraws_what_was_received(ground: Ground, poller: Poller) -> None:

@@ -15,11 +15,14 @@ from .inputs import OF_A_LOCATION, arranged, good_input
 from .scenario import Rollout, Scenario, a_key
 
 S = LocationStatus
-# Every column of a payload except `updated_at`, with its recipients and receipts.
+# Every column of a payload except `updated_at`, with its recipients and receipts, and whether recipients see its
+# successor.
 FACTS = """
 SELECT p.id, p.updated_at,
        jsonb_build_object(
            'payload', to_jsonb(p) - 'updated_at',
+           'successor_is_seen', EXISTS (SELECT FROM turnup.provisioning_payload q WHERE q.id = p.superseded_by
+                                        AND p.released_at IS NOT NULL AND q.released_at IS NOT NULL),
            'recipients', (SELECT jsonb_agg(r ORDER BY r.id) FROM turnup.payload_recipient r WHERE r.payload_id = p.id),
            'receipts', (SELECT jsonb_agg(r ORDER BY r.id) FROM turnup.receipt r WHERE r.payload_id = p.id)
        )::text AS facts
@@ -27,7 +30,8 @@ FROM turnup.provisioning_payload p WHERE p.location_id = $1
 """
 POLL = """query($filter: ProvisioningPayloadFilter, $after: String, $first: Int! = 100) {
   provisioningPayloads(filter: $filter, after: $after, first: $first, orderBy: UPDATED) {
-    nodes { id state live updatedAt supersededBy { id } receipts { kind } } pageInfo { endCursor hasNextPage } } }"""
+    nodes { id state live updatedAt supersededBy { id } statusChange { verb } receipts { kind } }
+    pageInfo { endCursor hasNextPage } } }"""
 # The mutations of leads and partners about recipients are in the histories below, with two recipients.
 IN_HISTORIES = {"waiveReceipt", "confirmDecommission", "setLocationPartners", "replaceDevice"}
 
@@ -85,15 +89,25 @@ class History:
         return [payload for payload in self.payloads if payload in changed]
 
     async def _poll(self, partner: str) -> None:
-        """Read what changed since the last poll; that must give the same as reading everything."""
+        """Read what changed since the last poll; that must give the same as reading everything.
+
+        Whatever looks different to the partner has a later time: the poll can start after the last change it saw.
+        """
+        before = dict(self.seen[partner])
         found = (await self.scenario.client.ask(POLL, partner, filter={"updatedSince": self.since[partner]})).data
         nodes = found["provisioningPayloads"]["nodes"]
         self.seen[partner] |= {node["id"]: node for node in nodes}
         times = [node["updatedAt"] for node in nodes]
         assert times == sorted(times)
         self.since[partner] = times[-1] if times else self.since[partner]
-        everything = (await self.scenario.client.ask(POLL, partner)).data["provisioningPayloads"]["nodes"]
-        assert self.seen[partner] == {node["id"]: node for node in everything}
+        everything = await self._everything(partner)
+        assert self.seen[partner] == everything
+        for payload, was in before.items():
+            assert was == everything[payload] or was["updatedAt"] < everything[payload]["updatedAt"]
+
+    async def _everything(self, partner: str) -> dict[str, dict[str, Any]]:
+        nodes = (await self.scenario.client.ask(POLL, partner)).data["provisioningPayloads"]["nodes"]
+        return {node["id"]: node for node in nodes}
 
     async def hand_off(self) -> str:
         """Generate and release a payload of the current content. Returns its id."""
@@ -178,6 +192,32 @@ async def test_a_poll_since_the_last_change_shows_rejections_withdrawals_and_sup
     assert history.seen[two][third]["state"] == PayloadState.WITHDRAWN
     for each in (first, second, third):
         assert json.dumps(history.seen[one][each]["updatedAt"]) != "null"
+
+
+async def test_a_payload_names_its_successor_from_the_release_on_though_another_was_generated_in_between(
+    history: History,
+) -> None:
+    scenario, (one, two) = history.scenario, history.partners
+    place = {"locationId": history.location.id}
+    first = await history.hand_off()
+    for label in ("The third floor", "The fourth floor"):
+        opened = {**place, "sections": ["DEVICES"], "reason": "The phone was swapped.", "expiresInMinutes": 30}
+        await history.step(scenario.lead, "openOverride", **opened)
+        revision = (await scenario.revisions(history.location.id))[history.location.device]
+        edit = {"deviceId": history.location.device, "expectedRevision": revision, "label": label}
+        await history.step(scenario.lead, "editDevice", **edit)
+        opened_id = await scenario.connection.fetchval(
+            "SELECT id FROM turnup.override WHERE location_id = $1 AND ended_at IS NULL", history.location.id
+        )
+        await history.step(scenario.lead, "closeOverride", overrideId=opened_id)
+        digest = await scenario.digest_of_rows(history.location.id)
+        await history.step(scenario.lead_2, "approve", **place, expectedDigest=digest)
+        await history.step(scenario.lead, "generatePayload", **place, idempotencyKey=a_key())
+        assert history.seen[one][first]["supersededBy"] is None
+    await history.step(scenario.lead, "triggerProvisioning", **place, idempotencyKey=a_key())
+    third = history.payloads[-1]
+    assert set(history.seen[one]) == {first, third}
+    assert history.seen[one][first]["supersededBy"] == history.seen[two][first]["supersededBy"] == {"id": third}
 
 
 async def test_pages_in_the_order_of_changes_show_each_payload_once(history: History) -> None:

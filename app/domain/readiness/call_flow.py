@@ -30,8 +30,8 @@ def direct_targets(content: LocationContent, _: Outside) -> Iterator[Issue]:
 
 
 def menu(content: LocationContent, _: Outside) -> Iterator[Issue]:
-    flow = content.call_flow
-    if flow is None or flow.kind is not CallFlowKind.IVR:
+    flow = _menu(content)
+    if flow is None:
         return
     if not flow.options:
         yield issue(IssueCode.IVR_WITHOUT_OPTION, "/callFlow/options")
@@ -44,7 +44,8 @@ def menu(content: LocationContent, _: Outside) -> Iterator[Issue]:
 
 
 def keys(content: LocationContent, _: Outside) -> Iterator[Issue]:
-    counts = Counter(option.digit for option in content.call_flow.options) if content.call_flow else Counter[str]()
+    flow = _menu(content)
+    counts = Counter(option.digit for option in flow.options) if flow else Counter[str]()
     for digit, count in sorted(counts.items()):
         path = f"/callFlow/options/{digit}"
         if count > 1:
@@ -55,7 +56,8 @@ def keys(content: LocationContent, _: Outside) -> Iterator[Issue]:
 
 
 def targets(content: LocationContent, _: Outside) -> Iterator[Issue]:
-    for path, target in _targets(content.call_flow) if content.call_flow else ():
+    flow = _menu(content)
+    for path, target in _targets(flow) if flow else ():
         if _is_missing(target, content):
             yield issue(IssueCode.TARGET_DANGLING, path, target=_IN_WORDS[target.kind])
         elif target.kind is CallTarget.VOICEMAIL and not _takes_messages(target, content):
@@ -71,6 +73,12 @@ _IN_WORDS = {
     CallTarget.VOICEMAIL: "the mailbox of an extension",
     CallTarget.EXTERNAL_NUMBER: "an external number",
 }
+
+
+def _menu(content: LocationContent) -> CallFlow | None:
+    """The call flow if it has a menu: a DIRECT call flow hands over none, even if the location has one from before."""
+    flow = content.call_flow
+    return flow if flow and flow.kind is CallFlowKind.IVR else None
 
 
 def _targets(flow: CallFlow) -> Iterator[tuple[str, Target]]:

@@ -185,7 +185,7 @@ FINDINGS = MappingProxyType(
         ),
         IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED: _blocker(
             "{partner} accepts only version {accepted} of the payload. {why}.",
-            "Have the partner accept another version, choose other partners, or change these fields.",
+            "Have the partner accept another version, {remedy}.",
             _PROVISION,
         ),
     }

@@ -42,9 +42,11 @@ def version_accepted(content: LocationContent, outside: Outside) -> Iterator[Iss
     fields = values_beyond(content, VERSIONS[0]) if stranded else ()
     if stranded:
         why = f"The content needs version {allowed[0]}, because of {_listed(fields)}"
+        remedy = "choose other partners, or change these fields"
     else:
         stranded = [partner for partner in partners if not partner.versions.issuperset(allowed)]
         why = "The partners of the location accept no version in common"
+        remedy = "or choose other partners"
     for partner in stranded:
         yield issue(
             IssueCode.PAYLOAD_VERSION_NOT_ACCEPTED,
@@ -52,6 +54,7 @@ def version_accepted(content: LocationContent, outside: Outside) -> Iterator[Iss
             partner=shown(partner, outside),
             accepted=_listed(sorted(partner.versions)),
             why=why,
+            remedy=remedy,
         )
 
 

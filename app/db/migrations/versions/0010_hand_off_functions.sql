@@ -166,7 +166,8 @@ AS $$
     WHERE l.id = ANY (asking)
 $$;
 
--- As in 0007_erasure.sql, but a payload is in use as long as it is live for a recipient.
+-- As in 0007_erasure.sql, but a payload is in use as long as it is live for a recipient, and recipients find the erasure
+-- by `updated_at`.
 CREATE OR REPLACE FUNCTION turnup.audit_blank_unused(
     due_chain text, due_location text, OUT blanked_values integer, OUT blanked_documents integer
 )
@@ -187,7 +188,8 @@ BEGIN
     LOOP
         blanked_values := blanked_values
             + turnup.audit_blank(due_chain, due_location, 'provisioning_payload', due, ARRAY['document']);
-        UPDATE turnup.provisioning_payload p SET document = '{"erased": true}' WHERE p.id = due;
+        UPDATE turnup.provisioning_payload p SET document = '{"erased": true}', updated_at = clock_timestamp()
+        WHERE p.id = due;
         -- The entry lists what goes, and keeps none of it: that of a server's housekeeping either, whose changes are
         -- captured as any other's.
         UPDATE turnup.field_change c SET before = NULL, before_salt = NULL
