@@ -14,7 +14,7 @@ COMMAND = [sys.executable, "-m", "pytest", "tests/api", "-n", "0", "-m", "not sl
 
 # Spans a field and level are what the breadth-first executor adds; the reference has one per root field. And references
 # go in circles through a run of graphql-core, through one of ours they do not. Only the breadth-first executor counts
-# objects while it reads, so that it can stop after a write.
+# objects while it reads, so that it can stop after a write, and the changes of all payloads of a level together.
 BREADTH_FIRST_ONLY = (
     "tests/api/test_payload_changes.py::test_more_changes_than_any_operation_returns_end_the_operation",
     "tests/api/test_price_holds.py::test_a_mutation_whose_result_is_too_large_has_been_applied",
