@@ -143,7 +143,7 @@ class Introspection:
             selection = collector.below(described.object_type, nodes)
             if not counting.add(selection, [described]):
                 return ResponseSize(most + 1, 0)
-            more_objects, more_values = selection.counts[described]
+            more_objects, more_values = selection.objects[described], selection.values[described]
             objects += 1 + more_objects
             total += more_values
         return ResponseSize(objects, total)
@@ -162,8 +162,10 @@ class _Selection:
     fields: "list[_Selected]"
     rows: dict[Element, tuple[dict[str, Any], int]] = field(default_factory=dict)
     """By element: its object in the response, and the number of objects below that."""
-    counts: dict[Element, tuple[int, int]] = field(default_factory=dict)
-    """By element: the objects and the field values below it, see `ResponseSize`."""
+    objects: dict[Element, int] = field(default_factory=dict)
+    """By element: the objects below it, see `ResponseSize`."""
+    values: dict[Element, int] = field(default_factory=dict)
+    """By element: the field values below it, see `ResponseSize`."""
 
 
 @dataclass(slots=True)
@@ -306,7 +308,7 @@ class _Counting:
 
     def add(self, selection: _Selection, elements: Iterable[Element]) -> bool:
         """Count what is below these elements. Returns False if the response is too large."""
-        new = [element for element in elements if element not in selection.counts]
+        new = [element for element in elements if element not in selection.objects]
         of_each = sum(1 + len(each.key) // CHARACTERS_PER_VALUE for each in selection.fields)
         objects, values = [0] * len(new), [of_each] * len(new)
         self.objects += len(new)
@@ -321,18 +323,13 @@ class _Counting:
             found = [column[element].value for element in new]
             if not self.add(each.below, _distinct(found)):
                 return False
-            below = each.below.counts
+            objects_below, values_below = each.below.objects.__getitem__, each.below.values.__getitem__
             for index, items in enumerate(found):
-                if items is None:
-                    continue
-                more_objects, more_values = len(items), 0
-                for item in items:
-                    objects_below, values_below = below[item]
-                    more_objects += objects_below
-                    more_values += values_below
-                objects[index] += more_objects
-                values[index] += more_values
-        selection.counts.update(zip(new, zip(objects, values, strict=True), strict=True))
+                if items:
+                    objects[index] += len(items) + sum(map(objects_below, items))
+                    values[index] += sum(map(values_below, items))
+        selection.objects.update(zip(new, objects, strict=True))
+        selection.values.update(zip(new, values, strict=True))
         self.values += len(new) * of_each
         return self.objects + self.values // self.values_per_object <= self.most
 
