@@ -42,9 +42,15 @@ async def printed(connection: asyncpg.Connection) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-async def from_metadata(bare_database: harness.TestDatabase) -> dict[str, str]:
-    """What app.db.tables makes of an empty database."""
-    engine = create_async_engine(make_url(bare_database.owner_url).set(drivername="postgresql+asyncpg"))
+async def from_metadata() -> dict[str, str]:
+    """What app.db.tables makes of an empty database of its own, which no test has migrated before."""
+    async with harness.own_database("template1") as empty:
+        return await made_by_metadata(empty)
+
+
+async def made_by_metadata(empty: harness.TestDatabase) -> dict[str, str]:
+    """What app.db.tables makes of an empty database. It is rolled back."""
+    engine = create_async_engine(make_url(empty.owner_url).set(drivername="postgresql+asyncpg"))
     async with engine.connect() as connection:
         await connection.exec_driver_sql(f"CREATE SCHEMA {tables.SCHEMA}")
         await connection.run_sync(tables.metadata.create_all)
