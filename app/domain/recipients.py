@@ -54,9 +54,10 @@ class Recipient:
         return self.can_answer and self.waived_at is None
 
 
-def completes(recipient: Recipient, others: Iterable[Recipient]) -> bool:
-    """Return whether the receipt of this recipient, or its waiver, is the last required one."""
-    return recipient.required and not any(other.required and other.is_awaited for other in others)
+def completes(recipient: Recipient, recipients: Iterable[Recipient]) -> bool:
+    """Return whether the receipt of this recipient of a payload, or its waiver, is the last required one."""
+    awaited = {each.id for each in recipients if each.required and each.is_awaited}
+    return recipient.required and awaited <= {recipient.id}
 
 
 def live_payloads(recipients: Iterable[Recipient], without_recipients: AbstractSet[str]) -> frozenset[str]:

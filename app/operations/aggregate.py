@@ -134,6 +134,13 @@ class Aggregate:
         """The recipients of a payload."""
         return tuple(each for each in self.record.handed_off.recipients if each.payload_id == payload_id)
 
+    def recipient(self, payload_id: str, user_id: str, *, path: tuple[str, ...] = ()) -> Recipient:
+        """The recipient of a payload that is this user. Raises NotFound, at `path` of the input."""
+        for each in self.recipients_of(payload_id):
+            if each.user_id == user_id:
+                return each
+        raise NotFound(path=path)
+
     @cached_property
     def content_macs(self) -> frozenset[str]:
         """The MAC addresses of the content, which every role can read here; `content` has no devices for partners."""

@@ -10,7 +10,7 @@ from app.domain.handoff import decide_answer
 from app.domain.json_pointer import resolves
 from app.domain.limits import check_cap
 from app.domain.recipients import completes
-from app.domain.refusals import InvalidInput, NotFound
+from app.domain.refusals import InvalidInput
 from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, ReceiptKind, Verb
@@ -86,10 +86,7 @@ def _answer(
     reasons: Sequence[dict[str, str]] = (),
 ) -> LocationChange:
     found = aggregate.payload(payload_id)
-    recipients = aggregate.recipients_of(payload_id)
-    recipient = next((each for each in recipients if each.user_id == aggregate.viewer.id), None)
-    if recipient is None:
-        raise NotFound
+    recipient = aggregate.recipient(found.id, aggregate.viewer.id)
     if not decide_answer(aggregate.facts_of(found), recipient, kind, digest):
         return LocationChange(ids={"payload": found.id, "receipt": recipient.receipt_id or ""})
     _check_paths(aggregate.payload_document, reasons)
@@ -113,7 +110,7 @@ def _answer(
     )
     acknowledges = kind is ReceiptKind.ACKNOWLEDGED
     live, updates = (live_payloads.acknowledged if acknowledges else live_payloads.rejected)(aggregate, recipient)
-    decides = not acknowledges or completes(recipient, (each for each in recipients if each is not recipient))
+    decides = not acknowledges or completes(recipient, aggregate.recipients_of(found.id))
     return replace(change, live=live, updates=updates, transition=answer if decides else None)
 
 

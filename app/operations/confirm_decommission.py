@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.db import tables
 from app.domain.recipients import Recipient
-from app.domain.refusals import InvalidInput, NotFound, PayloadNotLive
+from app.domain.refusals import InvalidInput, PayloadNotLive
 from app.domain.text import clean, given
 from app.domain.vocabulary import Budget
 from app.operations import live_payloads
@@ -59,18 +59,14 @@ def _reason(command: ConfirmDecommission, *, on_behalf: bool) -> str | None:
 
 
 def _recipients(aggregate: Aggregate, command: ConfirmDecommission, *, on_behalf: bool) -> Sequence[Recipient]:
-    recipients = aggregate.recipients_of(command.payload_id)
     wanted = command.user_id
     if not on_behalf:
         if wanted not in {None, aggregate.viewer.id}:
             raise InvalidInput(field="userId", rule="a partner confirms for itself only", path=("userId",))
         wanted = aggregate.viewer.id
     if wanted is None:
-        return recipients
-    named = [each for each in recipients if each.user_id == wanted]
-    if not named:
-        raise NotFound(path=("userId",))
-    return named
+        return aggregate.recipients_of(command.payload_id)
+    return [aggregate.recipient(command.payload_id, wanted, path=("userId",))]
 
 
 CONFIRM_DECOMMISSION = LocationMutation(

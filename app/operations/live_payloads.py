@@ -41,14 +41,9 @@ def rejected(aggregate: Aggregate, recipient: Recipient) -> tuple[frozenset[str]
     return _after(aggregate, ended=[recipient] if recipient.live else [])
 
 
-def taken_to_run(
-    aggregate: Aggregate, recipients: Iterable[Recipient], values: Values | None = None
-) -> tuple[frozenset[str], tuple[Update, ...]]:
-    """The live payloads after a lead stated for recipients that a payload is in operation; and the recipients' updates.
-
-    `values` are further values of their rows.
-    """
-    return _after(aggregate, live=recipients, values=values or {})
+def waived(aggregate: Aggregate, recipient: Recipient, values: Values) -> tuple[frozenset[str], tuple[Update, ...]]:
+    """The live payloads after a lead waived a receipt, and the recipients' updates; `values` describe the waiver."""
+    return _after(aggregate, live=[recipient], values=values)
 
 
 def decommissioned(

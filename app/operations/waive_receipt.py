@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from app.db import tables
 from app.domain.handoff import check_open, check_unanswered
 from app.domain.recipients import completes
-from app.domain.refusals import NotFound
 from app.domain.vocabulary import Budget, Verb
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
@@ -34,10 +33,7 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     PayloadNotLive, PayloadSuperseded, PayloadWithdrawn, PayloadRejected, IllegalTransition and InvalidInput.
     """
     payload = aggregate.payload(command.payload_id)
-    recipients = aggregate.recipients_of(payload.id)
-    recipient = next((each for each in recipients if each.user_id == command.user_id), None)
-    if recipient is None:
-        raise NotFound(path=("userId",))
+    recipient = aggregate.recipient(payload.id, command.user_id, path=("userId",))
     ids = {"payload": payload.id}
     if recipient.waived_at is not None and recipient.answer is None:
         return LocationChange(ids=ids)
@@ -45,8 +41,8 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     check_open(payload.facts)
     waiver = explained(aggregate, Verb.WAIVE_RECEIPT, command)
     values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": waiver.reason}
-    live, updates = live_payloads.taken_to_run(aggregate, [recipient], values)
-    is_last = completes(recipient, (each for each in recipients if each is not recipient))
+    live, updates = live_payloads.waived(aggregate, recipient, values)
+    is_last = completes(recipient, aggregate.recipients_of(payload.id))
     return replace(
         waiver,
         transition=waiver.transition if is_last else None,

@@ -192,9 +192,10 @@ def test_a_withdrawn_payload_says_why_and_an_erased_one_is_withdrawn():
 
 
 def test_the_last_required_receipt_completes_and_an_optional_one_never_does():
-    required = a_recipient()
+    required, another = a_recipient(), replace(a_recipient(), id="recipient-2")
     answered, waived = a_recipient(ReceiptKind.ACKNOWLEDGED), a_recipient(waived_at=NOON)
     gone, optional = a_recipient(decommissioned_at=NOON), replace(required, required=False)
-    assert completes(required, [answered, waived, gone, optional])
-    assert not completes(required, [a_recipient()])
-    assert not completes(optional, [answered])
+    done = [replace(each, id=f"recipient-{place}") for place, each in enumerate([answered, waived, gone, optional], 3)]
+    assert completes(required, [required, *done])
+    assert not completes(required, [required, another, *done])
+    assert not completes(optional, [optional, *done])
