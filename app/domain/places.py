@@ -32,7 +32,7 @@ _WITH_IDS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContentPlace:
-    """A place in the content. `object_id` is the id of a row, `field` the name of the innermost field."""
+    """A place in the content. `object_id` is the id of the row, `field` is the name of the innermost field."""
 
     section: Section | None = None
     object_id: str | None = None

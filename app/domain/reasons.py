@@ -9,7 +9,7 @@ from app.domain.vocabulary import Verb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reasons:
-    """The reasons for a change as they are stored. What is None is shown to nobody."""
+    """The reasons for a change, as they are stored. None for a reason that is not shown."""
 
     internal: str | None
     for_customer: str | None

@@ -33,7 +33,7 @@ WRITE_BYTES = 256 * 1024
 DISCARD_BYTES = 1024 * 1024
 """The maximum of an unread body that is read after the response, so that the connection stays usable."""
 DISCARD_CHUNKS = 256
-"""The maximum number of its chunks: a body that nobody has asked for must not cost the time of its decoding."""
+"""The maximum number of its chunks: a body that is not read yet must not cost the time of its decoding."""
 LINGER_BYTES = 16 * 1024 * 1024
 """The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
 RETRY_SECONDS = 1
@@ -86,7 +86,7 @@ class HttpConnection(asyncio.Protocol):
         self.address: str | None = None
         self._phase = Phase.HEAD
         self._received = bytearray()
-        """The bytes of an incomplete head; those of a body that nobody has asked for; those of the next request."""
+        """The bytes of an incomplete head; those of a body that is not read yet; those of the next request."""
         self._timer: asyncio.TimerHandle | None = None
         """Ends the wait for a head, for a body or for the next request."""
         self._writing_timer: asyncio.TimerHandle | None = None

@@ -51,7 +51,7 @@ class Poller:
     documents: dict[str, int] = field(default_factory=dict)
 
     def runs(self, step: int = 0) -> bool:
-        """Run it until it is killed at a step, or to its end. Returns whether it came to its end."""
+        """Run it until it is killed at a step, or to its end. Returns whether it reached its end."""
         assert self.stem.stdin is not None
         assert self.stem.stdout is not None
         self.stem.stdin.write(f"{step}\n")

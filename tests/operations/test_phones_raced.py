@@ -1,4 +1,4 @@
-"""Claims under concurrency: whoever is first, no phone is in operation at two locations."""
+"""Claims under concurrency: in every order, no phone is in operation at two locations."""
 
 import asyncio
 import random

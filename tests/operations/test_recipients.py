@@ -71,7 +71,7 @@ class Team:
         given = {"locationId": location.id, "reason": "Confirmed by phone", "idempotencyKey": a_key()}
         return await self.scenario.send(self.scenario.lead, "completeProvisioning", **given)
 
-    async def stands(self, location: Rollout) -> tuple[str, str, dict[str, str]]:
+    async def outcome_of(self, location: Rollout) -> tuple[str, str, dict[str, str]]:
         """The status of the location, the state of its payload, and the receipts by user."""
         db = self.scenario.connection
         status = await db.fetchval("SELECT status FROM turnup.location WHERE id = $1", location.id)
@@ -170,13 +170,13 @@ async def test_nothing_is_released_to_a_chosen_partner_that_cannot_answer(
     await (team.status_of(team.pbx, "SUSPENDED") if loss == "suspended" else team.granted(team.pbx))
     refused = await team.triggered(location)
     actions = await actions_of(team, location)
-    stands = await team.stands(location)
+    outcome = await team.outcome_of(location)
     await (team.status_of(team.pbx, "ACTIVE") if loss == "suspended" else team.granted(team.pbx, team.account))
     assert refused.outcome == "NOT_READY"
     blocking = [each for each in refused.problem["issues"] if each["blocks"]]
     assert [(each["code"], each["blocks"]) for each in blocking] == [("PARTNER_UNAVAILABLE", ["PROVISION"])]
     assert actions["TRIGGER_PROVISIONING"] == actions["GENERATE_PAYLOAD"] == "NOT_READY"
-    assert stands == ("APPROVED", "GENERATED", {})
+    assert outcome == ("APPROVED", "GENERATED", {})
     assert (await team.triggered(location)).outcome == "DONE"
 
 
@@ -197,7 +197,7 @@ async def test_a_release_to_nobody_is_said_before_and_a_lead_completes_it(team: 
     assert await team.recipients(location) == []
     assert not await team.awaited(team.scenario.lead, location, True)
     assert (await team.completed(location)).outcome == "DONE"
-    assert await team.stands(location) == ("COMPLETED", "RELEASED", {})
+    assert await team.outcome_of(location) == ("COMPLETED", "RELEASED", {})
 
 
 async def findings(team: Team, who: str, location: Rollout) -> set[tuple[str, str]]:
@@ -241,22 +241,22 @@ async def test_the_last_required_receipt_completes_the_location(team: Team, orde
     for user in partners[:-1]:
         sent = await team.acknowledged(user, location)
         assert (sent.outcome, sent.payload["payload"]["state"]) == ("DONE", "RELEASED")
-        assert (await team.stands(location))[0] == "PROVISIONING"
+        assert (await team.outcome_of(location))[0] == "PROVISIONING"
     last = await team.acknowledged(partners[-1], location)
     assert last.payload["payload"]["state"] == "ACKNOWLEDGED"
     assert last.payload["receipt"]["receivedBy"] == {"id": partners[-1]}
-    assert await team.stands(location) == ("COMPLETED", "ACKNOWLEDGED", dict.fromkeys(partners, "ACKNOWLEDGED"))
+    assert await team.outcome_of(location) == ("COMPLETED", "ACKNOWLEDGED", dict.fromkeys(partners, "ACKNOWLEDGED"))
 
 
 async def test_where_no_receipt_is_required_a_lead_completes(team: Team) -> None:
     location = await team.released(partner(team.carrier, required=False), partner(team.pbx, "PBX", required=False))
     assert (await team.acknowledged(team.carrier, location)).outcome == "DONE"
-    assert (await team.stands(location))[:2] == ("PROVISIONING", "RELEASED")
+    assert (await team.outcome_of(location))[:2] == ("PROVISIONING", "RELEASED")
     assert not await team.awaited(team.scenario.lead, location, True)
     assert (await team.completed(location)).outcome == "DONE"
     assert await team.awaited(team.pbx, location, True)
     assert (await team.acknowledged(team.pbx, location)).outcome == "DONE"
-    assert await team.stands(location) == (
+    assert await team.outcome_of(location) == (
         "COMPLETED",
         "RELEASED",
         dict.fromkeys((team.carrier, team.pbx), "ACKNOWLEDGED"),
@@ -266,7 +266,7 @@ async def test_where_no_receipt_is_required_a_lead_completes(team: Team) -> None
 async def test_an_optional_recipient_answers_after_the_required_ones(team: Team) -> None:
     location = await team.released(partner(team.carrier), partner(team.pbx, "PBX", required=False))
     assert (await team.acknowledged(team.carrier, location)).outcome == "DONE"
-    assert (await team.stands(location))[:2] == ("COMPLETED", "ACKNOWLEDGED")
+    assert (await team.outcome_of(location))[:2] == ("COMPLETED", "ACKNOWLEDGED")
     assert await team.awaited(team.pbx, location, True)
     refused = await team.rejected(team.pbx, location)
     assert (refused.outcome, refused.problem["from"]) == ("ILLEGAL_TRANSITION", "COMPLETED")
@@ -294,7 +294,7 @@ async def test_any_rejection_blocks_the_location_and_keeps_the_other_receipts(te
     assert (await team.acknowledged(team.carrier, location)).outcome == "DONE"
     assert (await team.rejected(team.pbx, location)).payload["payload"]["state"] == "REJECTED"
     receipts = {team.carrier: "ACKNOWLEDGED", team.pbx: "REJECTED"}
-    assert await team.stands(location) == ("BLOCKED", "REJECTED", receipts)
+    assert await team.outcome_of(location) == ("BLOCKED", "REJECTED", receipts)
     query = "query($id: ID!) { provisioningPayload(id: $id) { state receipts { receivedBy { id } } } }"
     for user in (team.carrier, team.installer):
         seen = (await team.scenario.client.ask(query, user, id=location.payload)).data["provisioningPayload"]
@@ -304,7 +304,7 @@ async def test_any_rejection_blocks_the_location_and_keeps_the_other_receipts(te
         assert (await answer(team.installer, location)).outcome == "PAYLOAD_REJECTED"
     assert not await team.awaited(team.installer, location, True)
     assert (await team.waived(team.installer, location)).outcome == "PAYLOAD_REJECTED"
-    assert await team.stands(location) == ("BLOCKED", "REJECTED", receipts)
+    assert await team.outcome_of(location) == ("BLOCKED", "REJECTED", receipts)
 
 
 async def later(team: Team, location: Rollout, state: str) -> None:
@@ -343,14 +343,14 @@ async def test_a_repeated_answer_returns_the_own_first_receipt_in_every_state(te
     key = a_key()
     first = await team.acknowledged(team.carrier, location, idempotencyKey=key)
     await later(team, location, state)
-    before = await team.stands(location)
+    before = await team.outcome_of(location)
     assert before[1] == state
     replay = await team.acknowledged(team.carrier, location, idempotencyKey=key)
     again = await team.acknowledged(team.carrier, location)
     assert (replay.outcome, replay.replayed, again.outcome, again.replayed) == ("DONE", True, "DONE", False)
     assert replay.payload["receipt"] == again.payload["receipt"] == first.payload["receipt"]
     assert again.payload["payload"]["state"] == state
-    assert await team.stands(location) == before
+    assert await team.outcome_of(location) == before
 
 
 @pytest.mark.parametrize("state", LATER)
@@ -398,7 +398,7 @@ async def test_the_last_required_waiver_completes_the_location_and_is_an_overrid
     location = await team.released(partner(team.carrier), partner(team.pbx, "PBX"))
     assert (await team.acknowledged(team.carrier, location)).outcome == "DONE"
     assert (await team.waived(team.pbx, location)).payload["payload"] == {"state": "ACKNOWLEDGED"}
-    assert await team.stands(location) == ("COMPLETED", "ACKNOWLEDGED", {team.carrier: "ACKNOWLEDGED"})
+    assert await team.outcome_of(location) == ("COMPLETED", "ACKNOWLEDGED", {team.carrier: "ACKNOWLEDGED"})
     entry = (await team.scenario.entries(location.id))[-1]
     assert (entry["action"], entry["reason"], entry["is_override"]) == ("waiveReceipt", "The site closes", True)
     (waived,) = [each for each in await team.recipients(location) if each["user"]["id"] == team.pbx]
@@ -413,9 +413,9 @@ async def test_a_waiver_that_is_not_the_last_is_an_override_too_and_the_recipien
     assert not await team.awaited(team.pbx, location, True)
     assert await team.awaited(team.scenario.lead, location, True)
     assert (await team.acknowledged(team.pbx, location)).outcome == "DONE"
-    assert (await team.stands(location))[0] == "PROVISIONING"
+    assert (await team.outcome_of(location))[0] == "PROVISIONING"
     assert (await team.acknowledged(team.carrier, location)).outcome == "DONE"
-    assert (await team.stands(location))[0] == "COMPLETED"
+    assert (await team.outcome_of(location))[0] == "COMPLETED"
 
 
 async def test_a_waiver_repeated_changes_nothing(team: Team) -> None:
@@ -433,7 +433,7 @@ async def test_a_waiver_of_a_receipt_that_exists_is_refused_with_it(team: Team) 
     await team.acknowledged(team.carrier, location)
     refused = await team.waived(team.carrier, location)
     assert (refused.outcome, refused.problem["answer"]) == ("ALREADY_ANSWERED", "ACKNOWLEDGED")
-    assert (await team.stands(location))[2] == {team.carrier: "ACKNOWLEDGED"}
+    assert (await team.outcome_of(location))[2] == {team.carrier: "ACKNOWLEDGED"}
 
 
 async def test_a_waiver_after_a_completion_by_hand_settles_the_payload(team: Team) -> None:
@@ -441,7 +441,7 @@ async def test_a_waiver_after_a_completion_by_hand_settles_the_payload(team: Tea
     assert (await team.completed(location)).outcome == "DONE"
     assert await team.awaited(team.scenario.lead, location, True)
     assert (await team.waived(team.carrier, location)).outcome == "DONE"
-    assert await team.stands(location) == ("COMPLETED", "ACKNOWLEDGED", {})
+    assert await team.outcome_of(location) == ("COMPLETED", "ACKNOWLEDGED", {})
     assert not await team.awaited(team.scenario.lead, location, True)
 
 
@@ -463,7 +463,7 @@ async def test_a_waiver_needs_a_reason(team: Team) -> None:
     location = await team.released(partner(team.carrier))
     refused = await team.waived(team.carrier, location, "  ")
     assert (refused.outcome, refused.problem["path"]) == ("INVALID_INPUT", ["reason"])
-    assert (await team.stands(location))[:2] == ("PROVISIONING", "RELEASED")
+    assert (await team.outcome_of(location))[:2] == ("PROVISIONING", "RELEASED")
 
 
 async def test_viewer_actions_say_whether_a_receipt_can_be_waived(team: Team) -> None:
@@ -495,7 +495,7 @@ async def test_a_partner_without_a_grant_no_longer_finds_the_payload_and_a_lead_
     assert (await team.waived(team.pbx, location)).outcome == "DONE"
     assert (await team.granted(team.pbx, team.account)).outcome == "DONE"
     assert (missing.outcome, seen.codes) == ("NOT_FOUND", ["NOT_FOUND"])
-    assert (await team.stands(location))[0] == "COMPLETED"
+    assert (await team.outcome_of(location))[0] == "COMPLETED"
 
 
 async def test_a_suspended_partner_is_refused_and_answers_after_its_reinstatement(team: Team) -> None:
@@ -517,7 +517,7 @@ async def test_a_partner_that_is_no_longer_chosen_stays_a_recipient(team: Team) 
     assert (await team.assigned(location)).outcome == "DONE"
     for user in (team.carrier, team.pbx):
         assert (await team.acknowledged(user, location)).outcome == "DONE"
-    assert (await team.stands(location))[0] == "COMPLETED"
+    assert (await team.outcome_of(location))[0] == "COMPLETED"
 
 
 # What awaits a receipt
@@ -722,7 +722,7 @@ async def test_raced_answers_end_as_in_an_order_of_them(team: Team, race: str, r
         location = await team.released(*(partner(user) for user in users.values()))
         run = {"acknowledge": team.acknowledged, "reject": team.rejected, "waive": team.waived}
         sent = await asyncio.gather(*(run[call](who, location) for call, who in named))
-        ended = [each.outcome for each in sent], await team.stands(location)
+        ended = [each.outcome for each in sent], await team.outcome_of(location)
         assert ended in list(serial(frozenset(users.values()), named))
         for (call, who), each in zip(named, sent, strict=True):
             if call != "waive" and each.outcome == "DONE":

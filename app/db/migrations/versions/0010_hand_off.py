@@ -117,8 +117,8 @@ WORKING_TABLES = (
     "ANALYZE turnup.last_acknowledged, turnup.handed_over",
 )
 PARTS = "SELECT DISTINCT part FROM turnup.handed_over ORDER BY part"
-# The partners of the account, and those that answered. Nobody is asked for the receipts of payloads that were answered
-# or withdrawn. A recipient runs with the last payload that it acknowledged, and with one that a lead completed by hand.
+# The partners of the account, and those that answered. Receipts of payloads that were answered or withdrawn are not
+# awaited. A recipient runs with the last payload that it acknowledged, and with one that a lead completed by hand.
 RECIPIENTS = """
 INSERT INTO turnup.payload_recipient
     (id, account_id, location_id, payload_id, user_id, purpose, required, live, waived_at)

@@ -68,12 +68,12 @@ AS $$
     ORDER BY h.mac, h.rank, h.location_id
 $$;
 
--- What decisions about locations need, whoever makes them, beyond what the caller may read itself: a partner sees only
--- its own recipient, and no devices; customers see no receipts. The caller asks for locations that it sees.
--- `handed_off`: `macs` are the addresses of the payloads that are live, and of the one that was released last where the
--- decision can make it live: parsing documents takes as long as all other searches. `taken` are those of the latter that
--- other locations hold. The recipients are those of the newest 100 payloads, as in the aggregate, and those that have a
--- payload in operation.
+-- The facts that a decision about a location needs and that the caller cannot read itself: a partner sees only its own
+-- recipient, and no devices; customers see no receipts. The caller asks for locations that it sees.
+-- `handed_off`: `macs` are the addresses of the live payloads and, where the decision can make it live, of the payload
+-- that was released last: parsing documents takes as long as all other searches. `taken` are the addresses of that
+-- payload that other locations hold. The recipients are those of the newest 100 payloads, as in the aggregate, and those
+-- that have a payload in operation.
 -- `partners` are those to whom a payload would be released: those that a lead chose, or else all active ones with access
 -- to the account. `available` says whether the partner could answer. Versions are empty if all are accepted.
 -- One call reads any number of locations: calling a function costs as much as several of its searches.
