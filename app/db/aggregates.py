@@ -112,9 +112,9 @@ class HandedOff(Stored, frozen=True):
     """What was handed off, as decisions of every role need it: partners cannot read all of these rows themselves.
 
     `macs` are the MAC addresses, by payload, in the documents of the live payloads and of the payload that was released
-    last, where the decision can make it live. `live` are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are
-    the addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
-    `taken` are the addresses of that last payload that other locations hold.
+    last, where the decision can make it live. `taken` are the addresses of the latter that other locations hold. `live`
+    are the ids of the live payloads, `content_macs` the MAC addresses of the current content. `live_twice` are the
+    addresses of live payloads that live payloads of other locations name as well, with the holder for leads.
     """
 
     recipients: tuple[Recipient, ...]
