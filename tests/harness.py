@@ -17,10 +17,13 @@ import asyncpg
 import httpx
 import pytest
 from graphql import get_introspection_query, parse
+from pydantic import SecretStr
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.database import Database
 from app.limiting.limiter import Limiter
+from app.main import create_app
+from app.settings import Settings
 
 # The variables with the URLs of the run's databases, by role; tests that create roles skip without the last one.
 APP_URL, OWNER_URL, SUPERUSER_URL = "TURNUP_TEST_APP_URL", "TURNUP_TEST_OWNER_URL", "TURNUP_TEST_SUPERUSER_URL"
@@ -226,3 +229,15 @@ async def drop_database(owner_url: str, name: str) -> None:
         raise AssertionError(f"{name} is still in use")
     finally:
         await connection.close()
+
+
+@asynccontextmanager
+async def served(database: TestDatabase, home: Path, **changes: object) -> AsyncIterator[Client]:
+    """A client of the real app on a database, with settings that differ."""
+    settings = Settings(database_url=SecretStr(database.app_url), home=home).model_copy(update=changes)
+    app = create_app(settings)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as http,
+    ):
+        yield Client(http, DevelopmentIssuer.load_or_create(home), database)

@@ -8,19 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
-from pydantic import SecretStr
 
-from app.auth.development import DevelopmentIssuer
 from app.db.aggregates import AGGREGATES, AggregateRecord
 from app.db.migrate import migrate
 from app.domain.canonical import canonical
 from app.domain.digest import content_digest, digest_of, digest_version
 from app.domain.payload import payload_document
-from app.main import create_app
-from app.settings import Settings
-from tests.harness import LEAD, LEAD_2, Client, TestDatabase, first_row, own_database
+from tests.harness import LEAD, LEAD_2, Client, TestDatabase, first_row, own_database, served
 from tests.oracle import audit_log_is_complete
 
 from .older import OLDER_DATABASES, OlderDatabase
@@ -92,13 +87,8 @@ async def definer(migrated: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
 @pytest.fixture(scope="module")
 async def client(migrated: TestDatabase, home: Path) -> AsyncIterator[Client]:
     """A client of the real app on the migrated database."""
-    app = create_app(Settings(database_url=SecretStr(migrated.app_url), home=home))
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
-    ):
-        yield Client(http, DevelopmentIssuer.load_or_create(home), migrated)
+    async with served(migrated, home) as found:
+        yield found
 
 
 async def test_every_row_is_as_that_release_left_it(older: OlderDatabase, definer: asyncpg.Connection) -> None:

@@ -3,24 +3,18 @@
 import subprocess
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
-from pydantic import SecretStr
 
 from app.audit.replay import replay
-from app.auth.development import DevelopmentIssuer
 from app.db.database import Database
 from app.db.migrate import migrate
-from app.main import create_app
 from app.operations.housekeeping import erase_what_is_due
-from app.settings import Settings
 from tests.cli.turnup import run
-from tests.harness import LEAD, LEAD_2, PARTNER, Client, TestDatabase, own_database
+from tests.harness import LEAD, LEAD_2, PARTNER, Client, TestDatabase, own_database, served
 from tests.operations.scenario import document
 from tests.oracle import audit_log_is_complete
 
@@ -102,18 +96,6 @@ async def definer(upgraded: TestDatabase) -> AsyncIterator[asyncpg.Connection]:
     await connection.execute("SET ROLE turnup_definer")
     yield connection
     await connection.close()
-
-
-@asynccontextmanager
-async def served(database: TestDatabase, home: Path) -> AsyncIterator[Client]:
-    """A client of the real app on a database."""
-    app = create_app(Settings(database_url=SecretStr(database.app_url), home=home))
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http,
-    ):
-        yield Client(http, DevelopmentIssuer.load_or_create(home), database)
 
 
 @pytest.fixture

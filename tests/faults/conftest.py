@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import TestDatabase, at_noon
-from tests.operations.conftest import own_database, replayed, served
+from tests.harness import TestDatabase, at_noon, served
+from tests.operations.conftest import own_database, replayed
 from tests.operations.scenario import as_definer
 
 from .ground import BUDGETS, Ground

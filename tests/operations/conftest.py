@@ -1,34 +1,17 @@
 """The database of the operation tests, without locations of other tests, and the scenario in it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
 import pytest
-from pydantic import SecretStr
 
-from app.auth.development import DevelopmentIssuer
 from app.domain.vocabulary import LocationStatus
-from app.main import create_app
-from app.settings import SelfApprovalPolicy, Settings
-from tests.harness import Client, TestDatabase
+from app.settings import SelfApprovalPolicy
+from tests.harness import TestDatabase, served
 from tests.harness import own_database as copy_of_template
 from tests.oracle import database_is_consistent
 
 from .scenario import Rollout, Scenario, as_definer
-
-
-@asynccontextmanager
-async def served(database: TestDatabase, home: Path, **changes: object) -> AsyncIterator[Client]:
-    """A client of the real app on a database, with settings that differ."""
-    settings = Settings(database_url=SecretStr(database.app_url), home=home).model_copy(update=changes)
-    app = create_app(settings)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as http,
-    ):
-        yield Client(http, DevelopmentIssuer.load_or_create(home), database)
 
 
 @pytest.fixture(scope="session")

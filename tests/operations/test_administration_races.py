@@ -9,9 +9,8 @@ import pytest
 from app.domain.vocabulary import LocationStatus, Role
 from app.operations import transactions
 from tests.builders_db import a_user
-from tests.harness import TestDatabase, until_waiting
+from tests.harness import TestDatabase, served, until_waiting
 
-from .conftest import served
 from .scenario import Rollout, Scenario, Sent, a_key
 
 pytestmark = pytest.mark.usefixtures("replayed")

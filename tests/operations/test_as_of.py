@@ -12,10 +12,9 @@ import pytest
 from app.domain.canonical import canonical
 from app.domain.vocabulary import LocationStatus
 from app.settings import Executor
-from tests.harness import TestDatabase
+from tests.harness import TestDatabase, served
 from tests.lanes import scaled
 
-from .conftest import served
 from .edits import CONTENT_EDITS, EDITS, SECTIONS
 from .scenario import Rollout, Scenario
 

@@ -11,10 +11,9 @@ import pytest
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section
 from app.settings import Executor
-from tests.harness import Client, TestDatabase, first_row
+from tests.harness import Client, TestDatabase, first_row, served
 from tests.lanes import scaled
 
-from .conftest import served
 from .hand_off import an_account_with
 from .scenario import Rollout, Scenario, Sent, a_key, a_mac
 from .test_declarations import counted

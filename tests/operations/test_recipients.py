@@ -14,10 +14,9 @@ from app.audit.erasure import erase_person
 from app.domain.vocabulary import LocationStatus, ReceiptKind, Role
 from app.operations import transactions
 from tests.builders_db import a_grant, a_user, an_account
-from tests.harness import TestDatabase
+from tests.harness import TestDatabase, served
 from tests.lanes import scaled
 
-from .conftest import served
 from .scenario import Rollout, Scenario, Sent, a_key
 
 pytestmark = pytest.mark.usefixtures("replayed")
