@@ -10,7 +10,14 @@ from typing import Any
 from graphql import FieldNode, GraphQLError, ValueNode
 from strawberry.exceptions import StrawberryInputCoercionError
 
-from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
+from app.db.database import (
+    CommitUnknown,
+    DatabaseUnavailable,
+    Overloaded,
+    StatementTimeout,
+    UnknownUser,
+    WritesOfOlderCode,
+)
 from app.db.loaders import MOST_ROWS, TooManyRows
 from app.domain.refusals import InvalidInput, NotFound
 from app.query_cost.limits import DocumentTooComplex
@@ -52,6 +59,12 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     StatementTimeout: ("TIMEOUT", "The query exceeded the time limit.", _none),
     TimeoutError: ("TIMEOUT", "The request exceeded the time limit.", _none),
     DatabaseUnavailable: ("UNAVAILABLE", "The database is unavailable. Retry shortly.", _none),
+    WritesOfOlderCode: (
+        "UNAVAILABLE",
+        "The server is being upgraded: this process is of an older version and only reads. Nothing was written. Retry"
+        " shortly.",
+        _none,
+    ),
     ReadingLost: ("UNAVAILABLE", "The change was committed, but the response could not be read.", _none),
     RateLimited: (
         "RATE_LIMITED",

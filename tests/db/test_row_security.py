@@ -25,6 +25,7 @@ RESTRICTED: dict[str, set[str]] = {
     "chain_head": set(),
     "audit_incident": set(),
     "erasure_due": set(),
+    "schema_state": {"SELECT"},
     "payload_recipient": READ_AND_WRITE - {"UPDATE"},
 }
 # The columns of which the app's role may change the values, in tables whose other columns it only reads and adds.
@@ -96,6 +97,7 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "field_change": LEADS_ONLY,
     "idempotency_key": {},
     "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger"}, EVERY_HOUSE),
+    "schema_state": dict.fromkeys(EVERYONE, EVERY_HOUSE),
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
 CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own
