@@ -28,7 +28,7 @@ from app.db.blocking import Blocking
 from app.db.content_columns import content_tables
 from app.db.steps import LOCK_TIMEOUT_MS, MigrationRefused
 from app.db.tables import SCHEMA
-from app.db.writers import WRITES_LOCK
+from app.db.writers import WRITES_LOCK, WRITES_SINCE
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Serialises the migrations of servers that start at the same time; the number is arbitrary and used for nothing else.
@@ -43,6 +43,7 @@ ALONE_SECONDS = 600.0
 """Seconds for which one process waits while another one migrates."""
 CONNECT_SECONDS = 10.0
 
+_MAY_BECOME_DEFINER = "SELECT pg_has_role(current_user, 'turnup_definer', 'MEMBER')"
 _NO_LOCK = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 
 Say = Callable[[str], None]
@@ -67,6 +68,8 @@ class Position:
     revision: str | None
     newest: str
     missing: tuple[Migration, ...]
+    writes_since: str | None = None
+    """The oldest revision of the code that may write, if the database says so."""
 
     @property
     def is_newer(self) -> bool:
@@ -74,19 +77,20 @@ class Position:
         return self.revision is not None and self.revision > self.newest
 
     def __str__(self) -> str:
-        if self.is_newer:
-            return f"The database is at revision {self.revision}, newer than {self.newest}, the newest of this version."
-        return f"The database is at revision {self.revision or 'none'}; the newest of this version is {self.newest}."
+        where = f"the database is at revision {self.revision or 'none'}"
+        if not self.is_newer:
+            return f"{where}; the newest of this version is {self.newest}"
+        closed = self.writes_since is not None and self.writes_since > self.newest
+        return f"{where}, newer than {self.newest}, the newest of this version, which " + (
+            f"only reads: writes need revision {self.writes_since}" if closed else "may still write"
+        )
 
 
 class DatabaseIsNewer(MigrationRefused):
     """The database has a migration that this code does not know."""
 
     def __init__(self, position: Position) -> None:
-        super().__init__(
-            f"the database is at revision {position.revision}, newer than {position.newest}, the newest of this"
-            " version; nothing was migrated"
-        )
+        super().__init__(f"{position}; nothing was migrated")
 
 
 def unsaid(_line: str) -> None:
@@ -105,7 +109,7 @@ async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsai
         with _failing("the schema was not created"):
             await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
             await connection.commit()
-        found = _position(await _revision(connection), folder)
+        found = await position(owner_url, folder=folder)
         if found.is_newer:
             raise DatabaseIsNewer(found)
         pid = await connection.scalar(text("SELECT pg_backend_pid()"))
@@ -121,7 +125,18 @@ async def position(url: str, *, folder: Path = MIGRATIONS) -> Position:
     """Return where the database is. The roles of the owner and of the app may ask; nothing is changed."""
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     try:
-        return _position(await revision_of(connection), folder)
+        revision = await revision_of(connection)
+        known = _known(folder)
+        if revision is not None and revision < known[-1].revision and revision not in {e.revision for e in known}:
+            raise MigrationRefused(f"the database is at revision {revision}, which this version does not know")
+        missing = tuple(each for each in known if revision is None or each.revision > revision)
+        writes_since = None
+        if revision is not None and revision >= FIRST_WITH_STATE:
+            async with connection.transaction(readonly=True):
+                if await connection.fetchval(_MAY_BECOME_DEFINER):  # the owner sees no rows
+                    await connection.execute("SET LOCAL ROLE turnup_definer")
+                writes_since = await connection.fetchval(f"SELECT {WRITES_SINCE}")
+        return Position(revision, known[-1].revision, missing, writes_since)
     finally:
         await connection.close()
 
@@ -193,14 +208,6 @@ def _older_code_may_write(module: Any) -> bool:
     return found
 
 
-def _position(revision: str | None, folder: Path) -> Position:
-    known = _known(folder)
-    newest = known[-1].revision
-    if revision is not None and revision < newest and revision not in {each.revision for each in known}:
-        raise MigrationRefused(f"the database is at revision {revision}, which this version does not know")
-    return Position(revision, newest, tuple(each for each in known if revision is None or each.revision > revision))
-
-
 def _config(folder: Path) -> Config:
     config = Config()
     config.set_main_option("script_location", str(folder))
@@ -237,13 +244,6 @@ async def _alone(connection: AsyncConnection, say: Say) -> None:
             say("Another process is migrating this database.")
             told = True
         await asyncio.sleep(0.1)
-
-
-async def _revision(connection: AsyncConnection) -> str | None:
-    there = await connection.scalar(text(f"SELECT to_regclass('{SCHEMA}.alembic_version') IS NOT NULL"))
-    found = await connection.scalar(text(f"SELECT version_num FROM {SCHEMA}.alembic_version")) if there else None
-    await connection.commit()
-    return found
 
 
 async def _applied(

@@ -1,8 +1,8 @@
 """Which code may write: a migration can close the database to writes of servers of an older version.
 
-`turnup.schema_state` has the revisions that did so: code below the greatest of them only reads. A write transaction takes a shared lock,
-and reads the state in its next statement, whose snapshot is younger than the lock. A migration that closes the database
-takes the lock alone, so that no write of older code runs while it commits.
+`turnup.schema_state` has the revisions that did so: code below the greatest of them only reads. A write transaction
+takes a shared lock, and reads the state in its next statement, whose snapshot is younger than the lock. A migration
+that closes the database takes the lock alone, so that no write of older code runs while it commits.
 """
 
 WRITES_LOCK = 7_264_916
