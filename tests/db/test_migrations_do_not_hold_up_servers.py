@@ -20,7 +20,8 @@ SLOW = {
         r"\bADD (?:CONSTRAINT|CHECK|FOREIGN KEY|UNIQUE|PRIMARY KEY|EXCLUDE)\b(?!.*\b(?:NOT VALID|USING INDEX)\b)"
     ),
     "a constraint within a column": re.compile(
-        r"\bADD (?!CONSTRAINT|CHECK|FOREIGN|UNIQUE|PRIMARY|EXCLUDE).*\b(?:REFERENCES|CHECK|UNIQUE|PRIMARY KEY|GENERATED)\b"
+        r"\bADD (?!CONSTRAINT|CHECK|FOREIGN|UNIQUE|PRIMARY|EXCLUDE)"
+        r".*\b(?:REFERENCES|CHECK|UNIQUE|PRIMARY KEY|GENERATED)\b"
     ),
     "a NOT NULL that is checked at once": re.compile(r"\bSET NOT NULL\b"),
     "a column without a default for the rows that are there": re.compile(
