@@ -202,8 +202,9 @@ class Database:
         )
 
     def usage(self) -> tuple[int, int]:
-        """Return the number of connections in use, and the number of callers waiting for one."""
-        return self._pool.get_size() - self._pool.get_idle_size(), self._waiting
+        """Return the number of connections in use, and the number of callers waiting for one, also in a bulkhead."""
+        waiting = self._waiting + self.waiting_in_bulkheads()
+        return self._pool.get_size() - self._pool.get_idle_size(), waiting
 
     def waiting_in_bulkheads(self) -> int:
         """Return the number of callers that wait for other work of their user or location; they hold no connection."""

@@ -105,7 +105,7 @@ async def test_a_statement_that_is_cancelled_for_its_time_is_a_timeout_for_all_t
 async def test_when_every_connection_is_in_use_for_too_long_the_next_request_is_refused(
     settings: Settings, database: WorkerDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 2)  # type: ignore[attr-defined]
+    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 0.2)  # type: ignore[attr-defined]
     async with serving(settings, database, pool_size=1) as client:
         async with held(database, client.ask(LOCATIONS)) as asked:
             refused = await client.ask("{ viewer { id } }", CUSTOMER)
