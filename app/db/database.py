@@ -32,6 +32,8 @@ from permissions.policy import viewer_of
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 5.0
+"""Seconds that a caller waits for a connection of the pool."""
 RETRY_SECONDS = 0.02
 """Seconds between two attempts to open another connection when PostgreSQL has none to spare."""
 IDLE_SECONDS = 60.0
@@ -166,7 +168,7 @@ class Database:
         url: str,
         *,
         size: int,
-        wait_seconds: float = 5.0,
+        wait_seconds: float = WAIT_SECONDS,
         observe: Observer = unobserved,
         per_user: int | None = None,
         per_location: int | None = None,
