@@ -8,5 +8,5 @@ that closes the database takes the lock alone, so that no write of older code ru
 WRITES_LOCK = 7_264_916
 """The key of the advisory lock; the number is arbitrary and used for nothing else."""
 
-BEGIN_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; SELECT pg_advisory_xact_lock_shared({WRITES_LOCK})"
+BEGIN_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared({WRITES_LOCK})"
 WRITES_SINCE = "(SELECT max(writes_since) FROM turnup.schema_state)"
