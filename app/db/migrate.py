@@ -165,6 +165,8 @@ def missing_sql(found: Position, *, folder: Path = MIGRATIONS) -> str:
 
     Raises MigrationRefused for migrations that change data as they read it, which only `migrate` can run.
     """
+    if found.is_newer:
+        raise DatabaseIsNewer(found)
     unprinted = [each.revision for each in found.missing if each.revision < FIRST_WITH_STATE]
     if unprinted:
         raise MigrationRefused(
