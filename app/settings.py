@@ -187,7 +187,7 @@ class Settings(BaseSettings):
     @property
     def most_requests(self) -> int:
         """The maximum number of requests in progress per process."""
-        return self.limit_requests or max(LEAST_REQUESTS, 2 * self.pool_size)
+        return self.limit_requests or max(LEAST_REQUESTS, self.pool_size)
 
     @property
     def shows_graphiql(self) -> bool:

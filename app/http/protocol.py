@@ -399,6 +399,8 @@ class HttpConnection(asyncio.Protocol):
     def _responded(self) -> None:
         """Continue with the next request, after the rest of a body that the application did not want."""
         self._server_state.total_requests += 1
+        if self._cycle is not None and self._cycle.work is not None:
+            self._cycle.work.end()
         if self._phase is Phase.BODY and self._cycle is not None:
             self._cycle.body = bytearray()
             self._discard_body()
