@@ -164,6 +164,7 @@ class Database:
         self._wait_seconds = wait_seconds
         self._observe = observe
         self._waiting = 0
+        self._writes_closed = False
         self._probing: Any = None
         self.users = Bulkhead(per_user)
         """The transactions of each user, by the subject of the token."""
@@ -335,6 +336,9 @@ class Database:
         if record["status"] != UserStatus.ACTIVE:
             raise SuspendedUser(record["id"])
         if statement is SIGN_IN_TO_WRITE and record["writes_since"] > newest_revision():
+            if not self._writes_closed:  # once per process: from now on every write is refused
+                log.warning("writes need code of revision %s; this process only reads", record["writes_since"])
+            self._writes_closed = True
             raise WritesOfOlderCode
         role = Role(record["role"])
         listed = record["locations"]

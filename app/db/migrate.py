@@ -126,17 +126,21 @@ async def position(url: str, *, folder: Path = MIGRATIONS) -> Position:
     connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
     try:
         revision = await revision_of(connection)
-        known = _known(folder)
-        if revision is not None and revision < known[-1].revision and revision not in {e.revision for e in known}:
+        migrations = known(folder)
+        if (
+            revision is not None
+            and revision < migrations[-1].revision
+            and revision not in {e.revision for e in migrations}
+        ):
             raise MigrationRefused(f"the database is at revision {revision}, which this version does not know")
-        missing = tuple(each for each in known if revision is None or each.revision > revision)
+        missing = tuple(each for each in migrations if revision is None or each.revision > revision)
         writes_since = None
         if revision is not None and revision >= FIRST_WITH_STATE:
             async with connection.transaction(readonly=True):
                 if await connection.fetchval(_MAY_BECOME_DEFINER):  # the owner sees no rows
                     await connection.execute("SET LOCAL ROLE turnup_definer")
                 writes_since = await connection.fetchval(f"SELECT {WRITES_SINCE}")
-        return Position(revision, known[-1].revision, missing, writes_since)
+        return Position(revision, migrations[-1].revision, missing, writes_since)
     finally:
         await connection.close()
 
@@ -161,6 +165,8 @@ def missing_sql(found: Position, *, folder: Path = MIGRATIONS) -> str:
 
     Raises MigrationRefused for migrations that change data as they read it, which only `migrate` can run.
     """
+    if found.is_newer:
+        raise DatabaseIsNewer(found)
     unprinted = [each.revision for each in found.missing if each.revision < FIRST_WITH_STATE]
     if unprinted:
         raise MigrationRefused(
@@ -182,7 +188,7 @@ def missing_sql(found: Position, *, folder: Path = MIGRATIONS) -> str:
 @cache
 def newest_revision() -> str:
     """Return the newest revision among this code's migrations."""
-    return _known(MIGRATIONS)[-1].revision
+    return known(MIGRATIONS)[-1].revision
 
 
 _SCRIPT_HEAD = f"""\
@@ -192,7 +198,7 @@ SELECT pg_advisory_lock({MIGRATION_LOCK});
 """
 
 
-def _known(folder: Path) -> tuple[Migration, ...]:
+def known(folder: Path) -> tuple[Migration, ...]:
     """The migrations in a folder, in their order. Raises MigrationRefused for one that does not say what it must."""
     scripts = reversed(list(ScriptDirectory.from_config(_config(folder)).walk_revisions()))
     return tuple(
