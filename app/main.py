@@ -27,6 +27,7 @@ from app.auth import development
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
+from app.db.connecting import check_bounds
 from app.db.database import Database, DatabaseUnavailable, Overloaded
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
@@ -271,11 +272,14 @@ class Runtime:
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
-        self.database = await Database.open(url, size=settings.pool_size, observe=observe)
+        self.database = await Database.open(
+            url, size=settings.pool_size, observe=observe, transaction_pooling=settings.transaction_pooling
+        )
         telemetry.metrics.watch_pool(self.database.usage)
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
             await check_app_role(connection)
+            await check_bounds(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
         verifier = Verifier(

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     workers: int = Field(1, ge=1, le=64)
     pool_size: int = Field(10, ge=1, le=200)
+    transaction_pooling: bool = False
     self_approval: SelfApprovalPolicy = SelfApprovalPolicy.REFUSE
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")

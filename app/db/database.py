@@ -15,6 +15,7 @@ from typing import Any
 import asyncpg
 import orjson
 
+from app.db.connecting import app_options, connect
 from app.db.statements import Statement
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
@@ -174,21 +175,32 @@ class Database:
 
     @classmethod
     async def open(
-        cls, url: str, *, size: int, wait_seconds: float = 5.0, observe: Observer = unobserved
+        cls,
+        url: str,
+        *,
+        size: int,
+        wait_seconds: float = 5.0,
+        observe: Observer = unobserved,
+        transaction_pooling: bool = False,
     ) -> "Database":
-        """Open a pool of at most `size` connections; a caller waits at most `wait_seconds` for one."""
+        """Open a pool of at most `size` connections; a caller waits at most `wait_seconds` for one.
+
+        `transaction_pooling`: the URL may lead to a pooler in transaction mode. Raises Unfit if it does without this.
+        """
+        kept = {"statement_cache_size": MOST_STATEMENTS, "max_cached_statement_lifetime": 0}
+        options = {**kept, **await app_options(url, transaction_pooling=transaction_pooling)}
+        opening: Any = connect  # its options are asyncpg's; the type of the parameter lists them all
         pool = await asyncpg.create_pool(
             url,
+            connect=opening,
             min_size=1,
             max_size=size,
-            statement_cache_size=MOST_STATEMENTS,
-            max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=IDLE_SECONDS,
             init=_prepare,
             # Settings are local to the transaction and no session state is created, so there is nothing to reset.
             reset=_nothing_to_reset,
-            server_settings={"application_name": "turnup", "timezone": "UTC"},
             timeout=wait_seconds,
+            **options,
         )
         return cls(pool, wait_seconds=wait_seconds, observe=observe)
 
