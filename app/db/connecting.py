@@ -7,7 +7,7 @@ to PostgreSQL itself; behind a pooler they must be settings of the role (`turnup
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
@@ -143,7 +143,8 @@ async def pooler_at(url: str) -> Pooler:
     """
     ours = await connect(url, statement_cache_size=0)
     try:
-        backend = await _backend(ours)
+        async with asyncio.timeout(CONNECT_SECONDS):
+            backend = await _backend(ours)
         if backend == ours.get_server_pid():
             return Pooler.NONE
         other = await connect(url, statement_cache_size=0)
@@ -158,8 +159,8 @@ async def pooler_at(url: str) -> Pooler:
 async def _mode(ours: Any, backend: int, other: Any) -> Pooler:
     """Return the mode of a pooler: whether our connection keeps its server connection while another is in use."""
     for _ in range(ROUNDS):
-        theirs = await _within(other, "BEGIN")
-        if theirs == backend or await _within(ours) != backend:
+        theirs = await _answer(_backend_in_transaction(other))
+        if theirs == backend or await _answer(_backend(ours)) != backend:
             return Pooler.TRANSACTION
         if theirs is None:  # no server connection is free, and ours answers all the same: it keeps its own
             return Pooler.SESSION
@@ -167,17 +168,21 @@ async def _mode(ours: Any, backend: int, other: Any) -> Pooler:
     return Pooler.SESSION
 
 
-async def _within(connection: Any, first: str = "") -> int | None:
-    """Return the process of a connection's session on the server, or None when there is no answer in time."""
+async def _answer(question: Awaitable[int]) -> int | None:
     with suppress(TimeoutError):
         async with asyncio.timeout(QUESTION_SECONDS):
-            await connection.execute(first)
-            return await _backend(connection)
+            return await question
     return None
 
 
+async def _backend_in_transaction(connection: Any) -> int:
+    await connection.execute("BEGIN")
+    return await _backend(connection)
+
+
 async def _backend(connection: Any) -> int:
-    return int(await connection.fetchval("SELECT pg_backend_pid()", timeout=QUESTION_SECONDS))
+    """Return the process id of the connection's session on the server."""
+    return int(await connection.fetchval("SELECT pg_backend_pid()"))
 
 
 def _notice_a_lost_peer(connection: Any) -> None:

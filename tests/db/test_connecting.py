@@ -3,7 +3,9 @@
 import os
 import socket
 from collections.abc import AsyncIterator, Sequence
+from operator import itemgetter
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -19,6 +21,7 @@ from app.db.connecting import (
 )
 from app.session_settings import APP, OWNER, SessionSetting, Transport
 from tests import harness
+from tests.outages.proxy import FaultProxy
 
 
 async def effective(connection: Any, declared: Sequence[SessionSetting]) -> dict[str, str]:
@@ -109,13 +112,23 @@ async def test_postgresql_itself_is_no_pooler(database: harness.TestDatabase) ->
 
 
 @pytest.mark.parametrize("name", ["TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"])
-async def test_the_operating_system_notices_a_lost_peer(
-    database: harness.TestDatabase, relay: "Relay", name: str
-) -> None:
-    connection = await connect(database.app_url + f"&host=127.0.0.1&port={relay.port}")
-    client = connection._transport.get_extra_info("socket")
-    try:
-        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
-        assert client.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) in range(1, 10_001)
-    finally:
-        connection.terminate()
+async def test_the_operating_system_notices_a_lost_peer(database: harness.TestDatabase, name: str) -> None:
+    with FaultProxy(socket_of(database.app_url)) as network:
+        connection = await connect(network.url(database.app_url))
+        client = connection._transport.get_extra_info("socket")
+        try:
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert client.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) in range(1, 10_001)
+        finally:
+            connection.terminate()
+
+
+async def test_a_proxy_that_forwards_everything_is_no_pooler(database: harness.TestDatabase) -> None:
+    with FaultProxy(socket_of(database.app_url)) as network:
+        assert await pooler_at(network.url(database.app_url)) is Pooler.NONE
+
+
+def socket_of(url: str) -> str:
+    """Return the path of PostgreSQL's Unix socket."""
+    (folder,), (port,) = itemgetter("host", "port")(parse_qs(urlsplit(url).query))
+    return f"{folder}/.s.PGSQL.{port}"
