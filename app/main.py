@@ -28,7 +28,8 @@ from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
 from app.db.connecting import check_bounds
-from app.db.database import Database, DatabaseUnavailable, Overloaded
+from app.db.database import Database
+from app.db.failures import DatabaseUnavailable
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
@@ -45,6 +46,7 @@ from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
+from app.http.refusals import TransportRefused
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -60,7 +62,7 @@ from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
 from graphql_schema.allowance import ENDING
-from graphql_schema.errors import INTERNAL_MESSAGE
+from graphql_schema.errors import DEADLINE_MESSAGE, INTERNAL_MESSAGE
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
@@ -218,6 +220,12 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
     return engine.execute
 
 
+async def _state_of(connection: Any) -> dict[str, bool]:
+    """Return the checks of a database that answers."""
+    writes = await connection.fetchval("SELECT current_setting('transaction_read_only') = 'off'")
+    return {"database": True, "migrations": await is_current(connection), "writes": writes}
+
+
 def _watch(telemetry: Telemetry) -> Watch:
     metrics = telemetry.metrics
     return Watch(
@@ -273,7 +281,12 @@ class Runtime:
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
         self.database = await Database.open(
-            url, size=settings.pool_size, observe=observe, transaction_pooling=settings.transaction_pooling
+            url,
+            size=settings.pool_size,
+            observe=observe,
+            per_user=settings.limit_user_connections,
+            per_location=settings.limit_location_connections,
+            transaction_pooling=settings.transaction_pooling,
         )
         telemetry.metrics.watch_pool(self.database.usage)
         stack.push_async_callback(self.database.close)
@@ -300,11 +313,16 @@ class Runtime:
             self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
+        stack.push_async_callback(self.service.close)
         self.admission = Admission(verifier, self.bound, self._recent_refusal)
 
     async def admit(self, head: UnreadRequest) -> str:
-        """Return the subject of a request's token. Raises TransportRefused."""
-        return await self.admission.subject(head)
+        """Return the subject of a request's token. Raises TransportRefused, after the deadline at the latest."""
+        try:
+            async with asyncio.timeout(self.settings.limit_deadline_seconds):
+                return await self.admission.subject(head)
+        except TimeoutError:
+            raise TransportRefused("TIMEOUT", DEADLINE_MESSAGE) from None
 
     async def answer(self, call: HttpCall) -> tuple[dict[str, Any], bool]:
         """Pass the request to the service."""
@@ -318,6 +336,7 @@ class Runtime:
                 operation_name=call.parameters["operationName"],
                 variables=call.parameters["variables"],
                 read_only=call.read_only,
+                spent_seconds=call.spent_seconds,
                 writing=call.writing,
             )
         )
@@ -331,12 +350,14 @@ class Runtime:
         return error["extensions"]["code"], error["message"]
 
     async def checks(self) -> dict[str, bool]:
-        """Whether the database can be reached and has the newest revision."""
+        """Whether the database can be reached, has the newest revision, and accepts writes."""
         try:
-            async with self.database.connection() as connection:
-                return {"database": True, "migrations": await is_current(connection)}
-        except (DatabaseUnavailable, Overloaded):
-            return {"database": False, "migrations": False}
+            found = await self.database.probe(_state_of)
+        except DatabaseUnavailable:
+            return {"database": False, "migrations": False, "writes": False}
+        if not found["writes"]:
+            await self.database.forget_connections()
+        return found
 
     def graphiql_config(self) -> Mapping[str, object]:
         """Return the page's configuration: the demo users in development; in production the page asks for a token."""

@@ -107,8 +107,8 @@ class PgBouncer:
             return self.log
         return ""
 
-    async def admin(self, command: str) -> list[dict[str, Any]]:
-        """Run a command of its console, such as SHOW SERVERS; returns no rows, because it speaks no extended protocol."""
+    async def admin(self, command: str) -> None:
+        """Run a command of its console, such as RECONNECT."""
         connection = await asyncpg.connect(
             f"postgresql://{ADMINISTRATOR}:{ADMINISTRATOR}@127.0.0.1:{self.port}/pgbouncer", statement_cache_size=0
         )
