@@ -122,8 +122,7 @@ async def check_owner(url: str) -> None:
 
 async def check_bounds(connection: Any, declared: Sequence[SessionSetting] = APP) -> None:
     """Raise Unfit when a session of the app may wait for longer than declared."""
-    async with connection.transaction(readonly=True):
-        found = {row["name"]: row for row in await connection.fetch(_EFFECTIVE, [each.name for each in declared])}
+    found = {row["name"]: row for row in await connection.fetch(_EFFECTIVE, [each.name for each in declared])}
     for each in declared:
         row = found.get(each.name)
         if row is not None and (not row[each.transport] or 0 < row["setting"] <= each.value):

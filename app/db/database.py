@@ -260,6 +260,10 @@ class Database:
         connection = await self.acquire()
         try:
             yield connection
+        except BaseException:
+            # A cancelled statement may be prepared but not executed: a pooler keeps its server connection until then.
+            await _undone(connection, "ROLLBACK")
+            raise
         finally:
             await self.release(connection)
 
