@@ -29,8 +29,11 @@ CONNECT_SECONDS = 10.0
 """Seconds in which a connection must be open and signed in."""
 QUESTION_SECONDS = 2.0
 """Seconds for an answer while the kind of a pooler is determined."""
-ROUNDS = 3
-"""Attempts to see a client's transactions on different server connections."""
+ROUNDS = 16
+"""Attempts to see a client's transactions on different server connections.
+
+In a busy pool of n server connections an attempt fails with the probability 1 / n, unless there is only one.
+"""
 
 _SETTINGS = {"application_name": "turnup", "timezone": "UTC"}
 """Settings that every connection starts with. Poolers follow them per client."""
@@ -135,7 +138,7 @@ async def check_bounds(connection: Any, declared: Sequence[SessionSetting] = APP
 
 
 async def pooler_at(url: str) -> Pooler:
-    """Return what a URL leads to. Takes two connections at most, and a few seconds at most after they are open.
+    """Return what a URL leads to. Opens two connections at most, and asks each for CONNECT_SECONDS at most.
 
     A pooler gives its clients other keys for cancelling than PostgreSQL does. In transaction mode, transactions of one
     client run on several server connections, and those of several clients on one. Raises what `connect` raises.
@@ -148,7 +151,8 @@ async def pooler_at(url: str) -> Pooler:
             return Pooler.NONE
         other = await connect(url, statement_cache_size=0)
         try:
-            return await _mode(ours, backend, other)
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await _mode(ours, backend, other)
         finally:
             other.terminate()
     finally:
@@ -163,7 +167,7 @@ async def _mode(ours: Any, backend: int, other: Any) -> Pooler:
             return Pooler.TRANSACTION
         if theirs is None:  # no server connection is free, and ours answers all the same: it keeps its own
             return Pooler.SESSION
-        await other.execute("ROLLBACK", timeout=QUESTION_SECONDS)
+        await other.execute("ROLLBACK")
     return Pooler.SESSION
 
 

@@ -34,15 +34,16 @@ async def ground_of(pooler: PgBouncer | None, direct: TestDatabase, home: Path) 
     connection = await as_definer(direct.owner_url)
     pooled = TestDatabase(pooler.url(direct.app_url) if pooler else direct.app_url, direct.owner_url)
     transaction_pooling = pooler is None or pooler.mode == "transaction"
-    with pytest.MonkeyPatch.context() as patched:
-        at_noon(patched)
-        async with served(
-            pooled, home, **BUDGETS, transaction_pooling=transaction_pooling, limit_deadline_seconds=60.0
-        ) as client:
-            made = Ground(client, connection)
-            await made.open()
-            yield made
-    await connection.close()
+    settings = BUDGETS | {"transaction_pooling": transaction_pooling, "limit_deadline_seconds": 60.0}
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            at_noon(patched)
+            async with served(pooled, home, **settings) as client:
+                made = Ground(client, connection)
+                await made.open()
+                yield made
+    finally:
+        await connection.close()
 
 
 @pytest.fixture(params=list(MODES), ids=lambda mode: mode.name.lower())
