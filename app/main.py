@@ -27,6 +27,7 @@ from app.auth import development
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
+from app.db.connecting import check_bounds
 from app.db.database import Database
 from app.db.failures import DatabaseUnavailable
 from app.db.migrate import is_current
@@ -288,11 +289,13 @@ class Runtime:
             observe=observe,
             per_user=settings.limit_user_connections,
             per_location=settings.limit_location_connections,
+            transaction_pooling=settings.transaction_pooling,
         )
         telemetry.metrics.watch_pool(self.database.usage)
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
             await check_app_role(connection)
+            await check_bounds(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
         verifier = Verifier(
