@@ -13,6 +13,7 @@ from starlette.types import Message
 
 from app.db import writing
 from app.db.database import SIGN_IN
+from app.db.failures import Conflict
 from app.limiting.stores import MemoryStore
 from app.settings import Settings
 from resolvers.budgets import Budgets
@@ -21,7 +22,7 @@ from tests.harness import CUSTOMER, LEAD, Answer, Client, until_waiting
 
 from .serving import Wire, serving, statements_logged
 
-WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
 READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 WRITTEN, READ_BACK = [WRITE, SIGN_IN, "COMMIT"], [READ, SIGN_IN, "COMMIT"]
 NOTHING_BEGUN = [WRITE, SIGN_IN, "ROLLBACK"]
@@ -145,7 +146,7 @@ async def test_a_call_whose_key_is_in_use_is_refused_at_once_and_its_transaction
     own_client: Client, settings: Settings
 ) -> None:
     document = mutation(step("PEOPLE", more=', idempotencyKey: "once"'))
-    async with served(own_client, settings, pool_size=2) as wire:
+    async with served(own_client, settings, pool_size=2, limit_user_connections=2) as wire:
         async with committed(own_client.database) as connection:
             await connection.execute("LOCK TABLE turnup.location IN ACCESS EXCLUSIVE MODE")
             first = asyncio.ensure_future(wire.client.ask(document))
@@ -165,7 +166,7 @@ async def test_a_write_that_is_tried_again_after_a_deadlock_has_a_new_transactio
     async def deadlocked_once(*arguments: Any) -> None:
         tries.append(None)
         if len(tries) == 1:
-            raise asyncpg.DeadlockDetectedError
+            raise Conflict
         await write(*arguments)
 
     monkeypatch.setattr(writing, "write", deadlocked_once)

@@ -24,7 +24,7 @@ from .ground import Ground, Image, connection_lost
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
-WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
+WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED"
 ITEMS = 2
 
 
