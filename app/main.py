@@ -46,6 +46,7 @@ from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
 from app.http.refusals import TransportRefused
+from app.http.slots import EXPOSED_FIELDS, SLOTS, RequestSlots
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -107,10 +108,10 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield {CONNECTIONS: connections_of(settings, watching.metrics)}
+            yield {CONNECTIONS: connections_of(settings, watching.metrics), SLOTS: runtime.slots()}
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -131,7 +132,7 @@ def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Calla
         allow_origins=settings.origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["X-Request-Id", "Retry-After"],
+        expose_headers=EXPOSED_FIELDS,
         max_age=600,
     )
     return [
@@ -314,6 +315,19 @@ class Runtime:
         )
         stack.push_async_callback(self.service.close)
         self.admission = Admission(verifier, self.bound, self._recent_refusal)
+
+    def slots(self) -> RequestSlots:
+        """Return the slots for requests in progress; all are free."""
+        settings, metrics = self.settings, self.telemetry.metrics
+        slots = RequestSlots(
+            settings.most_requests,
+            user_of=self.admission.known_subject,
+            waiting=self.database.waiting_in_bulkheads,
+            refused=metrics.request_refused,
+            origins=settings.origins,
+        )
+        metrics.watch_requests(lambda: len(slots))
+        return slots
 
     async def admit(self, head: UnreadRequest) -> str:
         """Return the subject of a request's token. Raises TransportRefused, after the deadline at the latest."""

@@ -74,7 +74,8 @@ class Settings(BaseSettings):
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     limit_price: int = Field(50_000, ge=1)
-    # Limits of connections, per process.
+    # Limits of requests and connections, per process.
+    limit_requests: int | None = Field(None, ge=1, le=1_000)
     limit_connections: int = Field(1_000, ge=1, le=50_000)
     limit_connections_per_address: int = Field(200, ge=1, le=50_000)
     limit_header_seconds: float = Field(10.0, gt=0, le=300)
@@ -184,6 +185,11 @@ class Settings(BaseSettings):
         return self.env is Environment.PRODUCTION
 
     @property
+    def most_requests(self) -> int:
+        """The maximum number of requests in progress per process."""
+        return self.limit_requests or max(LEAST_REQUESTS, self.pool_size)
+
+    @property
     def shows_graphiql(self) -> bool:
         """Whether /graphiql is served: in development unless switched off, in production only when switched on."""
         return not self.in_production if self.graphiql is None else self.graphiql
@@ -196,6 +202,8 @@ class Settings(BaseSettings):
         return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
 
 
+LEAST_REQUESTS = 16
+"""The default limit of requests in progress with a small pool: enough for a page that sends several at once."""
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 LOCAL_PORTS = (3000, 5173, 8000)
