@@ -111,7 +111,7 @@ WRONG = {
     "hosts and ports": f"postgresql://role:{SECRET}@127.0.0.1,127.0.0.2/turnup?port=1,2,3",
 }
 # Wrong on a server that answers.
-REFUSED = {
+REFUSED: dict[str, Callable[[str], str]] = {
     "password": lambda url: url.replace(parts(url)[1], SECRET),
     "database": lambda url: url.replace(f"/{parts(url)[4]}?", "/nowhere?"),
     "parameter": lambda url: f"{url}&sslmod=require",
@@ -123,11 +123,12 @@ REFUSED = {
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURNUP_HOME", str(tmp_path))
-    monkeypatch.setenv("PORT", str(free_port()))
 
 
 def last_words(arguments: tuple[str, ...]) -> str:
-    with pytest.raises(SystemExit) as ended:
+    """What a command that ends with a mistake says about it."""
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(SystemExit) as ended:
+        patched.setenv("PORT", str(free_port()))
         cli.main(list(arguments))
     assert isinstance(ended.value.code, str)
     return ended.value.code
