@@ -307,6 +307,8 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     except ValueError as error:
         shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
         sys.exit(f"turnup: {variable}: {_sentence(shown)}")
+    except FileNotFoundError:
+        sys.exit(f"turnup: {variable}: a file that the URL names does not exist: its socket, or one with certificates")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         sys.exit(f"turnup: {variable}: {_sentence(str(error))}")
 

@@ -89,6 +89,7 @@ LANES: Mapping[str, Lane] = {
     "reference": Lane(("tests/slow/test_reference_executor.py",), 140),
     "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
+    "tls": Lane(("tests/tls/",), 40, needs=("postgresql15", "redis")),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
 }
 
