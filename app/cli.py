@@ -37,6 +37,7 @@ from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, fr
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from app.postgres.roles import roles_sql
+from app.serving import StopTimes, run
 from app.settings import Settings, exposure
 from app.telemetry import metrics
 from app.version import VERSION
@@ -122,7 +123,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
             _build_graphiql()
         _greet(settings)
         with _counting_together(settings):
-            uvicorn.run(
+            config = uvicorn.Config(
                 "app.cli:app_of_worker",
                 factory=True,
                 host=settings.host,
@@ -137,11 +138,12 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
                 server_header=False,
                 # uvicorn would believe every process on this machine; the app believes TURNUP_TRUSTED_PROXIES.
                 proxy_headers=False,
-                timeout_graceful_shutdown=10,
                 # A worker responds only after importing everything. On a busy machine that takes longer than uvicorn's
                 # 5 s; the worker would then be replaced by another that takes as long.
                 timeout_worker_healthcheck=60,
             )
+            # A request that is accepted ends with its deadline; its answer takes a moment more.
+            run(config, StopTimes(delay=settings.stop_delay, drain=settings.limit_deadline_seconds + 1))
 
 
 @contextmanager

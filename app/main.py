@@ -101,7 +101,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         Route("/graphql/", endpoint),
-        *health_routes(runtime.checks),
+        *health_routes(runtime.checks, runtime.stopping),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
         *map(payload_schema_route, SHAPES),
     ]
@@ -112,7 +112,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield {CONNECTIONS: connections_of(settings, watching.metrics), SLOTS: runtime.slots()}
+            yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots()}
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -264,6 +264,7 @@ def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurem
 class Runtime:
     """The objects that exist while the server runs, and the callables of the routes."""
 
+    connections: Connections
     database: Database
     admission: Admission
     service: Service
@@ -280,6 +281,7 @@ class Runtime:
         """Open all resources; `stack` closes them. Raises if the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
         assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy
+        self.connections = connections_of(settings, telemetry.metrics)
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
@@ -364,6 +366,10 @@ class Runtime:
             return None
         (error,) = answer.body["errors"]
         return error["extensions"]["code"], error["message"]
+
+    def stopping(self) -> bool:
+        """Whether the server was told to stop."""
+        return self.connections.stopping
 
     async def checks(self) -> dict[str, bool]:
         """Whether the database can be reached, has the newest revision, and accepts writes."""

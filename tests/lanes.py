@@ -67,7 +67,17 @@ LANES: Mapping[str, Lane] = {
     ),
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
-    "kills": Lane(("tests/faults/test_kills.py", "tests/faults/test_poller.py"), 110, campaign=10),
+    "kills": Lane(
+        (
+            "tests/faults/test_departures.py",
+            "tests/faults/test_kills.py",
+            "tests/faults/test_kills_under_load.py",
+            "tests/faults/test_lost_replies.py",
+            "tests/faults/test_poller.py",
+        ),
+        200,
+        campaign=10,
+    ),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "poolers": Lane(("tests/poolers/",), 120, needs=("pgbouncer",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
