@@ -6,13 +6,14 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE
 from multiprocessing.process import BaseProcess
@@ -25,9 +26,11 @@ from starlette.applications import Starlette
 
 from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.db.migrate import migrate
+from app.db.connecting import CONNECT_SECONDS, Unfit, app_options, check_bounds, check_owner, connect
+from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
+from app.db.steps import MigrationRefused
 from app.http.connections import raise_descriptors
 from app.http.protocol import HttpConnection
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
@@ -44,8 +47,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 SCHEMA_FILE = ROOT / "schema.graphql"
 DATABASE = "turnup"
-CONNECT_SECONDS = 10.0
 MOST_LOCATIONS = 1_000_000
+NOT_A_URL = "not a URL such as postgresql://role:password@host/database"
+ABOUT_OPTIONS = ("root certificate", "`ssl", "direct TLS", "target_session_attrs", "Unsupported TLS", "No such TLS")
+"""How the driver's messages about the options of a URL begin. Its other messages may quote a part of a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("\n".join(_problems(error)))
     try:
         options.run(settings, options)
-    except (embedded.EmbeddedPostgresError, UnsafeRole) as error:
+    except (embedded.EmbeddedPostgresError, UnsafeRole, Unfit, MigrationRefused) as error:
         sys.exit(f"turnup: {error}")
 
 
@@ -77,7 +82,11 @@ def parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("serve", help="serve the API; in development set up everything first")
     serving.add_argument("--reload", action="store_true", help="restart when Python code changes; development only")
     serving.set_defaults(run=serve)
-    commands.add_parser("migrate", help="migrate the database to the newest revision").set_defaults(run=run_migrations)
+    migrating = commands.add_parser("migrate", help="migrate the database to the newest revision")
+    instead = migrating.add_mutually_exclusive_group()
+    instead.add_argument("--check", action="store_true", help="change nothing; exit 1 listing what is missing")
+    instead.add_argument("--sql", action="store_true", help="change nothing; print what is missing as a psql script")
+    migrating.set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
     seed.add_argument("--locations", type=_count, default=0, metavar="N", help="add N plain locations for load tests")
@@ -179,10 +188,24 @@ def _end_after(server: BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_migrations(settings: Settings, _options: argparse.Namespace) -> None:
-    """Migrate the database to the newest revision."""
+def run_migrations(settings: Settings, options: argparse.Namespace) -> None:
+    """Migrate the database to the newest revision; with `--check` or `--sql`, only say what is missing."""
     with databases(settings) as found:
-        asyncio.run(migrate(_owner(found)))
+        if options.check:
+            _say_missing(asyncio.run(position(_either(found))))
+        elif options.sql:
+            sys.stdout.write(missing_sql(asyncio.run(position(_either(found)))))
+        else:
+            asyncio.run(migrate(_owner(found), say=_say))
+
+
+def _say_missing(found: Position) -> None:
+    """Print where the database is; exit with status 1 when migrations are missing."""
+    _say(str(found))
+    for migration in found.missing:
+        _say(f"missing: {migration}")
+    if found.missing:
+        sys.exit(1)
 
 
 def run_seed(settings: Settings, options: argparse.Namespace) -> None:
@@ -191,8 +214,10 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
         sys.exit("turnup: demo data is refused in production")
     with databases(settings) as found:
         owner = _owner(found)
-        asyncio.run(migrate(owner))
-        loaded = asyncio.run(load_demo(owner, _app(found), reset=options.reset))
+        asyncio.run(migrate(owner, say=_say))
+        loaded = asyncio.run(
+            load_demo(owner, _app(found), reset=options.reset, transaction_pooling=settings.transaction_pooling)
+        )
         if loaded:
             print("Loaded the demo data.")
         elif not options.locations:
@@ -230,9 +255,11 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
     """
     if settings.database_url is not None or settings.owner_database_url is not None:
         found = Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
-        for variable, url in (("DATABASE_URL", found.app), ("TURNUP_OWNER_DATABASE_URL", found.owner)):
-            if url is not None:
-                asyncio.run(_check_database(variable, url))
+        if found.app is not None:
+            options = app_options(found.app, transaction_pooling=settings.transaction_pooling)
+            asyncio.run(_reached("DATABASE_URL", options))
+        if found.owner is not None:
+            asyncio.run(_reached("TURNUP_OWNER_DATABASE_URL", check_owner(found.owner)))
         yield found
         return
     with embedded.start(settings.home, restarted=restarted) as postgres:
@@ -271,31 +298,48 @@ def _check_address(settings: Settings) -> None:
         sys.exit(f"turnup: HOST: {exposed}")
 
 
-async def _check_database(variable: str, url: str) -> None:
+async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     """Exit with one line when the database of a variable cannot be reached; the URL is not printed."""
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
-    except ValueError:
-        sys.exit(f"turnup: {variable}: not a URL such as postgresql://role:password@host/database")
+        await attempt
     except TimeoutError:
         sys.exit(f"turnup: {variable}: the database did not answer within {CONNECT_SECONDS:.0f} s")
+    except ssl.SSLCertVerificationError as error:
+        sys.exit(f"turnup: {variable}: the server's certificate was refused: {_sentence(error.verify_message)}")
+    except ValueError as error:
+        shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
+        sys.exit(f"turnup: {variable}: {_sentence(shown)}")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         sys.exit(f"turnup: {variable}: {_sentence(str(error))}")
-    await connection.close()
 
 
 async def _prepare(settings: Settings, found: Databases) -> None:
     """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
     app = _app(found)
-    if found.owner is not None:
-        await migrate(found.owner)
-    connection = await asyncpg.connect(app)
+    pooling = settings.transaction_pooling
+    newer = not await _migrated(found)
+    connection = await connect(app, **await app_options(app, transaction_pooling=pooling))
     try:
         await check_app_role(connection)
+        await check_bounds(connection)
     finally:
         await connection.close()
-    if found.owner is not None and not settings.in_production:
-        await load_demo(found.owner, app)
+    if found.owner is not None and not settings.in_production and not newer:
+        await load_demo(found.owner, app, transaction_pooling=pooling)
+
+
+async def _migrated(found: Databases) -> bool:
+    """Migrate if the owner's URL is given. Returns False for a newer database, which is served as it is.
+
+    A server of an older version must start during an upgrade, and when a release is taken back.
+    """
+    if found.owner is not None:
+        with suppress(DatabaseIsNewer):
+            await migrate(found.owner, say=_say)
+    there = await position(_app(found))
+    if there.is_newer or there.missing:
+        print(f"turnup: {there}", file=sys.stderr, flush=True)
+    return not there.is_newer
 
 
 def _hand_down(found: Databases) -> None:
@@ -334,10 +378,19 @@ def _owner(found: Databases) -> str:
     return found.owner
 
 
+def _either(found: Databases) -> str:
+    """The URL of either role; both may ask where the database is."""
+    return found.owner or _app(found)
+
+
 def _app(found: Databases) -> str:
     if found.app is None:
         sys.exit("turnup: DATABASE_URL is required in addition to TURNUP_OWNER_DATABASE_URL")
     return found.app
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _plain(url: SecretStr | None) -> str | None:

@@ -29,7 +29,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.supervisors import ChangeReload, Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from app.db.database import DatabaseUnavailable, Overloaded
+from app.db.failures import DatabaseUnavailable, Overloaded
 from app.db.safety import UnsafeRole
 from app.http.connections import Connections
 from app.http.protocol import CONNECTIONS

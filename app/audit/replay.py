@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Table
 
 from app.db import tables
+from app.db.connecting import connect_as_owner
 
 SCRATCH = "turnup_replay"
 UNAUDITED = "LOAD_UNAUDITED"
@@ -24,6 +24,7 @@ UNTRACKED = {
     tables.chain_head: "part of the audit log",
     tables.audit_incident: "counts, which are added to the audit log when their minute is over",
     tables.erasure_due: "the payloads to erase; each erasure is recorded in the audit log",
+    tables.schema_state: "the revisions of the code that may write, which migrations add",
     tables.idempotency_key: "results stored for a day; the changes of the calls are tracked",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
@@ -77,7 +78,7 @@ async def replay(owner_url: str, *, keep: bool = False, most: int = 20) -> Repla
 
 @asynccontextmanager
 async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url, server_settings={"timezone": "UTC"})
+    connection = await connect_as_owner(owner_url)
     transaction = connection.transaction(isolation="repeatable_read")
     try:
         await connection.execute(_ALONE)

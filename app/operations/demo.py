@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from app.db import demo
+from app.db.bulkheads import Share
 from app.db.database import Database
 from app.db.seed import is_only_demo, loading_demo, seed_demo
 from app.domain.vocabulary import LocationStatus as S
@@ -88,7 +89,7 @@ _BEHIND: Mapping[S, int] = {
 }
 
 
-async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> bool:
+async def load_demo(owner_url: str, app_url: str, *, reset: bool = False, transaction_pooling: bool = False) -> bool:
     """Load the demo data into an empty database; with `reset`, replace the existing data.
 
     An interrupted load continues where it stopped, unless other data was written since.
@@ -98,7 +99,7 @@ async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> boo
         loaded = await seed_demo(owner_url, reset=reset)
         if not loaded and not await is_only_demo(owner_url, REQUEST_ID):
             return False
-        database = await Database.open(app_url, size=1)
+        database = await Database.open(app_url, size=1, transaction_pooling=transaction_pooling)
         try:
             for branch in demo.BRANCHES:
                 for step in await _ahead(database, branch):
@@ -132,6 +133,7 @@ async def _make(database: Database, branch: demo.Branch, step: Step[Any]) -> Non
         subject=email,
         request_id=REQUEST_ID,
         transaction=partial(database.writing, email, timeout_ms=TIMEOUT_MS),
+        locations=Share(database.locations),
         self_approval_allowed=False,
         performed=lambda _mutation, _outcome, _measurements: None,
     )
