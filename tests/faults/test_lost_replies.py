@@ -39,7 +39,7 @@ pytestmark = [
 
 ITEMS = 3
 COMMIT = -1
-DEADLINE_SECONDS = 3
+DEADLINE_SECONDS = 2
 AT_ONCE = 13
 """The calls that break at the same time: silence lasts until the deadline."""
 POOL = 4 * AT_ONCE
@@ -154,8 +154,13 @@ async def network(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 async def test_a_commit_whose_reply_is_lost_is_unknown_and_the_key_settles_it(network: Network) -> None:
-    for modes in (LOUD, SILENT):
-        await network.breaks([Broken(case, mode) for mode in modes for case in ("addDevice", "bulkUpdateStatus")])
+    await network.breaks([Broken("addDevice", Mode.CUT), Broken("bulkUpdateStatus", Mode.CUT)])
+    await network.breaks([Broken("addDevice", Mode.SWALLOW), Broken("bulkUpdateStatus", Mode.SWALLOW)])
+
+
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.BLACK_HOLE])
+async def test_a_commit_that_does_not_arrive_is_unknown_and_the_key_settles_it(network: Network, mode: Mode) -> None:
+    await network.breaks([Broken("bulkUpdateStatus", mode)])
 
 
 async def test_a_connection_that_breaks_before_the_commit_is_sent_has_written_nothing(network: Network) -> None:
@@ -180,24 +185,23 @@ async def test_every_mutation_is_told_and_settled_wherever_its_connection_is_res
 ) -> None:
     for case in EVERY:
         statements, _ = await network.undisturbed(case)
-        points = sorted({0, random.randrange(len(statements) - 1)})
-        for at in (*points, COMMIT):
+        for at in (random.randrange(len(statements) - 1), COMMIT):
             await network.breaks([Broken(case, mode, at)])
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", SILENT)
-async def test_mutations_are_told_and_settled_wherever_their_connection_falls_silent(
-    network: Network, mode: Mode
-) -> None:
-    points = []
+async def test_mutations_are_told_and_settled_wherever_their_connection_falls_silent(network: Network) -> None:
+    lost = []
     for case in CASES:
         statements, _ = await network.undisturbed(case)
-        points += [Broken(case, mode), Broken(case, mode, random.randrange(len(statements) - 1))]
-    random.shuffle(points)
-    for first in range(0, len(points), AT_ONCE):
-        await network.breaks(points[first : first + AT_ONCE])
-    sys.stdout.write(f"\n{mode.name}: {network.told}\n")
+        lost += [Broken(case, mode, random.randrange(len(statements) - 1)) for mode in SILENT]
+        lost.append(Broken(case, Mode.SWALLOW))
+    random.shuffle(lost)
+    for first in range(0, len(lost), AT_ONCE):
+        await network.breaks(lost[first : first + AT_ONCE])
+    # Until PostgreSQL notices, a COMMIT that does not arrive holds the head of the account's audit chain.
+    for case in random.sample(list(CASES), k=min(len(CASES), scaled(4))):
+        await network.breaks([Broken(case, Mode.BLACK_HOLE)])
 
 
 async def outages(ground: Ground, home: Path, met: Met, *, rounds: int) -> Counter[str]:
