@@ -79,6 +79,7 @@ LANES: Mapping[str, Lane] = {
         campaign=10,
     ),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
+    "poolers": Lane(("tests/poolers/",), 120, needs=("pgbouncer",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
     "postgresql15": Lane(("tests/db/",), 160, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
