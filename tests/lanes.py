@@ -48,8 +48,8 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 110),
-    "browser": Lane(("tests/browser/",), 110, needs=("chromium",)),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 90),
+    "browser": Lane(("tests/browser/",), 90, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 40),
     "combinations": Lane(
         (
@@ -57,10 +57,10 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_readiness_gates.py",
             "tests/operations/test_viewer_actions_hold.py",
         ),
-        140,
+        110,
         campaign=10,
     ),
-    "commands": Lane(("tests/cli/",), 110),
+    "commands": Lane(("tests/cli/",), 90),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
     "differential": Lane(
         ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 160, campaign=50
@@ -93,11 +93,11 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_revisions.py",
             "tests/operations/test_ways_round.py",
         ),
-        230,
+        180,
         campaign=10,
     ),
-    "reference": Lane(("tests/slow/test_reference_executor.py",), 140),
-    "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 120),
+    "statements": Lane(("tests/faults/test_every_statement.py",), 240, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
 }
