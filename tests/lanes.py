@@ -48,8 +48,8 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 110),
-    "browser": Lane(("tests/browser/",), 110, needs=("chromium",)),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 90),
+    "browser": Lane(("tests/browser/",), 90, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 40),
     "combinations": Lane(
         (
