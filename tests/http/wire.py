@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.connections import ConnectionLimits, Connections
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS, HttpConnection
+from app.http.slots import SLOTS, RequestSlots
 
 PATIENCE = 10.0
 """Seconds that a test waits for something that happens at once on an idle machine."""
@@ -40,6 +41,7 @@ class Serving:
     bodies: list[bytes] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     connections: Connections | None = None
+    slots: RequestSlots | None = None
     released: threading.Event = field(default_factory=threading.Event)
     server: uvicorn.Server | None = None
 
@@ -155,13 +157,13 @@ class _File:
 
 
 @contextmanager
-def serving(loop: str = "uvloop", **limits: Any) -> Iterator[Serving]:
-    """Run a server in a thread of its own while the block runs."""
+def serving(loop: str = "uvloop", *, slots: RequestSlots | None = None, **limits: Any) -> Iterator[Serving]:
+    """Run a server in a thread of its own while the block runs. Without `slots`, no request takes one."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
         listener.listen(2_048)
-        found = Serving(listener.getsockname()[1], ConnectionLimits(**limits))
+        found = Serving(listener.getsockname()[1], ConnectionLimits(**limits), slots=slots)
         config = uvicorn.Config(
             application(found),
             http=HttpConnection,
@@ -216,13 +218,27 @@ def application(found: Serving) -> ASGIApp:
             await asyncio.sleep(0.01)
         return PlainTextResponse("left")
 
+    async def graphql(request: Request) -> Response:
+        """Do what the query parameter `act` says."""
+        act = request.query_params.get("act", "echo")
+        if act == "break":
+            raise LookupError("the secret of the application")
+        if act == "refuse":
+            return await refuse(request)
+        await request.body()
+        if act == "hold":
+            return await hold(request)
+        if act == "leave":
+            return await until_it_leaves(request)
+        return await echo(request)
+
     async def checks() -> dict[str, bool]:
         return {"ready": True}
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         found.connections = Connections(found.limits, lambda reason: found.refused.update([reason]))
-        yield {CONNECTIONS: found.connections}
+        yield {CONNECTIONS: found.connections} | ({} if found.slots is None else {SLOTS: found.slots})
 
     methods = ["GET", "POST", "OPTIONS"]
     routes = [
@@ -230,6 +246,7 @@ def application(found: Serving) -> ASGIApp:
             Route(f"/{each.__name__}", each, methods=methods)
             for each in (echo, refuse, large, hold, slow_reader, until_it_leaves)
         ),
+        Route("/graphql", graphql, methods=["GET", "POST", "OPTIONS"]),
         *health_routes(checks),
     ]
     return _Noting(Starlette(routes=routes, lifespan=lifespan), found)
