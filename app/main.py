@@ -267,6 +267,8 @@ class Runtime:
     admission: Admission
     service: Service
     issuer: development.DevelopmentIssuer | None = None
+    accepted_writes = True
+    """Whether the database accepted writes at the last check."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self.settings = settings
@@ -366,8 +368,9 @@ class Runtime:
             found = await self.database.probe(_state_of)
         except DatabaseUnavailable:
             return {"database": False, "migrations": False, "writes": False}
-        if not found["writes"]:
+        if not (found["writes"] and self.accepted_writes):  # each connection keeps the mode that it began with
             await self.database.forget_connections()
+        self.accepted_writes = found["writes"]
         return found
 
     def graphiql_config(self) -> Mapping[str, object]:

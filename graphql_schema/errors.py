@@ -19,6 +19,7 @@ from app.db.failures import (
     Overloaded,
     StatementTimeout,
     StatementTooComplex,
+    WritesOfOlderCode,
 )
 from app.db.loaders import MOST_ROWS, TooManyRows
 from app.domain.refusals import InvalidInput, NotFound
@@ -68,6 +69,12 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     ),
     DatabaseUnavailable: ("UNAVAILABLE", "The database is unavailable. Retry shortly.", _none),
     DatabaseReadOnly: ("UNAVAILABLE", "The database accepts no writes at the moment. Retry shortly.", _none),
+    WritesOfOlderCode: (
+        "UNAVAILABLE",
+        "The server is being upgraded: this process is of an older version and only reads. Nothing was written. Retry"
+        " shortly.",
+        _none,
+    ),
     ReadingLost: ("UNAVAILABLE", "The change was committed, but the response could not be read.", _none),
     RateLimited: (
         "RATE_LIMITED",

@@ -22,16 +22,21 @@ from app.db.failures import (
     DatabaseReadOnly,
     DatabaseUnavailable,
     Overloaded,
+    WritesOfOlderCode,
     translated,
     translation,
 )
+from app.db.migrate import newest_revision
 from app.db.statements import Statement
+from app.db.writers import BEGIN_WRITING, WRITES_SINCE
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
 from permissions.policy import viewer_of
 
 T = TypeVar("T")
 
+WAIT_SECONDS = 5.0
+"""Seconds that a caller waits for a connection of the pool."""
 RETRY_SECONDS = 0.02
 """Seconds between two attempts to open another connection when PostgreSQL has none to spare."""
 IDLE_SECONDS = 60.0
@@ -67,7 +72,12 @@ _WHOLE = itemgetter(slice(None))
 
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
-SIGN_IN = "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)"
+_SIGN_IN = "SELECT id, name, email, role, status, accounts, locations{more} FROM turnup.sign_in($1, $2)"
+SIGN_IN = _SIGN_IN.format(more="")
+SIGN_IN_TO_WRITE = _SIGN_IN.format(more=f", {WRITES_SINCE} AS writes_since")
+# The first two statements of a transaction, each a round trip.
+READING = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", SIGN_IN
+WRITING = BEGIN_WRITING, SIGN_IN_TO_WRITE
 
 
 class UnknownUser(Exception):  # noqa: N818 - names what happened
@@ -154,6 +164,7 @@ class Database:
         self._wait_seconds = wait_seconds
         self._observe = observe
         self._waiting = 0
+        self._writes_closed = False
         self._probing: Any = None
         self.users = Bulkhead(per_user)
         """The transactions of each user, by the subject of the token."""
@@ -166,7 +177,7 @@ class Database:
         url: str,
         *,
         size: int,
-        wait_seconds: float = 5.0,
+        wait_seconds: float = WAIT_SECONDS,
         observe: Observer = unobserved,
         per_user: int | None = None,
         per_location: int | None = None,
@@ -306,23 +317,29 @@ class Database:
         `timeout_ms` becomes the statement timeout. Waits while the user holds as many connections as allowed. Raises
         UnknownUser, SuspendedUser, Overloaded or DatabaseUnavailable.
         """
-        return TransactionScope(self, "REPEATABLE READ, READ ONLY", subject, timeout_ms)
+        return TransactionScope(self, READING, subject, timeout_ms)
 
     def writing(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
         """Return a signed-in READ COMMITTED transaction, committed when the block succeeds, else rolled back.
 
         Raises CommitUnknown when the result of the commit is unknown; after any other exception nothing was committed.
-        A database that is read-only refuses the first write: the transaction does not ask to be READ WRITE.
+        A database that is read-only refuses the first write: the transaction does not ask to be READ WRITE. Raises
+        WritesOfOlderCode when the database was migrated further than this code may write.
         """
-        return TransactionScope(self, "READ COMMITTED", subject, timeout_ms)
+        return TransactionScope(self, WRITING, subject, timeout_ms)
 
-    async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
+    async def _sign_in(self, connection: Any, subject: str, timeout_ms: int, statement: str = SIGN_IN) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():
-            record = await connection.fetchrow(SIGN_IN, subject, timeout_ms)
+            record = await connection.fetchrow(statement, subject, timeout_ms)
         if record is None:
             raise UnknownUser
         if record["status"] != UserStatus.ACTIVE:
             raise SuspendedUser(record["id"])
+        if statement is SIGN_IN_TO_WRITE and record["writes_since"] > newest_revision():
+            if not self._writes_closed:  # once per process: from now on every write is refused
+                log.warning("writes need code of revision %s; this process only reads", record["writes_since"])
+            self._writes_closed = True
+            raise WritesOfOlderCode
         role = Role(record["role"])
         listed = record["locations"]
         granted = Scope(accounts=frozenset(record["accounts"]), locations=None if listed is None else frozenset(listed))
@@ -337,11 +354,11 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
     `begin` starts it ahead of the block. A started transaction must be entered once or rolled back.
     """
 
-    __slots__ = ("_begun", "_connection", "_database", "_mode", "_subject", "_timeout_ms")
+    __slots__ = ("_begin", "_begun", "_connection", "_database", "_sign_in", "_subject", "_timeout_ms")
 
-    def __init__(self, database: Database, mode: str, subject: str, timeout_ms: int) -> None:
+    def __init__(self, database: Database, statements: tuple[str, str], subject: str, timeout_ms: int) -> None:
         self._database = database
-        self._mode = mode
+        self._begin, self._sign_in = statements
         self._subject = subject
         self._timeout_ms = timeout_ms
         self._begun: Transaction | None = None
@@ -357,8 +374,8 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
             raise
         try:
             with translated():
-                await connection.execute(f"BEGIN ISOLATION LEVEL {self._mode}")
-            viewer = await database._sign_in(connection, self._subject, self._timeout_ms)
+                await connection.execute(self._begin)
+            viewer = await database._sign_in(connection, self._subject, self._timeout_ms, self._sign_in)
         except BaseException:
             await self.roll_back()
             raise

@@ -20,6 +20,10 @@ class DatabaseReadOnly(DatabaseUnavailable):
     """The database accepts no writes: it is a standby, or was made read-only."""
 
 
+class WritesOfOlderCode(DatabaseUnavailable):
+    """A migration that this code does not know closed the database to its writes."""
+
+
 class CommitUnknown(DatabaseUnavailable):
     """The connection was lost after COMMIT was sent and before it was answered."""
 
