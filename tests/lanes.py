@@ -68,6 +68,7 @@ LANES: Mapping[str, Lane] = {
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py", "tests/faults/test_poller.py"), 110, campaign=10),
+    "overload": Lane(("tests/slow/test_overload.py",), 60),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
     "postgresql15": Lane(("tests/db/",), 160, needs=("postgresql15",)),
@@ -86,7 +87,7 @@ LANES: Mapping[str, Lane] = {
         campaign=10,
     ),
     "reference": Lane(("tests/slow/test_reference_executor.py",), 140),
-    "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
+    "statements": Lane(("tests/faults/test_every_statement.py",), 240, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
 }
