@@ -27,6 +27,7 @@ from app.auth import development
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
+from app.db.connecting import check_bounds
 from app.db.database import Database
 from app.db.failures import DatabaseUnavailable
 from app.db.migrate import is_current
@@ -100,7 +101,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         Route("/graphql/", endpoint),
-        *health_routes(runtime.checks),
+        *health_routes(runtime.checks, runtime.stopping),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
         *map(payload_schema_route, SHAPES),
     ]
@@ -111,7 +112,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield {CONNECTIONS: connections_of(settings, watching.metrics), SLOTS: runtime.slots()}
+            yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots()}
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -263,6 +264,7 @@ def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurem
 class Runtime:
     """The objects that exist while the server runs, and the callables of the routes."""
 
+    connections: Connections
     database: Database
     admission: Admission
     service: Service
@@ -279,6 +281,7 @@ class Runtime:
         """Open all resources; `stack` closes them. Raises if the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
         assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy
+        self.connections = connections_of(settings, telemetry.metrics)
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
@@ -288,11 +291,13 @@ class Runtime:
             observe=observe,
             per_user=settings.limit_user_connections,
             per_location=settings.limit_location_connections,
+            transaction_pooling=settings.transaction_pooling,
         )
         telemetry.metrics.watch_pool(self.database.usage)
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
             await check_app_role(connection)
+            await check_bounds(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
         verifier = Verifier(
@@ -361,6 +366,10 @@ class Runtime:
             return None
         (error,) = answer.body["errors"]
         return error["extensions"]["code"], error["message"]
+
+    def stopping(self) -> bool:
+        """Whether the server was told to stop."""
+        return self.connections.stopping
 
     async def checks(self) -> dict[str, bool]:
         """Whether the database can be reached, has the newest revision, and accepts writes."""

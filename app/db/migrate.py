@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.blocking import Blocking
+from app.db.connecting import connect, connect_as_owner
 from app.db.content_columns import content_tables
 from app.db.steps import LOCK_TIMEOUT_MS, MigrationRefused
 from app.db.tables import SCHEMA
@@ -41,7 +42,6 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between two tries to get a lock; the last one repeats."""
 ALONE_SECONDS = 600.0
 """Seconds for which one process waits while another one migrates."""
-CONNECT_SECONDS = 10.0
 
 _MAY_BECOME_DEFINER = "SELECT pg_has_role(current_user, 'turnup_definer', 'MEMBER')"
 _NO_LOCK = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
@@ -123,7 +123,7 @@ async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsai
 
 async def position(url: str, *, folder: Path = MIGRATIONS) -> Position:
     """Return where the database is. The roles of the owner and of the app may ask; nothing is changed."""
-    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    connection = await connect(url, statement_cache_size=0)  # the app's URL may lead to a pooler
     try:
         revision = await revision_of(connection)
         migrations = known(folder)
@@ -223,8 +223,8 @@ def _config(folder: Path) -> Config:
 @asynccontextmanager
 async def _connected(owner_url: str) -> AsyncIterator[AsyncConnection]:
     # The driver reads the URL, so that it takes what DATABASE_URL takes.
-    connect = partial(asyncpg.connect, owner_url, timeout=CONNECT_SECONDS)
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    opening = partial(connect_as_owner, owner_url)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=opening, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             yield connection

@@ -6,8 +6,11 @@ of the API, without a word of what was received.
 """
 
 import asyncio
+import fcntl
 import logging
 import secrets
+import sys
+import termios
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Any, Literal
@@ -38,6 +41,8 @@ DISCARD_CHUNKS = 256
 LINGER_BYTES = 16 * 1024 * 1024
 """The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
 RETRY_SECONDS = 1
+FIRST_REQUEST_SECONDS = 1.0
+"""The time in which a client that has just connected sends a request to a server that stops."""
 
 _REASONS = {
     "BAD_REQUEST": Refused.MALFORMED,
@@ -95,6 +100,8 @@ class HttpConnection(asyncio.Protocol):
         self._cycle: Exchange | None = None
         self._head_begun = True
         self._keep_alive = False
+        self._ending = False
+        """Whether no further request is awaited."""
         self._lingered = 0
         self._body_left = self._discarded = 0
         self._chunks: Chunks | None = None
@@ -172,12 +179,25 @@ class HttpConnection(asyncio.Protocol):
 
     # What uvicorn and the connections' limits call
 
+    def last_response(self) -> None:
+        """Let the response in progress say that it is the last one, unless its header was sent."""
+        if self._cycle is not None and not self._cycle.response_started:
+            self._keep_alive = self._cycle.keep_alive = False
+
     def shutdown(self) -> None:
-        """Close after the response in progress, or at once."""
+        """Close as soon as no request is in progress.
+
+        A request of which bytes have arrived is in progress, and a new connection has a moment to send its first one.
+        What is still sent or read for a client that was answered takes its time.
+        """
+        self._ending = True
         if self._cycle is not None and not self._cycle.response_complete:
             self._keep_alive = self._cycle.keep_alive = False
-        else:
-            self._close()
+        elif self._phase is Phase.HEAD and not self._received and not self._unread():
+            if self._head_begun:  # before the first request
+                self._wait(FIRST_REQUEST_SECONDS, self._first_request_too_late)
+            else:
+                self._close()
 
     def give_way(self) -> None:
         """Close at once, for the benefit of another connection."""
@@ -250,7 +270,7 @@ class HttpConnection(asyncio.Protocol):
         if "%" in path:
             path = unquote(path)
         has_body = head.length > 0 or head.chunked
-        self._keep_alive = head.keep_alive and self._has_place
+        self._keep_alive = head.keep_alive and self._has_place and not (self._ending or self._connections.stopping)
         expects = head.expects_continue and has_body and not rest
         # A client that waits for 100 (Continue) may send its body after another response, or the next request.
         reusable = self._keep_alive and head.length <= DISCARD_BYTES and not expects
@@ -425,6 +445,8 @@ class HttpConnection(asyncio.Protocol):
         if self._received:
             waiting, self._received = bytes(self._received), bytearray()
             self._read_head(waiting)
+        elif self._ending:
+            self._close()
         else:
             self._wait(self._limits.keep_alive_seconds, self._close)
             self._flow.resume_reading()
@@ -517,6 +539,11 @@ class HttpConnection(asyncio.Protocol):
                 self._cycle.disconnected = True
             self._cycle.message_event.set()
 
+    def _unread(self) -> bool:
+        """Return whether the kernel has received bytes that the event loop has not read yet."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder) > 0
+
     def _close(self) -> None:
         """Close when everything is sent, which a client that does not read cannot prevent for long."""
         self._stop_waiting()
@@ -545,6 +572,12 @@ class HttpConnection(asyncio.Protocol):
         self._connections.count(Refused.HEAD_TIMEOUT)
         if self._received:
             self._refuse("REQUEST_TIMEOUT", "The header was not received in time.")
+        else:
+            self._close()
+
+    def _first_request_too_late(self) -> None:
+        if self._received:
+            self._wait(self._limits.head_seconds, self._head_too_late)
         else:
             self._close()
 

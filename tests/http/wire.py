@@ -23,11 +23,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.connections import ConnectionLimits, Connections
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS, HttpConnection
+<<<<<<< HEAD
 from app.http.slots import SLOTS, RequestSlots
+=======
+from app.serving import StoppingServer, StopTimes
+>>>>>>> main
 
 PATIENCE = 10.0
 """Seconds that a test waits for something that happens at once on an idle machine."""
 LARGE = 5_000_000
+AT_ONCE = StopTimes(delay=0, drain=5)
 REQUEST_ID = "id-of-the-application"
 
 
@@ -43,7 +48,7 @@ class Serving:
     connections: Connections | None = None
     slots: RequestSlots | None = None
     released: threading.Event = field(default_factory=threading.Event)
-    server: uvicorn.Server | None = None
+    server: StoppingServer | None = None
 
     @property
     def open(self) -> int:
@@ -157,8 +162,13 @@ class _File:
 
 
 @contextmanager
+<<<<<<< HEAD
 def serving(loop: str = "uvloop", *, slots: RequestSlots | None = None, **limits: Any) -> Iterator[Serving]:
     """Run a server in a thread of its own while the block runs. Without `slots`, no request takes one."""
+=======
+def serving(loop: str = "uvloop", times: StopTimes = AT_ONCE, **limits: Any) -> Iterator[Serving]:
+    """Run a server in a thread of its own while the block runs."""
+>>>>>>> main
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
@@ -173,9 +183,8 @@ def serving(loop: str = "uvloop", *, slots: RequestSlots | None = None, **limits
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=5,
         )
-        found.server = server = uvicorn.Server(config)
+        found.server = server = StoppingServer(config, times)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -218,6 +227,7 @@ def application(found: Serving) -> ASGIApp:
             await asyncio.sleep(0.01)
         return PlainTextResponse("left")
 
+<<<<<<< HEAD
     async def graphql(request: Request) -> Response:
         """Do what the query parameter `act` says."""
         act = request.query_params.get("act", "echo")
@@ -231,6 +241,15 @@ def application(found: Serving) -> ASGIApp:
         if act == "leave":
             return await until_it_leaves(request)
         return await echo(request)
+=======
+    async def end_all(_request: Request) -> Response:
+        while not found.released.is_set():  # the event loop reads nothing in the meantime
+            time.sleep(0.01)  # noqa: ASYNC251 - on purpose
+        assert found.server is not None
+        for connection in list(found.server.server_state.connections):
+            connection.shutdown()
+        return PlainTextResponse("ended")
+>>>>>>> main
 
     async def checks() -> dict[str, bool]:
         return {"ready": True}
@@ -244,10 +263,14 @@ def application(found: Serving) -> ASGIApp:
     routes = [
         *(
             Route(f"/{each.__name__}", each, methods=methods)
-            for each in (echo, refuse, large, hold, slow_reader, until_it_leaves)
+            for each in (echo, refuse, large, hold, slow_reader, until_it_leaves, end_all)
         ),
+<<<<<<< HEAD
         Route("/graphql", graphql, methods=["GET", "POST", "OPTIONS"]),
         *health_routes(checks),
+=======
+        *health_routes(checks, lambda: found.connections is not None and found.connections.stopping),
+>>>>>>> main
     ]
     return _Noting(Starlette(routes=routes, lifespan=lifespan), found)
 
