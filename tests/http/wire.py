@@ -23,11 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.connections import ConnectionLimits, Connections
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS, HttpConnection
-<<<<<<< HEAD
 from app.http.slots import SLOTS, RequestSlots
-=======
 from app.serving import StoppingServer, StopTimes
->>>>>>> main
 
 PATIENCE = 10.0
 """Seconds that a test waits for something that happens at once on an idle machine."""
@@ -162,13 +159,10 @@ class _File:
 
 
 @contextmanager
-<<<<<<< HEAD
-def serving(loop: str = "uvloop", *, slots: RequestSlots | None = None, **limits: Any) -> Iterator[Serving]:
+def serving(
+    loop: str = "uvloop", times: StopTimes = AT_ONCE, *, slots: RequestSlots | None = None, **limits: Any
+) -> Iterator[Serving]:
     """Run a server in a thread of its own while the block runs. Without `slots`, no request takes one."""
-=======
-def serving(loop: str = "uvloop", times: StopTimes = AT_ONCE, **limits: Any) -> Iterator[Serving]:
-    """Run a server in a thread of its own while the block runs."""
->>>>>>> main
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
@@ -227,7 +221,6 @@ def application(found: Serving) -> ASGIApp:
             await asyncio.sleep(0.01)
         return PlainTextResponse("left")
 
-<<<<<<< HEAD
     async def graphql(request: Request) -> Response:
         """Do what the query parameter `act` says."""
         act = request.query_params.get("act", "echo")
@@ -241,7 +234,7 @@ def application(found: Serving) -> ASGIApp:
         if act == "leave":
             return await until_it_leaves(request)
         return await echo(request)
-=======
+
     async def end_all(_request: Request) -> Response:
         while not found.released.is_set():  # the event loop reads nothing in the meantime
             time.sleep(0.01)  # noqa: ASYNC251 - on purpose
@@ -249,7 +242,6 @@ def application(found: Serving) -> ASGIApp:
         for connection in list(found.server.server_state.connections):
             connection.shutdown()
         return PlainTextResponse("ended")
->>>>>>> main
 
     async def checks() -> dict[str, bool]:
         return {"ready": True}
@@ -265,12 +257,8 @@ def application(found: Serving) -> ASGIApp:
             Route(f"/{each.__name__}", each, methods=methods)
             for each in (echo, refuse, large, hold, slow_reader, until_it_leaves, end_all)
         ),
-<<<<<<< HEAD
-        Route("/graphql", graphql, methods=["GET", "POST", "OPTIONS"]),
-        *health_routes(checks),
-=======
+        Route("/graphql", graphql, methods=methods),
         *health_routes(checks, lambda: found.connections is not None and found.connections.stopping),
->>>>>>> main
     ]
     return _Noting(Starlette(routes=routes, lifespan=lifespan), found)
 
