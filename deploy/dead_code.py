@@ -83,7 +83,6 @@ ALLOWED = (
         ("index", "check", "foreign_key", "validate", "column"),
     ),
     Allowed("bench/peers.py", "bench.requests has uvicorn import them by name", ("app_without_tokens", "built")),
-    Allowed("bench/overload.py", "the event loop calls them", ("connection_made", "data_received", "connection_lost")),
     Allowed("bench/execution.py", "values of an enumeration, chosen by number", ("DRAFT", "IN_REVIEW")),
 )
 
