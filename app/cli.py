@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE
 from multiprocessing.process import BaseProcess
@@ -25,9 +25,10 @@ from starlette.applications import Starlette
 
 from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.db.migrate import migrate
+from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
+from app.db.steps import MigrationRefused
 from app.http.connections import raise_descriptors
 from app.http.protocol import HttpConnection
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
@@ -64,7 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("\n".join(_problems(error)))
     try:
         options.run(settings, options)
-    except (embedded.EmbeddedPostgresError, UnsafeRole) as error:
+    except (embedded.EmbeddedPostgresError, UnsafeRole, MigrationRefused) as error:
         sys.exit(f"turnup: {error}")
 
 
@@ -76,7 +77,11 @@ def parser() -> argparse.ArgumentParser:
     serving = commands.add_parser("serve", help="serve the API; in development set up everything first")
     serving.add_argument("--reload", action="store_true", help="restart when Python code changes; development only")
     serving.set_defaults(run=serve)
-    commands.add_parser("migrate", help="migrate the database to the newest revision").set_defaults(run=run_migrations)
+    migrating = commands.add_parser("migrate", help="migrate the database to the newest revision")
+    instead = migrating.add_mutually_exclusive_group()
+    instead.add_argument("--check", action="store_true", help="change nothing; exit 1 listing what is missing")
+    instead.add_argument("--sql", action="store_true", help="change nothing; print what is missing as a psql script")
+    migrating.set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
     seed.add_argument("--locations", type=_count, default=0, metavar="N", help="add N plain locations for load tests")
@@ -177,10 +182,24 @@ def _end_after(server: BaseProcess) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_migrations(settings: Settings, _options: argparse.Namespace) -> None:
-    """Migrate the database to the newest revision."""
+def run_migrations(settings: Settings, options: argparse.Namespace) -> None:
+    """Migrate the database to the newest revision; with `--check` or `--sql`, only say what is missing."""
     with databases(settings) as found:
-        asyncio.run(migrate(_owner(found)))
+        if options.check:
+            _say_missing(asyncio.run(position(_either(found))))
+        elif options.sql:
+            sys.stdout.write(missing_sql(asyncio.run(position(_either(found)))))
+        else:
+            asyncio.run(migrate(_owner(found), say=_say))
+
+
+def _say_missing(found: Position) -> None:
+    """Print where the database is; exit with status 1 when migrations are missing."""
+    _say(str(found))
+    for migration in found.missing:
+        _say(f"missing: {migration}")
+    if found.missing:
+        sys.exit(1)
 
 
 def run_seed(settings: Settings, options: argparse.Namespace) -> None:
@@ -189,7 +208,7 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
         sys.exit("turnup: demo data is refused in production")
     with databases(settings) as found:
         owner = _owner(found)
-        asyncio.run(migrate(owner))
+        asyncio.run(migrate(owner, say=_say))
         loaded = asyncio.run(load_demo(owner, _app(found), reset=options.reset))
         if loaded:
             print("Loaded the demo data.")
@@ -285,15 +304,28 @@ async def _check_database(variable: str, url: str) -> None:
 async def _prepare(settings: Settings, found: Databases) -> None:
     """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
     app = _app(found)
-    if found.owner is not None:
-        await migrate(found.owner)
+    newer = not await _migrated(found)
     connection = await asyncpg.connect(app)
     try:
         await check_app_role(connection)
     finally:
         await connection.close()
-    if found.owner is not None and not settings.in_production:
+    if found.owner is not None and not settings.in_production and not newer:
         await load_demo(found.owner, app)
+
+
+async def _migrated(found: Databases) -> bool:
+    """Migrate if the owner's URL is given. Returns False for a newer database, which is served as it is.
+
+    A server of an older version must start during an upgrade, and when a release is taken back.
+    """
+    if found.owner is not None:
+        with suppress(DatabaseIsNewer):
+            await migrate(found.owner, say=_say)
+    there = await position(_app(found))
+    if there.is_newer or there.missing:
+        print(f"turnup: {there}", file=sys.stderr, flush=True)
+    return not there.is_newer
 
 
 def _hand_down(found: Databases) -> None:
@@ -332,10 +364,19 @@ def _owner(found: Databases) -> str:
     return found.owner
 
 
+def _either(found: Databases) -> str:
+    """The URL of either role; both may ask where the database is."""
+    return found.owner or _app(found)
+
+
 def _app(found: Databases) -> str:
     if found.app is None:
         sys.exit("turnup: DATABASE_URL is required in addition to TURNUP_OWNER_DATABASE_URL")
     return found.app
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def _plain(url: SecretStr | None) -> str | None:

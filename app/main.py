@@ -27,7 +27,8 @@ from app.auth import development
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
-from app.db.database import Database, DatabaseUnavailable, Overloaded
+from app.db.database import Database
+from app.db.failures import DatabaseUnavailable
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
@@ -44,6 +45,7 @@ from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
+from app.http.refusals import TransportRefused
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -59,7 +61,7 @@ from app.telemetry.requests import ObservedRequests
 from app.telemetry.tracing import NOTHING
 from app.version import VERSION
 from graphql_schema.allowance import ENDING
-from graphql_schema.errors import INTERNAL_MESSAGE
+from graphql_schema.errors import DEADLINE_MESSAGE, INTERNAL_MESSAGE
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
@@ -217,6 +219,12 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
     return engine.execute
 
 
+async def _state_of(connection: Any) -> dict[str, bool]:
+    """Return the checks of a database that answers."""
+    writes = await connection.fetchval("SELECT current_setting('transaction_read_only') = 'off'")
+    return {"database": True, "migrations": await is_current(connection), "writes": writes}
+
+
 def _watch(telemetry: Telemetry) -> Watch:
     metrics = telemetry.metrics
     return Watch(
@@ -258,6 +266,8 @@ class Runtime:
     admission: Admission
     service: Service
     issuer: development.DevelopmentIssuer | None = None
+    accepted_writes = True
+    """Whether the database accepted writes at the last check."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self.settings = settings
@@ -271,7 +281,13 @@ class Runtime:
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
-        self.database = await Database.open(url, size=settings.pool_size, observe=observe)
+        self.database = await Database.open(
+            url,
+            size=settings.pool_size,
+            observe=observe,
+            per_user=settings.limit_user_connections,
+            per_location=settings.limit_location_connections,
+        )
         telemetry.metrics.watch_pool(self.database.usage)
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
@@ -296,11 +312,16 @@ class Runtime:
             self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             execute=_executor(settings, telemetry),
         )
+        stack.push_async_callback(self.service.close)
         self.admission = Admission(verifier, self.bound, self._recent_refusal)
 
     async def admit(self, head: UnreadRequest) -> str:
-        """Return the subject of a request's token. Raises TransportRefused."""
-        return await self.admission.subject(head)
+        """Return the subject of a request's token. Raises TransportRefused, after the deadline at the latest."""
+        try:
+            async with asyncio.timeout(self.settings.limit_deadline_seconds):
+                return await self.admission.subject(head)
+        except TimeoutError:
+            raise TransportRefused("TIMEOUT", DEADLINE_MESSAGE) from None
 
     async def answer(self, call: HttpCall) -> tuple[dict[str, Any], bool]:
         """Pass the request to the service."""
@@ -314,6 +335,7 @@ class Runtime:
                 operation_name=call.parameters["operationName"],
                 variables=call.parameters["variables"],
                 read_only=call.read_only,
+                spent_seconds=call.spent_seconds,
                 writing=call.writing,
             )
         )
@@ -327,12 +349,15 @@ class Runtime:
         return error["extensions"]["code"], error["message"]
 
     async def checks(self) -> dict[str, bool]:
-        """Whether the database can be reached and has the newest revision."""
+        """Whether the database can be reached, has the newest revision, and accepts writes."""
         try:
-            async with self.database.connection() as connection:
-                return {"database": True, "migrations": await is_current(connection)}
-        except (DatabaseUnavailable, Overloaded):
-            return {"database": False, "migrations": False}
+            found = await self.database.probe(_state_of)
+        except DatabaseUnavailable:
+            return {"database": False, "migrations": False, "writes": False}
+        if not (found["writes"] and self.accepted_writes):  # each connection keeps the mode that it began with
+            await self.database.forget_connections()
+        self.accepted_writes = found["writes"]
+        return found
 
     def graphiql_config(self) -> Mapping[str, object]:
         """Return the page's configuration: the demo users in development; in production the page asks for a token."""

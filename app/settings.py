@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     workers: int = Field(1, ge=1, le=64)
     pool_size: int = Field(10, ge=1, le=200)
+    limit_user_connections: int | None = Field(None, ge=1, le=200)  # half of the pool
+    limit_location_connections: int | None = Field(None, ge=1, le=200)  # a fifth of the pool
     self_approval: SelfApprovalPolicy = SelfApprovalPolicy.REFUSE
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")

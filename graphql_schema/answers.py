@@ -38,11 +38,11 @@ def executed(execution: Execution, request_id: str, *, maximum: int, written: Co
     return Answer({**body, "extensions": {"cost": cost}}, executed=True)
 
 
-def failed(error: Exception, request_id: str, *, written: Collection[str | int] | None) -> Answer:
-    """The answer of a request that an exception ended; `written` as for `executed`."""
+def failed(error: Exception, request_id: str, *, outcome: str | None) -> Answer:
+    """The answer of a request that an exception ended; `outcome` is that of a mutation's writes, None for a query."""
     formatted = errors.raised(error)
-    if written is not None:
-        formatted = errors.with_outcome(formatted, "UNKNOWN" if written else "NONE")
+    if outcome is not None:
+        formatted = errors.with_outcome(formatted, outcome)
     return refused([formatted], request_id)
 
 

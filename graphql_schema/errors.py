@@ -10,7 +10,17 @@ from typing import Any
 from graphql import FieldNode, GraphQLError, ValueNode
 from strawberry.exceptions import StrawberryInputCoercionError
 
-from app.db.database import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
+from app.db.database import UnknownUser
+from app.db.failures import (
+    CommitUnknown,
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    LockTimeout,
+    Overloaded,
+    StatementTimeout,
+    StatementTooComplex,
+    WritesOfOlderCode,
+)
 from app.db.loaders import MOST_ROWS, TooManyRows
 from app.domain.refusals import InvalidInput, NotFound
 from app.query_cost.limits import DocumentTooComplex
@@ -22,6 +32,7 @@ from resolvers.mutations import ReadingFailed, ReadingLost
 # Failures after which the client has to know the outcome of the write.
 OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL", "QUERY_TOO_COMPLEX"})
 
+DEADLINE_MESSAGE = "The request exceeded the time limit."
 INTERNAL_MESSAGE = "Internal server error. Report the request id to the operators of this server."
 
 Facts = Callable[[Any], Mapping[str, Any]]
@@ -50,8 +61,20 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     ),
     UnknownUser: ("UNAUTHENTICATED", "The token does not belong to an active user.", _none),
     StatementTimeout: ("TIMEOUT", "The query exceeded the time limit.", _none),
-    TimeoutError: ("TIMEOUT", "The request exceeded the time limit.", _none),
+    TimeoutError: ("TIMEOUT", DEADLINE_MESSAGE, _none),
+    StatementTooComplex: (
+        "QUERY_TOO_COMPLEX",
+        "The request exceeds a limit of the database. Request less at once.",
+        lambda _error: {"limit": "database"},
+    ),
     DatabaseUnavailable: ("UNAVAILABLE", "The database is unavailable. Retry shortly.", _none),
+    DatabaseReadOnly: ("UNAVAILABLE", "The database accepts no writes at the moment. Retry shortly.", _none),
+    WritesOfOlderCode: (
+        "UNAVAILABLE",
+        "The server is being upgraded: this process is of an older version and only reads. Nothing was written. Retry"
+        " shortly.",
+        _none,
+    ),
     ReadingLost: ("UNAVAILABLE", "The change was committed, but the response could not be read.", _none),
     RateLimited: (
         "RATE_LIMITED",
@@ -61,6 +84,7 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     BudgetsUnavailable: ("UNAVAILABLE", None, _none),
     WritesClosed: ("UNAVAILABLE", None, _none),
     Overloaded: ("OVERLOADED", "The server is handling too many requests. Retry shortly.", _none),
+    LockTimeout: ("OVERLOADED", "Other requests are changing the same data. Retry shortly.", _none),
 }
 
 

@@ -1,5 +1,6 @@
 """Incidents of a request, found in its result or its failure. Operators watch them, and the audit log counts them."""
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +14,13 @@ from graphql_schema import errors
 from graphql_schema.authorisation import ForgedIdentity
 
 log = logging.getLogger("turnup.graphql")
+
+ANSWER_SECONDS = 0.3
+"""Seconds for which an answer waits for the count of its incidents. The count goes on after the answer."""
+COUNT_SECONDS = 10.0
+"""Seconds after which counting the incidents of a request is given up."""
+MOST_COUNTS = 200
+"""Requests whose incidents are being counted at one time; those of further ones are only logged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +62,42 @@ def incidents_of(failure: BaseException) -> list[Incident]:
     return [] if failure.__cause__ is None else incidents_of(failure.__cause__)
 
 
-async def record(database: Database, incidents: Iterable[Incident], request_id: str) -> None:
-    """Count each distinct incident of a known user in the audit log, each in its own transaction.
+class IncidentRecorder:
+    """Counts incidents in the audit log. A failure is logged; no answer depends on it or waits long for it."""
 
-    A failure is logged; the response does not depend on it.
-    """
-    for each in set(incidents):
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._counts: set[asyncio.Task[None]] = set()
+
+    async def record(self, incidents: Iterable[Incident], request_id: str) -> None:
+        """Count each distinct incident of a known user, each in its own transaction."""
+        found = {each for each in incidents if each.user_id is not None}
+        if not found:
+            return
+        if len(self._counts) >= MOST_COUNTS:
+            log.error("the audit log is behind and does not count the incidents of a request")
+            return
+        count = asyncio.create_task(self._count(found, request_id))
+        self._counts.add(count)
+        count.add_done_callback(self._counts.discard)
+        await asyncio.wait([count], timeout=ANSWER_SECONDS)
+
+    async def close(self) -> None:
+        """Wait until everything is counted or given up."""
+        if self._counts:
+            await asyncio.wait(self._counts, timeout=COUNT_SECONDS)
+
+    async def _count(self, incidents: Iterable[Incident], request_id: str) -> None:
         try:
-            if isinstance(each, Denial):
-                await audit.record_denial(database, field=each.field, user_id=each.user_id, request_id=request_id)
-            elif each.user_id is not None:
-                await audit.record_security_event(database, kind=each.kind, user_id=each.user_id, request_id=request_id)
+            async with asyncio.timeout(COUNT_SECONDS):
+                for each in incidents:
+                    await self._count_one(each, request_id)
         except Exception:
             log.exception("the audit log could not count an incident")
+
+    async def _count_one(self, incident: Incident, request_id: str) -> None:
+        database, user_id = self._database, incident.user_id
+        if isinstance(incident, Denial):
+            await audit.record_denial(database, field=incident.field, user_id=incident.user_id, request_id=request_id)
+        elif user_id is not None:
+            await audit.record_security_event(database, kind=incident.kind, user_id=user_id, request_id=request_id)

@@ -26,6 +26,8 @@ class Request:
     variables: Mapping[str, Any] | None
     read_only: bool
     """Whether the transport allows queries only, as GET does."""
+    spent_seconds: float = 0.0
+    """The part of the deadline that was spent before the body was read."""
     writing: Callable[[], None]
     """Called before a mutation is executed. From then on, the request is completed even if the client disconnects."""
 

@@ -15,6 +15,7 @@ from typing import Any
 from graphql import GraphQLError, GraphQLSchema
 from graphql import execute as reference_execute
 
+from app.db.bulkheads import Share
 from app.db.database import Database, Observer, UnknownUser
 from app.db.request_transactions import RequestTransactions
 from app.operations.context import Measurements, WriteContext
@@ -28,7 +29,7 @@ from graphql_schema.authorisation import Authorised, authorise
 from graphql_schema.documents import Documents
 from graphql_schema.errors import RequestRefused
 from graphql_schema.execution import Execution, execute
-from graphql_schema.incidents import Denial, Incident
+from graphql_schema.incidents import Denial, Incident, IncidentRecorder
 from graphql_schema.introspection import KeptAnswers
 from graphql_schema.refused_subjects import RefusedSubjects
 from graphql_schema.requests import PreparedOperation, Request, prepare
@@ -85,6 +86,7 @@ class Service:
         self._timeout_ms = int(deadline_seconds * 1000)
         self._self_approval_allowed = self_approval_allowed
         self._run = partial(execute, schema, hide_suggestions=not suggestions)
+        self._recorder = IncidentRecorder(database)
         self._refused_subjects = RefusedSubjects()
         self._kept_answers = KeptAnswers()
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
@@ -94,12 +96,19 @@ class Service:
         began = perf_counter()
         answer, found = await self._answered(request)
         self._report(found)
-        await incidents.record(self._database, found, request.request_id)
+        await self._recorder.record(found, request.request_id)
         self._count(answer, request.operation_name if answer.executed else None, began)
         return answer
 
+    async def close(self) -> None:
+        """Wait, for a bounded time, until all incidents are counted."""
+        await self._recorder.close()
+
     async def recent_refusal(self, subject: str, request_id: str) -> Answer | None:
-        """The answer to a subject that sign-in refused in the last two seconds; None admits the request."""
+        """The answer to a subject that sign-in refused in the last two seconds; None admits the request.
+
+        The caller bounds the time.
+        """
         refused = self._refused_subjects.recall(subject)
         if refused is None and self._refused_subjects.admit(subject):
             await self._sign_in(subject)
@@ -110,15 +119,15 @@ class Service:
         self._report(refused.incidents)
         if refused.to_record > 0:
             refused.to_record -= 1
-            await incidents.record(self._database, refused.incidents, request_id)
-        answer = answers.failed(UnknownUser(), request_id, written=None)
+            await self._recorder.record(refused.incidents, request_id)
+        answer = answers.failed(UnknownUser(), request_id, outcome=None)
         self._count(answer, None, began)
         return answer
 
     async def _sign_in(self, subject: str) -> None:
         """Sign a subject in without an operation. A failure is logged; the request's own sign-in answers it."""
         try:
-            async with asyncio.timeout(self._deadline_seconds), self._transactions(subject) as transactions:
+            async with self._transactions(subject) as transactions:
                 await transactions.read()
             self._refused_subjects.signed_in(subject)
         except UnknownUser as error:
@@ -134,11 +143,12 @@ class Service:
     async def _answered(self, request: Request) -> tuple[Answer, list[Incident]]:
         """The answer and the incidents of the request. A request that exceeds the deadline has no result to format."""
         written: set[str | int] | None = None
+        transactions = self._transactions(request.subject)
         try:
-            async with asyncio.timeout(self._deadline_seconds):
+            async with asyncio.timeout(self._deadline_seconds - request.spent_seconds):
                 prepared = prepare(request, self._documents, self._prices)
                 written = set() if prepared.is_mutation else None
-                execution = await self._executed(prepared, request, written)
+                execution = await self._executed(prepared, request, transactions, written)
                 result, maximum = execution.result, self._prices.maximum
                 answer = answers.executed(execution, request.request_id, maximum=maximum, written=written)
         except RequestRefused as refusal:
@@ -149,12 +159,17 @@ class Service:
             found = incidents.incidents_of(error)
             if isinstance(error, UnknownUser):
                 self._refused_subjects.remember(request.subject, found)
-            return answers.failed(error, request.request_id, written=written), found
+            outcome = None if written is None else "UNKNOWN" if transactions.commit_sent else "NONE"
+            return answers.failed(error, request.request_id, outcome=outcome), found
         _log_bugs(result.errors or ())
         return answer, incidents.incidents_in(result, execution.viewer)
 
     async def _executed(
-        self, prepared: PreparedOperation, request: Request, written: set[str | int] | None
+        self,
+        prepared: PreparedOperation,
+        request: Request,
+        transactions: RequestTransactions,
+        written: set[str | int] | None,
     ) -> Execution:
         """Authorise and execute an operation.
 
@@ -165,7 +180,7 @@ class Service:
         operation = prepared.operation
         facts = {"graphql.operation.type": operation.type.value}
         with self._watch.observe("operation", operation.name or "", facts):
-            async with self._transactions(request.subject) as transactions:
+            async with transactions:
                 authorised = await authorise(prepared, request, transactions, self._budget_counter)
                 self._refused_subjects.signed_in(request.subject)
                 if prepared.is_mutation:
@@ -201,6 +216,7 @@ class Service:
             subject=request.subject,
             request_id=request.request_id,
             transaction=transactions.write,
+            locations=Share(self._database.locations),
             self_approval_allowed=self._self_approval_allowed,
             performed=self._performed,
         )

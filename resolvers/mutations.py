@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
 
-from app.db.database import DatabaseUnavailable, Overloaded, StatementTimeout, UnknownUser
+from app.db.database import UnknownUser
+from app.db.failures import DatabaseUnavailable, Overloaded, StatementTimeout
 from app.domain.refusals import Refusal
 from app.domain.vocabulary import BulkOutcome
 from app.operations.administration import AdministrationMutation, administer

@@ -8,7 +8,8 @@ transaction with a change that no sealed entry covers cannot commit.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.db.database import Database, Transaction, translated
+from app.db.database import Database, Transaction
+from app.db.failures import translated
 from app.db.statements import Statement
 
 SYSTEM = "system"

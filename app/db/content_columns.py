@@ -11,7 +11,7 @@ from datetime import time
 from typing import Any, NamedTuple
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Integer, SmallInteger, Table, Text, Time
+from sqlalchemy import BigInteger, Boolean, Connection, Integer, SmallInteger, Table, Text, Time, text
 
 from app.db import tables
 from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
@@ -109,6 +109,26 @@ def content_columns(table: Table) -> dict[str, Any]:
         cell.column: _optional(str if issubclass(cell.field.kind, str) else cell.field.kind, cell)
         for cell in CELLS[table]
     }
+
+
+def content_tables(connection: Connection) -> list[tuple[str, str]]:
+    """Return the columns that hold content in a database, such as `location.city`, each with its definition.
+
+    In a database of another revision these are all columns that are not known to hold something else.
+    """
+    held = connection.execute(text(_COLUMNS), {"names": [table.name for table in CELLS]}).all()
+    others = {f"{table.name}.{column}" for table in CELLS for column in _NOT_CONTENT[table]}
+    return [(name, definition) for name, definition in held if name not in others]
+
+
+_COLUMNS = f"""
+SELECT c.relname || '.' || a.attname,
+       concat_ws(' ', format_type(a.atttypid, a.atttypmod), a.attnotnull, pg_get_expr(d.adbin, d.adrelid))
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+WHERE c.relnamespace = to_regnamespace('{tables.SCHEMA}') AND c.relkind = 'r' AND c.relname = ANY (:names)
+  AND a.attnum > 0 AND NOT a.attisdropped
+"""
 
 
 def option_cells() -> Iterator[Cell]:

@@ -5,28 +5,38 @@ transaction signs its user in first, so that row-level security knows the viewer
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import starmap
 from operator import itemgetter
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncpg
 import orjson
 
+from app.db.bulkheads import Bulkhead
+from app.db.failures import (
+    CommitUnknown,
+    DatabaseReadOnly,
+    DatabaseUnavailable,
+    Overloaded,
+    WritesOfOlderCode,
+    translated,
+    translation,
+)
+from app.db.migrate import newest_revision
 from app.db.statements import Statement
+from app.db.writers import BEGIN_WRITING, WRITES_SINCE
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
 from permissions.policy import viewer_of
 
-_GONE = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-)
+T = TypeVar("T")
 
+WAIT_SECONDS = 5.0
+"""Seconds that a caller waits for a connection of the pool."""
 RETRY_SECONDS = 0.02
 """Seconds between two attempts to open another connection when PostgreSQL has none to spare."""
 IDLE_SECONDS = 60.0
@@ -41,15 +51,33 @@ Filters combine to more statements than any client uses. A statement takes up to
 CLOSING_SECONDS = 5.0
 """Seconds that connections in use may continue when the pool is closed."""
 
+CONNECT_SECONDS = 3.0
+"""Seconds within which PostgreSQL must accept a connection. Less than the wait for a connection of the pool."""
+END_SECONDS = 0.4
+"""Seconds within which PostgreSQL must answer a rollback, and after it a cancelled statement.
+
+A connection that does not answer is terminated: PostgreSQL rolls back when it notices. An answer to the client does not
+wait longer for it.
+"""
+PROBE_SECONDS = 0.8
+"""Seconds within which PostgreSQL must answer a health check."""
+
 # Called around each round trip with its kind ("sql", "batch"), the statement's name and facts; returns a context.
 Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
+
+log = logging.getLogger("turnup.database")
 
 _WHOLE = itemgetter(slice(None))
 """Converts a record to a tuple; the driver does this faster than Python converts the single values."""
 
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
-SIGN_IN = "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)"
+_SIGN_IN = "SELECT id, name, email, role, status, accounts, locations{more} FROM turnup.sign_in($1, $2)"
+SIGN_IN = _SIGN_IN.format(more="")
+SIGN_IN_TO_WRITE = _SIGN_IN.format(more=f", {WRITES_SINCE} AS writes_since")
+# The first two statements of a transaction, each a round trip.
+READING = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", SIGN_IN
+WRITING = BEGIN_WRITING, SIGN_IN_TO_WRITE
 
 
 class UnknownUser(Exception):  # noqa: N818 - names what happened
@@ -64,54 +92,9 @@ class SuspendedUser(UnknownUser):
         self.user_id = user_id
 
 
-class DatabaseUnavailable(Exception):  # noqa: N818 - named like the error code
-    """The database server cannot be reached, or the connection was lost."""
-
-
-class CommitUnknown(DatabaseUnavailable):
-    """The connection was lost after COMMIT was sent and before it was answered."""
-
-
-class Overloaded(Exception):  # noqa: N818 - named like the error code
-    """No connection became free within the wait limit, or a write lost a conflict with concurrent ones."""
-
-
-class StatementTimeout(Exception):  # noqa: N818 - names what happened
-    """A statement exceeded its transaction's statement timeout."""
-
-
 def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractContextManager[Any]:
     """Observe nothing: the default observer."""
     return nullcontext()
-
-
-class _Translated:
-    """The context behind `translated`. One shared instance: contextlib would create one per statement."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        if error is None:
-            return
-        if isinstance(error, asyncpg.QueryCanceledError):
-            raise StatementTimeout from error
-        if isinstance(error, asyncpg.exceptions.DataError):
-            return  # a value of the wrong type is a bug in this code, not a connection error
-        if isinstance(error, (OSError, asyncpg.InterfaceError, *_GONE)):
-            raise DatabaseUnavailable from error
-
-
-_TRANSLATED = _Translated()
-
-
-def translated() -> AbstractContextManager[None]:
-    """Translate the driver's exceptions about timeouts and connections into those of this module; others pass."""
-    return _TRANSLATED
 
 
 class Transaction:
@@ -164,47 +147,121 @@ class Transaction:
 
 
 class Database:
-    """A bounded pool of connections of the app's role."""
+    """A bounded pool of connections of the app's role, and one more connection for health checks."""
 
-    def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]", *, wait_seconds: float, observe: Observer) -> None:
+    def __init__(
+        self,
+        pool: "asyncpg.Pool[asyncpg.Record]",
+        connect: Callable[[], Awaitable[Any]],
+        *,
+        wait_seconds: float,
+        observe: Observer,
+        per_user: int,
+        per_location: int,
+    ) -> None:
         self._pool = pool
+        self._connect = connect
         self._wait_seconds = wait_seconds
         self._observe = observe
         self._waiting = 0
+        self._probing: Any = None
+        self.users = Bulkhead(per_user)
+        """The transactions of each user, by the subject of the token."""
+        self.locations = Bulkhead(per_location)
+        """The transactions that lock, or wait to lock, each location."""
 
     @classmethod
     async def open(
-        cls, url: str, *, size: int, wait_seconds: float = 5.0, observe: Observer = unobserved
+        cls,
+        url: str,
+        *,
+        size: int,
+        wait_seconds: float = WAIT_SECONDS,
+        observe: Observer = unobserved,
+        per_user: int | None = None,
+        per_location: int | None = None,
     ) -> "Database":
-        """Open a pool of at most `size` connections; a caller waits at most `wait_seconds` for one."""
+        """Open a pool of at most `size` connections; a caller waits at most `wait_seconds` for one.
+
+        `per_user` bounds the connections that a user holds, by default half of the pool; `per_location` those that
+        write to a location or wait for its lock, by default a fifth. Each is at least one.
+        """
+        options: dict[str, Any] = {
+            "statement_cache_size": MOST_STATEMENTS,
+            "max_cached_statement_lifetime": 0,
+            "server_settings": {"application_name": "turnup", "timezone": "UTC", "lock_timeout": "2s"},
+            "timeout": CONNECT_SECONDS,
+        }
         pool = await asyncpg.create_pool(
             url,
             min_size=1,
             max_size=size,
-            statement_cache_size=MOST_STATEMENTS,
-            max_cached_statement_lifetime=0,
             max_inactive_connection_lifetime=IDLE_SECONDS,
             init=_prepare,
             # Settings are local to the transaction and no session state is created, so there is nothing to reset.
             reset=_nothing_to_reset,
-            server_settings={"application_name": "turnup", "timezone": "UTC"},
-            timeout=wait_seconds,
+            **options,
         )
-        return cls(pool, wait_seconds=wait_seconds, observe=observe)
+        return cls(
+            pool,
+            lambda: asyncpg.connect(url, **options),
+            wait_seconds=wait_seconds,
+            observe=observe,
+            per_user=per_user or max(1, size // 2),
+            per_location=per_location or max(1, size // 5),
+        )
 
     def usage(self) -> tuple[int, int]:
-        """Return the number of connections in use, and the number of callers waiting for one."""
-        return self._pool.get_size() - self._pool.get_idle_size(), self._waiting
+        """Return the number of connections in use, and the number of callers waiting for one, also in a bulkhead."""
+        waiting = self._waiting + self.waiting_in_bulkheads()
+        return self._pool.get_size() - self._pool.get_idle_size(), waiting
+
+    def waiting_in_bulkheads(self) -> int:
+        """Return the number of callers that wait for other work of their user or location; they hold no connection."""
+        return self.users.waiting + self.locations.waiting
 
     async def close(self) -> None:
         """Close every connection; those in use get CLOSING_SECONDS to finish, then they are terminated."""
+        self._end_probe()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self._pool.close()  # on cancellation this terminates the remaining connections
 
+    async def probe(self, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what `ask` returns for a connection that serves nothing else; one caller at a time.
+
+        The answer does not depend on how busy the pool is. Raises DatabaseUnavailable, after PROBE_SECONDS at the
+        latest.
+        """
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                with translated():
+                    if self._probing is None or self._probing.is_closed():
+                        self._probing = await self._connect()
+                    return await ask(self._probing)
+        except TimeoutError as error:
+            self._end_probe()
+            raise DatabaseUnavailable from error
+        except BaseException:
+            self._end_probe()
+            raise
+
+    def _end_probe(self) -> None:
+        connection, self._probing = self._probing, None
+        if connection is not None:
+            connection.terminate()
+
+    async def forget_connections(self) -> None:
+        """Replace each connection when it is free: another server may have taken over the writes."""
+        self._end_probe()
+        await self._pool.expire_connections()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """Yield a connection for health checks. Raises DatabaseUnavailable, or Overloaded when none is free in time."""
+        """Yield a connection for work without a user.
+
+        Raises DatabaseUnavailable, or Overloaded when none is free in time.
+        """
         connection = await self.acquire()
         try:
             yield connection
@@ -212,8 +269,11 @@ class Database:
             await self.release(connection)
 
     async def release(self, connection: Any) -> None:
-        """Return a connection to the pool."""
-        await self._pool.release(connection)
+        """Return a connection to the pool. One that does not answer a cancelled statement in time is terminated."""
+        try:
+            await self._pool.release(connection, timeout=END_SECONDS)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the driver has terminated the connection
+            log.warning("a connection to the database was terminated: %s", type(error).__name__)
 
     async def acquire(self) -> Any:
         """Return a connection, which the caller must release.
@@ -225,15 +285,15 @@ class Database:
             try:
                 if self._pool.get_idle_size():  # an idle connection is available: no wait, so no timer
                     with suppress(asyncpg.TooManyConnectionsError):
-                        return await self._pool.acquire()
+                        return await self._taken()
                 async with asyncio.timeout(self._wait_seconds):
-                    return await self._acquired()
+                    return await self._taken_in_turn()
             except TimeoutError as error:
                 raise Overloaded from error
             finally:
                 self._waiting -= 1
 
-    async def _acquired(self) -> Any:
+    async def _taken_in_turn(self) -> Any:
         """Return a connection of the pool.
 
         When the pool cannot grow because PostgreSQL, which others use too, has no connection to spare, this waits for
@@ -241,30 +301,41 @@ class Database:
         """
         while True:
             with suppress(asyncpg.TooManyConnectionsError):
-                return await self._pool.acquire()
+                return await self._taken()
             await asyncio.sleep(RETRY_SECONDS)
+
+    async def _taken(self) -> Any:
+        try:
+            return await self._pool.acquire()
+        except TimeoutError as error:  # a new connection was not accepted within CONNECT_SECONDS
+            raise DatabaseUnavailable from error
 
     def snapshot(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
         """Return a signed-in read-only transaction: one consistent snapshot of what the user may see.
 
-        `timeout_ms` becomes the statement timeout. Raises UnknownUser, SuspendedUser or DatabaseUnavailable.
+        `timeout_ms` becomes the statement timeout. Waits while the user holds as many connections as allowed. Raises
+        UnknownUser, SuspendedUser, Overloaded or DatabaseUnavailable.
         """
-        return TransactionScope(self, "REPEATABLE READ, READ ONLY", subject, timeout_ms)
+        return TransactionScope(self, READING, subject, timeout_ms)
 
     def writing(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
         """Return a signed-in READ COMMITTED transaction, committed when the block succeeds, else rolled back.
 
         Raises CommitUnknown when the result of the commit is unknown; after any other exception nothing was committed.
+        A database that is read-only refuses the first write: the transaction does not ask to be READ WRITE. Raises
+        WritesOfOlderCode when the database was migrated further than this code may write.
         """
-        return TransactionScope(self, "READ COMMITTED, READ WRITE", subject, timeout_ms)
+        return TransactionScope(self, WRITING, subject, timeout_ms)
 
-    async def _sign_in(self, connection: Any, subject: str, timeout_ms: int) -> Viewer:
+    async def _sign_in(self, connection: Any, subject: str, timeout_ms: int, statement: str = SIGN_IN) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():
-            record = await connection.fetchrow(SIGN_IN, subject, timeout_ms)
+            record = await connection.fetchrow(statement, subject, timeout_ms)
         if record is None:
             raise UnknownUser
         if record["status"] != UserStatus.ACTIVE:
             raise SuspendedUser(record["id"])
+        if statement is SIGN_IN_TO_WRITE and record["writes_since"] > newest_revision():
+            raise WritesOfOlderCode
         role = Role(record["role"])
         listed = record["locations"]
         granted = Scope(accounts=frozenset(record["accounts"]), locations=None if listed is None else frozenset(listed))
@@ -279,23 +350,28 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
     `begin` starts it ahead of the block. A started transaction must be entered once or rolled back.
     """
 
-    __slots__ = ("_begun", "_connection", "_database", "_mode", "_subject", "_timeout_ms")
+    __slots__ = ("_begin", "_begun", "_connection", "_database", "_sign_in", "_subject", "_timeout_ms")
 
-    def __init__(self, database: Database, mode: str, subject: str, timeout_ms: int) -> None:
+    def __init__(self, database: Database, statements: tuple[str, str], subject: str, timeout_ms: int) -> None:
         self._database = database
-        self._mode = mode
+        self._begin, self._sign_in = statements
         self._subject = subject
         self._timeout_ms = timeout_ms
         self._begun: Transaction | None = None
 
     async def begin(self) -> Transaction:
-        """Take a connection, begin and sign in; on failure the connection is released."""
+        """Wait for the user's turn, take a connection, begin and sign in; on failure all of it is given back."""
         database = self._database
-        connection = self._connection = await database.acquire()
+        await database.users.enter((self._subject,))
+        try:
+            connection = self._connection = await database.acquire()
+        except BaseException:
+            database.users.leave((self._subject,))
+            raise
         try:
             with translated():
-                await connection.execute(f"BEGIN ISOLATION LEVEL {self._mode}")
-            viewer = await database._sign_in(connection, self._subject, self._timeout_ms)
+                await connection.execute(self._begin)
+            viewer = await database._sign_in(connection, self._subject, self._timeout_ms, self._sign_in)
         except BaseException:
             await self.roll_back()
             raise
@@ -307,7 +383,13 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
         try:
             await _undone(self._connection, "ROLLBACK")
         finally:
+            await self._release()
+
+    async def _release(self) -> None:
+        try:
             await self._database.release(self._connection)
+        finally:
+            self._database.users.leave((self._subject,))
 
     async def __aenter__(self) -> Transaction:
         return self._begun or await self.begin()
@@ -316,37 +398,45 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
         self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         if error is not None:
+            if isinstance(error, DatabaseReadOnly):
+                await self._database.forget_connections()
             await self.roll_back()
             return
         try:
             await _commit(self._connection)
         finally:
-            await self._database.release(self._connection)
+            await self._release()
 
 
 async def _commit(connection: Any) -> None:
     """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried."""
     try:
-        with translated():
-            await connection.execute("COMMIT")
-    except StatementTimeout:
-        raise
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-        raise Overloaded from error
+        await connection.execute("COMMIT")
     except Exception as error:
-        if isinstance(error, asyncpg.PostgresError) and getattr(error, "severity_en", None) == "ERROR":
+        if not isinstance(error, asyncpg.PostgresError) or getattr(error, "severity_en", None) != "ERROR":
+            raise CommitUnknown from error
+        known = translation(error)
+        if known is None:
             raise
-        raise CommitUnknown from error
+        raise known from error
 
 
 async def _undone(connection: Any, statement: str) -> None:
     """Roll back because of an exception, without replacing that exception.
 
-    On a lost connection there is nothing to roll back; the pool resets or closes one that cannot be used. A savepoint
-    no longer exists when the caller was cancelled while waiting for its release.
+    A connection that does not answer in time is terminated, and so is one in an unknown state. A savepoint no longer
+    exists when the caller was cancelled while waiting for its release.
     """
-    with suppress(OSError, asyncpg.InterfaceError, asyncpg.InvalidSavepointSpecificationError, *_GONE):
-        await connection.execute(statement)
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            await connection.execute(statement)
+    except asyncpg.InvalidSavepointSpecificationError:
+        return
+    except BaseException as error:
+        with suppress(asyncpg.InterfaceError):  # it was terminated before
+            connection.terminate()
+        if not isinstance(error, Exception):
+            raise
 
 
 async def _prepare(connection: Any) -> None:

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from aiodataloader import DataLoader
 from sqlalchemy import Column
 
-from app.db.database import DatabaseUnavailable, Observer, StatementTimeout, Transaction
+from app.db.database import Observer, Transaction
+from app.db.failures import DatabaseUnavailable, StatementTimeout
 from app.db.loaders import ManyLoader, OneLoader
 from app.db.statements import Statement, joined
 from app.domain.viewer import Viewer

@@ -15,7 +15,7 @@ from app.domain.viewer import Viewer
 class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
     """Opens transactions for one user; the end of the block ends the one that is open."""
 
-    __slots__ = ("_database", "_observe", "_reading", "_subject", "_timeout_ms", "_writing")
+    __slots__ = ("_database", "_observe", "_reading", "_subject", "_timeout_ms", "_writing", "commit_sent")
 
     def __init__(self, database: Database, subject: str, *, timeout_ms: int, observe: Observer) -> None:
         """`subject` is that of the user's token; `timeout_ms` becomes the timeout of each statement."""
@@ -25,6 +25,8 @@ class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
         self._observe = observe
         self._reading: TransactionScope | None = None
         self._writing: TransactionScope | None = None
+        self.commit_sent = False
+        """Whether the COMMIT of a write was sent, so that the write may have taken effect."""
 
     async def begin_write(self) -> Viewer:
         """Begin the transaction of the first write ahead of it; returns its signed-in user.
@@ -49,6 +51,7 @@ class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
             scope = self._database.writing(self._subject, timeout_ms=self._timeout_ms)
         async with scope as transaction:
             yield transaction
+            self.commit_sent = True
 
     async def read(self) -> Reading:
         """A reading of a new snapshot, which replaces the open transaction. Raises as `Database.snapshot`."""

@@ -836,6 +836,17 @@ idempotency_key = Table(
     Index("ix_idempotency_key_created_at", "created_at"),
 )
 
+# One row per migration that closed the database to writes of older code. The greatest revision counts: see
+# app.db.writers.
+schema_state = Table(
+    "schema_state",
+    metadata,
+    Column("writes_since", Text(collation="C"), nullable=False),
+    _now("closed_at"),
+    PrimaryKeyConstraint("writes_since"),
+    CheckConstraint("writes_since ~ '^[0-9]{4}$'", name="writes_since_form"),
+)
+
 # The versions of the payload document that a partner accepts. A partner without any accepts all.
 accepted_version = Table(
     "accepted_version",

@@ -7,6 +7,7 @@ every result of GraphQL has status 200. Only JSON bodies are accepted, which no 
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import orjson
@@ -57,6 +58,8 @@ class HttpCall:
     subject: str
     parameters: GraphQLParameters
     read_only: bool
+    spent_seconds: float
+    """The time that the admission of the request took. The time in which the client sent the body is not part of it."""
     writing: Callable[[], None]
     """Called when the request begins to write: from then on it is finished even when its client disconnects."""
 
@@ -93,11 +96,13 @@ class GraphQLEndpoint:
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
             read_only = _reads_only(scope["method"], fields)
             head = UnreadRequest(fields, scope.get("client"), request_id)
+            began = monotonic()
             subject = await self._admit(head)
+            spent = monotonic() - began
             with self._bodies.of(subject) as held:
                 parameters = self._from_url(Request(scope)) if read_only else await self._read(scope, receive, held)
                 with Departure(receive) as departure:
-                    call = HttpCall(head, subject, parameters, read_only, departure.ignore)
+                    call = HttpCall(head, subject, parameters, read_only, spent, departure.ignore)
                     body, executed = await self._answer(call)
         except TransportRefused as refusal:
             sentence = str(refusal)

@@ -67,9 +67,9 @@ async def perform_bulk(context: WriteContext, mutation: BulkMutation[B, I], call
         mutation.check(call.command)
     idempotency.as_kept(call)
     if call.command.dry_run:
-        return await transactions.retried(lambda: _once(context, mutation, call, items))
+        return await transactions.retried(context, lambda: _once(context, mutation, call, items))
     with idempotency.alone(context, call):
-        result = await transactions.retried(lambda: _once(context, mutation, call, items))
+        result = await transactions.retried(context, lambda: _once(context, mutation, call, items))
     for item in result.items:
         outcome = "REPLAYED" if result.replayed else item.refusal.code if item.refusal else item.outcome
         context.performed(mutation.name, outcome, item.measurements)
@@ -100,6 +100,7 @@ async def _carry_out(
 ) -> BulkResult:
     """Decide all items, claim their MAC addresses, record them in the audit log and persist their changes."""
     wanted = [each.location_id for each in items]
+    transactions.hold_locations(context, wanted)
     reached = await writing.lock_locations(tx, wanted, acting_scope(tx.viewer, mutation.action))
     reviewed = mutation.reviewed_digests(items)
     aggregates = await unit_of_work.aggregates_of(tx, context, sorted(reached), reviewed=reviewed)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from time import time_ns
 from typing import Generic, TypeVar
 
+from app.db.bulkheads import Share
 from app.db.database import Database, Transaction
 from app.db.writing import Insert, Update
 from app.domain import ids
@@ -40,6 +41,8 @@ class WriteContext:
     request_id: str
     transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
     """Returns the signed-in transaction of one attempt; committed if its block succeeds, otherwise rolled back."""
+    locations: Share
+    """The locations for which the current attempt counts as one that locks them."""
     self_approval_allowed: bool
     performed: Callable[[str, str, Measurements], None]
     """Called with each mutation, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem code) and measurements."""

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from app.db import demo
+from app.db.bulkheads import Share
 from app.db.database import Database
 from app.db.seed import is_only_demo, loading_demo, seed_demo
 from app.domain.vocabulary import LocationStatus as S
@@ -132,6 +133,7 @@ async def _make(database: Database, branch: demo.Branch, step: Step[Any]) -> Non
         subject=email,
         request_id=REQUEST_ID,
         transaction=partial(database.writing, email, timeout_ms=TIMEOUT_MS),
+        locations=Share(database.locations),
         self_approval_allowed=False,
         performed=lambda _mutation, _outcome, _measurements: None,
     )

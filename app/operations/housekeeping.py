@@ -8,9 +8,12 @@ import asyncio
 import logging
 
 from app import audit
-from app.db.database import Database, translated
+from app.db.database import Database
+from app.db.failures import translated
 
 EVERY_SECONDS = 30.0
+MOST_SECONDS = 60.0
+"""The maximum time of one run. A statement that does not answer is cancelled then."""
 MOST_KEYS = 1_000
 MOST_LOCATIONS = 20
 MOST_BATCHES = 20
@@ -23,9 +26,10 @@ async def run_housekeeping(database: Database) -> None:
     while True:
         await asyncio.sleep(EVERY_SECONDS)
         try:
-            await audit.settle(database)
-            await forget_old_keys(database)
-            await erase_what_is_due(database)
+            async with asyncio.timeout(MOST_SECONDS):
+                await audit.settle(database)
+                await forget_old_keys(database)
+                await erase_what_is_due(database)
         except Exception:
             log.exception("housekeeping failed")
 

@@ -1,12 +1,14 @@
-"""Attempts of a mutation: one that fails before its COMMIT is retried, one whose COMMIT was sent is not."""
+"""Attempts of a mutation: one that fails before its COMMIT is retried, one whose COMMIT was sent is not.
 
-from collections.abc import Awaitable, Callable, Iterator
+A location whose lock others hold or wait for has only a few attempts at one time. Further ones wait without a
+connection, and then start anew.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-import asyncpg
-
-from app.db.database import Overloaded
+from app.db.failures import Conflict, Overloaded
 from app.domain.refusals import Refusal
 from app.operations import idempotency
 from app.operations.context import NO_MEASUREMENTS, MutationCall, MutationOutcome, WriteContext
@@ -20,13 +22,27 @@ class GivenUp(Exception):  # noqa: N818 - named after the event
     """A transaction was rolled back because of concurrent transactions. Nothing was written."""
 
 
+class LocationsBusy(Exception):  # noqa: N818 - named after the state
+    """Other transactions lock these locations, or wait to lock them."""
+
+    def __init__(self, location_ids: Collection[str]) -> None:
+        super().__init__()
+        self.location_ids = location_ids
+
+
+def hold_locations(context: WriteContext, location_ids: Collection[str]) -> None:
+    """Count the attempt as one that locks these locations. Raises LocationsBusy if there are too many."""
+    if not context.locations.try_hold(location_ids):
+        raise LocationsBusy(location_ids)
+
+
 async def attempted(
     context: WriteContext, mutation: str, call: MutationCall[Any], attempt: Callable[[], Awaitable[MutationOutcome]]
 ) -> MutationOutcome:
     """Run the attempts of a mutation, alone with its idempotency key, and report its outcome. Raises its refusals."""
     try:
         with idempotency.alone(context, call):
-            outcome = await retried(attempt)
+            outcome = await retried(context, attempt)
     except Refusal as refusal:
         context.performed(mutation, refusal.code, NO_MEASUREMENTS)
         raise
@@ -34,18 +50,25 @@ async def attempted(
     return outcome
 
 
-async def retried(attempt: Callable[[], Awaitable[T]]) -> T:
+async def retried(context: WriteContext, attempt: Callable[[], Awaitable[T]]) -> T:
     """The result of an attempt. An attempt that is rolled back before its COMMIT is retried, three attempts in total.
 
-    Raises Overloaded after the third attempt.
+    An attempt that found its locations busy is not counted. The next one starts when it is its turn, which the deadline
+    of the request bounds. Raises Overloaded after the third attempt.
     """
-    for tries in range(1, MOST_TRIES + 1):
-        try:
-            return await attempt()
-        except GivenUp as error:
-            if tries == MOST_TRIES:
-                raise Overloaded from error
-    raise AssertionError("the last try returns or raises")
+    tries = 0
+    try:
+        while True:
+            try:
+                return await attempt()
+            except LocationsBusy as busy:
+                await context.locations.hold(busy.location_ids)
+            except GivenUp as error:
+                tries += 1
+                if tries == MOST_TRIES:
+                    raise Overloaded from error
+    finally:
+        context.locations.release()
 
 
 @contextmanager
@@ -53,5 +76,5 @@ def before_commit() -> Iterator[None]:
     """The part of a transaction before its COMMIT is sent: a deadlock or serialization failure raises GivenUp."""
     try:
         yield
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+    except Conflict as error:
         raise GivenUp from error

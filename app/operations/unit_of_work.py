@@ -31,7 +31,7 @@ from app.operations.context import (
 from app.operations.mutation import AggregateMutation, ContentEffect, Mutation, RecordedRefusals
 from app.operations.persistence import claims_of, writes_of
 from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
-from app.operations.transactions import GivenUp, attempted, before_commit
+from app.operations.transactions import GivenUp, attempted, before_commit, hold_locations
 from permissions.policy import acting_scope, check_allowed
 
 C = TypeVar("C", bound=Command)
@@ -92,13 +92,15 @@ async def _locked(
 ) -> list[Aggregate]:
     """The aggregates of the locations concerned, in the order in which the mutation names them; locked in id order.
 
-    Raises NotFound. If a device was moved away while waiting for the lock, GivenUp starts a new attempt.
+    Raises NotFound, and LocationsBusy before anything is locked. If a device was moved away while waiting for the lock,
+    GivenUp starts a new attempt.
     """
     row_id, other = mutation.row_id(call.command), mutation.other_location_id(call.command)
     wanted = [await writing.location_of(tx, mutation.table, row_id)]
     if other is not None:
         wanted.append(await writing.location_of(tx, tables.location, other))
     named = [each for each in wanted if each is not None]
+    hold_locations(context, named)
     scope = acting_scope(tx.viewer, mutation.action)
     if len(named) < len(wanted) or await writing.lock_locations(tx, named, scope) < set(named):
         raise NotFound

@@ -168,9 +168,9 @@ async def signed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     sign_in = Database._sign_in
 
-    async def noted(self: Database, connection: Any, subject: str, timeout_ms: int) -> Any:
+    async def noted(self: Database, connection: Any, subject: str, timeout_ms: int, *statement: str) -> Any:
         seen.append(subject)
-        return await sign_in(self, connection, subject, timeout_ms)
+        return await sign_in(self, connection, subject, timeout_ms, *statement)
 
     monkeypatch.setattr(Database, "_sign_in", noted)
     return seen

@@ -21,7 +21,7 @@ from app.db.database import Database
 from app.settings import Settings
 from graphql_schema.errors import INTERNAL_MESSAGE
 from tests.builders_db import committed
-from tests.harness import LEAD, WAITERS, Answer, Client, drop_database, until_waiting, with_database
+from tests.harness import CUSTOMER, LEAD, WAITERS, Answer, Client, drop_database, until_waiting, with_database
 from tests.harness import TestDatabase as WorkerDatabase
 
 from .serving import serving
@@ -105,10 +105,10 @@ async def test_a_statement_that_is_cancelled_for_its_time_is_a_timeout_for_all_t
 async def test_when_every_connection_is_in_use_for_too_long_the_next_request_is_refused(
     settings: Settings, database: WorkerDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 2)  # type: ignore[attr-defined]
+    monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 0.2)  # type: ignore[attr-defined]
     async with serving(settings, database, pool_size=1) as client:
         async with held(database, client.ask(LOCATIONS)) as asked:
-            refused = await client.ask("{ viewer { id } }")
+            refused = await client.ask("{ viewer { id } }", CUSTOMER)
         first = await asked
     assert (refused.status, refused.codes, first.status) == (503, ["OVERLOADED"], 200)
 
@@ -186,8 +186,8 @@ async def test_without_its_database_the_server_says_unavailable_until_it_is_back
             ready = await client.http.get("/readyz", headers={"x-request-id": "r"})
             alive = await client.http.get("/healthz")
             heard.append((answer.status, answer.codes, ready.status_code, ready.json(), alive.status_code))
-    up = (200, list[str](), 200, {"status": "ready", "database": True, "migrations": True}, 200)
-    down = not_ready("database, migrations", database=False, migrations=False)
+    up = (200, list[str](), 200, {"status": "ready", "database": True, "migrations": True, "writes": True}, 200)
+    down = not_ready("database, migrations, writes", database=False, migrations=False, writes=False)
     assert heard == [up, (503, ["UNAVAILABLE"], 503, down, 200), up]
 
 
@@ -223,7 +223,10 @@ async def test_a_database_without_migrations_is_alive_and_not_ready(
     finally:
         await owner.close()
         await drop_database(database.owner_url, name)
-    assert (ready.status_code, ready.json()) == (503, not_ready("migrations", database=True, migrations=False))
+    assert (ready.status_code, ready.json()) == (
+        503,
+        not_ready("migrations", database=True, migrations=False, writes=True),
+    )
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
 
 

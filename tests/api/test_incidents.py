@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from app import audit
-from app.db.database import Database, DatabaseUnavailable, SuspendedUser
+from app.db.database import Database, SuspendedUser
+from app.db.failures import DatabaseUnavailable
 from app.db.request_transactions import RequestTransactions
 from app.operations import housekeeping
 from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute

@@ -12,7 +12,8 @@ from pydantic import SecretStr
 from starlette.types import Message
 
 from app.db import writing
-from app.db.database import SIGN_IN
+from app.db.database import READING, WRITING
+from app.db.failures import Conflict
 from app.limiting.stores import MemoryStore
 from app.settings import Settings
 from resolvers.budgets import Budgets
@@ -21,10 +22,8 @@ from tests.harness import CUSTOMER, LEAD, Answer, Client, until_waiting
 
 from .serving import Wire, serving, statements_logged
 
-WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
-READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-WRITTEN, READ_BACK = [WRITE, SIGN_IN, "COMMIT"], [READ, SIGN_IN, "COMMIT"]
-NOTHING_BEGUN = [WRITE, SIGN_IN, "ROLLBACK"]
+WRITTEN, READ_BACK = [*WRITING, "COMMIT"], [*READING, "COMMIT"]
+NOTHING_BEGUN = [*WRITING, "ROLLBACK"]
 
 FORBIDDEN = 'createAccount(input: {name: "Fern Bakery"}) { account { id } problems { code } }'
 IDLE = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'"
@@ -47,7 +46,7 @@ def mutation(*fields: str) -> str:
 
 def boundaries(statements: list[str]) -> list[str]:
     """The statements that begin, sign in and end transactions."""
-    return [each for each in statements if each in {WRITE, READ, SIGN_IN, "COMMIT", "ROLLBACK"}]
+    return [each for each in statements if each in {*WRITING, *READING, "COMMIT", "ROLLBACK"}]
 
 
 @asynccontextmanager
@@ -85,7 +84,7 @@ async def test_each_root_field_signs_in_once_for_its_write_and_once_for_its_answ
     answer, seen = await asked(narrow, mutation("__typename", *fields))
     read = [answer.data[name]["location"]["session"]["currentStep"] for name in ("a", "b", "c")]
     assert read == ["PEOPLE", "DEVICES", "CALL_FLOW"]
-    between = [READ, SIGN_IN, "ROLLBACK"]
+    between = [*READING, "ROLLBACK"]
     assert seen == WRITTEN + between + WRITTEN + between + WRITTEN + READ_BACK
 
 
@@ -107,7 +106,7 @@ async def test_a_dry_run_signs_in_as_often_as_what_it_rehearses(narrow: Wire) ->
 async def test_a_refusal_has_no_answer_to_read_and_signs_in_once(narrow: Wire) -> None:
     answer, seen = await asked(narrow, mutation(step("PEOPLE").replace("location-3", "location-99")))
     assert answer.data["step"]["problems"] == [{"code": "NOT_FOUND"}]
-    assert seen == [WRITE, SIGN_IN, "ROLLBACK"]
+    assert seen == [*WRITING, "ROLLBACK"]
 
 
 async def test_a_root_field_writes_by_the_transaction_that_the_one_before_it_was_refused_in(narrow: Wire) -> None:
@@ -145,7 +144,7 @@ async def test_a_call_whose_key_is_in_use_is_refused_at_once_and_its_transaction
     own_client: Client, settings: Settings
 ) -> None:
     document = mutation(step("PEOPLE", more=', idempotencyKey: "once"'))
-    async with served(own_client, settings, pool_size=2) as wire:
+    async with served(own_client, settings, pool_size=2, limit_user_connections=2) as wire:
         async with committed(own_client.database) as connection:
             await connection.execute("LOCK TABLE turnup.location IN ACCESS EXCLUSIVE MODE")
             first = asyncio.ensure_future(wire.client.ask(document))
@@ -165,7 +164,7 @@ async def test_a_write_that_is_tried_again_after_a_deadlock_has_a_new_transactio
     async def deadlocked_once(*arguments: Any) -> None:
         tries.append(None)
         if len(tries) == 1:
-            raise asyncpg.DeadlockDetectedError
+            raise Conflict
         await write(*arguments)
 
     monkeypatch.setattr(writing, "write", deadlocked_once)

@@ -6,8 +6,10 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.db import database as database_module
 from app.db import writing
-from app.db.database import Database, DatabaseUnavailable, SuspendedUser
+from app.db.database import Database, SuspendedUser
+from app.db.failures import DatabaseUnavailable
 from app.db.loaders import OneLoader
 from app.db.request_transactions import RequestTransactions
 from app.settings import Settings
@@ -154,14 +156,18 @@ async def test_a_dry_run_whose_answer_cannot_be_read_says_that_nothing_was_writt
         assert outcomes(answer) == [("INTERNAL", "NONE")]
 
 
-async def test_a_request_whose_time_is_over_may_have_written_only_if_it_began_to(
+async def test_a_request_whose_time_is_over_may_have_written_only_if_its_commit_was_sent(
     settings: Settings, database: TestDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def over(*_arguments: object, **_named: object) -> None:
         await asyncio.sleep(60)
 
     async with serving(settings, database, limit_deadline_seconds=2) as client:
-        for owner, name, outcome in (Budgets, "spend", "NONE"), (writing, "write", "UNKNOWN"):
+        for owner, name, outcome in (
+            (Budgets, "spend", "NONE"),
+            (writing, "write", "NONE"),
+            (database_module, "_commit", "UNKNOWN"),
+        ):
             with monkeypatch.context() as broken:
                 broken.setattr(owner, name, over)
                 answer = await client.ask(START, LEAD)

@@ -44,7 +44,12 @@ TABLES = (
     "idempotency_key",
     "accepted_version",
     "device_model",
+    "schema_state",
 )
+
+
+# The marks in use. Their places are revisions that are older than the code's.
+MARKS = ("x", "a1", "a2", "b1", "other", "new", "replayed")
 
 
 def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str, Any]]:
@@ -180,6 +185,7 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
         },
         "accepted_version": {"user_id": user, "version": "1.0.0"},
         "device_model": {"id": f"model-{mark}", "brand": "POLY", "model": f"VVX {mark}", "lines": 12},
+        "schema_state": {"writes_since": f"{MARKS.index(mark):04}"},
     }
 
 

@@ -8,16 +8,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.database import (
-    Database,
-    DatabaseUnavailable,
-    Overloaded,
-    StatementTimeout,
-    SuspendedUser,
-    Transaction,
-    UnknownUser,
-    unobserved,
-)
+from app.db.database import Database, SuspendedUser, Transaction, UnknownUser, unobserved
+from app.db.failures import DatabaseReadOnly, DatabaseUnavailable, Overloaded, StatementTimeout
 from app.db.statements import Statement
 from tests import harness
 
@@ -213,7 +205,7 @@ async def test_a_connection_that_was_ended_is_replaced(one_connection: Database)
 
 
 async def test_a_snapshot_cannot_write(one_connection: Database) -> None:
-    with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+    with pytest.raises(DatabaseReadOnly):
         async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
             await transaction.fetch(RENAME, name="Written")
 

@@ -115,6 +115,7 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("audit_incident", "action_known", {"action": "SOMETHING_ELSE"}),
     ("idempotency_key", "key_length", {"key": ""}),
     ("idempotency_key", "key_length", {"key": "k" * 256}),
+    ("schema_state", "writes_since_form", {"writes_since": "11"}),
     ("device_model", "brand_known", {"brand": "NOKIA"}),
     ("device_model", "lines_range", {"lines": 0}),
     ("device_model", "lines_range", {"lines": 101}),
@@ -154,6 +155,7 @@ APART: dict[str, dict[str, Any]] = {
     "idempotency_key": {"key": "key-2"},
     "accepted_version": {"version": "1.1.0"},
     "device_model": {"id": "model-y", "model": "VVX y"},
+    "schema_state": {"writes_since": "0009"},
 }
 
 # The unique indexes beside primary keys, each with what makes a row apart collide in that index alone.

@@ -10,7 +10,9 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
+from app.db.database import WAIT_SECONDS
 from app.db.demo import USERS
+from app.db.writing import LOCK_SECONDS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
@@ -186,6 +188,11 @@ def test_the_metrics_page_has_every_reason_of_a_refused_connection() -> None:
     rows = {name: description for name, _, description in table(page("docs/metrics.md"), "Names")}
     said = re.findall(r"`(\w+)`", rows["turnup_connections_refused_total"])
     assert said == [reason.value for reason in Refused]
+
+
+def test_the_errors_page_has_the_time_that_is_waited_for_locks_and_connections() -> None:
+    said = {name: maximum for name, maximum, _ in table(page("docs/errors.md"), "Time limits and turns")}
+    assert (said["lock seconds"], said["pool seconds"]) == (str(LOCK_SECONDS), str(WAIT_SECONDS))
 
 
 def test_the_errors_page_has_every_limit_of_the_entry() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.database import SIGN_IN, Database
+from app.db.database import SIGN_IN, SIGN_IN_TO_WRITE, WRITING, Database
 from tests.operations.scenario import MUTATIONS, Sent
 
 from .cases import CASES, Sending
@@ -24,7 +24,6 @@ from .ground import Ground, Image, connection_lost
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
-WRITING = "BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE"
 ITEMS = 2
 
 
@@ -72,8 +71,8 @@ class Mortal:
         return await self._run(self._connection.fetchrow, sql, *values)
 
     async def _run(self, run: Any, sql: str, *values: Any) -> Any:
-        self._writes = self._writes or sql == WRITING
-        self._wire.sign_ins += sql == SIGN_IN
+        self._writes = self._writes or sql == WRITING[0]
+        self._wire.sign_ins += sql in {SIGN_IN, SIGN_IN_TO_WRITE}
         if not self._writes:
             return await run(sql, *values)
         self._wire.statements.append(sql)

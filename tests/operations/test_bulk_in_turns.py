@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import pytest
 
+from app.db.bulkheads import Share
 from app.db.database import Database, Observer, unobserved
 from app.domain.vocabulary import LocationStatus
 from app.operations.aggregate import Aggregate
@@ -47,6 +48,7 @@ async def a_write_context(
             subject=subject,
             request_id="at-a-desk",
             transaction=partial(opened.writing, subject, timeout_ms=10_000),
+            locations=Share(opened.locations),
             self_approval_allowed=False,
             performed=lambda *_: None,
         )

@@ -1,0 +1,90 @@
+"""One user, and one location, cannot take a server from all others."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+from pydantic import SecretStr
+
+from app.settings import Settings
+from tests.builders_db import committed
+from tests.harness import CUSTOMER, LEAD, LEAD_2, Answer, Client
+
+from .serving import serving
+
+EDIT = """mutation { setCurrentStep(input: {locationId: "location-3", step: PEOPLE}) { problems { code } } }"""
+BULK = """mutation { bulkUpdateStatus(input: {locationIds: ["location-3", "location-2", "location-6"], status: BLOCKED,
+  reason: "No cabling yet", idempotencyKey: "both", policy: PER_ITEM}) { results { outcome } problems { code } } }"""
+# The sessions that wait for the end of this transaction, or in line behind those.
+WAITERS = """
+SELECT count(*) FROM pg_locks WHERE NOT granted AND (transactionid = pg_current_xact_id()::xid
+  OR locktype = 'tuple' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
+"""
+STATUSES = "{ locations(first: 100) { nodes { id status revision } } }"
+
+
+@asynccontextmanager
+async def locked(client: Client, *ids: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """Another transaction locks the locations during the block."""
+    async with committed(client.database) as connection:
+        await connection.execute("SELECT FROM turnup.location WHERE id = ANY ($1) FOR UPDATE", ids)
+        yield connection
+
+
+async def until_waiting(connection: "asyncpg.Connection[asyncpg.Record]", asked: "asyncio.Task[Answer]") -> None:
+    """Return when a session waits for this transaction."""
+    async with asyncio.timeout(30):
+        while not await connection.fetchval(WAITERS):
+            assert not asked.done(), asked.result()
+            await asyncio.sleep(0.01)
+
+
+def told(answer: Answer) -> list[tuple[str, str]]:
+    """Code and outcome of each error of the answer."""
+    return [(each["extensions"]["code"], each["extensions"]["outcome"]) for each in answer.body.get("errors", ())]
+
+
+async def test_edits_of_a_locked_location_leave_the_connections_to_others(
+    own_client: Client, settings: Settings
+) -> None:
+    url = SecretStr(own_client.database.app_url)
+    async with serving(settings, own_client.database, database_url=url, pool_size=5, limit_edits=100) as client:
+        async with locked(client, "location-3") as connection:
+            edits = [asyncio.ensure_future(client.ask(EDIT, who)) for who in (CUSTOMER, LEAD) * 7]
+            await until_waiting(connection, edits[0])
+            others = await asyncio.gather(*(client.ask(STATUSES, LEAD_2) for _ in range(10)))
+            assert [each.status for each in others] == [200] * 10
+            assert await connection.fetchval(WAITERS) <= 1
+            await asyncio.wait(edits, return_when=asyncio.FIRST_COMPLETED)
+        heard = [told(each) for each in await asyncio.gather(*edits)]
+    assert [("OVERLOADED", "NONE")] in heard, "one waited for the lock for too long"
+    assert [] in heard, "others had not waited for it yet when it was free"
+    assert all(each in ([], [("OVERLOADED", "NONE")]) for each in heard)
+
+
+async def test_a_bulk_call_waits_once_for_the_locks_of_all_its_items_and_writes_nothing_without_them(
+    own_client: Client, settings: Settings
+) -> None:
+    url = SecretStr(own_client.database.app_url)
+    async with serving(settings, own_client.database, database_url=url) as client:
+        before = await client.ask(STATUSES)
+        async with locked(client, "location-3"), locked(client, "location-6"):
+            assert told(await client.ask(BULK, LEAD)) == [("OVERLOADED", "NONE")]
+        assert (await client.ask(STATUSES)).data == before.data
+        assert (await client.ask(BULK, LEAD)).data["bulkUpdateStatus"]["problems"] == []
+
+
+async def test_further_requests_of_a_user_wait_for_the_users_own_and_not_for_the_pool(
+    own_client: Client, settings: Settings
+) -> None:
+    url = SecretStr(own_client.database.app_url)
+    async with serving(settings, own_client.database, database_url=url, pool_size=2) as client:
+        async with locked(client, "location-3") as connection:
+            first = asyncio.ensure_future(client.ask(EDIT, CUSTOMER))
+            await until_waiting(connection, first)
+            second = asyncio.ensure_future(client.ask("{ viewer { id } }", CUSTOMER))
+            assert (await client.ask("{ viewer { id } }", LEAD)).status == 200
+            assert not first.done()
+            assert not second.done()
+        assert [each.status for each in await asyncio.gather(first, second)] == [200, 200]
