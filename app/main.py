@@ -34,6 +34,7 @@ from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
+from app.exit_limit import limit_exit
 from app.http.anonymous import AnonymousRequests
 from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
@@ -88,10 +89,17 @@ GRAPHIQL_TABS = (
 )
 
 
-def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
+def _nothing() -> None:
+    pass
+
+
+def create_app(
+    settings: Settings, telemetry: Telemetry | None = None, *, stopping: Callable[[], None] = _nothing
+) -> Starlette:
     """Return the app for these settings, which include `database_url`. Connections are opened when the server starts.
 
-    The default `telemetry` does not configure logging and does not report errors.
+    The default `telemetry` does not configure logging and does not report errors. `stopping` is called when the server
+    has sent its last response, before it closes its connections.
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
@@ -110,6 +118,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
+            stack.callback(stopping)
             yield {CONNECTIONS: connections_of(settings, watching.metrics)}
 
     app = Starlette(
@@ -151,7 +160,9 @@ def from_environment() -> Starlette:
     if exposed is not None:
         sys.exit(f"turnup: HOST: {exposed}")
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-    app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
+    telemetry = start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn)
+    # In development the process may have to stop PostgreSQL after the server.
+    app = create_app(settings, telemetry, stopping=limit_exit if settings.in_production else _nothing)
     _spare_the_collector()
     return app
 

@@ -68,6 +68,7 @@ LANES: Mapping[str, Lane] = {
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
     "kills": Lane(("tests/faults/test_kills.py", "tests/faults/test_poller.py"), 110, campaign=10),
+    "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
     "postgresql15": Lane(("tests/db/",), 160, needs=("postgresql15",)),

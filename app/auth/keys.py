@@ -118,7 +118,7 @@ class RemoteKeySet:
         return None if key is None else TrustedKey(key, self._trusted_for())
 
     async def aclose(self) -> None:
-        """Cancel a running fetch; call this before closing the client. Waits for its end for at most CLOSING_SECONDS."""
+        """Cancel a running fetch and wait CLOSING_SECONDS for its end; call this before closing the client."""
         if self._attempt is not None:
             self._attempt.cancel()
             await asyncio.wait([self._attempt], timeout=CLOSING_SECONDS)
