@@ -182,10 +182,14 @@ class RedisStore:
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
         """Add an amount, as `Store.add`."""
-        commands = self._client.pipeline(transaction=True)
-        commands.incrby(_prefixed(key), amount)
-        commands.expire(_prefixed(key), seconds)
-        await self._asked(commands.execute)
+
+        async def added() -> None:
+            async with self._client.pipeline(transaction=True) as commands:
+                commands.incrby(_prefixed(key), amount)
+                commands.expire(_prefixed(key), seconds)
+                await commands.execute()
+
+        await self._asked(added)
 
     async def used(self, keys: Sequence[str]) -> list[int]:
         """Return the current counts."""
@@ -207,10 +211,14 @@ class RedisStore:
             if failed != self._failed:
                 raise RedisConnectionError("an earlier call failed while this one waited")
             async with timeout(COMMAND_SECONDS):
+                # uvloop raises RuntimeError when a command is written to a connection that was reset a moment ago. The
+                # command was not sent, and redis-py has closed the connection.
+                with suppress(RuntimeError):
+                    return await ask()
                 return await ask()
-        except self.failures:
+        except (RedisError, OSError, RuntimeError) as error:
             self._failed += 1
-            raise
+            raise RedisConnectionError("Redis cannot be reached") from error
         finally:
             self._free.release()
 

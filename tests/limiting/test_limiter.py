@@ -257,7 +257,7 @@ async def test_a_call_that_is_cancelled_leaves_no_answer_to_the_next_and_no_conn
             # A reply to a cancelled call would be a number where a list is expected, or the reverse.
             await asyncio.gather(*(limiter.take("ben", {EDITS: 1}) for _ in range(3)), limiter.states("ben"))
         assert await left(limiter, "ben") == {EDITS: 100_000 - 120}
-        assert not store._client.connection_pool._in_use_connections  # type: ignore[attr-defined]
+        assert not store._client.connection_pool._in_use_connections
         await store.close()
 
 

@@ -30,6 +30,10 @@ class Started:
         """What it has printed."""
         return self.log.read_text() if self.log.exists() else ""
 
+    def lines(self, *parts: str) -> list[str]:
+        """The lines of the log that contain one of these texts."""
+        return [line for line in self.printed.splitlines() if any(part in line for part in parts)]
+
     @property
     def has_ended(self) -> bool:
         """Whether the process is gone."""

@@ -20,7 +20,7 @@ from .processes import Started, Stem
 from .proxy import LOCALHOST, FaultProxy
 from .traffic import AUDIENCE
 
-DEADLINE_SECONDS = 2.0
+DEADLINE_SECONDS = 3.0
 POOL_SIZE = 6
 READY_SECONDS = 60.0
 START_SECONDS = 60.0

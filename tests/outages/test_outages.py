@@ -26,7 +26,7 @@ SLACK_SECONDS = 1.5
 LATEST_SECONDS = DEADLINE_SECONDS + 1.0
 UNREADY_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
-FAULT_SECONDS = DEADLINE_SECONDS + 2.5
+FAULT_SECONDS = DEADLINE_SECONDS + 1.5
 STOP_SECONDS = DEADLINE_SECONDS + 30.0
 """Draining, and app.exit_limit.EXIT_SECONDS for closing everything."""
 SETTLED_SECONDS = 15.0
@@ -95,10 +95,11 @@ async def broken(surroundings: Surroundings, fault: Fault, served: Served) -> As
     late = [each for each in traffic.answered if each.seconds > LATEST_SECONDS + SLACK_SECONDS]
     assert not late, summary(late)
     assert {each.code for each in traffic.answered if each.kind in {"healthz", "metrics", "config"}} == {None}
-    assert "INTERNAL" not in {each.code for each in traffic.answered}, summary(traffic.answered)
+    bugs = [each for each in traffic.answered if each.code == "INTERNAL"]
+    assert not bugs, f"{summary(bugs)} {served.process.lines('request failed', 'resolver failed')}"
     await settled(surroundings, served)
     with fault(surroundings):
-        async with traffic_to(served.url, each=1) as traffic:
+        async with traffic_to(served.url) as traffic:
             await asyncio.sleep(0.3)
         await served.process.end(STOP_SECONDS, SIGTERM)
 
