@@ -34,7 +34,7 @@ from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
-from app.exit_limit import limit_exit
+from app.exit_limit import CLOSING_SECONDS, EXIT_SECONDS, limit_exit
 from app.http.anonymous import AnonymousRequests
 from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
@@ -89,17 +89,17 @@ GRAPHIQL_TABS = (
 )
 
 
-def _nothing() -> None:
+def _unlimited(_seconds: float) -> None:
     pass
 
 
 def create_app(
-    settings: Settings, telemetry: Telemetry | None = None, *, stopping: Callable[[], None] = _nothing
+    settings: Settings, telemetry: Telemetry | None = None, *, limit_exit: Callable[[float], None] = _unlimited
 ) -> Starlette:
     """Return the app for these settings, which include `database_url`. Connections are opened when the server starts.
 
-    The default `telemetry` does not configure logging and does not report errors. `stopping` is called when the server
-    has sent its last response, before it closes its connections.
+    The default `telemetry` does not configure logging and does not report errors. `limit_exit` is called after the last
+    response with the seconds in which the process must end, and again when everything is closed.
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
@@ -118,8 +118,9 @@ def create_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            stack.callback(stopping)
+            stack.callback(limit_exit, CLOSING_SECONDS)
             yield {CONNECTIONS: connections_of(settings, watching.metrics)}
+        limit_exit(EXIT_SECONDS)
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -162,7 +163,7 @@ def from_environment() -> Starlette:
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
     telemetry = start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn)
     # In development the process may have to stop PostgreSQL after the server.
-    app = create_app(settings, telemetry, stopping=limit_exit if settings.in_production else _nothing)
+    app = create_app(settings, telemetry, limit_exit=limit_exit if settings.in_production else _unlimited)
     _spare_the_collector()
     return app
 

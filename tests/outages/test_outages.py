@@ -8,16 +8,18 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from signal import SIGTERM
-from typing import Any
 
 import pytest
 
+from app.exit_limit import CLOSING_SECONDS, EXIT_SECONDS
+from app.telemetry.tracing import SHUTDOWN_SECONDS
 from tests.auth.auth_builders import KeyServer, Signer
+from tests.cli.turnup import free_port
 
 from .processes import stopped
 from .proxy import FaultProxy, Mode
 from .servers import DEADLINE_SECONDS, POOL_SIZE, Served, Surroundings
-from .traffic import HEALTH, KINDS, NORMAL, Answered, Traffic, summary, traffic_to
+from .traffic import HEALTH, KINDS, NORMAL, SIGNER, Answered, Traffic, summary, traffic_to
 
 pytestmark = pytest.mark.slow
 
@@ -27,9 +29,9 @@ LATEST_SECONDS = DEADLINE_SECONDS + 1.0
 UNREADY_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 FAULT_SECONDS = DEADLINE_SECONDS + 1.5
-STOP_SECONDS = DEADLINE_SECONDS + 30.0
-"""Draining, and app.exit_limit.EXIT_SECONDS for closing everything."""
+STOP_SECONDS = DEADLINE_SECONDS + CLOSING_SECONDS + EXIT_SECONDS + 10 * SLACK_SECONDS
 SETTLED_SECONDS = 15.0
+START_SECONDS = 30.0
 
 Fault = Callable[[Surroundings], AbstractContextManager[None]]
 
@@ -165,3 +167,100 @@ async def test_an_outage_of_redis_refuses_writes_and_holds_up_no_read(surroundin
             assert {(each.code, each.outcome) for each in later} == {("UNAVAILABLE", "NONE")}, summary(found)
             reads = sorted(each.seconds for each in found if each.kind == "read" and each.began > moment + 1.0)
             assert reads[len(reads) // 2] < 0.5, summary(found)
+
+
+ISSUER: Mapping[str, Fault] = {
+    "silent": through("issuer", Mode.BLACK_HOLE),
+    "silent after the request": through("issuer", Mode.SWALLOW),
+    "refusing connections": through("issuer", Mode.REFUSE),
+}
+
+
+@contextmanager
+def trickling(issuer: KeyServer) -> Iterator[None]:
+    """The issuer sends its key set in single bytes: the whole takes a quarter of a minute."""
+    issuer.drip = True
+    try:
+        yield
+    finally:
+        issuer.drip = False
+
+
+@pytest.mark.parametrize("name", [*ISSUER, "trickling"])
+async def test_a_server_that_starts_without_the_key_set_answers_and_serves_once_it_is_there(
+    surroundings: Surroundings, issuer: KeyServer, name: str
+) -> None:
+    fault = trickling(issuer) if name == "trickling" else ISSUER[name](surroundings)
+    with fault:
+        async with surroundings.serving() as served, traffic_to(served.url) as traffic:
+            await asyncio.sleep(FAULT_SECONDS)
+            found = list(traffic.answered)
+            assert {each.code for each in found if each.kind in {*HEALTH, "metrics", "config"}} == {None}
+            assert {each.code for each in found if each.kind == "anonymous"} == {"UNAUTHENTICATED"}
+            signed_in = [each for each in found if each.kind in {"read", "edit", "bulk", "dry", "stranger", "refused"}]
+            assert {(each.status, each.code) for each in signed_in} == {(503, "UNAVAILABLE")}, summary(found)
+            fault.__exit__(None, None, None)
+            await normal(traffic, time.monotonic(), within=RECOVERY_SECONDS + SLACK_SECONDS)
+            late = [each for each in traffic.answered if each.seconds > LATEST_SECONDS + SLACK_SECONDS]
+            assert (late, traffic.lost) == ([], [])
+
+
+async def test_while_a_new_key_cannot_be_fetched_tokens_of_the_known_key_are_accepted_without_waiting(
+    surroundings: Surroundings, issuer: KeyServer
+) -> None:
+    rotated = Signer(kid="key-2")  # type: ignore[no-untyped-call] # - the builders of tokens are untyped
+    async with surroundings.serving() as served, traffic_to(served.url) as traffic:
+        await normal(traffic, time.monotonic(), within=SETTLED_SECONDS)
+        surroundings.issuer.set(Mode.BLACK_HOLE)
+        issuer.publish(SIGNER.jwk, rotated.jwk)  # type: ignore[no-untyped-call] # - the builders are untyped
+        moment = time.monotonic()
+        async with traffic_to(served.url, signer=rotated) as newer:
+            # A new key is looked for at most every ten seconds.
+            while not newer.answered or {each.code for each in newer.answered[-5:]}.isdisjoint({"UNAVAILABLE"}):
+                assert time.monotonic() < moment + 20, summary(newer.answered)
+                await asyncio.sleep(0.1)
+            surroundings.issuer.set(Mode.PASS)
+            await normal(newer, time.monotonic(), within=RECOVERY_SECONDS + SLACK_SECONDS)
+        known = traffic.since(moment)
+        assert {each.code for each in known if each.kind in {"read", "edit", "bulk", "dry"}} == {None}, summary(known)
+        late = [each for each in (*known, *newer.answered) if each.seconds > LATEST_SECONDS + SLACK_SECONDS]
+        assert (late, traffic.lost, newer.lost) == ([], [], [])
+
+
+@pytest.mark.parametrize("mode", [Mode.BLACK_HOLE, Mode.REFUSE])
+async def test_silent_collectors_of_spans_and_errors_slow_no_request_and_do_not_hold_the_server(
+    surroundings: Surroundings, mode: Mode
+) -> None:
+    async with surroundings.serving() as served:
+        surroundings.collector.set(mode)
+        surroundings.sentry.set(mode)
+        surroundings.redis.set(Mode.REFUSE)  # an error to report
+        async with traffic_to(served.url) as traffic:
+            await asyncio.sleep(2.0)
+            surroundings.redis.set(Mode.PASS)
+            await normal(traffic, time.monotonic(), within=RECOVERY_SECONDS + SLACK_SECONDS)
+        assert not traffic.lost
+        assert max(each.seconds for each in traffic.answered) < LATEST_SECONDS, summary(traffic.answered)
+        await served.process.end(SHUTDOWN_SECONDS + DEADLINE_SECONDS + 10 * SLACK_SECONDS, SIGTERM)
+        assert "is ended now" not in served.process.printed
+
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "serve": ("serve",),
+    "migrate": ("migrate",),
+    "seed": ("seed",),
+    "audit verify": ("audit", "verify"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_command_with_a_silent_database_ends_with_one_line(surroundings: Surroundings, name: str) -> None:
+    surroundings.database.set(Mode.BLACK_HOLE)
+    owner = surroundings.database.url(surroundings.cluster.owner_url)
+    app = surroundings.database.url(surroundings.cluster.app_url)
+    variables = {"DATABASE_URL": app, "TURNUP_OWNER_DATABASE_URL": owner, "PORT": str(free_port())}
+    command = surroundings.stem.start(*COMMANDS[name], **variables)
+    await command.end(START_SECONDS)
+    (line,) = command.printed.splitlines()
+    assert line.startswith("turnup: ")
+    assert "did not answer within" in line

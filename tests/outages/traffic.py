@@ -101,7 +101,8 @@ def _read(kind: str, began: float, seconds: float, response: httpx.Response) -> 
         return Answered(kind, began, seconds, response.status_code, None, None)
     error = body["errors"][0]
     extensions = error["extensions"]
-    assert error["message"] and extensions["requestId"] == response.headers["x-request-id"], response.text
+    assert error["message"], response.text
+    assert extensions["requestId"] == response.headers["x-request-id"], response.text
     outcome = extensions.get("outcome")
     if kind in WRITES and "data" in body and extensions["code"] in {"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL"}:
         assert outcome in {"NONE", "APPLIED", "UNKNOWN"}, response.text
