@@ -78,6 +78,7 @@ LANES: Mapping[str, Lane] = {
         200,
         campaign=10,
     ),
+    "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
     "overload": Lane(("tests/slow/test_overload.py",), 60),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
