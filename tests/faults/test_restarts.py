@@ -136,7 +136,9 @@ async def test_a_signal_to_all_servers_at_once_and_without_delay_loses_requests_
     with instances(tmp_path, bare, bare) as running, nginx(tmp_path, [each.port for each in running]) as port:
         load = await under_load(port, home, act)
     figures = ", ".join(f"{count} by {why}" for why, count in sorted(load.lost.items()))
-    record_property("tried", f"{load.sent} requests during a bare SIGTERM to all servers, {load.lost.total()} lost: {figures}")
+    record_property(
+        "tried", f"{load.sent} requests during a bare SIGTERM to all servers, {load.lost.total()} lost: {figures}"
+    )
     assert load.lost["502"]
     assert set(load.lost) == {"502"}
     assert not await missing(own_database, load)
