@@ -311,7 +311,7 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
         sys.exit(f"turnup: {variable}: {_sentence(shown)}")
     except FileNotFoundError:
         sys.exit(f"turnup: {variable}: a file that the URL names does not exist: its socket, or one with certificates")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         sys.exit(f"turnup: {variable}: {_sentence(str(error))}")
 
 
