@@ -48,8 +48,8 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 110),
-    "browser": Lane(("tests/browser/",), 110, needs=("chromium",)),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 90),
+    "browser": Lane(("tests/browser/",), 90, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 40),
     "combinations": Lane(
         (
@@ -78,6 +78,8 @@ LANES: Mapping[str, Lane] = {
         200,
         campaign=10,
     ),
+    "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
+    "overload": Lane(("tests/slow/test_overload.py",), 60),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
     "poolers": Lane(("tests/poolers/",), 90, needs=("pgbouncer",)),
