@@ -29,6 +29,7 @@ from app.http.slots import WAITED_SECONDS, Full, most_per_user
 from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
+from app.session_settings import APP, OF_ROLE
 from app.settings import Environment, Settings, production_problems
 from app.telemetry.metrics import Metrics, start_metrics
 from bench import picture
@@ -254,3 +255,15 @@ def _default(value: object) -> str:
 
 def test_the_picture_of_the_performance_page_is_drawn_from_its_table() -> None:
     assert page("docs/performance.svg") == picture.picture(page("docs/performance.md"))
+
+
+def test_the_deployment_page_has_every_bound_of_a_session() -> None:
+    declared = {role: {each.name: each.text for each in settings} for role, settings in OF_ROLE.items()}
+    assert [each[:4] for each in table(page("docs/deployment.md"), "Bounds of a session")] == [
+        [each.name, each.text, declared["turnup_owner"].get(each.name, "not set"), each.bounds] for each in APP
+    ]
+    assert set(declared["turnup_owner"]) <= set(declared["turnup_app"])
+
+
+def test_a_lock_is_awaited_as_long_in_the_database_as_in_the_server() -> None:
+    assert {each.value for each in APP if each.name == "lock_timeout"} == {LOCK_SECONDS * 1_000}
