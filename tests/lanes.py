@@ -63,7 +63,7 @@ LANES: Mapping[str, Lane] = {
     "commands": Lane(("tests/cli/",), 90),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
     "differential": Lane(
-        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 160, campaign=50
+        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 130, campaign=50
     ),
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
@@ -78,9 +78,11 @@ LANES: Mapping[str, Lane] = {
         200,
         campaign=10,
     ),
+    "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
+    "overload": Lane(("tests/slow/test_overload.py",), 60),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
-    "poolers": Lane(("tests/poolers/",), 120, needs=("pgbouncer",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
+    "poolers": Lane(("tests/poolers/",), 90, needs=("pgbouncer",)),
     "postgresql15": Lane(("tests/db/",), 160, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(
@@ -96,10 +98,11 @@ LANES: Mapping[str, Lane] = {
         180,
         campaign=10,
     ),
-    "reference": Lane(("tests/slow/test_reference_executor.py",), 120),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 110),
     "statements": Lane(("tests/faults/test_every_statement.py",), 240, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
+    "tls": Lane(("tests/tls/",), 40, needs=("postgresql15", "redis")),
 }
 
 
