@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from app.serving import StopTimes
 from tests.cli.turnup import descendants, environment, eventually
 from tests.harness import TestDatabase
+from tests.operations.scenario import as_definer
 
 from .behind_nginx import (
     Instance,
@@ -41,7 +41,7 @@ def variables(database: TestDatabase, home: Path, **more: str) -> dict[str, str]
 
 async def missing(database: TestDatabase, load: Load) -> set[str]:
     """Return the names of accounts of which the creation was acknowledged, and which are not there."""
-    connection = await asyncpg.connect(database.owner_url)
+    connection = await as_definer(database.owner_url)
     try:
         rows = await connection.fetch("SELECT name FROM turnup.account WHERE name LIKE 'Restart %'")
     finally:
@@ -136,7 +136,9 @@ async def test_a_signal_to_all_servers_at_once_and_without_delay_loses_requests_
     with instances(tmp_path, bare, bare) as running, nginx(tmp_path, [each.port for each in running]) as port:
         load = await under_load(port, home, act)
     figures = ", ".join(f"{count} by {why}" for why, count in sorted(load.lost.items()))
-    record_property("tried", f"{load.sent} requests during a bare SIGTERM to all servers, {load.lost.total()} lost: {figures}")
+    record_property(
+        "tried", f"{load.sent} requests during a bare SIGTERM to all servers, {load.lost.total()} lost: {figures}"
+    )
     assert load.lost["502"]
     assert set(load.lost) == {"502"}
     assert not await missing(own_database, load)
