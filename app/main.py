@@ -24,7 +24,7 @@ from starlette.types import Scope
 
 from app.admission import Admission, AnonymousBound
 from app.auth import development
-from app.auth.keys import KeySource, RemoteKeySet
+from app.auth.keys import KeySource, RemoteKeySet, trusting
 from app.auth.verifier import Verifier
 from app.db import demo
 from app.db.connecting import check_bounds
@@ -35,6 +35,7 @@ from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
+from app.exit_limit import CLOSING_SECONDS, EXIT_SECONDS, limit_exit
 from app.http.anonymous import AnonymousRequests
 from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
@@ -90,10 +91,17 @@ GRAPHIQL_TABS = (
 )
 
 
-def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
+def _unlimited(_seconds: float) -> None:
+    pass
+
+
+def create_app(
+    settings: Settings, telemetry: Telemetry | None = None, *, limit_exit: Callable[[float], None] = _unlimited
+) -> Starlette:
     """Return the app for these settings, which include `database_url`. Connections are opened when the server starts.
 
-    The default `telemetry` does not configure logging and does not report errors.
+    The default `telemetry` does not configure logging and does not report errors. `limit_exit` is called after the last
+    response with the seconds in which the process must end, and again when everything is closed.
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
@@ -112,7 +120,9 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
+            stack.callback(limit_exit, CLOSING_SECONDS)
             yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots()}
+        limit_exit(EXIT_SECONDS)
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -153,7 +163,9 @@ def from_environment() -> Starlette:
     if exposed is not None:
         sys.exit(f"turnup: HOST: {exposed}")
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-    app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
+    telemetry = start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn)
+    # In development the process may have to stop PostgreSQL after the server.
+    app = create_app(settings, telemetry, limit_exit=limit_exit if settings.in_production else _unlimited)
     _spare_the_collector()
     return app
 
@@ -402,7 +414,9 @@ class Runtime:
         if self.settings.jwks_url is None:
             self.issuer = development.DevelopmentIssuer.load_or_create(self.settings.home)
             return self.issuer.public_keys()
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        ca_file = self.settings.jwks_ca_file
+        verify = True if ca_file is None else trusting(ca_file)
+        client = await stack.enter_async_context(httpx.AsyncClient(verify=verify, trust_env=False))
         keys = RemoteKeySet(self.settings.jwks_url, client)
         stack.push_async_callback(keys.aclose)
         return keys

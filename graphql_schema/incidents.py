@@ -19,6 +19,8 @@ ANSWER_SECONDS = 0.3
 """Seconds for which an answer waits for the count of its incidents. The count goes on after the answer."""
 COUNT_SECONDS = 10.0
 """Seconds after which counting the incidents of a request is given up."""
+CLOSING_SECONDS = 3.0
+"""Seconds for which the shutdown of the server waits for counts."""
 MOST_COUNTS = 200
 """Requests whose incidents are being counted at one time; those of further ones are only logged."""
 
@@ -83,9 +85,12 @@ class IncidentRecorder:
         await asyncio.wait([count], timeout=ANSWER_SECONDS)
 
     async def close(self) -> None:
-        """Wait until everything is counted or given up."""
-        if self._counts:
-            await asyncio.wait(self._counts, timeout=COUNT_SECONDS)
+        """Wait CLOSING_SECONDS until everything is counted, and give up the rest."""
+        counts = self._counts.copy()
+        if counts:
+            await asyncio.wait(counts, timeout=CLOSING_SECONDS)
+        for count in counts:
+            count.cancel()
 
     async def _count(self, incidents: Iterable[Incident], request_id: str) -> None:
         try:

@@ -33,7 +33,7 @@ from graphql_schema.incidents import Denial, Incident, IncidentRecorder
 from graphql_schema.introspection import KeptAnswers
 from graphql_schema.refused_subjects import RefusedSubjects
 from graphql_schema.requests import PreparedOperation, Request, prepare
-from resolvers.budgets import BudgetCounter
+from resolvers.budgets import BudgetCounter, Budgets
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
@@ -41,6 +41,9 @@ log = logging.getLogger("turnup.graphql")
 # The mutations after which a subject that sign-in refused may be signed in.
 ADMITTING_MUTATIONS = frozenset({"createUser", "reinstateUser"})
 assert MUTATIONS.keys() >= ADMITTING_MUTATIONS  # noqa: S101 - a renamed mutation stops the import
+
+SETTLE_SECONDS = 0.3
+"""Seconds for which an answer waits until its operation is charged for what it returned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +151,7 @@ class Service:
             async with asyncio.timeout(self._deadline_seconds - request.spent_seconds):
                 prepared = prepare(request, self._documents, self._prices)
                 written = set() if prepared.is_mutation else None
-                execution = await self._executed(prepared, request, transactions, written)
+                execution, budgets = await self._executed(prepared, request, transactions, written)
                 result, maximum = execution.result, self._prices.maximum
                 answer = answers.executed(execution, request.request_id, maximum=maximum, written=written)
         except RequestRefused as refusal:
@@ -161,6 +164,7 @@ class Service:
                 self._refused_subjects.remember(request.subject, found)
             outcome = None if written is None else "UNKNOWN" if transactions.commit_sent else "NONE"
             return answers.failed(error, request.request_id, outcome=outcome), found
+        await self._settle(budgets, execution.charged)
         _log_bugs(result.errors or ())
         return answer, incidents.incidents_in(result, execution.viewer)
 
@@ -170,8 +174,8 @@ class Service:
         request: Request,
         transactions: RequestTransactions,
         written: set[str | int] | None,
-    ) -> Execution:
-        """Authorise and execute an operation.
+    ) -> tuple[Execution, Budgets]:
+        """Authorise and execute an operation. Returns the budgets with what they reserved for it.
 
         An operation reserves its price, and more if it finds more objects. It is then charged for the objects that it
         returned, and for the field values of introspection. An operation without a result is charged what it reserved,
@@ -197,8 +201,18 @@ class Service:
                 execution = await execute(
                     self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept_answers
                 )
-            await authorised.budgets.settle(execution.charged)
-        return execution
+        return execution, authorised.budgets
+
+    async def _settle(self, budgets: Budgets, charged: int) -> None:
+        """Charge for an operation that has its result, which neither a failure nor a long wait changes.
+
+        The operation then stays charged for what it reserved.
+        """
+        try:
+            async with asyncio.timeout(SETTLE_SECONDS):
+                await budgets.settle(charged)
+        except Exception:
+            log.exception("an operation could not be charged for what it returned")
 
     def _transactions(self, subject: str) -> RequestTransactions:
         return RequestTransactions(self._database, subject, timeout_ms=self._timeout_ms, observe=self._watch.observe)

@@ -4,9 +4,11 @@ import asyncio
 import ipaddress
 import logging
 import math
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -16,6 +18,7 @@ from app.auth.claims import KeysUnavailable
 from app.auth.jwks import Keys, find, read_key_set, usable_keys
 
 MAX_KEY_SET_BYTES = 256 * 1024
+CLOSING_SECONDS = 1.0
 
 # In the last fifth of its lifetime a set is renewed in the background, so that on a busy server no request waits for
 # the issuer.
@@ -62,9 +65,11 @@ class RemoteKeySet:
     """The issuer's key set at a URL, for one event loop.
 
     Only one fetch runs at a time, and at most one starts per `retry_seconds`, whatever tokens arrive: an unknown key id
-    triggers a fetch only within these limits. A key that the issuer removed is accepted for at most `refresh_seconds`
-    while the issuer is reachable. While it is not, the last set is used until it is `stale_seconds` old, and no request
-    waits for further attempts. Each fetch is limited to `timeout_seconds` in total and to 256 KiB.
+    triggers a fetch only within these limits. After a failure the next one may start `failed_retry_seconds` after the
+    failed one, so that the server serves soon after the issuer does. A key that the issuer removed is accepted for at
+    most `refresh_seconds` while the issuer is reachable. While it is not, the last set is used until it is
+    `stale_seconds` old, and no request waits for further attempts. Each fetch is limited to `timeout_seconds` in total
+    and to 256 KiB. A request waits for it for at most `wait_seconds`; the fetch continues.
     """
 
     def __init__(
@@ -74,8 +79,10 @@ class RemoteKeySet:
         *,
         refresh_seconds: float = 300.0,
         retry_seconds: float = 10.0,
+        failed_retry_seconds: float = 3.0,
         stale_seconds: float = 3600.0,
         timeout_seconds: float = 5.0,
+        wait_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Take the URL and a client, which the caller closes; `clock` returns seconds from an arbitrary start.
@@ -86,8 +93,10 @@ class RemoteKeySet:
         self._client = client
         self._refresh_seconds = refresh_seconds
         self._retry_seconds = retry_seconds
+        self._failed_retry_seconds = min(failed_retry_seconds, retry_seconds)
         self._stale_seconds = stale_seconds
         self._timeout_seconds = timeout_seconds
+        self._wait_seconds = wait_seconds
         self._clock = clock
         self._keys: Keys = {}
         self._fetched_at = -math.inf
@@ -98,7 +107,7 @@ class RemoteKeySet:
     async def key_for(self, kid: str | None, algorithm: str) -> TrustedKey | None:
         """Return the key that a token refers to, or None when the issuer has no such key.
 
-        Raises KeysUnavailable when the key set is too old, or when the key is unknown and the issuer is unreachable:
+        Raises KeysUnavailable when the key set is too old, or when the key is unknown and the issuer has not answered:
         the key may have been added since the last fetch.
         """
         await self._renew_when_due()
@@ -106,15 +115,15 @@ class RemoteKeySet:
         if key is None and kid is not None:
             await self._renew()
             key = find(self._keys, kid, algorithm)
-            if key is None and self._failing():
+            if key is None and (self._failing() or self._fetching()):
                 raise KeysUnavailable
         return None if key is None else TrustedKey(key, self._trusted_for())
 
     async def aclose(self) -> None:
-        """Cancel a running fetch; call this before closing the client."""
+        """Cancel a running fetch and wait CLOSING_SECONDS for its end; call this before closing the client."""
         if self._attempt is not None:
             self._attempt.cancel()
-            await asyncio.wait([self._attempt])
+            await asyncio.wait([self._attempt], timeout=CLOSING_SECONDS)
 
     async def _renew_when_due(self) -> None:
         age = self._age()
@@ -129,10 +138,13 @@ class RemoteKeySet:
         """Wait for the running attempt or a new one; return immediately when it is too early for a new one."""
         attempt = self._begin_renewal()
         if attempt is not None:
-            await asyncio.shield(attempt)  # a cancelled request must not cancel the fetch that others wait for
+            await asyncio.wait([attempt], timeout=self._wait_seconds)  # cancels nothing that others wait for
+
+    def _fetching(self) -> bool:
+        return self._attempt is not None and not self._attempt.done()
 
     def _begin_renewal(self) -> asyncio.Task[None] | None:
-        if self._attempt is not None and not self._attempt.done():
+        if self._fetching():
             return self._attempt
         now = self._clock()
         if now < self._next_attempt_at:
@@ -147,6 +159,7 @@ class RemoteKeySet:
             self._keys = read_key_set(await self._fetch())
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
             self._failed_at = self._clock()
+            self._next_attempt_at = asked_at + self._failed_retry_seconds
             logger.warning("The key set could not be renewed: %s: %s", type(error).__name__, error)
         else:
             self._failed_at = -math.inf
@@ -190,6 +203,19 @@ class RemoteKeySet:
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at
+
+
+def trusting(ca_file: Path) -> ssl.SSLContext:
+    """Return the rules of TLS connections that accept only certificates of the authorities in a file (PEM).
+
+    Raises ValueError when the file cannot be read or has no certificate.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise ValueError(f"{ca_file} is not a file of certificates in PEM format") from None
+    except OSError as error:
+        raise ValueError(f"{ca_file}: {error.strerror}") from None
 
 
 def key_set_url(url: str) -> httpx.URL:

@@ -22,7 +22,10 @@ T = TypeVar("T")
 
 MINUTE = 60
 PAUSE_SECONDS = 1.0
-"""The time after a failure during which the store is not called. Calls fail immediately instead of waiting in turn."""
+"""The time after a failure during which the store is not called: all calls fail immediately.
+
+Then one call per pause is passed on, until one succeeds, so that only one request per second waits for a silent store.
+"""
 
 
 class LimiterUnavailable(ConnectionError):  # noqa: N818 - a state of the store
@@ -66,6 +69,7 @@ class Limiter:
         self._failed = failed
         self._window_seconds = window_seconds
         self._clock = clock
+        self._is_lost = False
         self._closed_until = 0.0
 
     async def take(self, user_id: str, costs: Mapping[str, int]) -> TakeResult:
@@ -106,16 +110,26 @@ class Limiter:
         await self._store.close()
 
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
-        if time.monotonic() < self._closed_until:
+        now = time.monotonic()
+        if now < self._closed_until:
             self._failed()
             raise LimiterUnavailable
+        if self._is_lost:  # this call finds out whether the store is back
+            self._closed_until = now + PAUSE_SECONDS
         try:
-            return await ask()
+            answer = await ask()
         except self._store.failures as error:
-            self._closed_until = time.monotonic() + PAUSE_SECONDS
-            self._failed()
-            log.exception("the store of the budgets cannot be reached: writes are refused, reads are not limited")
+            self._lose()
             raise LimiterUnavailable from error
+        self._is_lost, self._closed_until = False, 0.0
+        return answer
+
+    def _lose(self) -> None:
+        """Note a failure, and log the first one: a store that is away for an hour fails every second."""
+        if not self._is_lost:
+            log.exception("the store of the budgets cannot be reached: writes are refused, reads are not limited")
+        self._is_lost, self._closed_until = True, time.monotonic() + PAUSE_SECONDS
+        self._failed()
 
     def _window(self, now: float) -> int:
         return int(now // self._window_seconds)

@@ -1,10 +1,12 @@
 """Stores of counts: in the memory of this process, or in Redis for several processes. Taking is atomic in both."""
 
 import time
-from collections.abc import Callable, Sequence
+from asyncio import Semaphore, timeout
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
@@ -12,12 +14,18 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+T = TypeVar("T")
+
 PREFIX = "turnup"
-# Seconds and connections. A command takes less than a millisecond, so after a second Redis counts as unreachable. Many
-# requests share a few connections: two hundred connections opened together would all exceed the timeout.
-COMMAND_SECONDS = 1.0
-QUEUE_SECONDS = 3.0
+# Many requests share a few connections: two hundred connections opened together would all exceed the timeout.
 MOST_CONNECTIONS = 16
+COMMAND_SECONDS = 1.0
+"""The time for one call, with everything that it needs: a lookup of the name, a connection, a repetition on a new one.
+
+A command takes less than a millisecond, so after a second Redis counts as unreachable.
+"""
+QUEUE_SECONDS = 1.0
+"""The time for which a call may wait for one of the connections."""
 
 # Compares before it adds: adding first and subtracting on refusal could refuse a smaller concurrent call that fits.
 # KEYS are the counts. ARGV is the number of seconds to keep them, then the cost and the limit of each. Returns the
@@ -140,46 +148,79 @@ class MemoryStore:
 
 
 class RedisStore:
-    """Counts in Redis. A script compares and takes in one step."""
+    """Counts in Redis. A script compares and takes in one step.
 
-    failures: tuple[type[Exception], ...] = (RedisError, OSError)
+    A call that waits for a connection fails as soon as an earlier call has failed: it does not wait as long again.
+    """
+
+    failures: tuple[type[Exception], ...] = (RedisError, OSError)  # TimeoutError is an OSError
 
     def __init__(self, url: str) -> None:
         """`url` is a `redis://`, `rediss://` or `unix://` URL. The store connects on first use."""
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MOST_CONNECTIONS,
-            timeout=QUEUE_SECONDS,
-            socket_timeout=COMMAND_SECONDS,
+            timeout=COMMAND_SECONDS,
+            # `_asked` limits a call. A timeout of the socket would be an asyncio.wait_for, which before Python 3.12 can
+            # lose the cancellation of a request whose time is up.
+            socket_timeout=None,
             socket_connect_timeout=COMMAND_SECONDS,
             # A pooled connection that Redis closed is retried once; a timeout is not, so that no call waits twice.
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
         self._client = Redis.from_pool(pool)
         self._take = self._client.register_script(TAKE)
+        self._free = Semaphore(MOST_CONNECTIONS)
+        self._failed = 0
 
     async def take(self, portions: Sequence[Portion], seconds: int) -> int | None:
         """Take all portions or none, as `Store.take`."""
         keys = [_prefixed(each.key) for each in portions]
-        lacking = await self._take(
-            keys, [seconds, *(number for each in portions for number in (each.cost, each.limit))]
-        )
+        numbers = [seconds, *(number for each in portions for number in (each.cost, each.limit))]
+        lacking = await self._asked(lambda: self._take(keys, numbers))
         return int(lacking) - 1 if lacking else None
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
         """Add an amount, as `Store.add`."""
-        async with self._client.pipeline(transaction=True) as commands:
-            commands.incrby(_prefixed(key), amount)
-            commands.expire(_prefixed(key), seconds)
-            await commands.execute()
+
+        async def added() -> None:
+            async with self._client.pipeline(transaction=True) as commands:
+                commands.incrby(_prefixed(key), amount)
+                commands.expire(_prefixed(key), seconds)
+                await commands.execute()
+
+        await self._asked(added)
 
     async def used(self, keys: Sequence[str]) -> list[int]:
         """Return the current counts."""
-        return [int(count or 0) for count in await self._client.mget([_prefixed(key) for key in keys])]
+        counts = await self._asked(lambda: self._client.mget([_prefixed(key) for key in keys]))
+        return [int(count or 0) for count in counts]
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections within COMMAND_SECONDS, also those whose end Redis does not confirm."""
+        with suppress(*self.failures):
+            async with timeout(COMMAND_SECONDS):
+                await self._client.aclose()
+
+    async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return the answer of Redis. A call that is cancelled, by a timeout as well, closes its connection."""
+        failed = self._failed
+        async with timeout(QUEUE_SECONDS):
+            await self._free.acquire()
+        try:
+            if failed != self._failed:
+                raise RedisConnectionError("an earlier call failed while this one waited")
+            async with timeout(COMMAND_SECONDS):
+                # uvloop raises RuntimeError when a command is written to a connection that was reset a moment ago. The
+                # command was not sent, and redis-py has closed the connection.
+                with suppress(RuntimeError):
+                    return await ask()
+                return await ask()
+        except (RedisError, OSError, RuntimeError) as error:
+            self._failed += 1
+            raise RedisConnectionError("Redis cannot be reached") from error
+        finally:
+            self._free.release()
 
 
 def _prefixed(key: str) -> str:

@@ -1,7 +1,9 @@
 """Telemetry: tracing, metrics, logging and error tracking, configured in this package only."""
 
 from dataclasses import dataclass
+from threading import Thread
 
+from app.telemetry import errors
 from app.telemetry.errors import ErrorTracking, start_error_tracking
 from app.telemetry.logging import start_logging
 from app.telemetry.metrics import Metrics, start_metrics
@@ -17,9 +19,11 @@ class Telemetry:
     errors: ErrorTracking
 
     def shutdown(self) -> None:
-        """Send pending data and stop; blocks for a few seconds at most. Logging continues."""
+        """Send pending data and stop; blocks for SHUTDOWN_SECONDS of tracing at most. Logging continues."""
+        stopping = Thread(target=self.errors.shutdown, name="errors-shutdown", daemon=True)
+        stopping.start()
         self.tracing.shutdown()
-        self.errors.shutdown()
+        stopping.join(errors.SHUTDOWN_SECONDS)
 
 
 def start_telemetry(

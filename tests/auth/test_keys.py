@@ -406,6 +406,35 @@ async def test_an_issuer_that_is_down_is_asked_once_in_the_retry_time():
         assert server.requests == 2
 
 
+async def test_an_issuer_that_is_back_is_asked_again_three_seconds_after_the_failure():
+    clock = Clock()
+    async with serving(SIGNER.jwk) as server, asking(server, clock, retry_seconds=10) as keys:
+        server.status = 503
+        with pytest.raises(KeysUnavailable):
+            await keys.key_for("key-1", "ES256")
+        server.status = 200
+        clock.advance(2)
+        with pytest.raises(KeysUnavailable):
+            await keys.key_for("key-1", "ES256")
+        clock.advance(1)
+        assert await keys.key_for("key-1", "ES256") is not None
+
+
+@pytest.mark.parametrize("kid", ["key-1", "perhaps-new"])
+async def test_a_request_waits_a_part_of_the_time_that_a_fetch_may_take(kid):
+    clock = Clock()
+    async with serving(SIGNER.jwk) as server, asking(server, clock, wait_seconds=0.1, timeout_seconds=60) as keys:
+        if kid == "perhaps-new":
+            await keys.key_for("key-1", "ES256")
+            clock.advance(11)
+        server.open.clear()
+        with pytest.raises(KeysUnavailable):
+            await keys.key_for(kid, "ES256")
+        server.open.set()
+        await until(lambda: not keys._fetching())
+        assert await keys.key_for("key-1", "ES256") is not None
+
+
 async def test_an_unknown_key_is_no_verdict_while_the_issuer_is_down():
     clock = Clock()
     async with serving(SIGNER.jwk) as server, asking(server, clock) as keys:
@@ -434,5 +463,5 @@ async def test_closing_ends_a_fetch_under_way():
         waiting = asyncio.create_task(keys.key_for("key-1", "ES256"))
         await until(lambda: server.requests == 1)
         await keys.aclose()
-        with pytest.raises(asyncio.CancelledError):
+        with pytest.raises(KeysUnavailable):
             await waiting

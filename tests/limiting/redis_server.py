@@ -24,6 +24,17 @@ class RedisServer:
         """Where it listens."""
         return f"unix://{self._socket}"
 
+    @property
+    def path(self) -> str:
+        """The path of the socket."""
+        return str(self._socket)
+
+    @property
+    def pid(self) -> int:
+        """The process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start, and wait until it listens."""
         options = {

@@ -13,6 +13,7 @@ from app.limiting import limiter as limiting
 from app.limiting import stores
 from app.limiting.limiter import Limiter, LimiterUnavailable
 from app.limiting.stores import MemoryStore, RedisStore, Store
+from tests.outages.proxy import FaultProxy, Mode
 
 from .redis_server import RedisServer
 
@@ -204,6 +205,60 @@ async def test_a_redis_that_never_answers_is_given_up_soon() -> None:
     over.set()
     await store.close()
     server.close()
+
+
+@pytest.mark.xdist_group("redis")
+async def test_a_crowd_that_waits_for_a_silent_redis_waits_together_and_then_one_call_at_a_time(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultProxy(redis_server.path) as proxy:
+        store = RedisStore(proxy.url(redis_server.url))
+        limiter = a_limiter(store, EDITS=1_000)
+        assert (await limiter.take("anna", {EDITS: 1})).refused is None
+        proxy.set(Mode.BLACK_HOLE)
+        began = time.monotonic()
+        refused = await asyncio.gather(*(limiter.take("anna", {EDITS: 1}) for _ in range(200)), return_exceptions=True)
+        # A dozen turns, had each waited for its own timeout.
+        assert time.monotonic() - began < 2 * stores.COMMAND_SECONDS
+        assert {type(each) for each in refused} == {LimiterUnavailable}
+
+        monkeypatch.setattr(limiting, "PAUSE_SECONDS", 60)
+        limiter._closed_until = 0  # the pause is over
+        began = time.monotonic()
+        asked = asyncio.create_task(limiter.take("anna", {EDITS: 1}))
+        await asyncio.sleep(0)
+        for _ in range(100):
+            with pytest.raises(LimiterUnavailable):
+                await limiter.take("anna", {EDITS: 1})
+        assert not asked.done(), "only one call waits for what a silent server says"
+        proxy.set(Mode.PASS)
+        assert (await asked).refused is None
+        assert (await limiter.take("anna", {EDITS: 1})).refused is None
+        await store.close()
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.xdist_group("redis")
+async def test_a_call_that_is_cancelled_leaves_no_answer_to_the_next_and_no_connection_in_use(
+    redis_server: RedisServer,
+) -> None:
+    with FaultProxy(redis_server.path) as proxy:
+        store = RedisStore(proxy.url(redis_server.url))
+        limiter = a_limiter(store, EDITS=100_000)
+        for turn in range(40):
+            proxy.set(Mode.SWALLOW)
+            calls = [asyncio.create_task(limiter.take("anna", {EDITS: 1})) for _ in range(20)]
+            calls += [asyncio.create_task(limiter.states("anna")) for _ in range(5)]  # type: ignore[arg-type] # - mixed
+            await asyncio.sleep(turn * 0.001)
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+            proxy.set(Mode.PASS)
+            # A reply to a cancelled call would be a number where a list is expected, or the reverse.
+            await asyncio.gather(*(limiter.take("ben", {EDITS: 1}) for _ in range(3)), limiter.states("ben"))
+        assert await left(limiter, "ben") == {EDITS: 100_000 - 120}
+        assert not store._client.connection_pool._in_use_connections
+        await store.close()
 
 
 async def test_memory_forgets_a_count_once_its_seconds_are_over() -> None:
