@@ -6,12 +6,13 @@ import multiprocessing
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE
@@ -25,6 +26,7 @@ from starlette.applications import Starlette
 
 from app import cli_audit
 from app.auth.development import AUDIENCE, DevelopmentIssuer
+from app.db.connecting import CONNECT_SECONDS, Unfit, app_options, check_bounds, check_owner, connect
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
 from app.db.safety import UnsafeRole, check_app_role
 from app.db.seed import seed_many
@@ -35,6 +37,7 @@ from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, fr
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from app.postgres.roles import roles_sql
+from app.serving import StopTimes, run
 from app.settings import Settings, exposure
 from app.telemetry import metrics
 from app.version import VERSION
@@ -44,8 +47,10 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 SCHEMA_FILE = ROOT / "schema.graphql"
 DATABASE = "turnup"
-CONNECT_SECONDS = 10.0
 MOST_LOCATIONS = 1_000_000
+NOT_A_URL = "not a URL such as postgresql://role:password@host/database"
+ABOUT_OPTIONS = ("root certificate", "`ssl", "direct TLS", "target_session_attrs", "Unsupported TLS", "No such TLS")
+"""How the driver's messages about the options of a URL begin. Its other messages may quote a part of a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("\n".join(_problems(error)))
     try:
         options.run(settings, options)
-    except (embedded.EmbeddedPostgresError, UnsafeRole, MigrationRefused) as error:
+    except (embedded.EmbeddedPostgresError, UnsafeRole, Unfit, MigrationRefused) as error:
         sys.exit(f"turnup: {error}")
 
 
@@ -118,7 +123,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
             _build_graphiql()
         _greet(settings)
         with _counting_together(settings):
-            uvicorn.run(
+            config = uvicorn.Config(
                 "app.cli:app_of_worker",
                 factory=True,
                 host=settings.host,
@@ -133,11 +138,12 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
                 server_header=False,
                 # uvicorn would believe every process on this machine; the app believes TURNUP_TRUSTED_PROXIES.
                 proxy_headers=False,
-                timeout_graceful_shutdown=10,
                 # A worker responds only after importing everything. On a busy machine that takes longer than uvicorn's
                 # 5 s; the worker would then be replaced by another that takes as long.
                 timeout_worker_healthcheck=60,
             )
+            # A request that is accepted ends with its deadline; its answer takes a moment more.
+            run(config, StopTimes(delay=settings.stop_delay, drain=settings.limit_deadline_seconds + 1))
 
 
 @contextmanager
@@ -209,7 +215,9 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
     with databases(settings) as found:
         owner = _owner(found)
         asyncio.run(migrate(owner, say=_say))
-        loaded = asyncio.run(load_demo(owner, _app(found), reset=options.reset))
+        loaded = asyncio.run(
+            load_demo(owner, _app(found), reset=options.reset, transaction_pooling=settings.transaction_pooling)
+        )
         if loaded:
             print("Loaded the demo data.")
         elif not options.locations:
@@ -247,9 +255,11 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
     """
     if settings.database_url is not None or settings.owner_database_url is not None:
         found = Databases(_plain(settings.database_url), _plain(settings.owner_database_url))
-        for variable, url in (("DATABASE_URL", found.app), ("TURNUP_OWNER_DATABASE_URL", found.owner)):
-            if url is not None:
-                asyncio.run(_check_database(variable, url))
+        if found.app is not None:
+            options = app_options(found.app, transaction_pooling=settings.transaction_pooling)
+            asyncio.run(_reached("DATABASE_URL", options))
+        if found.owner is not None:
+            asyncio.run(_reached("TURNUP_OWNER_DATABASE_URL", check_owner(found.owner)))
         yield found
         return
     with embedded.start(settings.home, restarted=restarted) as postgres:
@@ -288,30 +298,34 @@ def _check_address(settings: Settings) -> None:
         sys.exit(f"turnup: HOST: {exposed}")
 
 
-async def _check_database(variable: str, url: str) -> None:
+async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     """Exit with one line when the database of a variable cannot be reached; the URL is not printed."""
     try:
-        connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
-    except ValueError:
-        sys.exit(f"turnup: {variable}: not a URL such as postgresql://role:password@host/database")
+        await attempt
     except TimeoutError:
         sys.exit(f"turnup: {variable}: the database did not answer within {CONNECT_SECONDS:.0f} s")
+    except ssl.SSLCertVerificationError as error:
+        sys.exit(f"turnup: {variable}: the server's certificate was refused: {_sentence(error.verify_message)}")
+    except ValueError as error:
+        shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
+        sys.exit(f"turnup: {variable}: {_sentence(shown)}")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         sys.exit(f"turnup: {variable}: {_sentence(str(error))}")
-    await connection.close()
 
 
 async def _prepare(settings: Settings, found: Databases) -> None:
     """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
     app = _app(found)
+    pooling = settings.transaction_pooling
     newer = not await _migrated(found)
-    connection = await asyncpg.connect(app)
+    connection = await connect(app, **await app_options(app, transaction_pooling=pooling))
     try:
         await check_app_role(connection)
+        await check_bounds(connection)
     finally:
         await connection.close()
     if found.owner is not None and not settings.in_production and not newer:
-        await load_demo(found.owner, app)
+        await load_demo(found.owner, app, transaction_pooling=pooling)
 
 
 async def _migrated(found: Databases) -> bool:

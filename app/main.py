@@ -27,6 +27,7 @@ from app.auth import development
 from app.auth.keys import KeySource, RemoteKeySet
 from app.auth.verifier import Verifier
 from app.db import demo
+from app.db.connecting import check_bounds
 from app.db.database import Database
 from app.db.failures import DatabaseUnavailable
 from app.db.migrate import is_current
@@ -47,6 +48,7 @@ from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
 from app.http.refusals import TransportRefused
+from app.http.slots import EXPOSED_FIELDS, SLOTS, RequestSlots
 from app.limiting.limiter import Limiter
 from app.limiting.stores import store_at
 from app.operations.context import Measurements
@@ -107,7 +109,7 @@ def create_app(
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         Route("/graphql/", endpoint),
-        *health_routes(runtime.checks),
+        *health_routes(runtime.checks, runtime.stopping),
         document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
         *map(payload_schema_route, SHAPES),
     ]
@@ -115,11 +117,11 @@ def create_app(
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
             stack.callback(limit_exit, CLOSING_SECONDS)
-            yield {CONNECTIONS: connections_of(settings, watching.metrics)}
+            yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots()}
         limit_exit(EXIT_SECONDS)
 
     app = Starlette(
@@ -141,7 +143,7 @@ def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Calla
         allow_origins=settings.origins,
         allow_methods=["GET", "HEAD", "POST"],
         allow_headers=["authorization", "content-type", "x-request-id"],
-        expose_headers=["X-Request-Id", "Retry-After"],
+        expose_headers=EXPOSED_FIELDS,
         max_age=600,
     )
     return [
@@ -274,6 +276,7 @@ def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurem
 class Runtime:
     """The objects that exist while the server runs, and the callables of the routes."""
 
+    connections: Connections
     database: Database
     admission: Admission
     service: Service
@@ -290,6 +293,7 @@ class Runtime:
         """Open all resources; `stack` closes them. Raises if the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
         assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy
+        self.connections = connections_of(settings, telemetry.metrics)
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
@@ -299,11 +303,13 @@ class Runtime:
             observe=observe,
             per_user=settings.limit_user_connections,
             per_location=settings.limit_location_connections,
+            transaction_pooling=settings.transaction_pooling,
         )
         telemetry.metrics.watch_pool(self.database.usage)
         stack.push_async_callback(self.database.close)
         async with self.database.connection() as connection:
             await check_app_role(connection)
+            await check_bounds(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
         verifier = Verifier(
@@ -326,6 +332,19 @@ class Runtime:
         )
         stack.push_async_callback(self.service.close)
         self.admission = Admission(verifier, self.bound, self._recent_refusal)
+
+    def slots(self) -> RequestSlots:
+        """Return the slots for requests in progress; all are free."""
+        settings, metrics = self.settings, self.telemetry.metrics
+        slots = RequestSlots(
+            settings.most_requests,
+            user_of=self.admission.known_subject,
+            waiting=self.database.waiting_in_bulkheads,
+            refused=metrics.request_refused,
+            origins=settings.origins,
+        )
+        metrics.watch_requests(lambda: len(slots))
+        return slots
 
     async def admit(self, head: UnreadRequest) -> str:
         """Return the subject of a request's token. Raises TransportRefused, after the deadline at the latest."""
@@ -359,6 +378,10 @@ class Runtime:
             return None
         (error,) = answer.body["errors"]
         return error["extensions"]["code"], error["message"]
+
+    def stopping(self) -> bool:
+        """Whether the server was told to stop."""
+        return self.connections.stopping
 
     async def checks(self) -> dict[str, bool]:
         """Whether the database can be reached, has the newest revision, and accepts writes."""

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     workers: int = Field(1, ge=1, le=64)
     pool_size: int = Field(10, ge=1, le=200)
+    transaction_pooling: bool = False
     limit_user_connections: int | None = Field(None, ge=1, le=200)  # half of the pool
     limit_location_connections: int | None = Field(None, ge=1, le=200)  # a fifth of the pool
     self_approval: SelfApprovalPolicy = SelfApprovalPolicy.REFUSE
@@ -72,9 +73,11 @@ class Settings(BaseSettings):
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     graphiql: bool | None = None
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
+    stop_delay_seconds: float | None = Field(None, ge=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
     limit_price: int = Field(50_000, ge=1)
-    # Limits of connections, per process.
+    # Limits of requests and connections, per process.
+    limit_requests: int | None = Field(None, ge=1, le=1_000)
     limit_connections: int = Field(1_000, ge=1, le=50_000)
     limit_connections_per_address: int = Field(200, ge=1, le=50_000)
     limit_header_seconds: float = Field(10.0, gt=0, le=300)
@@ -184,6 +187,18 @@ class Settings(BaseSettings):
         return self.env is Environment.PRODUCTION
 
     @property
+    def most_requests(self) -> int:
+        """The maximum number of requests in progress per process."""
+        return self.limit_requests or max(LEAST_REQUESTS, self.pool_size)
+
+    @property
+    def stop_delay(self) -> float:
+        """The seconds in which a stopping server still accepts requests."""
+        if self.stop_delay_seconds is not None:
+            return self.stop_delay_seconds
+        return PRODUCTION_STOP_DELAY if self.in_production else 0.0
+
+    @property
     def shows_graphiql(self) -> bool:
         """Whether /graphiql is served: in development unless switched off, in production only when switched on."""
         return not self.in_production if self.graphiql is None else self.graphiql
@@ -196,6 +211,9 @@ class Settings(BaseSettings):
         return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
 
 
+LEAST_REQUESTS = 16
+"""The default limit of requests in progress with a small pool: enough for a page that sends several at once."""
+PRODUCTION_STOP_DELAY = 5.0  # seconds
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
 LOCAL_PORTS = (3000, 5173, 8000)

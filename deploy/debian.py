@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+POLICY = Path("/usr/sbin/policy-rc.d")
+"""The program that Debian's packages ask before they start their services; 101 forbids it."""
 APT = ["apt-get", "-q", "-o", "DPkg::Lock::Timeout=120"]
 
 
@@ -17,6 +19,8 @@ class Unavailable(Exception):  # noqa: N818 - says what is the case
 
 def find_or_install(find: Callable[[], str | None], *packages: str, **environment: str) -> str:
     """Return the result of `find`, before or after installing the packages with these environment variables.
+
+    The services of the packages are not started: tests start their own servers.
 
     Raises Unavailable when the program is not found and cannot be installed.
     """
@@ -29,7 +33,7 @@ def _install(find: Callable[[], str | None], packages: tuple[str, ...], environm
         raise Unavailable(f"this system is not Debian; install the equivalent of {wanted}")
     if os.geteuid() != 0:
         raise Unavailable(f"only root can install packages: sudo apt-get install {wanted}")
-    with _alone():
+    with _alone(), _no_services():
         if found := find():  # another process installed it in the meantime
             return found
         for step in (["update"], ["install", "-y", "--no-install-recommends", *packages]):
@@ -48,6 +52,21 @@ def _alone() -> Iterator[None]:
         yield
     finally:
         os.close(folder)
+
+
+@contextmanager
+def _no_services() -> Iterator[None]:
+    """Forbid packages to start their services, unless this machine has a rule for that."""
+    try:
+        POLICY.touch(0o755, exist_ok=False)
+    except FileExistsError:
+        yield
+        return
+    try:
+        POLICY.write_text("#!/bin/sh\nexit 101\n")
+        yield
+    finally:
+        POLICY.unlink()
 
 
 def _run(step: list[str], environment: dict[str, str]) -> None:

@@ -76,6 +76,7 @@ PROGRAMS: Mapping[str, Callable[[], str]] = {
     "curl": _on_the_path("curl"),
     "node": _on_the_path("node"),
     "npm": _on_the_path("npm"),
+    "pgbouncer": _by_script("deploy/pgbouncer.py"),
     "postgresql15": _by_script("deploy/postgres15.py", "echo", "/usr/lib/postgresql/15/bin"),
     "redis": _by_script("deploy/redis.py"),
 }

@@ -89,11 +89,16 @@ async def phones_in_two_places(connection: "asyncpg.Connection[asyncpg.Record]")
     return [f"{row['what']}: {row['facts']}" for row in rows]
 
 
-async def audit_log_is_complete(database: TestDatabase) -> None:
-    """Check that the chains are valid and that replaying the entries rebuilds the tables."""
+async def chains_are_valid(database: TestDatabase) -> None:
+    """Check that each entry of the audit log is as it was sealed."""
     async with snapshot(database.owner_url) as connection:
         broken = (await verify(connection)).broken
         assert broken is None, broken
+
+
+async def audit_log_is_complete(database: TestDatabase) -> None:
+    """Check that the chains are valid and that replaying the entries rebuilds the tables."""
+    await chains_are_valid(database)
     assert (await replay(database.owner_url)).differences == ()
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import asyncpg
 
+from app.db.connecting import connect_as_owner
 from app.domain import ids
 
 TABLE_OF_TYPE = {"Person": "person", "Contact": "contact", "User": "user"}
@@ -48,7 +49,7 @@ async def erase_reason(owner_url: str, entry_id: str, *, reason: str) -> None:
 
 @asynccontextmanager
 async def _as_definer(owner_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url)
+    connection = await connect_as_owner(owner_url)
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE turnup_definer")

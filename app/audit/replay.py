@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Table
 
 from app.db import tables
+from app.db.connecting import connect_as_owner
 
 SCRATCH = "turnup_replay"
 UNAUDITED = "LOAD_UNAUDITED"
@@ -78,7 +78,7 @@ async def replay(owner_url: str, *, keep: bool = False, most: int = 20) -> Repla
 
 @asynccontextmanager
 async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url, server_settings={"timezone": "UTC"})
+    connection = await connect_as_owner(owner_url)
     transaction = connection.transaction(isolation="repeatable_read")
     try:
         await connection.execute(_ALONE)

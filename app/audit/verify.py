@@ -11,10 +11,9 @@ from hashlib import sha256
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import asyncpg
-
 from app.audit import SYSTEM
 from app.audit.encoding import GENESIS, SALT_BYTES, ChangeRecord, Entry, encoded, salted
+from app.db.connecting import connect_as_owner
 
 PAGE = 500
 ERASE = "ERASE"
@@ -104,7 +103,7 @@ class Verdict:
 @asynccontextmanager
 async def snapshot(owner_url: str) -> AsyncIterator[Any]:
     """Open a read-only connection that sees the whole log at one moment, as the definer role."""
-    connection = await asyncpg.connect(owner_url, server_settings={"timezone": "UTC"})
+    connection = await connect_as_owner(owner_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute("SET LOCAL ROLE turnup_definer")

@@ -7,6 +7,8 @@ from typing import Any
 
 import asyncpg
 
+from app.db.connecting import connect
+
 EVERY_SECONDS = 0.2
 CONNECT_SECONDS = 5.0
 
@@ -44,7 +46,7 @@ class Blocking:
     async def _watch(self) -> None:
         await asyncio.sleep(EVERY_SECONDS)  # most migrations end before
         with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            connection = await asyncpg.connect(self._url, timeout=CONNECT_SECONDS)
+            connection = await connect(self._url)
             try:
                 while True:
                     rows = await connection.fetch(_BLOCKERS, self._pid, timeout=CONNECT_SECONDS)

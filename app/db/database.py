@@ -17,6 +17,7 @@ import asyncpg
 import orjson
 
 from app.db.bulkheads import Bulkhead
+from app.db.connecting import app_options, connect
 from app.db.failures import (
     CommitUnknown,
     DatabaseReadOnly,
@@ -164,6 +165,7 @@ class Database:
         self._wait_seconds = wait_seconds
         self._observe = observe
         self._waiting = 0
+        self._writes_closed = False
         self._probing: Any = None
         self.users = Bulkhead(per_user)
         """The transactions of each user, by the subject of the token."""
@@ -180,20 +182,24 @@ class Database:
         observe: Observer = unobserved,
         per_user: int | None = None,
         per_location: int | None = None,
+        transaction_pooling: bool = False,
     ) -> "Database":
         """Open a pool of at most `size` connections; a caller waits at most `wait_seconds` for one.
 
         `per_user` bounds the connections that a user holds, by default half of the pool; `per_location` those that
-        write to a location or wait for its lock, by default a fifth. Each is at least one.
+        write to a location or wait for its lock, by default a fifth. Each is at least one. `transaction_pooling`: the
+        URL may lead to a pooler in transaction mode. Raises Unfit if it does without this.
         """
         options: dict[str, Any] = {
             "statement_cache_size": MOST_STATEMENTS,
             "max_cached_statement_lifetime": 0,
-            "server_settings": {"application_name": "turnup", "timezone": "UTC", "lock_timeout": "2s"},
             "timeout": CONNECT_SECONDS,
+            **await app_options(url, transaction_pooling=transaction_pooling),
         }
+        opening: Any = connect  # its options are asyncpg's; the type of the parameter lists them all
         pool = await asyncpg.create_pool(
             url,
+            connect=opening,
             min_size=1,
             max_size=size,
             max_inactive_connection_lifetime=IDLE_SECONDS,
@@ -204,7 +210,7 @@ class Database:
         )
         return cls(
             pool,
-            lambda: asyncpg.connect(url, **options),
+            lambda: connect(url, **options),
             wait_seconds=wait_seconds,
             observe=observe,
             per_user=per_user or max(1, size // 2),
@@ -265,6 +271,10 @@ class Database:
         connection = await self.acquire()
         try:
             yield connection
+        except BaseException:
+            # A cancelled statement may be prepared but not executed: a pooler keeps its server connection until then.
+            await _undone(connection, "ROLLBACK")
+            raise
         finally:
             await self.release(connection)
 
@@ -335,6 +345,9 @@ class Database:
         if record["status"] != UserStatus.ACTIVE:
             raise SuspendedUser(record["id"])
         if statement is SIGN_IN_TO_WRITE and record["writes_since"] > newest_revision():
+            if not self._writes_closed:  # once per process: from now on every write is refused
+                log.warning("writes need code of revision %s; this process only reads", record["writes_since"])
+            self._writes_closed = True
             raise WritesOfOlderCode
         role = Role(record["role"])
         listed = record["locations"]

@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.db.blocking import Blocking
+from app.db.connecting import connect, connect_as_owner
 from app.db.content_columns import content_tables
 from app.db.steps import LOCK_TIMEOUT_MS, MigrationRefused
 from app.db.tables import SCHEMA
@@ -41,7 +42,6 @@ PAUSES = (0.5, 1.0, 2.0, 4.0)
 """Seconds between two tries to get a lock; the last one repeats."""
 ALONE_SECONDS = 600.0
 """Seconds for which one process waits while another one migrates."""
-CONNECT_SECONDS = 10.0
 
 _MAY_BECOME_DEFINER = "SELECT pg_has_role(current_user, 'turnup_definer', 'MEMBER')"
 _NO_LOCK = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
@@ -123,20 +123,24 @@ async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsai
 
 async def position(url: str, *, folder: Path = MIGRATIONS) -> Position:
     """Return where the database is. The roles of the owner and of the app may ask; nothing is changed."""
-    connection = await asyncpg.connect(url, timeout=CONNECT_SECONDS)
+    connection = await connect(url, statement_cache_size=0)  # the app's URL may lead to a pooler
     try:
         revision = await revision_of(connection)
-        known = _known(folder)
-        if revision is not None and revision < known[-1].revision and revision not in {e.revision for e in known}:
+        migrations = known(folder)
+        if (
+            revision is not None
+            and revision < migrations[-1].revision
+            and revision not in {e.revision for e in migrations}
+        ):
             raise MigrationRefused(f"the database is at revision {revision}, which this version does not know")
-        missing = tuple(each for each in known if revision is None or each.revision > revision)
+        missing = tuple(each for each in migrations if revision is None or each.revision > revision)
         writes_since = None
         if revision is not None and revision >= FIRST_WITH_STATE:
             async with connection.transaction(readonly=True):
                 if await connection.fetchval(_MAY_BECOME_DEFINER):  # the owner sees no rows
                     await connection.execute("SET LOCAL ROLE turnup_definer")
                 writes_since = await connection.fetchval(f"SELECT {WRITES_SINCE}")
-        return Position(revision, known[-1].revision, missing, writes_since)
+        return Position(revision, migrations[-1].revision, missing, writes_since)
     finally:
         await connection.close()
 
@@ -161,6 +165,8 @@ def missing_sql(found: Position, *, folder: Path = MIGRATIONS) -> str:
 
     Raises MigrationRefused for migrations that change data as they read it, which only `migrate` can run.
     """
+    if found.is_newer:
+        raise DatabaseIsNewer(found)
     unprinted = [each.revision for each in found.missing if each.revision < FIRST_WITH_STATE]
     if unprinted:
         raise MigrationRefused(
@@ -182,7 +188,7 @@ def missing_sql(found: Position, *, folder: Path = MIGRATIONS) -> str:
 @cache
 def newest_revision() -> str:
     """Return the newest revision among this code's migrations."""
-    return _known(MIGRATIONS)[-1].revision
+    return known(MIGRATIONS)[-1].revision
 
 
 _SCRIPT_HEAD = f"""\
@@ -192,7 +198,7 @@ SELECT pg_advisory_lock({MIGRATION_LOCK});
 """
 
 
-def _known(folder: Path) -> tuple[Migration, ...]:
+def known(folder: Path) -> tuple[Migration, ...]:
     """The migrations in a folder, in their order. Raises MigrationRefused for one that does not say what it must."""
     scripts = reversed(list(ScriptDirectory.from_config(_config(folder)).walk_revisions()))
     return tuple(
@@ -217,8 +223,8 @@ def _config(folder: Path) -> Config:
 @asynccontextmanager
 async def _connected(owner_url: str) -> AsyncIterator[AsyncConnection]:
     # The driver reads the URL, so that it takes what DATABASE_URL takes.
-    connect = partial(asyncpg.connect, owner_url, timeout=CONNECT_SECONDS)
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
+    opening = partial(connect_as_owner, owner_url)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=opening, poolclass=NullPool)
     try:
         async with engine.connect() as connection:
             yield connection

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from time import time_ns
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Table
 
 from app.db import demo, tables
+from app.db.connecting import connect_as_owner
 from app.db.content_rows import TableRow, to_rows
 from app.domain import ids
 from app.domain.content import LocationContent
@@ -44,7 +44,7 @@ async def seed_demo(owner_url: str, *, reset: bool = False) -> bool:
 @asynccontextmanager
 async def loading_demo(owner_url: str) -> AsyncIterator[None]:
     """Hold a lock, so that of several servers that start together only one loads the demo data at a time."""
-    connection = await asyncpg.connect(owner_url)
+    connection = await connect_as_owner(owner_url)
     try:
         await connection.execute("SELECT pg_advisory_lock(hashtextextended('turnup.demo', 0))")
         yield
@@ -70,7 +70,7 @@ async def seed_many(owner_url: str, locations: int) -> None:
             await connection.execute(statement.replace(":mark", f"'{mark}'").replace(":count", str(int(locations))))
         await connection.execute(UNAUDITED, new_id("AuditEntry"), f"account-{mark}")
         await connection.execute("SELECT turnup.audit_seal()")
-    connection = await asyncpg.connect(owner_url)
+    connection = await connect_as_owner(owner_url)
     try:
         await connection.execute("ANALYZE")
     finally:
@@ -140,7 +140,7 @@ def _grants(user: demo.DemoUser) -> Iterable[TableRow]:
 
 @asynccontextmanager
 async def _as_definer(owner_url: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(owner_url)
+    connection = await connect_as_owner(owner_url)
     try:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE turnup_definer")

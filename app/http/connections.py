@@ -73,6 +73,8 @@ class Connections:
 
     def __init__(self, limits: ConnectionLimits, refused: Callable[[str], None] = lambda _: None) -> None:
         self.limits = limits
+        self.stopping = False
+        """Whether the server stops: each response is the last one of its connection, and `/readyz` says 503."""
         self._refused = refused
         self._exempt = tuple(map(unmapped, limits.exempt))
         self._by_address: Counter[str] = Counter()

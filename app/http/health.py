@@ -47,16 +47,21 @@ class SharedChecks:
         return self._begun <= CHECKS_PER_SECOND
 
 
-def health_routes(checks: Checks) -> list[BaseRoute]:
-    """Return the routes of `/healthz`, always 200, and `/readyz`, 200 or, when a check fails, 503 with a code."""
+def health_routes(checks: Checks, stopping: Callable[[], bool] = lambda: False) -> list[BaseRoute]:
+    """Return the routes of `/healthz`, always 200, and `/readyz`, 200 or 503 with a code.
+
+    `/readyz` says 503 when a check fails, and at once when the server is `stopping`.
+    """
     shared = SharedChecks(checks)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
     async def readyz(request: Request) -> Response:
-        found = await shared()
-        failed = ", ".join(name for name, available in found.items() if not available)
+        found = {} if stopping() else await shared()
+        failed = (
+            "it is stopping" if stopping() else ", ".join(name for name, available in found.items() if not available)
+        )
         if not failed:
             return JSONResponse({"status": "ready", **found}, headers={"Cache-Control": "no-store"})
         refusal = refusal_body("UNAVAILABLE", f"The server is not ready: {failed}.", request.state.request_id)

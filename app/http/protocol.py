@@ -6,9 +6,12 @@ of the API, without a word of what was received.
 """
 
 import asyncio
+import fcntl
 import logging
 import secrets
-from collections.abc import Callable
+import sys
+import termios
+from collections.abc import Callable, Iterable
 from enum import Enum, auto
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -25,6 +28,7 @@ from app.http.connections import ConnectionLimits, Connections, Refused
 from app.http.heads import END, HttpHead, check_incomplete, read_head
 from app.http.health import HEALTH_PATHS
 from app.http.refusals import TransportRefused, refused
+from app.http.slots import PATHS, SLOTS, UNCOUNTED_METHODS, Full, RequestSlots, Work
 
 CONNECTIONS = "connections"
 """The key of the Connections in the state of the lifespan."""
@@ -37,6 +41,8 @@ DISCARD_CHUNKS = 256
 LINGER_BYTES = 16 * 1024 * 1024
 """The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
 RETRY_SECONDS = 1
+FIRST_REQUEST_SECONDS = 1.0
+"""The time in which a client that has just connected sends a request to a server that stops."""
 
 _REASONS = {
     "BAD_REQUEST": Refused.MALFORMED,
@@ -82,6 +88,7 @@ class HttpConnection(asyncio.Protocol):
             connections = app_state[CONNECTIONS] = Connections(ConnectionLimits())
         self._connections: Connections = connections
         self._limits = self._connections.limits
+        self._slots: RequestSlots | None = app_state.get(SLOTS)
         self._access_log = _ACCESS.hasHandlers()
         self.address: str | None = None
         self._phase = Phase.HEAD
@@ -93,6 +100,8 @@ class HttpConnection(asyncio.Protocol):
         self._cycle: Exchange | None = None
         self._head_begun = True
         self._keep_alive = False
+        self._ending = False
+        """Whether no further request is awaited."""
         self._lingered = 0
         self._body_left = self._discarded = 0
         self._chunks: Chunks | None = None
@@ -165,17 +174,30 @@ class HttpConnection(asyncio.Protocol):
         if self._writing_timer is not None:
             self._writing_timer.cancel()
             self._writing_timer = None
-        if self._cycle is not None and self._cycle.response_complete:
+        if self._cycle is None or self._cycle.response_complete:
             self._next()
 
     # What uvicorn and the connections' limits call
 
+    def last_response(self) -> None:
+        """Let the response in progress say that it is the last one, unless its header was sent."""
+        if self._cycle is not None and not self._cycle.response_started:
+            self._keep_alive = self._cycle.keep_alive = False
+
     def shutdown(self) -> None:
-        """Close after the response in progress, or at once."""
+        """Close as soon as no request is in progress.
+
+        A request of which bytes have arrived is in progress, and a new connection has a moment to send its first one.
+        What is still sent or read for a client that was answered takes its time.
+        """
+        self._ending = True
         if self._cycle is not None and not self._cycle.response_complete:
             self._keep_alive = self._cycle.keep_alive = False
-        else:
-            self._close()
+        elif self._phase is Phase.HEAD and not self._received and not self._unread():
+            if self._head_begun:  # before the first request
+                self._wait(FIRST_REQUEST_SECONDS, self._first_request_too_late)
+            else:
+                self._close()
 
     def give_way(self) -> None:
         """Close at once, for the benefit of another connection."""
@@ -245,11 +267,29 @@ class HttpConnection(asyncio.Protocol):
 
     def _begin(self, head: HttpHead, rest: bytes) -> None:
         path = head.path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
         has_body = head.length > 0 or head.chunked
+        self._keep_alive = head.keep_alive and self._has_place and not (self._ending or self._connections.stopping)
+        expects = head.expects_continue and has_body and not rest
+        # A client that waits for 100 (Continue) may send its body after another response, or the next request.
+        reusable = self._keep_alive and head.length <= DISCARD_BYTES and not expects
+        work: Work | None = None
+        if self._slots is not None and path in PATHS and head.method not in UNCOUNTED_METHODS:
+            work = self._slots.work(head.fields)
+            is_whole = not head.chunked and len(rest) >= head.length
+            full = work.begin() if is_whole else work.refused()
+            if full is not None:
+                self._expect_body(head)
+                if is_whole:
+                    self._end_body(rest[head.length :])
+                else:
+                    self._received += rest
+                self._refuse_work(work, full, head.method, sent_request_id(head.fields), reusable=reusable)
+                return
         state = self._app_state.copy()
         del state[CONNECTIONS]
-        self._keep_alive = head.keep_alive and self._has_place
-        expects = head.expects_continue and has_body and not rest
+        state.pop(SLOTS, None)
         scope: Any = {
             "type": "http",
             "asgi": {"version": self._asgi_version, "spec_version": "2.3"},
@@ -259,7 +299,7 @@ class HttpConnection(asyncio.Protocol):
             "scheme": self._scheme,
             "method": head.method,
             "root_path": self._root_path,
-            "path": self._root_path + (unquote(path) if "%" in path else path),
+            "path": self._root_path + path,
             "raw_path": self._root_path.encode("ascii") + head.path,
             "query_string": head.query,
             "headers": head.fields,
@@ -275,25 +315,29 @@ class HttpConnection(asyncio.Protocol):
             self._server_state.default_headers,
             asyncio.Event(),
             expect_100_continue=expects,
-            # A client that waits for 100 (Continue) may send its body after another response, or the next request.
-            keep_alive=self._keep_alive and head.length <= DISCARD_BYTES and not expects,
+            keep_alive=reusable,
             on_response=self._responded,
         )
         cycle.connection = self
         task = self._loop.create_task(cycle.run_asgi(self._app))
         task.add_done_callback(self._server_state.tasks.discard)
         self._server_state.tasks.add(task)
+        if work is not None:
+            cycle.work = work
+            task.add_done_callback(work.end)
+        self._expect_body(head)
         if not has_body:
             self._end_body(rest)
-            return
+        elif rest:
+            self._received += rest
+            self._flow.pause_reading()
+
+    def _expect_body(self, head: HttpHead) -> None:
         self._phase = Phase.BODY
         self._body_left, self._discarded = head.length, 0
         self._chunks = Chunks() if head.chunked else None
         self._wanted = False
         self._body_seconds = self._limits.body_seconds
-        if rest:
-            self._received += rest
-            self._flow.pause_reading()
 
     # Bodies
 
@@ -317,7 +361,6 @@ class HttpConnection(asyncio.Protocol):
 
     def _read_body(self, data: bytes) -> None:
         cycle = self._cycle
-        assert cycle is not None  # noqa: S101 - set before the phase
         rest: bytes | None
         if self._chunks is None:
             body, rest = data[: self._body_left], data[self._body_left :]
@@ -328,21 +371,21 @@ class HttpConnection(asyncio.Protocol):
             try:
                 body, rest = self._chunks.feed(data)
             except MalformedChunks:
-                if cycle.response_complete:
+                if cycle is None or cycle.response_complete:
                     self.finish()
                     return
                 self._connections.count(Refused.MALFORMED)
                 self._give_up("BAD_REQUEST", "The chunks of the body are malformed or too many.")
                 return
-        cycle.waiting_for_100_continue = False
-        if cycle.response_complete:
+        if cycle is None or cycle.response_complete:
             self._discarded += len(body)
             if rest is not None:
                 self._end_body(rest)
-                self._next()
+                self._continue()
             elif self._discarded > DISCARD_BYTES:
                 self.finish()
             return
+        cycle.waiting_for_100_continue = False
         cycle.body += body
         if rest is not None:
             self._end_body(rest)
@@ -354,34 +397,46 @@ class HttpConnection(asyncio.Protocol):
         cycle.message_event.set()
 
     def _end_body(self, rest: bytes) -> None:
-        cycle = self._cycle
-        assert cycle is not None  # noqa: S101 - called for a request in progress
         self._stop_waiting()
         self._phase = Phase.RESPONSE
-        if not cycle.response_started:
-            cycle.keep_alive = self._keep_alive
-        cycle.more_body = False
-        cycle.message_event.set()
         if rest:
             self._received += rest
             self._flow.pause_reading()
+        cycle = self._cycle
+        if cycle is None:  # the request was refused
+            return
+        if not cycle.response_started:
+            cycle.keep_alive = self._keep_alive
+            full = None if cycle.work is None else cycle.work.begin()
+            if full is not None:
+                self._refuse_received(cycle, full)
+                return
+        cycle.more_body = False
+        cycle.message_event.set()
 
     # Responses
 
     def _responded(self) -> None:
         """Continue with the next request, after the rest of a body that the application did not want."""
         self._server_state.total_requests += 1
+        if self._cycle is not None and self._cycle.work is not None:
+            self._cycle.work.end()
         if self._phase is Phase.BODY and self._cycle is not None:
             self._cycle.body = bytearray()
-            if self._chunks is not None:
-                self._chunks.expect(DISCARD_CHUNKS)
-            self.read_on()
+            self._discard_body()
         else:
             self._next()
+
+    def _discard_body(self) -> None:
+        if self._chunks is not None:
+            self._chunks.expect(DISCARD_CHUNKS)
+        self.read_on()
 
     def _next(self) -> None:
         """Wait for the next request, or begin it if it has been received; but first, the client takes its response."""
         if self._phase is not Phase.RESPONSE or self._flow.write_paused or self._transport.is_closing():
+            return
+        if self._cycle is not None and not self._cycle.response_complete:
             return
         self._phase = Phase.HEAD
         self._cycle = None  # an idle connection keeps nothing of its last request
@@ -390,9 +445,18 @@ class HttpConnection(asyncio.Protocol):
         if self._received:
             waiting, self._received = bytes(self._received), bytearray()
             self._read_head(waiting)
+        elif self._ending:
+            self._close()
         else:
             self._wait(self._limits.keep_alive_seconds, self._close)
             self._flow.resume_reading()
+
+    def _continue(self) -> None:
+        """Begin the next request, but not in the same call if it was received: pipelined refusals would recurse."""
+        if self._received:
+            self._loop.call_soon(self._next)
+        else:
+            self._next()
 
     def finish(self) -> None:
         """Close after what was written. A client that is still sending is read for a while, to receive the response.
@@ -424,13 +488,37 @@ class HttpConnection(asyncio.Protocol):
         without_body: bool = False,
     ) -> None:
         """Answer in place of the application, and close."""
-        status, fields, body = refusal(code, sentence, request_id, headers)
+        self._write(*refusal(code, sentence, request_id, headers), without_body=without_body)
+        self.finish()
+
+    def _refuse_work(self, work: Work, full: Full, method: str, request_id: str | None, *, reusable: bool) -> None:
+        """Answer a request that gets no slot, and continue after its body unless the connection is not reusable."""
+        self._server_state.total_requests += 1
+        response = work.refusal(full, request_id or secrets.token_hex(16))
+        fields = response.headers if reusable else [*response.headers, (b"connection", b"close")]
+        self._write(response.status, fields, response.body, without_body=method == "HEAD")
+        if not reusable:
+            self.finish()
+        elif self._phase is Phase.RESPONSE:
+            self._continue()
+        else:
+            self._discard_body()
+
+    def _refuse_received(self, cycle: "Exchange", full: Full) -> None:
+        """Answer a request that gets no slot after its body was received. The application sees a client that left."""
+        work, scope = cycle.work, cycle.scope
+        assert work is not None  # noqa: S101 - it was refused
+        self._abandon()
+        self._cycle = None
+        request_id = scope["state"].get("request_id") or sent_request_id(scope["headers"])
+        self._refuse_work(work, full, scope["method"], request_id, reusable=cycle.keep_alive)
+
+    def _write(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes, *, without_body: bool) -> None:
         content = [STATUS_LINE[status]]
         for name, value in (*self._server_state.default_headers, *fields):
             content += (name, b": ", value, b"\r\n")
         content += (b"\r\n", b"" if without_body else body)
         self._transport.write(b"".join(content))
-        self.finish()
 
     def _give_up(self, code: str, sentence: str) -> None:
         """End a request whose body cannot be read to its end."""
@@ -450,6 +538,11 @@ class HttpConnection(asyncio.Protocol):
             if not self._cycle.response_complete:
                 self._cycle.disconnected = True
             self._cycle.message_event.set()
+
+    def _unread(self) -> bool:
+        """Return whether the kernel has received bytes that the event loop has not read yet."""
+        descriptor = self._transport.get_extra_info("socket").fileno()
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder) > 0
 
     def _close(self) -> None:
         """Close when everything is sent, which a client that does not read cannot prevent for long."""
@@ -479,6 +572,12 @@ class HttpConnection(asyncio.Protocol):
         self._connections.count(Refused.HEAD_TIMEOUT)
         if self._received:
             self._refuse("REQUEST_TIMEOUT", "The header was not received in time.")
+        else:
+            self._close()
+
+    def _first_request_too_late(self) -> None:
+        if self._received:
+            self._wait(self._limits.head_seconds, self._head_too_late)
         else:
             self._close()
 
@@ -527,6 +626,8 @@ class Exchange(RequestResponseCycle):
     """A request and its response, as the application sees them."""
 
     connection: HttpConnection
+    work: Work | None = None
+    """The work on the request, if it takes a slot."""
     client_has_finished = False
     """Whether the client sends no more; it may still read, or have left."""
     _received = False

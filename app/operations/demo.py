@@ -89,7 +89,7 @@ _BEHIND: Mapping[S, int] = {
 }
 
 
-async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> bool:
+async def load_demo(owner_url: str, app_url: str, *, reset: bool = False, transaction_pooling: bool = False) -> bool:
     """Load the demo data into an empty database; with `reset`, replace the existing data.
 
     An interrupted load continues where it stopped, unless other data was written since.
@@ -99,7 +99,7 @@ async def load_demo(owner_url: str, app_url: str, *, reset: bool = False) -> boo
         loaded = await seed_demo(owner_url, reset=reset)
         if not loaded and not await is_only_demo(owner_url, REQUEST_ID):
             return False
-        database = await Database.open(app_url, size=1)
+        database = await Database.open(app_url, size=1, transaction_pooling=transaction_pooling)
         try:
             for branch in demo.BRANCHES:
                 for step in await _ahead(database, branch):

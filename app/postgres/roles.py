@@ -4,6 +4,8 @@
 `turnup_app` serves requests. None is a superuser and none bypasses row-level security.
 """
 
+from app.session_settings import role_sql
+
 _SCRIPT = r"""-- Turnup's roles and its database; safe to run again. Run as a superuser or with CREATEROLE and CREATEDB:
 --   {usage}
 \set ON_ERROR_STOP on
@@ -22,6 +24,10 @@ ALTER ROLE turnup_app LOGIN NOCREATEROLE NOCREATEDB PASSWORD {app_password};
 
 -- The owner may hand functions over to the definer (SET ROLE), but does not live under its policies.
 GRANT turnup_definer TO turnup_owner;
+
+-- Nothing that a session waits for is without a bound. Connections that exist keep the settings of their start.
+{owner_settings}
+{app_settings}
 
 -- Roles that were there before keep the attributes only a superuser may change: refuse the dangerous ones.
 DO $$
@@ -69,6 +75,8 @@ def roles_sql(owner_password: str | None, app_password: str | None, database: st
         usage=usage,
         owner_password=":'owner_password'" if owner_password is None else quoted_literal(owner_password),
         app_password=":'app_password'" if app_password is None else quoted_literal(app_password),
+        owner_settings=role_sql("turnup_owner"),
+        app_settings=role_sql("turnup_app"),
         database=identifier,
         database_in_text=identifier.replace("'", "''"),
         database_literal=quoted_literal(database),

@@ -84,6 +84,8 @@ def start_metrics(service_version: str) -> "Metrics":
         _security_events=counter("security_events", "security events, by kind", "kind"),
         _limiter_failures=counter("limiter_failures", "rate limiter out of reach"),
         _connections_refused=counter("connections_refused", "connections or requests refused by the edge", "reason"),
+        _requests_refused=counter("requests_refused", "requests refused because too many were in progress", "reason"),
+        _in_progress=gauge("requests_in_progress", "requests in progress"),
         _connections=gauge("connections", "open connections of clients"),
         _restarts=restarts,
         _in_use=gauge("pool_in_use", "connections in use"),
@@ -110,12 +112,15 @@ class Metrics:
     _security_events: Counter
     _limiter_failures: Counter
     _connections_refused: Counter
+    _requests_refused: Counter
+    _in_progress: Gauge
     _connections: Gauge
     _restarts: "_Restarts"
     _in_use: Gauge
     _waiting: Gauge
     _pool: Callable[[], tuple[int, int]] | None = None
     _open_connections: Callable[[], int] | None = None
+    _requests_in_progress: Callable[[], int] | None = None
     _seen: dict[str, set[str]] = field(default_factory=dict)
 
     def request(self, operation: str | None, outcome: str, seconds: float) -> None:
@@ -164,6 +169,14 @@ class Metrics:
         """Count a connection that the server ended, or a request that it refused before the application saw it."""
         self._connections_refused.labels(self._bounded("reason", reason)).inc()
 
+    def request_refused(self, reason: str) -> None:
+        """Count a request that was refused because too many were in progress."""
+        self._requests_refused.labels(self._bounded("reason", reason)).inc()
+
+    def watch_requests(self, read: Callable[[], int]) -> None:
+        """Set the callback that returns, at each scrape, the number of requests in progress."""
+        self._requests_in_progress = read
+
     def watch_connections(self, read: Callable[[], int]) -> None:
         """Set the callback that returns, at each scrape, the number of open connections of clients."""
         self._open_connections = read
@@ -191,6 +204,8 @@ class Metrics:
             self._waiting.set(waiting)
         if self._open_connections is not None:
             self._connections.set(self._open_connections())
+        if self._requests_in_progress is not None:
+            self._in_progress.set(self._requests_in_progress())
 
     def _asked(self, name: str | None) -> str:
         """Return the label for a client's operation name; these have a limit of their own."""

@@ -1,4 +1,4 @@
-"""docs/upgrading.md lists the internals of Strawberry, graphql-core and uvicorn that the product uses."""
+"""docs/upgrading.md lists the internals of Strawberry, graphql-core, uvicorn and asyncpg that the product uses."""
 
 import ast
 from collections import defaultdict
@@ -12,8 +12,9 @@ import pytest
 
 from .sources import ROOT, product_files
 
-LIBRARIES = ("graphql", "strawberry", "uvicorn")
+LIBRARIES = ("graphql", "strawberry", "uvicorn", "asyncpg")
 PUBLIC_MODULES = (
+    "asyncpg",
     "graphql",
     "graphql.language",
     "strawberry",
@@ -56,12 +57,18 @@ def internals(text: str) -> set[str]:
     objects = {local: getattr(import_module(module), name) for local, module, name in imported if name}
     found = {f"{module}.{name}" for _, module, name in imported if name and not is_public(module, name)}
     own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+    own |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and is_set_by_its_object(node)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and (imported or ast.unparse(node.value) in EXECUTORS):
             found |= {name for name in [attribute_internal(node, objects, own)] if name}
         elif imported and isinstance(node, ast.keyword) and node.arg and node.arg.startswith("_"):
             found.add(node.arg)
     return found
+
+
+def is_set_by_its_object(node: ast.Attribute) -> bool:
+    """Return whether the code sets an attribute of `self`."""
+    return isinstance(node.ctx, ast.Store) and ast.unparse(node.value) == "self"
 
 
 def attribute_internal(node: ast.Attribute, objects: Mapping[str, Any], own: set[str]) -> str | None:
@@ -120,6 +127,8 @@ def test_the_page_gives_a_reason_and_an_existing_test_for_every_internal() -> No
         ("import strawberry\nInfo(_raw_info=raw)", {"_raw_info"}),
         ("import strawberry\nclass A:\n    def f(self):\n        return self._own", set()),
         ("database._schema", set()),
+        ("import asyncpg\nconnection._transport", {"_transport"}),
+        ("import asyncpg\nclass A:\n    def f(self, other):\n        self._own = other._own", set()),
     ],
 )
 def test_an_internal_is_found_however_it_is_used(source: str, expected: set[str]) -> None:

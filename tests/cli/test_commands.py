@@ -7,29 +7,86 @@ import asyncpg
 import pytest
 
 from app import cli
-from app.db.migrate import is_current
+from app.db.migrate import MIGRATIONS, is_current, known, migrate, newest_revision, position
 from tests import harness
 from tests.cli.turnup import free_port
+from tests.db.later import OLDER_MAY_ONLY_READ, OLDER_MAY_WRITE, later, revision_after
 from tests.harness import Ended, Turnup
 
 
-async def told(url: str, query: str) -> object:
-    """One value from a database, as the definer sees it."""
+async def told(url: str, query: str, *, role: str = "turnup_definer") -> object:
+    """One value from a database, as a role sees it."""
     connection = await asyncpg.connect(url)
     try:
         async with connection.transaction():
-            await connection.execute("SET LOCAL ROLE turnup_definer")
+            await connection.execute(f"SET LOCAL ROLE {role}")
             return await connection.fetchval(query)
     finally:
         await connection.close()
 
 
 async def test_migrate_makes_everything_in_a_bare_database(bare_database: harness.TestDatabase, turnup: Turnup) -> None:
-    assert await turnup(bare_database, "migrate") == Ended(0, "", "")
+    missing = await turnup(bare_database, "migrate", "--check")
+    migrated = await turnup(bare_database, "migrate")
+    assert (missing.status, migrated.status, migrated.error) == (1, 0, "")
+    listed = [line.removeprefix("missing: ") for line in missing.out.splitlines()[1:]]
+    assert [line[:4] for line in listed] == [each.revision for each in known(MIGRATIONS)]
+    assert [line for line in migrated.out.splitlines() if line in listed] == listed
     connection = await asyncpg.connect(bare_database.app_url)
     current = await is_current(connection)
     await connection.close()
     assert current
+
+
+async def test_a_migrated_database_lacks_nothing_and_is_left_alone(
+    empty_database: harness.TestDatabase, turnup: Turnup
+) -> None:
+    newest = newest_revision()
+    here = f"the database is at revision {newest}; the newest of this version is {newest}\n"
+    assert await turnup(empty_database, "migrate", "--check") == Ended(0, here, "")
+    assert await turnup(empty_database, "migrate") == Ended(0, "", "")
+    assert (await turnup(empty_database, "migrate", "--sql")).status == 0
+
+
+async def test_checking_and_printing_change_nothing(turnup: Turnup) -> None:
+    async with harness.own_database("template1") as bare:
+        assert (await turnup(bare, "migrate", "--check")).status == 1
+        assert (await turnup(bare, "migrate", "--sql")).status == 1
+        assert await told(bare.owner_url, "SELECT to_regnamespace('turnup')", role="turnup_owner") is None
+
+
+async def test_what_is_missing_is_printed_as_sql(turnup: Turnup) -> None:
+    async with harness.own_database("template1") as older:
+        await _migrated_to(older, "0010")
+        printed = await turnup(older, "migrate", "--sql")
+        assert (printed.status, printed.error) == (0, "")
+        assert "CREATE TABLE turnup.schema_state" in printed.out
+        assert (await position(older.owner_url)).revision == "0010"
+
+
+@pytest.mark.parametrize("says", [OLDER_MAY_WRITE, OLDER_MAY_ONLY_READ])
+async def test_older_code_says_in_one_line_that_the_database_is_newer(
+    turnup: Turnup, tmp_path: Path, says: str
+) -> None:
+    words = "may still write" if says == OLDER_MAY_WRITE else f"only reads: writes need revision {revision_after()}"
+    newer = (
+        f"the database is at revision {revision_after()}, newer than {newest_revision()}, the newest of this version"
+    )
+    line = f"{newer}, which {words}"
+    async with harness.own_database() as further:
+        await migrate(further.owner_url, folder=later(tmp_path, "pass", says=says))
+        assert await turnup(further, "migrate") == Ended(1, "", f"turnup: {line}; nothing was migrated")
+        assert await turnup(further, "seed") == Ended(1, "", f"turnup: {line}; nothing was migrated")
+        assert await turnup(further, "migrate", "--check") == Ended(0, f"{line}\n", "")
+        assert await turnup(further, "migrate", "--sql") == Ended(1, "", f"turnup: {line}; nothing was migrated")
+
+
+async def _migrated_to(place: harness.TestDatabase, revision: str) -> None:
+    """Migrate a bare database with the code of an earlier revision."""
+    with pytest.MonkeyPatch.context() as patched:
+        everything = known(MIGRATIONS)
+        patched.setattr("app.db.migrate.known", lambda _: tuple(e for e in everything if e.revision <= revision))
+        await migrate(place.owner_url)
 
 
 async def test_seed_adds_as_many_plain_locations_as_asked_for(

@@ -11,7 +11,8 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from app.db.migrate import MIGRATIONS, newest_revision
+from app.db.migrate import MIGRATIONS, known, newest_revision
+from app.db.steps import MigrationRefused
 
 SCRIPT = Path(__file__).parents[2] / "deploy" / "migration.py"
 PLACEHOLDER = re.compile(r"<[A-Za-z][^<>]* [^<>]*>")
@@ -46,6 +47,9 @@ def test_the_new_migration_follows_the_newest_and_says_what_must_be_written(migr
     assert revision.doc == "Site codes of locations."
     described = [line.partition(":")[0] for line in written.read_text().splitlines() if PLACEHOLDER.search(line)]
     assert described[:3] == list(MUST_SAY)
+    assert described[3] == "older_code_may_write"
+    with pytest.raises(MigrationRefused, match=f"{number} does not say older_code_may_write"):
+        known(migrations)
 
 
 def test_migrations_are_numbered_one_after_the_other(migrations: Path) -> None:

@@ -25,6 +25,7 @@ depends_on = None
 def upgrade() -> None:
 {body}
 '''
+CONTENT_TABLES = tuple(table.name for table in CELLS)
 OLDER_MAY_WRITE, OLDER_MAY_ONLY_READ = "older_code_may_write = True", "older_code_may_write = False"
 
 
@@ -53,6 +54,6 @@ def later(folder: Path, *bodies: str, says: str = OLDER_MAY_WRITE) -> Path:
     return migrations
 
 
-def content_fields(tables: Iterable[str] = tuple(table.name for table in CELLS)) -> str:
+def content_fields(tables: Iterable[str] = CONTENT_TABLES) -> str:
     """The body of a migration that adds a content field, `novelty`, to each of these tables."""
     return "\n".join(f'steps.column("{table}", sa.Column("novelty", sa.Text()))' for table in tables)

@@ -1,10 +1,18 @@
 """The scenario in which writes are interrupted, with an image of all rows and the traces of a write."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from app.db import tables
-from tests.operations.scenario import Scenario, Sent
+import httpx
+
+from app.auth.development import DevelopmentIssuer
+from app.db import demo, tables
+from tests.builders_db import insert_all
+from tests.harness import Client, TestDatabase
+from tests.operations.scenario import Scenario, Sent, as_definer
 
 from .cases import NOWHERE, Sending
 
@@ -75,6 +83,8 @@ class Ground(Scenario):
         revisions = await self.connection.fetch(
             "SELECT section, revision FROM turnup.section WHERE location_id = $1", location
         )
+        people = {self.customer: "customer", self.lead: "lead"}
+        held["submitted_by"] = people.get(state.submitted_by or "", state.submitted_by)
         held |= {"claims": len(state.claims), "live": state.live is not None, "devices": devices}
         return held | {"sections": sorted(tuple(row) for row in revisions)}
 
@@ -86,6 +96,25 @@ class Ground(Scenario):
         """Wait until PostgreSQL has ended the session of a client that died."""
         while await self.connection.fetchval("SELECT count(*) FROM pg_stat_activity WHERE pid = $1", pid):
             await self.connection.execute("SELECT pg_sleep(0.002)")
+
+
+@asynccontextmanager
+async def ground_on(database: TestDatabase, home: Path) -> AsyncIterator[Ground]:
+    """The scenario in a database without rows; it is not served."""
+    connection = await as_definer(database.owner_url)
+    async with httpx.AsyncClient() as nobody:
+        ground = Ground(Client(nobody, DevelopmentIssuer.load_or_create(home), database), connection)
+        await ground.open()
+        async with ground.arranging():
+            rows = [
+                (tables.device_model, {"id": f"model-{number}", "brand": brand, "model": model, "lines": lines})
+                for number, (brand, model, lines) in enumerate(demo.DEVICE_MODELS)
+            ]
+            await insert_all(connection, rows)
+        try:
+            yield ground
+        finally:
+            await ground.connection.close()
 
 
 def connection_lost(sent: Sent) -> str:

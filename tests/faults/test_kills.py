@@ -5,15 +5,12 @@ does what the API's documentation says: sends the same key again until it is tol
 """
 
 import asyncio
-import os
 import random
-import signal
 import statistics
-import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.auth.development import DevelopmentIssuer
-from tests.cli.turnup import environment, free_port
-from tests.harness import Client
 from tests.lanes import scaled
 from tests.operations.scenario import Sent
 
 from .cases import CASES, Sending
 from .ground import Ground
+from .servers import Servers, stem_of
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="servers are forked, and end with who started them"),
@@ -36,7 +31,6 @@ pytestmark = [
 ]
 
 ITEMS = 10
-READY_SECONDS = 30.0
 # Where nothing was measured yet: about as long as a single mutation and a bulk one take.
 GUESS = {False: 0.06, True: 0.3}
 # A caller who waits a fifth of what it is told asks a few times in vain and is done sooner.
@@ -62,70 +56,6 @@ class Tally:
         rows = [*self.kills.items(), ("all", sum(self.kills.values(), Counter()))]
         lines = (f"| {case} | {met.total()} | {' | '.join(str(met[how]) for how in KILLED)} |" for case, met in rows)
         return "\n".join([head, *lines])
-
-
-class Servers:
-    """Starts servers one after another, and kills them."""
-
-    def __init__(self, stem: "subprocess.Popen[str]", ground: Ground, home: Path) -> None:
-        self._stem = stem
-        self._ground = ground
-        self._issuer = DevelopmentIssuer.load_or_create(home)
-        self._pid = 0
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        """The ground's people talk to a server of their own until the block ends, which kills it if nobody did."""
-        assert self._stem.stdin is not None
-        assert self._stem.stdout is not None
-        port = free_port()
-        self._stem.stdin.write(f"{port}\n")
-        self._stem.stdin.flush()
-        self._pid = int(self._stem.stdout.readline())
-        before = self._ground.client
-        url = f"http://127.0.0.1:{port}"
-        # Without TLS: reading the machine's certificates takes longer than a call does.
-        async with httpx.AsyncClient(base_url=url, timeout=20, trust_env=False, verify=False) as http:
-            self._ground.client = Client(http, self._issuer, before.database)
-            try:
-                await self._ready(http)
-                yield
-            finally:
-                self._ground.client = before
-                await self.kill()
-
-    async def _ready(self, http: httpx.AsyncClient) -> None:
-        async with asyncio.timeout(READY_SECONDS):
-            while True:
-                with suppress(httpx.TransportError):
-                    if (await http.get("/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.02)
-
-    async def kill(self) -> None:
-        """Kill the server, and wait until it is gone."""
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
-            while True:
-                os.kill(self._pid, 0)
-                await asyncio.sleep(0.002)
-
-
-@contextmanager
-def stem_of(ground: Ground, home: Path) -> Iterator[Servers]:
-    """What starts servers on the ground's database."""
-    variables = environment(DATABASE_URL=ground.client.database.app_url, TURNUP_HOME=str(home))
-    with (home / "servers.log").open("w") as log:
-        process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("stem.py"))],
-            env=variables,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        with process:
-            yield Servers(process, ground, home)
 
 
 async def applied(ground: Ground, sending: Sending) -> Sent:
@@ -157,9 +87,9 @@ async def storm(ground: Ground, home: Path, *, kills: int) -> Tally:
     normal: dict[str, list[dict[str, Any]]] = {}
     loop = asyncio.get_running_loop()
     cut: tuple[str, Sending, Sent | None] | None = None
-    with stem_of(ground, home) as servers:
+    with stem_of(home) as servers:
         for number in range(kills + 1):
-            async with servers.serving():
+            async with servers.serving(ground):
                 if cut is not None:
                     case, sending, answer = cut
                     found = bool(await ground.entries_made(sending))

@@ -23,7 +23,7 @@ from tests.cli.turnup import environment
 from tests.operations.scenario import a_key, as_definer
 
 from .ground import Ground
-from .test_kills import stem_of
+from .servers import stem_of
 
 pytestmark = pytest.mark.usefixtures("replayed")
 
@@ -96,8 +96,8 @@ async def polling(ground: Ground, tmp_path: Path) -> AsyncIterator[Poller]:
     """The poller of the ground's partner, and the ground's people, with one server."""
     home = tmp_path / "home"
     home.mkdir()
-    with stem_of(ground, home) as servers:
-        async with servers.serving():
+    with stem_of(home) as servers:
+        async with servers.serving(ground):
             url, token = f"{ground.client.http.base_url}/graphql", ground.client.token(ground.partner)
             with a_poller(tmp_path / "folder", url, token) as poller:
                 yield poller

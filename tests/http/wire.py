@@ -23,10 +23,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.connections import ConnectionLimits, Connections
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS, HttpConnection
+from app.serving import StoppingServer, StopTimes
 
 PATIENCE = 10.0
 """Seconds that a test waits for something that happens at once on an idle machine."""
 LARGE = 5_000_000
+AT_ONCE = StopTimes(delay=0, drain=5)
 REQUEST_ID = "id-of-the-application"
 
 
@@ -41,7 +43,7 @@ class Serving:
     refused: Counter[str] = field(default_factory=Counter)
     connections: Connections | None = None
     released: threading.Event = field(default_factory=threading.Event)
-    server: uvicorn.Server | None = None
+    server: StoppingServer | None = None
 
     @property
     def open(self) -> int:
@@ -155,7 +157,7 @@ class _File:
 
 
 @contextmanager
-def serving(loop: str = "uvloop", **limits: Any) -> Iterator[Serving]:
+def serving(loop: str = "uvloop", times: StopTimes = AT_ONCE, **limits: Any) -> Iterator[Serving]:
     """Run a server in a thread of its own while the block runs."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -171,9 +173,8 @@ def serving(loop: str = "uvloop", **limits: Any) -> Iterator[Serving]:
             log_config=None,
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=5,
         )
-        found.server = server = uvicorn.Server(config)
+        found.server = server = StoppingServer(config, times)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
         try:
@@ -216,6 +217,14 @@ def application(found: Serving) -> ASGIApp:
             await asyncio.sleep(0.01)
         return PlainTextResponse("left")
 
+    async def end_all(_request: Request) -> Response:
+        while not found.released.is_set():  # the event loop reads nothing in the meantime
+            time.sleep(0.01)  # noqa: ASYNC251 - on purpose
+        assert found.server is not None
+        for connection in list(found.server.server_state.connections):
+            connection.shutdown()
+        return PlainTextResponse("ended")
+
     async def checks() -> dict[str, bool]:
         return {"ready": True}
 
@@ -228,9 +237,9 @@ def application(found: Serving) -> ASGIApp:
     routes = [
         *(
             Route(f"/{each.__name__}", each, methods=methods)
-            for each in (echo, refuse, large, hold, slow_reader, until_it_leaves)
+            for each in (echo, refuse, large, hold, slow_reader, until_it_leaves, end_all)
         ),
-        *health_routes(checks),
+        *health_routes(checks, lambda: found.connections is not None and found.connections.stopping),
     ]
     return _Noting(Starlette(routes=routes, lifespan=lifespan), found)
 

@@ -29,7 +29,7 @@ from app.domain.readiness import readiness
 from app.domain.vocabulary import LocationStatus, Role, Section
 from graphql_schema.schema import schema
 from tests.builders_db import a_grant, a_user, an_account, content_of, fresh, insert, insert_all
-from tests.harness import Client, first_row
+from tests.harness import Answer, Client, first_row
 from tests.oracle import HELD, IN_OPERATION, phones_in_two_places
 
 S = LocationStatus
@@ -427,19 +427,7 @@ class Scenario:
 
     async def send(self, who: str, mutation: str, /, select: str = "", **given: Any) -> Sent:
         """Run one mutation as a user; `select` is the selection of the payload besides its problems."""
-        answer = await self.client.ask(document(mutation, select), who, input=given)
-        request_id = answer.headers["x-request-id"]
-        if answer.body.get("errors"):
-            (error,) = answer.body["errors"]
-            assert not (answer.body.get("data") or {}).get(mutation)
-            return Sent(error["extensions"]["code"], error=error, request_id=request_id)
-        payload = answer.body["data"][mutation]
-        if payload["problems"]:
-            (problem,) = payload["problems"]
-            objects = {name: value for name, value in payload.items() if name not in {"problems", "replayed"}}
-            assert not any(objects.values()), "a refusal returns no object"
-            return Sent(problem["code"], payload, problem, request_id=request_id)
-        return Sent("DONE", payload, request_id=request_id)
+        return sent_of(mutation, await self.client.ask(document(mutation, select), who, input=given))
 
     async def revisions(self, location: str) -> dict[str, int]:
         """Return the revisions of a location's sections, and of its rows by id."""
@@ -465,6 +453,22 @@ class Scenario:
                 "SELECT content_digest, digest_version FROM turnup.location WHERE id = $1", location.id
             )
             assert tuple(stored or ()) == (content_digest(content), digest_version(content)), location.id
+
+
+def sent_of(mutation: str, answer: Answer) -> Sent:
+    """Return the outcome of a mutation whose document is that of `document`."""
+    request_id = answer.headers["x-request-id"]
+    if answer.body.get("errors"):
+        (error,) = answer.body["errors"]
+        assert not (answer.body.get("data") or {}).get(mutation)
+        return Sent(error["extensions"]["code"], error=error, request_id=request_id)
+    payload = answer.body["data"][mutation]
+    if payload["problems"]:
+        (problem,) = payload["problems"]
+        objects = {name: value for name, value in payload.items() if name not in {"problems", "replayed"}}
+        assert not any(objects.values()), "a refusal returns no object"
+        return Sent(problem["code"], payload, problem, request_id=request_id)
+    return Sent("DONE", payload, request_id=request_id)
 
 
 def document(mutation: str, select: str = "") -> str:

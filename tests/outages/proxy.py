@@ -158,7 +158,7 @@ class FaultProxy:
             del self._served[task]
             writer.close()
 
-    def mode_of(self, chunk: bytes) -> Mode | None:
+    def mode_of(self, _connection: object, chunk: bytes) -> Mode | None:
         """Return the mode of a connection that sends this chunk, if it is trapped."""
         if self._trap is None or self._trap[0] not in chunk:
             return None
@@ -209,7 +209,7 @@ class _Connection:
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, is_reply: bool) -> None:
         while True:
             chunk = await reader.read(CHUNK)
-            trapped = None if is_reply else self._proxy.mode_of(chunk)
+            trapped = None if is_reply else self._proxy.mode_of(self, chunk)
             if trapped is not None:
                 self.change(trapped)
             await self._pass(is_reply=is_reply)

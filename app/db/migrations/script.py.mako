@@ -12,8 +12,11 @@ down_revision = "${down_revision}"
 branch_labels = None
 depends_on = None
 
-# A new table needs row-level security (ENABLE and FORCE), policies, grants and its audit triggers. app/db/tables.py
-# describes the same tables; a test compares the two. Remove this comment.
+older_code_may_write: bool  # <True or False: whether the version before may write, or would lose what this adds>
+
+# A new table needs row-level security (ENABLE and FORCE), policies, grants and its audit triggers. Changes of a table
+# with rows use app.db.steps: column, index, check, foreign_key, validate. app/db/tables.py describes the same tables; a
+# test compares the two. Remove this comment.
 STATEMENTS: tuple[str, ...] = ()
 
 

@@ -1,0 +1,179 @@
+"""The requests that a server process works on at the same time: their limit, and each user's part of it.
+
+One process is bound by its processor: with N requests in progress, each takes about N times as long as alone. More
+requests than slots would not be answered sooner, so they are refused before anything is done for them.
+
+A request takes a slot when it has been received as a whole, and gives it back when its work has ended. Requests that
+have waited in a bulkhead for more than WAITED_SECONDS take no slot: they wait for a lock or a slow statement of others,
+without using the processor or a connection. Before that they count, because when the processor is the bottleneck, the
+queue of a bulkhead is as long as any other.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+
+from app.http.graphql import negotiated
+from app.http.refusals import PLAIN_JSON, Response, TransportRefused, refused
+
+SLOTS = "slots"
+"""The key of the RequestSlots in the state of the lifespan."""
+PATHS = frozenset({"/graphql", "/graphql/"})
+"""The paths whose requests take slots. All others cost little, and health checks must be answered under load."""
+UNCOUNTED_METHODS = frozenset({"OPTIONS"})
+"""A browser cannot read the answer to a preflight; without one, it could not read the refusal of its request."""
+WAITED_SECONDS = 1.0
+RETRY_SECONDS = 1
+EXPOSED_FIELDS = ("X-Request-Id", "Retry-After")
+"""The header fields that pages of other origins may read."""
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+
+class Full(StrEnum):
+    """Why a request got no slot; the label of a metric."""
+
+    SERVER = "server"
+    USER = "user"
+
+
+class RequestSlots:
+    """The slots of one process."""
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        user_of: Callable[[Fields], str | None] = lambda _: None,
+        waiting: Callable[[], int] = lambda: 0,
+        refused: Callable[[str], None] = lambda _: None,
+        origins: Sequence[str] = (),
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`limit` is the number of slots. `waiting` returns how many requests wait in bulkheads.
+
+        `user_of` returns the user of a request by its header fields, None if it is not known without verifying its
+        token: together, requests of unknown users have the slots of one user. `refused` is called with the reason of
+        each refusal. `origins` are those whose pages may read a refusal.
+        """
+        self.limit = limit
+        self.limit_per_user = most_per_user(limit)
+        self._user_of = user_of
+        self._waiting = waiting
+        self._refused = refused
+        self._origins = frozenset(each.encode("latin-1") for each in origins)
+        self._clock = clock
+        # In the order in which they began, so that the first ones have waited longest.
+        self._in_progress: dict[Work, float] = {}
+        self._by_user: Counter[str | None] = Counter()
+
+    def __len__(self) -> int:
+        """Return the number of requests in progress, including those that wait in bulkheads."""
+        return len(self._in_progress)
+
+    def work(self, fields: Fields) -> "Work":
+        """Return the work on a request with these header fields, before it begins."""
+        return Work(self, fields, self._user_of(fields))
+
+    def full(self, user: str | None) -> Full | None:
+        """Return why a request of a user would get no slot now, None if it would get one."""
+        if self._by_user[user] >= self.limit_per_user:
+            return Full.USER
+        if len(self._in_progress) >= self.limit and len(self._in_progress) - self._stuck() >= self.limit:
+            return Full.SERVER
+        return None
+
+    def holds(self, work: "Work") -> bool:
+        """Return whether the work has a slot."""
+        return work in self._in_progress
+
+    def take(self, work: "Work") -> None:
+        """Give a slot, which `full` has found."""
+        self._in_progress[work] = self._clock()
+        self._by_user[work.user] += 1
+
+    def give_back(self, work: "Work") -> None:
+        """Free the slot, if it is taken."""
+        if self._in_progress.pop(work, None) is not None:
+            self._by_user[work.user] -= 1
+            if not self._by_user[work.user]:
+                del self._by_user[work.user]
+
+    def refusal(self, full: Full, request_id: str, fields: Fields) -> Response:
+        """Return the answer to a request that gets no slot, and count it."""
+        self._refused(full.value)
+        sent = dict(fields)
+        try:
+            media_type = negotiated(sent.get(b"accept", b"").decode("latin-1"))
+        except TransportRefused:
+            media_type = PLAIN_JSON
+        headers = {"Retry-After": str(RETRY_SECONDS)}
+        response = refused("OVERLOADED", self._sentence(full), request_id, headers, media_type=media_type)
+        response.headers.extend(((b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")))
+        if self._origins and b"origin" in sent:
+            return self._readable(response, sent[b"origin"])
+        return response
+
+    def _stuck(self) -> int:
+        """Return how many requests wait in bulkheads, and not for the processor."""
+        waiting = self._waiting()
+        if not waiting:
+            return 0
+        until = self._clock() - WAITED_SECONDS
+        old = 0
+        for began in self._in_progress.values():
+            if began > until or old == waiting:
+                break
+            old += 1
+        return old
+
+    def _sentence(self, full: Full) -> str:
+        if full is Full.USER:
+            return f"{self.limit_per_user} requests of the user are in progress, the maximum. Retry after 1 s."
+        return "The server is handling too many requests. Retry after 1 s."
+
+    def _readable(self, response: Response, origin: bytes) -> Response:
+        """Return the response as the CORS middleware would pass it on."""
+        fields = [*response.headers, (b"access-control-expose-headers", ", ".join(EXPOSED_FIELDS).encode())]
+        if origin in self._origins:
+            fields = [(name, value + b", Origin" if name == b"vary" else value) for name, value in fields]
+            fields.append((b"access-control-allow-origin", origin))
+        return Response(response.status, fields, response.body)
+
+
+class Work:
+    """The work on a request, from its whole receipt to the end of the application's task."""
+
+    __slots__ = ("_fields", "_slots", "user")
+
+    def __init__(self, slots: RequestSlots, fields: Fields, user: str | None) -> None:
+        self._slots = slots
+        self._fields = fields
+        self.user = user
+
+    def refused(self) -> Full | None:
+        """Return why there is no slot for this work now, None if there is one."""
+        return self._slots.full(self.user)
+
+    def begin(self) -> Full | None:
+        """Take a slot, or return why there is none. Work that has begun keeps its slot."""
+        if self._slots.holds(self):
+            return None
+        full = self._slots.full(self.user)
+        if full is None:
+            self._slots.take(self)
+        return full
+
+    def end(self, _task: object = None) -> None:
+        """Give the slot back, if there is one."""
+        self._slots.give_back(self)
+
+    def refusal(self, full: Full, request_id: str) -> Response:
+        """Return the answer to the request if it gets no slot."""
+        return self._slots.refusal(full, request_id, self._fields)
+
+
+def most_per_user(limit: int) -> int:
+    """Return how many of the slots one user may have: three quarters, so that others always find one."""
+    return max(1, limit * 3 // 4)

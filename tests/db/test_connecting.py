@@ -1,0 +1,134 @@
+"""Connections to PostgreSQL notice a lost peer, and their sessions wait for nothing without a bound."""
+
+import os
+import socket
+from collections.abc import AsyncIterator, Sequence
+from operator import itemgetter
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import pytest
+
+from app.db.connecting import (
+    Pooler,
+    Unfit,
+    app_options,
+    check_bounds,
+    connect,
+    connect_as_owner,
+    pooler_at,
+)
+from app.session_settings import APP, OWNER, SessionSetting, Transport
+from tests import harness
+from tests.outages.proxy import FaultProxy
+
+
+async def effective(connection: Any, declared: Sequence[SessionSetting]) -> dict[str, str]:
+    rows = await connection.fetch(
+        "SELECT name, setting || coalesce(unit, '') FROM pg_settings WHERE name = ANY ($1)",
+        [each.name for each in declared if each.transport is Transport.ANY],
+    )
+    return dict(rows)
+
+
+def declared_texts(declared: Sequence[SessionSetting]) -> dict[str, str]:
+    return {each.name: each.text for each in declared if each.transport is Transport.ANY}
+
+
+@pytest.fixture
+async def superuser() -> AsyncIterator[asyncpg.Connection]:
+    if "TURNUP_TEST_SUPERUSER_URL" not in os.environ:
+        pytest.skip("changes a role: give TURNUP_TEST_SUPERUSER_URL")
+    connection = await asyncpg.connect(os.environ["TURNUP_TEST_SUPERUSER_URL"])
+    yield connection
+    await connection.close()
+
+
+async def test_a_direct_connection_has_the_declared_bounds(database: harness.TestDatabase) -> None:
+    options = await app_options(database.app_url, transaction_pooling=False)
+    connection = await connect(database.app_url, **options)
+    try:
+        await check_bounds(connection)
+        assert await effective(connection, APP) == declared_texts(APP)
+    finally:
+        await connection.close()
+
+
+async def test_the_role_alone_gives_the_declared_bounds(database: harness.TestDatabase) -> None:
+    connection = await asyncpg.connect(database.app_url)
+    try:
+        await check_bounds(connection)
+        assert await effective(connection, APP) == declared_texts(APP)
+    finally:
+        await connection.close()
+
+
+async def test_commands_of_the_owner_have_the_declared_bounds(database: harness.TestDatabase) -> None:
+    connection = await connect_as_owner(database.owner_url)
+    try:
+        assert await effective(connection, OWNER) == declared_texts(OWNER)
+        assert await connection.fetchval("SHOW statement_timeout") == "0"
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("setting", [each for each in APP if each.transport is Transport.ANY], ids=lambda s: s.name)
+@pytest.mark.parametrize("value", ["0", "3600000"])
+async def test_a_session_without_a_bound_is_refused_by_the_name_of_the_setting(
+    database: harness.TestDatabase, setting: SessionSetting, value: str
+) -> None:
+    connection = await connect(database.app_url, server_settings={setting.name: value})
+    try:
+        with pytest.raises(Unfit, match=f"^DATABASE_URL: {setting.name} is .*turnup roles --sql"):
+            await check_bounds(connection)
+    finally:
+        await connection.close()
+
+
+async def test_a_stricter_bound_is_accepted(database: harness.TestDatabase) -> None:
+    connection = await connect(database.app_url, server_settings={"lock_timeout": "500"})
+    try:
+        await check_bounds(connection)
+    finally:
+        await connection.close()
+
+
+async def test_the_sign_in_sets_the_statement_timeout_until_the_end_of_its_transaction(
+    database: harness.TestDatabase,
+) -> None:
+    connection = await connect(database.app_url)
+    try:
+        async with connection.transaction():
+            await connection.fetch("SELECT turnup.sign_in($1, $2)", harness.LEAD, 1_234)
+            assert await connection.fetchval("SHOW statement_timeout") == "1234ms"
+        assert await connection.fetchval("SHOW statement_timeout") == "30s"
+    finally:
+        await connection.close()
+
+
+async def test_postgresql_itself_is_no_pooler(database: harness.TestDatabase) -> None:
+    assert await pooler_at(database.app_url) is Pooler.NONE
+
+
+@pytest.mark.parametrize("name", ["TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT", "TCP_USER_TIMEOUT"])
+async def test_the_operating_system_notices_a_lost_peer(database: harness.TestDatabase, name: str) -> None:
+    with FaultProxy(socket_of(database.app_url)) as network:
+        connection = await connect(network.url(database.app_url))
+        client = connection._transport.get_extra_info("socket")
+        try:
+            assert client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert client.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) in range(1, 10_001)
+        finally:
+            connection.terminate()
+
+
+async def test_a_proxy_that_forwards_everything_is_no_pooler(database: harness.TestDatabase) -> None:
+    with FaultProxy(socket_of(database.app_url)) as network:
+        assert await pooler_at(network.url(database.app_url)) is Pooler.NONE
+
+
+def socket_of(url: str) -> str:
+    """Return the path of PostgreSQL's Unix socket."""
+    (folder,), (port,) = itemgetter("host", "port")(parse_qs(urlsplit(url).query))
+    return f"{folder}/.s.PGSQL.{port}"
