@@ -16,7 +16,7 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk check format schema \
+.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk bench-overload check format schema \
 	reset migration lock release clean
 
 help: ## List the targets
@@ -59,6 +59,9 @@ bench-audit: $(VENV)/.dev ## Time writes with and without the audit trail, and i
 
 bench-bulk: $(VENV)/.dev ## Time bulk calls beside single ones and SQL by hand
 	@$(BIN)/python -m bench.bulk
+
+bench-overload: $(VENV)/.dev ## Offer 0.8 and 2 times what a worker can do; ARGS="--users 1", "--uniform", "--help"
+	@$(BIN)/python -m bench.overload $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, dead code, types, import contracts, schema drift
 	@$(BIN)/ruff format --check --quiet .

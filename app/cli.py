@@ -190,7 +190,7 @@ def _end_after(server: BaseProcess) -> None:
 
 def run_migrations(settings: Settings, options: argparse.Namespace) -> None:
     """Migrate the database to the newest revision; with `--check` or `--sql`, only say what is missing."""
-    with databases(settings) as found:
+    with databases(settings) as found, _as_owner():
         if options.check:
             _say_missing(asyncio.run(position(_either(found))))
         elif options.sql:
@@ -212,7 +212,7 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
     """Load the demo data, or plain locations for load tests."""
     if settings.in_production:
         sys.exit("turnup: demo data is refused in production")
-    with databases(settings) as found:
+    with databases(settings) as found, _as_owner():
         owner = _owner(found)
         asyncio.run(migrate(owner, say=_say))
         loaded = asyncio.run(
@@ -270,7 +270,7 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
 @contextmanager
 def owner_database(settings: Settings) -> Iterator[str]:
     """Yield the URL of the database for the role that owns the tables."""
-    with databases(settings) as found:
+    with databases(settings) as found, _as_owner():
         yield _owner(found)
 
 
@@ -309,8 +309,30 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     except ValueError as error:
         shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
         sys.exit(f"turnup: {variable}: {_sentence(shown)}")
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except asyncpg.TargetServerAttributeNotMatched:
+        sys.exit(f"turnup: {variable}: no host has the target_session_attrs")
+    except FileNotFoundError:
+        sys.exit(f"turnup: {variable}: a file that the URL names does not exist: its socket, or one with certificates")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         sys.exit(f"turnup: {variable}: {_sentence(str(error))}")
+
+
+@contextmanager
+def _as_owner() -> Iterator[None]:
+    """Exit with one line when the owner's URL is another role's, or its database lacks migrations or is lost."""
+    try:
+        yield
+    except _NOT_THE_OWNERS as error:
+        sys.exit(f"turnup: TURNUP_OWNER_DATABASE_URL: {_sentence(str(error))}")
+
+
+_NOT_THE_OWNERS = (
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 
 
 async def _prepare(settings: Settings, found: Databases) -> None:

@@ -24,7 +24,7 @@ from starlette.types import Scope
 
 from app.admission import Admission, AnonymousBound
 from app.auth import development
-from app.auth.keys import KeySource, RemoteKeySet
+from app.auth.keys import KeySource, RemoteKeySet, trusting
 from app.auth.verifier import Verifier
 from app.db import demo
 from app.db.connecting import check_bounds
@@ -414,7 +414,9 @@ class Runtime:
         if self.settings.jwks_url is None:
             self.issuer = development.DevelopmentIssuer.load_or_create(self.settings.home)
             return self.issuer.public_keys()
-        client = await stack.enter_async_context(httpx.AsyncClient(trust_env=False))
+        ca_file = self.settings.jwks_ca_file
+        verify = True if ca_file is None else trusting(ca_file)
+        client = await stack.enter_async_context(httpx.AsyncClient(verify=verify, trust_env=False))
         keys = RemoteKeySet(self.settings.jwks_url, client)
         stack.push_async_callback(keys.aclose)
         return keys

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sentry_sdk.utils import BadDsn, Dsn
 
 from app.auth import development
-from app.auth.keys import key_set_url
+from app.auth.keys import key_set_url, trusting
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
 from app.http.proxies import unmapped
 from app.limiting.stores import address_of
@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", validation_alias="HOST")
     port: int = Field(8000, ge=1, le=65535, validation_alias="PORT")
     jwks_url: str | None = None
+    jwks_ca_file: Path | None = None
     issuer: str | None = None
     audience: str | None = None
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
@@ -145,6 +146,13 @@ class Settings(BaseSettings):
     def _of_key_set(cls, value: str | None) -> str | None:
         if value is not None:
             key_set_url(value)
+        return value
+
+    @field_validator("jwks_ca_file")
+    @classmethod
+    def _of_certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            trusting(value)
         return value
 
     @field_validator("redis_url")

@@ -14,13 +14,21 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvloop
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
+from app.http.connections import ConnectionLimits, Connections
+from app.http.protocol import CONNECTIONS, HttpConnection
+from app.http.slots import SLOTS, RequestSlots
 from app.postgres import embedded
 from bench import peers
+from bench.measuring import post
 from bench.requests import CASES, ROOT, body_of, called, filled, in_process
 
 KINDS = ("app", "bare")
@@ -32,6 +40,7 @@ async def count(account: str, folder: Path) -> None:
     """Inside callgrind: warm up each case, then count it separately."""
     issuer = DevelopmentIssuer.load_or_create(Path(os.environ["TURNUP_HOME"]))
     token = issuer.issue(peers.SUBJECT, lifetime_seconds=43_200, now=time.time(), audience=AUDIENCE)
+    await count_refusals(token, folder)
     for kind in KINDS:
         async with in_process(getattr(peers, kind)) as app:
             for case in CASES:
@@ -40,13 +49,52 @@ async def count(account: str, folder: Path) -> None:
                 body = body_of(case, account)
                 for _ in range(WARM):
                     await called(app, body, token)
-                control("-i", "on")
-                control("-z")
-                for _ in range(COUNTED):
-                    await called(app, body, token)
-                control("-d")
-                control("-i", "off")
-                print(f"| {case.name} | {kind} | {newest_total(folder) / COUNTED / 1e6:.2f} |", flush=True)
+                with counted(folder) as millions:
+                    for _ in range(COUNTED):
+                        await called(app, body, token)
+                print(f"| {case.name} | {kind} | {millions[0] / COUNTED:.2f} |", flush=True)
+
+
+async def count_refusals(token: str, folder: Path) -> None:
+    """Count a request that gets no slot, from its bytes to those of the refusal."""
+    slots = RequestSlots(1)
+    slots.work([]).begin()
+    config = Config(peers.app, interface="asgi3")
+    config.loaded_app = None
+    state = {CONNECTIONS: Connections(ConnectionLimits()), SLOTS: slots}
+    connection = HttpConnection(config, ServerState(), state, asyncio.get_running_loop())
+    connection.connection_made(Unsent())
+    request = post(body_of(CASES[2], "account"), token)
+    for _ in range(WARM):
+        connection.data_received(request)
+    with counted(folder) as millions:
+        for _ in range(COUNTED):
+            connection.data_received(request)
+    print(f"| no free slot | app | {millions[0] / COUNTED:.2f} |", flush=True)
+    connection.connection_lost(None)
+
+
+class Unsent(asyncio.Transport):
+    """A transport to nobody."""
+
+    def write(self, data: object) -> None:
+        """Forget what is sent."""
+
+    def is_closing(self) -> bool:
+        """Return that more can be sent."""
+        return False
+
+
+@contextmanager
+def counted(folder: Path) -> Iterator[list[float]]:
+    """Yield a list that contains the million instructions of the block after its end."""
+    found: list[float] = []
+    control("-i", "on")
+    control("-z")
+    yield found
+    control("-d")
+    control("-i", "off")
+    found.append(newest_total(folder) / 1e6)
 
 
 def newest_total(folder: Path) -> int:

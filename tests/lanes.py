@@ -48,8 +48,8 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 110),
-    "browser": Lane(("tests/browser/",), 110, needs=("chromium",)),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 90),
+    "browser": Lane(("tests/browser/",), 90, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 40),
     "combinations": Lane(
         (
@@ -57,13 +57,13 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_readiness_gates.py",
             "tests/operations/test_viewer_actions_hold.py",
         ),
-        140,
+        110,
         campaign=10,
     ),
-    "commands": Lane(("tests/cli/",), 110),
+    "commands": Lane(("tests/cli/",), 90),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
     "differential": Lane(
-        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 160, campaign=50
+        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 130, campaign=50
     ),
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
@@ -79,9 +79,10 @@ LANES: Mapping[str, Lane] = {
         campaign=10,
     ),
     "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
+    "overload": Lane(("tests/slow/test_overload.py",), 60),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
-    "poolers": Lane(("tests/poolers/",), 120, needs=("pgbouncer",)),
     "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
+    "poolers": Lane(("tests/poolers/",), 90, needs=("pgbouncer",)),
     "postgresql15": Lane(("tests/db/",), 160, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(
@@ -94,13 +95,14 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_revisions.py",
             "tests/operations/test_ways_round.py",
         ),
-        230,
+        180,
         campaign=10,
     ),
-    "reference": Lane(("tests/slow/test_reference_executor.py",), 140),
-    "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 110),
+    "statements": Lane(("tests/faults/test_every_statement.py",), 240, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
+    "tls": Lane(("tests/tls/",), 40, needs=("postgresql15", "redis")),
 }
 
 

@@ -4,9 +4,11 @@ import asyncio
 import ipaddress
 import logging
 import math
+import ssl
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import httpx
@@ -201,6 +203,19 @@ class RemoteKeySet:
 
     def _age(self) -> float:
         return self._clock() - self._fetched_at
+
+
+def trusting(ca_file: Path) -> ssl.SSLContext:
+    """Return the rules of TLS connections that accept only certificates of the authorities in a file (PEM).
+
+    Raises ValueError when the file cannot be read or has no certificate.
+    """
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise ValueError(f"{ca_file} is not a file of certificates in PEM format") from None
+    except OSError as error:
+        raise ValueError(f"{ca_file}: {error.strerror}") from None
 
 
 def key_set_url(url: str) -> httpx.URL:

@@ -10,7 +10,7 @@ import asyncpg
 from app.db.connecting import connect
 
 EVERY_SECONDS = 0.2
-CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 
 # State and age are shown to members of pg_read_all_stats. The text of queries, which contains values, is never read.
 _BLOCKERS = """
@@ -49,7 +49,7 @@ class Blocking:
             connection = await connect(self._url)
             try:
                 while True:
-                    rows = await connection.fetch(_BLOCKERS, self._pid, timeout=CONNECT_SECONDS)
+                    rows = await connection.fetch(_BLOCKERS, self._pid, timeout=ANSWER_SECONDS)
                     if rows:
                         self._seen = "waiting for " + " and ".join(map(_shown, rows))
                     await asyncio.sleep(EVERY_SECONDS)

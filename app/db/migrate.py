@@ -106,7 +106,7 @@ async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsai
     async with _connected(owner_url) as connection:
         await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_MS}ms'"))
         await _alone(connection, say)
-        with _failing("the schema was not created"):
+        with _failing("TURNUP_OWNER_DATABASE_URL: the schema was not created"):
             await connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
             await connection.commit()
         found = await position(owner_url, folder=folder)

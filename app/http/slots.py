@@ -111,9 +111,7 @@ class RequestSlots:
         headers = {"Retry-After": str(RETRY_SECONDS)}
         response = refused("OVERLOADED", self._sentence(full), request_id, headers, media_type=media_type)
         response.headers.extend(((b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")))
-        if self._origins and b"origin" in sent:
-            return self._readable(response, sent[b"origin"])
-        return response
+        return self._readable(response, sent.get(b"origin")) if self._origins else response
 
     def _stuck(self) -> int:
         """Return how many requests wait in bulkheads, and not for the processor."""
@@ -133,11 +131,12 @@ class RequestSlots:
             return f"{self.limit_per_user} requests of the user are in progress, the maximum. Retry after 1 s."
         return "The server is handling too many requests. Retry after 1 s."
 
-    def _readable(self, response: Response, origin: bytes) -> Response:
+    def _readable(self, response: Response, origin: bytes | None) -> Response:
         """Return the response as the CORS middleware would pass it on."""
-        fields = [*response.headers, (b"access-control-expose-headers", ", ".join(EXPOSED_FIELDS).encode())]
+        fields = [(name, value + b", Origin" if name == b"vary" else value) for name, value in response.headers]
+        if origin is not None:
+            fields.append((b"access-control-expose-headers", ", ".join(EXPOSED_FIELDS).encode()))
         if origin in self._origins:
-            fields = [(name, value + b", Origin" if name == b"vary" else value) for name, value in fields]
             fields.append((b"access-control-allow-origin", origin))
         return Response(response.status, fields, response.body)
 

@@ -87,6 +87,8 @@ class KeyServer:
         """While it is not set, who asks waits."""
         self.open.set()
         self.drip = False
+        self.tls = None
+        """The TLS of the server. With it the URL names the host localhost."""
         self.requests = 0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -94,13 +96,13 @@ class KeyServer:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}/keys"
+        return f"https://localhost:{self.port}/keys" if self.tls else f"http://127.0.0.1:{self.port}/keys"
 
     def publish(self, *jwks):
         self.body = json.dumps({"keys": list(jwks)}).encode()
 
     async def start(self):
-        self._server = await asyncio.start_server(self._answer, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._answer, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self):
@@ -132,9 +134,10 @@ class KeyServer:
 
 
 @asynccontextmanager
-async def serving(*jwks):
+async def serving(*jwks, tls=None):
     """A key server that is up."""
     server = KeyServer(*jwks)
+    server.tls = tls
     await server.start()
     try:
         yield server

@@ -93,7 +93,7 @@ def test_a_worker_that_never_starts_beside_one_that_serves_ends_the_server_after
 @pytest.mark.slow
 def test_a_worker_that_served_is_replaced_again_and_again(tmp_path: Path) -> None:
     with ailing("ends_after_serving", 2, tmp_path) as process:
-        eventually(lambda: len(list(tmp_path.iterdir())) > 2 * MOST_FAILED_STARTS, within=4 * SLACK)
+        eventually(lambda: len(list(tmp_path.iterdir())) > MOST_FAILED_STARTS, within=2 * SLACK)
         assert process.poll() is None
         process.send_signal(signal.SIGTERM)
         assert process.wait(SLACK) == 0

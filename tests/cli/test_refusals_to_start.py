@@ -84,6 +84,7 @@ WRONG = [
     ("TURNUP_JWKS_URL", "http://issuer.example/keys"),
     ("TURNUP_JWKS_URL", "https://user:s3cret@issuer.example/keys"),
     ("TURNUP_JWKS_URL", "keys"),
+    ("TURNUP_JWKS_CA_FILE", "/nowhere/authorities.pem"),
 ]
 
 # What production refuses beside: the variables that differ from a good configuration, and the one that is named.

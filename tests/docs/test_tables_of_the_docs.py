@@ -25,6 +25,7 @@ from app.http.heads import FIELD_BYTES, FIELDS, TARGET_BYTES
 from app.http.health import CHECKS_PER_SECOND
 from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
+from app.http.slots import WAITED_SECONDS, Full, most_per_user
 from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
@@ -177,6 +178,22 @@ def test_the_errors_page_has_every_limit_of_a_connection() -> None:
     said = page("docs/errors.md")
     assert f"time for {WRITE_BYTES} bytes" in said
     assert f"at most {LINGER_BYTES} bytes" in said
+
+
+def test_the_errors_page_has_every_limit_of_requests_in_progress() -> None:
+    said = {name: maximum for name, maximum, _ in table(page("docs/errors.md"), "Requests in progress")}
+    most = Settings().most_requests
+    assert said == {
+        _variable("limit_requests"): str(most),
+        "requests of a user": str(most_per_user(most)),
+        "waited seconds": str(WAITED_SECONDS),
+    }
+
+
+def test_the_metrics_page_has_every_reason_of_a_refused_request() -> None:
+    rows = {name: description for name, _, description in table(page("docs/metrics.md"), "Names")}
+    said = re.findall(r"`(\w+)`", rows["turnup_requests_refused_total"])
+    assert said == [reason.value for reason in Full]
 
 
 def test_the_settings_of_connections_have_the_defaults_of_their_limits() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from .ground import Ground
 
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 60.0
+STARTS = 5
 
 
 class Servers:
@@ -36,39 +38,57 @@ class Servers:
 
         `database_url` is that of the ground's database by another way, such as a proxy.
         """
+        before = ground.client
+        for _ in range(STARTS):
+            port = self._start(database_url or before.database.app_url)
+            # Without TLS: reading the machine's certificates takes longer than a call does.
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", timeout=ANSWER_SECONDS, trust_env=False, verify=False
+            ) as http:
+                ground.client = Client(http, self._issuer, before.database)
+                try:
+                    if await self._ready(http):
+                        yield
+                        return
+                finally:
+                    ground.client = before
+                    await self.kill()
+        raise AssertionError(f"{STARTS} servers ended before they were ready")
+
+    def _start(self, database_url: str) -> int:
+        """Start a server, and return its port. It ends at once if another process has taken the port meanwhile."""
         assert self._stem.stdin is not None
         assert self._stem.stdout is not None
         port = free_port()
-        self._stem.stdin.write(f"{port} {database_url or ground.client.database.app_url}\n")
+        self._stem.stdin.write(f"{port} {database_url}\n")
         self._stem.stdin.flush()
         self.pid = int(self._stem.stdout.readline())
-        before = ground.client
-        url = f"http://127.0.0.1:{port}"
-        # Without TLS: reading the machine's certificates takes longer than a call does.
-        async with httpx.AsyncClient(base_url=url, timeout=ANSWER_SECONDS, trust_env=False, verify=False) as http:
-            ground.client = Client(http, self._issuer, before.database)
-            try:
-                await self._ready(http)
-                yield
-            finally:
-                ground.client = before
-                await self.kill()
+        return port
 
-    async def _ready(self, http: httpx.AsyncClient) -> None:
-        async with asyncio.timeout(READY_SECONDS):
-            while True:
-                with suppress(httpx.TransportError):
-                    if (await http.get("/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.02)
+    async def _ready(self, http: httpx.AsyncClient) -> bool:
+        """Wait until the server is ready; returns False if it has ended."""
+        deadline = time.monotonic() + READY_SECONDS
+        while self._runs():
+            with suppress(httpx.TransportError):
+                if (await http.get("/readyz")).status_code == 200:
+                    return self._runs()
+            assert time.monotonic() < deadline, "the server does not become ready"
+            await asyncio.sleep(0.02)
+        return False
+
+    def _runs(self) -> bool:
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
     async def kill(self) -> None:
         """Kill the server, and wait until it is gone."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-            while True:
-                os.kill(self.pid, 0)
-                await asyncio.sleep(0.002)
+        while self._runs():  # noqa: ASYNC110 - it is no child of this process
+            await asyncio.sleep(0.002)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ pytestmark = [
 
 ITEMS = 3
 COMMIT = -1
-DEADLINE_SECONDS = 3
+DEADLINE_SECONDS = 2
 AT_ONCE = 13
 """The calls that break at the same time: silence lasts until the deadline."""
 POOL = 4 * AT_ONCE
@@ -83,6 +83,11 @@ class Network:
             assert (sent.outcome, watched.statements[-1]) == ("DONE", "COMMIT"), (sent, watched)
             self._normal[case] = watched.statements, await self.ground.left(sending)
         return self._normal[case]
+
+    async def breaks_in_turns(self, broken: Sequence[Broken]) -> None:
+        """Break the connections of these calls, some at a time."""
+        for first in range(0, len(broken), AT_ONCE):
+            await self.breaks(broken[first : first + AT_ONCE])
 
     async def breaks(self, broken: Sequence[Broken]) -> None:
         """Break the connections of these calls at once; check the answers, and settle the calls by their keys.
@@ -154,8 +159,13 @@ async def network(ground: Ground, tmp_path_factory: pytest.TempPathFactory) -> A
 
 
 async def test_a_commit_whose_reply_is_lost_is_unknown_and_the_key_settles_it(network: Network) -> None:
-    for modes in (LOUD, SILENT):
-        await network.breaks([Broken(case, mode) for mode in modes for case in ("addDevice", "bulkUpdateStatus")])
+    await network.breaks([Broken("addDevice", Mode.CUT), Broken("bulkUpdateStatus", Mode.CUT)])
+    await network.breaks([Broken("addDevice", Mode.SWALLOW), Broken("bulkUpdateStatus", Mode.SWALLOW)])
+
+
+@pytest.mark.parametrize("mode", [Mode.RESET, Mode.BLACK_HOLE])
+async def test_a_commit_that_does_not_arrive_is_unknown_and_the_key_settles_it(network: Network, mode: Mode) -> None:
+    await network.breaks([Broken("bulkUpdateStatus", mode)])
 
 
 async def test_a_connection_that_breaks_before_the_commit_is_sent_has_written_nothing(network: Network) -> None:
@@ -174,30 +184,28 @@ async def test_latency_delays_answers_and_changes_nothing(network: Network) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", LOUD)
-async def test_every_mutation_is_told_and_settled_wherever_its_connection_is_reset(
-    network: Network, mode: Mode
-) -> None:
-    for case in EVERY:
-        statements, _ = await network.undisturbed(case)
-        points = sorted({0, random.randrange(len(statements) - 1)})
-        for at in (*points, COMMIT):
-            await network.breaks([Broken(case, mode, at)])
+async def test_every_mutation_is_told_and_settled_wherever_its_connection_is_reset(network: Network) -> None:
+    for mode, at in ((Mode.RESET, None), (Mode.RESET, COMMIT), (Mode.CUT, COMMIT)):
+        lost = []
+        for case in EVERY:
+            statements, _ = await network.undisturbed(case)
+            lost.append(Broken(case, mode, random.randrange(len(statements) - 1) if at is None else at))
+        random.shuffle(lost)
+        await network.breaks_in_turns(lost)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", SILENT)
-async def test_mutations_are_told_and_settled_wherever_their_connection_falls_silent(
-    network: Network, mode: Mode
-) -> None:
-    points = []
+async def test_mutations_are_told_and_settled_wherever_their_connection_falls_silent(network: Network) -> None:
+    lost = []
     for case in CASES:
         statements, _ = await network.undisturbed(case)
-        points += [Broken(case, mode), Broken(case, mode, random.randrange(len(statements) - 1))]
-    random.shuffle(points)
-    for first in range(0, len(points), AT_ONCE):
-        await network.breaks(points[first : first + AT_ONCE])
-    sys.stdout.write(f"\n{mode.name}: {network.told}\n")
+        lost += [Broken(case, mode, random.randrange(len(statements) - 1)) for mode in SILENT]
+        lost.append(Broken(case, Mode.SWALLOW))
+    random.shuffle(lost)
+    await network.breaks_in_turns(lost)
+    # Until PostgreSQL notices, a COMMIT that does not arrive holds the head of the account's audit chain.
+    for case in random.sample(list(CASES), k=min(len(CASES), scaled(4))):
+        await network.breaks([Broken(case, Mode.BLACK_HOLE)])
 
 
 async def outages(ground: Ground, home: Path, met: Met, *, rounds: int) -> Counter[str]:
@@ -230,7 +238,7 @@ async def outages(ground: Ground, home: Path, met: Met, *, rounds: int) -> Count
 async def test_outages_of_the_network_under_mixed_load_leave_each_call_done_once(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    met, rounds = Met(), scaled(len(OUTAGES) * 2)
+    met, rounds = Met(), scaled(len(OUTAGES))
     async with own_database(EMPTY_TEMPLATE) as database, ground_on(database, tmp_path) as ground:
         happened = await outages(ground, tmp_path, met, rounds=rounds)
     assert happened.total() == rounds

@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.connections import ConnectionLimits, Connections
 from app.http.health import health_routes
 from app.http.protocol import CONNECTIONS, HttpConnection
+from app.http.slots import SLOTS, RequestSlots
 from app.serving import StoppingServer, StopTimes
 
 PATIENCE = 10.0
@@ -42,6 +43,7 @@ class Serving:
     bodies: list[bytes] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     connections: Connections | None = None
+    slots: RequestSlots | None = None
     released: threading.Event = field(default_factory=threading.Event)
     server: StoppingServer | None = None
 
@@ -157,13 +159,15 @@ class _File:
 
 
 @contextmanager
-def serving(loop: str = "uvloop", times: StopTimes = AT_ONCE, **limits: Any) -> Iterator[Serving]:
-    """Run a server in a thread of its own while the block runs."""
+def serving(
+    loop: str = "uvloop", times: StopTimes = AT_ONCE, *, slots: RequestSlots | None = None, **limits: Any
+) -> Iterator[Serving]:
+    """Run a server in a thread of its own while the block runs. Without `slots`, no request takes one."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", 0))
         listener.listen(2_048)
-        found = Serving(listener.getsockname()[1], ConnectionLimits(**limits))
+        found = Serving(listener.getsockname()[1], ConnectionLimits(**limits), slots=slots)
         config = uvicorn.Config(
             application(found),
             http=HttpConnection,
@@ -217,6 +221,20 @@ def application(found: Serving) -> ASGIApp:
             await asyncio.sleep(0.01)
         return PlainTextResponse("left")
 
+    async def graphql(request: Request) -> Response:
+        """Do what the query parameter `act` says."""
+        act = request.query_params.get("act", "echo")
+        if act == "break":
+            raise LookupError("the secret of the application")
+        if act == "refuse":
+            return await refuse(request)
+        await request.body()
+        if act == "hold":
+            return await hold(request)
+        if act == "leave":
+            return await until_it_leaves(request)
+        return await echo(request)
+
     async def end_all(_request: Request) -> Response:
         while not found.released.is_set():  # the event loop reads nothing in the meantime
             time.sleep(0.01)  # noqa: ASYNC251 - on purpose
@@ -229,9 +247,9 @@ def application(found: Serving) -> ASGIApp:
         return {"ready": True}
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, Connections]]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         found.connections = Connections(found.limits, lambda reason: found.refused.update([reason]))
-        yield {CONNECTIONS: found.connections}
+        yield {CONNECTIONS: found.connections} | ({} if found.slots is None else {SLOTS: found.slots})
 
     methods = ["GET", "POST", "OPTIONS"]
     routes = [
@@ -239,6 +257,7 @@ def application(found: Serving) -> ASGIApp:
             Route(f"/{each.__name__}", each, methods=methods)
             for each in (echo, refuse, large, hold, slow_reader, until_it_leaves, end_all)
         ),
+        Route("/graphql", graphql, methods=methods),
         *health_routes(checks, lambda: found.connections is not None and found.connections.stopping),
     ]
     return _Noting(Starlette(routes=routes, lifespan=lifespan), found)

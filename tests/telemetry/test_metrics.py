@@ -33,6 +33,8 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
     metrics.security_event("forged_identity_headers")
     metrics.limiter_failed()
     metrics.connection_refused("malformed")
+    metrics.request_refused("server")
+    metrics.watch_requests(lambda: 9)
     metrics.watch_connections(lambda: 5)
     metrics.watch_pool(lambda: (3, 7))
     samples = _samples(metrics)
@@ -53,6 +55,8 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
         "turnup_security_events_total kind=forged_identity_headers": 1,
         "turnup_limiter_failures_total": 1,
         "turnup_connections_refused_total reason=malformed": 1,
+        "turnup_requests_refused_total reason=server": 1,
+        "turnup_requests_in_progress": 9,
         "turnup_connections": 5,
         "turnup_embedded_restarts_total": 0,
         "turnup_pool_in_use": 3,

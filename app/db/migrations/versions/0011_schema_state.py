@@ -1,4 +1,4 @@
-"""The oldest revision of the code that may still write, which servers of an older version read before they write.
+"""The oldest revision of the code that may still write.
 
 Locks: none on an existing table
 Data: a new table with one row; content digests, approvals and audit entries stay as they are

@@ -1,0 +1,167 @@
+"""Servers behind nginx are restarted as docs/deployment.md says, under load: no request is lost, and no write."""
+
+import asyncio
+import configparser
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from app.serving import StopTimes
+from tests.cli.turnup import descendants, environment, eventually
+from tests.harness import TestDatabase
+
+from .behind_nginx import (
+    Instance,
+    Load,
+    block,
+    instances,
+    nginx,
+    play_restart,
+    sent,
+    settings_of_page,
+    under_load,
+)
+
+REQUESTS = 5_000
+BETWEEN = 100
+"""Requests before, between and after restarts, so that connections are in use and idle again."""
+
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="sockets are filtered by Linux")
+
+
+def variables(database: TestDatabase, home: Path, **more: str) -> dict[str, str]:
+    return environment(DATABASE_URL=database.app_url, TURNUP_HOME=str(home), **{**settings_of_page(), **more})
+
+
+async def missing(database: TestDatabase, load: Load) -> set[str]:
+    """Return the names of accounts of which the creation was acknowledged, and which are not there."""
+    connection = await asyncpg.connect(database.owner_url)
+    try:
+        rows = await connection.fetch("SELECT name FROM turnup.account WHERE name LIKE 'Restart %'")
+    finally:
+        await connection.close()
+    return load.written - {row["name"] for row in rows}
+
+
+def told_to_stop(server: Instance, pid: int) -> Callable[[], bool]:
+    """Send SIGTERM to a worker. Returns a function that says whether it was replaced by one that serves."""
+    started = server.log.read_text().count("Application startup complete")
+    os.kill(pid, signal.SIGTERM)
+    return lambda: server.log.read_text().count("Application startup complete") > started
+
+
+def workers_of(server: Instance) -> list[int]:
+    assert server.process is not None
+    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in descendants(server.process.pid)}
+    return [pid for pid, line in lines.items() if b"spawn_main" in line]
+
+
+@needs_linux
+@pytest.mark.slow
+@pytest.mark.usefixtures("replayed")
+async def test_restarts_in_turn_lose_no_request(
+    own_database: TestDatabase, home: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    one = variables(own_database, home)
+    several = {**one, "TURNUP_WORKERS": "2"}
+
+    async def restart(load: Load) -> None:
+        await sent(load, BETWEEN)
+        await asyncio.to_thread(play_restart, tmp_path, running)
+        while load.sent < REQUESTS:
+            await sent(load, BETWEEN)
+
+    with instances(tmp_path, one, several) as running, nginx(tmp_path, [each.port for each in running]) as port:
+        load = await under_load(port, home, restart)
+    record_property("tried", f"{load.sent} requests during restarts in turn, {load.lost.total()} lost")
+    assert load.sent >= REQUESTS
+    assert not load.lost
+    assert not await missing(own_database, load)
+
+
+@needs_linux
+@pytest.mark.slow
+@pytest.mark.usefixtures("replayed")
+async def test_workers_of_one_server_that_are_told_to_stop_in_turn_lose_no_request(
+    own_database: TestDatabase, home: Path, tmp_path: Path
+) -> None:
+    several = variables(own_database, home, TURNUP_WORKERS="2")
+
+    with instances(tmp_path, several) as (server,), nginx(tmp_path, [server.port]) as port:
+        eventually(lambda: server.log.read_text().count("Application startup complete") == 2, within=120)
+        first = set(workers_of(server))
+
+        async def restart_workers(load: Load) -> None:
+            for pid in first:
+                await sent(load, BETWEEN)
+                replaced = told_to_stop(server, pid)
+                await asyncio.to_thread(eventually, replaced, within=120)
+            await sent(load, BETWEEN)
+
+        load = await under_load(port, home, restart_workers)
+        assert not first & set(workers_of(server))
+    assert not load.lost
+    assert not await missing(own_database, load)
+
+
+@needs_linux
+@pytest.mark.slow
+@pytest.mark.usefixtures("replayed")
+async def test_a_signal_to_all_servers_at_once_and_without_delay_loses_requests_but_no_acknowledged_write(
+    own_database: TestDatabase, home: Path, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    bare = variables(own_database, home, TURNUP_STOP_DELAY_SECONDS="0")
+
+    def restart() -> None:
+        for each in running:
+            assert each.process is not None
+            each.process.send_signal(signal.SIGTERM)
+        for each in running:
+            each.stop()
+            each.start()
+        for each in running:
+            each.wait()
+
+    async def act(load: Load) -> None:
+        await sent(load, BETWEEN)
+        await asyncio.to_thread(restart)
+        await sent(load, BETWEEN)
+
+    with instances(tmp_path, bare, bare) as running, nginx(tmp_path, [each.port for each in running]) as port:
+        load = await under_load(port, home, act)
+    figures = ", ".join(f"{count} by {why}" for why, count in sorted(load.lost.items()))
+    record_property(
+        "tried", f"{load.sent} requests during a bare SIGTERM to all servers, {load.lost.total()} lost: {figures}"
+    )
+    assert load.lost["502"]
+    assert set(load.lost) == {"502"}
+    assert not await missing(own_database, load)
+
+
+def seconds(text: str, directive: str) -> float:
+    """Return the time that a directive of nginx or systemd sets."""
+    (found,) = re.findall(rf"^ *{directive}[ =](\d+)s?;?$", text, re.MULTILINE)
+    return float(found)
+
+
+def test_the_times_of_the_page_fit_each_other() -> None:
+    site, settings = block("nginx", "upstream turnup {"), settings_of_page()
+    delay, deadline = float(settings["TURNUP_STOP_DELAY_SECONDS"]), float(settings["TURNUP_LIMIT_DEADLINE_SECONDS"])
+    assert seconds(site, "keepalive_timeout") < delay
+    assert seconds(site, "proxy_read_timeout") > deadline + 1
+    assert seconds(site, "proxy_next_upstream_timeout") < seconds(site, "proxy_read_timeout")
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str  # type: ignore[method-assign,assignment] # - as configparser documents it
+    unit.read_string(block("ini", "[Service]"))
+    assert float(unit["Service"]["TimeoutStopSec"]) > StopTimes(delay=delay, drain=deadline + 1).most
+    assert unit["Service"]["KillSignal"] == "SIGTERM"
+
+
+def test_the_configuration_of_the_page_repeats_no_mutation() -> None:
+    assert re.findall(r"proxy_next_upstream (.*);", block("nginx", "upstream turnup {")) == ["error timeout"]
