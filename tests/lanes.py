@@ -67,6 +67,7 @@ LANES: Mapping[str, Lane] = {
     ),
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
+    "restarts": Lane(("tests/faults/test_restarts.py",), 90, needs=("nginx",)),
     "kills": Lane(
         (
             "tests/faults/test_departures.py",
