@@ -11,14 +11,13 @@ from signal import SIGTERM
 
 import pytest
 
-from app.exit_limit import CLOSING_SECONDS, EXIT_SECONDS
-from app.telemetry.tracing import SHUTDOWN_SECONDS
+from app.serving import StopTimes
 from tests.auth.auth_builders import KeyServer, Signer
 from tests.cli.turnup import free_port
 
 from .processes import stopped
 from .proxy import FaultProxy, Mode
-from .servers import DEADLINE_SECONDS, POOL_SIZE, Served, Surroundings
+from .servers import DEADLINE_SECONDS, POOL_SIZE, STOP_DELAY_SECONDS, Served, Surroundings
 from .traffic import HEALTH, KINDS, NORMAL, SIGNER, Answered, Traffic, summary, traffic_to
 
 pytestmark = pytest.mark.slow
@@ -29,7 +28,7 @@ LATEST_SECONDS = DEADLINE_SECONDS + 1.0
 UNREADY_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 FAULT_SECONDS = DEADLINE_SECONDS + 1.5
-STOP_SECONDS = DEADLINE_SECONDS + CLOSING_SECONDS + EXIT_SECONDS + 10 * SLACK_SECONDS
+STOP_SECONDS = StopTimes(delay=STOP_DELAY_SECONDS, drain=DEADLINE_SECONDS + 1).most + SLACK_SECONDS
 SETTLED_SECONDS = 15.0
 START_SECONDS = 30.0
 
@@ -241,8 +240,8 @@ async def test_silent_collectors_of_spans_and_errors_slow_no_request_and_do_not_
             await normal(traffic, time.monotonic(), within=RECOVERY_SECONDS + SLACK_SECONDS)
         assert not traffic.lost
         assert max(each.seconds for each in traffic.answered) < LATEST_SECONDS, summary(traffic.answered)
-        await served.process.end(SHUTDOWN_SECONDS + DEADLINE_SECONDS + 10 * SLACK_SECONDS, SIGTERM)
-        assert "is ended now" not in served.process.printed
+        await served.process.end(STOP_SECONDS, SIGTERM)
+        assert "did not stop within" not in served.process.printed
 
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
