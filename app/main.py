@@ -69,6 +69,8 @@ from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
+START_SECONDS = 10.0
+"""Seconds within which the database must answer at the start."""
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # allocations minus frees before a collection; Python's default is 700
 # The survivors of two young collections are collected together, in up to 40 ms; those of eleven took 150 ms. After a
@@ -285,19 +287,20 @@ class Runtime:
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
-        self.database = await Database.open(
-            url,
-            size=settings.pool_size,
-            observe=observe,
-            per_user=settings.limit_user_connections,
-            per_location=settings.limit_location_connections,
-            transaction_pooling=settings.transaction_pooling,
-        )
-        telemetry.metrics.watch_pool(self.database.usage)
-        stack.push_async_callback(self.database.close)
-        async with self.database.connection() as connection:
-            await check_app_role(connection)
-            await check_bounds(connection)
+        async with asyncio.timeout(START_SECONDS):
+            self.database = await Database.open(
+                url,
+                size=settings.pool_size,
+                observe=observe,
+                per_user=settings.limit_user_connections,
+                per_location=settings.limit_location_connections,
+                transaction_pooling=settings.transaction_pooling,
+            )
+            telemetry.metrics.watch_pool(self.database.usage)
+            stack.push_async_callback(self.database.close)
+            async with self.database.connection() as connection:
+                await check_app_role(connection)
+                await check_bounds(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
         verifier = Verifier(

@@ -252,6 +252,17 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.parametrize("marker", [b"turnup.alembic_version", b"pg_roles"])
+async def test_a_server_whose_database_falls_silent_while_it_starts_ends_with_one_line(
+    surroundings: Surroundings, marker: bytes
+) -> None:
+    surroundings.database.trap(marker, Mode.SWALLOW)
+    command = surroundings.stem.start("serve", **surroundings.variables(free_port()))
+    await command.end(START_SECONDS)
+    lines = [line for line in command.printed.splitlines() if line.startswith("turnup: ")]
+    assert lines == ["turnup: the database did not answer within 10 s"], command.printed
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 async def test_a_command_with_a_silent_database_ends_with_one_line(surroundings: Surroundings, name: str) -> None:
     surroundings.database.set(Mode.BLACK_HOLE)
