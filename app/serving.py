@@ -12,6 +12,7 @@ import logging
 import math
 import multiprocessing
 import os
+import signal
 import socket
 import struct
 import sys
@@ -443,4 +444,4 @@ def _parent_lives() -> bool:
 def _abandon(seconds: float) -> None:
     """End the process without any further step, because the steps hang."""
     os.write(2, f"turnup: the server did not stop within {seconds:.0f} s and was ended\n".encode())
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGKILL)

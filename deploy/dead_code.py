@@ -71,6 +71,11 @@ ALLOWED = (
         ),
     ),
     Allowed("app/cli.py", "uvicorn imports it by name", ("app_of_worker",)),
+    Allowed(
+        "app/serving.py",
+        "uvicorn reads and calls them",
+        ("timeout_graceful_shutdown", "handle_hup", "handle_ttin", "handle_ttou"),
+    ),
     Allowed("permissions/guards.py", "Strawberry calls it", ("on_unauthorized",)),
     Allowed(
         "app/db/migrations/versions/*",

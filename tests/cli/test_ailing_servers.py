@@ -100,8 +100,10 @@ def test_a_worker_that_served_is_replaced_again_and_again(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("kind", ["starts_for_ever", "ends_for_ever", "blocks_at_end"])
+@pytest.mark.parametrize(
+    ("kind", "workers"),
+    [("starts_for_ever", 1), ("starts_for_ever", 2), ("ends_for_ever", 2), ("blocks_at_end", 1), ("blocks_at_end", 2)],
+)
 def test_a_server_whose_application_hangs_ends_in_bounded_time(tmp_path: Path, kind: str, workers: int) -> None:
     said = "Waiting for application startup" if kind == "starts_for_ever" else "Application startup complete"
     with ailing(kind, workers, tmp_path) as process:

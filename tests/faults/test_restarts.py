@@ -1,7 +1,6 @@
 """Servers behind nginx are restarted as docs/deployment.md says, under load: no request is lost, and no write."""
 
 import asyncio
-import configparser
 import os
 import re
 import signal
@@ -9,12 +8,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from app.serving import StopTimes
 from tests.cli.turnup import descendants, environment, eventually
 from tests.harness import TestDatabase
+from tests.operations.scenario import as_definer
 
 from .behind_nginx import (
     Instance,
@@ -41,7 +40,7 @@ def variables(database: TestDatabase, home: Path, **more: str) -> dict[str, str]
 
 async def missing(database: TestDatabase, load: Load) -> set[str]:
     """Return the names of accounts of which the creation was acknowledged, and which are not there."""
-    connection = await asyncpg.connect(database.owner_url)
+    connection = await as_definer(database.owner_url)
     try:
         rows = await connection.fetch("SELECT name FROM turnup.account WHERE name LIKE 'Restart %'")
     finally:
@@ -156,11 +155,9 @@ def test_the_times_of_the_page_fit_each_other() -> None:
     assert seconds(site, "keepalive_timeout") < delay
     assert seconds(site, "proxy_read_timeout") > deadline + 1
     assert seconds(site, "proxy_next_upstream_timeout") < seconds(site, "proxy_read_timeout")
-    unit = configparser.ConfigParser(interpolation=None, strict=False)
-    unit.optionxform = str  # type: ignore[method-assign,assignment] # - as configparser documents it
-    unit.read_string(block("ini", "[Service]"))
-    assert float(unit["Service"]["TimeoutStopSec"]) > StopTimes(delay=delay, drain=deadline + 1).most
-    assert unit["Service"]["KillSignal"] == "SIGTERM"
+    unit = block("ini", "[Service]")
+    assert seconds(unit, "TimeoutStopSec") > StopTimes(delay=delay, drain=deadline + 1).most
+    assert "\nKillSignal=SIGTERM\n" in unit
 
 
 def test_the_configuration_of_the_page_repeats_no_mutation() -> None:
