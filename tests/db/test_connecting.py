@@ -105,19 +105,6 @@ async def test_a_setting_in_the_url_replaces_the_declared_one(database: harness.
         await connection.close()
 
 
-@pytest.mark.parametrize("variable", ["DATABASE_URL", "TURNUP_OWNER_DATABASE_URL"])
-async def test_a_server_of_the_wrong_kind_is_refused_in_one_line(
-    database: harness.TestDatabase, turnup: harness.Turnup, variable: str
-) -> None:
-    standby = "&target_session_attrs=standby"
-    urls = (database.app_url, database.owner_url)
-    urls = (urls[0] + standby, urls[1]) if variable == "DATABASE_URL" else (urls[0], urls[1] + standby)
-    ended = await turnup(harness.TestDatabase(*urls), "migrate")
-    assert (ended.status, ended.out) == (1, "")
-    assert ended.error.startswith(f"turnup: {variable}: None of the hosts match")
-    assert "\n" not in ended.error
-
-
 async def test_the_sign_in_sets_the_statement_timeout_until_the_end_of_its_transaction(
     database: harness.TestDatabase,
 ) -> None:
