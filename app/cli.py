@@ -117,7 +117,10 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
     # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with _restarts_counted() as restarted, databases(settings, restarted) as found:
-        asyncio.run(_prepare(settings, found))
+        try:
+            asyncio.run(_prepare(settings, found))
+        except TimeoutError:
+            sys.exit(f"turnup: the database did not answer within {CONNECT_SECONDS:.0f} s")
         _hand_down(found)
         if settings.shows_graphiql and not settings.in_production:
             _build_graphiql()
@@ -340,14 +343,20 @@ async def _prepare(settings: Settings, found: Databases) -> None:
     app = _app(found)
     pooling = settings.transaction_pooling
     newer = not await _migrated(found)
-    connection = await connect(app, **await app_options(app, transaction_pooling=pooling))
-    try:
-        await check_app_role(connection)
-        await check_bounds(connection)
-    finally:
-        await connection.close()
+    await _checked(app, pooling)
     if found.owner is not None and not settings.in_production and not newer:
         await load_demo(found.owner, app, transaction_pooling=pooling)
+
+
+async def _checked(url: str, transaction_pooling: bool) -> None:
+    """Check that policies and bounds apply to the app's role. Raises TimeoutError after CONNECT_SECONDS."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        connection = await connect(url, **await app_options(url, transaction_pooling=transaction_pooling))
+        try:
+            await check_app_role(connection)
+            await check_bounds(connection)
+        finally:
+            await connection.close(timeout=1)
 
 
 async def _migrated(found: Databases) -> bool:
@@ -358,7 +367,8 @@ async def _migrated(found: Databases) -> bool:
     if found.owner is not None:
         with suppress(DatabaseIsNewer):
             await migrate(found.owner, say=_say)
-    there = await position(_app(found))
+    async with asyncio.timeout(CONNECT_SECONDS):
+        there = await position(_app(found))
     if there.is_newer or there.missing:
         print(f"turnup: {there}", file=sys.stderr, flush=True)
     return not there.is_newer

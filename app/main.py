@@ -35,7 +35,6 @@ from app.db.safety import check_app_role
 from app.domain.payload import SHAPES, json_schema
 from app.domain.vocabulary import Budget
 from app.execution import BreadthFirst
-from app.exit_limit import CLOSING_SECONDS, EXIT_SECONDS, limit_exit
 from app.http.anonymous import AnonymousRequests
 from app.http.answers import UniformAnswers
 from app.http.body import BodyLimits
@@ -70,6 +69,8 @@ from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
 
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
+START_SECONDS = 10.0
+"""Seconds within which the database must answer at the start."""
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # allocations minus frees before a collection; Python's default is 700
 # The survivors of two young collections are collected together, in up to 40 ms; those of eleven took 150 ms. After a
@@ -91,17 +92,10 @@ GRAPHIQL_TABS = (
 )
 
 
-def _unlimited(_seconds: float) -> None:
-    pass
-
-
-def create_app(
-    settings: Settings, telemetry: Telemetry | None = None, *, limit_exit: Callable[[float], None] = _unlimited
-) -> Starlette:
+def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starlette:
     """Return the app for these settings, which include `database_url`. Connections are opened when the server starts.
 
-    The default `telemetry` does not configure logging and does not report errors. `limit_exit` is called after the last
-    response with the seconds in which the process must end, and again when everything is closed.
+    The default `telemetry` does not configure logging and does not report errors.
     """
     watching = telemetry or unwired_telemetry(VERSION)
     runtime = Runtime(settings, watching)
@@ -120,9 +114,7 @@ def create_app(
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            stack.callback(limit_exit, CLOSING_SECONDS)
             yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots()}
-        limit_exit(EXIT_SECONDS)
 
     app = Starlette(
         routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
@@ -163,9 +155,7 @@ def from_environment() -> Starlette:
     if exposed is not None:
         sys.exit(f"turnup: HOST: {exposed}")
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-    telemetry = start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn)
-    # In development the process may have to stop PostgreSQL after the server.
-    app = create_app(settings, telemetry, limit_exit=limit_exit if settings.in_production else _unlimited)
+    app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
     _spare_the_collector()
     return app
 
@@ -297,19 +287,20 @@ class Runtime:
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
-        self.database = await Database.open(
-            url,
-            size=settings.pool_size,
-            observe=observe,
-            per_user=settings.limit_user_connections,
-            per_location=settings.limit_location_connections,
-            transaction_pooling=settings.transaction_pooling,
-        )
-        telemetry.metrics.watch_pool(self.database.usage)
-        stack.push_async_callback(self.database.close)
-        async with self.database.connection() as connection:
-            await check_app_role(connection)
-            await check_bounds(connection)
+        async with asyncio.timeout(START_SECONDS):
+            self.database = await Database.open(
+                url,
+                size=settings.pool_size,
+                observe=observe,
+                per_user=settings.limit_user_connections,
+                per_location=settings.limit_location_connections,
+                transaction_pooling=settings.transaction_pooling,
+            )
+            telemetry.metrics.watch_pool(self.database.usage)
+            stack.push_async_callback(self.database.close)
+            async with self.database.connection() as connection:
+                await check_app_role(connection)
+                await check_bounds(connection)
         housekeeping = asyncio.create_task(run_housekeeping(self.database))
         stack.push_async_callback(_ended, housekeeping)
         verifier = Verifier(

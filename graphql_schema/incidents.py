@@ -19,7 +19,7 @@ ANSWER_SECONDS = 0.3
 """Seconds for which an answer waits for the count of its incidents. The count goes on after the answer."""
 COUNT_SECONDS = 10.0
 """Seconds after which counting the incidents of a request is given up."""
-CLOSING_SECONDS = 3.0
+CLOSING_SECONDS = 2.0
 """Seconds for which the shutdown of the server waits for counts."""
 MOST_COUNTS = 200
 """Requests whose incidents are being counted at one time; those of further ones are only logged."""

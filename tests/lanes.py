@@ -48,22 +48,22 @@ class Lane:
 
 
 LANES: Mapping[str, Lane] = {
-    "any-order": Lane(("tests/slow/test_any_order.py",), 90),
-    "browser": Lane(("tests/browser/",), 90, needs=("chromium",)),
-    "canary": Lane(("tests/hostile/test_canary.py",), 40),
+    "any-order": Lane(("tests/slow/test_any_order.py",), 60),
+    "browser": Lane(("tests/browser/",), 70, needs=("chromium",)),
+    "canary": Lane(("tests/hostile/test_canary.py",), 30),
     "combinations": Lane(
         (
             "tests/operations/test_as_of.py",
             "tests/operations/test_readiness_gates.py",
             "tests/operations/test_viewer_actions_hold.py",
         ),
-        110,
+        90,
         campaign=10,
     ),
-    "commands": Lane(("tests/cli/",), 90),
+    "commands": Lane(("tests/cli/",), 80),
     "decisions": Lane(("tests/slow/test_decisions.py",), 60),
     "differential": Lane(
-        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 130, campaign=50
+        ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 90, campaign=50
     ),
     "hostile": Lane(("tests/hostile/test_hostile_requests.py",), 20, campaign=200),
     "http": Lane(("tests/contract/",), 30, needs=("node", "npm")),
@@ -82,9 +82,9 @@ LANES: Mapping[str, Lane] = {
     "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
     "overload": Lane(("tests/slow/test_overload.py",), 60),
     "pages": Lane(("tests/docs/",), 60, needs=("curl",)),
-    "people": Lane(("tests/api/test_five_people.py",), 80, campaign=10),
+    "people": Lane(("tests/api/test_five_people.py",), 70, campaign=10),
     "poolers": Lane(("tests/poolers/",), 90, needs=("pgbouncer",)),
-    "postgresql15": Lane(("tests/db/",), 160, needs=("postgresql15",)),
+    "postgresql15": Lane(("tests/db/",), 120, needs=("postgresql15",)),
     "quick": Lane(("tests/slow/test_quick.py",), 80),
     "races": Lane(
         (
@@ -96,13 +96,13 @@ LANES: Mapping[str, Lane] = {
             "tests/operations/test_revisions.py",
             "tests/operations/test_ways_round.py",
         ),
-        180,
+        150,
         campaign=10,
     ),
-    "reference": Lane(("tests/slow/test_reference_executor.py",), 110),
+    "reference": Lane(("tests/slow/test_reference_executor.py",), 90),
     "statements": Lane(("tests/faults/test_every_statement.py",), 240, campaign=1),
-    "storm": Lane(("tests/audit/test_storm.py",), 60, campaign=10),
-    "tampering": Lane(("tests/audit/test_chain.py",), 40, campaign=10),
+    "storm": Lane(("tests/audit/test_storm.py",), 40, campaign=10),
+    "tampering": Lane(("tests/audit/test_chain.py",), 20, campaign=10),
     "tls": Lane(("tests/tls/",), 40, needs=("postgresql15", "redis")),
 }
 

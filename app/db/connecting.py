@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import asyncpg
 
@@ -69,10 +70,13 @@ class Unfit(Exception):  # noqa: N818 - says what was found
 async def connect(url: str, **options: Any) -> Any:
     """Return an open connection. Without further options, every server and pooler accepts its start-up settings.
 
-    `options` are those of asyncpg: for the app's connections the ones that `app_options` returns. Raises TimeoutError,
-    after CONNECT_SECONDS unless `timeout` is given, OSError and asyncpg's exceptions.
+    `options` are those of asyncpg: for the app's connections the ones that `app_options` returns. A setting in the
+    URL's query replaces the one of the options. Raises TimeoutError, after CONNECT_SECONDS unless `timeout` is given,
+    OSError, ValueError and asyncpg's exceptions.
     """
-    settings = _SETTINGS | options.pop("server_settings", {})
+    chosen = {name for name, _ in parse_qsl(urlsplit(url).query)}
+    settings = {**_SETTINGS, **options.pop("server_settings", {})}
+    settings = {name: value for name, value in settings.items() if name not in chosen}
     connection = await asyncpg.connect(url, **{"timeout": CONNECT_SECONDS} | options, server_settings=settings)
     _notice_a_lost_peer(connection)
     return connection

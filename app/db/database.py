@@ -49,7 +49,7 @@ MOST_STATEMENTS = 256
 Filters combine to more statements than any client uses. A statement takes up to 40 kB in PostgreSQL, per connection.
 """
 
-CLOSING_SECONDS = 5.0
+CLOSING_SECONDS = 2.0
 """Seconds that connections in use may continue when the pool is closed."""
 
 CONNECT_SECONDS = 3.0

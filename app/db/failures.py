@@ -36,7 +36,7 @@ class LockTimeout(Overloaded):
     """Another transaction held a lock for too long."""
 
 
-class Conflict(Overloaded):
+class TransactionConflict(Overloaded):
     """PostgreSQL rolled back the transaction because of others. The same transaction can succeed if it is repeated."""
 
 
@@ -55,7 +55,7 @@ OPERATED: Mapping[str, type[Exception]] = {
     "25P04": DatabaseUnavailable,  # transaction timeout
     "28": DatabaseUnavailable,  # invalid authorization: the password was changed
     "3D000": DatabaseUnavailable,  # the database does not exist
-    "40": Conflict,  # transaction rollback: deadlock, serialization failure
+    "40": TransactionConflict,  # transaction rollback: deadlock, serialization failure
     "53": DatabaseUnavailable,  # insufficient resources: disk, memory, connections
     "54": StatementTooComplex,  # program limit exceeded
     "55006": DatabaseUnavailable,  # object in use: the database is being copied or dropped
@@ -63,7 +63,7 @@ OPERATED: Mapping[str, type[Exception]] = {
     "57": DatabaseUnavailable,  # operator intervention: shutdown, restart, recovery
     "57014": StatementTimeout,  # query canceled
     "58": DatabaseUnavailable,  # system error: input and output
-    "72": Conflict,  # snapshot too old
+    "72": TransactionConflict,  # snapshot too old
     "F0": DatabaseUnavailable,  # configuration file error
 }
 """What an SQLSTATE, or a class of SQLSTATEs, becomes."""
@@ -78,7 +78,7 @@ _DRIVER = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 def translation(error: BaseException) -> type[Exception] | None:
     """Return the exception of this module that an exception of the driver becomes, or None if it is not translated."""
     if isinstance(error, _STALE):
-        return Conflict
+        return TransactionConflict
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return OPERATED.get(state) or OPERATED.get(state[:2])

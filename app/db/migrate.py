@@ -142,7 +142,7 @@ async def position(url: str, *, folder: Path = MIGRATIONS) -> Position:
                 writes_since = await connection.fetchval(f"SELECT {WRITES_SINCE}")
         return Position(revision, migrations[-1].revision, missing, writes_since)
     finally:
-        await connection.close()
+        await connection.close(timeout=1)
 
 
 async def is_current(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:

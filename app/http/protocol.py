@@ -452,9 +452,15 @@ class HttpConnection(asyncio.Protocol):
             self._flow.resume_reading()
 
     def _continue(self) -> None:
-        """Begin the next request, but not in the same call if it was received: pipelined refusals would recurse."""
-        if self._received:
-            self._loop.call_soon(self._next)
+        """Begin the next request: after a pause when refusals take too much of the processor.
+
+        One that was received begins in another call, because pipelined refusals would recurse.
+        """
+        was_refused = self._cycle is None
+        pause = self._slots.pause_seconds() if was_refused and self._slots is not None else 0.0
+        if pause or self._received:
+            self._flow.pause_reading()
+            self._wait(pause, self._next)
         else:
             self._next()
 

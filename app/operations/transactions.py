@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from app.db.failures import Conflict, Overloaded
+from app.db.failures import Overloaded, TransactionConflict
 from app.domain.refusals import Refusal
 from app.operations import idempotency
 from app.operations.context import NO_MEASUREMENTS, MutationCall, MutationOutcome, WriteContext
@@ -76,5 +76,5 @@ def before_commit() -> Iterator[None]:
     """The part of a transaction before its COMMIT is sent: a deadlock or serialization failure raises GivenUp."""
     try:
         yield
-    except Conflict as error:
+    except TransactionConflict as error:
         raise GivenUp from error

@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from app.db import writing
 from app.db.database import READING, WRITING
-from app.db.failures import Conflict
+from app.db.failures import TransactionConflict
 from app.limiting.stores import MemoryStore
 from app.settings import Settings
 from resolvers.budgets import Budgets
@@ -164,7 +164,7 @@ async def test_a_write_that_is_tried_again_after_a_deadlock_has_a_new_transactio
     async def deadlocked_once(*arguments: Any) -> None:
         tries.append(None)
         if len(tries) == 1:
-            raise Conflict
+            raise TransactionConflict
         await write(*arguments)
 
     monkeypatch.setattr(writing, "write", deadlocked_once)

@@ -15,6 +15,7 @@ from .sources import ROOT, product_files
 LIBRARIES = ("graphql", "strawberry", "uvicorn", "asyncpg")
 PUBLIC_MODULES = (
     "asyncpg",
+    "asyncpg.exceptions",
     "graphql",
     "graphql.language",
     "strawberry",

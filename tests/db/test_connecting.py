@@ -94,6 +94,17 @@ async def test_a_stricter_bound_is_accepted(database: harness.TestDatabase) -> N
         await connection.close()
 
 
+async def test_a_setting_in_the_url_replaces_the_declared_one(database: harness.TestDatabase) -> None:
+    url = f"{database.app_url}&application_name=desk&lock_timeout=1500"
+    connection = await connect(url, **await app_options(url, transaction_pooling=False))
+    try:
+        assert await connection.fetchval("SHOW application_name") == "desk"
+        assert await connection.fetchval("SHOW lock_timeout") == "1500ms"
+        await check_bounds(connection)
+    finally:
+        await connection.close()
+
+
 async def test_the_sign_in_sets_the_statement_timeout_until_the_end_of_its_transaction(
     database: harness.TestDatabase,
 ) -> None:

@@ -25,10 +25,11 @@ from app.http.heads import FIELD_BYTES, FIELDS, TARGET_BYTES
 from app.http.health import CHECKS_PER_SECOND
 from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
-from app.http.slots import WAITED_SECONDS, Full, most_per_user
+from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_per_user
 from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
+from app.session_settings import APP, OF_ROLE
 from app.settings import Environment, Settings, production_problems
 from app.telemetry.metrics import Metrics, start_metrics
 from bench import picture
@@ -186,6 +187,7 @@ def test_the_errors_page_has_every_limit_of_requests_in_progress() -> None:
     assert said == {
         _variable("limit_requests"): str(most),
         "requests of a user": str(most_per_user(most)),
+        "refusals": str(round(1 / REFUSAL_SECONDS)),
         "waited seconds": str(WAITED_SECONDS),
     }
 
@@ -254,3 +256,15 @@ def _default(value: object) -> str:
 
 def test_the_picture_of_the_performance_page_is_drawn_from_its_table() -> None:
     assert page("docs/performance.svg") == picture.picture(page("docs/performance.md"))
+
+
+def test_the_deployment_page_has_every_bound_of_a_session() -> None:
+    declared = {role: {each.name: each.text for each in settings} for role, settings in OF_ROLE.items()}
+    assert [each[:4] for each in table(page("docs/deployment.md"), "Bounds of a session")] == [
+        [each.name, each.text, declared["turnup_owner"].get(each.name, "not set"), each.bounds] for each in APP
+    ]
+    assert set(declared["turnup_owner"]) <= set(declared["turnup_app"])
+
+
+def test_a_lock_is_awaited_as_long_in_the_database_as_in_the_server() -> None:
+    assert {each.value for each in APP if each.name == "lock_timeout"} == {LOCK_SECONDS * 1_000}

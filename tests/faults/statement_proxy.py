@@ -14,11 +14,16 @@ from tests.outages.proxy import FaultProxy, Mode
 PROTOCOL_3 = 196_608
 """The code in the first message of a session. Messages before it ask for encryption, or cancel a statement."""
 ENDS = ("COMMIT", "ROLLBACK")
+COMMIT, AFTER_COMMIT = -1, -2
+"""Statements to break at, beside the index of one: the COMMIT, and the next one of any session after it was sent."""
 
 
 @dataclass(eq=False)
 class Watched:
-    """A call, and what its connection saw. `at` is the index of the statement to break at; -1 stands for the COMMIT."""
+    """A call, and what its connection saw. `at` is the index of the statement to break at, or one of the above.
+
+    AFTER_COMMIT is for a call that is alone: the statement is the first of the transaction that reads its response.
+    """
 
     key: str
     at: int | None = None
@@ -37,7 +42,7 @@ class Watched:
         if self.sprung or self.mode is None:
             return False
         last = len(self.statements) - 1
-        self.sprung = self.at == last or (self.at == -1 and self.statements[last] == "COMMIT")
+        self.sprung = self.at == last or (self.at == COMMIT and self.statements[last] == "COMMIT")
         return self.sprung
 
 
@@ -47,6 +52,7 @@ class StatementProxy(FaultProxy):
     def __init__(self, socket: Path) -> None:
         super().__init__(str(socket))
         self._watched: dict[str, Watched] = {}
+        self._committed: Watched | None = None
         self._sessions: WeakKeyDictionary[object, _Session] = WeakKeyDictionary()
 
     def watch(self, key: str, mode: Mode | None = None, at: int | None = None) -> Watched:
@@ -62,6 +68,9 @@ class StatementProxy(FaultProxy):
         """Return the mode of a connection that sends this chunk, if a statement in it is the one to break at."""
         session = self._sessions.setdefault(connection, _Session())
         for statement, parameters in session.statements(chunk):
+            if (committed := self._committed) is not None:
+                self._committed, committed.sprung = None, True
+                return committed.mode
             if session.watched is None:
                 session.watched = next(
                     (each for key, each in self._watched.items() if key.encode() in parameters), None
@@ -71,6 +80,8 @@ class StatementProxy(FaultProxy):
             watched.statements.append(statement)
             if statement in ENDS:
                 session.watched = None
+            if statement == "COMMIT" and watched.at == AFTER_COMMIT:
+                self._committed = watched
             if watched.breaks_here():
                 return watched.mode
         return None

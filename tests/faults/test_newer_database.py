@@ -109,7 +109,7 @@ async def test_reviews_of_content_that_the_later_release_wrote_are_answered(olde
 
 async def test_the_server_stays_ready(older: Older) -> None:
     ready = await older.client.http.get("/readyz")
-    assert (ready.status_code, ready.json()) == (200, {"status": "ready", "database": True, "migrations": True})
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
 
 
 def test_every_mutation_is_tried() -> None:

@@ -1,5 +1,6 @@
 """The slots of requests in progress: who gets one, when it is given back, and how a request without one is refused."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -7,7 +8,16 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from app.http.slots import WAITED_SECONDS, Fields, Full, RequestSlots, most_per_user
+from app.http import slots as module
+from app.http.slots import (
+    REFUSAL_SECONDS,
+    UNPACED_SECONDS,
+    WAITED_SECONDS,
+    Fields,
+    Full,
+    RequestSlots,
+    most_per_user,
+)
 from app.main import create_app
 from app.settings import LEAST_REQUESTS, Settings
 
@@ -219,6 +229,30 @@ async def test_a_refusal_has_the_header_fields_of_every_other_refusal(origin: st
     differing = {"content-length": "", "retry-after": ""}
     assert found | differing == dict(other.headers) | differing
     assert len(dict(ours.headers)) == len(ours.headers), "no field is sent twice"
+
+
+def test_refusals_ahead_of_their_pace_let_connections_pause() -> None:
+    clock = Clock()
+    slots = RequestSlots(1, clock=clock)
+    ahead = round(UNPACED_SECONDS / REFUSAL_SECONDS)
+    assert sum(slots.pause_seconds() for _ in range(ahead)) == pytest.approx(0.0)
+    assert [slots.pause_seconds() for _ in range(3)] == pytest.approx([n * REFUSAL_SECONDS for n in (1, 2, 3)])
+    clock.now = 1.0
+    assert slots.pause_seconds() == 0.0
+
+
+def test_a_client_that_repeats_refused_requests_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "REFUSAL_SECONDS", 0.05)
+    monkeypatch.setattr(module, "UNPACED_SECONDS", 0.0)
+    with slotted() as (server, slots, _), held(server, slots), server.connect() as wire:
+        began = time.monotonic()
+        for request in (ask(), post(b"body"), post(b"", 4), b"body" + ask(), ask()):
+            wire.send(request)
+            assert wire.answer().code == "OVERLOADED"
+        assert time.monotonic() - began > 0.2
+        wire.send(ask(path=b"/healthz"))
+        assert wire.answer().status == 200
+        wire.send(ask() * 3)  # the client leaves during a pause
 
 
 # Bodies

@@ -21,6 +21,7 @@ from .proxy import LOCALHOST, FaultProxy
 from .traffic import AUDIENCE
 
 DEADLINE_SECONDS = 3.0
+STOP_DELAY_SECONDS = 0.5
 POOL_SIZE = 6
 READY_SECONDS = 60.0
 START_SECONDS = 60.0
@@ -126,6 +127,7 @@ class Surroundings:
             "TURNUP_GRAPHIQL": "true",
             "TURNUP_POOL_SIZE": str(POOL_SIZE),
             "TURNUP_LIMIT_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
+            "TURNUP_STOP_DELAY_SECONDS": str(STOP_DELAY_SECONDS),
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{LOCALHOST}:{self.collector.port}",
             "OTEL_BSP_SCHEDULE_DELAY": "200",
             "SENTRY_DSN": f"http://key@{LOCALHOST}:{self.sentry.port}/1",

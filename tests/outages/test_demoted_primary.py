@@ -74,7 +74,7 @@ async def ready(client: Client) -> dict[str, object]:
 async def until_answered(client: Client) -> None:
     """Return when a query is answered: connections from before the restart fail once."""
     async with asyncio.timeout(60):
-        while told(await client.ask(NAMES)):
+        while told(await client.ask(NAMES)):  # noqa: ASYNC110 - PostgreSQL is waited for
             await asyncio.sleep(0.05)
 
 
@@ -88,6 +88,6 @@ async def test_a_demoted_primary_serves_reads_and_refuses_writes_until_it_is_pro
         assert told(await client.ask(NAMES)) == []
         await primary.promote()
         async with asyncio.timeout(60):
-            while (await ready(client))["status"] != "ready":
+            while (await ready(client))["status"] != "ready":  # noqa: ASYNC110 - PostgreSQL is waited for
                 await asyncio.sleep(0.05)
         assert told(await client.ask(STEP, LEAD)) == []

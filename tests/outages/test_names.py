@@ -10,12 +10,12 @@ from signal import SIGTERM
 
 import pytest
 
-from app.exit_limit import EXIT_SECONDS
+from app.serving import StopTimes
 from tests.cli.turnup import environment, free_port
 from tests.needs import unavailable
 
 from .processes import Started
-from .servers import DEADLINE_SECONDS, START_SECONDS, Served, Surroundings
+from .servers import DEADLINE_SECONDS, START_SECONDS, STOP_DELAY_SECONDS, Served, Surroundings
 from .traffic import HEALTH, Traffic, summary, traffic_to
 
 pytestmark = pytest.mark.slow
@@ -62,9 +62,7 @@ async def test_a_resolver_that_does_not_answer_holds_up_no_request_and_not_the_e
         async with traffic_to(served.url) as traffic:
             await answers(traffic)
         process.send_signal(SIGTERM)
-        # Draining, and the limit; the lookups take a minute.
-        process.wait(DEADLINE_SECONDS + EXIT_SECONDS + 10 * SLACK_SECONDS)
-        assert "is ended now" in log.read_text()
+        process.wait(StopTimes(delay=STOP_DELAY_SECONDS, drain=DEADLINE_SECONDS + 1).most + SLACK_SECONDS)
     finally:
         process.kill()
         process.wait()

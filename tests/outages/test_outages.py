@@ -11,26 +11,26 @@ from signal import SIGTERM
 
 import pytest
 
-from app.exit_limit import CLOSING_SECONDS, EXIT_SECONDS
-from app.telemetry.tracing import SHUTDOWN_SECONDS
+from app.serving import StopTimes
 from tests.auth.auth_builders import KeyServer, Signer
 from tests.cli.turnup import free_port
 
 from .processes import stopped
 from .proxy import FaultProxy, Mode
-from .servers import DEADLINE_SECONDS, POOL_SIZE, Served, Surroundings
+from .servers import DEADLINE_SECONDS, POOL_SIZE, STOP_DELAY_SECONDS, Served, Surroundings
 from .traffic import HEALTH, KINDS, NORMAL, SIGNER, Answered, Traffic, summary, traffic_to
 
 pytestmark = pytest.mark.slow
 
 SLACK_SECONDS = 1.5
-"""What a busy machine may add to a time of the product."""
+"""What a busy machine may add to a time of the product, besides what it adds to a request that does nothing."""
+MOST_BUSY_SECONDS = 5.0
 LATEST_SECONDS = DEADLINE_SECONDS + 1.0
 UNREADY_SECONDS = 1.0
 RECOVERY_SECONDS = 5.0
 FAULT_SECONDS = DEADLINE_SECONDS + 1.5
-STOP_SECONDS = DEADLINE_SECONDS + CLOSING_SECONDS + EXIT_SECONDS + 10 * SLACK_SECONDS
-SETTLED_SECONDS = 15.0
+STOP_SECONDS = StopTimes(delay=STOP_DELAY_SECONDS, drain=DEADLINE_SECONDS + 1).most + SLACK_SECONDS
+SETTLED_SECONDS = 40.0
 START_SECONDS = 30.0
 
 Fault = Callable[[Surroundings], AbstractContextManager[None]]
@@ -67,7 +67,7 @@ def stopped_redis(surroundings: Surroundings) -> AbstractContextManager[None]:
 DATABASE: Mapping[str, Fault] = {
     "silent": through("database", Mode.BLACK_HOLE),
     "stopped": stopped_postgres,
-    "silent about COMMIT": through("database", Mode.SWALLOW, trap=b"COMMIT"),
+    "silent about COMMIT": through("database", Mode.SWALLOW, trap=b"COMMIT\0"),
     "silent about new connections": through("database", Mode.SWALLOW, trap=b"user\0turnup_app"),
     "resetting connections": through("database", Mode.RESET),
     "refusing connections": through("database", Mode.REFUSE),
@@ -93,9 +93,7 @@ async def broken(surroundings: Surroundings, fault: Fault, served: Served) -> As
             yield traffic, time.monotonic()
         repaired = time.monotonic()
         await normal(traffic, repaired, within=RECOVERY_SECONDS + SLACK_SECONDS)
-    assert not traffic.lost, traffic.lost
-    late = [each for each in traffic.answered if each.seconds > LATEST_SECONDS + SLACK_SECONDS]
-    assert not late, summary(late)
+    assert_in_time(traffic)
     assert {each.code for each in traffic.answered if each.kind in {"healthz", "metrics", "config"}} == {None}
     bugs = [each for each in traffic.answered if each.code == "INTERNAL"]
     assert not bugs, f"{summary(bugs)} {served.process.lines('request failed', 'resolver failed')}"
@@ -104,6 +102,14 @@ async def broken(surroundings: Surroundings, fault: Fault, served: Served) -> As
         async with traffic_to(served.url) as traffic:
             await asyncio.sleep(0.3)
         await served.process.end(STOP_SECONDS, SIGTERM)
+
+
+def assert_in_time(traffic: Traffic) -> None:
+    """Check that every request was answered, no later than its deadline and a second, as far as the machine allows."""
+    assert not traffic.lost, traffic.lost
+    busy = max(each.seconds for each in traffic.answered if each.kind == "healthz")
+    most = LATEST_SECONDS + SLACK_SECONDS + min(busy, MOST_BUSY_SECONDS)
+    assert not [each for each in traffic.answered if each.seconds > most], summary(traffic.answered)
 
 
 async def normal(traffic: Traffic, moment: float, within: float) -> None:
@@ -148,8 +154,8 @@ async def test_an_outage_of_postgresql_ends_no_later_for_clients_than_their_dead
         await asyncio.sleep(FAULT_SECONDS)
         found = traffic.since(moment + SLACK_SECONDS)
         told = {each.outcome for each in found if each.kind == "edit"}
-        if name != "silent about COMMIT":
-            assert "UNKNOWN" not in told, summary(found)
+        # Only a write whose COMMIT was sent may have been applied.
+        assert told <= ({None, "UNKNOWN"} if name == "silent about COMMIT" else {None, "NONE"}), summary(found)
         if whole:
             served_anyway = [each for each in found if each.kind in {"read", "edit", "bulk"} and each.code is None]
             assert not served_anyway, summary(found)
@@ -201,8 +207,7 @@ async def test_a_server_that_starts_without_the_key_set_answers_and_serves_once_
             assert {(each.status, each.code) for each in signed_in} == {(503, "UNAVAILABLE")}, summary(found)
             fault.__exit__(None, None, None)
             await normal(traffic, time.monotonic(), within=RECOVERY_SECONDS + SLACK_SECONDS)
-            late = [each for each in traffic.answered if each.seconds > LATEST_SECONDS + SLACK_SECONDS]
-            assert (late, traffic.lost) == ([], [])
+            assert_in_time(traffic)
 
 
 async def test_while_a_new_key_cannot_be_fetched_tokens_of_the_known_key_are_accepted_without_waiting(
@@ -223,8 +228,8 @@ async def test_while_a_new_key_cannot_be_fetched_tokens_of_the_known_key_are_acc
             await normal(newer, time.monotonic(), within=RECOVERY_SECONDS + SLACK_SECONDS)
         known = traffic.since(moment)
         assert {each.code for each in known if each.kind in {"read", "edit", "bulk", "dry"}} == {None}, summary(known)
-        late = [each for each in (*known, *newer.answered) if each.seconds > LATEST_SECONDS + SLACK_SECONDS]
-        assert (late, traffic.lost, newer.lost) == ([], [], [])
+        assert_in_time(traffic)
+        assert_in_time(newer)
 
 
 @pytest.mark.parametrize("mode", [Mode.BLACK_HOLE, Mode.REFUSE])
@@ -239,10 +244,9 @@ async def test_silent_collectors_of_spans_and_errors_slow_no_request_and_do_not_
             await asyncio.sleep(2.0)
             surroundings.redis.set(Mode.PASS)
             await normal(traffic, time.monotonic(), within=RECOVERY_SECONDS + SLACK_SECONDS)
-        assert not traffic.lost
-        assert max(each.seconds for each in traffic.answered) < LATEST_SECONDS, summary(traffic.answered)
-        await served.process.end(SHUTDOWN_SECONDS + DEADLINE_SECONDS + 10 * SLACK_SECONDS, SIGTERM)
-        assert "is ended now" not in served.process.printed
+        assert_in_time(traffic)
+        await served.process.end(STOP_SECONDS, SIGTERM)
+        assert "did not stop within" not in served.process.printed
 
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
@@ -251,6 +255,17 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "seed": ("seed",),
     "audit verify": ("audit", "verify"),
 }
+
+
+@pytest.mark.parametrize("marker", [b"turnup.alembic_version", b"pg_roles"])
+async def test_a_server_whose_database_falls_silent_while_it_starts_ends_with_one_line(
+    surroundings: Surroundings, marker: bytes
+) -> None:
+    surroundings.database.trap(marker, Mode.SWALLOW)
+    command = surroundings.stem.start("serve", **surroundings.variables(free_port()))
+    await command.end(START_SECONDS)
+    lines = [line for line in command.printed.splitlines() if line.startswith("turnup: ")]
+    assert lines == ["turnup: the database did not answer within 10 s"], command.printed
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -26,7 +26,9 @@ async def pooled_database() -> AsyncIterator[TestDatabase]:
 
 
 @asynccontextmanager
-async def ground_of(pooler: PgBouncer | None, direct: TestDatabase, home: Path) -> AsyncIterator[Ground]:
+async def ground_of(
+    pooler: PgBouncer | None, direct: TestDatabase, home: Path, *, deadline_seconds: float = 60.0
+) -> AsyncIterator[Ground]:
     """The scenario, served in this process through a pooler and arranged without it.
 
     With the setting for transaction mode, unless the pooler is in session mode.
@@ -34,7 +36,7 @@ async def ground_of(pooler: PgBouncer | None, direct: TestDatabase, home: Path) 
     connection = await as_definer(direct.owner_url)
     pooled = TestDatabase(pooler.url(direct.app_url) if pooler else direct.app_url, direct.owner_url)
     transaction_pooling = pooler is None or pooler.mode == "transaction"
-    settings = BUDGETS | {"transaction_pooling": transaction_pooling, "limit_deadline_seconds": 60.0}
+    settings = BUDGETS | {"transaction_pooling": transaction_pooling, "limit_deadline_seconds": deadline_seconds}
     try:
         with pytest.MonkeyPatch.context() as patched:
             at_noon(patched)

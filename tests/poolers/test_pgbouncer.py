@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -35,6 +36,8 @@ pytestmark = pytest.mark.slow
 
 S = LocationStatus
 REQUESTS = 200
+DEADLINE_SECONDS = 2.0
+BUSY_MACHINE_SECONDS = 10.0
 PLACES = "{ locations(first: 50) { totalCount nodes { id name status contacts { id } devices { id } people { id } } } }"
 LOG = "{ auditLog(first: 20) { nodes { id action } } }"
 LOCATIONS = "{ viewer { id } locations(first: 100) { nodes { id account { id } } } }"
@@ -351,7 +354,30 @@ async def sleep_in(database: Database) -> None:
         await connection.fetchval("SELECT pg_sleep($1)", 0.01)
 
 
-# The pooler or its server connections end under load
+# The pooler has no server connection to spare, or ends under load
+
+
+async def test_requests_wait_for_a_server_connection_within_their_deadline(
+    narrow: PgBouncer, pooled_database: TestDatabase, home: Path
+) -> None:
+    other = await connect(narrow.url(pooled_database.app_url), statement_cache_size=0)
+    try:
+        async with ground_of(narrow, pooled_database, home, deadline_seconds=DEADLINE_SECONDS) as ground:
+            assert await told(ground, LOCATIONS, LEAD) == "DONE"
+            await other.execute("BEGIN")
+            began = time.monotonic()
+            calls = [told(ground, LOCATIONS, LEAD) for _ in range(20)]
+            assert set(await asyncio.gather(*calls)) <= {"OVERLOADED", "TIMEOUT", "UNAVAILABLE"}
+            assert time.monotonic() - began < DEADLINE_SECONDS + 1 + BUSY_MACHINE_SECONDS
+            ready = await ground.client.http.get("/readyz")
+            assert (ready.status_code, ready.json()["database"]) == (503, False)
+            await other.execute("COMMIT")
+            async with asyncio.timeout(30):
+                while await told(ground, LOCATIONS, LEAD) != "DONE":
+                    pass
+            assert (await ground.client.http.get("/readyz")).status_code == 200
+    finally:
+        other.terminate()
 
 
 async def kill_the_pooler(pooler: PgBouncer, _direct: TestDatabase) -> None:

@@ -72,6 +72,6 @@ async def test_a_certificate_that_cannot_be_verified_is_refused(folder: Path, po
         with pytest.raises(store.failures) as refused:
             await store.take([Portion("count", 1, 3)], 60)
         assert isinstance(refused.value, RedisConnectionError)
-        assert "certificate verify failed" in str(refused.value)
+        assert "certificate verify failed" in str(refused.value.__cause__)
     finally:
         await store.close()
