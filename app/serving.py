@@ -208,7 +208,9 @@ class StoppingServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, drain the requests, and close the application, within the times."""
         self._announce()
-        if self._siblings is None or self._siblings.all_stop:
+        # With --reload, the next process accepts the connections of the same socket.
+        ends_listening = sockets is None if self._siblings is None else self._siblings.all_stop
+        if ends_listening:
             for server in self.servers:
                 for listener in server.sockets:
                     begin_no_connections(listener.fileno())
