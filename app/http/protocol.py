@@ -27,6 +27,7 @@ from app.http.chunks import Chunks, MalformedChunks
 from app.http.connections import ConnectionLimits, Connections, Refused
 from app.http.heads import END, HttpHead, check_incomplete, read_head
 from app.http.health import HEALTH_PATHS
+from app.http.listening import receive_all
 from app.http.refusals import TransportRefused, refused
 from app.http.slots import PATHS, SLOTS, UNCOUNTED_METHODS, Full, RequestSlots, Work
 
@@ -114,6 +115,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # - a TCP transport
         """Take a place or one in the reserve, and wait for the first head."""
         self._transport = transport
+        receive_all(transport.get_extra_info("socket"))
         self._output = Output(self, transport)
         self._flow = FlowControl(transport)
         self._client = get_remote_addr(transport)
