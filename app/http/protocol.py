@@ -41,7 +41,6 @@ DISCARD_CHUNKS = 256
 """The maximum number of its chunks: a body that is not read yet must not cost the time of its decoding."""
 LINGER_BYTES = 16 * 1024 * 1024
 """The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
-RETRY_SECONDS = 1
 FIRST_REQUEST_SECONDS = 1.0
 """The time in which a client that has just connected sends a request to a server that stops."""
 
@@ -261,7 +260,6 @@ class HttpConnection(asyncio.Protocol):
         self._refuse(
             "OVERLOADED",
             sentence,
-            {"Retry-After": str(RETRY_SECONDS)},
             request_id=sent_request_id(head.fields),
             without_body=head.method == "HEAD",
         )
@@ -490,13 +488,12 @@ class HttpConnection(asyncio.Protocol):
         self,
         code: str,
         sentence: str,
-        headers: dict[str, str] | None = None,
         *,
         request_id: str | None = None,
         without_body: bool = False,
     ) -> None:
         """Answer in place of the application, and close."""
-        self._write(*refusal(code, sentence, request_id, headers), without_body=without_body)
+        self._write(*refusal(code, sentence, request_id), without_body=without_body)
         self.finish()
 
     def _refuse_work(self, work: Work, full: Full, method: str, request_id: str | None, *, reusable: bool) -> None:
@@ -669,15 +666,13 @@ class Exchange(RequestResponseCycle):
         await self.send({"type": "http.response.body", "body": body})
 
 
-def refusal(
-    code: str, sentence: str, request_id: str | None, headers: dict[str, str] | None = None
-) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def refusal(code: str, sentence: str, request_id: str | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Return the status, the fields and the body of an answer after which the connection is closed.
 
     Without the id of the request, it gets a new one.
     """
     request_id = request_id or secrets.token_hex(16)
-    response = refused(code, sentence, request_id, headers)
+    response = refused(code, sentence, request_id)
     more = [
         (b"x-request-id", request_id.encode("ascii")),
         (b"x-content-type-options", b"nosniff"),

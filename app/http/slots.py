@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 
-from app.http.graphql import negotiated
-from app.http.refusals import PLAIN_JSON, Response, TransportRefused, refused
+from app.http.graphql import joined, negotiated
+from app.http.refusals import PLAIN_JSON, RETRY_SECONDS, Response, TransportRefused, refused
 
 SLOTS = "slots"
 """The key of the RequestSlots in the state of the lifespan."""
@@ -24,7 +24,6 @@ PATHS = frozenset({"/graphql", "/graphql/"})
 UNCOUNTED_METHODS = frozenset({"OPTIONS"})
 """A browser cannot read the answer to a preflight; without one, it could not read the refusal of its request."""
 WAITED_SECONDS = 1.0
-RETRY_SECONDS = 1
 REFUSAL_SECONDS = 0.00025
 """The time per refusal beyond which connections pause: 4,000 refusals per second, for which a worker has a fifth of its
 processor. Clients that repeat a refused request without waiting would otherwise take all of it."""
@@ -109,20 +108,22 @@ class RequestSlots:
     def refusal(self, full: Full, request_id: str, fields: Fields) -> Response:
         """Return the answer to a request that gets no slot, and count it."""
         self._refused(full.value)
-        sent = dict(fields)
+        sent = joined(fields)
         try:
             media_type = negotiated(sent.get(b"accept", b"").decode("latin-1"))
         except TransportRefused:
             media_type = PLAIN_JSON
-        headers = {"Retry-After": str(RETRY_SECONDS)}
-        response = refused("OVERLOADED", self._sentence(full), request_id, headers, media_type=media_type)
+        response = refused("OVERLOADED", self._sentence(full), request_id, media_type=media_type)
         response.headers.extend(((b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")))
         return self._readable(response, sent.get(b"origin")) if self._origins else response
 
     def pause_seconds(self) -> float:
-        """Return how long a connection waits, after a refusal, before its next request is read; usually 0."""
+        """Return how long a connection waits, after a refusal, before its next request is read; usually 0.
+
+        Clients that connect again for each request do not wait, but count: the wait of the others has a maximum.
+        """
         now = self._clock()
-        self._paced_until = max(self._paced_until, now) + REFUSAL_SECONDS
+        self._paced_until = min(max(self._paced_until, now) + REFUSAL_SECONDS, now + RETRY_SECONDS)
         return max(0.0, self._paced_until - now - UNPACED_SECONDS)
 
     def _stuck(self) -> int:

@@ -205,6 +205,7 @@ def test_a_refusal_of_head_has_no_body() -> None:
     ("application/graphql-response+json", "application/graphql-response+json"),
     ("application/graphql-response+json, application/json;q=0.9", "application/graphql-response+json"),
     ("image/png", "application/json"),
+    ("application/graphql-response+json\r\nAccept: text/html", "application/graphql-response+json"),
 ])  # fmt: skip
 def test_a_refusal_has_the_media_type_that_the_client_accepts(accept: str, sent: str) -> None:
     with slotted() as (server, slots, _), held(server, slots):
@@ -239,6 +240,11 @@ def test_refusals_ahead_of_their_pace_let_connections_pause() -> None:
     assert [slots.pause_seconds() for _ in range(3)] == pytest.approx([n * REFUSAL_SECONDS for n in (1, 2, 3)])
     clock.now = 1.0
     assert slots.pause_seconds() == 0.0
+
+
+def test_clients_that_connect_again_for_each_request_pause_the_others_for_a_second_at_most() -> None:
+    slots = RequestSlots(1, clock=Clock())
+    assert max(slots.pause_seconds() for _ in range(100_000)) <= 1.0
 
 
 def test_a_client_that_repeats_refused_requests_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:
