@@ -373,7 +373,8 @@ async def _migrated(found: Databases) -> bool:
     async with asyncio.timeout(CONNECT_SECONDS):
         there = await position(_app(found))
     if there.is_newer or there.missing:
-        print(f"turnup: {there}", file=sys.stderr, flush=True)
+        way_out = "; run turnup migrate, /readyz returns 503 until then" if there.missing else ""
+        print(f"turnup: {there}{way_out}", file=sys.stderr, flush=True)
     return not there.is_newer
 
 
