@@ -63,7 +63,7 @@ class RequestSlots:
 
         `user_of` returns the user of a request by its header fields, None if it is not known without verifying its
         token: together, requests of unknown users have the slots of one user, and those of one client address half of
-        them. `floods` returns whether an address sends too many requests without a valid token: together, such
+        all slots. `floods` returns whether an address sends too many requests without a valid token: together, such
         addresses have the slots of one. `refused` is called with the reason of each refusal. `origins` are those whose
         pages may read a refusal.
         """
@@ -217,8 +217,8 @@ def most_per_user(limit: int) -> int:
 
 
 def most_per_address(limit: int) -> int:
-    """Return how many of the slots the unknown users of one client address may have: half of the slots of a user."""
-    return max(1, most_per_user(limit) // 2)
+    """Return how many of the slots the unknown users of one client address may have: half, so that others find one."""
+    return max(1, limit // 2)
 
 
 _FLOODS = "floods"

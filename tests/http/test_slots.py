@@ -134,19 +134,20 @@ def test_requests_of_unknown_users_have_the_slots_of_one() -> None:
 
 def test_an_address_of_unknown_users_leaves_slots_to_those_of_others() -> None:
     slots = RequestSlots(8)
-    assert of_unknown_users(slots, *"aaaa", *"bbb") == [None] * 3 + [Full.ADDRESS] + [None] * 3
+    assert of_unknown_users(slots, *"aaaaa", *"bb") == [None] * 4 + [Full.ADDRESS] + [None] * 2
 
 
 def test_addresses_that_send_too_many_requests_without_a_valid_token_have_the_slots_of_one() -> None:
     slots = RequestSlots(8, floods=lambda address: address in "abcdef")
-    assert of_unknown_users(slots, *"abcdef", *"xyz") == [None] * 3 + [Full.ADDRESS] * 3 + [None] * 3
+    assert of_unknown_users(slots, *"abcdef", *"xy") == [None] * 4 + [Full.ADDRESS] * 2 + [None] * 2
 
 
 def test_the_clients_of_a_trusted_proxy_have_addresses_of_their_own() -> None:
     slots = RequestSlots(4)
     a, b = ([(b"x-forwarded-for", b"203.0.113.9, 198.51.100.%d" % number)] for number in (1, 2))
     first = slots.work(a, None)
-    assert [first.begin(), slots.work(a, None).begin(), slots.work(b, None).begin()] == [None, Full.ADDRESS, None]
+    begun = [first.begin(), *(slots.work(fields, None).begin() for fields in (a, a, b))]
+    assert begun == [None, None, Full.ADDRESS, None]
     first.end()
     assert slots.work(a, None).begin() is None
     peer = slots.work([(b"x-forwarded-for", b"198.51.100.1")], "192.0.2.1")
