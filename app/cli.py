@@ -312,7 +312,7 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
         sys.exit(f"turnup: {variable}: the database did not answer within {CONNECT_SECONDS:.0f} s")
     except ssl.SSLCertVerificationError as error:
         sys.exit(f"turnup: {variable}: the server's certificate was refused: {_sentence(error.verify_message)}")
-    except ValueError as error:
+    except (ValueError, ArithmeticError, LookupError) as error:  # the last two: a port above 65535, an empty host
         shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
         sys.exit(f"turnup: {variable}: {_sentence(shown)}")
     except asyncpg.TargetServerAttributeNotMatched:
@@ -373,7 +373,8 @@ async def _migrated(found: Databases) -> bool:
     async with asyncio.timeout(CONNECT_SECONDS):
         there = await position(_app(found))
     if there.is_newer or there.missing:
-        print(f"turnup: {there}", file=sys.stderr, flush=True)
+        way_out = "; run turnup migrate, /readyz returns 503 until then" if there.missing else ""
+        print(f"turnup: {there}{way_out}", file=sys.stderr, flush=True)
     return not there.is_newer
 
 

@@ -7,14 +7,12 @@ for which all of this takes longer than it may.
 """
 
 import asyncio
-import ctypes
 import logging
 import math
 import multiprocessing
 import os
 import signal
 import socket
-import struct
 import sys
 import threading
 import time
@@ -34,6 +32,7 @@ from uvicorn.supervisors.multiprocess import Process
 from app.db.failures import DatabaseUnavailable, Overloaded
 from app.db.safety import UnsafeRole
 from app.http.connections import Connections
+from app.http.listening import begin_no_connections
 from app.http.protocol import CONNECTIONS
 
 SETTLE_SECONDS = 0.1
@@ -434,34 +433,6 @@ def run(config: uvicorn.Config, times: StopTimes) -> None:
                 sys.exit(f"turnup: {workers.failure}")
         else:
             StoppingServer(config, times).run()
-
-
-def begin_no_connections(listener: int) -> None:
-    """Let the kernel ignore new connections to a listening socket; those that have begun can still be accepted.
-
-    Closing a listening socket resets the connections that wait in its queue, on which clients may have sent requests.
-    After this call no more are added, so that the queue can be emptied first. A client that connects in between repeats
-    its attempt a second later, and is refused when the socket is closed. Where the system has no filters (macOS), the
-    queue may receive more connections before it is closed.
-    """
-    if sys.platform != "linux":
-        return
-    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in _NO_SYN))
-    with socket.socket(fileno=os.dup(listener)) as same:
-        same.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("HP", len(_NO_SYN), ctypes.addressof(program))
-        )
-
-
-_SO_ATTACH_FILTER = 26
-# A classic BPF program (linux/filter.h) over a TCP segment: drop it if of SYN and ACK only SYN is set.
-_NO_SYN = (
-    (0x30, 0, 0, 13),  # load the byte with the flags
-    (0x54, 0, 0, 0x12),  # keep SYN and ACK
-    (0x15, 0, 1, 0x02),  # only SYN?
-    (0x06, 0, 0, 0),  # drop
-    (0x06, 0, 0, 0xFFFFFFFF),  # pass
-)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from app.db.failures import (
     DatabaseReadOnly,
     DatabaseUnavailable,
     Overloaded,
+    StatementTimeout,
     WritesOfOlderCode,
     translated,
     translation,
@@ -243,9 +244,9 @@ class Database:
             async with asyncio.timeout(PROBE_SECONDS):
                 with translated():
                     if self._probing is None or self._probing.is_closed():
-                        self._probing = await self._connect()
+                        self._probing = await _opened(self._connect())
                     return await ask(self._probing)
-        except TimeoutError as error:
+        except (TimeoutError, Overloaded, StatementTimeout) as error:
             self._end_probe()
             raise DatabaseUnavailable from error
         except BaseException:
@@ -315,10 +316,7 @@ class Database:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _taken(self) -> Any:
-        try:
-            return await self._pool.acquire()
-        except TimeoutError as error:  # a new connection was not accepted within CONNECT_SECONDS
-            raise DatabaseUnavailable from error
+        return await _opened(self._pool.acquire())
 
     def snapshot(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
         """Return a signed-in read-only transaction: one consistent snapshot of what the user may see.
@@ -419,6 +417,22 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
             await _commit(self._connection)
         finally:
             await self._release()
+
+
+async def _opened(connection: Awaitable[Any]) -> Any:
+    """Return an awaited connection. Raises TooManyConnectionsError, or DatabaseUnavailable for every other failure.
+
+    No request causes one: the server starts, is closed to this role or database, has another certificate, or did not
+    accept the connection in time.
+    """
+    try:
+        return await connection
+    except asyncpg.TooManyConnectionsError:
+        raise
+    except Exception as error:
+        if translation(error) is None:
+            log.warning("no connection to the database could be opened: %s", type(error).__name__)
+        raise DatabaseUnavailable from error
 
 
 async def _commit(connection: Any) -> None:

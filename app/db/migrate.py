@@ -168,6 +168,8 @@ def missing_sql(found: Position, *, folder: Path = MIGRATIONS) -> str:
     """
     if found.is_newer:
         raise DatabaseIsNewer(found)
+    if not found.missing:
+        return f"-- Nothing is missing: {found}\n"
     unprinted = [each.revision for each in found.missing if each.revision < FIRST_WITH_STATE]
     if unprinted:
         raise MigrationRefused(

@@ -15,7 +15,6 @@ USER_BYTES = 8 * 1024 * 1024
 """Counted bytes of all bodies of one user; at least the maximum size of one body."""
 UNCOUNTED_BYTES = 16 * 1024
 """Bytes of each body that are not counted."""
-RETRY_SECONDS = 1
 
 
 class BodyMemory:
@@ -40,7 +39,7 @@ class BodyMemory:
         """Count bytes. Raises TransportRefused when they exceed a maximum."""
         if self.held + size > self._total or self._held[subject] + size > self._per_user:
             sentence = "The server is reading too many large request bodies. Retry shortly."
-            raise TransportRefused("OVERLOADED", sentence, {"Retry-After": str(RETRY_SECONDS)})
+            raise TransportRefused("OVERLOADED", sentence)
         self._held[subject] += size
 
     def give_back(self, subject: str, size: int) -> None:

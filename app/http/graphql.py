@@ -92,7 +92,7 @@ class GraphQLEndpoint:
         request_id = scope.get("state", {}).get("request_id", "")
         media_type = PLAIN_JSON
         try:
-            fields = _fields(scope["headers"])
+            fields = joined(scope["headers"])
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
             read_only = _reads_only(scope["method"], fields)
             head = UnreadRequest(fields, scope.get("client"), request_id)
@@ -143,7 +143,8 @@ def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
     return False
 
 
-def _fields(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return header fields by name, with repeated fields joined to one list (RFC 9110, section 5.3)."""
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
         fields[name] = fields[name] + b", " + value if name in fields else value

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from app.http.refusals import refusal_body
+from app.http.refusals import RETRY_SECONDS, refusal_body
 
 # Returns the state of each dependency of the server by name, True when it is available.
 Checks = Callable[[], Awaitable[dict[str, bool]]]
@@ -65,6 +65,7 @@ def health_routes(checks: Checks, stopping: Callable[[], bool] = lambda: False) 
         if not failed:
             return JSONResponse({"status": "ready", **found}, headers={"Cache-Control": "no-store"})
         refusal = refusal_body("UNAVAILABLE", f"The server is not ready: {failed}.", request.state.request_id)
-        return JSONResponse({"status": "not ready", **found, **refusal}, 503, {"Cache-Control": "no-store"})
+        headers = {"Cache-Control": "no-store", "Retry-After": str(RETRY_SECONDS)}
+        return JSONResponse({"status": "not ready", **found, **refusal}, 503, headers)
 
     return [Route(LIVENESS, healthz), Route(READINESS, readyz)]

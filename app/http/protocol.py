@@ -27,6 +27,7 @@ from app.http.chunks import Chunks, MalformedChunks
 from app.http.connections import ConnectionLimits, Connections, Refused
 from app.http.heads import END, HttpHead, check_incomplete, read_head
 from app.http.health import HEALTH_PATHS
+from app.http.listening import receive_all
 from app.http.refusals import TransportRefused, refused
 from app.http.slots import PATHS, SLOTS, UNCOUNTED_METHODS, Full, RequestSlots, Work
 
@@ -40,7 +41,6 @@ DISCARD_CHUNKS = 256
 """The maximum number of its chunks: a body that is not read yet must not cost the time of its decoding."""
 LINGER_BYTES = 16 * 1024 * 1024
 """The maximum of what is still read, and thrown away, from a client that was answered before it had sent everything."""
-RETRY_SECONDS = 1
 FIRST_REQUEST_SECONDS = 1.0
 """The time in which a client that has just connected sends a request to a server that stops."""
 
@@ -115,6 +115,7 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # - a TCP transport
         """Take a place or one in the reserve, and wait for the first head."""
         self._transport = transport
+        receive_all(transport.get_extra_info("socket"))
         self._output = Output(self, transport)
         self._flow = FlowControl(transport)
         self._client = get_remote_addr(transport)
@@ -259,7 +260,6 @@ class HttpConnection(asyncio.Protocol):
         self._refuse(
             "OVERLOADED",
             sentence,
-            {"Retry-After": str(RETRY_SECONDS)},
             request_id=sent_request_id(head.fields),
             without_body=head.method == "HEAD",
         )
@@ -276,7 +276,7 @@ class HttpConnection(asyncio.Protocol):
         reusable = self._keep_alive and head.length <= DISCARD_BYTES and not expects
         work: Work | None = None
         if self._slots is not None and path in PATHS and head.method not in UNCOUNTED_METHODS:
-            work = self._slots.work(head.fields)
+            work = self._slots.work(head.fields, self.address)
             is_whole = not head.chunked and len(rest) >= head.length
             full = work.begin() if is_whole else work.refused()
             if full is not None:
@@ -488,13 +488,12 @@ class HttpConnection(asyncio.Protocol):
         self,
         code: str,
         sentence: str,
-        headers: dict[str, str] | None = None,
         *,
         request_id: str | None = None,
         without_body: bool = False,
     ) -> None:
         """Answer in place of the application, and close."""
-        self._write(*refusal(code, sentence, request_id, headers), without_body=without_body)
+        self._write(*refusal(code, sentence, request_id), without_body=without_body)
         self.finish()
 
     def _refuse_work(self, work: Work, full: Full, method: str, request_id: str | None, *, reusable: bool) -> None:
@@ -667,15 +666,13 @@ class Exchange(RequestResponseCycle):
         await self.send({"type": "http.response.body", "body": body})
 
 
-def refusal(
-    code: str, sentence: str, request_id: str | None, headers: dict[str, str] | None = None
-) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+def refusal(code: str, sentence: str, request_id: str | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     """Return the status, the fields and the body of an answer after which the connection is closed.
 
     Without the id of the request, it gets a new one.
     """
     request_id = request_id or secrets.token_hex(16)
-    response = refused(code, sentence, request_id, headers)
+    response = refused(code, sentence, request_id)
     more = [
         (b"x-request-id", request_id.encode("ascii")),
         (b"x-content-type-options", b"nosniff"),

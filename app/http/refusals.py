@@ -10,6 +10,8 @@ from starlette.types import Send
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
+RETRY_SECONDS = 1
+"""The seconds after which a client may repeat a request that got 503, unless the refusal names others."""
 
 # The status of a refused request, by error code. The status of a transport code does not depend on the media type of
 # the response; that of a GraphQL code does.
@@ -94,6 +96,8 @@ def encoded(
         extra.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
     if status == 429:
         extra.setdefault("Retry-After", str(ceil(error["retryAfterMs"] / 1000)))  # RFC 9110 counts whole seconds
+    if status == 503:
+        extra.setdefault("Retry-After", str(RETRY_SECONDS))
     if status == 405:
         extra.setdefault("Allow", "POST")
     fields += ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items())

@@ -80,14 +80,15 @@ def start_logging(*, development: bool, level: str = "INFO", stream: TextIO | No
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
+    stream = stream or sys.stderr
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 masked,
-                *(_for_people() if development else _for_machines()),
+                *(_for_people(colors=stream.isatty()) if development else _for_machines()),
             ],
         )
     )
@@ -125,8 +126,8 @@ def stack_of(exc_info: ExcInfo) -> list[dict[str, Any]]:
     return stacks
 
 
-def _for_people() -> list[Processor]:
-    return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+def _for_people(*, colors: bool) -> list[Processor]:
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
 
 
 def _for_machines() -> list[Processor]:

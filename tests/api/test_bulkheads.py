@@ -21,6 +21,7 @@ WAITERS = """
 SELECT count(*) FROM pg_locks WHERE NOT granted AND (transactionid = pg_current_xact_id()::xid
   OR locktype = 'tuple' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
+DENIED = """{ location(id: "location-1") { overrides { id } } }"""
 STATUSES = "{ locations(first: 100) { nodes { id status revision } } }"
 
 
@@ -88,3 +89,19 @@ async def test_further_requests_of_a_user_wait_for_the_users_own_and_not_for_the
             assert not first.done()
             assert not second.done()
         assert [each.status for each in await asyncio.gather(first, second)] == [200, 200]
+
+
+async def test_the_count_of_a_users_incidents_leaves_the_connections_to_others(
+    own_client: Client, settings: Settings
+) -> None:
+    url = SecretStr(own_client.database.app_url)
+    async with (
+        serving(settings, own_client.database, database_url=url, pool_size=4) as client,
+        committed(own_client.database) as connection,
+    ):
+        await connection.execute("LOCK TABLE turnup.audit_incident")
+        denied = [asyncio.ensure_future(client.ask(DENIED, CUSTOMER)) for _ in range(8)]
+        assert {"FORBIDDEN"} == {code for each in await asyncio.gather(*denied) for code in each.codes}
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'turnup.audit_incident'::regclass"
+        assert await connection.fetchval(waiting) <= 1
+        assert (await client.ask(STATUSES, LEAD_2)).status == 200

@@ -111,6 +111,7 @@ async def test_when_every_connection_is_in_use_for_too_long_the_next_request_is_
             refused = await client.ask("{ viewer { id } }", CUSTOMER)
         first = await asked
     assert (refused.status, refused.codes, first.status) == (503, ["OVERLOADED"], 200)
+    assert int(refused.headers["retry-after"]) > 0
 
 
 class Cable:
@@ -227,6 +228,7 @@ async def test_a_database_without_migrations_is_alive_and_not_ready(
         503,
         not_ready("migrations", database=True, migrations=False, writes=True),
     )
+    assert int(ready.headers["retry-after"]) > 0
     assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
 
 

@@ -95,6 +95,7 @@ async def test_a_mutation_that_is_lost_before_its_user_is_signed_in_leaves_nothi
     monkeypatch.setattr(Database, "_sign_in", lost)
     answer = await own_client.ask(START, LEAD)
     assert (answer.status, outcomes(answer)) == (503, [("UNAVAILABLE", "NONE")])
+    assert int(answer.headers["retry-after"]) > 0
 
 
 async def test_a_query_has_no_outcome(own_client: Client, monkeypatch: pytest.MonkeyPatch) -> None:

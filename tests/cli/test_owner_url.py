@@ -91,6 +91,8 @@ WRONG = {
     "no URL": SECRET,
     "another database": f"mysql://role:{SECRET}@127.0.0.1/turnup",
     "no port": f"postgresql://role:{SECRET}@127.0.0.1:{SECRET}/turnup",
+    "a port that is too large": f"postgresql://role:{SECRET}@127.0.0.1:99999/turnup",
+    "no host before a comma": f"postgresql://role:{SECRET}@,127.0.0.1/turnup",
     "an at sign in the password": f"postgresql://role:{SECRET}@{SECRET}@127.0.0.1/turnup",
     "a slash in the password": f"postgresql://role:{SECRET}/{SECRET}@127.0.0.1/turnup",
     "a bracket": f"postgresql://role:{SECRET}@[::1/turnup",

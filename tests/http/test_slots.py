@@ -122,9 +122,35 @@ def test_one_user_leaves_slots_for_the_others() -> None:
     assert begun(slots, "b", "b", "b") == [None, None, Full.SERVER]
 
 
+def of_unknown_users(slots: RequestSlots, *addresses: str) -> list[Full | None]:
+    """Begin work of an unknown user for each client address; return the refusals."""
+    return [slots.work([], address).begin() for address in addresses]
+
+
 def test_requests_of_unknown_users_have_the_slots_of_one() -> None:
     slots = RequestSlots(8)
-    assert begun(slots, *"abcdefg") == [None] * 6 + [Full.USER]
+    assert of_unknown_users(slots, *"abcdefg") == [None] * 6 + [Full.USER]
+
+
+def test_an_address_of_unknown_users_leaves_slots_to_those_of_others() -> None:
+    slots = RequestSlots(8)
+    assert of_unknown_users(slots, *"aaaa", *"bbb") == [None] * 3 + [Full.ADDRESS] + [None] * 3
+
+
+def test_addresses_that_send_too_many_requests_without_a_valid_token_have_the_slots_of_one() -> None:
+    slots = RequestSlots(8, floods=lambda address: address in "abcdef")
+    assert of_unknown_users(slots, *"abcdef", *"xyz") == [None] * 3 + [Full.ADDRESS] * 3 + [None] * 3
+
+
+def test_the_clients_of_a_trusted_proxy_have_addresses_of_their_own() -> None:
+    slots = RequestSlots(4)
+    a, b = ([(b"x-forwarded-for", b"203.0.113.9, 198.51.100.%d" % number)] for number in (1, 2))
+    first = slots.work(a, None)
+    assert [first.begin(), slots.work(a, None).begin(), slots.work(b, None).begin()] == [None, Full.ADDRESS, None]
+    first.end()
+    assert slots.work(a, None).begin() is None
+    peer = slots.work([(b"x-forwarded-for", b"198.51.100.1")], "192.0.2.1")
+    assert peer.address == "192.0.2.1", "whatever a peer claims that is no trusted proxy"
 
 
 def test_a_request_that_has_waited_in_a_bulkhead_for_long_takes_no_slot() -> None:
@@ -205,6 +231,7 @@ def test_a_refusal_of_head_has_no_body() -> None:
     ("application/graphql-response+json", "application/graphql-response+json"),
     ("application/graphql-response+json, application/json;q=0.9", "application/graphql-response+json"),
     ("image/png", "application/json"),
+    ("application/graphql-response+json\r\nAccept: text/html", "application/graphql-response+json"),
 ])  # fmt: skip
 def test_a_refusal_has_the_media_type_that_the_client_accepts(accept: str, sent: str) -> None:
     with slotted() as (server, slots, _), held(server, slots):
@@ -239,6 +266,11 @@ def test_refusals_ahead_of_their_pace_let_connections_pause() -> None:
     assert [slots.pause_seconds() for _ in range(3)] == pytest.approx([n * REFUSAL_SECONDS for n in (1, 2, 3)])
     clock.now = 1.0
     assert slots.pause_seconds() == 0.0
+
+
+def test_clients_that_connect_again_for_each_request_pause_the_others_for_a_second_at_most() -> None:
+    slots = RequestSlots(1, clock=Clock())
+    assert max(slots.pause_seconds() for _ in range(100_000)) <= 1.0
 
 
 def test_a_client_that_repeats_refused_requests_is_slowed_down(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,14 +1,17 @@
 """A server that is told to stop, over raw sockets: it answers what it accepted, and says that it stops."""
 
 import errno
+import os
 import select
 import signal
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
+from app.http.listening import begin_no_connections, receive_all
 from app.serving import (
     FIRST_PAUSE,
     LONGEST_PAUSE,
@@ -17,7 +20,6 @@ from app.serving import (
     Restarts,
     Stop,
     StopTimes,
-    begin_no_connections,
 )
 
 from .wire import LARGE, PATIENCE, Serving, eventually, serving
@@ -137,15 +139,13 @@ def test_idle_connections_are_closed_and_new_ones_may_send_their_first_request()
         assert silent.closed()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="needs a socket filter")
-def test_the_queue_of_a_listening_socket_gets_no_connections_before_it_is_closed() -> None:
-    with socket.socket() as listener, socket.socket() as queued, socket.socket() as late:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        queued.connect(listener.getsockname())
+def in_turn(listener: socket.socket, address: str) -> None:
+    """Compare a client in the queue with one that comes after `begin_no_connections`, until the socket is closed."""
+    with socket.socket(listener.family) as queued, socket.socket(socket.AF_INET) as late:
+        queued.connect((address, *listener.getsockname()[1:]))
         begin_no_connections(listener.fileno())
         late.setblocking(False)
-        assert late.connect_ex(listener.getsockname()) == errno.EINPROGRESS
+        assert late.connect_ex(("127.0.0.1", listener.getsockname()[1])) == errno.EINPROGRESS
         queued.sendall(b"request")
         with listener.accept()[0] as accepted:
             assert accepted.recv(100) == b"request"
@@ -155,6 +155,55 @@ def test_the_queue_of_a_listening_socket_gets_no_connections_before_it_is_closed
             assert late.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNREFUSED
             accepted.sendall(b"response")
             assert queued.recv(100) == b"response"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs IP_MINTTL")
+def test_the_queue_of_a_listening_socket_gets_no_connections_before_it_is_closed() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        in_turn(listener, "127.0.0.1")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs IP_MINTTL")
+def test_a_listening_socket_of_both_families_gets_no_connections_of_either() -> None:
+    with socket.socket(socket.AF_INET6) as listener:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(("::", 0))
+        listener.listen()
+        in_turn(listener, "::1")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="gives up root")
+def test_a_server_without_privileges_stops_accepting_in_the_same_way() -> None:
+    with socket.socket() as listener:
+        child = os.fork()
+        if child == 0:
+            with suppress(OSError):
+                os.setuid(65534)
+                begin_no_connections(listener.fileno())
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs TCP_DEFER_ACCEPT")
+def test_a_connection_whose_handshake_ends_late_is_read() -> None:
+    with socket.socket() as listener, socket.socket() as client:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 60)  # the handshake ends with the first bytes
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(PATIENCE)
+        client.connect(listener.getsockname())
+        begin_no_connections(listener.fileno())
+        client.sendall(b"one ")
+        with listener.accept()[0] as accepted:
+            accepted.settimeout(PATIENCE)
+            assert accepted.recv(100) == b"one "
+            client.sendall(b"two")
+            assert not select.select([accepted], [], [], 0)[0]
+            receive_all(accepted)
+            assert accepted.recv(100) == b"two"
 
 
 def test_the_delay_begins_with_the_first_signal_and_ends_with_the_second() -> None:

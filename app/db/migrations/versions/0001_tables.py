@@ -1,6 +1,6 @@
-"""Every table, the policies of row-level security, sign-in, and what the app's role may do.
+"""Tables, policies of row-level security, sign-in, and the rights of the application's role.
 
-The tables stand in 0001_tables.sql, frozen as they were made. Policies come in four shapes, chosen by who may
+The tables are in 0001_tables.sql, frozen as they were made. Policies come in four shapes, chosen by who may
 see a table's rows; each compares a column of the row with a setting that sign-in made, inside a sub-select so
 that PostgreSQL reads the setting once a statement and keeps its indexes.
 """

@@ -1,6 +1,6 @@
-"""The audit trail: triggers that capture every change, and the definer's functions that open and seal entries.
+"""Audit log: triggers that capture every change, and functions that open and seal entries.
 
-The functions stand in 0002_audit.sql. Which tables are tracked, and on whose chain, is the table below.
+The functions are in 0002_audit.sql. Which tables are tracked, and on whose chain, is the table below.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The path: addresses that others hold, told without telling whose; why a partner refused; old keys forgotten."""
+"""MAC addresses in use elsewhere, reasons of partners' rejections, and expiry of idempotency keys."""
 
 from alembic import op
 

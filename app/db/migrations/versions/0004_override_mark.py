@@ -1,4 +1,4 @@
-"""The trail told by its filters: entries say whether they count as an override, and each filter has an index.
+"""Audit log: a mark of overrides on entries, and an index for each filter.
 
 The app's entries have an actor and an action of the API, and a location's changes are in that location's entries.
 """

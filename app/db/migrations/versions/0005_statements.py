@@ -1,6 +1,6 @@
-"""The audit trail captures a statement's rows at once: one call of a trigger a statement, not one a row.
+"""Audit log: triggers are called once per statement, not once per row.
 
-What is captured, and what is refused, stays as it was. The functions stand in 0005_statements.sql.
+What is captured, and what is refused, stays as it was. The functions are in 0005_statements.sql.
 """
 
 from pathlib import Path

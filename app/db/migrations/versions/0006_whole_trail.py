@@ -1,6 +1,6 @@
-"""What the trail left open: the length of salts, numbers below 1, entries out of place, changes that jsonb calls none.
+"""Audit log: checks of salts, numbers and the place of entries, and changes of the form of a value.
 
-The functions stand in 0006_whole_trail.sql. A trail that has a salt of another length, or a number below 1, was
+The functions are in 0006_whole_trail.sql. A trail that has a salt of another length, or a number below 1, was
 tampered with: it is not migrated, and `turnup audit verify` names the entry.
 """
 

@@ -1,6 +1,6 @@
-"""Erasure reaches every document made while the person was there, copies of reasons, kept answers and kept replays.
+"""Erasure of personal data in documents, reasons, stored results and replays.
 
-The definer's functions stand in 0007_erasure.sql.
+The definer's functions are in 0007_erasure.sql.
 """
 
 from pathlib import Path

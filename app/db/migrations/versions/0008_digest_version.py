@@ -1,4 +1,4 @@
-"""Every stored content digest has its version beside it; the digests that are there have version 1.
+"""The version of each stored content digest; existing digests have version 1.
 
 Locks: ACCESS EXCLUSIVE on location, approval and provisioning_payload, 0.03 seconds per 100,000 rows
 Data: existing rows get the default without being rewritten, so digests, approvals and audit entries stay valid
