@@ -32,7 +32,7 @@ from app.db.failures import (
 )
 from app.db.migrate import newest_revision
 from app.db.statements import Statement
-from app.db.writers import BEGIN_WRITING, WRITES_SINCE
+from app.db.writers import BEGIN_WRITING, WRITES_SINCE, may_write
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
 from permissions.policy import viewer_of
@@ -372,7 +372,7 @@ class Database:
             raise UnknownUser
         if record["status"] != UserStatus.ACTIVE:
             raise SuspendedUser(record["id"])
-        if statement is SIGN_IN_TO_WRITE and record["writes_since"] > newest_revision():
+        if statement is SIGN_IN_TO_WRITE and not may_write(record["writes_since"], newest_revision()):
             if not self._writes_closed:  # once per process: from now on every write is refused
                 log.warning("writes need code of revision %s; this process only reads", record["writes_since"])
             self._writes_closed = True
