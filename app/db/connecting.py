@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from functools import partial
+from time import monotonic
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -42,6 +43,8 @@ ROUNDS = 16
 
 In a busy pool of n server connections an attempt fails with the probability 1 / n, unless there is only one.
 """
+ROUNDS_SECONDS = 3.0
+"""Seconds after which no further attempt begins: on a slow network each takes a second, and the server must start."""
 
 _SETTINGS = {"application_name": "turnup", "timezone": "UTC"}
 """Settings that every connection starts with. Poolers follow them per client."""
@@ -206,7 +209,10 @@ async def pooler_at(url: str) -> Pooler:
 
 async def _mode(ours: Any, backend: int, other: Any) -> Pooler:
     """Return the mode of a pooler: whether our connection keeps its server connection while another is in use."""
-    for _ in range(ROUNDS):
+    until = monotonic() + ROUNDS_SECONDS
+    for attempt in range(ROUNDS):
+        if attempt and monotonic() > until:
+            break
         theirs = await _answer(_backend_in_transaction(other))
         if theirs == backend or await _answer(_backend(ours)) != backend:
             return Pooler.TRANSACTION

@@ -198,6 +198,7 @@ class Database:
         self._waiting = 0
         self._writes_closed = False
         self._probing: Any = None
+        self._opening: asyncio.Task[Any] | None = None
         self.users = Bulkhead(per_user)
         """The transactions of each user, by the subject of the token."""
         self.locations = Bulkhead(per_location)
@@ -259,7 +260,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; those in use get CLOSING_SECONDS to finish, then they are terminated."""
-        self._end_probe()
+        self._forget_probe()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self._pool.close()  # on cancellation this terminates the remaining connections
@@ -274,7 +275,7 @@ class Database:
             async with asyncio.timeout(PROBE_SECONDS):
                 with translated():
                     if self._probing is None or self._probing.is_closed():
-                        self._probing = await _opened(self._connect())
+                        await self._open_probe()
                     return await ask(self._probing)
         except (TimeoutError, Overloaded, StatementTimeout) as error:
             self._end_probe()
@@ -283,6 +284,23 @@ class Database:
             self._end_probe()
             raise
 
+    async def _open_probe(self) -> None:
+        """Open the connection. The attempt continues after a probe that it took too long: another one will use it."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(_opened(self._connect()))
+            self._opening.add_done_callback(self._probe_opened)
+        await asyncio.shield(self._opening)
+
+    def _probe_opened(self, opening: asyncio.Task[Any]) -> None:
+        self._opening = None
+        if not opening.cancelled() and opening.exception() is None:
+            self._probing = opening.result()
+
+    def _forget_probe(self) -> None:
+        self._end_probe()
+        if self._opening is not None:
+            self._opening.cancel()
+
     def _end_probe(self) -> None:
         connection, self._probing = self._probing, None
         if connection is not None:
@@ -290,7 +308,7 @@ class Database:
 
     async def forget_connections(self) -> None:
         """Replace each connection when it is free: another server may have taken over the writes."""
-        self._end_probe()
+        self._forget_probe()
         await self._pool.expire_connections()
 
     @asynccontextmanager

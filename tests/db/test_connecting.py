@@ -1,8 +1,10 @@
 """Connections to PostgreSQL notice a lost peer, and their sessions wait for nothing without a bound."""
 
+import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
@@ -19,7 +21,8 @@ from app.db.connecting import (
     connect_as_owner,
     pooler_at,
 )
-from app.db.database import Database
+from app.db.database import PROBE_SECONDS, Database
+from app.db.failures import DatabaseUnavailable
 from app.session_settings import APP, OWNER, SessionSetting, Transport
 from tests import harness
 from tests.outages.proxy import FaultProxy, Mode
@@ -195,3 +198,26 @@ def socket_of(url: str) -> str:
     """Return the path of PostgreSQL's Unix socket."""
     (folder,), (port,) = itemgetter("host", "port")(parse_qs(urlsplit(url).query))
     return f"{folder}/.s.PGSQL.{port}"
+
+
+async def test_a_probe_succeeds_although_a_connection_takes_longer_than_its_time(
+    database: harness.TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await Database.open(database.app_url, size=1)
+    opened = pool._connect
+
+    async def slowly() -> Any:
+        await asyncio.sleep(1.5 * PROBE_SECONDS)
+        return await opened()
+
+    monkeypatch.setattr(pool, "_connect", slowly)
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await pool.probe(lambda connection: connection.fetchval("SELECT 1"))
+        async with asyncio.timeout(30):
+            while True:
+                with suppress(DatabaseUnavailable):
+                    assert await pool.probe(lambda connection: connection.fetchval("SELECT 1")) == 1
+                    break
+    finally:
+        await pool.close()
