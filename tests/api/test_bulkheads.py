@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 
 from app.db.database import LOCK_SECONDS
@@ -13,6 +14,8 @@ from tests.builders_db import committed
 from tests.harness import CUSTOMER, LEAD, LEAD_2, Answer, Client
 
 from .serving import serving
+
+pytestmark = pytest.mark.usefixtures("replayed")
 
 EDIT = """mutation { setCurrentStep(input: {locationId: "location-3", step: PEOPLE}) { problems { code } } }"""
 BULK = """mutation { bulkUpdateStatus(input: {locationIds: ["location-3", "location-2", "location-6"], status: BLOCKED,
