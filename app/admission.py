@@ -41,6 +41,10 @@ class AnonymousBound:
         """Count a request to a path that needs no token. Raises TransportRefused."""
         self._count(self._requests, _address(scope.get("client")))
 
+    def is_used_up(self, address: str) -> bool:
+        """Return whether an address can send no more requests without a valid token, or of one kind, for now."""
+        return max(self._requests.wait_seconds(address), self._signatures.wait_seconds(address)) > 0
+
     async def claims(self, verifier: Verifier, head: UnreadRequest) -> Claims:
         """Verify the token of a request. A token that the verifier remembers is never refused by the bound.
 

@@ -37,7 +37,7 @@ from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, fr
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from app.postgres.roles import roles_sql
-from app.serving import StopTimes, run
+from app.serving import STOP_SIGNALS, StopTimes, run
 from app.settings import Settings, exposure
 from app.telemetry import metrics
 from app.version import VERSION
@@ -72,6 +72,8 @@ def main(arguments: list[str] | None = None) -> None:
         options.run(settings, options)
     except (embedded.EmbeddedPostgresError, UnsafeRole, Unfit, MigrationRefused) as error:
         sys.exit(f"turnup: {error}")
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -115,7 +117,8 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
     _check_address(settings)
     raise_descriptors()
     # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for stopping in STOP_SIGNALS:
+        signal.signal(stopping, lambda *_: sys.exit(0))
     with _restarts_counted() as restarted, databases(settings, restarted) as found:
         try:
             asyncio.run(_prepare(settings, found))

@@ -330,6 +330,7 @@ class Runtime:
         slots = RequestSlots(
             settings.most_requests,
             user_of=self.admission.known_subject,
+            floods=self.bound.is_used_up,
             waiting=self.database.waiting_in_bulkheads,
             refused=metrics.request_refused,
             origins=settings.origins,

@@ -16,7 +16,8 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from types import FrameType
@@ -47,6 +48,8 @@ MOST_FAILED_STARTS = 5
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0
 STEADY_SECONDS = 60.0
 """A worker that served this long and ends is replaced at once."""
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 EXPECTED = (UnsafeRole, DatabaseUnavailable, Overloaded, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """Why a start fails while the code is right. Other errors are logged with their stacks."""
@@ -171,6 +174,7 @@ class StoppingServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, unless a signal arrives before. Exits with one line and status 1 if that fails."""
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # what `_held` keeps for a new process
         starting = asyncio.current_task()
         assert starting is not None  # noqa: S101 - for mypy: `serve` runs in a task
         watching = asyncio.create_task(self._cancel_when_stopped(starting))
@@ -268,6 +272,8 @@ class Worker(Process):
         super().__init__(config, sockets)
         self._server = StoppingServer(config, times, siblings)
         self._asked_at: float | None = None
+        self.has_begun = False
+        """Whether it has imported the code, and handles signals."""
         self.served_since: float | None = None
         self.last_words = ""
         """Why it ended, if it knew."""
@@ -307,7 +313,7 @@ class Worker(Process):
             if isinstance(said, str):
                 self.last_words = said
                 continue
-            self._asked_at = None
+            self._asked_at, self.has_begun = None, True
             if said and self.served_since is None:
                 self.served_since = now
 
@@ -335,7 +341,8 @@ class Workers(Multiprocess):
         self.init_processes()
         while not self.should_exit.wait(TICK_SECONDS):
             self.handle_signals()
-            self.keep_subprocess_alive()
+            if not self.should_exit.is_set():  # else the workers may have got the signal as well
+                self.keep_subprocess_alive()
         self._stop()
 
     def keep_subprocess_alive(self) -> None:
@@ -368,7 +375,8 @@ class Workers(Multiprocess):
 
     def _started(self) -> Worker:
         worker = Worker(self.config, self.sockets, self._times, self._siblings)
-        worker.start()
+        with _held():
+            worker.start()
         return worker
 
     def _stop(self) -> None:
@@ -378,7 +386,11 @@ class Workers(Multiprocess):
             listener.close()  # the workers have their own; the last one that closes it ends the listening
         running = [worker for place, worker in enumerate(self.processes) if place not in self._start_at]
         for worker in running:
-            worker.terminate()
+            assert isinstance(worker, Worker)  # noqa: S101 - for mypy, as above
+            if worker.is_alive() and not worker.has_begun:
+                worker.process.kill()  # it has accepted nothing, and would end only after its imports
+            else:
+                worker.terminate()
         ends = time.monotonic() + self._times.most + WATCHDOG_SECONDS
         while any(worker.process.is_alive() for worker in running) and time.monotonic() < ends:
             if self.signal_queue:
@@ -395,11 +407,25 @@ class Workers(Multiprocess):
     handle_hup = handle_ttin = handle_ttou = _ignore
 
 
+class Reloading(ChangeReload):  # type: ignore[valid-type,misc] # - one of two classes, by what is installed
+    """Starts the server anew when code changes."""
+
+    def startup(self) -> None:
+        """Start the first server."""
+        with _held():
+            super().startup()
+
+    def restart(self) -> None:
+        """Replace the server."""
+        with _held():
+            super().restart()
+
+
 def run(config: uvicorn.Config, times: StopTimes) -> None:
     """Serve until stopped by SIGTERM or SIGINT. Exits with one line and status 1 if the server cannot start."""
     with suppress(KeyboardInterrupt):
         if config.should_reload:
-            ChangeReload(config, target=StoppingServer(config, times).run, sockets=[config.bind_socket()]).run()
+            Reloading(config, target=StoppingServer(config, times).run, sockets=[config.bind_socket()]).run()
         elif config.workers > 1:
             workers = Workers(config, [config.bind_socket()], times)
             workers.run()
@@ -407,6 +433,20 @@ def run(config: uvicorn.Config, times: StopTimes) -> None:
                 sys.exit(f"turnup: {workers.failure}")
         else:
             StoppingServer(config, times).run()
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Hold signals to stop back, also from a process that is started meanwhile: until it can handle them.
+
+    A terminal, and systemd by default, send them to every process of the server. During its imports a process would end
+    with a stack, or as if it had failed.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def _parent_lives() -> bool:

@@ -70,6 +70,8 @@ class IncidentRecorder:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._counts: set[asyncio.Task[None]] = set()
+        # One request's incidents at a time: if the counts wait for a lock, they hold one connection of the pool.
+        self._turn = asyncio.Lock()
 
     async def record(self, incidents: Iterable[Incident], request_id: str) -> None:
         """Count each distinct incident of a known user, each in its own transaction."""
@@ -94,7 +96,7 @@ class IncidentRecorder:
 
     async def _count(self, incidents: Iterable[Incident], request_id: str) -> None:
         try:
-            async with asyncio.timeout(COUNT_SECONDS):
+            async with asyncio.timeout(COUNT_SECONDS), self._turn:
                 for each in incidents:
                     await self._count_one(each, request_id)
         except Exception:

@@ -7,11 +7,14 @@ to PostgreSQL itself; behind a pooler they must be settings of the role (`turnup
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Mapping, Sequence
+from asyncio.staggered import staggered_race
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
+from time import monotonic
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -28,6 +31,11 @@ from app.session_settings import (
 
 CONNECT_SECONDS = 10.0
 """Seconds in which a connection must be open and signed in."""
+NEXT_HOST_SECONDS = 0.3
+"""Seconds after which the next host of a URL is tried as well, when one does not answer.
+
+A health check reaches the third host in time.
+"""
 QUESTION_SECONDS = 2.0
 """Seconds for an answer while the kind of a pooler is determined."""
 ROUNDS = 16
@@ -35,6 +43,8 @@ ROUNDS = 16
 
 In a busy pool of n server connections an attempt fails with the probability 1 / n, unless there is only one.
 """
+ROUNDS_SECONDS = 3.0
+"""Seconds after which no further attempt begins: on a slow network each takes a second, and the server must start."""
 
 _SETTINGS = {"application_name": "turnup", "timezone": "UTC"}
 """Settings that every connection starts with. Poolers follow them per client."""
@@ -77,8 +87,42 @@ async def connect(url: str, **options: Any) -> Any:
     chosen = {name for name, _ in parse_qsl(urlsplit(url).query)}
     settings = {**_SETTINGS, **options.pop("server_settings", {})}
     settings = {name: value for name, value in settings.items() if name not in chosen}
-    connection = await asyncpg.connect(url, **{"timeout": CONNECT_SECONDS} | options, server_settings=settings)
+    connecting = {"timeout": CONNECT_SECONDS} | options | {"server_settings": settings}
+    connection = await _first([partial(asyncpg.connect, each, **connecting) for each in _each_host(url)])
     _notice_a_lost_peer(connection)
+    return connection
+
+
+def _each_host(url: str) -> Sequence[str]:
+    """Return a URL per host. The driver tries hosts one after the other, and a silent one takes all of the time.
+
+    A preference for standbys is about all hosts together.
+    """
+    split = urlsplit(url)
+    query = dict(parse_qsl(split.query))
+    if query.get("target_session_attrs") == "prefer-standby":
+        return [url]
+    signed_in, at, hosts = split.netloc.rpartition("@")
+    if hosts:
+        return [urlunsplit(split._replace(netloc=f"{signed_in}{at}{host}")) for host in hosts.split(",")]
+    if "host" not in query:
+        return [url]
+    names, ports = query["host"].split(","), query.get("port", "").split(",")
+    if len(ports) == 1:
+        ports *= len(names)
+    if len(ports) != len(names):
+        return [url]  # the driver says what is wrong
+    places = ({"host": name, "port": port} if port else {"host": name} for name, port in zip(names, ports, strict=True))
+    return [urlunsplit(split._replace(query=urlencode(query | place))) for place in places]
+
+
+async def _first(attempts: Sequence[Callable[[], Awaitable[Any]]]) -> Any:
+    """Return the connection of the first host that accepts one. Raises the exception of the last one if none does."""
+    if len(attempts) == 1:
+        return await attempts[0]()
+    connection, _, failures = await staggered_race(attempts, NEXT_HOST_SECONDS)
+    if connection is None:
+        raise next(each for each in reversed(failures) if each is not None)
     return connection
 
 
@@ -165,7 +209,10 @@ async def pooler_at(url: str) -> Pooler:
 
 async def _mode(ours: Any, backend: int, other: Any) -> Pooler:
     """Return the mode of a pooler: whether our connection keeps its server connection while another is in use."""
-    for _ in range(ROUNDS):
+    until = monotonic() + ROUNDS_SECONDS
+    for attempt in range(ROUNDS):
+        if attempt and monotonic() > until:
+            break
         theirs = await _answer(_backend_in_transaction(other))
         if theirs == backend or await _answer(_backend(ours)) != backend:
             return Pooler.TRANSACTION

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import starmap
 from operator import itemgetter
+from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -22,14 +23,16 @@ from app.db.failures import (
     CommitUnknown,
     DatabaseReadOnly,
     DatabaseUnavailable,
+    LockTimeout,
     Overloaded,
+    StatementTimeout,
     WritesOfOlderCode,
     translated,
     translation,
 )
 from app.db.migrate import newest_revision
 from app.db.statements import Statement
-from app.db.writers import BEGIN_WRITING, WRITES_SINCE
+from app.db.writers import BEGIN_WRITING, WRITES_SINCE, may_write
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
 from permissions.policy import viewer_of
@@ -51,6 +54,15 @@ Filters combine to more statements than any client uses. A statement takes up to
 
 CLOSING_SECONDS = 2.0
 """Seconds that connections in use may continue when the pool is closed."""
+
+LOCK_SECONDS = 2.0
+"""Seconds for which a transaction waits for the locks of its locations, addresses and audit chains together.
+
+PostgreSQL bounds the wait for each single lock; a statement can wait for many.
+"""
+LOCK_LEEWAY_SECONDS = 0.1
+LOCK_ROW_SECONDS = 0.001
+"""The time that the work of a statement that waits for locks may take: at least, and per row."""
 
 CONNECT_SECONDS = 3.0
 """Seconds within which PostgreSQL must accept a connection. Less than the wait for a connection of the pool."""
@@ -101,11 +113,12 @@ def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractCon
 class Transaction:
     """An open transaction on one connection with its signed-in viewer. Statements run one at a time."""
 
-    __slots__ = ("_connection", "_observe", "viewer")
+    __slots__ = ("_connection", "_lock_seconds", "_observe", "viewer")
 
     def __init__(self, connection: Any, viewer: Viewer, observe: Observer) -> None:
         self._connection = connection
         self._observe = observe
+        self._lock_seconds = LOCK_SECONDS
         self.viewer = viewer
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
@@ -141,6 +154,24 @@ class Transaction:
         finally:
             await _undone(self._connection, "ROLLBACK TO SAVEPOINT trial")
 
+    @asynccontextmanager
+    async def locking(self, rows: int) -> AsyncIterator[None]:
+        """Bound the wait for locks in the block, which locks about so many rows.
+
+        All such blocks of the transaction have LOCK_SECONDS together, besides the time that their work may take. Raises
+        LockTimeout.
+        """
+        work = LOCK_LEEWAY_SECONDS + rows * LOCK_ROW_SECONDS
+        began = monotonic()
+        try:
+            async with asyncio.timeout(self._lock_seconds + work):
+                yield
+        except TimeoutError as error:
+            raise LockTimeout from error
+        finally:
+            waited = monotonic() - began - work
+            self._lock_seconds -= min(max(0.0, waited), self._lock_seconds)
+
     async def fetch_one(self, statement: Statement, **values: Any) -> Any | None:
         """Return the first row of a statement, or None."""
         rows = await self.fetch(statement, **values)
@@ -167,6 +198,7 @@ class Database:
         self._waiting = 0
         self._writes_closed = False
         self._probing: Any = None
+        self._opening: asyncio.Task[Any] | None = None
         self.users = Bulkhead(per_user)
         """The transactions of each user, by the subject of the token."""
         self.locations = Bulkhead(per_location)
@@ -228,7 +260,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; those in use get CLOSING_SECONDS to finish, then they are terminated."""
-        self._end_probe()
+        self._forget_probe()
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSING_SECONDS):
                 await self._pool.close()  # on cancellation this terminates the remaining connections
@@ -243,14 +275,31 @@ class Database:
             async with asyncio.timeout(PROBE_SECONDS):
                 with translated():
                     if self._probing is None or self._probing.is_closed():
-                        self._probing = await self._connect()
+                        await self._open_probe()
                     return await ask(self._probing)
-        except TimeoutError as error:
+        except (TimeoutError, Overloaded, StatementTimeout) as error:
             self._end_probe()
             raise DatabaseUnavailable from error
         except BaseException:
             self._end_probe()
             raise
+
+    async def _open_probe(self) -> None:
+        """Open the connection. The attempt continues after a probe that it took too long: another one will use it."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(_opened(self._connect()))
+            self._opening.add_done_callback(self._probe_opened)
+        await asyncio.shield(self._opening)
+
+    def _probe_opened(self, opening: asyncio.Task[Any]) -> None:
+        self._opening = None
+        if not opening.cancelled() and opening.exception() is None:
+            self._probing = opening.result()
+
+    def _forget_probe(self) -> None:
+        self._end_probe()
+        if self._opening is not None:
+            self._opening.cancel()
 
     def _end_probe(self) -> None:
         connection, self._probing = self._probing, None
@@ -259,7 +308,7 @@ class Database:
 
     async def forget_connections(self) -> None:
         """Replace each connection when it is free: another server may have taken over the writes."""
-        self._end_probe()
+        self._forget_probe()
         await self._pool.expire_connections()
 
     @asynccontextmanager
@@ -315,10 +364,7 @@ class Database:
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _taken(self) -> Any:
-        try:
-            return await self._pool.acquire()
-        except TimeoutError as error:  # a new connection was not accepted within CONNECT_SECONDS
-            raise DatabaseUnavailable from error
+        return await _opened(self._pool.acquire())
 
     def snapshot(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
         """Return a signed-in read-only transaction: one consistent snapshot of what the user may see.
@@ -344,7 +390,7 @@ class Database:
             raise UnknownUser
         if record["status"] != UserStatus.ACTIVE:
             raise SuspendedUser(record["id"])
-        if statement is SIGN_IN_TO_WRITE and record["writes_since"] > newest_revision():
+        if statement is SIGN_IN_TO_WRITE and not may_write(record["writes_since"], newest_revision()):
             if not self._writes_closed:  # once per process: from now on every write is refused
                 log.warning("writes need code of revision %s; this process only reads", record["writes_since"])
             self._writes_closed = True
@@ -419,6 +465,22 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
             await _commit(self._connection)
         finally:
             await self._release()
+
+
+async def _opened(connection: Awaitable[Any]) -> Any:
+    """Return an awaited connection. Raises TooManyConnectionsError, or DatabaseUnavailable for every other failure.
+
+    No request causes one: the server starts, is closed to this role or database, has another certificate, or did not
+    accept the connection in time.
+    """
+    try:
+        return await connection
+    except asyncpg.TooManyConnectionsError:
+        raise
+    except Exception as error:
+        if translation(error) is None:
+            log.warning("no connection to the database could be opened: %s", type(error).__name__)
+        raise DatabaseUnavailable from error
 
 
 async def _commit(connection: Any) -> None:

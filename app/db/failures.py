@@ -71,7 +71,8 @@ OPERATED: Mapping[str, type[Exception]] = {
 # Plans and types that a connection remembers from before a migration. The driver forgets them when it raises these.
 _STALE = (InvalidCachedStatementError, OutdatedSchemaCacheError)
 # InterfaceError and InternalClientError: the connection is closed, or its state is unknown. The driver raises its
-# DataError, an InterfaceError, for a value of the wrong type, which is a bug in this code.
+# DataError, an InterfaceError, for a value of the wrong type, which is a bug in this code. A refused certificate is an
+# OSError and a ValueError.
 _DRIVER = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -82,7 +83,7 @@ def translation(error: BaseException) -> type[Exception] | None:
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         return OPERATED.get(state) or OPERATED.get(state[:2])
-    if isinstance(error, ValueError):
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
         return None
     return DatabaseUnavailable if isinstance(error, _DRIVER) else None
 

@@ -276,7 +276,7 @@ class HttpConnection(asyncio.Protocol):
         reusable = self._keep_alive and head.length <= DISCARD_BYTES and not expects
         work: Work | None = None
         if self._slots is not None and path in PATHS and head.method not in UNCOUNTED_METHODS:
-            work = self._slots.work(head.fields)
+            work = self._slots.work(head.fields, self.address)
             is_whole = not head.chunked and len(rest) >= head.length
             full = work.begin() if is_whole else work.refused()
             if full is not None:

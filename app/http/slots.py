@@ -13,7 +13,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import TypeVar
 
+from app.http.addresses import counted_address
 from app.http.graphql import joined, negotiated
 from app.http.refusals import PLAIN_JSON, RETRY_SECONDS, Response, TransportRefused, refused
 
@@ -40,6 +42,7 @@ class Full(StrEnum):
 
     SERVER = "server"
     USER = "user"
+    ADDRESS = "address"
 
 
 class RequestSlots:
@@ -50,6 +53,7 @@ class RequestSlots:
         limit: int,
         *,
         user_of: Callable[[Fields], str | None] = lambda _: None,
+        floods: Callable[[str], bool] = lambda _: False,
         waiting: Callable[[], int] = lambda: 0,
         refused: Callable[[str], None] = lambda _: None,
         origins: Sequence[str] = (),
@@ -58,12 +62,16 @@ class RequestSlots:
         """`limit` is the number of slots. `waiting` returns how many requests wait in bulkheads.
 
         `user_of` returns the user of a request by its header fields, None if it is not known without verifying its
-        token: together, requests of unknown users have the slots of one user. `refused` is called with the reason of
-        each refusal. `origins` are those whose pages may read a refusal.
+        token: together, requests of unknown users have the slots of one user, and those of one client address half of
+        them. `floods` returns whether an address sends too many requests without a valid token: together, such
+        addresses have the slots of one. `refused` is called with the reason of each refusal. `origins` are those whose
+        pages may read a refusal.
         """
         self.limit = limit
         self.limit_per_user = most_per_user(limit)
+        self.limit_per_address = most_per_address(limit)
         self._user_of = user_of
+        self._floods = floods
         self._waiting = waiting
         self._refused = refused
         self._origins = frozenset(each.encode("latin-1") for each in origins)
@@ -71,19 +79,30 @@ class RequestSlots:
         # In the order in which they began, so that the first ones have waited longest.
         self._in_progress: dict[Work, float] = {}
         self._by_user: Counter[str | None] = Counter()
+        self._by_address: Counter[str] = Counter()
+        """The requests of unknown users."""
         self._paced_until = 0.0
 
     def __len__(self) -> int:
         """Return the number of requests in progress, including those that wait in bulkheads."""
         return len(self._in_progress)
 
-    def work(self, fields: Fields) -> "Work":
-        """Return the work on a request with these header fields, before it begins."""
-        return Work(self, fields, self._user_of(fields))
+    def work(self, fields: Fields, address: str | None = "") -> "Work":
+        """Return the work on a request with these header fields, before it begins.
 
-    def full(self, user: str | None) -> Full | None:
-        """Return why a request of a user would get no slot now, None if it would get one."""
-        if self._by_user[user] >= self.limit_per_user:
+        `address` is the counted address of the peer; None if that is a trusted proxy, which names the client.
+        """
+        user = self._user_of(fields)
+        if user is not None:
+            return Work(self, fields, user, None)
+        client = _forwarded(fields) if address is None else address
+        return Work(self, fields, None, _FLOODS if self._floods(client) else client)
+
+    def full(self, work: "Work") -> Full | None:
+        """Return why a request would get no slot now, None if it would get one."""
+        if work.address is not None and self._by_address[work.address] >= self.limit_per_address:
+            return Full.ADDRESS
+        if self._by_user[work.user] >= self.limit_per_user:
             return Full.USER
         if len(self._in_progress) >= self.limit and len(self._in_progress) - self._stuck() >= self.limit:
             return Full.SERVER
@@ -97,13 +116,15 @@ class RequestSlots:
         """Give a slot, which `full` has found."""
         self._in_progress[work] = self._clock()
         self._by_user[work.user] += 1
+        if work.address is not None:
+            self._by_address[work.address] += 1
 
     def give_back(self, work: "Work") -> None:
         """Free the slot, if it is taken."""
         if self._in_progress.pop(work, None) is not None:
-            self._by_user[work.user] -= 1
-            if not self._by_user[work.user]:
-                del self._by_user[work.user]
+            _count_down(self._by_user, work.user)
+            if work.address is not None:
+                _count_down(self._by_address, work.address)
 
     def refusal(self, full: Full, request_id: str, fields: Fields) -> Response:
         """Return the answer to a request that gets no slot, and count it."""
@@ -142,6 +163,8 @@ class RequestSlots:
     def _sentence(self, full: Full) -> str:
         if full is Full.USER:
             return f"{self.limit_per_user} requests of the user are in progress, the maximum. Retry after 1 s."
+        if full is Full.ADDRESS:
+            return "Too many requests of the client address with new tokens are in progress. Retry after 1 s."
         return "The server is handling too many requests. Retry after 1 s."
 
     def _readable(self, response: Response, origin: bytes | None) -> Response:
@@ -157,22 +180,24 @@ class RequestSlots:
 class Work:
     """The work on a request, from its whole receipt to the end of the application's task."""
 
-    __slots__ = ("_fields", "_slots", "user")
+    __slots__ = ("_fields", "_slots", "address", "user")
 
-    def __init__(self, slots: RequestSlots, fields: Fields, user: str | None) -> None:
+    def __init__(self, slots: RequestSlots, fields: Fields, user: str | None, address: str | None) -> None:
+        """`address` is that of the client if the user is unknown, else None."""
         self._slots = slots
         self._fields = fields
         self.user = user
+        self.address = address
 
     def refused(self) -> Full | None:
         """Return why there is no slot for this work now, None if there is one."""
-        return self._slots.full(self.user)
+        return self._slots.full(self)
 
     def begin(self) -> Full | None:
         """Take a slot, or return why there is none. Work that has begun keeps its slot."""
         if self._slots.holds(self):
             return None
-        full = self._slots.full(self.user)
+        full = self._slots.full(self)
         if full is None:
             self._slots.take(self)
         return full
@@ -189,3 +214,27 @@ class Work:
 def most_per_user(limit: int) -> int:
     """Return how many of the slots one user may have: three quarters, so that others always find one."""
     return max(1, limit * 3 // 4)
+
+
+def most_per_address(limit: int) -> int:
+    """Return how many of the slots the unknown users of one client address may have: half of the slots of a user."""
+    return max(1, most_per_user(limit) // 2)
+
+
+_FLOODS = "floods"
+"""Takes the place of each address that sends too many requests without a valid token."""
+
+Key = TypeVar("Key")
+
+
+def _count_down(counts: Counter[Key], key: Key) -> None:
+    """Count one less, and forget what is at zero."""
+    counts[key] -= 1
+    if not counts[key]:
+        del counts[key]
+
+
+def _forwarded(fields: Fields) -> str:
+    """Return the counted address that the nearest proxy saw, "" if it named none."""
+    named = [value for name, value in fields if name == b"x-forwarded-for"]
+    return counted_address(named[-1].rpartition(b",")[2].strip().decode("latin-1")) if named else ""

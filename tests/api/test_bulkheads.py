@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
 from pydantic import SecretStr
 
+from app.db.database import LOCK_SECONDS
 from app.settings import Settings
 from tests.builders_db import committed
 from tests.harness import CUSTOMER, LEAD, LEAD_2, Answer, Client
@@ -21,6 +22,7 @@ WAITERS = """
 SELECT count(*) FROM pg_locks WHERE NOT granted AND (transactionid = pg_current_xact_id()::xid
   OR locktype = 'tuple' AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 """
+DENIED = """{ location(id: "location-1") { overrides { id } } }"""
 STATUSES = "{ locations(first: 100) { nodes { id status revision } } }"
 
 
@@ -30,6 +32,18 @@ async def locked(client: Client, *ids: str) -> AsyncIterator["asyncpg.Connection
     async with committed(client.database) as connection:
         await connection.execute("SELECT FROM turnup.location WHERE id = ANY ($1) FOR UPDATE", ids)
         yield connection
+
+
+@asynccontextmanager
+async def held(client: Client, statement: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A transaction that has locked something, until it is ended or the block ends."""
+    connection = await asyncpg.connect(client.database.owner_url)
+    try:
+        await connection.execute("BEGIN; SET LOCAL ROLE turnup_definer")
+        await connection.execute(statement)
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def until_waiting(connection: "asyncpg.Connection[asyncpg.Record]", asked: "asyncio.Task[Answer]") -> None:
@@ -75,6 +89,31 @@ async def test_a_bulk_call_waits_once_for_the_locks_of_all_its_items_and_writes_
         assert (await client.ask(BULK, LEAD)).data["bulkUpdateStatus"]["problems"] == []
 
 
+HELD = (
+    "SELECT FROM turnup.location WHERE id = 'location-2' FOR UPDATE",
+    "SELECT FROM turnup.chain_head WHERE chain = 'account-1' FOR UPDATE",
+)
+
+
+async def test_a_bulk_call_does_not_wait_for_one_transaction_after_the_other(
+    own_client: Client, settings: Settings
+) -> None:
+    """Each of them ends in time for a single lock."""
+    url = SecretStr(own_client.database.app_url)
+    async with serving(settings, own_client.database, database_url=url) as client, AsyncExitStack() as stack:
+        before = await client.ask(STATUSES)
+        holders = [await stack.enter_async_context(held(client, each)) for each in HELD]
+        asked = asyncio.ensure_future(client.ask(BULK, LEAD))
+        for holder in holders:
+            while not asked.done() and not await holder.fetchval(WAITERS):  # noqa: ASYNC110 - PostgreSQL is waited for
+                await asyncio.sleep(0.01)
+            await asyncio.wait([asked], timeout=LOCK_SECONDS * 0.6)
+            await holder.execute("COMMIT")
+        assert told(await asked) == [("OVERLOADED", "NONE")]
+        assert (await client.ask(STATUSES)).data == before.data
+        assert (await client.ask(BULK, LEAD)).data["bulkUpdateStatus"]["problems"] == []
+
+
 async def test_further_requests_of_a_user_wait_for_the_users_own_and_not_for_the_pool(
     own_client: Client, settings: Settings
 ) -> None:
@@ -88,3 +127,19 @@ async def test_further_requests_of_a_user_wait_for_the_users_own_and_not_for_the
             assert not first.done()
             assert not second.done()
         assert [each.status for each in await asyncio.gather(first, second)] == [200, 200]
+
+
+async def test_the_count_of_a_users_incidents_leaves_the_connections_to_others(
+    own_client: Client, settings: Settings
+) -> None:
+    url = SecretStr(own_client.database.app_url)
+    async with (
+        serving(settings, own_client.database, database_url=url, pool_size=4) as client,
+        committed(own_client.database) as connection,
+    ):
+        await connection.execute("LOCK TABLE turnup.audit_incident")
+        denied = [asyncio.ensure_future(client.ask(DENIED, CUSTOMER)) for _ in range(8)]
+        assert {"FORBIDDEN"} == {code for each in await asyncio.gather(*denied) for code in each.codes}
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'turnup.audit_incident'::regclass"
+        assert await connection.fetchval(waiting) <= 1
+        assert (await client.ask(STATUSES, LEAD_2)).status == 200

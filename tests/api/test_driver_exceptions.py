@@ -1,5 +1,6 @@
 """Whatever the database reports or the driver raises, clients get the code that tells them what to do next."""
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,7 +12,7 @@ from pydantic import SecretStr
 from app.db.failures import translation
 from app.settings import Settings
 from graphql_schema.errors import is_bug
-from tests.harness import LEAD, Client
+from tests.harness import CUSTOMER, LEAD, Client, run_as_owner
 
 from .serving import serving
 
@@ -125,3 +126,45 @@ def test_no_exception_of_the_driver_about_the_server_or_the_connection_counts_as
 
 def test_the_driver_has_many_such_exceptions() -> None:
     assert len(OPERATION) > 30
+
+
+def test_a_refused_certificate_does_not_count_as_a_bug() -> None:
+    known = translation(ssl.SSLCertVerificationError("certificate has expired"))
+    assert known is not None
+    assert not is_bug(known())
+
+
+# How a database is closed to new connections, and opened again.
+CLOSED = {
+    "to the role": ("REVOKE CONNECT ON DATABASE {} FROM turnup_app", "GRANT CONNECT ON DATABASE {} TO turnup_app"),
+    "to all": ("ALTER DATABASE {} ALLOW_CONNECTIONS false", "ALTER DATABASE {} ALLOW_CONNECTIONS true"),
+}
+
+END_ALL_OTHERS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+"""
+
+
+@pytest.mark.parametrize("closed", CLOSED)
+async def test_a_server_whose_database_is_closed_to_new_connections_is_not_ready_and_names_the_database(
+    own_client: Client, settings: Settings, closed: str
+) -> None:
+    url = SecretStr(own_client.database.app_url)
+    name = url.get_secret_value().partition("?")[0].rpartition("/")[2]
+    close, reopen = (each.format(name) for each in CLOSED[closed])
+    async with serving(settings, own_client.database, database_url=url) as client:
+        app = await asyncpg.connect(url.get_secret_value())
+        await run_as_owner(close)
+        try:
+            await app.execute(END_ALL_OTHERS)
+            answers = [await client.ask(EDIT, who) for who in (CUSTOMER, LEAD)]
+            ready = await client.http.get("/readyz")
+        finally:
+            await app.close()
+            await run_as_owner(reopen)
+        errors = [error["extensions"] for each in answers for error in each.body["errors"]]
+        assert [(error["code"], error["outcome"]) for error in errors] == [("UNAVAILABLE", "NONE")] * 2
+        assert ready.status_code == 503
+        assert (await client.ask(EDIT, LEAD)).codes == []
+        assert (await client.http.get("/readyz")).status_code == 200

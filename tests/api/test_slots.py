@@ -48,6 +48,7 @@ async def test_a_user_is_known_after_the_first_request_with_a_token(settings: Se
 async def test_operators_see_requests_in_progress_and_refused_ones(settings: Settings, database: TestDatabase) -> None:
     async with slotted(settings, database, limit_requests=1) as (client, slots):
         fields = fields_of(client, LEAD)
+        await client.ask("{ viewer { id } }")
         assert [slots.work(fields).begin(), slots.work(fields).begin()] == [None, Full.USER]
         slots.refusal(Full.USER, "abc", fields)
         said = (await client.http.get("/metrics")).text
@@ -65,6 +66,16 @@ async def test_requests_that_have_waited_long_for_the_turn_of_their_user_leave_t
         for who in (LEAD, CUSTOMER):
             await client.ask("{ viewer { id } }", who)
         assert [slots.work(fields_of(client, who)).begin() for who in (LEAD, CUSTOMER)] == [None, None]
-        assert slots.full("anna") is Full.SERVER
+        assert slots.work([]).refused() is Full.SERVER
         waiting[0] = 1
-        assert slots.full("anna") is None
+        assert slots.work([]).refused() is None
+
+
+async def test_an_address_that_sends_forged_tokens_has_the_slots_of_all_such_addresses(
+    settings: Settings, database: TestDatabase
+) -> None:
+    async with slotted(settings, database, limit_requests=4, limit_anonymous=1) as (client, slots):
+        assert slots.work([], "127.0.0.1").address == "127.0.0.1"
+        await client.ask("{ viewer { id } }", None)
+        assert slots.work([], "127.0.0.1").address not in {"127.0.0.1", ""}
+        assert slots.work([], "127.0.0.2").address == "127.0.0.2"

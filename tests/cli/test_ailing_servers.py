@@ -14,7 +14,7 @@ import pytest
 from app.serving import CLOSING_SECONDS, MOST_FAILED_STARTS, WATCHDOG_SECONDS
 
 from .ailing import TIMES
-from .turnup import CHECKOUT, descendants, environment, eventually, free_port
+from .turnup import CHECKOUT, command_line, descendants, environment, eventually, free_port
 
 SLACK = 60
 """Seconds that separate a server that ends from one that hangs, on a busy machine."""
@@ -32,6 +32,7 @@ def ailing(kind: str, workers: int, folder: Path) -> Iterator["subprocess.Popen[
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,
     )
     with process:
         try:
@@ -40,6 +41,11 @@ def ailing(kind: str, workers: int, folder: Path) -> Iterator["subprocess.Popen[
             if process.poll() is None:
                 for pid in descendants(process.pid):
                     os.kill(pid, signal.SIGKILL)
+
+
+def importing(process: "subprocess.Popen[str]") -> list[int]:
+    """Return the workers, which begin by importing the code for longer than a test needs to send a signal."""
+    return [pid for pid in descendants(process.pid) if "spawn_main" in command_line(pid)]
 
 
 def ended(kind: str, workers: int, folder: Path) -> tuple[int, str]:
@@ -70,6 +76,17 @@ def test_a_server_that_cannot_start_ends_with_one_line_and_status_1(
 ) -> None:
     status, printed = ended(kind, workers, tmp_path)
     assert (status, reports(printed)) == (1, [report])
+    assert "Traceback" not in printed
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_processes_stops_a_server_whose_workers_start(tmp_path: Path, number: signal.Signals) -> None:
+    """A terminal, and systemd by default, send a signal to each process of a server."""
+    with ailing("starts_for_ever", 2, tmp_path) as process:
+        eventually(lambda: len(importing(process)) == 2, within=SLACK)
+        os.killpg(process.pid, number)
+        printed, _ = process.communicate(timeout=SLACK)
+    assert (process.returncode, reports(printed)) == (0, [])
     assert "Traceback" not in printed
 
 

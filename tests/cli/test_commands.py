@@ -8,6 +8,7 @@ import pytest
 
 from app import cli
 from app.db.migrate import MIGRATIONS, is_current, known, migrate, newest_revision, position
+from app.serving import STOP_SIGNALS
 from tests import harness
 from tests.cli.turnup import free_port
 from tests.db.later import OLDER_MAY_ONLY_READ, OLDER_MAY_WRITE, later, revision_after
@@ -127,12 +128,13 @@ def test_serving_as_the_owner_is_refused_by_name(
 ) -> None:
     monkeypatch.setenv("DATABASE_URL", database.owner_url)
     monkeypatch.setenv("PORT", str(free_port()))
-    handled = signal.getsignal(signal.SIGTERM)
+    handled = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     try:
         with pytest.raises(SystemExit) as ended:
             cli.main(["serve"])
     finally:
-        signal.signal(signal.SIGTERM, handled)
+        for number, handler in handled.items():
+            signal.signal(number, handler)
     said = str(ended.value.code)
     assert said.startswith("turnup: DATABASE_URL signs in as turnup_owner, which ")
     assert "\n" not in said
@@ -141,6 +143,16 @@ def test_serving_as_the_owner_is_refused_by_name(
 def test_the_printed_schema_is_the_one_in_the_checkout(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["schema"])
     assert capsys.readouterr().out == cli.SCHEMA_FILE.read_text(encoding="utf-8")
+
+
+def test_an_interrupted_command_ends_without_a_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(cli, "print_schema", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["schema"])
+    assert ended.value.code == 128 + signal.SIGINT
 
 
 def test_a_schema_that_drifted_fails_the_check(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

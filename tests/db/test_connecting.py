@@ -1,11 +1,13 @@
 """Connections to PostgreSQL notice a lost peer, and their sessions wait for nothing without a bound."""
 
+import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from operator import itemgetter
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -19,9 +21,11 @@ from app.db.connecting import (
     connect_as_owner,
     pooler_at,
 )
+from app.db.database import PROBE_SECONDS, Database
+from app.db.failures import DatabaseUnavailable
 from app.session_settings import APP, OWNER, SessionSetting, Transport
 from tests import harness
-from tests.outages.proxy import FaultProxy
+from tests.outages.proxy import FaultProxy, Mode
 
 
 async def effective(connection: Any, declared: Sequence[SessionSetting]) -> dict[str, str]:
@@ -139,7 +143,81 @@ async def test_a_proxy_that_forwards_everything_is_no_pooler(database: harness.T
         assert await pooler_at(network.url(database.app_url)) is Pooler.NONE
 
 
+def with_hosts(url: str, *networks: FaultProxy) -> str:
+    """Return the URL with the hosts of several proxies."""
+    split = urlsplit(networks[0].url(url))
+    signed_in = split.netloc.rpartition("@")[0]
+    places = ",".join(f"127.0.0.1:{network.port}" for network in networks)
+    return urlunsplit(split._replace(netloc=f"{signed_in}@{places}"))
+
+
+def with_hosts_in_the_query(url: str, *networks: FaultProxy) -> str:
+    """Return the same in the other form of a URL."""
+    split = urlsplit(url)
+    query = dict(parse_qsl(split.query))
+    query |= {"host": ",".join("127.0.0.1" for _ in networks), "port": ",".join(str(each.port) for each in networks)}
+    return urlunsplit(split._replace(query=urlencode(query)))
+
+
+@pytest.mark.parametrize("form", [with_hosts, with_hosts_in_the_query])
+@pytest.mark.parametrize("mode", [Mode.BLACK_HOLE, Mode.REFUSE])
+@pytest.mark.parametrize("wanted", ["", "&target_session_attrs=read-write"])
+async def test_a_host_that_does_not_answer_leaves_the_time_to_the_next_one(
+    database: harness.TestDatabase, form: Callable[..., str], mode: Mode, wanted: str
+) -> None:
+    place = socket_of(database.app_url)
+    with FaultProxy(place) as first, FaultProxy(place) as second:
+        url = form(database.app_url, first, second)
+        url += wanted if "?" in url else wanted.replace("&", "?")
+        first.set(mode)
+        pool = await Database.open(url, size=2)
+        try:
+            async with pool.connection() as connection:
+                assert connection._con._addr == ("127.0.0.1", second.port)
+            assert await pool.probe(lambda connection: connection.fetchval("SELECT 1")) == 1
+            first.set(Mode.PASS)
+            second.set(mode)
+            await pool.forget_connections()
+            async with pool.connection() as connection:
+                assert connection._con._addr == ("127.0.0.1", first.port)
+        finally:
+            await pool.close()
+
+
+async def test_if_no_host_answers_the_wait_is_that_for_one(database: harness.TestDatabase) -> None:
+    place = socket_of(database.app_url)
+    with FaultProxy(place) as first, FaultProxy(place) as second:
+        first.set(Mode.BLACK_HOLE)
+        for mode in (Mode.BLACK_HOLE, Mode.REFUSE):
+            second.set(mode)
+            with pytest.raises(OSError):  # noqa: PT011 - of several kinds, one of which is TimeoutError
+                await connect(with_hosts(database.app_url, first, second), timeout=1)
+
+
 def socket_of(url: str) -> str:
     """Return the path of PostgreSQL's Unix socket."""
     (folder,), (port,) = itemgetter("host", "port")(parse_qs(urlsplit(url).query))
     return f"{folder}/.s.PGSQL.{port}"
+
+
+async def test_a_probe_succeeds_although_a_connection_takes_longer_than_its_time(
+    database: harness.TestDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = await Database.open(database.app_url, size=1)
+    opened = pool._connect
+
+    async def slowly() -> Any:
+        await asyncio.sleep(1.5 * PROBE_SECONDS)
+        return await opened()
+
+    monkeypatch.setattr(pool, "_connect", slowly)
+    try:
+        with pytest.raises(DatabaseUnavailable):
+            await pool.probe(lambda connection: connection.fetchval("SELECT 1"))
+        async with asyncio.timeout(30):
+            while True:
+                with suppress(DatabaseUnavailable):
+                    assert await pool.probe(lambda connection: connection.fetchval("SELECT 1")) == 1
+                    break
+    finally:
+        await pool.close()

@@ -10,9 +10,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
-from app.db.database import WAIT_SECONDS
+from app.db.database import LOCK_SECONDS, WAIT_SECONDS
 from app.db.demo import USERS
-from app.db.writing import LOCK_SECONDS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
@@ -25,7 +24,7 @@ from app.http.heads import FIELD_BYTES, FIELDS, TARGET_BYTES
 from app.http.health import CHECKS_PER_SECOND
 from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
-from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_per_user
+from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_per_address, most_per_user
 from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
@@ -187,6 +186,7 @@ def test_the_errors_page_has_every_limit_of_requests_in_progress() -> None:
     assert said == {
         _variable("limit_requests"): str(most),
         "requests of a user": str(most_per_user(most)),
+        "new tokens of an address": str(most_per_address(most)),
         "refusals": str(round(1 / REFUSAL_SECONDS)),
         "waited seconds": str(WAITED_SECONDS),
     }

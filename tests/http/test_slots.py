@@ -122,9 +122,35 @@ def test_one_user_leaves_slots_for_the_others() -> None:
     assert begun(slots, "b", "b", "b") == [None, None, Full.SERVER]
 
 
+def of_unknown_users(slots: RequestSlots, *addresses: str) -> list[Full | None]:
+    """Begin work of an unknown user for each client address; return the refusals."""
+    return [slots.work([], address).begin() for address in addresses]
+
+
 def test_requests_of_unknown_users_have_the_slots_of_one() -> None:
     slots = RequestSlots(8)
-    assert begun(slots, *"abcdefg") == [None] * 6 + [Full.USER]
+    assert of_unknown_users(slots, *"abcdefg") == [None] * 6 + [Full.USER]
+
+
+def test_an_address_of_unknown_users_leaves_slots_to_those_of_others() -> None:
+    slots = RequestSlots(8)
+    assert of_unknown_users(slots, *"aaaa", *"bbb") == [None] * 3 + [Full.ADDRESS] + [None] * 3
+
+
+def test_addresses_that_send_too_many_requests_without_a_valid_token_have_the_slots_of_one() -> None:
+    slots = RequestSlots(8, floods=lambda address: address in "abcdef")
+    assert of_unknown_users(slots, *"abcdef", *"xyz") == [None] * 3 + [Full.ADDRESS] * 3 + [None] * 3
+
+
+def test_the_clients_of_a_trusted_proxy_have_addresses_of_their_own() -> None:
+    slots = RequestSlots(4)
+    a, b = ([(b"x-forwarded-for", b"203.0.113.9, 198.51.100.%d" % number)] for number in (1, 2))
+    first = slots.work(a, None)
+    assert [first.begin(), slots.work(a, None).begin(), slots.work(b, None).begin()] == [None, Full.ADDRESS, None]
+    first.end()
+    assert slots.work(a, None).begin() is None
+    peer = slots.work([(b"x-forwarded-for", b"198.51.100.1")], "192.0.2.1")
+    assert peer.address == "192.0.2.1", "whatever a peer claims that is no trusted proxy"
 
 
 def test_a_request_that_has_waited_in_a_bulkhead_for_long_takes_no_slot() -> None:

@@ -28,6 +28,7 @@ from tests.operations.edits import EDITS
 from tests.operations.scenario import Sent
 from tests.operations.test_approving import race
 from tests.oracle import database_is_consistent
+from tests.outages.proxy import FaultProxy, Mode
 
 from .conftest import ground_of
 from .pgbouncer import PgBouncer, pgbouncer
@@ -60,6 +61,14 @@ async def test_the_mode_of_a_pooler_is_found(pooled_database: TestDatabase, mode
     with pooling(pooled_database, mode, size, server_round_robin=turns) as pooler:
         found = await pooler_at(pooler.url(pooled_database.app_url))
     assert found is {"transaction": Pooler.TRANSACTION, "session": Pooler.SESSION}[mode]
+
+
+@pytest.mark.parametrize("mode", ["transaction", "session"])
+async def test_the_mode_of_a_pooler_is_found_over_a_slow_network(pooled_database: TestDatabase, mode: str) -> None:
+    with pooling(pooled_database, mode, 5) as pooler, FaultProxy(("127.0.0.1", pooler.port)) as network:
+        network.set(Mode.LATENCY, latency_seconds=0.1)
+        url = pooler.url(pooled_database.app_url).replace(f":{pooler.port}/", f":{network.port}/")
+        assert (await pooler_at(url)).name.lower() == mode
 
 
 @pytest.mark.parametrize("turns", ["0", "1"], ids=["last_used", "round_robin"])
