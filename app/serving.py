@@ -407,7 +407,7 @@ class Workers(Multiprocess):
     handle_hup = handle_ttin = handle_ttou = _ignore
 
 
-class Reloading(ChangeReload):  # type: ignore[valid-type,misc] # - one of two classes, by what is installed
+class Reloading(ChangeReload):  # type: ignore[valid-type, misc] # - one of two classes, by what is installed
     """Starts the server anew when code changes."""
 
     def startup(self) -> None:

@@ -104,7 +104,8 @@ def _each_host(url: str) -> Sequence[str]:
         return [url]
     signed_in, at, hosts = split.netloc.rpartition("@")
     if hosts:
-        return [urlunsplit(split._replace(netloc=f"{signed_in}{at}{host}")) for host in hosts.split(",")]
+        scheme, _, *rest = split
+        return [urlunsplit((scheme, f"{signed_in}{at}{host}", *rest)) for host in hosts.split(",")]
     if "host" not in query:
         return [url]
     names, ports = query["host"].split(","), query.get("port", "").split(",")
@@ -113,7 +114,8 @@ def _each_host(url: str) -> Sequence[str]:
     if len(ports) != len(names):
         return [url]  # the driver says what is wrong
     places = ({"host": name, "port": port} if port else {"host": name} for name, port in zip(names, ports, strict=True))
-    return [urlunsplit(split._replace(query=urlencode(query | place))) for place in places]
+    *place_in_url, _, fragment = split
+    return [urlunsplit((*place_in_url, urlencode(query | place), fragment)) for place in places]
 
 
 async def _first(attempts: Sequence[Callable[[], Awaitable[Any]]]) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from itertools import starmap
 from operator import itemgetter
+from time import monotonic
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -22,6 +23,7 @@ from app.db.failures import (
     CommitUnknown,
     DatabaseReadOnly,
     DatabaseUnavailable,
+    LockTimeout,
     Overloaded,
     StatementTimeout,
     WritesOfOlderCode,
@@ -30,7 +32,7 @@ from app.db.failures import (
 )
 from app.db.migrate import newest_revision
 from app.db.statements import Statement
-from app.db.writers import BEGIN_WRITING, WRITES_SINCE
+from app.db.writers import BEGIN_WRITING, WRITES_SINCE, may_write
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
 from permissions.policy import viewer_of
@@ -52,6 +54,15 @@ Filters combine to more statements than any client uses. A statement takes up to
 
 CLOSING_SECONDS = 2.0
 """Seconds that connections in use may continue when the pool is closed."""
+
+LOCK_SECONDS = 2.0
+"""Seconds for which a transaction waits for the locks of its locations, addresses and audit chains together.
+
+PostgreSQL bounds the wait for each single lock; a statement can wait for many.
+"""
+LOCK_LEEWAY_SECONDS = 0.1
+LOCK_ROW_SECONDS = 0.001
+"""The time that the work of a statement that waits for locks may take: at least, and per row."""
 
 CONNECT_SECONDS = 3.0
 """Seconds within which PostgreSQL must accept a connection. Less than the wait for a connection of the pool."""
@@ -102,11 +113,12 @@ def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractCon
 class Transaction:
     """An open transaction on one connection with its signed-in viewer. Statements run one at a time."""
 
-    __slots__ = ("_connection", "_observe", "viewer")
+    __slots__ = ("_connection", "_lock_seconds", "_observe", "viewer")
 
     def __init__(self, connection: Any, viewer: Viewer, observe: Observer) -> None:
         self._connection = connection
         self._observe = observe
+        self._lock_seconds = LOCK_SECONDS
         self.viewer = viewer
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
@@ -141,6 +153,24 @@ class Transaction:
             yield
         finally:
             await _undone(self._connection, "ROLLBACK TO SAVEPOINT trial")
+
+    @asynccontextmanager
+    async def locking(self, rows: int) -> AsyncIterator[None]:
+        """Bound the wait for locks in the block, which locks about so many rows.
+
+        All such blocks of the transaction have LOCK_SECONDS together, besides the time that their work may take. Raises
+        LockTimeout.
+        """
+        work = LOCK_LEEWAY_SECONDS + rows * LOCK_ROW_SECONDS
+        began = monotonic()
+        try:
+            async with asyncio.timeout(self._lock_seconds + work):
+                yield
+        except TimeoutError as error:
+            raise LockTimeout from error
+        finally:
+            waited = monotonic() - began - work
+            self._lock_seconds -= min(max(0.0, waited), self._lock_seconds)
 
     async def fetch_one(self, statement: Statement, **values: Any) -> Any | None:
         """Return the first row of a statement, or None."""
@@ -360,7 +390,7 @@ class Database:
             raise UnknownUser
         if record["status"] != UserStatus.ACTIVE:
             raise SuspendedUser(record["id"])
-        if statement is SIGN_IN_TO_WRITE and record["writes_since"] > newest_revision():
+        if statement is SIGN_IN_TO_WRITE and not may_write(record["writes_since"], newest_revision()):
             if not self._writes_closed:  # once per process: from now on every write is refused
                 log.warning("writes need code of revision %s; this process only reads", record["writes_since"])
             self._writes_closed = True

@@ -73,7 +73,7 @@ _STALE = (InvalidCachedStatementError, OutdatedSchemaCacheError)
 # InterfaceError and InternalClientError: the connection is closed, or its state is unknown. The driver raises its
 # DataError, an InterfaceError, for a value of the wrong type, which is a bug in this code. A refused certificate is an
 # OSError and a ValueError.
-_DRIVER = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+_DRIVER = (OSError, EOFError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def translation(error: BaseException) -> type[Exception] | None:

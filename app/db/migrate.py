@@ -29,7 +29,7 @@ from app.db.connecting import connect, connect_as_owner
 from app.db.content_columns import content_tables
 from app.db.steps import LOCK_TIMEOUT_MS, MigrationRefused
 from app.db.tables import SCHEMA
-from app.db.writers import WRITES_LOCK, WRITES_SINCE
+from app.db.writers import WRITES_LOCK, WRITES_SINCE, may_write
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 # Serialises the migrations of servers that start at the same time; the number is arbitrary and used for nothing else.
@@ -80,9 +80,10 @@ class Position:
         where = f"the database is at revision {self.revision or 'none'}"
         if not self.is_newer:
             return f"{where}; the newest of this version is {self.newest}"
-        closed = self.writes_since is not None and self.writes_since > self.newest
         return f"{where}, newer than {self.newest}, the newest of this version, which " + (
-            f"only reads: writes need revision {self.writes_since}" if closed else "may still write"
+            "may still write"
+            if may_write(self.writes_since, self.newest)
+            else f"only reads: writes need revision {self.writes_since}"
         )
 
 
@@ -264,6 +265,11 @@ async def _applied(
                 await connection.run_sync(_upgrade, migration, folder, say)
                 return
         except DBAPIError as error:
+            if error.connection_invalidated:  # perhaps after its COMMIT
+                raise MigrationRefused(
+                    f"the connection was lost during the migration {migration.revision}, which is applied as a whole or"
+                    f" not at all: run the command again ({_message(error)})"
+                ) from error
             await connection.rollback()
             if _sqlstate(error) not in _NO_LOCK or tried == TRIES:
                 raise MigrationRefused(

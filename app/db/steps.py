@@ -41,7 +41,9 @@ def index(name: str, table: str, columns: Sequence[str | TextClause], *, unique:
     dropped first; an index that is whole is kept.
     """
     if _found(_WRITTEN):
-        raise MigrationRefused(f"the index {name} is made outside the transaction: make it first in its migration")
+        raise MigrationRefused(
+            f"the index {name} is made outside the transaction: make it first, and let older code write"
+        )
     with _said(f"index {name} on {table}, concurrently"), op.get_context().autocommit_block():
         valid = _found(_IS_VALID.format(name=f"{SCHEMA}.{name}"))
         if valid:

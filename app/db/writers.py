@@ -10,3 +10,8 @@ WRITES_LOCK = 7_264_916
 
 BEGIN_WRITING = f"BEGIN ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock_shared({WRITES_LOCK})"
 WRITES_SINCE = "(SELECT max(writes_since) FROM turnup.schema_state)"
+
+
+def may_write(writes_since: str | None, newest_revision: str) -> bool:
+    """Return whether code with this newest revision may write. None: the table has no row, so nobody knows who may."""
+    return writes_since is not None and writes_since <= newest_revision

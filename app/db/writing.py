@@ -3,7 +3,6 @@
 Statements are composed of names from app.db.tables; all values are parameters.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,6 @@ from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
 from app.db import tables
 from app.db.aggregates import AGGREGATES, PREVIEWED, AggregateRecord
 from app.db.database import Transaction
-from app.db.failures import LockTimeout
 from app.db.rows import ROW_OF_TABLE, columns_of
 from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled, joined, many_ids
@@ -25,11 +23,6 @@ from app.domain.ids import is_well_formed
 from app.domain.mac_holder import MacHolder
 from app.domain.viewer import Scope
 from app.domain.vocabulary import UserStatus
-
-LOCK_SECONDS = 2.0
-"""Seconds within which a transaction must have the locks of all its locations."""
-LOCK_LEEWAY_SECONDS = 0.1
-"""PostgreSQL itself ends the wait for a single lock; this is the time for its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +56,11 @@ Write = Insert | Update | Delete
 async def lock_locations(tx: Transaction, location_ids: Iterable[str], scope: Scope) -> set[str]:
     """Lock the locations that are in the scope, in id order. Returns the ids of the locked locations.
 
-    Raises LockTimeout if not all locks were had within LOCK_SECONDS. PostgreSQL bounds the wait for each single lock.
+    Raises LockTimeout.
     """
     possible = sorted(each for each in location_ids if is_well_formed(each))
-    try:
-        async with asyncio.timeout(LOCK_SECONDS + LOCK_LEEWAY_SECONDS):
-            return set(await tx.fetch(_lock(shape_of(scope)), ids=possible, **scope_values(scope)))
-    except TimeoutError as error:
-        raise LockTimeout from error
+    async with tx.locking(len(possible)):
+        return set(await tx.fetch(_lock(shape_of(scope)), ids=possible, **scope_values(scope)))
 
 
 async def location_of(tx: Transaction, table: Table, identifier: str) -> str | None:

@@ -59,12 +59,11 @@ def health_routes(checks: Checks, stopping: Callable[[], bool] = lambda: False) 
 
     async def readyz(request: Request) -> Response:
         found = {} if stopping() else await shared()
-        failed = (
-            "it is stopping" if stopping() else ", ".join(name for name, available in found.items() if not available)
-        )
-        if not failed:
+        failed = ", ".join(name for name, available in found.items() if not available)
+        reason = "it is stopping" if stopping() else failed and f"failed checks: {failed}"
+        if not reason:
             return JSONResponse({"status": "ready", **found}, headers={"Cache-Control": "no-store"})
-        refusal = refusal_body("UNAVAILABLE", f"The server is not ready: {failed}.", request.state.request_id)
+        refusal = refusal_body("UNAVAILABLE", f"The server is not ready: {reason}.", request.state.request_id)
         headers = {"Cache-Control": "no-store", "Retry-After": str(RETRY_SECONDS)}
         return JSONResponse({"status": "not ready", **found, **refusal}, 503, headers)
 

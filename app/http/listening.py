@@ -8,6 +8,7 @@ connection. Segments that finish a handshake are not compared. The option needs 
 import os
 import socket
 import sys
+from contextlib import suppress
 
 _IP_MINTTL = (socket.IPPROTO_IP, 21)
 _IPV6_MINHOPCOUNT = (socket.IPPROTO_IPV6, 73)
@@ -23,8 +24,8 @@ def begin_no_connections(listener: int) -> None:
 
     Closing a listening socket resets the connections that wait in its queue, on which clients may have sent requests.
     After this call no more are added, so that the queue can be emptied first. A client that connects in between repeats
-    its attempt a second later, and is refused when the socket is closed. On other systems than Linux, and for clients
-    that send with 255, the queue may receive more connections before it is closed.
+    its attempt a second later, and is refused when the socket is closed. Outside Linux, in sandboxes without
+    the option, and for clients that send with 255, the queue may receive more connections before it is closed.
     """
     with socket.socket(fileno=os.dup(listener)) as same:
         _require(same, _GREATEST)
@@ -41,4 +42,5 @@ def receive_all(connection: socket.socket) -> None:
 def _require(sock: socket.socket, hops: int) -> None:
     if sys.platform == "linux":
         for option in _OPTIONS.get(sock.family, ()):
-            sock.setsockopt(*option, hops)
+            with suppress(OSError):  # a sandbox may lack the option; the server must stop nonetheless
+                sock.setsockopt(*option, hops)

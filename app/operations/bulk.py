@@ -91,7 +91,8 @@ async def _once(
             result = await _carry_out(tx, context, mutation, call, items)
             if any(item.outcome is BulkOutcome.APPLIED for item in result.items):
                 await idempotency.keep(tx, call, {"items": [_to_json(each) for each in result.items]})
-            await audit.seal(tx)
+            async with tx.locking(len(items)):
+                await audit.seal(tx)
             return result
 
 

@@ -173,12 +173,18 @@ async def _carry_out(
 
 
 async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange]]) -> set[tuple[str, str]]:
-    """Release and take the claims of the changes; returns the (mac, location id) that other locations hold."""
+    """Release and take the claims of the changes; returns the (mac, location id) that other locations hold.
+
+    Raises LockTimeout.
+    """
     claims = [(aggregate.record.location, claims_of(aggregate, change)) for aggregate, change in doing]
-    await writing.release_macs(tx, ((mac, place.id) for place, each in claims for mac in each.release))
-    missed = await writing.claim_macs(
-        tx, ((mac, place.account_id, place.id) for place, each in claims for mac in each.take | each.retake)
-    )
+    released = [(mac, place.id) for place, each in claims for mac in each.release]
+    wanted = [(mac, place.account_id, place.id) for place, each in claims for mac in each.take | each.retake]
+    if not released and not wanted:
+        return set()
+    async with tx.locking(len(released) + len(wanted)):
+        await writing.release_macs(tx, released)
+        missed = await writing.claim_macs(tx, wanted)
     return missed & {(mac, place.id) for place, each in claims for mac in each.take}
 
 

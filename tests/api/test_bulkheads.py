@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import asyncpg
+import pytest
 from pydantic import SecretStr
 
+from app.db.database import LOCK_SECONDS
 from app.settings import Settings
 from tests.builders_db import committed
 from tests.harness import CUSTOMER, LEAD, LEAD_2, Answer, Client
 
 from .serving import serving
+
+pytestmark = pytest.mark.usefixtures("replayed")
 
 EDIT = """mutation { setCurrentStep(input: {locationId: "location-3", step: PEOPLE}) { problems { code } } }"""
 BULK = """mutation { bulkUpdateStatus(input: {locationIds: ["location-3", "location-2", "location-6"], status: BLOCKED,
@@ -31,6 +35,18 @@ async def locked(client: Client, *ids: str) -> AsyncIterator["asyncpg.Connection
     async with committed(client.database) as connection:
         await connection.execute("SELECT FROM turnup.location WHERE id = ANY ($1) FOR UPDATE", ids)
         yield connection
+
+
+@asynccontextmanager
+async def held(client: Client, statement: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+    """A transaction that has locked something, until it is ended or the block ends."""
+    connection = await asyncpg.connect(client.database.owner_url)
+    try:
+        await connection.execute("BEGIN; SET LOCAL ROLE turnup_definer")
+        await connection.execute(statement)
+        yield connection
+    finally:
+        await connection.close()
 
 
 async def until_waiting(connection: "asyncpg.Connection[asyncpg.Record]", asked: "asyncio.Task[Answer]") -> None:
@@ -72,6 +88,31 @@ async def test_a_bulk_call_waits_once_for_the_locks_of_all_its_items_and_writes_
         before = await client.ask(STATUSES)
         async with locked(client, "location-3"), locked(client, "location-6"):
             assert told(await client.ask(BULK, LEAD)) == [("OVERLOADED", "NONE")]
+        assert (await client.ask(STATUSES)).data == before.data
+        assert (await client.ask(BULK, LEAD)).data["bulkUpdateStatus"]["problems"] == []
+
+
+HELD = (
+    "SELECT FROM turnup.location WHERE id = 'location-2' FOR UPDATE",
+    "SELECT FROM turnup.chain_head WHERE chain = 'account-1' FOR UPDATE",
+)
+
+
+async def test_a_bulk_call_does_not_wait_for_one_transaction_after_the_other(
+    own_client: Client, settings: Settings
+) -> None:
+    """Each of them ends in time for a single lock."""
+    url = SecretStr(own_client.database.app_url)
+    async with serving(settings, own_client.database, database_url=url) as client, AsyncExitStack() as stack:
+        before = await client.ask(STATUSES)
+        holders = [await stack.enter_async_context(held(client, each)) for each in HELD]
+        asked = asyncio.ensure_future(client.ask(BULK, LEAD))
+        for holder in holders:
+            while not asked.done() and not await holder.fetchval(WAITERS):  # noqa: ASYNC110 - PostgreSQL is waited for
+                await asyncio.sleep(0.01)
+            await asyncio.wait([asked], timeout=LOCK_SECONDS * 0.6)
+            await holder.execute("COMMIT")
+        assert told(await asked) == [("OVERLOADED", "NONE")]
         assert (await client.ask(STATUSES)).data == before.data
         assert (await client.ask(BULK, LEAD)).data["bulkUpdateStatus"]["problems"] == []
 

@@ -195,7 +195,7 @@ async def test_without_its_database_the_server_says_unavailable_until_it_is_back
 def not_ready(failed: str, **states: bool) -> dict[str, Any]:
     """The body of `/readyz` for the request "r"."""
     extensions = {"code": "UNAVAILABLE", "requestId": "r"}
-    errors = [{"message": f"The server is not ready: {failed}.", "extensions": extensions}]
+    errors = [{"message": f"The server is not ready: failed checks: {failed}.", "extensions": extensions}]
     return {"status": "not ready", **states, "errors": errors}
 
 

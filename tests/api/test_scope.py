@@ -350,7 +350,11 @@ async def test_statements_that_forget_the_scope_still_return_no_foreign_row(
             await test_a_list_holds_what_is_in_reach_and_counts_nothing_else(client, world, field, asker, said)
 
 
-@pytest.mark.parametrize("table", sorted(table.name for table in tables.metadata.sorted_tables))
+# What the migrations noted about the schema is no data of anybody.
+OF_USERS = [table.name for table in tables.metadata.sorted_tables if table is not tables.schema_state]
+
+
+@pytest.mark.parametrize("table", sorted(OF_USERS))
 async def test_the_apps_role_sees_nothing_before_somebody_signs_in(
     world: World, database: WorkerDatabase, table: str
 ) -> None:

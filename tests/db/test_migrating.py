@@ -11,11 +11,13 @@ from sqlalchemy import Text
 
 from app.db import steps
 from app.db.content_columns import CELLS
+from app.db.database import Database
+from app.db.failures import WritesOfOlderCode
 from app.db.migrate import DatabaseIsNewer, is_current, migrate, missing_sql, newest_revision, position
 from app.db.steps import MigrationRefused
 from app.db.tables import metadata
 from app.db.writers import WRITES_LOCK
-from tests.harness import EMPTY_TEMPLATE, TestDatabase, own_database
+from tests.harness import EMPTY_TEMPLATE, LEAD, TestDatabase, own_database
 
 from .later import CONTENT_TABLES, OLDER_MAY_ONLY_READ, content_fields, later, revision_after
 
@@ -145,6 +147,17 @@ async def test_an_index_that_is_whole_is_kept_when_a_later_step_failed(
     assert (first, await revision(owner)) == (await owner.fetchval(made), revision_after(1))
 
 
+async def test_a_migration_whose_connection_is_lost_is_not_said_to_be_undone(
+    empty: TestDatabase, owner: asyncpg.Connection, tmp_path: Path
+) -> None:
+    """The connection may be lost after COMMIT was sent. The next run goes on from what the database has."""
+    end = 'op.execute("SELECT pg_terminate_backend(pg_backend_pid())")'
+    with pytest.raises(MigrationRefused, match=f"lost during the migration {revision_after()}.*run the command again"):
+        await migrate(empty.owner_url, folder=later(tmp_path / "lost", f"{TABLE}\n{end}"))
+    await migrate(empty.owner_url, folder=later(tmp_path / "again", TABLE))
+    assert await revision(owner) == revision_after()
+
+
 # Content fields
 
 
@@ -189,6 +202,18 @@ async def test_a_new_content_field_closes_the_database_to_writes_of_older_code(
     assert await writes_since(owner) == before
     await migrate(empty.owner_url, folder=later(tmp_path, content_fields(), says=OLDER_MAY_ONLY_READ))
     assert await writes_since(owner) == revision_after(2)
+
+
+async def test_nobody_writes_when_the_database_does_not_say_who_may() -> None:
+    async with own_database() as made:
+        owner = await asyncpg.connect(made.owner_url)
+        await owner.execute("SET ROLE turnup_definer; DELETE FROM turnup.schema_state")
+        await owner.close()
+        database = await Database.open(made.app_url, size=1)
+        with pytest.raises(WritesOfOlderCode):
+            async with database.writing(LEAD, timeout_ms=60_000):
+                pass
+        await database.close()
 
 
 async def test_a_migration_that_fails_closes_nothing(

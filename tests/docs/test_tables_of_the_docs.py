@@ -10,9 +10,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
-from app.db.database import WAIT_SECONDS
+from app.db.database import LOCK_SECONDS, WAIT_SECONDS
 from app.db.demo import USERS
-from app.db.writing import LOCK_SECONDS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal

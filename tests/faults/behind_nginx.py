@@ -288,7 +288,7 @@ async def sent(load: Load, count: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description="Restart servers behind nginx under load, and count lost requests.")
     parser.add_argument("--checkout", type=Path, default=CHECKOUT, help="the code of the servers")
     parser.add_argument("--nginx", type=Path, default=CHECKOUT / PAGE, metavar="PAGE", help="has the configuration")
     parser.add_argument("--delay", default=settings_of_page()["TURNUP_STOP_DELAY_SECONDS"], metavar="SECONDS")

@@ -144,6 +144,7 @@ async def test_denials_are_still_counted(older: Older) -> None:
 
 
 async def test_the_periodic_tasks_still_run(older: Older) -> None:
+    assert (await older.client.ask(DENIED, CUSTOMER)).codes == ["FORBIDDEN"]
     pool = await Database.open(older.client.database.app_url, size=1)
     await older.ground.connection.execute("UPDATE turnup.audit_incident SET minute = minute - interval '1 minute'")
     assert await audit.settle(pool) > 0

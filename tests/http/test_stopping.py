@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import pytest
 
+from app.http import listening
 from app.http.listening import begin_no_connections, receive_all
 from app.serving import (
     FIRST_PAUSE,
@@ -204,6 +205,17 @@ def test_a_connection_whose_handshake_ends_late_is_read() -> None:
             assert not select.select([accepted], [], [], 0)[0]
             receive_all(accepted)
             assert accepted.recv(100) == b"two"
+
+
+def test_a_system_without_the_option_lets_the_server_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "_OPTIONS", {socket.AF_INET: ((socket.IPPROTO_IP, 9_999),)})
+    with serving(times=NONE) as server, server.connect() as wire:
+        wire.send(HOLD)
+        eventually(lambda: len(server.seen) == 1)
+        tell(server)
+        eventually(lambda: not listens(server))
+        server.released.set()
+        assert wire.answer().status == 200
 
 
 def test_the_delay_begins_with_the_first_signal_and_ends_with_the_second() -> None:
