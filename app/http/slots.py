@@ -13,7 +13,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import TypeVar
 
 from app.http.addresses import counted_address
 from app.http.graphql import joined, negotiated
@@ -62,14 +61,13 @@ class RequestSlots:
         """`limit` is the number of slots. `waiting` returns how many requests wait in bulkheads.
 
         `user_of` returns the user of a request by its header fields, None if it is not known without verifying its
-        token: together, requests of unknown users have the slots of one user, and those of one client address half of
-        all slots. `floods` returns whether an address sends too many requests without a valid token: together, such
-        addresses have the slots of one. `refused` is called with the reason of each refusal. `origins` are those whose
-        pages may read a refusal.
+        token: together, requests of unknown users have the slots of one user. `floods` returns whether a client address
+        has sent too many requests without a valid token: together, unknown users of such addresses have half of all
+        slots. `refused` is called with the reason of each refusal. `origins` are those whose pages may read a refusal.
         """
         self.limit = limit
         self.limit_per_user = most_per_user(limit)
-        self.limit_per_address = most_per_address(limit)
+        self.limit_of_floods = most_of_floods(limit)
         self._user_of = user_of
         self._floods = floods
         self._waiting = waiting
@@ -79,8 +77,7 @@ class RequestSlots:
         # In the order in which they began, so that the first ones have waited longest.
         self._in_progress: dict[Work, float] = {}
         self._by_user: Counter[str | None] = Counter()
-        self._by_address: Counter[str] = Counter()
-        """The requests of unknown users."""
+        self._of_floods = 0
         self._paced_until = 0.0
 
     def __len__(self) -> int:
@@ -93,14 +90,13 @@ class RequestSlots:
         `address` is the counted address of the peer; None if that is a trusted proxy, which names the client.
         """
         user = self._user_of(fields)
-        if user is not None:
-            return Work(self, fields, user, None)
-        client = _forwarded(fields) if address is None else address
-        return Work(self, fields, None, _FLOODS if self._floods(client) else client)
+        return Work(
+            self, fields, user, user is None and self._floods(_forwarded(fields) if address is None else address)
+        )
 
     def full(self, work: "Work") -> Full | None:
         """Return why a request would get no slot now, None if it would get one."""
-        if work.address is not None and self._by_address[work.address] >= self.limit_per_address:
+        if work.of_flood and self._of_floods >= self.limit_of_floods:
             return Full.ADDRESS
         if self._by_user[work.user] >= self.limit_per_user:
             return Full.USER
@@ -116,15 +112,15 @@ class RequestSlots:
         """Give a slot, which `full` has found."""
         self._in_progress[work] = self._clock()
         self._by_user[work.user] += 1
-        if work.address is not None:
-            self._by_address[work.address] += 1
+        self._of_floods += work.of_flood
 
     def give_back(self, work: "Work") -> None:
         """Free the slot, if it is taken."""
         if self._in_progress.pop(work, None) is not None:
-            _count_down(self._by_user, work.user)
-            if work.address is not None:
-                _count_down(self._by_address, work.address)
+            self._of_floods -= work.of_flood
+            self._by_user[work.user] -= 1
+            if not self._by_user[work.user]:
+                del self._by_user[work.user]
 
     def refusal(self, full: Full, request_id: str, fields: Fields) -> Response:
         """Return the answer to a request that gets no slot, and count it."""
@@ -164,7 +160,7 @@ class RequestSlots:
         if full is Full.USER:
             return f"{self.limit_per_user} requests of the user are in progress, the maximum. Retry after 1 s."
         if full is Full.ADDRESS:
-            return "Too many requests of the client address with new tokens are in progress. Retry after 1 s."
+            return "The client address sends too many requests without a valid token. Retry after 1 s."
         return "The server is handling too many requests. Retry after 1 s."
 
     def _readable(self, response: Response, origin: bytes | None) -> Response:
@@ -180,14 +176,13 @@ class RequestSlots:
 class Work:
     """The work on a request, from its whole receipt to the end of the application's task."""
 
-    __slots__ = ("_fields", "_slots", "address", "user")
+    __slots__ = ("_fields", "_slots", "of_flood", "user")
 
-    def __init__(self, slots: RequestSlots, fields: Fields, user: str | None, address: str | None) -> None:
-        """`address` is that of the client if the user is unknown, else None."""
+    def __init__(self, slots: RequestSlots, fields: Fields, user: str | None, of_flood: bool) -> None:
         self._slots = slots
         self._fields = fields
         self.user = user
-        self.address = address
+        self.of_flood = of_flood
 
     def refused(self) -> Full | None:
         """Return why there is no slot for this work now, None if there is one."""
@@ -216,22 +211,9 @@ def most_per_user(limit: int) -> int:
     return max(1, limit * 3 // 4)
 
 
-def most_per_address(limit: int) -> int:
-    """Return how many of the slots the unknown users of one client address may have: half, so that others find one."""
+def most_of_floods(limit: int) -> int:
+    """Return how many of the slots the addresses that flood may have: half, so that new tokens of others find some."""
     return max(1, limit // 2)
-
-
-_FLOODS = "floods"
-"""Takes the place of each address that sends too many requests without a valid token."""
-
-Key = TypeVar("Key")
-
-
-def _count_down(counts: Counter[Key], key: Key) -> None:
-    """Count one less, and forget what is at zero."""
-    counts[key] -= 1
-    if not counts[key]:
-        del counts[key]
 
 
 def _forwarded(fields: Fields) -> str:

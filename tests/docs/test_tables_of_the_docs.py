@@ -24,7 +24,7 @@ from app.http.heads import FIELD_BYTES, FIELDS, TARGET_BYTES
 from app.http.health import CHECKS_PER_SECOND
 from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
-from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_per_address, most_per_user
+from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_of_floods, most_per_user
 from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
@@ -186,7 +186,7 @@ def test_the_errors_page_has_every_limit_of_requests_in_progress() -> None:
     assert said == {
         _variable("limit_requests"): str(most),
         "requests of a user": str(most_per_user(most)),
-        "new tokens of an address": str(most_per_address(most)),
+        "requests of floods": str(most_of_floods(most)),
         "refusals": str(round(1 / REFUSAL_SECONDS)),
         "waited seconds": str(WAITED_SECONDS),
     }

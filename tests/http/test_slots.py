@@ -132,26 +132,24 @@ def test_requests_of_unknown_users_have_the_slots_of_one() -> None:
     assert of_unknown_users(slots, *"abcdefg") == [None] * 6 + [Full.USER]
 
 
-def test_an_address_of_unknown_users_leaves_slots_to_those_of_others() -> None:
-    slots = RequestSlots(8)
-    assert of_unknown_users(slots, *"aaaaa", *"bb") == [None] * 4 + [Full.ADDRESS] + [None] * 2
-
-
-def test_addresses_that_send_too_many_requests_without_a_valid_token_have_the_slots_of_one() -> None:
+def test_addresses_that_flood_leave_slots_to_new_tokens_of_others() -> None:
     slots = RequestSlots(8, floods=lambda address: address in "abcdef")
-    assert of_unknown_users(slots, *"abcdef", *"xy") == [None] * 4 + [Full.ADDRESS] * 2 + [None] * 2
+    assert of_unknown_users(slots, *"abcdef", *"xyz") == [None] * 4 + [Full.ADDRESS] * 2 + [None] * 2 + [Full.USER]
+
+
+def test_slots_of_addresses_that_flood_are_given_back() -> None:
+    slots = RequestSlots(2, floods=lambda _: True)
+    first = slots.work([], "a")
+    assert [first.begin(), *of_unknown_users(slots, "a")] == [None, Full.ADDRESS]
+    first.end()
+    assert of_unknown_users(slots, "a") == [None]
 
 
 def test_the_clients_of_a_trusted_proxy_have_addresses_of_their_own() -> None:
-    slots = RequestSlots(4)
-    a, b = ([(b"x-forwarded-for", b"203.0.113.9, 198.51.100.%d" % number)] for number in (1, 2))
-    first = slots.work(a, None)
-    begun = [first.begin(), *(slots.work(fields, None).begin() for fields in (a, a, b))]
-    assert begun == [None, None, Full.ADDRESS, None]
-    first.end()
-    assert slots.work(a, None).begin() is None
-    peer = slots.work([(b"x-forwarded-for", b"198.51.100.1")], "192.0.2.1")
-    assert peer.address == "192.0.2.1", "whatever a peer claims that is no trusted proxy"
+    slots = RequestSlots(4, floods=lambda address: address == "198.51.100.1")
+    fields = [[(b"x-forwarded-for", b"203.0.113.9, 198.51.100.%d" % number)] for number in (1, 2)]
+    assert [slots.work(each, None).of_flood for each in fields] == [True, False]
+    assert not slots.work(fields[0], "192.0.2.1").of_flood, "whatever a peer claims that is no trusted proxy"
 
 
 def test_a_request_that_has_waited_in_a_bulkhead_for_long_takes_no_slot() -> None:
