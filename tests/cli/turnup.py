@@ -25,10 +25,13 @@ START_LIMIT = 120.0  # seconds; a few on an idle machine
 def environment(**variables: str) -> dict[str, str]:
     """What a new user's shell has, the tests' wide budgets, and these variables.
 
-    The page's build is left out: it takes npm and minutes.
+    The page's build is left out: it takes npm and minutes. Temporary files, which a killed process leaves behind, are
+    beside its home.
     """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     kept |= {name: value for name, value in os.environ.items() if name.startswith("TURNUP_LIMIT_")}
+    if "TURNUP_HOME" in variables:
+        kept["TMPDIR"] = str(Path(variables["TURNUP_HOME"]).parent)
     return {**kept, "PYTHONPATH": str(CHECKOUT), "TURNUP_GRAPHIQL": "false", **variables}
 
 
