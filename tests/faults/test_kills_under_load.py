@@ -188,6 +188,7 @@ async def postgres_killed(load: Load, cluster: OwnCluster, how: Death) -> None:
     cluster.kill(how, backends)
     await back(ground)
     await working
+    await back(ground)  # PostgreSQL may have ended the first connection with the sessions from before the kill
     assert load.met.unanswered.total() == before, "the server answers every request"
     assert not load.waiting
     await until_pool_is_idle(ground.client.http)
