@@ -329,6 +329,7 @@ class Runtime:
         settings, metrics = self.settings, self.telemetry.metrics
         slots = RequestSlots(
             settings.most_requests,
+            burst=settings.limit_request_burst,
             user_of=self.admission.known_subject,
             floods=self.bound.is_used_up,
             waiting=self.database.waiting_in_bulkheads,

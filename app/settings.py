@@ -79,6 +79,7 @@ class Settings(BaseSettings):
     limit_price: int = Field(50_000, ge=1)
     # Limits of requests and connections, per process.
     limit_requests: int | None = Field(None, ge=1, le=1_000)
+    limit_request_burst: int = Field(256, ge=0, le=10_000)
     limit_connections: int = Field(1_000, ge=1, le=50_000)
     limit_connections_per_address: int = Field(200, ge=1, le=50_000)
     limit_header_seconds: float = Field(10.0, gt=0, le=300)

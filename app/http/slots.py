@@ -7,6 +7,10 @@ A request takes a slot when it has been received as a whole, and gives it back w
 have waited in a bulkhead for more than WAITED_SECONDS take no slot: they wait for a lock or a slow statement of others,
 without using the processor or a connection. Before that they count, because when the processor is the bottleneck, the
 queue of a bulkhead is as long as any other.
+
+A burst is no overload: a client that sends some dozens of requests at once, once in a while, is answered. Requests
+beyond the slots are therefore admitted while the burst allows it. It is regained so slowly that it does not count under
+load.
 """
 
 import time
@@ -25,6 +29,8 @@ PATHS = frozenset({"/graphql", "/graphql/"})
 UNCOUNTED_METHODS = frozenset({"OPTIONS"})
 """A browser cannot read the answer to a preflight; without one, it could not read the refusal of its request."""
 WAITED_SECONDS = 1.0
+REGAIN_SECONDS = 5.0
+"""Seconds in which one request of the burst is regained."""
 REFUSAL_SECONDS = 0.00025
 """The time per refusal beyond which connections pause: 4,000 refusals per second, for which a worker has a fifth of its
 processor. Clients that repeat a refused request without waiting would otherwise take all of it."""
@@ -44,6 +50,10 @@ class Full(StrEnum):
     ADDRESS = "address"
 
 
+_BURSTING = frozenset({Full.SERVER, Full.USER})
+"""The reasons for which a burst is admitted."""
+
+
 class RequestSlots:
     """The slots of one process."""
 
@@ -51,6 +61,7 @@ class RequestSlots:
         self,
         limit: int,
         *,
+        burst: int = 0,
         user_of: Callable[[Fields], str | None] = lambda _: None,
         floods: Callable[[str], bool] = lambda _: False,
         waiting: Callable[[], int] = lambda: 0,
@@ -58,7 +69,9 @@ class RequestSlots:
         origins: Sequence[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`limit` is the number of slots. `waiting` returns how many requests wait in bulkheads.
+        """`limit` is the number of slots, `burst` the number of requests beyond them that are admitted now and then.
+
+        `waiting` returns how many requests wait in bulkheads.
 
         `user_of` returns the user of a request by its header fields, None if it is not known without verifying its
         token: together, requests of unknown users have the slots of one user. `floods` returns whether a client address
@@ -79,6 +92,8 @@ class RequestSlots:
         self._by_user: Counter[str | None] = Counter()
         self._of_floods = 0
         self._paced_until = 0.0
+        self._burst = self._burst_left = float(burst)
+        self._burst_at = clock()
 
     def __len__(self) -> int:
         """Return the number of requests in progress, including those that wait in bulkheads."""
@@ -96,6 +111,10 @@ class RequestSlots:
 
     def full(self, work: "Work") -> Full | None:
         """Return why a request would get no slot now, None if it would get one."""
+        full = self._full(work)
+        return None if full in _BURSTING and self._burst_now() >= 1 else full
+
+    def _full(self, work: "Work") -> Full | None:
         if work.of_flood and self._of_floods >= self.limit_of_floods:
             return Full.ADDRESS
         if self._by_user[work.user] >= self.limit_per_user:
@@ -109,10 +128,15 @@ class RequestSlots:
         return work in self._in_progress
 
     def take(self, work: "Work") -> None:
-        """Give a slot, which `full` has found."""
+        """Give a slot, which `full` has found, or admit the work as a part of the burst."""
+        if self._full(work) is not None:
+            self._burst_left, self._burst_at = self._burst_now() - 1, self._clock()
         self._in_progress[work] = self._clock()
         self._by_user[work.user] += 1
         self._of_floods += work.of_flood
+
+    def _burst_now(self) -> float:
+        return min(self._burst, self._burst_left + (self._clock() - self._burst_at) / REGAIN_SECONDS)
 
     def give_back(self, work: "Work") -> None:
         """Free the slot, if it is taken."""

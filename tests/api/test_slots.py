@@ -36,7 +36,7 @@ def fields_of(client: Client, who: str) -> Fields:
 
 
 async def test_a_user_is_known_after_the_first_request_with_a_token(settings: Settings, database: TestDatabase) -> None:
-    async with slotted(settings, database, limit_requests=4) as (client, slots):
+    async with slotted(settings, database, limit_requests=4, limit_request_burst=0) as (client, slots):
         fields = fields_of(client, LEAD)
         assert slots.work(fields).user is None
         await client.ask("{ viewer { id } }")
@@ -46,7 +46,7 @@ async def test_a_user_is_known_after_the_first_request_with_a_token(settings: Se
 
 
 async def test_operators_see_requests_in_progress_and_refused_ones(settings: Settings, database: TestDatabase) -> None:
-    async with slotted(settings, database, limit_requests=1) as (client, slots):
+    async with slotted(settings, database, limit_requests=1, limit_request_burst=0) as (client, slots):
         fields = fields_of(client, LEAD)
         await client.ask("{ viewer { id } }")
         assert [slots.work(fields).begin(), slots.work(fields).begin()] == [None, Full.USER]
@@ -62,7 +62,7 @@ async def test_requests_that_have_waited_long_for_the_turn_of_their_user_leave_t
     waiting = [0]
     monkeypatch.setattr(module, "WAITED_SECONDS", 0.0)
     monkeypatch.setattr(Database, "waiting_in_bulkheads", lambda _: waiting[0])
-    async with slotted(settings, database, limit_requests=2) as (client, slots):
+    async with slotted(settings, database, limit_requests=2, limit_request_burst=0) as (client, slots):
         for who in (LEAD, CUSTOMER):
             await client.ask("{ viewer { id } }", who)
         assert [slots.work(fields_of(client, who)).begin() for who in (LEAD, CUSTOMER)] == [None, None]

@@ -185,6 +185,7 @@ def test_the_errors_page_has_every_limit_of_requests_in_progress() -> None:
     most = Settings().most_requests
     assert said == {
         _variable("limit_requests"): str(most),
+        _variable("limit_request_burst"): str(Settings.model_fields["limit_request_burst"].default),
         "requests of a user": str(most_per_user(most)),
         "requests of floods": str(most_of_floods(most)),
         "refusals": str(round(1 / REFUSAL_SECONDS)),

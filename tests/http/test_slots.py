@@ -406,3 +406,17 @@ def test_a_request_whose_client_has_left_keeps_its_slot_while_it_is_worked_on() 
         server.released.set()
         eventually(lambda: len(slots) == 0)
         assert server.ask(ask()).status == 200
+
+
+def test_a_burst_beyond_the_slots_is_admitted_and_is_regained_slowly() -> None:
+    now = [0.0]
+    slots = RequestSlots(4, burst=3, clock=lambda: now[0])
+    works = [slots.work(()) for _ in range(20)]
+    admitted = [work for work in works if work.begin() is None]
+    assert len(admitted) == most_per_user(4) + 3, "the slots of a user, and the burst"
+    for work in admitted:
+        work.end()
+    assert len(slots) == 0
+    assert [slots.work(()).begin() for _ in range(4)] == [None, None, None, Full.USER], "the burst is used up"
+    now[0] += 5.0
+    assert [slots.work(()).begin() for _ in range(2)] == [None, Full.USER], "one request is regained in five seconds"
