@@ -8,6 +8,7 @@ the sums of all.
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -222,15 +223,21 @@ class Metrics:
 
 
 class _Restarts(Collector):
-    """Restarts of the embedded PostgreSQL, read from their file at each scrape; 0 without a file."""
+    """Restarts of the embedded PostgreSQL, read from their file at each scrape; 0 without a file.
+
+    A system that removes old temporary files may remove this one; the last count stays.
+    """
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
+        self._last = 0
 
     def collect(self) -> Iterator[Metric]:
         """Yield the single counter."""
-        restarts = 0 if self._file is None else self._file.stat().st_size
-        yield CounterMetricFamily("turnup_embedded_restarts", "embedded PostgreSQL started again", value=restarts)
+        if self._file is not None:
+            with suppress(FileNotFoundError):
+                self._last = self._file.stat().st_size
+        yield CounterMetricFamily("turnup_embedded_restarts", "embedded PostgreSQL started again", value=self._last)
 
 
 def _ended(folder: Path) -> Iterator[int]:

@@ -74,6 +74,8 @@ def test_restarts_of_the_embedded_postgresql_are_read_at_each_scrape(
     for restarts in range(3):
         file.write_bytes(b"." * restarts)
         assert _samples(metrics)["turnup_embedded_restarts_total", frozenset()] == restarts
+    file.unlink()  # as systemd-tmpfiles does
+    assert _samples(metrics)["turnup_embedded_restarts_total", frozenset()] == restarts
 
 
 def test_the_alerts_threshold_is_a_bucket(metrics: Metrics) -> None:
