@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-IDLE_SECONDS, INTERVAL_SECONDS, PROBES, UNACKNOWLEDGED_MS = 10, 5, 3, 10_000
+KEEPALIVE_IDLE_SECONDS, KEEPALIVE_INTERVAL_SECONDS, KEEPALIVE_PROBES, USER_TIMEOUT_MS = 10, 5, 3, 10_000
 """TCP keep-alive and user timeout, for both ends of a connection: a peer that is gone is noticed after 25 seconds at
 most, and after 10 seconds when data for it is under way."""
+LOCK_SECONDS = 2.0
+"""Seconds for which a session waits for one lock, and a transaction for all locks of its writes together."""
 
 
 class Transport(StrEnum):
@@ -39,20 +41,22 @@ class SessionSetting:
 
 _PEER = (
     SessionSetting("client_connection_check_interval", 1_000, "ms", "a statement whose client is gone"),
-    SessionSetting("tcp_keepalives_idle", IDLE_SECONDS, "s", "silence before the first probe", Transport.TCP),
-    SessionSetting("tcp_keepalives_interval", INTERVAL_SECONDS, "s", "silence between two probes", Transport.TCP),
-    SessionSetting("tcp_keepalives_count", PROBES, "", "probes without an answer", Transport.TCP),
-    SessionSetting("tcp_user_timeout", UNACKNOWLEDGED_MS, "ms", "data without acknowledgement", Transport.TCP_ON_LINUX),
+    SessionSetting("tcp_keepalives_idle", KEEPALIVE_IDLE_SECONDS, "s", "silence before the first probe", Transport.TCP),
+    SessionSetting(
+        "tcp_keepalives_interval", KEEPALIVE_INTERVAL_SECONDS, "s", "silence between two probes", Transport.TCP
+    ),
+    SessionSetting("tcp_keepalives_count", KEEPALIVE_PROBES, "", "probes without an answer", Transport.TCP),
+    SessionSetting("tcp_user_timeout", USER_TIMEOUT_MS, "ms", "data without acknowledgement", Transport.TCP_ON_LINUX),
 )
 
 APP: Sequence[SessionSetting] = (
     SessionSetting("statement_timeout", 30_000, "ms", "a statement, unless its transaction is signed in"),
-    SessionSetting("lock_timeout", 2_000, "ms", "the wait for a lock"),
+    SessionSetting("lock_timeout", int(LOCK_SECONDS * 1_000), "ms", "the wait for a lock"),
     SessionSetting("idle_in_transaction_session_timeout", 30_000, "ms", "the time between two statements"),
     *_PEER,
 )
-"""The bounds of the app's role. The sign-in of a transaction replaces the statement timeout by the rest of the
-request's deadline, until the end of the transaction."""
+"""The bounds of the app's role. The sign-in of a transaction replaces the statement timeout by the time limit
+of a request, until the end of the transaction."""
 
 OWNER: Sequence[SessionSetting] = (
     SessionSetting("idle_in_transaction_session_timeout", 300_000, "ms", "the time between two statements"),

@@ -20,11 +20,11 @@ import asyncpg
 
 from app.session_settings import (
     APP,
-    IDLE_SECONDS,
-    INTERVAL_SECONDS,
+    KEEPALIVE_IDLE_SECONDS,
+    KEEPALIVE_INTERVAL_SECONDS,
+    KEEPALIVE_PROBES,
     OWNER,
-    PROBES,
-    UNACKNOWLEDGED_MS,
+    USER_TIMEOUT_MS,
     SessionSetting,
     Transport,
 )
@@ -51,11 +51,11 @@ _SETTINGS = {"application_name": "turnup", "timezone": "UTC"}
 
 # The options of a client's socket by name; a platform has the ones that its socket module names.
 _SOCKET_OPTIONS = {
-    "TCP_KEEPIDLE": IDLE_SECONDS,
-    "TCP_KEEPALIVE": IDLE_SECONDS,  # macOS
-    "TCP_KEEPINTVL": INTERVAL_SECONDS,
-    "TCP_KEEPCNT": PROBES,
-    "TCP_USER_TIMEOUT": UNACKNOWLEDGED_MS,
+    "TCP_KEEPIDLE": KEEPALIVE_IDLE_SECONDS,
+    "TCP_KEEPALIVE": KEEPALIVE_IDLE_SECONDS,  # macOS
+    "TCP_KEEPINTVL": KEEPALIVE_INTERVAL_SECONDS,
+    "TCP_KEEPCNT": KEEPALIVE_PROBES,
+    "TCP_USER_TIMEOUT": USER_TIMEOUT_MS,
 }
 
 _EFFECTIVE = f"""

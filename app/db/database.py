@@ -35,6 +35,7 @@ from app.db.statements import Statement
 from app.db.writers import BEGIN_WRITING, WRITES_SINCE, may_write
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
+from app.session_settings import LOCK_SECONDS
 from permissions.policy import viewer_of
 
 T = TypeVar("T")
@@ -55,16 +56,11 @@ Filters combine to more statements than any client uses. A statement takes up to
 CLOSING_SECONDS = 2.0
 """Seconds that connections in use may continue when the pool is closed."""
 
-LOCK_SECONDS = 2.0
-"""Seconds for which a transaction waits for the locks of its locations, addresses and audit chains together.
-
-PostgreSQL bounds the wait for each single lock; a statement can wait for many.
-"""
 LOCK_LEEWAY_SECONDS = 0.1
 LOCK_ROW_SECONDS = 0.001
 """The time that the work of a statement that waits for locks may take: at least, and per row."""
 
-CONNECT_SECONDS = 3.0
+POOL_CONNECT_SECONDS = 3.0
 """Seconds within which PostgreSQL must accept a connection. Less than the wait for a connection of the pool."""
 END_SECONDS = 0.4
 """Seconds within which PostgreSQL must answer a rollback, and after it a cancelled statement.
@@ -156,10 +152,10 @@ class Transaction:
 
     @asynccontextmanager
     async def locking(self, rows: int) -> AsyncIterator[None]:
-        """Bound the wait for locks in the block, which locks about so many rows.
+        """Bound the wait for locks in the block, which locks about this many rows.
 
-        All such blocks of the transaction have LOCK_SECONDS together, besides the time that their work may take. Raises
-        LockTimeout.
+        PostgreSQL bounds the wait for each single lock, and a statement can wait for many. All such blocks of the
+        transaction have LOCK_SECONDS together, besides the time that their work may take. Raises LockTimeout.
         """
         work = LOCK_LEEWAY_SECONDS + rows * LOCK_ROW_SECONDS
         began = monotonic()
@@ -225,7 +221,7 @@ class Database:
         options: dict[str, Any] = {
             "statement_cache_size": MOST_STATEMENTS,
             "max_cached_statement_lifetime": 0,
-            "timeout": CONNECT_SECONDS,
+            "timeout": POOL_CONNECT_SECONDS,
             **await app_options(url, transaction_pooling=transaction_pooling),
         }
         opening: Any = connect  # its options are asyncpg's; the type of the parameter lists them all

@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from app.db.database import LOCK_SECONDS
+from app.session_settings import LOCK_SECONDS
 from app.settings import Settings
 from tests.builders_db import committed
 from tests.harness import CUSTOMER, LEAD, LEAD_2, Answer, Client

@@ -10,7 +10,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
-from app.db.database import LOCK_SECONDS, WAIT_SECONDS
+from app.db.database import WAIT_SECONDS
 from app.db.demo import USERS
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
@@ -28,7 +28,7 @@ from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_of_floods
 from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
-from app.session_settings import APP, OF_ROLE
+from app.session_settings import APP, LOCK_SECONDS, OF_ROLE
 from app.settings import Environment, Settings, production_problems
 from app.telemetry.metrics import Metrics, start_metrics
 from bench import picture
@@ -265,7 +265,3 @@ def test_the_deployment_page_has_every_bound_of_a_session() -> None:
         [each.name, each.text, declared["turnup_owner"].get(each.name, "not set"), each.bounds] for each in APP
     ]
     assert set(declared["turnup_owner"]) <= set(declared["turnup_app"])
-
-
-def test_a_lock_is_awaited_as_long_in_the_database_as_in_the_server() -> None:
-    assert {each.value for each in APP if each.name == "lock_timeout"} == {LOCK_SECONDS * 1_000}
