@@ -54,6 +54,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def is_ready(port: int) -> bool:
+    """Whether the server on a port says that it is ready."""
+    # Asked often while the server needs the processor, so with the cheapest of clients.
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
 @dataclass
 class Server:
     """A running `turnup serve`."""
@@ -83,15 +96,7 @@ class Server:
         return answer.json()["data"]
 
     def ready(self) -> bool:
-        # Asked often while the server needs the processor, so with the cheapest of clients.
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
+        return is_ready(self.port)
 
     def end(self, number: signal.Signals, *, within: float) -> int:
         """Send a signal and wait for the end; returns the exit status."""

@@ -20,11 +20,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from tests.cli.turnup import CHECKOUT, START_LIMIT, environment, eventually, free_port
+from tests.cli.turnup import CHECKOUT, START_LIMIT, environment, eventually, free_port, is_ready
 from tests.docs.pages import page
 from tests.needs import needs
 
@@ -87,14 +87,7 @@ class Instance:
     def ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log.read_text()[-2_000:]
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/readyz")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
+        return is_ready(self.port)
 
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:

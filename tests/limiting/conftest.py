@@ -4,17 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.needs import needs
-
-from .redis_server import RedisServer
+from .redis_server import RedisServer, a_redis
 
 
 @pytest.fixture
 def redis_server() -> Iterator[RedisServer]:
     """A server that runs, empty."""
-    server = RedisServer(needs("redis"))
-    try:
-        server.start()
+    with a_redis() as server:
         yield server
-    finally:
-        server.close()

@@ -5,7 +5,11 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from tests.needs import needs
 
 SECONDS = 10
 
@@ -68,3 +72,14 @@ class RedisServer:
         """Stop, and leave nothing behind."""
         self.stop()
         shutil.rmtree(self._folder)
+
+
+@contextmanager
+def a_redis() -> Iterator[RedisServer]:
+    """A server that runs, empty, until the block ends."""
+    server = RedisServer(needs("redis"))
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()

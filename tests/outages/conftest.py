@@ -10,8 +10,7 @@ from app.db.migrate import migrate
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from tests.auth.auth_builders import KeyServer, serving
-from tests.limiting.redis_server import RedisServer
-from tests.needs import needs
+from tests.limiting.redis_server import RedisServer, a_redis
 
 from .processes import Stem, a_stem
 from .servers import Cluster, Surroundings
@@ -43,12 +42,8 @@ def stem(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stem]:
 @pytest.fixture(scope="session")
 def redis() -> Iterator[RedisServer]:
     """A Redis of this lane's own."""
-    server = RedisServer(needs("redis"))
-    try:
-        server.start()
+    with a_redis() as server:
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture
