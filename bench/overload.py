@@ -1,4 +1,4 @@
-"""Offers a server less and more than it can do, and measures whom it answers: `make bench-overload`.
+"""Offers a server less and more load than it can handle, and measures its answers: `make bench-overload`.
 
 Per case: the peak P, which is the most requests per second that one worker completes for a few clients that wait for
 each response; then, in turns, arrivals at 0.8 P and at 2 P that wait for nobody. Exits with 1 when a target is missed.

@@ -13,19 +13,19 @@ class Bulkhead:
     """Bounds the holders of each key. A holder of several keys counts for each, and gets all of them or none."""
 
     def __init__(self, most: int) -> None:
-        """`most` is the number of holders of a key, at least 1."""
+        """`most` is the maximum number of holders of a key, at least 1."""
         self.most = most
         self._held: Counter[str] = Counter()
-        # Those who wait, the first one first, with their keys.
+        # The waiting callers in their order, with their keys.
         self._queue: dict[asyncio.Future[None], frozenset[str]] = {}
 
     @property
     def waiting(self) -> int:
-        """The number of those who wait."""
+        """The number of waiting callers."""
         return len(self._queue)
 
     def try_enter(self, keys: Collection[str]) -> bool:
-        """Become a holder if nobody has to wait for it. Returns whether the caller is a holder now."""
+        """Become a holder if that needs no waiting. Returns whether the caller is a holder now."""
         wanted = frozenset(keys)
         if any(self._held[key] >= self.most for key in wanted):
             return False
@@ -35,7 +35,7 @@ class Bulkhead:
         return True
 
     async def enter(self, keys: Collection[str]) -> None:
-        """Become a holder, after those who wait for one of the keys already. Wait as long as the caller's deadline."""
+        """Become a holder, after the callers that wait for one of the keys already. The caller bounds the wait."""
         if self.try_enter(keys):
             return
         turn = asyncio.get_running_loop().create_future()
@@ -60,7 +60,7 @@ class Bulkhead:
             self._admit()
 
     def _admit(self) -> None:
-        """Give turns, in order, to all who need not wait longer. Nobody overtakes one who waits for the same key."""
+        """Give turns, in order, to all callers that need not wait longer. None overtakes one that waits for its key."""
         blocked: set[str] = set()
         for turn, wanted in list(self._queue.items()):
             if turn.done():

@@ -17,12 +17,12 @@ from sqlalchemy.sql.elements import TextClause
 from app.db.tables import SCHEMA
 
 LOCK_TIMEOUT_MS = 1_000
-"""Milliseconds for which a migration waits for a lock, and everybody who needs the table waits behind it.
+"""Milliseconds for which a migration waits for a lock, and every session that needs the table waits behind it.
 
 Less than the two seconds after which a write is answered OVERLOADED, so that writes survive a migration that gives up.
 """
 MOST_WAIT_SECONDS = 60
-"""Seconds for which an index that is made concurrently waits for older transactions. Nobody waits behind it."""
+"""Seconds for which an index that is made concurrently waits for older transactions. No session waits behind it."""
 
 _IS_VALID = "SELECT i.indisvalid FROM pg_index i WHERE i.indexrelid = to_regclass('{name}')"
 _WRITTEN = "SELECT pg_current_xact_id_if_assigned() IS NOT NULL"
