@@ -1,8 +1,8 @@
 """Migrates a database to the newest revision as its owner; any role can check whether it is current.
 
 Each migration is a transaction of its own, which waits for a lock only briefly, because every session that needs the
-table waits behind it. A migration that does not get its lock is rolled back and tried again. A database can be newer than this code: a release is
-migrated before all of its servers are replaced.
+table waits behind it. A migration that does not get its lock is rolled back and tried again. A database can be newer
+than this code: a release is migrated before all of its servers are replaced.
 """
 
 import asyncio
