@@ -1,0 +1,22 @@
+"""Whether the database is for demos or for production.
+
+Locks: none
+Data: none
+Deployment: nothing to do
+"""
+
+revision = "0012"
+down_revision = "0011"
+branch_labels = None
+depends_on = None
+
+older_code_may_write = True
+
+
+def upgrade() -> None:
+    """Do nothing yet."""
+
+
+def downgrade() -> None:
+    """Migrations go forward; restore a backup instead."""
+    raise NotImplementedError
