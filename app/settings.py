@@ -220,7 +220,7 @@ class Settings(BaseSettings):
         return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
 
 
-LEAST_REQUESTS = 16
+LEAST_REQUESTS = 15
 """The default limit of requests in progress with a small pool: enough for a page that sends several at once."""
 PRODUCTION_STOP_DELAY = 5.0  # seconds
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")

@@ -10,6 +10,7 @@ import asyncio
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -63,7 +64,8 @@ async def count_refusals(token: str, folder: Path) -> None:
     config.loaded_app = None
     state = {CONNECTIONS: Connections(ConnectionLimits()), SLOTS: slots}
     connection = HttpConnection(config, ServerState(), state, asyncio.get_running_loop())
-    connection.connection_made(Unsent())
+    with socket.socket() as unconnected:
+        connection.connection_made(Unsent({"socket": unconnected}))
     request = post(body_of(CASES[2], "account"), token)
     for _ in range(WARM):
         connection.data_received(request)

@@ -1,8 +1,9 @@
 """Offers a server less and more load than it can handle, and measures its answers: `make bench-overload`.
 
-Per case: the peak P, which is the most requests per second that one worker completes for a few clients that wait for
-each response; then, in turns, arrivals at 0.8 P and at 2 P that wait for nobody. Exits with 1 when a target is missed.
-The server has one processor and the clients, which are this process, another one. PostgreSQL may use both.
+Per case, in each round: the peak P, which is the most requests per second that one worker completes for a few clients
+that wait for each response; then arrivals at 0.8 P and at 2 P that wait for nobody. Exits with 1 when a target is
+missed.
+The server has one processor; PostgreSQL and the clients, which are this process, share another one.
 """
 
 import argparse
@@ -305,9 +306,9 @@ def part(times: list[float], share: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The peak of a case, and the runs below and above it. Properties are medians of the runs."""
+    """The peaks of a case, one per round, and the runs below and above them. Properties are medians of the rounds."""
 
-    peak: float
+    peaks: list[float]
     below: list[Run]
     above: list[Run]
 
@@ -323,8 +324,8 @@ class Figures:
 
     @property
     def accepted(self) -> float:
-        """The accepted requests per second above the peak, in parts of the peak."""
-        return statistics.median(run.rate for run in self.above) / self.peak
+        """The accepted requests per second above the peak, in parts of the peak of the same round."""
+        return statistics.median(run.rate / most for run, most in zip(self.above, self.peaks, strict=True))
 
     @property
     def refused_below(self) -> float:
@@ -349,7 +350,7 @@ class Figures:
     def line(self) -> str:
         """Return the cells of the table."""
         cells = (
-            f"{self.peak:.0f}",
+            f"{statistics.median(self.peaks):.0f}",
             f"{self.slow_below:.0f}",
             f"{self.slow_above:.0f}",
             f"{self.slow_above / self.slow_below:.2f}",
@@ -362,12 +363,13 @@ class Figures:
 
 
 async def measured(port: int, workload: Workload, *, rounds: int, seconds: float, uniform: bool = False) -> Figures:
-    """Measure the peak, then periods below and above it in turns."""
+    """Measure the peak, then a period below and one above it, in each round."""
     await peak(port, workload, seconds / 2)  # warms up
-    most = statistics.median([await peak(port, workload, seconds / 2) for _ in range(3)])
     arrivals = Arrivals(port, workload)
-    figures = Figures(most, [], [])
+    figures = Figures([], [], [])
     for _ in range(rounds):
+        most = await peak(port, workload, seconds)
+        figures.peaks.append(most)
         figures.below.append(await arrivals.run(BELOW * most, seconds, uniform=uniform))
         figures.above.append(await arrivals.run(ABOVE * most, seconds, uniform=uniform))
     arrivals.close()
@@ -458,7 +460,9 @@ if __name__ == "__main__":
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="turnup-bench-") as folder:
         scenario = (Path(folder) / "home").resolve()
-        with embedded.start(scenario) as postgres:
+        with pinned(1):
+            postgres = embedded.start(scenario)
+        with postgres:
             met = uvloop.run(main(given, scenario, postgres.cluster))
         embedded.erase(scenario)
     sys.exit(not met)

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import cached_property
 
 from app.http.addresses import counted_address
 from app.http.graphql import joined, negotiated
@@ -48,10 +49,6 @@ class Full(StrEnum):
     SERVER = "server"
     USER = "user"
     ADDRESS = "address"
-
-
-_BURSTING = frozenset({Full.SERVER, Full.USER})
-"""The reasons for which a burst is admitted."""
 
 
 class RequestSlots:
@@ -104,24 +101,33 @@ class RequestSlots:
 
         `address` is the counted address of the peer; None if that is a trusted proxy, which names the client.
         """
+        return Work(self, fields, address)
+
+    def identified(self, fields: Fields, address: str | None) -> tuple[str | None, bool]:
+        """Return the user of a request, and whether it is an unknown one at an address that floods."""
         user = self._user_of(fields)
-        return Work(
-            self, fields, user, user is None and self._floods(_forwarded(fields) if address is None else address)
-        )
+        return user, user is None and self._floods(_forwarded(fields) if address is None else address)
 
     def full(self, work: "Work") -> Full | None:
-        """Return why a request would get no slot now, None if it would get one."""
-        full = self._full(work)
-        return None if full in _BURSTING and self._burst_now() >= 1 else full
+        """Return why a request would get no slot now, None if it would get one.
 
-    def _full(self, work: "Work") -> Full | None:
+        When all slots are taken and the burst is used up, as in an overload, the user is not looked up.
+        """
+        taken, burst = self._all_taken(), self._burst_now() >= 1
+        if taken and not burst:
+            return Full.SERVER
         if work.of_flood and self._of_floods >= self.limit_of_floods:
             return Full.ADDRESS
-        if self._by_user[work.user] >= self.limit_per_user:
-            return Full.USER
-        if len(self._in_progress) >= self.limit and len(self._in_progress) - self._stuck() >= self.limit:
-            return Full.SERVER
-        return None
+        if burst:
+            return None
+        return Full.USER if self._user_is_full(work) else None
+
+    def _all_taken(self) -> bool:
+        taken = len(self._in_progress)
+        return taken >= self.limit and taken - self._stuck() >= self.limit
+
+    def _user_is_full(self, work: "Work") -> bool:
+        return self._by_user[work.user] >= self.limit_per_user
 
     def holds(self, work: "Work") -> bool:
         """Return whether the work has a slot."""
@@ -129,7 +135,7 @@ class RequestSlots:
 
     def take(self, work: "Work") -> None:
         """Give a slot, which `full` has found, or admit the work as a part of the burst."""
-        if self._full(work) is not None:
+        if self._all_taken() or self._user_is_full(work):
             self._burst_left, self._burst_at = self._burst_now() - 1, self._clock()
         self._in_progress[work] = self._clock()
         self._by_user[work.user] += 1
@@ -200,13 +206,24 @@ class RequestSlots:
 class Work:
     """The work on a request, from its whole receipt to the end of the application's task."""
 
-    __slots__ = ("_fields", "_slots", "of_flood", "user")
-
-    def __init__(self, slots: RequestSlots, fields: Fields, user: str | None, of_flood: bool) -> None:
+    def __init__(self, slots: RequestSlots, fields: Fields, address: str | None) -> None:
         self._slots = slots
         self._fields = fields
-        self.user = user
-        self.of_flood = of_flood
+        self._address = address
+
+    @cached_property
+    def _identity(self) -> tuple[str | None, bool]:
+        return self._slots.identified(self._fields, self._address)
+
+    @property
+    def user(self) -> str | None:
+        """The user of the request, None if it is not known yet."""
+        return self._identity[0]
+
+    @property
+    def of_flood(self) -> bool:
+        """Whether the request is of an unknown user at an address that floods."""
+        return self._identity[1]
 
     def refused(self) -> Full | None:
         """Return why there is no slot for this work now, None if there is one."""
@@ -231,8 +248,8 @@ class Work:
 
 
 def most_per_user(limit: int) -> int:
-    """Return how many of the slots one user may have: three quarters, so that others always find one."""
-    return max(1, limit * 3 // 4)
+    """Return how many of the slots one user may have: four fifths, so that others always find one."""
+    return max(1, limit * 4 // 5)
 
 
 def most_of_floods(limit: int) -> int:

@@ -46,7 +46,7 @@ async def test_a_user_is_known_after_the_first_request_with_a_token(settings: Se
 
 
 async def test_operators_see_requests_in_progress_and_refused_ones(settings: Settings, database: TestDatabase) -> None:
-    async with slotted(settings, database, limit_requests=1, limit_request_burst=0) as (client, slots):
+    async with slotted(settings, database, limit_requests=2, limit_request_burst=0) as (client, slots):
         fields = fields_of(client, LEAD)
         await client.ask("{ viewer { id } }")
         assert [slots.work(fields).begin(), slots.work(fields).begin()] == [None, Full.USER]
