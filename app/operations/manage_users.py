@@ -91,6 +91,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
         "role": role,
         "status": UserStatus.ACTIVE,
         "account_id": account_id,
+        "made_by": [context.viewer.id],
         "revision": 1,
         "created_at": context.now,
         "updated_at": context.now,

@@ -43,6 +43,8 @@ CHANGEABLE = {
 
 # The functions that the app's role may call.
 CALLABLE = {
+    "hold_approval_users",
+    "makers_of_submitters",
     "sign_in",
     "audit_open",
     "audit_seal",
