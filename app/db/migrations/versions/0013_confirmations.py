@@ -20,7 +20,12 @@ depends_on = None
 older_code_may_write = False
 
 # The functions, all called by the app's role.
-FUNCTIONS = ("sign_in(text, integer)", "makers_of_submitters(text[])", "hold_approval_users(text[])")
+FUNCTIONS = (
+    "sign_in(text, integer)",
+    "makers_of_submitters(text[])",
+    "hold_approval_users(text[])",
+    "is_location_named(text, text, text)",
+)
 
 
 def upgrade() -> None:

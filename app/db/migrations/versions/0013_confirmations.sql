@@ -82,3 +82,17 @@ BEGIN
     RETURN QUERY SELECT u.role, u.status, u.made_by = '{}' FROM turnup."user" u WHERE u.id = viewer;
 END
 $$;
+
+-- Whether a location of the account, other than one, has this name, ignoring case. Locations that the caller cannot see
+-- count, as they do for site codes. For leads, and for the customers of the account.
+CREATE FUNCTION turnup.is_location_named(account text, wanted text, besides text) RETURNS boolean
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM turnup.location l
+        WHERE l.account_id = account AND lower(l.name COLLATE "default") = lower(wanted)
+          AND l.id IS DISTINCT FROM besides
+          AND (current_setting('turnup.role', true) = 'IMPLEMENTATION_LEAD'
+               OR current_setting('turnup.account', true) = account))
+$$;
