@@ -203,6 +203,7 @@ described(
         "STALE_REVIEW": "The content has changed since it was reviewed.",
         "APPROVAL_OUTDATED": "The current content is not the approved content.",
         "SELF_APPROVAL": "Nobody can approve content that they submitted or edited themselves.",
+        "USER_UNCONFIRMED": "A lead created the viewer or gave it a role or subject, and nobody confirmed the viewer.",
         "CONFLICT": "The object has changed since it was read.",
         "NOT_READY": "The content is incomplete or invalid. All issues are listed.",
         "NOT_FOUND": "The viewer's scope contains no such object.",

@@ -489,6 +489,9 @@ class EditUserInput:
     expected_revision: int = expected("the user")
     name: Maybe[str] = field("The name, as other users see it.")
     email: Maybe[str] = field("The email address.")
+    subject: Maybe[str] = field("The `sub` claim of the user's tokens. Nobody can change their own.")
+    role: Maybe[Role] = field("The role of the user. Nobody can change their own.")
+    account_id: Maybe[ID | None] = field("The id of the account that a customer works for. Null for other roles.")
     idempotency_key: str | None = key()
 
 

@@ -90,8 +90,19 @@ class UserType(Node):
     email: str | None = strawberry.field(
         description="The email address of the user. Visible to leads only.", extensions=guarded(can(Action.ADMINISTER))
     )
+    subject: str | None = strawberry.field(
+        description="The `sub` claim of the user's tokens. Visible to leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
     status: UserStatus | None = strawberry.field(
         description="The status of the user. Visible to leads only.", extensions=guarded(can(Action.ADMINISTER))
+    )
+    confirmed: bool | None = computed(
+        computed_fields.is_confirmed,
+        "Whether no lead created the user or gave the user a role or subject, or another lead has confirmed the user "
+        "since. An unconfirmed lead cannot approve, and cannot confirm or manage users. Visible to leads only.",
+        of_all=computed_fields.are_confirmed,
+        needs=Action.ADMINISTER,
     )
     revision: int | None = strawberry.field(
         description="Counter of the changes of the user and of the user's grants. Send it back as "

@@ -58,11 +58,13 @@ class AccountRow(Row, frozen=True):
 
 class UserRow(Row, frozen=True):
     id: str
+    subject: str
     name: str
     email: str
     role: str
     status: str
     account_id: str | None
+    made_by: list[str]
     revision: int
     created_at: datetime
 

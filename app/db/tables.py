@@ -177,6 +177,14 @@ user = Table(
     _text("role", default=None),
     _text("status", default=UserStatus.ACTIVE.value),
     _ref("account_id", nullable=True),
+    # The users who created this user, or gave the user a role or a subject, since the last confirmation.
+    Column(
+        "made_by",
+        ARRAY(Text(collation="C")),
+        nullable=False,
+        server_default="{}",
+        info={"of_older_rows": [], HOLDS_IDS_OF: "user"},
+    ),
     _revision(),
     _now("created_at"),
     _now("updated_at"),

@@ -18,7 +18,7 @@ from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
 from app.operations.manage_accounts import CREATE_ACCOUNT, CREATE_LOCATION, UPDATE_ACCOUNT
 from app.operations.manage_catalogue import SET_DEVICE_MODELS
-from app.operations.manage_users import CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
+from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import ContentEffect, DeclarationError, Mutation
 from app.operations.open_override import OPEN_OVERRIDE
@@ -106,9 +106,11 @@ MUTATIONS = by_name(
         SET_ACCEPTED_PAYLOAD_VERSIONS,
         SUSPEND_USER,
         REINSTATE_USER,
+        CONFIRM_USER,
         SET_DEVICE_MODELS,
     )
 )
 
 EDITS = names_with(ContentEffect.EDITS, MUTATIONS)
-SUBMITS_OR_APPROVES = names_with(ContentEffect.SUBMITS_OR_APPROVES, MUTATIONS)
+SUBMITS = names_with(ContentEffect.SUBMITS, MUTATIONS)
+APPROVES = names_with(ContentEffect.APPROVES, MUTATIONS)

@@ -304,7 +304,9 @@ async def test_the_predicates_alone_return_only_what_was_released_to_a_partner(
     """The statements run as the definer, for whom row-level security returns every row."""
     user = getattr(world, asker)
     granted = Scope(accounts=frozenset({world.account}), locations=None)
-    viewer = viewer_of(identifier=user, name="Ada", email="ada@x.example", role=Role.PARTNER, granted=granted)
+    viewer = viewer_of(
+        identifier=user, name="Ada", email="ada@x.example", role=Role.PARTNER, granted=granted, confirmed=True
+    )
     tables_and_keys = {
         tables.provisioning_payload: "ProvisioningPayload",
         tables.receipt: "Receipt",

@@ -43,6 +43,9 @@ CHANGEABLE = {
 
 # The functions that the app's role may call.
 CALLABLE = {
+    "hold_approval_users",
+    "is_location_named",
+    "makers_of_submitters",
     "sign_in",
     "audit_open",
     "audit_seal",
