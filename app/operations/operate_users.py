@@ -14,11 +14,8 @@ from app.domain.refusals import InvalidInput, NotFound
 from app.domain.vocabulary import Role, UserStatus
 from app.operations.administration import AdministrationChange, AdministrationContext, write
 from app.operations.manage_users import CreateUser, GrantValue, SetGrants, create_user, set_grants, to_status
-from app.operations.system import as_system, reading_as_system
+from app.operations.system import SystemAction, as_system, reading_as_system
 from permissions.matrix import BOUND_TO_ACCOUNT
-
-USER_ADDED, USER_SUSPENDED, USER_REINSTATED = "USER_ADDED", "USER_SUSPENDED", "USER_REINSTATED"
-"""The actions in the audit log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +45,7 @@ async def add_user(owner_url: str, command: AddUser) -> str:
     accounts = command.account_ids
     if command.role in BOUND_TO_ACCOUNT and len(accounts) != 1:
         raise InvalidInput(field="accountId", rule="a customer works for exactly one account", path=("accountId",))
-    async with as_system(owner_url, USER_ADDED) as context:
+    async with as_system(owner_url, SystemAction.USER_ADDED) as context:
         found = await context.kept(tables.account, accounts)
         if missing := [str(place) for place, each in enumerate(accounts) if each not in found]:
             raise NotFound(path=("grants", missing[0], "accountId"))
@@ -76,7 +73,7 @@ async def suspend_user(owner_url: str, named: str) -> bool:
 
     Raises InvalidInput for the last active lead, NotFound, and what `as_system` raises.
     """
-    async with as_system(owner_url, USER_SUSPENDED) as context:
+    async with as_system(owner_url, SystemAction.USER_SUSPENDED) as context:
         leads = await writing.two_active_leads(context.transaction)
         user = await _named(context, named)
         if leads == {user.id}:
@@ -90,7 +87,7 @@ async def reinstate_user(owner_url: str, named: str) -> bool:
 
     Raises NotFound, and what `as_system` raises.
     """
-    async with as_system(owner_url, USER_REINSTATED) as context:
+    async with as_system(owner_url, SystemAction.USER_REINSTATED) as context:
         return await _written(context, to_status(context, await _named(context, named), UserStatus.ACTIVE))
 
 

@@ -5,6 +5,7 @@ The transaction runs as the definer role, to which row-level security does not a
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import StrEnum, unique
 from typing import Any
 
 from app import audit
@@ -20,6 +21,17 @@ from app.domain.viewer import EVERYTHING, Viewer
 from app.domain.vocabulary import Role
 from app.operations.administration import AdministrationContext
 from app.session_settings import LOCK_SECONDS
+
+
+
+@unique
+class SystemAction(StrEnum):
+    """The actions of the command line in the audit log."""
+
+    USER_ADDED = "USER_ADDED"
+    USER_SUSPENDED = "USER_SUSPENDED"
+    USER_REINSTATED = "USER_REINSTATED"
+
 
 STATEMENT_SECONDS = 60.0
 """The time limit of a statement of such a transaction."""
@@ -37,16 +49,16 @@ SYSTEM = Viewer(
 
 
 @asynccontextmanager
-async def as_system(owner_url: str, action: str) -> AsyncIterator[AdministrationContext]:
+async def as_system(owner_url: str, action: SystemAction) -> AsyncIterator[AdministrationContext]:
     """Yield the context of decisions of the system. Their changes are committed if the block succeeds.
 
-    `action` is the action of the audit entry, in upper case; without changes there is no entry. `owner_url` connects
-    as the owner, who can become the definer. Raises MigrationRefused for a database that lacks migrations or is closed
+    `action` is the action of the audit entry; without changes there is no entry. `owner_url` connects as the owner, who
+    can become the definer. Raises MigrationRefused for a database that lacks migrations or is closed
     to writes of this code, and the exceptions of `app.db.failures`.
     """
     async with _definer_transaction(owner_url, BEGIN_WRITING) as connection:
         transaction = Transaction(connection, SYSTEM, unobserved)
-        await transaction.fetch(_SET_ACTION, action=action)
+        await transaction.fetch(_SET_ACTION, action=action.value)
         if not may_write(await transaction.fetch_one(_WRITES_SINCE), newest_revision()):
             raise MigrationRefused(f"{await position(owner_url)}; nothing was changed")
         yield AdministrationContext(SYSTEM, await writing.clock(transaction), transaction)

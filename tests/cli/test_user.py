@@ -289,7 +289,7 @@ def test_before_the_first_start_only_demo_users_are_known(tmp_path: Path) -> Non
     assert not embedded.exists(home)
 
 
-async def _process(place: TestDatabase, *arguments: str) -> tuple[int | None, str]:
+async def _process(place: TestDatabase, *arguments: str) -> tuple[int, str]:
     """Run a command in its own process; returns its exit status and what it prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -302,4 +302,5 @@ async def _process(place: TestDatabase, *arguments: str) -> tuple[int | None, st
     )
     async with asyncio.timeout(120):
         printed, _ = await process.communicate()
+    assert process.returncode is not None
     return process.returncode, printed.decode()
