@@ -23,7 +23,6 @@ from app.operations.administration import AdministrationContext
 from app.session_settings import LOCK_SECONDS
 
 
-
 @unique
 class SystemAction(StrEnum):
     """The actions of the command line in the audit log."""
