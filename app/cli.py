@@ -1,4 +1,4 @@
-"""The command line: serve | migrate | seed | token | schema | roles | audit."""
+"""The command line: serve | migrate | seed | token | schema | roles | audit | user."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
-from app import cli_audit
+from app import cli_audit, cli_user
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.connecting import CONNECT_SECONDS, Unfit, app_options, check_bounds, check_owner, connect
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
@@ -103,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     roles.add_argument("--sql", action="store_true", required=True, help="as a script for psql")
     roles.set_defaults(run=print_roles)
     cli_audit.add_commands(commands, owner_database)
+    cli_user.add_commands(commands, owner_database)
     return root
 
 
@@ -237,7 +238,8 @@ def print_token(settings: Settings, options: argparse.Namespace) -> None:
     """Print a token of the development issuer for an email address."""
     if settings.in_production or settings.jwks_url is not None:
         sys.exit("turnup: this command is for development only; get tokens from the issuer of TURNUP_JWKS_URL")
-    print(development_token(settings, options.email))
+    print(development_token(settings, options.email), flush=True)
+    cli_user.warn_of_stranger(options.email, _existing_database(settings))
 
 
 def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
@@ -271,6 +273,18 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
     with embedded.start(settings.home, restarted=restarted) as postgres:
         cluster = postgres.cluster
         yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE))
+
+
+@contextmanager
+def _existing_database(settings: Settings) -> Iterator[str | None]:
+    """Yield the URL of the database for the app's role, or None if there is none: nothing is created."""
+    if settings.database_url is not None or settings.owner_database_url is not None:
+        yield _plain(settings.database_url)
+    elif not embedded.exists(settings.home):
+        yield None
+    else:
+        with embedded.start(settings.home) as postgres:
+            yield postgres.cluster.dsn("turnup_app", DATABASE)
 
 
 @contextmanager
