@@ -1,4 +1,4 @@
-"""The command line: serve | migrate | seed | token | schema | roles | audit."""
+"""The command line: serve | migrate | seed | token | schema | roles | audit | user."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
-from app import cli_audit
+from app import cli_audit, cli_user
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.connecting import CONNECT_SECONDS, Unfit, app_options, check_bounds, check_owner, connect
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
@@ -103,6 +103,7 @@ def parser() -> argparse.ArgumentParser:
     roles.add_argument("--sql", action="store_true", required=True, help="as a script for psql")
     roles.set_defaults(run=print_roles)
     cli_audit.add_commands(commands, owner_database)
+    cli_user.add_commands(commands, owner_database)
     return root
 
 

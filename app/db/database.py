@@ -15,10 +15,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import asyncpg
-import orjson
 
 from app.db.bulkheads import Bulkhead
-from app.db.connecting import app_options, connect
+from app.db.connecting import app_options, connect, convert_json
 from app.db.failures import (
     CommitUnknown,
     DatabaseReadOnly,
@@ -458,7 +457,7 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
             await self.roll_back()
             return
         try:
-            await _commit(self._connection)
+            await commit(self._connection)
         finally:
             await self._release()
 
@@ -479,8 +478,11 @@ async def _opened(connection: Awaitable[Any]) -> Any:
         raise DatabaseUnavailable from error
 
 
-async def _commit(connection: Any) -> None:
-    """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried."""
+async def commit(connection: Any) -> None:
+    """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried.
+
+    Raises CommitUnknown when the result is unknown.
+    """
     try:
         await connection.execute("COMMIT")
     except Exception as error:
@@ -511,10 +513,7 @@ async def _undone(connection: Any, statement: str) -> None:
 
 
 async def _prepare(connection: Any) -> None:
-    for kind in ("json", "jsonb"):
-        await connection.set_type_codec(
-            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-        )
+    await convert_json(connection)
 
 
 async def _nothing_to_reset(_connection: Any) -> None:

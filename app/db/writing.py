@@ -22,7 +22,7 @@ from app.db.statements import Statement, compiled, joined, many_ids
 from app.domain.ids import is_well_formed
 from app.domain.mac_holder import MacHolder
 from app.domain.viewer import Scope
-from app.domain.vocabulary import UserStatus
+from app.domain.vocabulary import Role, UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,15 @@ async def may_still_act(tx: Transaction) -> bool:
     """Whether the viewer is still active. Take a lock, so that only one transaction suspends users at a time."""
     await tx.fetch(_LOCK_SUSPENSIONS)
     return bool(await tx.fetch_one(_IS_ACTIVE, user_id=tx.viewer.id))
+
+
+async def two_active_leads(tx: Transaction) -> set[str]:
+    """Return the ids of two active leads, or of all if there are fewer.
+
+    Take a lock, so that only one transaction suspends users at a time.
+    """
+    await tx.fetch(_LOCK_SUSPENSIONS)
+    return set(await tx.fetch(_TWO_ACTIVE_LEADS))
 
 
 async def clock(tx: Transaction) -> datetime:
@@ -293,6 +302,13 @@ _LOCK_SUSPENSIONS = Statement(
 )
 _IS_ACTIVE = Statement(
     "is active", f"SELECT status = '{UserStatus.ACTIVE}' FROM turnup.\"user\" WHERE id = $1", ("user_id",), bool
+)
+_TWO_ACTIVE_LEADS = Statement(
+    "two active leads",
+    f"""SELECT id FROM turnup."user"
+        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' LIMIT 2""",
+    (),
+    str,
 )
 _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 

@@ -10,7 +10,6 @@ from app.db.database import SuspendedUser
 from app.db.writing import Delete, Insert, Update, Write
 from app.domain.email_address import is_email
 from app.domain.refusals import InvalidInput, NotFound
-from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, Role, UserStatus
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
@@ -85,7 +84,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
     email = _email(command.email)
     row = {
         "id": context.new_id("User"),
-        "subject": clean("user.subject", command.subject, path=("subject",)) if command.subject else email,
+        "subject": email if command.subject is None else given_text("user.subject", command.subject, path=("subject",)),
         "name": given_text("user.name", command.name, path=("name",)),
         "email": email,
         "role": role,
@@ -120,13 +119,13 @@ async def suspend_user(context: AdministrationContext, command: SuspendUser) -> 
     if not await writing.may_still_act(context.transaction):
         raise SuspendedUser(context.viewer.id)
     user = await context.found(tables.user, command.user_id)
-    return _to_status(context, user, UserStatus.SUSPENDED)
+    return to_status(context, user, UserStatus.SUSPENDED)
 
 
 async def reinstate_user(context: AdministrationContext, command: ReinstateUser) -> AdministrationChange:
     """Reinstate a suspended user."""
     user = await context.found(tables.user, command.user_id)
-    return _to_status(context, user, UserStatus.ACTIVE)
+    return to_status(context, user, UserStatus.ACTIVE)
 
 
 async def set_grants(context: AdministrationContext, command: SetGrants) -> AdministrationChange:
@@ -192,7 +191,8 @@ def _grant(context: AdministrationContext, user_id: str, grant: GrantValue) -> I
         yield Insert(tables.grant_location, listed)
 
 
-def _to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
+def to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
+    """The change of a user to a status; nothing if the user has it."""
     return _changed(context, user, {} if user.status == status else {"status": status})
 
 
