@@ -4,7 +4,7 @@ Leads replace the whole catalogue, or change one model at a time. An operator lo
 changes models and removes none. Models are compared by brand and name, ignoring case, as readiness compares them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
@@ -122,12 +122,7 @@ async def set_device_models(context: AdministrationContext, command: SetDeviceMo
     if len(command.models) > MOST_MODELS:
         raise InvalidInput(field="models", rule=f"at most {MOST_MODELS} models", path=("models",))
     kept = {(row.brand, row.model): row for row in await writing.catalogue(context.transaction)}
-    wanted = []
-    for place, each in enumerate(command.models):
-        path = ("models", str(place))
-        row = kept.get((each.brand, given_text("deviceModel.name", each.model, path=(*path, "model"))))
-        wanted.append((row, _values(each, row, path)))
-    check_named_once([values for _, values in wanted])
+    wanted = _wanted(command.models, kept, _as_written)
     named = {(values["brand"], values["model"]) for _, values in wanted}
     writes: list[Write] = [
         Delete(tables.device_model, {"id": row.id}) for name, row in kept.items() if name not in named
@@ -174,47 +169,68 @@ class LoadedModels:
     writes: tuple[Write, ...]
     added: tuple[Name, ...]
     changed: Mapping[Name, Mapping[str, tuple[Any, Any]]]
-    unchanged: tuple[Name, ...]
+    equal: tuple[Name, ...]
     unlisted: tuple[Name, ...]
 
 
 async def load_device_models(context: AdministrationContext, models: Sequence[DeviceModelValue]) -> LoadedModels:
     """The changes that make the catalogue have these models. Raises InvalidInput, and LimitReached for too many."""
     before = {_compared(row.brand, row.model): row for row in await writing.catalogue(context.transaction)}
-    wanted = [_values(each, None, ("models", str(place))) for place, each in enumerate(models)]
-    check_named_once(wanted)
-    listed = {_compared(each["brand"], each["model"]) for each in wanted}
+    wanted = _wanted(models, before, _compared)
+    listed = {_compared(values["brand"], values["model"]) for _, values in wanted}
     if len(listed | before.keys()) > MOST_MODELS:
         raise LimitReached(limit=MOST_MODELS, counted="deviceModels")
     writes: list[Write] = []
-    added, unchanged, changed = [], [], {}
-    for values in wanted:
-        row, name = before.get(_compared(values["brand"], values["model"])), (values["brand"], values["model"])
+    added, equal, changed = [], [], {}
+    for row, values in wanted:
+        name = (values["brand"], values["model"])
         writes += _written(context, row, values)
         if row is None:
             added.append(name)
         elif difference := _difference(row, values):
             changed[name] = {field: (getattr(row, field), after) for field, after in difference.items()}
         else:
-            unchanged.append(name)
+            equal.append(name)
     return LoadedModels(
         writes=tuple(writes),
         added=tuple(added),
         changed=changed,
-        unchanged=tuple(unchanged),
+        equal=tuple(equal),
         unlisted=tuple((row.brand, row.model) for compared, row in before.items() if compared not in listed),
     )
 
 
-def check_named_once(models: Sequence[Mapping[str, Any]]) -> None:
-    """Raises InvalidInput for a model that is listed twice, ignoring case."""
+def check_models(models: Sequence[DeviceModelValue]) -> None:
+    """Raises InvalidInput for a list that could not be loaded into any catalogue."""
+    if len(models) > MOST_MODELS:
+        raise InvalidInput(field="models", rule=f"at most {MOST_MODELS} models", path=("models",))
+    _wanted(models, {}, _compared)
+
+
+def _wanted(
+    models: Sequence[DeviceModelValue], rows: Mapping[Name, Any], key: Callable[[str, str], Name]
+) -> list[tuple[Any, dict[str, Any]]]:
+    """The row, if there is one, and the values of each model. `rows` have keys made by `key` of brand and name.
+
+    Raises InvalidInput for a value that is not valid, and for a model that is listed twice, ignoring case.
+    """
+    found = []
     seen: set[Name] = set()
-    for place, values in enumerate(models):
+    for place, each in enumerate(models):
+        path = ("models", str(place))
+        row = rows.get(key(each.brand, given_text("deviceModel.name", each.model, path=(*path, "model"))))
+        values = _values(each, row, path)
         compared = _compared(values["brand"], values["model"])
         if compared in seen:
-            path = ("models", str(place), "model")
-            raise InvalidInput(field="model", rule="each model may appear only once, ignoring case", path=path)
+            rule = "each model may appear only once, ignoring case"
+            raise InvalidInput(field="model", rule=rule, path=(*path, "model"))
         seen.add(compared)
+        found.append((row, values))
+    return found
+
+
+def _as_written(brand: str, model: str) -> Name:
+    return brand, model
 
 
 def _compared(brand: str, model: str) -> Name:
@@ -238,7 +254,7 @@ def _check_free(rows: Sequence[Any], values: Mapping[str, Any]) -> None:
 
 def _values(given: DeviceModelFields, row: Any, path: Path) -> dict[str, Any]:
     """The columns of a model: the given values, or those of its row where they are left out. Raises InvalidInput."""
-    stored = {name: getattr(row, name, None) for name in _COLUMNS}
+    stored: dict[str, Any] = {name: getattr(row, name, None) for name in _COLUMNS}
     lines = or_stored(given.lines, stored["lines"])
     if not LINES[0] <= lines <= LINES[1]:
         raise InvalidInput(field="lines", rule=f"must be between {LINES[0]} and {LINES[1]}", path=(*path, "lines"))
