@@ -1,4 +1,4 @@
-"""The command line: serve | migrate | seed | token | schema | roles | audit | user."""
+"""The command line: serve | migrate | seed | token | schema | roles | audit | user | catalogue."""
 
 import argparse
 import asyncio
@@ -24,7 +24,7 @@ import uvicorn
 from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
-from app import cli_audit, cli_user
+from app import cli_audit, cli_catalogue, cli_user
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.connecting import CONNECT_SECONDS, Unfit, app_options, check_bounds, check_owner, connect
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
@@ -104,6 +104,7 @@ def parser() -> argparse.ArgumentParser:
     roles.set_defaults(run=print_roles)
     cli_audit.add_commands(commands, owner_database)
     cli_user.add_commands(commands, owner_database)
+    cli_catalogue.add_commands(commands, owner_database)
     return root
 
 

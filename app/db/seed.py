@@ -16,7 +16,7 @@ from app.domain import ids
 from app.domain.content import LocationContent
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
-from app.domain.vocabulary import LocationStatus, Role, Section
+from app.domain.vocabulary import DeviceModelKind, LocationStatus, Role, Section
 
 S = LocationStatus
 _STARTED = frozenset(S) - {S.NOT_STARTED}
@@ -111,7 +111,8 @@ def _demo_rows() -> Iterable[TableRow]:
         yield tables.accepted_version, {"user_id": user_id, "version": version}
     for brand, model, lines in demo.DEVICE_MODELS:
         name = f"model-{brand.lower()}-{model.replace(' ', '-').lower()}"
-        yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines}
+        kind = DeviceModelKind.VIDEO_PHONE if model in demo.VIDEO_PHONES else DeviceModelKind.DESK_PHONE
+        yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines, "kind": kind}
     yield from location_rows(demo.example(), demo.EXAMPLE_STATUS, "user-acme")
     for branch in demo.BRANCHES:
         status = S.IN_PROGRESS if branch.desks else S.NOT_STARTED
