@@ -24,6 +24,7 @@ from app.db.failures import (
     DatabaseReadOnly,
     DatabaseUnavailable,
     LockTimeout,
+    MigrationsMissing,
     Overloaded,
     StatementTimeout,
     WritesOfOlderCode,
@@ -84,6 +85,13 @@ _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
 _SIGN_IN = "SELECT id, name, email, role, status, accounts, locations{more} FROM turnup.sign_in($1, $2)"
 SIGN_IN = _SIGN_IN.format(more="")
 SIGN_IN_TO_WRITE = _SIGN_IN.format(more=f", {WRITES_SINCE} AS writes_since")
+# What sign-in meets in a database that lacks migrations of this code.
+_LACKING = (
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+)
 # The first two statements of a transaction, each a round trip.
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", SIGN_IN
 WRITING = BEGIN_WRITING, SIGN_IN_TO_WRITE
@@ -381,7 +389,10 @@ class Database:
 
     async def _sign_in(self, connection: Any, subject: str, timeout_ms: int, statement: str = SIGN_IN) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():
-            record = await connection.fetchrow(statement, subject, timeout_ms)
+            try:
+                record = await connection.fetchrow(statement, subject, timeout_ms)
+            except _LACKING as error:
+                raise MigrationsMissing from error
         if record is None:
             raise UnknownUser
         if record["status"] != UserStatus.ACTIVE:

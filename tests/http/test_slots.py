@@ -420,4 +420,4 @@ def test_a_burst_beyond_the_slots_is_admitted_and_is_regained_slowly() -> None:
     assert len(slots) == 0
     assert [slots.work(()).begin() for _ in range(4)] == [None, None, None, Full.USER], "the burst is used up"
     now[0] += 5.0
-    assert [slots.work(()).begin() for _ in range(2)] == [None, Full.USER], "one request is regained in five seconds"
+    assert [slots.work(()).begin() for _ in range(2)] == [None, Full.SERVER], "one request is regained in five seconds"
