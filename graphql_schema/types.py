@@ -579,7 +579,11 @@ class AuditEntryType(Node):
     code: str | None = column("The code of the refusal. Null if the write was applied.")
     actor: UserType | None = one(tables.user.c.id, "The user who acted. Null for the system.", key="actor_id")
     actor_role: Role | None = column("The role of the actor at the time. Null for the system.")
-    request_id: str = column("The `X-Request-Id` of the request.")
+    request_id: str = column("The id that the server gave to the request: the `X-Request-Id` of the response.")
+    client_request_id: str | None = column(
+        "The `X-Request-Id` that the client sent. It identifies no request: any client can send any id. Null if none "
+        "was sent, if it was not well-formed, and for entries made before this was recorded."
+    )
     reason: str | None = column("The reason that the actor gave. Null if `reasonState` is not TOLD.")
     reason_state: ValueState = column("The state of the reason: ABSENT if none was given, ERASED, or TOLD.")
     occurred_at: datetime = column("The time of the write or attempt.")

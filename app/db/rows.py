@@ -277,6 +277,7 @@ class AuditEntryRow(Row, frozen=True):
     actor_id: str | None
     actor_role: str | None
     request_id: str
+    client_request_id: str | None
     reason: str | None
     reason_state: str
     override_id: str | None

@@ -744,6 +744,8 @@ audit_entry = Table(
     Column("reason_hash", LargeBinary, nullable=True),
     # Null in entries that are older than the column. Their hashes do not include it.
     Column("is_override", Boolean, nullable=True, server_default=text("false")),
+    # The id that the client gave to its request. Null if it gave none, and in entries that are older than the column.
+    Column("client_request_id", Text, nullable=True),
     PrimaryKeyConstraint("id"),
     _id_form(),
     UniqueConstraint("chain", "number"),
@@ -760,6 +762,13 @@ audit_entry = Table(
     Index("ix_audit_entry_actor_id_occurred_at_id", "actor_id", "occurred_at", "id"),
     Index("ix_audit_entry_action_occurred_at_id", "action", "occurred_at", "id"),
     Index("ix_audit_entry_request_id_occurred_at_id", "request_id", "occurred_at", "id"),
+    Index(
+        "ix_audit_entry_client_request_id_occurred_at_id",
+        "client_request_id",
+        "occurred_at",
+        "id",
+        postgresql_where=text("client_request_id IS NOT NULL"),
+    ),
     Index(
         "ix_audit_entry_override_id_occurred_at_id",
         "override_id",
@@ -818,6 +827,7 @@ audit_incident = Table(
     _text("request_id", default=None),
     _moment("first_at"),
     Column("count", Integer, nullable=False, server_default="1"),
+    Column("client_request_id", Text, nullable=True),
     PrimaryKeyConstraint("minute", "action", "code", "actor_id"),
     CheckConstraint("action IN ('ROLE_DENIED', 'SECURITY_EVENT')", name="action_known"),
 )
