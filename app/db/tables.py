@@ -34,9 +34,11 @@ from sqlalchemy import (
     false,
     func,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.domain.installation import DatabaseKind
 from app.domain.vocabulary import (
     ApprovalStatus,
     CallFlowKind,
@@ -865,6 +867,21 @@ schema_state = Table(
     _now("closed_at"),
     PrimaryKeyConstraint("writes_since"),
     CheckConstraint("writes_since ~ '^[0-9]{4}$'", name="writes_since_form"),
+)
+
+# At most one row: what the database is for, and an id of its content. See app.db.kind.
+installation = Table(
+    "installation",
+    metadata,
+    _id(),
+    _text("kind", default=None),
+    Column("single", Boolean, nullable=False, server_default=true()),
+    _now("marked_at"),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("single"),
+    CheckConstraint("single", name="single_only"),
+    _id_form(),
+    _one_of("kind", DatabaseKind),
 )
 
 # The versions of the payload document that a partner accepts. A partner without any accepts all.

@@ -171,11 +171,8 @@ async def is_location_named(tx: Transaction, account_id: str, name: str, *, besi
 
 
 async def two_active_leads(tx: Transaction) -> set[str]:
-    """Return the ids of two active leads, or of all if there are fewer.
-
-    Take a lock, so that only one transaction suspends users at a time.
-    """
-    await tx.fetch(_LOCK_SUSPENSIONS)
+    """Return the ids of two active leads, or of all if there are fewer. Takes the lock of `lock_users`."""
+    await lock_users(tx)
     return set(await tx.fetch(_TWO_ACTIVE_LEADS))
 
 
