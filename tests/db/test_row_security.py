@@ -103,7 +103,7 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "idempotency_key": {},
     "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger"}, EVERY_HOUSE),
     "schema_state": dict.fromkeys(EVERYONE, EVERY_HOUSE),
-    "installation": dict.fromkeys(EVERYONE, {"b1"}),  # a database has one row
+    "installation": {who: {"b1"} for who in EVERYONE},  # a database has one row
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
 CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own
