@@ -1,4 +1,4 @@
-"""The command line: serve | migrate | seed | token | schema | roles | audit."""
+"""The command line: serve | migrate | seed | token | schema | roles | audit | user | catalogue."""
 
 import signal
 
@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,15 @@ import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
 
-from app import cli_audit
+from app import cli_audit, cli_catalogue, cli_user
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.cli_failures import DRIVER, driver_error, in_one_line, one_line, unknown_variables
 from app.db.connecting import CONNECT_SECONDS, app_options, check_bounds, check_owner, connect
+from app.db.kind import OtherAccounts, check_not_production, kind_of, refuse_production, settle
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
 from app.db.safety import check_app_role
 from app.db.seed import seed_many
+from app.domain.installation import DatabaseKind
 from app.http.connections import raise_descriptors
 from app.http.protocol import HttpConnection
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
@@ -66,6 +69,7 @@ class Databases:
 
     app: str | None
     owner: str | None
+    embedded: bool = False
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -103,6 +107,12 @@ def parser() -> argparse.ArgumentParser:
     migrating.set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
+    seed.add_argument(
+        "--accounts",
+        type=int,
+        metavar="N",
+        help="the number of accounts that --reset deletes and that are no demo data",
+    )
     seed.add_argument("--locations", type=_count, default=0, metavar="N", help="add N plain locations for load tests")
     seed.set_defaults(run=run_seed)
     token = commands.add_parser("token", help="print a development token")
@@ -115,6 +125,8 @@ def parser() -> argparse.ArgumentParser:
     roles.add_argument("--sql", action="store_true", required=True, help="as a script for psql")
     roles.set_defaults(run=print_roles)
     cli_audit.add_commands(commands, owner_database)
+    cli_user.add_commands(commands, owner_database)
+    cli_catalogue.add_commands(commands, owner_database)
     return root
 
 
@@ -215,13 +227,7 @@ def run_migrations(settings: Settings, options: argparse.Namespace) -> None:
         elif options.sql:
             sys.stdout.write(missing_sql(asyncio.run(position(_either(found)))))
         else:
-            asyncio.run(_migrate(_owner(found)))
-
-
-async def _migrate(owner_url: str) -> None:
-    """Migrate, and say what is done."""
-    with Progress("Migrating") as progress:
-        await migrate(owner_url, say=progress.say)
+            asyncio.run(_migrate(found))
 
 
 def _say_missing(found: Position) -> None:
@@ -238,12 +244,19 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
     if settings.in_production:
         sys.exit("turnup: demo data is refused in production")
     with databases(settings) as found, _as_owner(found):
-        owner = _owner(found)
-        asyncio.run(_migrate(owner))
-        with Progress("Loading the demo data"):
-            loaded = asyncio.run(
-                load_demo(owner, _app(found), reset=options.reset, transaction_pooling=settings.transaction_pooling)
-            )
+        owner, app = _owner(found), _app(found)
+        asyncio.run(_not_production(found))
+        asyncio.run(_migrate(found))
+        load = partial(load_demo, owner, app, reset=options.reset, transaction_pooling=settings.transaction_pooling)
+
+        def loading(other_accounts: int | None) -> bool:
+            with Progress("Loading the demo data"):
+                return asyncio.run(load(other_accounts=other_accounts))
+
+        try:
+            loaded = loading(options.accounts)
+        except OtherAccounts as refused:
+            loaded = loading(_confirmed(refused))
         if loaded:
             print("Loaded the demo data.")
         elif not options.locations:
@@ -254,11 +267,29 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
             print(f"Added {options.locations} plain locations.")
 
 
+def _confirmed(refused: OtherAccounts) -> int:
+    """Ask at the terminal for the number of accounts that a reset deletes. Exits without one, or without a terminal."""
+    print(f"{refused.listing}", file=sys.stderr)
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        sys.exit(
+            f"turnup: {refused}: repeat with turnup seed --reset --accounts {refused.number}"
+            f' (make reset ARGS="--accounts {refused.number}")'
+        )
+    try:
+        answer = input(f"{refused}. To delete them, type their number: ".replace("a reset", "A reset", 1))
+    except EOFError:
+        answer = ""
+    if answer.strip() != str(refused.number):
+        sys.exit("turnup: nothing was deleted")
+    return refused.number
+
+
 def print_token(settings: Settings, options: argparse.Namespace) -> None:
     """Print a token of the development issuer for an email address."""
     if settings.in_production or settings.jwks_url is not None:
         sys.exit("turnup: this command is for development only; get tokens from the issuer of TURNUP_JWKS_URL")
-    print(development_token(settings, options.email))
+    print(development_token(settings, options.email), flush=True)
+    cli_user.warn_of_stranger(options.email, _existing_database(settings))
 
 
 def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
@@ -291,7 +322,19 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
         return
     with embedded.start(settings.home, restarted=restarted) as postgres:
         cluster = postgres.cluster
-        yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE))
+        yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE), embedded=True)
+
+
+@contextmanager
+def _existing_database(settings: Settings) -> Iterator[str | None]:
+    """Yield the URL of the database for the app's role, or None if there is none: nothing is created."""
+    if settings.database_url is not None or settings.owner_database_url is not None:
+        yield _plain(settings.database_url)
+    elif not embedded.exists(settings.home):
+        yield None
+    else:
+        with embedded.start(settings.home) as postgres:
+            yield postgres.cluster.dsn("turnup_app", DATABASE)
 
 
 @contextmanager
@@ -355,6 +398,8 @@ def _as_owner(found: Databases) -> Iterator[None]:
     """Exit with one line when the owner's URL is another role's, or its database lacks migrations or is lost."""
     try:
         yield
+    except TimeoutError:
+        sys.exit(f"turnup: TURNUP_OWNER_DATABASE_URL: the database did not answer within {CONNECT_SECONDS:.0f} s")
     except Exception as error:
         cause = driver_error(error)
         if not isinstance(cause, DRIVER):
@@ -380,21 +425,53 @@ async def _prepare(settings: Settings, found: Databases) -> None:
     """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
     app = _app(found)
     pooling = settings.transaction_pooling
+    if found.owner is not None and not settings.in_production:
+        with _as_owner(found):
+            await _not_production(found)
     newer = not await _migrated(found)
-    await _checked(app, pooling)
+    await _checked(app, pooling, in_production=settings.in_production)
     if found.owner is not None and not settings.in_production and not newer:
         await load_demo(found.owner, app, transaction_pooling=pooling)
 
 
-async def _checked(url: str, transaction_pooling: bool) -> None:
-    """Check that policies and bounds apply to the app's role. Raises TimeoutError after CONNECT_SECONDS."""
+async def _checked(url: str, transaction_pooling: bool, *, in_production: bool) -> None:
+    """Check that policies and bounds apply to the app's role, and that the database is for what it is served for.
+
+    Raises TimeoutError after CONNECT_SECONDS.
+    """
     async with asyncio.timeout(CONNECT_SECONDS):
         connection = await connect(url, **await app_options(url, transaction_pooling=transaction_pooling))
         try:
             await check_app_role(connection)
             await check_bounds(connection)
+            kind = await kind_of(connection, as_production=in_production)
         finally:
             await connection.close(timeout=1)
+    if not in_production:
+        refuse_production(kind)
+    elif kind is DatabaseKind.DEMO:
+        print(_DEMO_IN_PRODUCTION, file=sys.stderr, flush=True)
+
+
+_DEMO_IN_PRODUCTION = (
+    "turnup: warning: this database is a demo, which turnup seed --reset replaces, and the addresses of its leads are"
+    " public; for production, create another database with turnup roles and turnup migrate"
+)
+
+
+async def _migrate(found: Databases) -> None:
+    """Migrate as the owner, and mark a database that is older than its mark."""
+    owner = _owner(found)
+    with Progress("Migrating") as progress:
+        await migrate(owner, say=progress.say)
+    async with asyncio.timeout(CONNECT_SECONDS):
+        await settle(owner, embedded=found.embedded)
+
+
+async def _not_production(found: Databases) -> None:
+    """Refuse a production database before it is changed in any way."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        await check_not_production(_owner(found), embedded=found.embedded)
 
 
 async def _migrated(found: Databases) -> bool:
@@ -404,7 +481,7 @@ async def _migrated(found: Databases) -> bool:
     """
     if found.owner is not None:
         with suppress(DatabaseIsNewer):
-            await _migrate(found.owner)
+            await _migrate(found)
     async with asyncio.timeout(CONNECT_SECONDS):
         there = await position(_app(found))
     if there.is_newer or there.missing:

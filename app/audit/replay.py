@@ -14,10 +14,10 @@ from sqlalchemy import Table
 
 from app.db import tables
 from app.db.connecting import connect_as_owner
+from app.db.kind import LOAD_UNAUDITED
 from app.progress import Report, unreported
 
 SCRATCH = "turnup_replay"
-UNAUDITED = "LOAD_UNAUDITED"
 # The tables that are not tracked, with the reason.
 UNTRACKED = {
     tables.audit_entry: "part of the audit log",
@@ -29,7 +29,16 @@ UNTRACKED = {
     tables.idempotency_key: "results stored for a day; the changes of the calls are tracked",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
-ON_SYSTEM = frozenset({tables.user, tables.grant, tables.grant_location, tables.accepted_version, tables.device_model})
+ON_SYSTEM = frozenset(
+    {
+        tables.user,
+        tables.grant,
+        tables.grant_location,
+        tables.accepted_version,
+        tables.device_model,
+        tables.installation,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +75,7 @@ async def replay(owner_url: str, *, keep: bool = False, most: int = 20, report: 
     are compared and of all.
     """
     async with _scratch(owner_url, keep=keep) as connection:
-        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, UNAUDITED)]
+        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, LOAD_UNAUDITED)]
         await connection.execute(_LAST)
         await connection.execute(_INDEX)
         rows = 0

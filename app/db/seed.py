@@ -10,13 +10,14 @@ from typing import Any
 from sqlalchemy import Table
 
 from app.db import demo, tables
-from app.db.connecting import connect_as_owner
+from app.db.connecting import as_definer, connect_as_owner
 from app.db.content_rows import TableRow, to_rows
+from app.db.kind import LOAD_UNAUDITED, MARK_DATABASE, SEED_DEMO, check_reset, mark_demo, settle
 from app.domain import ids
 from app.domain.content import LocationContent
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
-from app.domain.vocabulary import LocationStatus, Role, Section
+from app.domain.vocabulary import DeviceModelKind, LocationStatus, Role, Section
 from app.progress import Report, unreported
 
 S = LocationStatus
@@ -25,17 +26,22 @@ _SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLE
 _CLOSED = frozenset({S.COMPLETED, S.CANCELLED})
 
 
-async def seed_demo(owner_url: str, *, reset: bool = False) -> bool:
-    """Load the demo data into an empty database. With `reset`, delete all data first.
+async def seed_demo(owner_url: str, *, reset: bool = False, other_accounts: int | None = None) -> bool:
+    """Load the demo data into an empty database, which becomes a demo. With `reset`, delete all data first.
 
-    Returns whether data was loaded. `owner_url` connects as the owner, who can become the definer.
+    Returns whether data was loaded. `owner_url` connects as the owner, who can become the definer. Raises
+    DatabaseRefused for a production database, and unless `other_accounts` is the number of accounts that a reset
+    deletes and that are no demo data.
     """
-    async with _as_definer(owner_url) as connection:
+    await settle(owner_url, embedded=False)  # PostgreSQL truncates no table that the same transaction has marked
+    async with as_definer(owner_url) as connection:
         if reset:
+            await check_reset(connection, other_accounts)
             await _empty(connection)
-        elif await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
+        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", SEED_DEMO)
+        await mark_demo(connection)
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
             return False
-        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", _SEED_DEMO)
         for table, row in _demo_rows():
             await _insert(connection, table, row)
         await connection.execute("SELECT turnup.audit_seal()")
@@ -55,17 +61,19 @@ async def loading_demo(owner_url: str) -> AsyncIterator[None]:
 
 async def is_only_demo(owner_url: str, request_id: str) -> bool:
     """Whether the audit log has only entries of the demo data and of writes with this request id."""
-    async with _as_definer(owner_url) as connection:
-        return bool(await connection.fetchval(_ONLY_DEMO, _SEED_DEMO, request_id))
+    async with as_definer(owner_url) as connection:
+        return bool(await connection.fetchval(_ONLY_DEMO, [SEED_DEMO, MARK_DATABASE], request_id))
 
 
 async def seed_many(owner_url: str, locations: int, *, report: Report = unreported) -> None:
     """Add an account with this many locations, each with 6 devices, people and extensions, 2 contacts and 7 hours.
 
     The audit log gets a single entry instead of one change per value. A replay skips the account. `report` gets the
-    number of locations that are added and of all.
+    number of locations that are added and of all. Raises DatabaseRefused for a production database.
     """
-    async with _as_definer(owner_url) as connection:
+    async with as_definer(owner_url) as connection:
+        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", MARK_DATABASE)
+        await mark_demo(connection)
         mark = secrets.token_hex(4)
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         account, *parts = MANY
@@ -123,7 +131,8 @@ def _demo_rows() -> Iterable[TableRow]:
         yield tables.accepted_version, {"user_id": user_id, "version": version}
     for brand, model, lines in demo.DEVICE_MODELS:
         name = f"model-{brand.lower()}-{model.replace(' ', '-').lower()}"
-        yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines}
+        kind = DeviceModelKind.VIDEO_PHONE if model in demo.VIDEO_PHONES else DeviceModelKind.DESK_PHONE
+        yield tables.device_model, {"id": name, "brand": brand, "model": model, "lines": lines, "kind": kind}
     yield from location_rows(demo.example(), demo.EXAMPLE_STATUS, "user-acme")
     for branch in demo.BRANCHES:
         status = S.IN_PROGRESS if branch.desks else S.NOT_STARTED
@@ -150,17 +159,6 @@ def _grants(user: demo.DemoUser) -> Iterable[TableRow]:
             yield tables.grant_location, listed
 
 
-@asynccontextmanager
-async def _as_definer(owner_url: str) -> AsyncIterator[Any]:
-    connection = await connect_as_owner(owner_url)
-    try:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL ROLE turnup_definer")
-            yield connection
-    finally:
-        await connection.close()
-
-
 async def _empty(connection: Any) -> None:
     """Delete all data. What the migrations have noted about the schema is no data."""
     emptied = [table for table in tables.metadata.sorted_tables if table is not tables.schema_state]
@@ -175,12 +173,11 @@ async def _insert(connection: Any, table: Table, row: Mapping[str, Any]) -> None
     await connection.execute(statement, *row.values())
 
 
-_SEED_DEMO = "SEED_DEMO"
-_ONLY_DEMO = """
-SELECT EXISTS (SELECT FROM turnup.audit_entry WHERE action = $1)
-   AND NOT EXISTS (SELECT FROM turnup.audit_entry WHERE action <> $1 AND request_id <> $2)
+_ONLY_DEMO = f"""
+SELECT EXISTS (SELECT FROM turnup.audit_entry WHERE action = '{SEED_DEMO}')
+   AND NOT EXISTS (SELECT FROM turnup.audit_entry WHERE action <> ALL ($1) AND request_id <> $2)
 """
-UNAUDITED = "SELECT turnup.audit_open($1, $2, 'LOAD_UNAUDITED', NULL, '', NULL, NULL, 'APPLIED', NULL)"
+UNAUDITED = f"SELECT turnup.audit_open($1, $2, '{LOAD_UNAUDITED}', NULL, '', NULL, NULL, 'APPLIED', NULL)"
 
 PORTION = 500  # locations per statement
 # One account of plain locations, generated by PostgreSQL. :mark makes the ids of each run different.

@@ -91,6 +91,11 @@ def start(
     return EmbeddedPostgres(_prepare(home), limit=limit, restarted=restarted)
 
 
+def exists(home: Path) -> bool:
+    """Return whether a home directory has a cluster, running or not."""
+    return (home / IDENTITY).exists()
+
+
 def create_database(cluster: Cluster, name: str, template: str = "turnup") -> None:
     """Create a database owned by turnup_owner as a copy of a template without open connections.
 
@@ -115,7 +120,7 @@ def erase(home: Path) -> None:
 
     Raises EmbeddedPostgresError when the cluster is in use.
     """
-    if not (home / IDENTITY).exists():
+    if not exists(home):
         return
     place = _prepare(home)
     locks = [_lock(place.base / "keeper.lock"), _lock(place.base / "postgres.lock")]
