@@ -96,6 +96,22 @@ described(
 )
 
 described(
+    vocabulary.DeviceModelKind,
+    "The kind of equipment that a model of the device catalogue is.",
+    {
+        "DESK_PHONE": "A phone with a cord and a network socket.",
+        "VIDEO_PHONE": "A desk phone with a camera.",
+        "CONFERENCE_PHONE": "A phone for meeting rooms.",
+        "WIFI_PHONE": "A cordless phone on the wireless network (IEEE 802.11).",
+        "DECT_BASE": "A base station of cordless phones (DECT), which registers their lines.",
+        "DECT_HANDSET": "A cordless phone (DECT), which needs a base station.",
+        "ATA": "An analog telephone adapter, for telephones and fax machines.",
+        "GATEWAY": "A gateway to analog lines or to ISDN.",
+        "OTHER": "Any other equipment.",
+    },
+)
+
+described(
     vocabulary.CallFlowKind,
     "How incoming calls are answered.",
     {

@@ -23,7 +23,12 @@ from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
 from app.operations.manage_accounts import CREATE_ACCOUNT, CREATE_LOCATION, UPDATE_ACCOUNT
-from app.operations.manage_catalogue import SET_DEVICE_MODELS
+from app.operations.manage_catalogue import (
+    ADD_DEVICE_MODEL,
+    EDIT_DEVICE_MODEL,
+    REMOVE_DEVICE_MODEL,
+    SET_DEVICE_MODELS,
+)
 from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import DeclarationError, Mutation
@@ -181,6 +186,13 @@ FIELDS = (
                   "Confirms a user whom other leads created, or gave a role or subject. Leads only."),
     MutationField(SET_DEVICE_MODELS, inputs.SetDeviceModelsInput, payloads.CataloguePayload,
                   "Replaces the device catalogue. Leads only."),
+    MutationField(ADD_DEVICE_MODEL, inputs.AddDeviceModelInput, payloads.DeviceModelPayload,
+                  "Adds a model to the device catalogue. Leads only."),
+    MutationField(EDIT_DEVICE_MODEL, inputs.EditDeviceModelInput, payloads.DeviceModelPayload,
+                  "Changes a model of the device catalogue. Devices keep the name of the model that they have. Leads "
+                  "only."),
+    MutationField(REMOVE_DEVICE_MODEL, inputs.RemoveDeviceModelInput, payloads.CataloguePayload,
+                  "Removes a model from the device catalogue. Devices of this model remain. Leads only."),
 )
 # fmt: on
 

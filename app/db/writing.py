@@ -170,6 +170,12 @@ async def is_location_named(tx: Transaction, account_id: str, name: str, *, besi
     return bool(await tx.fetch_one(_IS_LOCATION_NAMED, account_id=account_id, name=name, besides=besides))
 
 
+async def two_active_leads(tx: Transaction) -> set[str]:
+    """Return the ids of two active leads, or of all if there are fewer. Takes the lock of `lock_users`."""
+    await lock_users(tx)
+    return set(await tx.fetch(_TWO_ACTIVE_LEADS))
+
+
 async def clock(tx: Transaction) -> datetime:
     """Return the current time of the database's clock."""
     (now,) = await tx.fetch(_CLOCK)
@@ -384,6 +390,13 @@ _LOCK_LOCATION_NAMES = Statement(
 )
 _IS_LOCATION_NAMED = Statement(
     "location named", "SELECT turnup.is_location_named($1, $2, $3)", ("account_id", "name", "besides"), bool
+)
+_TWO_ACTIVE_LEADS = Statement(
+    "two active leads",
+    f"""SELECT id FROM turnup."user"
+        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' LIMIT 2""",
+    (),
+    str,
 )
 _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 

@@ -15,7 +15,6 @@ from app.db.writing import Delete, Insert, Update, Write
 from app.domain.approving import check_confirmed
 from app.domain.email_address import is_email
 from app.domain.refusals import InvalidInput, NotFound
-from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, Role, UserStatus
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
@@ -100,7 +99,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
     email = _email(command.email)
     row = {
         "id": context.new_id("User"),
-        "subject": clean("user.subject", command.subject, path=("subject",)) if command.subject else email,
+        "subject": email if command.subject is None else given_text("user.subject", command.subject, path=("subject",)),
         "name": given_text("user.name", command.name, path=("name",)),
         "email": email,
         "role": role,
@@ -166,14 +165,14 @@ async def suspend_user(context: AdministrationContext, command: SuspendUser) -> 
     if command.user_id == context.viewer.id:
         raise InvalidInput(field="userId", rule="you cannot suspend yourself", path=("userId",))
     user = await context.found(tables.user, command.user_id)
-    return _to_status(context, user, UserStatus.SUSPENDED)
+    return to_status(context, user, UserStatus.SUSPENDED)
 
 
 async def reinstate_user(context: AdministrationContext, command: ReinstateUser) -> AdministrationChange:
     """Reinstate a suspended user."""
     await _may_manage(context)
     user = await context.found(tables.user, command.user_id)
-    return _to_status(context, user, UserStatus.ACTIVE)
+    return to_status(context, user, UserStatus.ACTIVE)
 
 
 async def set_grants(context: AdministrationContext, command: SetGrants) -> AdministrationChange:
@@ -256,7 +255,8 @@ def _grant(context: AdministrationContext, user_id: str, grant: GrantValue) -> I
         yield Insert(tables.grant_location, listed)
 
 
-def _to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
+def to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
+    """The change of a user to a status; nothing if the user has it."""
     return _changed(context, user, {} if user.status == status else {"status": status})
 
 

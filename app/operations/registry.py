@@ -17,7 +17,12 @@ from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
 from app.operations.manage_accounts import CREATE_ACCOUNT, CREATE_LOCATION, UPDATE_ACCOUNT
-from app.operations.manage_catalogue import SET_DEVICE_MODELS
+from app.operations.manage_catalogue import (
+    ADD_DEVICE_MODEL,
+    EDIT_DEVICE_MODEL,
+    REMOVE_DEVICE_MODEL,
+    SET_DEVICE_MODELS,
+)
 from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import ContentEffect, DeclarationError, Mutation
@@ -108,6 +113,9 @@ MUTATIONS = by_name(
         REINSTATE_USER,
         CONFIRM_USER,
         SET_DEVICE_MODELS,
+        ADD_DEVICE_MODEL,
+        EDIT_DEVICE_MODEL,
+        REMOVE_DEVICE_MODEL,
     )
 )
 

@@ -233,6 +233,7 @@ def opening(
         action=mutation.name,
         location_id=aggregate.record.location.id,
         request_id=context.request_id,
+        client_request_id=context.client_request_id,
         reason=recorded.reason if isinstance(recorded, LocationChange) else None,
         override_id=recorded.override_id if isinstance(recorded, LocationChange) else None,
         outcome="APPLIED" if applied else "REFUSED",
