@@ -278,6 +278,7 @@ async def an_entry(connection: Any, location: str, **row: Any) -> str:
         "actor_id": LEAD_ID,
         "actor_role": Role.IMPLEMENTATION_LEAD,
         "request_id": f"request-{location}",
+        "client_request_id": f"client-{location}",
         "reason": "The phones were swapped on site.",
         "reason_salt": SALT,
         "reason_hash": HASH,

@@ -102,6 +102,7 @@ async def _carry_out(tx: Transaction, context: WriteContext, action: str, change
         action=action,
         location_id=change.location_id,
         request_id=context.request_id,
+        client_request_id=context.client_request_id,
         reason=change.reason,
     )
     await write(tx, change)

@@ -30,6 +30,7 @@ class SystemAction(StrEnum):
     USER_ADDED = "USER_ADDED"
     USER_SUSPENDED = "USER_SUSPENDED"
     USER_REINSTATED = "USER_REINSTATED"
+    CATALOGUE_LOADED = "CATALOGUE_LOADED"
 
 
 STATEMENT_SECONDS = 60.0
@@ -43,6 +44,7 @@ SYSTEM = Viewer(
     scope=EVERYTHING,
     editing=EVERYTHING,
     provisioning=EVERYTHING,
+    confirmed=True,
 )
 """The viewer of the system's transactions. No row has its id."""
 

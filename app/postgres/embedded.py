@@ -475,10 +475,12 @@ def _directory(path: Path, mode: int, owner: tuple[int, int] | None = None) -> N
 
 
 def _tail(path: Path) -> str:
-    """Return the last lines of a log as the end of a message."""
+    """Return the last error in a log, or its last line, as the end of a message of one line."""
     with suppress(OSError):
         lines = path.read_text(errors="replace").splitlines()[-20:]
-        return "\n".join(["; its log ends:", *lines])
+        errors = [line for line in lines if any(level in line for level in ("ERROR:", "FATAL:", "PANIC:"))]
+        last = [*lines, *errors][-1:]
+        return "".join(f"; {path} says: {line.strip()}" for line in last)
     return ""
 
 
