@@ -74,6 +74,8 @@ class Databases:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. An error is reported in one line; the exit status is 2 for wrong usage, else 1."""
+    if sys.stdout is None:
+        sys.exit("turnup: standard output is closed")
     with in_one_line():
         options = parser().parse_args(arguments)
         settings = Settings()
@@ -381,6 +383,8 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     except (ValueError, ArithmeticError, LookupError) as error:  # the last two: a port above 65535, an empty host
         shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
         sys.exit(f"turnup: {variable}: {one_line(shown)}")
+    except asyncpg.InvalidPasswordError as error:
+        sys.exit(f"turnup: {variable}: {one_line(str(error))}; {IN_A_PASSWORD}")
     except asyncpg.TargetServerAttributeNotMatched:
         sys.exit(f"turnup: {variable}: no host has the target_session_attrs")
     except FileNotFoundError:

@@ -118,13 +118,11 @@ def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
 
 
 def _signed(settings: Settings, options: argparse.Namespace) -> dict[str, Head]:
-    path = options.key or settings.home / KEY_FILE
+    key = load_public_key(options.key or settings.home / KEY_FILE)
     try:
-        return trusted_heads(options.heads.read_bytes(), load_public_key(path))
+        return trusted_heads(options.heads.read_bytes(), key)
     except UntrustedHeads as error:
         sys.exit(f"turnup: {options.heads}: {error}")
-    except OSError as error:
-        sys.exit(f"turnup: {error.filename}: {error.strerror}")
 
 
 def _say(line: object) -> None:
