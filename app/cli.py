@@ -320,9 +320,17 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
             asyncio.run(_reached("TURNUP_OWNER_DATABASE_URL", check_owner(found.owner)))
         yield found
         return
-    with embedded.start(settings.home, restarted=restarted) as postgres:
+    if embedded.shares_user(settings.postgres_user):
+        print(_SHARED_USER, file=sys.stderr, flush=True)
+    with embedded.start(settings.home, user=settings.postgres_user, restarted=restarted) as postgres:
         cluster = postgres.cluster
         yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE), embedded=True)
+
+
+_SHARED_USER = (
+    f"turnup: warning: PostgreSQL runs as {embedded.SHARED_USER}, as which other services may run: create a user with"
+    f" useradd --system {embedded.OWN_USERS[0]}, or set {embedded.USER_VARIABLE}"
+)
 
 
 @contextmanager

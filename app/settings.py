@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     owner_database_url: SecretStr | None = None
     home: Path = Path(".turnup")
+    postgres_user: str | None = None
     env: Environment = Environment.DEVELOPMENT
     insecure_development: bool = False
     host: str = Field("127.0.0.1", validation_alias="HOST")
@@ -117,6 +118,7 @@ class Settings(BaseSettings):
     @field_validator(
         "database_url",
         "owner_database_url",
+        "postgres_user",
         "host",
         "jwks_url",
         "issuer",
