@@ -19,11 +19,14 @@ from graphql_schema.schema import schema
 SCHEMA = schema._schema
 ADMINISTRATION = frozenset(
     {
+        "addDeviceModel",
         "createAccount",
         "createLocation",
         "createUser",
+        "editDeviceModel",
         "editUser",
         "reinstateUser",
+        "removeDeviceModel",
         "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",
