@@ -25,6 +25,7 @@ from pydantic import SecretStr, ValidationError
 from starlette.applications import Starlette
 
 from app import cli_audit
+from app.audit.objects import DatabaseChanged, changed_objects
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db.connecting import CONNECT_SECONDS, Unfit, app_options, check_bounds, check_owner, connect
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
@@ -70,7 +71,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit("\n".join(_problems(error)))
     try:
         options.run(settings, options)
-    except (embedded.EmbeddedPostgresError, UnsafeRole, Unfit, MigrationRefused) as error:
+    except (embedded.EmbeddedPostgresError, UnsafeRole, Unfit, MigrationRefused, DatabaseChanged) as error:
         sys.exit(f"turnup: {error}")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
@@ -346,20 +347,29 @@ async def _prepare(settings: Settings, found: Databases) -> None:
     app = _app(found)
     pooling = settings.transaction_pooling
     newer = not await _migrated(found)
-    await _checked(app, pooling)
+    await _checked(app, settings)
     if found.owner is not None and not settings.in_production and not newer:
         await load_demo(found.owner, app, transaction_pooling=pooling)
 
 
-async def _checked(url: str, transaction_pooling: bool) -> None:
-    """Check that policies and bounds apply to the app's role. Raises TimeoutError after CONNECT_SECONDS."""
+async def _checked(url: str, settings: Settings) -> None:
+    """Check that policies and bounds apply to the app's role, and that nobody changed what the migrations made.
+
+    Raises TimeoutError after CONNECT_SECONDS.
+    """
     async with asyncio.timeout(CONNECT_SECONDS):
-        connection = await connect(url, **await app_options(url, transaction_pooling=transaction_pooling))
+        connection = await connect(url, **await app_options(url, transaction_pooling=settings.transaction_pooling))
         try:
             await check_app_role(connection)
             await check_bounds(connection)
+            changed = await changed_objects(connection)
         finally:
             await connection.close(timeout=1)
+    if changed:
+        problem = DatabaseChanged(changed)
+        if settings.refuses_changed_objects:
+            raise problem
+        print(f"turnup: warning: {problem}", file=sys.stderr, flush=True)
 
 
 async def _migrated(found: Databases) -> bool:

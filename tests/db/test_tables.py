@@ -420,7 +420,8 @@ async def test_ids_are_told_apart_byte_by_byte(scenario: asyncpg.Connection) -> 
         SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         JOIN pg_collation l ON l.oid = a.attcollation
         WHERE c.relnamespace = 'turnup'::regnamespace AND c.relkind = 'r' AND c.relname <> 'alembic_version'
-          AND a.attname ~ '^id$|_id$|_by$' AND l.collname <> 'C' AND a.attname NOT IN ('request_id', 'client_request_id')""")
+          AND a.attname ~ '^id$|_id$|_by$' AND l.collname <> 'C'
+          AND a.attname NOT IN ('request_id', 'client_request_id')""")
     assert [tuple(each) for each in loose] == []
 
 
