@@ -161,8 +161,8 @@ BY_THE_OWNER: dict[str, tuple[tuple[str, ...], set[str]]] = {
         },
     ),
     "let another table's rows appear": (
-        ("CREATE TABLE public_device () INHERITS (turnup.device)",),
-        {"inheritance of public.public_device from turnup.device: added"},
+        ("CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.more () INHERITS (turnup.device)"),
+        {"inheritance of elsewhere.more from turnup.device: added"},
     ),
     "drop a check": (
         ("ALTER TABLE turnup.field_change DROP CONSTRAINT ck_field_change_after_salt_length",),
