@@ -81,8 +81,8 @@ schema: $(VENV)/.deps ## Rewrite schema.graphql from the code
 objects: $(VENV)/.deps ## Rewrite app/audit/expected_objects.json from the migrations, after adding or changing one
 	@$(BIN)/python deploy/objects.py
 
-reset: $(VENV)/.deps ## Bring the demo data back
-	@$(TURNUP) seed --reset
+reset: $(VENV)/.deps ## Bring the demo data back; ARGS="--accounts N" deletes N accounts that are no demo data
+	@$(TURNUP) seed --reset $(ARGS)
 
 migration: $(VENV)/.deps ## Add a migration with the next number: make migration m="site codes of locations"
 	@$(BIN)/python deploy/migration.py "$(m)"

@@ -18,6 +18,7 @@ from app.audit.replay import replay
 from app.audit.verify import Head, heads, snapshot, verify
 from app.db.connecting import connect_as_owner
 from app.db.migrate import position
+from app.progress import Progress
 from app.settings import Settings
 
 KEY_FILE = "audit-heads.pem"
@@ -60,7 +61,8 @@ def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) ->
     async def walk(url: str) -> None:
         changed = await _changed_objects(url)
         async with snapshot(url) as connection:
-            verdict = await verify(connection, chain=options.account, signed=signed)
+            with Progress("Verifying", "entries") as progress:
+                verdict = await verify(connection, chain=options.account, signed=signed, report=progress.report)
         if verdict.broken is not None:
             sys.exit(f"turnup: {verdict.broken}")
         _say(
@@ -93,7 +95,8 @@ def run_replay(settings: Settings, options: argparse.Namespace, owner: Owner) ->
     """Rebuild the tables from the log and print the differences."""
     with owner(settings) as url:
         changed = asyncio.run(_changed_objects(url))
-        found = asyncio.run(replay(url, keep=options.keep))
+        with Progress("Replaying", "tables") as progress:
+            found = asyncio.run(replay(url, keep=options.keep, report=progress.report))
     for account in found.skipped:
         _say(f"skipped {account}: loaded unaudited")
     for difference in found.differences:
@@ -145,7 +148,7 @@ def _exit_if_changed(changed: int) -> None:
 def _signed(settings: Settings, options: argparse.Namespace) -> dict[str, Head]:
     path = options.key or settings.home / KEY_FILE
     try:
-        return trusted_heads(options.heads.read_text(encoding="utf-8"), load_public_key(path))
+        return trusted_heads(options.heads.read_bytes(), load_public_key(path))
     except UntrustedHeads as error:
         sys.exit(f"turnup: {options.heads}: {error}")
     except OSError as error:

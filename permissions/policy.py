@@ -43,7 +43,7 @@ def location_actions_of(viewer: Viewer, *, account_id: str, location_id: str) ->
     )
 
 
-def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Scope) -> Viewer:
+def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Scope, confirmed: bool) -> Viewer:
     """Return a signed-in user with the scopes that follow from the role and the grants."""
     return Viewer(
         id=identifier,
@@ -53,6 +53,7 @@ def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Sc
         scope=_scope(role, Action.VIEW_ALL_LOCATIONS, granted),
         editing=_scope(role, Action.EDIT_ANY_ONBOARDING, granted),
         provisioning=_scope(role, Action.VIEW_ALL_PROVISIONING, replace(granted, recipient=identifier)),
+        confirmed=confirmed,
     )
 
 

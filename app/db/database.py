@@ -15,10 +15,9 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import asyncpg
-import orjson
 
 from app.db.bulkheads import Bulkhead
-from app.db.connecting import app_options, connect
+from app.db.connecting import app_options, connect, convert_json
 from app.db.failures import (
     CommitUnknown,
     DatabaseReadOnly,
@@ -82,7 +81,7 @@ _WHOLE = itemgetter(slice(None))
 
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
-_SIGN_IN = "SELECT id, name, email, role, status, accounts, locations{more} FROM turnup.sign_in($1, $2)"
+_SIGN_IN = "SELECT id, name, email, role, status, accounts, locations, confirmed{more} FROM turnup.sign_in($1, $2)"
 SIGN_IN = _SIGN_IN.format(more="")
 SIGN_IN_TO_WRITE = _SIGN_IN.format(more=f", {WRITES_SINCE} AS writes_since")
 # What sign-in meets in a database that lacks migrations of this code.
@@ -406,7 +405,12 @@ class Database:
         listed = record["locations"]
         granted = Scope(accounts=frozenset(record["accounts"]), locations=None if listed is None else frozenset(listed))
         return viewer_of(
-            identifier=record["id"], name=record["name"], email=record["email"], role=role, granted=granted
+            identifier=record["id"],
+            name=record["name"],
+            email=record["email"],
+            role=role,
+            granted=granted,
+            confirmed=record["confirmed"],
         )
 
 
@@ -469,7 +473,7 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
             await self.roll_back()
             return
         try:
-            await _commit(self._connection)
+            await commit(self._connection)
         finally:
             await self._release()
 
@@ -490,8 +494,11 @@ async def _opened(connection: Awaitable[Any]) -> Any:
         raise DatabaseUnavailable from error
 
 
-async def _commit(connection: Any) -> None:
-    """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried."""
+async def commit(connection: Any) -> None:
+    """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried.
+
+    Raises CommitUnknown when the result is unknown.
+    """
     try:
         await connection.execute("COMMIT")
     except Exception as error:
@@ -522,10 +529,7 @@ async def _undone(connection: Any, statement: str) -> None:
 
 
 async def _prepare(connection: Any) -> None:
-    for kind in ("json", "jsonb"):
-        await connection.set_type_codec(
-            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-        )
+    await convert_json(connection)
 
 
 async def _nothing_to_reset(_connection: Any) -> None:

@@ -6,7 +6,7 @@ selected.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, time
+from datetime import date, datetime, time
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
@@ -58,11 +58,13 @@ class AccountRow(Row, frozen=True):
 
 class UserRow(Row, frozen=True):
     id: str
+    subject: str
     name: str
     email: str
     role: str
     status: str
     account_id: str | None
+    made_by: list[str]
     revision: int
     created_at: datetime
 
@@ -305,6 +307,10 @@ class DeviceModelRow(Row, frozen=True):
     brand: str
     model: str
     lines: int
+    kind: str | None
+    maker: str | None
+    source: str | None
+    source_date: date | None
     revision: int
 
 
@@ -346,7 +352,7 @@ def _promised(table: Table, row: type[Row]) -> dict[str, frozenset[type]]:
         classes = set(get_args(hints[field]) or {hints[field]})
         if field in table.c and table.c[field].nullable:
             classes.add(NoneType)
-        if classes <= {str, int, bool, datetime, time, NoneType}:
+        if classes <= {str, int, bool, date, datetime, time, NoneType}:
             promised[field] = frozenset(classes)
     return promised
 

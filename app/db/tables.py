@@ -16,6 +16,7 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Computed,
+    Date,
     DateTime,
     ForeignKeyConstraint,
     Identity,
@@ -33,9 +34,11 @@ from sqlalchemy import (
     false,
     func,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.domain.installation import DatabaseKind
 from app.domain.vocabulary import (
     ApprovalStatus,
     CallFlowKind,
@@ -43,6 +46,7 @@ from app.domain.vocabulary import (
     CallTrigger,
     ContactPurpose,
     DeviceBrand,
+    DeviceModelKind,
     LocationStatus,
     PartnerPurpose,
     PayloadState,
@@ -177,6 +181,14 @@ user = Table(
     _text("role", default=None),
     _text("status", default=UserStatus.ACTIVE.value),
     _ref("account_id", nullable=True),
+    # The users who created this user, or gave the user a role or a subject, since the last confirmation.
+    Column(
+        "made_by",
+        ARRAY(Text(collation="C")),
+        nullable=False,
+        server_default="{}",
+        info={"of_older_rows": [], HOLDS_IDS_OF: "user"},
+    ),
     _revision(),
     _now("created_at"),
     _now("updated_at"),
@@ -857,6 +869,21 @@ schema_state = Table(
     CheckConstraint("writes_since ~ '^[0-9]{4}$'", name="writes_since_form"),
 )
 
+# At most one row: what the database is for, and an id of its content. See app.db.kind.
+installation = Table(
+    "installation",
+    metadata,
+    _id(),
+    _text("kind", default=None),
+    Column("single", Boolean, nullable=False, server_default=true()),
+    _now("marked_at"),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("single"),
+    CheckConstraint("single", name="single_only"),
+    _id_form(),
+    _one_of("kind", DatabaseKind),
+)
+
 # The versions of the payload document that a partner accepts. A partner without any accepts all.
 accepted_version = Table(
     "accepted_version",
@@ -874,10 +901,18 @@ device_model = Table(
     _text("brand", default=None),
     Column("model", Text(collation="C"), nullable=False),
     Column("lines", SmallInteger, nullable=False),
+    _text("kind", nullable=True),
+    # The maker's name, which `brand` has for the makers that it lists only.
+    _text("maker", nullable=True),
+    # Where these values come from, and the day when they were read there.
+    _text("source", nullable=True),
+    Column("source_date", Date, nullable=True),
     _revision(),
     PrimaryKeyConstraint("id"),
     _id_form(),
     UniqueConstraint("brand", "model"),
     _one_of("brand", DeviceBrand),
     CheckConstraint("lines BETWEEN 1 AND 100", name="lines_range"),
+    _one_of("kind", DeviceModelKind),
+    CheckConstraint("source IS NOT NULL OR source_date IS NULL", name="source_of_date"),
 )

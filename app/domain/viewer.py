@@ -33,7 +33,8 @@ class Viewer:
     """A signed-in user, as stored in the user's row and grants at this moment.
 
     `scope` covers what the user may see, `editing` the locations whose onboarding the user may edit, and `provisioning`
-    the locations whose payloads the user may see.
+    the locations whose payloads the user may see. `confirmed` says whether nobody made the user, or somebody else has
+    confirmed the user since.
     """
 
     id: str
@@ -43,3 +44,4 @@ class Viewer:
     scope: Scope
     editing: Scope
     provisioning: Scope
+    confirmed: bool

@@ -26,6 +26,7 @@ RESTRICTED: dict[str, set[str]] = {
     "audit_incident": set(),
     "erasure_due": set(),
     "schema_state": {"SELECT"},
+    "installation": {"SELECT"},
     "payload_recipient": READ_AND_WRITE - {"UPDATE"},
 }
 # The columns of which the app's role may change the values, in tables whose other columns it only reads and adds.
@@ -43,6 +44,9 @@ CHANGEABLE = {
 
 # The functions that the app's role may call.
 CALLABLE = {
+    "hold_approval_users",
+    "is_location_named",
+    "makers_of_submitters",
     "sign_in",
     "audit_open",
     "audit_seal",
@@ -56,6 +60,7 @@ CALLABLE = {
     "decision_facts",
     "macs_of",  # computes from its argument alone
     "forget_old_keys",
+    "mark_database",
 }
 
 # Three houses: two locations of one account, one of another. Who signs in sees the rows of which.
@@ -98,10 +103,11 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "idempotency_key": {},
     "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger"}, EVERY_HOUSE),
     "schema_state": dict.fromkeys(EVERYONE, EVERY_HOUSE),
+    "installation": {who: {"b1"} for who in EVERYONE},  # a database has one row
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
 CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own
-OPEN = {"schema_state"}  # read before anybody signs in; about the code, not about users
+OPEN = {"schema_state", "installation"}  # read before anybody signs in; about code and database, not about users
 
 FORBIDDEN = [
     "SET ROLE turnup_owner",

@@ -86,7 +86,9 @@ class Follows(NamedTuple):
 
 
 def follows(role: Role) -> Follows:
-    viewer = policy.viewer_of(identifier="user-1", name="Ada", email="ada@x.example", role=role, granted=GRANTED)
+    viewer = policy.viewer_of(
+        identifier="user-1", name="Ada", email="ada@x.example", role=role, granted=GRANTED, confirmed=True
+    )
     asking: Any = SimpleNamespace(context=SimpleNamespace(viewer=viewer))
     listed, elsewhere = (
         frozenset(map(str, policy.location_actions_of(viewer, account_id=account, location_id=location)))

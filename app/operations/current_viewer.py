@@ -1,0 +1,18 @@
+"""The viewer as of now: others may have changed the viewer's role since the transaction began."""
+
+from dataclasses import replace
+
+from app.db.database import SuspendedUser
+from app.db.writing import UserNow
+from app.domain.viewer import Viewer
+from app.domain.vocabulary import UserStatus
+from permissions.matrix import Action
+from permissions.policy import check_allowed
+
+
+def as_now(viewer: Viewer, now: UserNow | None, action: Action) -> Viewer:
+    """The viewer, confirmed or not as of now. Raises SuspendedUser, and Forbidden if the role no longer allows it."""
+    if now is None or now.status is not UserStatus.ACTIVE:
+        raise SuspendedUser(viewer.id)
+    check_allowed(now.role, action)
+    return replace(viewer, confirmed=now.confirmed)
