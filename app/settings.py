@@ -33,6 +33,13 @@ class Executor(StrEnum):
     REFERENCE = "reference"
 
 
+class ChangedObjectsPolicy(StrEnum):
+    """Reaction of a server that starts to triggers, policies, functions or grants that somebody changed."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
 class SelfApprovalPolicy(StrEnum):
     """The handling of leads who approve content that they submitted or edited themselves."""
 
@@ -57,6 +64,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     owner_database_url: SecretStr | None = None
     home: Path = Path(".turnup")
+    postgres_user: str | None = None
     env: Environment = Environment.DEVELOPMENT
     insecure_development: bool = False
     host: str = Field("127.0.0.1", validation_alias="HOST")
@@ -74,6 +82,7 @@ class Settings(BaseSettings):
     limit_user_connections: int | None = Field(None, ge=1, le=200)  # half of the pool
     limit_location_connections: int | None = Field(None, ge=1, le=200)  # a fifth of the pool
     self_approval: SelfApprovalPolicy = SelfApprovalPolicy.REFUSE
+    changed_objects: ChangedObjectsPolicy | None = None
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     graphiql: bool | None = None
@@ -117,6 +126,7 @@ class Settings(BaseSettings):
     @field_validator(
         "database_url",
         "owner_database_url",
+        "postgres_user",
         "host",
         "jwks_url",
         "issuer",
@@ -220,6 +230,13 @@ class Settings(BaseSettings):
     def in_production(self) -> bool:
         """Whether the production defaults and checks apply."""
         return self.env is Environment.PRODUCTION
+
+    @property
+    def refuses_changed_objects(self) -> bool:
+        """Whether a server does not start when objects of the database are not as the migrations make them."""
+        if self.changed_objects is None:
+            return self.in_production
+        return self.changed_objects is ChangedObjectsPolicy.REFUSE
 
     @property
     def most_requests(self) -> int:
