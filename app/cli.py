@@ -531,6 +531,8 @@ def _greet(settings: Settings) -> None:
         print(f"GraphiQL {address}/graphiql", flush=True)
     if settings.in_production or settings.jwks_url is not None:
         return
+    if settings.port != Settings.model_fields["port"].default:
+        print(f"For the examples of the documentation: export PORT={settings.port}", flush=True)
     for label, email in DEMO_SIGN_INS.items():
         print(f"{label:<8} {email:<26} {development_token(settings, email)}", flush=True)
 
