@@ -170,10 +170,10 @@ async def is_location_named(tx: Transaction, account_id: str, name: str, *, besi
     return bool(await tx.fetch_one(_IS_LOCATION_NAMED, account_id=account_id, name=name, besides=besides))
 
 
-async def two_active_leads(tx: Transaction) -> set[str]:
-    """Return the ids of two active leads, or of all if there are fewer. Takes the lock of `lock_users`."""
+async def two_managing_leads(tx: Transaction) -> set[str]:
+    """Return the ids of two leads who can manage users, or of all if there are fewer. Take the lock of `lock_users`."""
     await lock_users(tx)
-    return set(await tx.fetch(_TWO_ACTIVE_LEADS))
+    return set(await tx.fetch(_TWO_MANAGING_LEADS))
 
 
 async def clock(tx: Transaction) -> datetime:
@@ -391,10 +391,11 @@ _LOCK_LOCATION_NAMES = Statement(
 _IS_LOCATION_NAMED = Statement(
     "location named", "SELECT turnup.is_location_named($1, $2, $3)", ("account_id", "name", "besides"), bool
 )
-_TWO_ACTIVE_LEADS = Statement(
-    "two active leads",
+_TWO_MANAGING_LEADS = Statement(
+    "two managing leads",
     f"""SELECT id FROM turnup."user"
-        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' LIMIT 2""",
+        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' AND made_by = '{{}}'
+        LIMIT 2""",
     (),
     str,
 )
