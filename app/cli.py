@@ -75,6 +75,8 @@ class Databases:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. An error is reported in one line; the exit status is 2 for wrong usage, else 1."""
+    if sys.stdout is None:
+        sys.exit("turnup: standard output is closed")
     with in_one_line():
         options = parser().parse_args(arguments)
         settings = Settings()
@@ -319,9 +321,17 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
             asyncio.run(_reached("TURNUP_OWNER_DATABASE_URL", check_owner(found.owner)))
         yield found
         return
-    with embedded.start(settings.home, restarted=restarted) as postgres:
+    if embedded.shares_user(settings.postgres_user):
+        print(_SHARED_USER, file=sys.stderr, flush=True)
+    with embedded.start(settings.home, user=settings.postgres_user, restarted=restarted) as postgres:
         cluster = postgres.cluster
         yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE), embedded=True)
+
+
+_SHARED_USER = (
+    f"turnup: warning: PostgreSQL runs as {embedded.SHARED_USER}, as which other services may run: create a user with"
+    f" useradd --system {embedded.OWN_USERS[0]}, or set {embedded.USER_VARIABLE}"
+)
 
 
 @contextmanager
@@ -382,6 +392,8 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     except (ValueError, ArithmeticError, LookupError) as error:  # the last two: a port above 65535, an empty host
         shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
         sys.exit(f"turnup: {variable}: {one_line(shown)}")
+    except asyncpg.InvalidPasswordError as error:
+        sys.exit(f"turnup: {variable}: {one_line(str(error))}; {IN_A_PASSWORD}")
     except asyncpg.TargetServerAttributeNotMatched:
         sys.exit(f"turnup: {variable}: no host has the target_session_attrs")
     except FileNotFoundError:
@@ -518,6 +530,8 @@ def _greet(settings: Settings) -> None:
         print(f"GraphiQL {address}/graphiql", flush=True)
     if settings.in_production or settings.jwks_url is not None:
         return
+    if settings.port != Settings.model_fields["port"].default:
+        print(f"For the examples of the documentation: export PORT={settings.port}", flush=True)
     for label, email in DEMO_SIGN_INS.items():
         print(f"{label:<8} {email:<26} {development_token(settings, email)}", flush=True)
 

@@ -59,6 +59,8 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "retries": lambda *_: 3,
     "expiresInMinutes": lambda *_: 5,
     "lines": lambda *_: 2,
+    "deviceModelId": lambda *_: "model-yealink-t46s",
+    "sourceDate": lambda *_: "2026-11-30",
     "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
 }
@@ -77,6 +79,9 @@ OF_NO_LOCATION = frozenset(
         "reinstateUser",
         "setAcceptedPayloadVersions",
         "setDeviceModels",
+        "addDeviceModel",
+        "editDeviceModel",
+        "removeDeviceModel",
         "setGrants",
         "suspendUser",
         "updateAccount",
