@@ -480,6 +480,10 @@ class CreateUserInput:
     role: Role = field("The role of the user.")
     account_id: ID | None = optional("The id of the account that a customer works for. Null for other roles.")
     subject: str | None = optional("The `sub` claim of the user's tokens. The default is the email address.")
+    all_accounts: bool | None = optional(
+        "Whether a lead has access to all accounts, or only to those that `setGrants` grants. Null for all accounts. "
+        "True is refused for other roles."
+    )
     idempotency_key: str | None = key()
 
 
@@ -489,6 +493,10 @@ class EditUserInput:
     expected_revision: int = expected("the user")
     name: Maybe[str] = field("The name, as other users see it.")
     email: Maybe[str] = field("The email address.")
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, or only to those of the grants. True is refused for other roles; "
+        "nobody can set it to false for themselves."
+    )
     idempotency_key: str | None = key()
 
 
@@ -524,6 +532,10 @@ class SetGrantsInput:
     grants: list[GrantInput] = field(
         "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access.",
         most=MOST_GRANTS,
+    )
+    all_accounts: bool | None = optional(
+        "Whether a lead has access to all accounts, without grants, or only to those of the grants. Null for no "
+        "change. True is refused for other roles; nobody can set it to false for themselves."
     )
     idempotency_key: str | None = key()
 

@@ -166,7 +166,7 @@ FIELDS = (
     MutationField(CREATE_USER, inputs.CreateUserInput, payloads.UserPayload,
                   "Creates a user without any grants. Leads only."),
     MutationField(EDIT_USER, inputs.EditUserInput, payloads.UserPayload,
-                  "Changes the name or email address of a user. Leads only."),
+                  "Changes the name or email address of a user, or the access of a lead. Leads only."),
     MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
                   "Replaces the grants of a user, effective from the user's next request. Leads only."),
     MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput, payloads.UserPayload,

@@ -63,6 +63,7 @@ class UserRow(Row, frozen=True):
     role: str
     status: str
     account_id: str | None
+    all_accounts: bool
     revision: int
     created_at: datetime
 

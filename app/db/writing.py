@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
+from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam, select, true
 
 from app.db import tables
 from app.db.aggregates import AGGREGATES, PREVIEWED, AggregateRecord
@@ -22,7 +22,6 @@ from app.db.statements import Statement, compiled, joined, many_ids
 from app.domain.ids import is_well_formed
 from app.domain.mac_holder import MacHolder
 from app.domain.viewer import Scope
-from app.domain.vocabulary import UserStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +116,10 @@ async def accepted_versions(tx: Transaction, user_id: str) -> set[str]:
     return set(await tx.fetch(_VERSIONS, user_id=user_id))
 
 
-async def may_still_act(tx: Transaction) -> bool:
-    """Whether the viewer is still active. Take a lock, so that only one transaction suspends users at a time."""
-    await tx.fetch(_LOCK_SUSPENSIONS)
-    return bool(await tx.fetch_one(_IS_ACTIVE, user_id=tx.viewer.id))
+async def viewer_now(tx: Transaction) -> Any:
+    """Return the viewer's user as it is now. Take a lock, so that one transaction at a time takes rights from users."""
+    await tx.fetch(_LOCK_RIGHTS)
+    return await tx.fetch_one(_USER, id=tx.viewer.id)
 
 
 async def clock(tx: Transaction) -> datetime:
@@ -288,25 +287,31 @@ _VERSIONS = Statement(
     ("user_id",),
     str,
 )
-_LOCK_SUSPENSIONS = Statement(
-    "lock suspensions", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str
-)
-_IS_ACTIVE = Statement(
-    "is active", f"SELECT status = '{UserStatus.ACTIVE}' FROM turnup.\"user\" WHERE id = $1", ("user_id",), bool
+_LOCK_RIGHTS = Statement("lock rights", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str)
+_USER = compiled(
+    "user now",
+    select(*columns_of(tables.user)).where(tables.user.c.id == bindparam("id", type_=Text)),
+    ROW_OF_TABLE[tables.user],
 )
 _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 
 
+def _inside(shape: Shape, table: Table) -> ColumnElement[bool]:
+    """The predicate for rows in scope. Row-level security alone decides which users a viewer sees."""
+    return true() if table is tables.user else within(shape, table)
+
+
 @lru_cache(maxsize=64)
 def _locked_row(table: Table, shape: Shape) -> Statement:
-    inside = true() if table is tables.user else within(shape, table)
-    statement = select(*columns_of(table)).where(table.c.id == bindparam("id", type_=table.c.id.type), inside)
+    statement = select(*columns_of(table)).where(
+        table.c.id == bindparam("id", type_=table.c.id.type), _inside(shape, table)
+    )
     return compiled(f"lock {table.name}", statement.with_for_update(key_share=True), ROW_OF_TABLE[table])
 
 
 @lru_cache(maxsize=16)
 def _kept_rows(table: Table, shape: Shape) -> Statement:
-    statement = select(*columns_of(table)).where(table.c.id == any_(many_ids("ids")), within(shape, table))
+    statement = select(*columns_of(table)).where(table.c.id == any_(many_ids("ids")), _inside(shape, table))
     ordered = statement.order_by(table.c.id).with_for_update(read=True, key_share=True)
     return compiled(f"keep {table.name}", ordered, ROW_OF_TABLE[table])
 

@@ -1,7 +1,7 @@
 """Users and their grants. A suspension or a withdrawn grant takes effect from the user's next request."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -16,7 +16,7 @@ from app.domain.vocabulary import Budget, Role, UserStatus
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
 from app.operations.commands import UNSET, Command, Unset
 from permissions.matrix import BOUND_TO_ACCOUNT, Action
-from permissions.policy import needs_no_grant, takes_listed_locations
+from permissions.policy import can_be_limited, check_allowed, needs_no_grant, takes_listed_locations
 
 MOST_GRANTS = 100
 MOST_LOCATIONS = 1_000
@@ -24,13 +24,14 @@ MOST_LOCATIONS = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateUser(Command):
-    """A new user. The default of the subject is the email address."""
+    """A new user. The default of the subject is the email address; a lead has access to all accounts by default."""
 
     name: str
     email: str
     role: Role
     account_id: str | None = None
     subject: str | None = None
+    all_accounts: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,7 @@ class EditUser(Command):
     expected_revision: int
     name: str | Unset = UNSET
     email: str | Unset = UNSET
+    all_accounts: bool | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,11 +55,12 @@ class GrantValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetGrants(Command):
-    """The complete grants of a user."""
+    """The complete grants of a user, and whether a lead has access to all accounts instead. None: as before."""
 
     user_id: str
     expected_revision: int
     grants: tuple[GrantValue, ...]
+    all_accounts: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +81,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
     """Create a user without grants. A customer works for one account. Raises InvalidInput and NotFound."""
     role, account_id = command.role, command.account_id
     if (role in BOUND_TO_ACCOUNT) != (account_id is not None):
-        rule = "required for customers, not allowed for leads and partners"
+        rule = "required for customers, not allowed for other users"
         raise InvalidInput(field="accountId", rule=rule, path=("accountId",))
     if account_id is not None:
         await context.found(tables.account, account_id)
@@ -91,6 +94,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
         "role": role,
         "status": UserStatus.ACTIVE,
         "account_id": account_id,
+        "all_accounts": _access(role, can_be_limited(role) if command.all_accounts is None else command.all_accounts),
         "revision": 1,
         "created_at": context.now,
         "updated_at": context.now,
@@ -99,13 +103,15 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
 
 
 async def edit_user(context: AdministrationContext, command: EditUser) -> AdministrationChange:
-    """Change the name or email address of a user. The subject does not change."""
+    """Change the name or email address of a user, or a lead's access to all accounts. The subject does not change."""
     user = await context.at_revision(tables.user, command.user_id, command.expected_revision)
     values: dict[str, Any] = {}
     if command.name is not UNSET:
         values["name"] = given_text("user.name", command.name, path=("name",))
     if command.email is not UNSET:
         values["email"] = _email(command.email)
+    if not isinstance(command.all_accounts, Unset):
+        values |= await _new_access(context, user, command.all_accounts)
     return _changed(context, user, values)
 
 
@@ -113,12 +119,11 @@ async def suspend_user(context: AdministrationContext, command: SuspendUser) -> 
     """Suspend a user, effective from the user's next request.
 
     Leads cannot suspend themselves. A lead who was suspended in the meantime cannot suspend others: if leads suspend
-    each other at the same time, one stays active. Raises SuspendedUser, as signing in does.
+    each other at the same time, one stays active. Raises SuspendedUser, as signing in does, and Forbidden.
     """
     if command.user_id == context.viewer.id:
         raise InvalidInput(field="userId", rule="you cannot suspend yourself", path=("userId",))
-    if not await writing.may_still_act(context.transaction):
-        raise SuspendedUser(context.viewer.id)
+    await _check_still_in_charge(context)
     user = await context.found(tables.user, command.user_id)
     return _to_status(context, user, UserStatus.SUSPENDED)
 
@@ -130,27 +135,67 @@ async def reinstate_user(context: AdministrationContext, command: ReinstateUser)
 
 
 async def set_grants(context: AdministrationContext, command: SetGrants) -> AdministrationChange:
-    """Replace the grants of a user: whole accounts or listed locations. Leads need no grants."""
+    """Replace the grants of a user: whole accounts or listed locations. Leads of all accounts need no grants."""
     user = await context.at_revision(tables.user, command.user_id, command.expected_revision)
     grants = command.grants
     if len(grants) > MOST_GRANTS or len({each.account_id for each in grants}) < len(grants):
         rule = f"at most {MOST_GRANTS} grants, one per account"
         raise InvalidInput(field="grants", rule=rule, path=("grants",))
+    access = {} if command.all_accounts is None else await _new_access(context, user, command.all_accounts)
+    all_accounts = access.get("all_accounts", user.all_accounts)
     for place, each in enumerate(grants):
-        _check_form(user, each, ("grants", str(place)))
+        _check_form(user, all_accounts, each, ("grants", str(place)))
     await _check_reach(context, grants)
     writes = (
         Delete(tables.grant, {"user_id": user.id}),
         *(write for each in grants for write in _grant(context, user.id, each)),
-        Update(tables.user, {"id": user.id}, {"revision": user.revision + 1, "updated_at": context.now}),
+        Update(tables.user, {"id": user.id}, access | {"revision": user.revision + 1, "updated_at": context.now}),
     )
     return AdministrationChange(writes=writes, ids={"user": user.id})
 
 
-def _check_form(user: Any, grant: GrantValue, path: tuple[str, ...]) -> None:
+async def _new_access(context: AdministrationContext, user: Any, all_accounts: bool) -> dict[str, Any]:
+    """The new value of `all_accounts`, if it changes.
+
+    Leads cannot limit their own access, and neither can a lead whose access was limited in the meantime limit others:
+    one lead with access to all accounts remains. Raises InvalidInput, SuspendedUser and Forbidden.
+    """
+    if _access(Role(user.role), all_accounts) == user.all_accounts:
+        return {}
+    if not all_accounts:
+        if user.id == context.viewer.id:
+            raise InvalidInput(field="allAccounts", rule="you cannot limit your own access", path=("allAccounts",))
+        await _check_still_in_charge(context)
+    return {"all_accounts": all_accounts}
+
+
+def _access(role: Role, all_accounts: bool) -> bool:
+    """The value of `all_accounts`. Raises InvalidInput if it is true for another role than a lead."""
+    if all_accounts and not can_be_limited(role):
+        raise InvalidInput(field="allAccounts", rule="for leads only", path=("allAccounts",))
+    return all_accounts
+
+
+async def _check_still_in_charge(context: AdministrationContext) -> None:
+    """Check that the viewer still manages users: of leads who suspend or limit each other at the same time, one stays.
+
+    Raises SuspendedUser, as signing in does, and Forbidden.
+    """
+    now = await writing.viewer_now(context.transaction)
+    if now.status != UserStatus.ACTIVE:
+        raise SuspendedUser(context.viewer.id)
+    check_allowed(replace(context.viewer, role=Role(now.role), all_accounts=now.all_accounts), Action.ADMINISTER)
+
+
+def _check_form(user: Any, all_accounts: bool, grant: GrantValue, path: tuple[str, ...]) -> None:
     role = Role(user.role)
-    if needs_no_grant(role):
-        raise InvalidInput(field="grants", rule="leads see every account and need no grants", path=path)
+    if needs_no_grant(role, all_accounts=all_accounts):
+        rule = (
+            "a lead with access to all accounts needs no grants; set allAccounts to false"
+            if can_be_limited(role)
+            else "auditors read the whole audit log and need no grants"
+        )
+        raise InvalidInput(field="grants", rule=rule, path=path)
     if role in BOUND_TO_ACCOUNT and grant.account_id != user.account_id:
         raise InvalidInput(field="accountId", rule="must be the customer's own account", path=(*path, "accountId"))
     locations = grant.location_ids

@@ -21,6 +21,7 @@ OPEN_FIELDS = {
 LEADS, NOT_PARTNERS = {Role.IMPLEMENTATION_LEAD}, {Role.IMPLEMENTATION_LEAD, Role.CUSTOMER}
 WHO_SEES = {
     "User.email": LEADS,
+    "User.allAccounts": LEADS,
     "User.status": LEADS,
     "User.revision": LEADS,
     "User.grants": LEADS,
