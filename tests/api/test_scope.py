@@ -29,38 +29,38 @@ ROOTS = {
 # What each asker is told of an object here, beside it in the same account, and away in another account:
 # s(een), n(ot found), f(orbidden); u: not even signed in. The listed customer was granted the location here alone.
 BY_ID = """
-                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner
-account                   sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn
-location                  sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-onboardingSession         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-provisioningPayload       sss   sss    fff       fff     fff          fff        fff            ssn       nsn
-readiness                 sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-review                    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:Account              sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn
-node:User                 sss   sss    ssn       ssn     ssn          nnn        nns            nnn       nnn
-node:Location             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:OnboardingSession    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:Contact              sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:Device               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:Person               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:Extension            sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:WorkingHours         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:Approval             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff
-node:Override             sss   sss    fff       fff     fff          fff        fff            fff       fff
-node:PayloadRecipient     sss   sss    fff       fff     fff          fff        fff            fff       fff
-node:LocationPartner      sss   sss    fff       fff     fff          fff        fff            fff       fff
-node:ProvisioningPayload  sss   sss    fff       fff     fff          fff        fff            ssn       nsn
-node:Receipt              sss   sss    fff       fff     fff          fff        fff            ssn       nnn
-node:AuditEntry           sss   sss    fff       fff     fff          fff        fff            fff       fff
-node:DeviceModel          sss   sss    sss       sss     sss          sss        sss            fff       fff
+                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner  scoped_lead  ungranted_lead  auditor
+account                   sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn  ssn  nnn  fff
+location                  sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+onboardingSession         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+provisioningPayload       sss   sss    fff       fff     fff          fff        fff            ssn       nsn  ssn  nnn  fff
+readiness                 sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+review                    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:Account              sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn  ssn  nnn  fff
+node:User                 sss   sss    ssn       ssn     ssn          nnn        nns            nnn       nnn  ssn  nnn  nnn
+node:Location             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:OnboardingSession    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:Contact              sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:Device               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:Person               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:Extension            sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:WorkingHours         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:Approval             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
+node:Override             sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  fff
+node:PayloadRecipient     sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  fff
+node:LocationPartner      sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  fff
+node:ProvisioningPayload  sss   sss    fff       fff     fff          fff        fff            ssn       nsn  ssn  nnn  fff
+node:Receipt              sss   sss    fff       fff     fff          fff        fff            ssn       nnn  ssn  nnn  fff
+node:AuditEntry           sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  sss
+node:DeviceModel          sss   sss    sss       sss     sss          sss        sss            fff       fff  sss  sss  fff
 """
 # The locations whose rows a list holds: h(ere), b(eside), a(way).
 LISTS = """
-                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner
-locations                 hba   hba    hb        h       -            -          a              f         f
-approvals                 hba   hba    hb        h       -            -          a              f         f
-provisioningPayloads      hba   hba    f         f       f            f          f              hb        b
-auditLog                  hba   hba    f         f       f            f          f              f         f
+                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner  scoped_lead  ungranted_lead  auditor
+locations                 hba   hba    hb        h       -            -          a              f         f  hb  -  f
+approvals                 hba   hba    hb        h       -            -          a              f         f  hb  -  f
+provisioningPayloads      hba   hba    f         f       f            f          f              hb        b  hb  -  f
+auditLog                  hba   hba    f         f       f            f          f              f         f  hb  -  hba
 """
 LIST_PAGE = "{ nodes { id } totalCount pageInfo { hasNextPage endCursor } }"
 CODES = {"n": "NOT_FOUND", "f": "FORBIDDEN"}
@@ -151,7 +151,7 @@ async def test_a_list_holds_what_is_in_reach_and_counts_nothing_else(
         page = (await answered(client, world, asker, query, after=page["pageInfo"]["endCursor"])).data["list"]
         ids += [node["id"] for node in page["nodes"]]
     assert ({mine[each] for each in ids if each in mine}, total) == (set(told.replace("-", "")), len(set(ids)))
-    if not asker.startswith("lead"):
+    if asker not in {"lead", "lead2", "auditor"}:
         assert [each for each in ids if each not in mine] == []
 
 
@@ -335,7 +335,19 @@ def no_predicates(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "asker", ["customer", "listed", "none_listed", "ungranted", "away_customer", "partner", "other_partner"]
+    "asker",
+    [
+        "customer",
+        "listed",
+        "none_listed",
+        "ungranted",
+        "away_customer",
+        "partner",
+        "other_partner",
+        "scoped_lead",
+        "ungranted_lead",
+        "auditor",
+    ],
 )
 async def test_statements_that_forget_the_scope_still_return_no_foreign_row(
     client: Client, world: World, no_predicates: None, asker: str
