@@ -480,9 +480,9 @@ class CreateUserInput:
     role: Role = field("The role of the user.")
     account_id: ID | None = optional("The id of the account that a customer works for. Null for other roles.")
     subject: str | None = optional("The `sub` claim of the user's tokens. The default is the email address.")
-    all_accounts: bool | None = optional(
-        "Whether a lead has access to all accounts, or only to those that `setGrants` grants. Null for all accounts. "
-        "True is refused for other roles."
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, or only to those that `setGrants` grants. The default is true for "
+        "leads. True is refused for other roles."
     )
     idempotency_key: str | None = key()
 
@@ -533,9 +533,9 @@ class SetGrantsInput:
         "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access.",
         most=MOST_GRANTS,
     )
-    all_accounts: bool | None = optional(
-        "Whether a lead has access to all accounts, without grants, or only to those of the grants. Null for no "
-        "change. True is refused for other roles; nobody can set it to false for themselves."
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, without grants, or only to those of the grants. True is refused "
+        "for other roles; nobody can set it to false for themselves."
     )
     idempotency_key: str | None = key()
 

@@ -100,7 +100,7 @@ async def an_account(connection: Any, **row: Any) -> str:
 async def a_user(
     connection: Any, role: Role, account: str | None = None, status: UserStatus = UserStatus.ACTIVE, **row: Any
 ) -> str:
-    """Insert a user whose token's subject is the id. A lead has access to all accounts, unless the row says otherwise."""
+    """Insert a user whose token's subject is the id. A lead has access to all accounts by default."""
     name = fresh("user")
     own = {"subject": name, "name": "Uma Frost", "email": f"{name}@dune.example", "account_id": account}
     own |= {"all_accounts": role is Role.IMPLEMENTATION_LEAD}

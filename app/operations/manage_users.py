@@ -31,7 +31,7 @@ class CreateUser(Command):
     role: Role
     account_id: str | None = None
     subject: str | None = None
-    all_accounts: bool | None = None
+    all_accounts: bool | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +55,12 @@ class GrantValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetGrants(Command):
-    """The complete grants of a user, and whether a lead has access to all accounts instead. None: as before."""
+    """The complete grants of a user, and whether a lead has access to all accounts instead."""
 
     user_id: str
     expected_revision: int
     grants: tuple[GrantValue, ...]
-    all_accounts: bool | None = None
+    all_accounts: bool | Unset = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +79,7 @@ class ReinstateUser(Command):
 
 async def create_user(context: AdministrationContext, command: CreateUser) -> AdministrationChange:
     """Create a user without grants. A customer works for one account. Raises InvalidInput and NotFound."""
-    role, account_id = command.role, command.account_id
+    role, account_id, given = command.role, command.account_id, command.all_accounts
     if (role in BOUND_TO_ACCOUNT) != (account_id is not None):
         rule = "required for customers, not allowed for other users"
         raise InvalidInput(field="accountId", rule=rule, path=("accountId",))
@@ -94,7 +94,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
         "role": role,
         "status": UserStatus.ACTIVE,
         "account_id": account_id,
-        "all_accounts": _access(role, can_be_limited(role) if command.all_accounts is None else command.all_accounts),
+        "all_accounts": _access(role, can_be_limited(role) if isinstance(given, Unset) else given),
         "revision": 1,
         "created_at": context.now,
         "updated_at": context.now,
@@ -141,7 +141,8 @@ async def set_grants(context: AdministrationContext, command: SetGrants) -> Admi
     if len(grants) > MOST_GRANTS or len({each.account_id for each in grants}) < len(grants):
         rule = f"at most {MOST_GRANTS} grants, one per account"
         raise InvalidInput(field="grants", rule=rule, path=("grants",))
-    access = {} if command.all_accounts is None else await _new_access(context, user, command.all_accounts)
+    given = command.all_accounts
+    access = {} if isinstance(given, Unset) else await _new_access(context, user, given)
     all_accounts = access.get("all_accounts", user.all_accounts)
     for place, each in enumerate(grants):
         _check_form(user, all_accounts, each, ("grants", str(place)))

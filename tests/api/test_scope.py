@@ -29,47 +29,81 @@ ROOTS = {
 # What each asker is told of an object here, beside it in the same account, and away in another account:
 # s(een), n(ot found), f(orbidden); u: not even signed in. The listed customer was granted the location here alone.
 BY_ID = """
-                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner  scoped_lead  ungranted_lead  auditor
-account                   sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn  ssn  nnn  fff
-location                  sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-onboardingSession         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-provisioningPayload       sss   sss    fff       fff     fff          fff        fff            ssn       nsn  ssn  nnn  fff
-readiness                 sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-review                    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:Account              sss   sss    ssn       ssn     ssn          nnn        nns            ssn       ssn  ssn  nnn  fff
-node:User                 sss   sss    ssn       ssn     ssn          nnn        nns            nnn       nnn  ssn  nnn  nnn
-node:Location             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:OnboardingSession    sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:Contact              sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:Device               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:Person               sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:Extension            sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:WorkingHours         sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:Approval             sss   sss    ssn       snn     nnn          nnn        nns            fff       fff  ssn  nnn  fff
-node:Override             sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  fff
-node:PayloadRecipient     sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  fff
-node:LocationPartner      sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  fff
-node:ProvisioningPayload  sss   sss    fff       fff     fff          fff        fff            ssn       nsn  ssn  nnn  fff
-node:Receipt              sss   sss    fff       fff     fff          fff        fff            ssn       nnn  ssn  nnn  fff
-node:AuditEntry           sss   sss    fff       fff     fff          fff        fff            fff       fff  ssn  nnn  sss
-node:DeviceModel          sss   sss    sss       sss     sss          sss        sss            fff       fff  sss  sss  fff
+                          lead   lead2  customer  listed  none_listed  ungranted  away_customer  partner  other_partner
+account                   sss    sss    ssn       ssn     ssn          nnn        nns            ssn      ssn
+location                  sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+onboardingSession         sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+provisioningPayload       sss    sss    fff       fff     fff          fff        fff            ssn      nsn
+readiness                 sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+review                    sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:Account              sss    sss    ssn       ssn     ssn          nnn        nns            ssn      ssn
+node:User                 sss    sss    ssn       ssn     ssn          nnn        nns            nnn      nnn
+node:Location             sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:OnboardingSession    sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:Contact              sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:Device               sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:Person               sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:Extension            sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:WorkingHours         sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:Approval             sss    sss    ssn       snn     nnn          nnn        nns            fff      fff
+node:Override             sss    sss    fff       fff     fff          fff        fff            fff      fff
+node:PayloadRecipient     sss    sss    fff       fff     fff          fff        fff            fff      fff
+node:LocationPartner      sss    sss    fff       fff     fff          fff        fff            fff      fff
+node:ProvisioningPayload  sss    sss    fff       fff     fff          fff        fff            ssn      nsn
+node:Receipt              sss    sss    fff       fff     fff          fff        fff            ssn      nnn
+node:AuditEntry           sss    sss    fff       fff     fff          fff        fff            fff      fff
+node:DeviceModel          sss    sss    sss       sss     sss          sss        sss            fff      fff
+
+                          scoped_lead  ungranted_lead  auditor
+account                   ssn          nnn             fff
+location                  ssn          nnn             fff
+onboardingSession         ssn          nnn             fff
+provisioningPayload       ssn          nnn             fff
+readiness                 ssn          nnn             fff
+review                    ssn          nnn             fff
+node:Account              ssn          nnn             fff
+node:User                 ssn          nnn             nnn
+node:Location             ssn          nnn             fff
+node:OnboardingSession    ssn          nnn             fff
+node:Contact              ssn          nnn             fff
+node:Device               ssn          nnn             fff
+node:Person               ssn          nnn             fff
+node:Extension            ssn          nnn             fff
+node:WorkingHours         ssn          nnn             fff
+node:Approval             ssn          nnn             fff
+node:Override             ssn          nnn             fff
+node:PayloadRecipient     ssn          nnn             fff
+node:LocationPartner      ssn          nnn             fff
+node:ProvisioningPayload  ssn          nnn             fff
+node:Receipt              ssn          nnn             fff
+node:AuditEntry           ssn          nnn             sss
+node:DeviceModel          sss          sss             fff
 """
 # The locations whose rows a list holds: h(ere), b(eside), a(way).
 LISTS = """
-                          lead  lead2  customer  listed  none_listed  ungranted  away_customer  partner   other_partner  scoped_lead  ungranted_lead  auditor
-locations                 hba   hba    hb        h       -            -          a              f         f  hb  -  f
-approvals                 hba   hba    hb        h       -            -          a              f         f  hb  -  f
-provisioningPayloads      hba   hba    f         f       f            f          f              hb        b  hb  -  f
-auditLog                  hba   hba    f         f       f            f          f              f         f  hb  -  hba
+                          lead   lead2  customer  listed  none_listed  ungranted  away_customer  partner  other_partner
+locations                 hba    hba    hb        h       -            -          a              f        f
+approvals                 hba    hba    hb        h       -            -          a              f        f
+provisioningPayloads      hba    hba    f         f       f            f          f              hb       b
+auditLog                  hba    hba    f         f       f            f          f              f        f
+
+                          scoped_lead  ungranted_lead  auditor
+locations                 hb           -               f
+approvals                 hb           -               f
+provisioningPayloads      hb           -               f
+auditLog                  hb           -               hba
 """
 LIST_PAGE = "{ nodes { id } totalCount pageInfo { hasNextPage endCursor } }"
 CODES = {"n": "NOT_FOUND", "f": "FORBIDDEN"}
 
 
 def cells(table: str) -> list[tuple[str, str, str]]:
-    """Row, asker and what the table says of them."""
-    head, *rows = [line.split() for line in table.strip().splitlines()]
-    return [(row[0], asker, said) for row in rows for asker, said in zip(head, row[1:], strict=True)]
+    """Row, asker and what the table says of them; its parts have other askers."""
+    found = []
+    for part in table.strip().split("\n\n"):
+        head, *rows = [line.split() for line in part.strip().splitlines()]
+        found += [(row[0], asker, said) for row in rows for asker, said in zip(head, row[1:], strict=True)]
+    return found
 
 
 def subject(world: World, asker: str) -> str | None:

@@ -61,6 +61,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "lines": lambda *_: 2,
     "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
+    "allAccounts": lambda *_: False,
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
 OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input_fields(mutation)))

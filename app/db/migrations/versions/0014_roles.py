@@ -127,7 +127,7 @@ def upgrade() -> None:
     op.execute("SET LOCAL ROLE turnup_definer")
     op.execute("DROP FUNCTION turnup.sign_in(text, integer)")
     for statement in Path(__file__).with_suffix(".sql").read_text().split(";\n\n"):
-        op.get_bind().exec_driver_sql(statement)
+        op.execute(statement)
     op.execute("REVOKE ALL ON FUNCTION turnup.sign_in(text, integer) FROM PUBLIC")
     op.execute("GRANT EXECUTE ON FUNCTION turnup.sign_in(text, integer) TO turnup_app")
     op.execute("SELECT set_config('turnup.system_action', 'MIGRATE', true)")
