@@ -62,7 +62,7 @@ provisioningPayload       ssn          nnn             fff
 readiness                 ssn          nnn             fff
 review                    ssn          nnn             fff
 node:Account              ssn          nnn             fff
-node:User                 ssn          nnn             nnn
+node:User                 ssn          nnn             sss
 node:Location             ssn          nnn             fff
 node:OnboardingSession    ssn          nnn             fff
 node:Contact              ssn          nnn             fff
