@@ -78,8 +78,8 @@ format: $(VENV)/.dev ## Format the code
 schema: $(VENV)/.deps ## Rewrite schema.graphql from the code
 	@$(TURNUP) schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
-reset: $(VENV)/.deps ## Bring the demo data back
-	@$(TURNUP) seed --reset
+reset: $(VENV)/.deps ## Bring the demo data back; ARGS="--accounts N" deletes N accounts that are no demo data
+	@$(TURNUP) seed --reset $(ARGS)
 
 migration: $(VENV)/.deps ## Add a migration with the next number: make migration m="site codes of locations"
 	@$(BIN)/python deploy/migration.py "$(m)"

@@ -15,6 +15,7 @@ from app.audit.erasure import NotErased, erase_person, erase_reason
 from app.audit.heads import UntrustedHeads, load_or_create_key, load_public_key, signed_heads, trusted_heads
 from app.audit.replay import replay
 from app.audit.verify import Head, heads, snapshot, verify
+from app.progress import Progress
 from app.settings import Settings
 
 KEY_FILE = "audit-heads.pem"
@@ -56,7 +57,8 @@ def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) ->
 
     async def walk(url: str) -> None:
         async with snapshot(url) as connection:
-            verdict = await verify(connection, chain=options.account, signed=signed)
+            with Progress("Verifying", "entries") as progress:
+                verdict = await verify(connection, chain=options.account, signed=signed, report=progress.report)
         if verdict.broken is not None:
             sys.exit(f"turnup: {verdict.broken}")
         _say(
@@ -86,8 +88,8 @@ def run_heads(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
 
 def run_replay(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
     """Rebuild the tables from the log and print the differences."""
-    with owner(settings) as url:
-        found = asyncio.run(replay(url, keep=options.keep))
+    with owner(settings) as url, Progress("Replaying", "tables") as progress:
+        found = asyncio.run(replay(url, keep=options.keep, report=progress.report))
     for account in found.skipped:
         _say(f"skipped {account}: loaded unaudited")
     for difference in found.differences:
@@ -118,7 +120,7 @@ def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
 def _signed(settings: Settings, options: argparse.Namespace) -> dict[str, Head]:
     path = options.key or settings.home / KEY_FILE
     try:
-        return trusted_heads(options.heads.read_text(encoding="utf-8"), load_public_key(path))
+        return trusted_heads(options.heads.read_bytes(), load_public_key(path))
     except UntrustedHeads as error:
         sys.exit(f"turnup: {options.heads}: {error}")
     except OSError as error:

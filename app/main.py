@@ -357,6 +357,7 @@ class Runtime:
                 claimed_user_id=call.head.field(b"x-user-id"),
                 claimed_role=call.head.field(b"x-user-role"),
                 request_id=call.head.request_id,
+                client_request_id=call.head.client_request_id,
                 query=call.parameters["query"],
                 operation_name=call.parameters["operationName"],
                 variables=call.parameters["variables"],
@@ -367,8 +368,8 @@ class Runtime:
         )
         return answer.body, answer.executed
 
-    async def _recent_refusal(self, subject: str, request_id: str) -> tuple[str, str] | None:
-        answer = await self.service.recent_refusal(subject, request_id)
+    async def _recent_refusal(self, subject: str, head: UnreadRequest) -> tuple[str, str] | None:
+        answer = await self.service.recent_refusal(subject, head.request_id, head.client_request_id)
         if answer is None:
             return None
         (error,) = answer.body["errors"]

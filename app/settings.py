@@ -8,7 +8,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from sentry_sdk.utils import BadDsn, Dsn
 
 from app.auth import development
@@ -16,6 +16,7 @@ from app.auth.keys import key_set_url, trusting
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
 from app.http.proxies import unmapped
 from app.limiting.stores import address_of
+from app.secret_files import SecretFiles
 
 
 class Environment(StrEnum):
@@ -40,7 +41,10 @@ class SelfApprovalPolicy(StrEnum):
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults. A variable's name is TURNUP_ and the field's name unless an alias is given."""
+    """All settings with their defaults. A variable's name is TURNUP_ and the field's name unless an alias is given.
+
+    A SecretStr can also be in a file, which the variable with _FILE names.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="TURNUP_",
@@ -73,6 +77,7 @@ class Settings(BaseSettings):
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     graphiql: bool | None = None
+    traceback: bool = False
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     stop_delay_seconds: float | None = Field(None, ge=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
@@ -96,6 +101,18 @@ class Settings(BaseSettings):
     limit_bulk_calls: int = Field(10, ge=1)
     limit_bulk_items: int = Field(500, ge=100)  # at least the largest bulk call
     limit_dry_runs: int = Field(500, ge=100)  # at least the largest bulk call
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such folder
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read values given in code, then the environment, then the files of secrets."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
     @field_validator(
         "database_url",
@@ -156,6 +173,13 @@ class Settings(BaseSettings):
             trusting(value)
         return value
 
+    @field_validator("database_url", "owner_database_url", "redis_url")
+    @classmethod
+    def _read_as_meant(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and is_misread(value.get_secret_value()):
+            raise ValueError(f"it is not a URL with a password before the host: {IN_A_PASSWORD}")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _of_redis(cls, value: SecretStr | None) -> SecretStr | None:
@@ -171,7 +195,7 @@ class Settings(BaseSettings):
         if value is not None:
             try:
                 Dsn(value.get_secret_value())
-            except BadDsn:
+            except (BadDsn, ValueError):  # the latter for a port that is none, or half a bracket
                 raise ValueError("it is not a DSN such as https://key@sentry.example/1") from None
         return value
 
@@ -217,7 +241,12 @@ class Settings(BaseSettings):
         """The origins from which browsers may call the API."""
         if self.cors_origins is not None:
             return self.cors_origins
-        return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
+        return () if self.in_production else self._local_origins()
+
+    def _local_origins(self) -> tuple[str, ...]:
+        """Return the origins of pages on this machine: of usual development servers, and of this server."""
+        ports = sorted({*LOCAL_PORTS, self.port})
+        return tuple(f"http://{host}:{port}" for host in LOCAL_HOSTS for port in ports)
 
 
 LEAST_REQUESTS = 15
@@ -225,7 +254,20 @@ LEAST_REQUESTS = 15
 PRODUCTION_STOP_DELAY = 5.0  # seconds
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
-LOCAL_PORTS = (3000, 5173, 8000)
+LOCAL_PORTS = (3000, 5173)
+
+
+IN_A_PASSWORD = "in a password, write / ? # @ % and [ as %2F %3F %23 %40 %25 and %5B"  # noqa: S105 - advice
+
+
+def is_misread(url: str) -> bool:
+    """Return whether a character of the password ends the host's part of a URL, so that what follows is misread."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False  # the driver refuses it
+    query = [each for each in parts.query.split("&") if "=" not in each]
+    return "@" not in parts.netloc and any("@" in each for each in (parts.path, parts.fragment, *query))
 
 
 def production_problems(settings: Settings) -> list[str]:

@@ -35,7 +35,7 @@ from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import database, queries
 from app.db.migrate import migrate
 from app.db.scoping import Shape
-from app.db.seed import MANY, seed_many
+from app.db.seed import MANY, of_many, seed_many
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from bench import node_peers, peers, picture
@@ -447,7 +447,7 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
         )
         mark = secrets.token_hex(4)
         for text in MANY[:2]:
-            await owner.execute(text.replace(":mark", f"'{mark}'").replace(":count", str(size)))
+            await owner.execute(of_many(text, mark, 1, size))
     await owner.execute("SET ROLE turnup_definer")
     await owner.execute("VACUUM ANALYZE turnup.location")
     page = size // PAGE // 2

@@ -98,6 +98,22 @@ described(
 )
 
 described(
+    vocabulary.DeviceModelKind,
+    "The kind of equipment that a model of the device catalogue is.",
+    {
+        "DESK_PHONE": "A phone with a cord and a network socket.",
+        "VIDEO_PHONE": "A desk phone with a camera.",
+        "CONFERENCE_PHONE": "A phone for meeting rooms.",
+        "WIFI_PHONE": "A cordless phone on the wireless network (IEEE 802.11).",
+        "DECT_BASE": "A base station of cordless phones (DECT), which registers their lines.",
+        "DECT_HANDSET": "A cordless phone (DECT), which needs a base station.",
+        "ATA": "An analog telephone adapter, for telephones and fax machines.",
+        "GATEWAY": "A gateway to analog lines or to ISDN.",
+        "OTHER": "Any other equipment.",
+    },
+)
+
+described(
     vocabulary.CallFlowKind,
     "How incoming calls are answered.",
     {
@@ -205,6 +221,7 @@ described(
         "STALE_REVIEW": "The content has changed since it was reviewed.",
         "APPROVAL_OUTDATED": "The current content is not the approved content.",
         "SELF_APPROVAL": "Nobody can approve content that they submitted or edited themselves.",
+        "USER_UNCONFIRMED": "A lead created the viewer or gave it a role or subject, and nobody confirmed the viewer.",
         "CONFLICT": "The object has changed since it was read.",
         "NOT_READY": "The content is incomplete or invalid. All issues are listed.",
         "NOT_FOUND": "The viewer's scope contains no such object.",

@@ -4,7 +4,7 @@ Each type declares the class of the values that it shows, mostly rows. A field w
 of that class. graphql_schema.checks compares types and classes when the schema is built.
 """
 
-from datetime import datetime, time
+from datetime import date, datetime, time
 from typing import Annotated, Any
 
 import strawberry
@@ -24,6 +24,7 @@ from app.domain.vocabulary import (
     CallTarget,
     ContactPurpose,
     DeviceBrand,
+    DeviceModelKind,
     LocationAction,
     LocationStatus,
     PartnerPurpose,
@@ -45,7 +46,7 @@ from resolvers import audit_values, computed_fields, history, payload_changes, r
 from resolvers import viewer as viewer_resolvers
 from resolvers.budgets import RateLimit
 from resolvers.context import Info
-from resolvers.relations import many, one, part
+from resolvers.relations import many, one, one_of_location, part
 
 # The price, in objects, of the content as of a revision: the whole history of the location is read.
 AS_OF_PRICE = 100
@@ -95,11 +96,22 @@ class UserType(Node):
     )
     all_accounts: bool | None = strawberry.field(
         description="Whether a lead has access to all accounts. False for leads with access only to the accounts of "
-        "their grants, and for other roles. Visible to leads only.",
+        "their grants, and for other roles. Visible to leads of all accounts.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    subject: str | None = strawberry.field(
+        description="The `sub` claim of the user's tokens. Visible to leads only.",
         extensions=guarded(can(Action.ADMINISTER)),
     )
     status: UserStatus | None = strawberry.field(
         description="The status of the user. Visible to leads only.", extensions=guarded(can(Action.ADMINISTER))
+    )
+    confirmed: bool | None = computed(
+        computed_fields.is_confirmed,
+        "Whether no lead created the user or gave the user a role or subject, or another lead has confirmed the user "
+        "since. An unconfirmed lead cannot approve, and cannot confirm or manage users. Visible to leads only.",
+        of_all=computed_fields.are_confirmed,
+        needs=Action.ADMINISTER,
     )
     revision: int | None = strawberry.field(
         description="Counter of the changes of the user and of the user's grants. Send it back as "
@@ -276,8 +288,10 @@ class WorkingHoursType(Node):
 @shows(rows.CallFlowOptionRow, "The target of a branch of a call flow.")
 class TargetType:
     target: CallTarget = strawberry.field(name="kind", description="The kind of target.")
-    extension: ExtensionType | None = one(
-        tables.extension.c.id, "The extension. Null if the target names none.", key="extension_id"
+    extension: ExtensionType | None = one_of_location(
+        tables.extension.c.id,
+        "The extension. Null if the target names none, or one that the location does not have.",
+        key="extension_id",
     )
     external_number: str | None = column("The external number, as entered. Null for other kinds of target.")
     external_number_e164: str | None = strawberry.field(
@@ -581,7 +595,11 @@ class AuditEntryType(Node):
         tables.user.c.id, "The user who acted. Null for the system, and if not visible to the viewer.", key="actor_id"
     )
     actor_role: Role | None = column("The role of the actor at the time. Null for the system.")
-    request_id: str = column("The `X-Request-Id` of the request.")
+    request_id: str = column("The id that the server gave to the request: the `X-Request-Id` of the response.")
+    client_request_id: str | None = column(
+        "The `X-Request-Id` that the client sent. It identifies no request: any client can send any id. Null if none "
+        "was sent, if it was not well-formed, and for entries made before this was recorded."
+    )
     reason: str | None = column("The reason that the actor gave. Null if `reasonState` is not TOLD.")
     reason_state: ValueState = column("The state of the reason: ABSENT if none was given, ERASED, or TOLD.")
     occurred_at: datetime = column("The time of the write or attempt.")
@@ -606,6 +624,10 @@ class DeviceModelType(Node):
     brand: DeviceBrand = column("The maker.")
     model: str = column("The name of the model, as used in `Device.model`.")
     lines: int = column("The number of lines (SIP accounts) that the model supports.")
+    kind: DeviceModelKind | None = column("The kind of equipment. Null if not stated.")
+    maker: str | None = column("The maker's name, such as Polycom. Null if not stated.")
+    source: str | None = column("The source of these values, such as a data sheet. Null if not stated.")
+    source_date: date | None = column("The day when the values were read in the source. Null if not stated.")
     revision: int = column("Counter of the entry's changes.")
 
 

@@ -30,12 +30,16 @@ class Forbidden(Exception):  # noqa: N818 - named like the error code
         self.action = action
 
 
+LIMITED = "Your access is limited to some accounts. This action needs access to all accounts."
+"""The message for users whose access is limited to the accounts of their grants."""
+
+
 def check_allowed(viewer: Viewer, action: Action) -> None:
     """Raise Forbidden unless the viewer may take the action, on the objects in the viewer's scope."""
     if not allows(viewer.role, action):
         raise Forbidden(action)
     if action in NEEDS_ALL_ACCOUNTS and is_limited(viewer.role, all_accounts=viewer.all_accounts):
-        raise Forbidden(action, "Your access is limited to some accounts. This action needs access to all accounts.")
+        raise Forbidden(action, LIMITED)
 
 
 def may(viewer: Viewer, action: Action) -> bool:
@@ -68,7 +72,7 @@ def location_actions_of(viewer: Viewer, *, account_id: str, location_id: str) ->
 
 
 def viewer_of(
-    *, identifier: str, name: str, email: str, role: Role, granted: Scope, all_accounts: bool = False
+    *, identifier: str, name: str, email: str, role: Role, granted: Scope, all_accounts: bool, confirmed: bool
 ) -> Viewer:
     """Return a signed-in user with the scopes that follow from the role, the grants and the access to all accounts."""
     whole = granted if is_limited(role, all_accounts=all_accounts) else EVERYTHING
@@ -82,6 +86,7 @@ def viewer_of(
         provisioning=whole if allows(role, Action.VIEW_ALL_PROVISIONING) else replace(granted, recipient=identifier),
         auditing=whole if allows(role, Action.VIEW_ALL_AUDIT) else granted,
         all_accounts=all_accounts,
+        confirmed=confirmed,
     )
 
 

@@ -69,6 +69,28 @@ def many(
     return strawberry.field(resolver=rows, description=description, extensions=_guards(needs), metadata=batch)
 
 
+def one_of_location(column: Column[Any], description: str, *, key: str) -> Any:
+    """Like `one`, for a key that no foreign key guards: a row of another location is not there."""
+    key_of = attrgetter(key)
+
+    async def of_all(parents: list[Any], info: Info) -> list[Any]:
+        return list(
+            map(if_of_location, await info.context.reading.one(column).each(list(map(key_of, parents))), parents)
+        )
+
+    async def row(root: strawberry.Parent[Any], info: Info) -> Any:
+        wanted = key_of(root)
+        return None if wanted is None else if_of_location(await info.context.reading.one(column).load(wanted), root)
+
+    batch = {BATCH_RESOLVER: of_all, LINK: Relation(column, key, to_many=False)}
+    return strawberry.field(resolver=row, description=description, metadata=batch)
+
+
+def if_of_location(row: Any, parent: Any) -> Any:
+    """The row if it belongs to the location of its parent, else None."""
+    return row if row is not None and row.location_id == parent.location_id else None
+
+
 def one(column: Column[Any], description: str, *, key: str, needs: Action | None = None) -> Any:
     """A field that returns the row whose `column` equals this row's `key`, or null."""
     key_of = attrgetter(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 import timeit
@@ -67,6 +68,14 @@ class Answer:
     body: dict[str, Any]
     headers: Mapping[str, str]
     raw: bytes
+
+    @property
+    def without_id(self) -> Answer:
+        """The same answer without the id of its request."""
+        own = self.headers["x-request-id"]
+        headers = {name: value for name, value in self.headers.items() if name != "x-request-id"}
+        raw = self.raw.replace(own.encode(), b"")
+        return Answer(self.status, json.loads(raw), headers, raw)
 
     @property
     def data(self) -> Any:

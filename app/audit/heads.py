@@ -5,12 +5,13 @@ signed earlier does.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -25,6 +26,7 @@ from app.audit.verify import Head
 from app.domain.canonical import canonical
 
 FORMAT = "turnup.audit.heads.1"
+NO_KEY = "does not contain an Ed25519 key without a password"
 
 
 class UntrustedHeads(Exception):  # noqa: N818 - says what was found
@@ -42,7 +44,7 @@ def signed_heads(heads: Mapping[str, Head], key: Ed25519PrivateKey, *, at: datet
     return json.dumps({**document, "signature": signature}, indent=1) + "\n"
 
 
-def trusted_heads(text: str, key: Ed25519PublicKey) -> dict[str, Head]:
+def trusted_heads(text: str | bytes, key: Ed25519PublicKey) -> dict[str, Head]:
     """Return the heads of a file. Raises UntrustedHeads when the key did not sign exactly these heads."""
     try:
         document = json.loads(text)
@@ -67,16 +69,27 @@ def load_or_create_key(path: Path) -> Ed25519PrivateKey:
         path.write_bytes(pem)
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         path.with_suffix(".pub").write_bytes(public)
-    key_found = load_pem_private_key(path.read_bytes(), None)
+    with _reading_a_key(path):
+        key_found = load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key_found, Ed25519PrivateKey):
-        raise UntrustedHeads(f"{path} holds no Ed25519 key")
+        raise UntrustedHeads(f"{path} {NO_KEY}")
     return key_found
 
 
 def load_public_key(path: Path) -> Ed25519PublicKey:
     """Return the public key of a PEM file that contains it, or the private key."""
     pem = path.read_bytes()
-    key = load_pem_private_key(pem, None).public_key() if b"PRIVATE" in pem else load_pem_public_key(pem)
+    with _reading_a_key(path):
+        key = load_pem_private_key(pem, None).public_key() if b"PRIVATE" in pem else load_pem_public_key(pem)
     if not isinstance(key, Ed25519PublicKey):
-        raise UntrustedHeads(f"{path} holds no Ed25519 key")
+        raise UntrustedHeads(f"{path} {NO_KEY}")
     return key
+
+
+@contextmanager
+def _reading_a_key(path: Path) -> Iterator[None]:
+    """Say which file contains no key that can be read: a TypeError is about a password."""
+    try:
+        yield
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UntrustedHeads(f"{path} {NO_KEY}") from None

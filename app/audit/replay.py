@@ -14,9 +14,10 @@ from sqlalchemy import Table
 
 from app.db import tables
 from app.db.connecting import connect_as_owner
+from app.db.kind import LOAD_UNAUDITED
+from app.progress import Report, unreported
 
 SCRATCH = "turnup_replay"
-UNAUDITED = "LOAD_UNAUDITED"
 # The tables that are not tracked, with the reason.
 UNTRACKED = {
     tables.audit_entry: "part of the audit log",
@@ -28,7 +29,16 @@ UNTRACKED = {
     tables.idempotency_key: "results stored for a day; the changes of the calls are tracked",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
-ON_SYSTEM = frozenset({tables.user, tables.grant, tables.grant_location, tables.accepted_version, tables.device_model})
+ON_SYSTEM = frozenset(
+    {
+        tables.user,
+        tables.grant,
+        tables.grant_location,
+        tables.accepted_version,
+        tables.device_model,
+        tables.installation,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +67,21 @@ class Replayed:
     differences: tuple[Difference, ...]
 
 
-async def replay(owner_url: str, *, keep: bool = False, most: int = 20) -> Replayed:
+async def replay(owner_url: str, *, keep: bool = False, most: int = 20, report: Report = unreported) -> Replayed:
     """Rebuild and compare all tables in one snapshot. Reports at most `most` differences per table.
 
     With `keep`, the scratch schema remains until the next replay or erasure. The scratch schema of an earlier replay is
-    always dropped. `owner_url` connects as the owner, who can create a schema.
+    always dropped. `owner_url` connects as the owner, who can create a schema. `report` gets the number of tables that
+    are compared and of all.
     """
     async with _scratch(owner_url, keep=keep) as connection:
-        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, UNAUDITED)]
+        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, LOAD_UNAUDITED)]
         await connection.execute(_LAST)
         await connection.execute(_INDEX)
         rows = 0
         differences: list[Difference] = []
-        for table in TRACKED:
+        for number, table in enumerate(TRACKED):
+            report(number, len(TRACKED))
             rows += await _rebuild(connection, table, skipped)
             differences.extend(await _compared(connection, table, skipped, most))
         erased = await connection.fetchval(_ERASED)

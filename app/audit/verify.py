@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from app.audit import SYSTEM
 from app.audit.encoding import GENESIS, SALT_BYTES, ChangeRecord, Entry, encoded, salted
 from app.db.connecting import connect_as_owner
+from app.progress import Report, unreported
 
 PAGE = 500
 ERASE = "ERASE"
@@ -112,20 +113,29 @@ async def snapshot(owner_url: str) -> AsyncIterator[Any]:
         await connection.close()
 
 
-async def verify(connection: Any, *, chain: str | None = None, signed: Mapping[str, Head] | None = None) -> Verdict:
+async def verify(
+    connection: Any,
+    *,
+    chain: str | None = None,
+    signed: Mapping[str, Head] | None = None,
+    report: Report = unreported,
+) -> Verdict:
     """Verify every chain, or one; with `signed` heads also detect removed last entries and recomputed chains.
 
-    A chain given by name must exist, and must be among the signed heads when there are any.
+    A chain given by name must exist, and must be among the signed heads when there are any. `report` gets the number of
+    entries that are verified and of all.
     """
     stored = {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, chain)}
     expected = {name: head for name, head in (signed or {}).items() if chain in {None, name}}
     accounts = frozenset(row["id"] for row in await connection.fetch(_ACCOUNTS, chain))
+    total = sum(head.number for head in stored.values())
     walk = _Walk(stored, expected, accounts)
     started = perf_counter()
     broken: Broken | None = None
     try:
         async for entry, changes, homes in _entries(connection, chain):
             walk.step(entry, changes, homes)
+            report(walk.entries, total)
         walk.end()
         await _nothing_loose(connection, chain, walk)
         if chain is not None:

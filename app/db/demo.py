@@ -74,15 +74,17 @@ USERS = (
 # The versions of the payload document that a partner stated. The other partners accept all.
 ACCEPTED_VERSIONS = (("user-pbx", "1.0.0"), ("user-pbx", "1.1.0"))
 
+# Brand, model and lines, as in the catalogue file of the product. All are desk phones, except for the video phones.
 DEVICE_MODELS = (
     (DeviceBrand.YEALINK, "T46S", 16),
     (DeviceBrand.YEALINK, "T54W", 16),
     (DeviceBrand.POLY, "VVX 450", 12),
     (DeviceBrand.CISCO, "8845", 5),
-    (DeviceBrand.GRANDSTREAM, "GXP2170", 12),
-    (DeviceBrand.SNOM, "D785", 24),
+    (DeviceBrand.GRANDSTREAM, "GXP2170", 6),
+    (DeviceBrand.SNOM, "D785", 12),
     (DeviceBrand.FANVIL, "X6U", 20),
 )
+VIDEO_PHONES = frozenset({"8845"})
 
 
 def example() -> LocationContent:

@@ -34,7 +34,8 @@ class Viewer:
 
     `scope` covers what the user may see, `editing` the locations whose onboarding the user may edit, `provisioning` the
     locations whose payloads the user may see, and `auditing` the accounts whose audit log the user may read.
-    `all_accounts` says whether a lead has access to all accounts; it is False for other roles.
+    `all_accounts` says whether a lead has access to all accounts; it is False for other roles. `confirmed` says whether
+    nobody made the user, or somebody else has confirmed the user since.
     """
 
     id: str
@@ -46,3 +47,4 @@ class Viewer:
     provisioning: Scope
     auditing: Scope
     all_accounts: bool
+    confirmed: bool

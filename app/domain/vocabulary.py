@@ -80,6 +80,21 @@ class DeviceBrand(StrEnum):
 
 
 @unique
+class DeviceModelKind(StrEnum):
+    """The kind of equipment that a model of the device catalogue is."""
+
+    DESK_PHONE = "DESK_PHONE"
+    VIDEO_PHONE = "VIDEO_PHONE"
+    CONFERENCE_PHONE = "CONFERENCE_PHONE"
+    WIFI_PHONE = "WIFI_PHONE"
+    DECT_BASE = "DECT_BASE"
+    DECT_HANDSET = "DECT_HANDSET"
+    ATA = "ATA"
+    GATEWAY = "GATEWAY"
+    OTHER = "OTHER"
+
+
+@unique
 class CallFlowKind(StrEnum):
     """How an incoming call is answered: rung through, or by a menu (interactive voice response)."""
 
@@ -200,6 +215,7 @@ class ProblemCode(StrEnum):
     STALE_REVIEW = "STALE_REVIEW"
     APPROVAL_OUTDATED = "APPROVAL_OUTDATED"
     SELF_APPROVAL = "SELF_APPROVAL"
+    USER_UNCONFIRMED = "USER_UNCONFIRMED"
     CONFLICT = "CONFLICT"
     NOT_READY = "NOT_READY"
     NOT_FOUND = "NOT_FOUND"

@@ -102,8 +102,15 @@ async def _carry_out(tx: Transaction, context: WriteContext, action: str, change
         action=action,
         location_id=change.location_id,
         request_id=context.request_id,
+        client_request_id=context.client_request_id,
         reason=change.reason,
     )
+    await write(tx, change)
+    await audit.seal(tx)
+
+
+async def write(tx: Transaction, change: AdministrationChange) -> None:
+    """Execute the writes of a change. Raises InvalidInput for a value that must be unique and is in use."""
     try:
         await writing.write(tx, change.writes)
     except asyncpg.UniqueViolationError as error:
@@ -111,7 +118,6 @@ async def _carry_out(tx: Transaction, context: WriteContext, action: str, change
         if taken is None:
             raise
         raise InvalidInput(field=taken, rule="already in use", path=(taken,)) from error
-    await audit.seal(tx)
 
 
 # The field that a violated unique constraint is about.

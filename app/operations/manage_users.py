@@ -1,4 +1,9 @@
-"""Users and their grants. A suspension or a withdrawn grant takes effect from the user's next request."""
+"""Users, their grants and their confirmation. A change takes effect from the user's next request.
+
+Only one transaction changes users at a time, and the viewer must be a confirmed lead of all accounts as of then: of two
+leads who suspend, demote, limit or replace each other at the same time, one prevails. Nobody does so to themselves, so
+one lead who can manage users always remains.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -6,17 +11,17 @@ from itertools import chain
 from typing import Any
 
 from app.db import tables, writing
-from app.db.database import SuspendedUser
 from app.db.writing import Delete, Insert, Update, Write
+from app.domain.approving import check_confirmed
 from app.domain.email_address import is_email
 from app.domain.refusals import InvalidInput, NotFound
-from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, Role, UserStatus
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
-from app.operations.commands import UNSET, Command, Unset
+from app.operations.commands import UNSET, Command, Unset, or_stored
+from app.operations.current_viewer import as_now
 from permissions.matrix import BOUND_TO_ACCOUNT, Action
-from permissions.policy import can_be_limited, check_allowed, needs_no_grant, takes_listed_locations
+from permissions.policy import can_be_limited, needs_no_grant, takes_listed_locations
 
 MOST_GRANTS = 100
 MOST_LOCATIONS = 1_000
@@ -42,6 +47,9 @@ class EditUser(Command):
     expected_revision: int
     name: str | Unset = UNSET
     email: str | Unset = UNSET
+    subject: str | Unset = UNSET
+    role: Role | Unset = UNSET
+    account_id: str | Unset | None = UNSET
     all_accounts: bool | Unset = UNSET
 
 
@@ -77,24 +85,33 @@ class ReinstateUser(Command):
     user_id: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmUser(Command):
+    """The user to confirm."""
+
+    user_id: str
+
+
 async def create_user(context: AdministrationContext, command: CreateUser) -> AdministrationChange:
-    """Create a user without grants. A customer works for one account. Raises InvalidInput and NotFound."""
-    role, account_id, given = command.role, command.account_id, command.all_accounts
-    if (role in BOUND_TO_ACCOUNT) != (account_id is not None):
-        rule = "required for customers, not allowed for other users"
-        raise InvalidInput(field="accountId", rule=rule, path=("accountId",))
+    """Create a user without grants, unconfirmed. A customer works for one account. Raises InvalidInput and NotFound."""
+    await _may_manage(context)
+    role, account_id = command.role, command.account_id
+    all_accounts = or_stored(command.all_accounts, can_be_limited(role))
+    _check_binding(role, account_id)
+    _check_access(role, all_accounts)
     if account_id is not None:
         await context.found(tables.account, account_id)
     email = _email(command.email)
     row = {
         "id": context.new_id("User"),
-        "subject": clean("user.subject", command.subject, path=("subject",)) if command.subject else email,
+        "subject": email if command.subject is None else given_text("user.subject", command.subject, path=("subject",)),
         "name": given_text("user.name", command.name, path=("name",)),
         "email": email,
         "role": role,
         "status": UserStatus.ACTIVE,
         "account_id": account_id,
-        "all_accounts": _access(role, can_be_limited(role) if isinstance(given, Unset) else given),
+        "all_accounts": all_accounts,
+        "made_by": [context.viewer.id],
         "revision": 1,
         "created_at": context.now,
         "updated_at": context.now,
@@ -103,46 +120,77 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
 
 
 async def edit_user(context: AdministrationContext, command: EditUser) -> AdministrationChange:
-    """Change the name or email address of a user, or a lead's access to all accounts. The subject does not change."""
+    """Change a user. Another role or account withdraws the grants, another role or subject the confirmation.
+
+    Raises InvalidInput, also for the viewer's own role, subject and access, and NotFound.
+    """
+    await _may_manage(context)
     user = await context.at_revision(tables.user, command.user_id, command.expected_revision)
     values: dict[str, Any] = {}
     if command.name is not UNSET:
         values["name"] = given_text("user.name", command.name, path=("name",))
     if command.email is not UNSET:
         values["email"] = _email(command.email)
-    if not isinstance(command.all_accounts, Unset):
-        values |= await _new_access(context, user, command.all_accounts)
-    return _changed(context, user, values)
+    if command.subject is not UNSET:
+        values["subject"] = given_text("user.subject", command.subject, path=("subject",))
+    role = Role(or_stored(command.role, user.role))
+    bound_to = user.account_id if role in BOUND_TO_ACCOUNT else None
+    account_id = or_stored(command.account_id, bound_to)
+    _check_binding(role, account_id)
+    moved = (role, account_id) != (user.role, user.account_id)
+    if moved:
+        if account_id is not None:
+            await context.found(tables.account, account_id)
+        values |= {"role": role, "account_id": account_id}
+    values |= _new_access(context, user, role, command.all_accounts)
+    identity = [name for name in ("subject", "role") if values.get(name, getattr(user, name)) != getattr(user, name)]
+    if identity and user.id == context.viewer.id:
+        raise InvalidInput(field=identity[0], rule="another lead must change your own", path=(identity[0],))
+    if identity:
+        values["made_by"] = sorted({*user.made_by, context.viewer.id})
+    withdrawn = (Delete(tables.grant, {"user_id": user.id}),) if moved else ()
+    unstated = (Delete(tables.accepted_version, {"user_id": user.id}),) if "role" in identity else ()
+    change = _changed(context, user, values)
+    return replace(change, writes=(*withdrawn, *unstated, *change.writes))
+
+
+async def confirm_user(context: AdministrationContext, command: ConfirmUser) -> AdministrationChange:
+    """Confirm a user whom other leads made. Raises InvalidInput for the viewer, and for a user whom the viewer made."""
+    await _may_manage(context)
+    user = await context.found(tables.user, command.user_id)
+    if user.id == context.viewer.id:
+        raise InvalidInput(field="userId", rule="you cannot confirm yourself", path=("userId",))
+    if context.viewer.id in user.made_by:
+        rule = "you created this user, or gave the user the role or subject: another lead must confirm the user"
+        raise InvalidInput(field="userId", rule=rule, path=("userId",))
+    return _changed(context, user, {"made_by": []} if user.made_by else {})
 
 
 async def suspend_user(context: AdministrationContext, command: SuspendUser) -> AdministrationChange:
-    """Suspend a user, effective from the user's next request.
-
-    Leads cannot suspend themselves. A lead who was suspended in the meantime cannot suspend others: if leads suspend
-    each other at the same time, one stays active. Raises SuspendedUser, as signing in does, and Forbidden.
-    """
+    """Suspend a user, effective from the user's next request. Leads cannot suspend themselves: raises InvalidInput."""
+    await _may_manage(context)
     if command.user_id == context.viewer.id:
         raise InvalidInput(field="userId", rule="you cannot suspend yourself", path=("userId",))
-    await _check_still_in_charge(context)
     user = await context.found(tables.user, command.user_id)
-    return _to_status(context, user, UserStatus.SUSPENDED)
+    return to_status(context, user, UserStatus.SUSPENDED)
 
 
 async def reinstate_user(context: AdministrationContext, command: ReinstateUser) -> AdministrationChange:
     """Reinstate a suspended user."""
+    await _may_manage(context)
     user = await context.found(tables.user, command.user_id)
-    return _to_status(context, user, UserStatus.ACTIVE)
+    return to_status(context, user, UserStatus.ACTIVE)
 
 
 async def set_grants(context: AdministrationContext, command: SetGrants) -> AdministrationChange:
     """Replace the grants of a user: whole accounts or listed locations. Leads of all accounts need no grants."""
+    await _may_manage(context)
     user = await context.at_revision(tables.user, command.user_id, command.expected_revision)
     grants = command.grants
     if len(grants) > MOST_GRANTS or len({each.account_id for each in grants}) < len(grants):
         rule = f"at most {MOST_GRANTS} grants, one per account"
         raise InvalidInput(field="grants", rule=rule, path=("grants",))
-    given = command.all_accounts
-    access = {} if isinstance(given, Unset) else await _new_access(context, user, given)
+    access = _new_access(context, user, Role(user.role), command.all_accounts)
     all_accounts = access.get("all_accounts", user.all_accounts)
     for place, each in enumerate(grants):
         _check_form(user, all_accounts, each, ("grants", str(place)))
@@ -155,37 +203,39 @@ async def set_grants(context: AdministrationContext, command: SetGrants) -> Admi
     return AdministrationChange(writes=writes, ids={"user": user.id})
 
 
-async def _new_access(context: AdministrationContext, user: Any, all_accounts: bool) -> dict[str, Any]:
-    """The new value of `all_accounts`, if it changes.
+async def _may_manage(context: AdministrationContext) -> None:
+    """Wait for other changes of users; then the viewer must be an active, confirmed lead of all accounts as of now.
 
-    Leads cannot limit their own access, and neither can a lead whose access was limited in the meantime limit others:
-    one lead with access to all accounts remains. Raises InvalidInput, SuspendedUser and Forbidden.
+    Raises UserUnconfirmed, SuspendedUser and Forbidden.
     """
-    if _access(Role(user.role), all_accounts) == user.all_accounts:
+    await writing.lock_users(context.transaction)
+    now = await writing.user_now(context.transaction, context.viewer.id)
+    check_confirmed(as_now(context.viewer, now, Action.ADMINISTER))
+
+
+def _check_binding(role: Role, account_id: str | None) -> None:
+    if (role in BOUND_TO_ACCOUNT) != (account_id is not None):
+        rule = "required for customers, not allowed for other users"
+        raise InvalidInput(field="accountId", rule=rule, path=("accountId",))
+
+
+def _new_access(context: AdministrationContext, user: Any, role: Role, given: bool | Unset) -> dict[str, bool]:
+    """The new value of `all_accounts` if it changes; a new lead has access to all accounts by default.
+
+    Raises InvalidInput for another role than a lead, and for the viewer's own access.
+    """
+    all_accounts = or_stored(given, user.all_accounts if role == user.role else can_be_limited(role))
+    _check_access(role, all_accounts)
+    if all_accounts == user.all_accounts:
         return {}
-    if not all_accounts:
-        if user.id == context.viewer.id:
-            raise InvalidInput(field="allAccounts", rule="you cannot limit your own access", path=("allAccounts",))
-        await _check_still_in_charge(context)
+    if user.id == context.viewer.id:
+        raise InvalidInput(field="allAccounts", rule="another lead must change your own", path=("allAccounts",))
     return {"all_accounts": all_accounts}
 
 
-def _access(role: Role, all_accounts: bool) -> bool:
-    """The value of `all_accounts`. Raises InvalidInput if it is true for another role than a lead."""
+def _check_access(role: Role, all_accounts: bool) -> None:
     if all_accounts and not can_be_limited(role):
         raise InvalidInput(field="allAccounts", rule="for leads only", path=("allAccounts",))
-    return all_accounts
-
-
-async def _check_still_in_charge(context: AdministrationContext) -> None:
-    """Check that the viewer still manages users: of leads who suspend or limit each other at the same time, one stays.
-
-    Raises SuspendedUser, as signing in does, and Forbidden.
-    """
-    now = await writing.viewer_now(context.transaction)
-    if now.status != UserStatus.ACTIVE:
-        raise SuspendedUser(context.viewer.id)
-    check_allowed(replace(context.viewer, role=Role(now.role), all_accounts=now.all_accounts), Action.ADMINISTER)
 
 
 def _check_form(user: Any, all_accounts: bool, grant: GrantValue, path: tuple[str, ...]) -> None:
@@ -238,7 +288,8 @@ def _grant(context: AdministrationContext, user_id: str, grant: GrantValue) -> I
         yield Insert(tables.grant_location, listed)
 
 
-def _to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
+def to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
+    """The change of a user to a status; nothing if the user has it."""
     return _changed(context, user, {} if user.status == status else {"status": status})
 
 
@@ -296,6 +347,15 @@ REINSTATE_USER = AdministrationMutation(
     name="reinstateUser",
     command=ReinstateUser,
     decide=reinstate_user,
+    action=Action.ADMINISTER,
+    budget=Budget.EDITS,
+    counts=(),
+)
+
+CONFIRM_USER = AdministrationMutation(
+    name="confirmUser",
+    command=ConfirmUser,
+    decide=confirm_user,
     action=Action.ADMINISTER,
     budget=Budget.EDITS,
     counts=(),

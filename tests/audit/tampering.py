@@ -13,7 +13,17 @@ from app.audit.encoding import GENESIS
 
 Act = Callable[[Any, Random], Awaitable[None]]
 
-ENTRY_TEXTS = ("action", "code", "actor_id", "actor_role", "request_id", "override_id", "location_id", "account_id")
+ENTRY_TEXTS = (
+    "action",
+    "code",
+    "actor_id",
+    "actor_role",
+    "request_id",
+    "client_request_id",
+    "override_id",
+    "location_id",
+    "account_id",
+)
 CHANGE_TEXTS = ("account_id", "location_id", "table_name", "row_id", "field")
 CONTENT_COLUMNS = (*CHANGE_TEXTS, "before", "before_salt", "before_hash", "after", "after_salt", "after_hash")
 CONTENT = ", ".join(CONTENT_COLUMNS)

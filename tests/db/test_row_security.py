@@ -27,6 +27,7 @@ RESTRICTED: dict[str, set[str]] = {
     "audit_incident": set(),
     "erasure_due": set(),
     "schema_state": {"SELECT"},
+    "installation": {"SELECT"},
     "payload_recipient": READ_AND_WRITE - {"UPDATE"},
 }
 # The columns of which the app's role may change the values, in tables whose other columns it only reads and adds.
@@ -44,6 +45,9 @@ CHANGEABLE = {
 
 # The functions that the app's role may call.
 CALLABLE = {
+    "hold_approval_users",
+    "is_location_named",
+    "makers_of_submitters",
     "sign_in",
     "audit_open",
     "audit_seal",
@@ -57,6 +61,7 @@ CALLABLE = {
     "decision_facts",
     "macs_of",  # computes from its argument alone
     "forget_old_keys",
+    "mark_database",
 }
 
 # Three houses: two locations of one account, one of another. Who signs in sees the rows of which.
@@ -100,10 +105,11 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "idempotency_key": {},
     "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger", "auditor"}, EVERY_HOUSE),
     "schema_state": dict.fromkeys(EVERYONE, EVERY_HOUSE),
+    "installation": {who: {"b1"} for who in EVERYONE},  # a database has one row
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
 CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own
-OPEN = {"schema_state"}  # read before anybody signs in; about the code, not about users
+OPEN = {"schema_state", "installation"}  # read before anybody signs in; about code and database, not about users
 
 FORBIDDEN = [
     "SET ROLE turnup_owner",
@@ -173,7 +179,13 @@ async def scenarios(empty_database: harness.TestDatabase) -> harness.TestDatabas
             ("suspended", "IMPLEMENTATION_LEAD", None),
         ):
             status = "SUSPENDED" if name == "suspended" else "ACTIVE"
-            about = {"subject": name, "name": name, "email": f"{name}@house.example", "role": role, "status": status}
+            about: dict[str, object] = {
+                "subject": name,
+                "name": name,
+                "email": f"{name}@house.example",
+                "role": role,
+                "status": status,
+            }
             about["all_accounts"] = name in {"lead", "suspended"}
             await put(owner, "user", {"id": f"user-{name}", **about, "account_id": account})
         for name in ("customer", "listed", "partner", "scoped"):

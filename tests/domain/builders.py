@@ -205,13 +205,23 @@ def a_lead(identifier: str = "user-lead") -> Viewer:
         EVERYTHING,
         EVERYTHING,
         all_accounts=True,
+        confirmed=True,
     )
 
 
 def a_customer(identifier: str = "user-customer") -> Viewer:
     scope = Scope(accounts=frozenset({"account-1"}), locations=None)
     return Viewer(
-        identifier, "Customer", "customer@example.com", Role.CUSTOMER, scope, scope, scope, scope, all_accounts=False
+        identifier,
+        "Customer",
+        "customer@example.com",
+        Role.CUSTOMER,
+        scope,
+        scope,
+        scope,
+        scope,
+        all_accounts=False,
+        confirmed=True,
     )
 
 

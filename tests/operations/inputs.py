@@ -69,6 +69,7 @@ OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input
 OF_A_RECIPIENT = frozenset({"acknowledgePayload", "rejectPayload", "confirmDecommission"})
 OF_NO_LOCATION = frozenset(
     {
+        "confirmUser",
         "createAccount",
         "createLocation",
         "createTestPayload",

@@ -428,8 +428,8 @@ class Scenario:
     async def entries(self, location: str) -> list[dict[str, Any]]:
         """Return the sealed audit entries about a location, in order."""
         records = await self.connection.fetch(
-            "SELECT id, action, outcome, code, actor_id, actor_role, request_id, reason, override_id,"
-            " is_override"
+            "SELECT id, action, outcome, code, actor_id, actor_role, request_id, client_request_id, reason,"
+            " override_id, is_override"
             " FROM turnup.audit_entry WHERE location_id = $1 AND number IS NOT NULL ORDER BY number",
             location,
         )

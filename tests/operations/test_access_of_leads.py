@@ -71,14 +71,15 @@ async def test_within_the_granted_accounts_a_lead_may_do_what_every_lead_may(sce
 )
 async def test_a_lead_of_the_account_changes_its_locations(scenario: Scenario, mutation: str) -> None:
     here = await scenario.a_location(S.IN_PROGRESS)
-    given: dict[str, Any] = {
+    inputs: dict[str, dict[str, Any]] = {
         "updateLocation": {"locationId": here.id, "expectedRevision": 1, "name": "Dune Opticians - Harbour"},
         "submitOnboarding": {"locationId": here.id},
         "block": {"locationId": here.id, "reason": "The carrier is late"},
         "setLocationPartners": {"locationId": here.id, "partners": [{"userId": here.recipient, "purpose": "PBX"}]},
         "bulkUpdateStatus": {"locationIds": [here.id], "status": "BLOCKED", "reason": "The carrier is late"},
         "addDevice": {"locationId": here.id, "brand": "YEALINK"},
-    }[mutation]
+    }
+    given = inputs[mutation]
     if mutation == "bulkUpdateStatus":
         given["idempotencyKey"] = a_key()
     assert (await scenario.send(scenario.scoped_lead, mutation, **given)).outcome == "DONE"
@@ -86,11 +87,12 @@ async def test_a_lead_of_the_account_changes_its_locations(scenario: Scenario, m
 
 async def test_a_lead_of_the_account_approves_and_hands_off(scenario: Scenario) -> None:
     here = await scenario.a_location(S.PENDING_APPROVAL)
-    for mutation, more in (
+    steps: tuple[tuple[str, dict[str, Any]], ...] = (
         ("approve", {"expectedDigest": here.digest}),
         ("generatePayload", {"idempotencyKey": a_key()}),
         ("triggerProvisioning", {"idempotencyKey": a_key()}),
-    ):
+    )
+    for mutation, more in steps:
         assert (await scenario.send(scenario.scoped_lead, mutation, locationId=here.id, **more)).outcome == "DONE"
     assert (await scenario.state_of(here.id)).status == S.PROVISIONING
 
@@ -213,14 +215,16 @@ async def test_the_access_of_a_lead_is_limited_and_widened_from_the_next_request
 
 @pytest.mark.parametrize("role", ["CUSTOMER", "PARTNER", "AUDITOR"])
 async def test_access_to_all_accounts_is_for_leads_only(scenario: Scenario, role: str) -> None:
-    given = {"name": "Nora Vale", "email": f"{secrets.token_hex(6)}@dune.example", "role": role, "allAccounts": True}
+    given: dict[str, Any] = {"name": "Nora Vale", "email": f"{secrets.token_hex(6)}@dune.example", "role": role}
+    given["allAccounts"] = True
     if role == "CUSTOMER":
         given["accountId"] = scenario.account
     sent = await scenario.send(scenario.lead, "createUser", **given)
     assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["allAccounts"])
     user = {"CUSTOMER": scenario.customer, "PARTNER": scenario.partner, "AUDITOR": scenario.auditor}[role]
-    for mutation, more in (("editUser", {}), ("setGrants", {"grants": []})):
-        sent = await scenario.send(scenario.lead, mutation, userId=user, expectedRevision=1, allAccounts=True, **more)
+    about: dict[str, Any] = {"userId": user, "expectedRevision": 1, "allAccounts": True}
+    for mutation, given in (("editUser", about), ("setGrants", {**about, "grants": []})):
+        sent = await scenario.send(scenario.lead, mutation, **given)
         assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["allAccounts"])
 
 

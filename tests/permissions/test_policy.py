@@ -96,6 +96,7 @@ def follows(role: Role) -> Follows:
         role=role,
         granted=GRANTED,
         all_accounts=policy.can_be_limited(role),
+        confirmed=True,
     )
     asking: Any = SimpleNamespace(context=SimpleNamespace(viewer=viewer))
     listed, elsewhere = (
@@ -196,6 +197,7 @@ def a_viewer(role: Role, *, all_accounts: bool) -> Viewer:
         role=role,
         granted=Scope(accounts=frozenset({"account-1"}), locations=None),
         all_accounts=all_accounts,
+        confirmed=True,
     )
 
 
@@ -222,7 +224,7 @@ def test_a_lead_of_some_accounts_changes_nothing_that_concerns_the_others() -> N
 
 
 def test_access_to_all_accounts_means_nothing_for_other_roles() -> None:
-    assert a_viewer(PARTNER, all_accounts=True).provisioning.accounts == {"account-1"}
+    assert a_viewer(PARTNER, all_accounts=True).provisioning.accounts == frozenset({"account-1"})
     assert policy.may(a_viewer(PARTNER, all_accounts=False), Action.SET_ACCEPTED_VERSIONS)
 
 
@@ -234,6 +236,7 @@ def test_an_auditor_reads_the_whole_audit_log_and_no_location() -> None:
         role=AUDITOR,
         granted=Scope(accounts=frozenset(), locations=None),
         all_accounts=False,
+        confirmed=True,
     )
     assert {each for each in Action if policy.may(auditor, each)} == {
         Action.VIEW_AUDIT,

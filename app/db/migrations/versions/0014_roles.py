@@ -104,6 +104,8 @@ ADDED = {
 # The rows that a lead of some accounts locks and does not change: PostgreSQL asks the policies for UPDATE before it
 # locks a row, and refuses every change of it.
 LOCKED_ONLY = {"account": f"{GRANTED_TO_LEAD} ? id", "user": USER_OF_GRANTED_ACCOUNT}
+# The functions whose results change, all called by the app's role.
+FUNCTIONS = ("sign_in(text, integer)", "hold_approval_users(text[])")
 
 
 def upgrade() -> None:
@@ -125,11 +127,13 @@ def upgrade() -> None:
         )
     op.execute("GRANT CREATE ON SCHEMA turnup TO turnup_definer")
     op.execute("SET LOCAL ROLE turnup_definer")
-    op.execute("DROP FUNCTION turnup.sign_in(text, integer)")
+    for function in FUNCTIONS:
+        op.execute(f"DROP FUNCTION turnup.{function}")
     for statement in Path(__file__).with_suffix(".sql").read_text().split(";\n\n"):
         op.execute(statement)
-    op.execute("REVOKE ALL ON FUNCTION turnup.sign_in(text, integer) FROM PUBLIC")
-    op.execute("GRANT EXECUTE ON FUNCTION turnup.sign_in(text, integer) TO turnup_app")
+    for function in FUNCTIONS:
+        op.execute(f"REVOKE ALL ON FUNCTION turnup.{function} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION turnup.{function} TO turnup_app")
     op.execute("SELECT set_config('turnup.system_action', 'MIGRATE', true)")
     op.execute("UPDATE turnup.\"user\" SET all_accounts = true WHERE role = 'IMPLEMENTATION_LEAD'")
     op.execute("SELECT turnup.audit_seal(), set_config('turnup.system_action', '', true)")

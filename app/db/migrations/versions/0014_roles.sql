@@ -1,10 +1,10 @@
 -- Statements end with a semicolon and an empty line, and have no empty line inside. The definer runs them.
 
--- As in 0001_tables.py, and for leads of some accounts. `accounts` are the granted accounts of customers, partners and
+-- As in 0013_confirmations.sql, and for leads of some accounts. `accounts` are the granted accounts of customers, partners and
 -- these leads; a lead of all accounts has none.
 CREATE FUNCTION turnup.sign_in(token_subject text, timeout_ms integer)
 RETURNS TABLE (id text, name text, email text, role text, status text, accounts text[], locations text[],
-               all_accounts boolean)
+               all_accounts boolean, confirmed boolean)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -51,7 +51,7 @@ BEGIN
         END IF;
     END IF;
     RETURN QUERY SELECT principal.id, principal.name, principal.email, principal.role, principal.status,
-                        accounts, locations, principal.all_accounts;
+                        accounts, locations, principal.all_accounts, principal.made_by = '{}';
 END
 $$;
 
@@ -63,4 +63,25 @@ AS $$
     FROM turnup.location l JOIN turnup.account a ON a.id = l.account_id
     WHERE l.id = holder AND (current_setting('turnup.all_accounts', true) = 'on'
         OR nullif(current_setting('turnup.lead_accounts', true), '')::jsonb ? l.account_id)
+$$;
+
+-- As in 0013_confirmations.sql, and returns the viewer's access.
+CREATE FUNCTION turnup.hold_approval_users(location_ids text[])
+RETURNS TABLE (role text, status text, all_accounts boolean, confirmed boolean)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    viewer text := current_setting('turnup.user_id', true);
+BEGIN
+    IF current_setting('turnup.role', true) IS DISTINCT FROM 'IMPLEMENTATION_LEAD' THEN
+        RETURN;
+    END IF;
+    PERFORM u.id FROM turnup."user" u
+    WHERE u.id = viewer OR u.id IN (
+        SELECT s.submitted_by FROM turnup.onboarding_session s
+        WHERE s.location_id = ANY (location_ids) AND s.closed_at IS NULL)
+    ORDER BY u.id FOR SHARE;
+    RETURN QUERY SELECT u.role, u.status, u.all_accounts, u.made_by = '{}' FROM turnup."user" u WHERE u.id = viewer;
+END
 $$;

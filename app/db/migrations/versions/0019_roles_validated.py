@@ -7,8 +7,8 @@ Deployment: servers of the version before keep serving; their /readyz returns 50
 
 from app.db import steps
 
-revision = "0018"
-down_revision = "0017"
+revision = "0019"
+down_revision = "0018"
 branch_labels = None
 depends_on = None
 
