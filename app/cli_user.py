@@ -26,7 +26,6 @@ from app.operations.operate_users import (
     suspend_user,
 )
 from app.settings import Settings
-from permissions.policy import needs_no_grant
 
 MOST_LISTED = 1_000
 ROLES = {role.rpartition("_")[2].lower(): role for role in Role}
@@ -160,7 +159,7 @@ _DEMO_SUBJECTS = frozenset(each.email for each in demo.USERS)
 
 
 def _cells(user: ListedUser) -> Sequence[str]:
-    accounts = "all" if needs_no_grant(user.role) else ",".join(user.account_ids) or "none"
+    accounts = "all" if user.all_accounts else ",".join(user.account_ids) or "none"
     confirmed = f"no: made by {','.join(user.made_by)}" if user.made_by else "yes"
     return user.id, user.role, user.status, confirmed, accounts, user.email
 

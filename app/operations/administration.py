@@ -87,7 +87,7 @@ async def administer(
 async def _once(context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]) -> MutationOutcome:
     async with context.transaction() as tx:
         with before_commit():
-            check_allowed(tx.viewer.role, mutation.action)
+            check_allowed(tx.viewer, mutation.action)
             kept = await idempotency.earlier(tx, call)
             if kept is not None:
                 return MutationOutcome(ids=kept, replayed=True)

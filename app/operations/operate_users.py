@@ -17,11 +17,15 @@ from app.operations.administration import AdministrationChange, AdministrationCo
 from app.operations.manage_users import ConfirmUser, CreateUser, GrantValue, ReinstateUser, SetGrants, SuspendUser
 from app.operations.system import SystemAction, as_system, reading_as_system
 from permissions.matrix import BOUND_TO_ACCOUNT
+from permissions.policy import can_be_limited
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddUser:
-    """A new user, with a grant on all locations of each account. The default of the subject is the email address."""
+    """A new user, with a grant on all locations of each account. The default of the subject is the email address.
+
+    A lead without accounts has access to all of them.
+    """
 
     name: str
     email: str
@@ -39,6 +43,7 @@ class ListedUser:
     status: UserStatus
     email: str
     made_by: tuple[str, ...]
+    all_accounts: bool
     account_ids: tuple[str, ...]
 
 
@@ -59,6 +64,7 @@ async def add_user(owner_url: str, command: AddUser) -> str:
                 role=command.role,
                 account_id=accounts[0] if command.role in BOUND_TO_ACCOUNT else None,
                 subject=command.subject,
+                all_accounts=can_be_limited(command.role) and not accounts,
             ),
         )
         await write(context.transaction, created)
@@ -128,11 +134,11 @@ async def _written(context: AdministrationContext, change: AdministrationChange)
 _BY_EMAIL = Statement("user by email", 'SELECT id FROM turnup."user" WHERE lower(email) = lower($1)', ("email",), str)
 _LISTED = Statement(
     "list users",
-    """SELECT u.id, u.role, u.status, u.email, u.made_by, array(
+    """SELECT u.id, u.role, u.status, u.email, u.made_by, u.all_accounts, array(
            SELECT g.account_id FROM turnup."grant" g WHERE g.user_id = u.id ORDER BY g.account_id
        ) FROM turnup."user" u WHERE u.id > $1 ORDER BY u.id LIMIT $2""",
     ("after", "most"),
-    lambda user_id, role, status, email, made_by, accounts: ListedUser(
-        user_id, Role(role), UserStatus(status), email, tuple(made_by), tuple(accounts)
+    lambda user_id, role, status, email, made_by, all_accounts, accounts: ListedUser(
+        user_id, Role(role), UserStatus(status), email, tuple(made_by), all_accounts, tuple(accounts)
     ),
 )

@@ -46,6 +46,8 @@ SYSTEM = Viewer(
     scope=EVERYTHING,
     editing=EVERYTHING,
     provisioning=EVERYTHING,
+    auditing=EVERYTHING,
+    all_accounts=True,
     confirmed=True,
 )
 """The viewer of the system's transactions. No row has its id."""

@@ -253,8 +253,10 @@ def test_the_greeting_names_the_address(server: Server) -> None:
     [
         ("lead", "IMPLEMENTATION_LEAD"),
         ("lead2", "IMPLEMENTATION_LEAD"),
+        ("lead3", "IMPLEMENTATION_LEAD"),
         ("customer", "CUSTOMER"),
         ("partner", "PARTNER"),
+        ("auditor", "AUDITOR"),
     ],
 )
 def test_the_greeting_holds_a_token_for_each_role(server: Server, label: str, role: str) -> None:
