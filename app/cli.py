@@ -31,6 +31,7 @@ from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from app import cli_audit, cli_catalogue, cli_user
+from app.audit.objects import DatabaseChanged, changed_objects
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.cli_failures import DRIVER, driver_error, in_one_line, one_line, unknown_variables
 from app.db.connecting import CONNECT_SECONDS, app_options, check_bounds, check_owner, connect
@@ -74,6 +75,8 @@ class Databases:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. An error is reported in one line; the exit status is 2 for wrong usage, else 1."""
+    if sys.stdout is None:
+        sys.exit("turnup: standard output is closed")
     with in_one_line():
         options = parser().parse_args(arguments)
         settings = Settings()
@@ -318,9 +321,17 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
             asyncio.run(_reached("TURNUP_OWNER_DATABASE_URL", check_owner(found.owner)))
         yield found
         return
-    with embedded.start(settings.home, restarted=restarted) as postgres:
+    if embedded.shares_user(settings.postgres_user):
+        print(_SHARED_USER, file=sys.stderr, flush=True)
+    with embedded.start(settings.home, user=settings.postgres_user, restarted=restarted) as postgres:
         cluster = postgres.cluster
         yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE), embedded=True)
+
+
+_SHARED_USER = (
+    f"turnup: warning: PostgreSQL runs as {embedded.SHARED_USER}, as which other services may run: create a user with"
+    f" useradd --system {embedded.OWN_USERS[0]}, or set {embedded.USER_VARIABLE}"
+)
 
 
 @contextmanager
@@ -381,6 +392,8 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     except (ValueError, ArithmeticError, LookupError) as error:  # the last two: a port above 65535, an empty host
         shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
         sys.exit(f"turnup: {variable}: {one_line(shown)}")
+    except asyncpg.InvalidPasswordError as error:
+        sys.exit(f"turnup: {variable}: {one_line(str(error))}; {IN_A_PASSWORD}")
     except asyncpg.TargetServerAttributeNotMatched:
         sys.exit(f"turnup: {variable}: no host has the target_session_attrs")
     except FileNotFoundError:
@@ -425,28 +438,37 @@ async def _prepare(settings: Settings, found: Databases) -> None:
         with _as_owner(found):
             await _not_production(found)
     newer = not await _migrated(found)
-    await _checked(app, pooling, in_production=settings.in_production)
+    await _checked(app, settings)
     if found.owner is not None and not settings.in_production and not newer:
         await load_demo(found.owner, app, transaction_pooling=pooling)
 
 
-async def _checked(url: str, transaction_pooling: bool, *, in_production: bool) -> None:
+async def _checked(url: str, settings: Settings) -> None:
     """Check that policies and bounds apply to the app's role, and that the database is for what it is served for.
 
-    Raises TimeoutError after CONNECT_SECONDS.
+    Also check that nobody changed what the migrations made. Raises TimeoutError after CONNECT_SECONDS.
     """
     async with asyncio.timeout(CONNECT_SECONDS):
-        connection = await connect(url, **await app_options(url, transaction_pooling=transaction_pooling))
+        connection = await connect(url, **await app_options(url, transaction_pooling=settings.transaction_pooling))
         try:
             await check_app_role(connection)
             await check_bounds(connection)
-            kind = await kind_of(connection, as_production=in_production)
+            kind = await kind_of(connection, as_production=settings.in_production)
+            changed = await changed_objects(connection)
         finally:
             await connection.close(timeout=1)
-    if not in_production:
+    if not settings.in_production:
         refuse_production(kind)
     elif kind is DatabaseKind.DEMO:
         print(_DEMO_IN_PRODUCTION, file=sys.stderr, flush=True)
+    if changed:
+        _report(DatabaseChanged(changed), settings)
+
+
+def _report(problem: DatabaseChanged, settings: Settings) -> None:
+    if settings.refuses_changed_objects:
+        raise problem
+    print(f"turnup: warning: {problem}", file=sys.stderr, flush=True)
 
 
 _DEMO_IN_PRODUCTION = (

@@ -28,6 +28,8 @@ PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 """The packages of this product. The message of an exception that they declare says what to do, and has no secret."""
 DRIVER = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 MASK = "[masked]"
+ALIKE = 0.7
+"""How similar a name must be, from 0 to 1, to be taken for a misspelt one."""
 
 _OTHER_VARIABLES = frozenset({
     metrics.RESTARTS_FILE,
@@ -46,8 +48,7 @@ def in_one_line(settings: Settings | None = None) -> Iterator[None]:
         try:
             yield
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("turnup: interrupted\n")
         sys.exit(128 + signal.SIGINT)
@@ -93,23 +94,20 @@ def unknown_variables(names: Iterable[str]) -> Iterator[str]:
     fields = Settings.model_fields.items()
     settings = {variable_of(name, field) for name, field in fields}
     files = {variable_of(name, field) + SUFFIX for name, field in secrets_of(Settings).items()}
-    known = settings | files
+    known = {each.removeprefix(PREFIX): each for each in settings | files}
     for name in sorted(names):
-        if not name.startswith(PREFIX) or name in known | _OTHER_VARIABLES or _OF_TESTS.fullmatch(name):
+        if not name.startswith(PREFIX) or name in {*known.values(), *_OTHER_VARIABLES} or _OF_TESTS.fullmatch(name):
             continue
-        near = [name.removeprefix(PREFIX)] if name.removeprefix(PREFIX) in known else []
-        near += get_close_matches(name, sorted(known), n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        near = get_close_matches(name.removeprefix(PREFIX), sorted(known), n=1, cutoff=ALIKE)
+        hint = f"; did you mean {known[near[0]]}?" if near else ""
         yield f"turnup: {name if name.isprintable() else ascii(name)} is not a setting{hint}"
 
 
 def _fail(error: BaseException, settings: Settings | None) -> NoReturn:
     if isinstance(error, OSError):
-        lost = _lost_output()
-        if isinstance(lost, BrokenPipeError):
-            sys.exit(128 + signal.SIGPIPE)
-        if lost is not None:
-            sys.exit(f"turnup: standard output: {lost.strerror}")
+        _drop_unwritten_output()
+    if isinstance(error, BrokenPipeError):  # connections to servers report their end otherwise
+        sys.exit(128 + signal.SIGPIPE)
     if settings is not None and settings.traceback:
         sys.stderr.write(_masked("".join(traceback.format_exception(error)), settings))
     lines = lines_of(error)
@@ -127,16 +125,13 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def _lost_output() -> OSError | None:
-    """Return why standard output can no longer be written, or None. What is left of it is dropped."""
+def _drop_unwritten_output() -> None:
+    """Drop what standard output does not take: Python would try again at the end of the process, and complain."""
     try:
         sys.stdout.flush()
-    except OSError as error:
-        # Python writes it again at the end of the process, and would complain.
+    except OSError:
         with suppress(io.UnsupportedOperation):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return error
-    return None
 
 
 def _masked(text: str, settings: Settings | None) -> str:

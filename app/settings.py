@@ -33,6 +33,13 @@ class Executor(StrEnum):
     REFERENCE = "reference"
 
 
+class ChangedObjectsPolicy(StrEnum):
+    """Reaction of a server that starts to triggers, policies, functions or grants that somebody changed."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
 class SelfApprovalPolicy(StrEnum):
     """The handling of leads who approve content that they submitted or edited themselves."""
 
@@ -57,6 +64,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     owner_database_url: SecretStr | None = None
     home: Path = Path(".turnup")
+    postgres_user: str | None = None
     env: Environment = Environment.DEVELOPMENT
     insecure_development: bool = False
     host: str = Field("127.0.0.1", validation_alias="HOST")
@@ -74,6 +82,7 @@ class Settings(BaseSettings):
     limit_user_connections: int | None = Field(None, ge=1, le=200)  # half of the pool
     limit_location_connections: int | None = Field(None, ge=1, le=200)  # a fifth of the pool
     self_approval: SelfApprovalPolicy = SelfApprovalPolicy.REFUSE
+    changed_objects: ChangedObjectsPolicy | None = None
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     graphiql: bool | None = None
@@ -117,6 +126,7 @@ class Settings(BaseSettings):
     @field_validator(
         "database_url",
         "owner_database_url",
+        "postgres_user",
         "host",
         "jwks_url",
         "issuer",
@@ -173,11 +183,11 @@ class Settings(BaseSettings):
             trusting(value)
         return value
 
-    @field_validator("database_url", "owner_database_url", "redis_url")
+    @field_validator("database_url", "owner_database_url")
     @classmethod
-    def _read_as_meant(cls, value: SecretStr | None) -> SecretStr | None:
+    def _of_database(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and is_misread(value.get_secret_value()):
-            raise ValueError(f"it is not a URL with a password before the host: {IN_A_PASSWORD}")
+            raise ValueError(f"not a URL such as postgresql://role:password@host/database; {IN_A_PASSWORD}")
         return value
 
     @field_validator("redis_url")
@@ -185,6 +195,8 @@ class Settings(BaseSettings):
     def _of_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
             raise ValueError(f"it must begin with one of {', '.join(REDIS_SCHEMES)}")
+        if value is not None and is_misread(value.get_secret_value()):
+            raise ValueError(f"not a URL such as rediss://:password@host:6379/0; {IN_A_PASSWORD}")
         if value is not None:
             address_of(value.get_secret_value())
         return value
@@ -218,6 +230,13 @@ class Settings(BaseSettings):
     def in_production(self) -> bool:
         """Whether the production defaults and checks apply."""
         return self.env is Environment.PRODUCTION
+
+    @property
+    def refuses_changed_objects(self) -> bool:
+        """Whether a server does not start when objects of the database are not as the migrations make them."""
+        if self.changed_objects is None:
+            return self.in_production
+        return self.changed_objects is ChangedObjectsPolicy.REFUSE
 
     @property
     def most_requests(self) -> int:
@@ -261,13 +280,15 @@ IN_A_PASSWORD = "in a password, write / ? # @ % and [ as %2F %3F %23 %40 %25 and
 
 
 def is_misread(url: str) -> bool:
-    """Return whether a character of the password ends the host's part of a URL, so that what follows is misread."""
+    """Return whether a character of the password ends the password's part of a URL, so that the rest is misread."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return False  # the driver refuses it
     query = [each for each in parts.query.split("&") if "=" not in each]
-    return "@" not in parts.netloc and any("@" in each for each in (parts.path, parts.fragment, *query))
+    if "@" in parts.netloc:
+        return parts.netloc.count("@") > 1
+    return any("@" in each for each in (parts.path, parts.fragment, *query))
 
 
 def production_problems(settings: Settings) -> list[str]:

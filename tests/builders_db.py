@@ -97,6 +97,13 @@ async def an_account(connection: Any, **row: Any) -> str:
     return await insert(connection, tables.account, **{"id": fresh("account"), "name": "Dune Opticians", **row})
 
 
+async def a_device_model(connection: Any, **row: Any) -> str:
+    name = fresh("model")
+    return await insert(
+        connection, tables.device_model, **{"id": name, "brand": "OTHER", "model": name, "lines": 2, **row}
+    )
+
+
 async def a_user(
     connection: Any, role: Role, account: str | None = None, status: UserStatus = UserStatus.ACTIVE, **row: Any
 ) -> str:

@@ -1,7 +1,8 @@
 """Verifies the chains, and reports the first entry that is not as it was sealed.
 
 Entries and changes are read in pages, so that memory use does not depend on the size of the log. The connection acts as
-the definer role in one snapshot, which `snapshot` opens.
+the definer role in one snapshot, which `snapshot` opens. The database only reads and sorts rows, with PostgreSQL's own
+functions and operators: every hash is computed here.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any, NamedTuple
 
 from app.audit import SYSTEM
 from app.audit.encoding import GENESIS, SALT_BYTES, ChangeRecord, Entry, encoded, salted
+from app.audit.objects import PINNED
 from app.db.connecting import connect_as_owner
 from app.progress import Report, unreported
 
@@ -107,6 +109,7 @@ async def snapshot(owner_url: str) -> AsyncIterator[Any]:
     connection = await connect_as_owner(owner_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(PINNED)
             await connection.execute("SET LOCAL ROLE turnup_definer")
             yield connection
     finally:

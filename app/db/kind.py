@@ -17,14 +17,15 @@ from app.domain.installation import DatabaseKind, Installation
 
 MOST_LISTED = 20
 """The number of accounts that a refusal lists."""
-FIRST_AUDITED, FIRST_MARKED = "0002", "0012"
-"""The first revisions of databases with an audit log, and with a mark."""
+FIRST_AUDITED = "0002"
+"""The first revision with an audit log, which says who made an account."""
 
 # Actions of entries in the audit log, which no user can write.
 MARK_DATABASE, SEED_DEMO, LOAD_UNAUDITED = "MARK_DATABASE", "SEED_DEMO", "LOAD_UNAUDITED"
 
 # Held by a transaction that marks a database or fills it; turnup.mark_database takes it too.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('turnup.installation', 0))"
+_HAS_MARKS = "SELECT to_regclass('turnup.installation') IS NOT NULL"
 _MARKED = "SELECT id, kind FROM turnup.installation"
 _MARK = "INSERT INTO turnup.installation (id, kind) VALUES ($1, $2)"
 _OTHER_ACCOUNTS = """
@@ -41,7 +42,9 @@ class DatabaseRefused(Exception):  # noqa: N818 - says what happened
 
 
 async def installation(connection: Any) -> Installation | None:
-    """Return the mark of a database at revision 0012 or later, or None. The roles of the app and of the definer may."""
+    """Return the mark of a database, or None. The roles of the app and of the definer may ask."""
+    if not await connection.fetchval(_HAS_MARKS):
+        return None
     row = await connection.fetchrow(_MARKED)
     return None if row is None else Installation(row["id"], DatabaseKind(row["kind"]))
 
@@ -94,7 +97,7 @@ async def check_not_production(owner_url: str, *, embedded: bool) -> None:
         revision = await revision_of(connection)
         if revision is None or revision < FIRST_AUDITED:
             return
-        found = await installation(connection) if revision >= FIRST_MARKED else None
+        found = await installation(connection)
         if found is not None:
             refuse_production(found.kind)
         elif not embedded and (await other_accounts(connection) or await connection.fetchval(_USERS_ALONE)):

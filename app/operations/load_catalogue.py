@@ -29,7 +29,7 @@ class CatalogueFileRefused(Exception):  # noqa: N818 - says what happened
     """A catalogue file cannot be loaded. The message is one line, which names the entry and the field."""
 
 
-class _Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class _ListedModel(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     brand: DeviceBrand
     model: str
     kind: DeviceModelKind
@@ -39,8 +39,8 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     date: datetime.date | None = None
 
 
-class _File(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    models: list[_Entry]
+class _CatalogueFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    models: list[_ListedModel]
     source: str | None = None
     date: datetime.date | None = None
 
@@ -64,7 +64,7 @@ def read_catalogue(path: Path) -> tuple[DeviceModelValue, ...]:
         raise CatalogueFileRefused(f"larger than {MOST_BYTES:,} bytes")
     raw = _json(content)
     try:
-        found = msgspec.convert(raw, _File)
+        found = msgspec.convert(raw, _CatalogueFile)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
         raise CatalogueFileRefused(_one_line(raw, where.rstrip("`").lstrip("."), what)) from error
@@ -83,7 +83,7 @@ def _refused(raw: Any, refusal: InvalidInput) -> str:
     return _one_line(raw, where, refusal.rule)
 
 
-def _value(raw: Any, file: _File, place: int) -> DeviceModelValue:
+def _value(raw: Any, file: _CatalogueFile, place: int) -> DeviceModelValue:
     entry = file.models[place]
     source, source_date = (entry.source, entry.date) if entry.source else (file.source, entry.date or file.date)
     for name, given in (("source", source), ("date", source_date)):
@@ -126,9 +126,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _one_line(raw: Any, where: str, what: str) -> str:
     """A message that names the entry, by its place and its model, and the field."""
     entry = re.match(r"models\[(\d+)\]", where)
-    named = ""
-    if entry is not None and isinstance(given := raw["models"][int(entry[1])], dict) and "model" in given:
-        named = f" ({' '.join(_quoted(given[key]) for key in ('brand', 'model') if key in given)})"
+    given = raw["models"][int(entry[1])] if entry else None
+    names = [_quoted(given[key]) for key in ("brand", "model") if key in given] if isinstance(given, dict) else []
+    named = f" ({' '.join(names)})" if names else ""
     message = f"{where}{named}: {what}" if where else what
     return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."
 

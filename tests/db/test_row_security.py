@@ -67,6 +67,7 @@ CALLABLE = {
 HOUSES = {"a1": "account-a", "a2": "account-a", "b1": "account-b"}
 EVERYONE = {"lead", "customer", "listed", "partner", "suspended", "ungranted", "stranger"}
 EVERY_HOUSE, OF_ACCOUNT, LISTED, NONE = {"a1", "a2", "b1"}, {"a1", "a2"}, {"a1"}, set[str]()
+LAST_HOUSE = {"b1"}
 
 CONTENT = {"lead": EVERY_HOUSE, "customer": OF_ACCOUNT, "listed": LISTED}
 STORY = {**CONTENT, "partner": OF_ACCOUNT}
@@ -103,7 +104,7 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "idempotency_key": {},
     "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger"}, EVERY_HOUSE),
     "schema_state": dict.fromkeys(EVERYONE, EVERY_HOUSE),
-    "installation": {who: {"b1"} for who in EVERYONE},  # a database has one row
+    "installation": dict.fromkeys(EVERYONE, LAST_HOUSE),  # a database has one row
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
 CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own

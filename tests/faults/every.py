@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType, get_named_type
 from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
 from tests.agreed import WHO_MAY
-from tests.builders_db import a_user, an_account
+from tests.builders_db import a_device_model, a_user, an_account
 from tests.operations.edits import EDITS
 from tests.operations.scenario import a_key, a_mac, payload_fields
 from tests.operations.test_verbs import MUTATION, conditions
@@ -131,6 +131,19 @@ async def _catalogue(ground: Ground) -> dict[str, Any]:
     return {"models": [*map(dict, found), {"brand": "SNOM", "model": a_key(), "lines": 4}]}
 
 
+async def _new_model(_ground: Ground) -> dict[str, Any]:
+    return {"brand": "SNOM", "model": a_key(), "lines": 4, "kind": "DESK_PHONE"}
+
+
+async def _edited_model(ground: Ground) -> dict[str, Any]:
+    return {**await _a_model(ground), "lines": 8}
+
+
+async def _a_model(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        return {"deviceModelId": await a_device_model(ground.connection), "expectedRevision": 1}
+
+
 ADMINISTRATION: Mapping[str, Fresh] = {
     "createAccount": _new_account,
     "updateAccount": _an_account,
@@ -144,6 +157,9 @@ ADMINISTRATION: Mapping[str, Fresh] = {
     "reinstateUser": _suspended_user,
     "confirmUser": _unconfirmed_user,
     "setDeviceModels": _catalogue,
+    "addDeviceModel": _new_model,
+    "editDeviceModel": _edited_model,
+    "removeDeviceModel": _a_model,
 }
 
 

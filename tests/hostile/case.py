@@ -20,11 +20,14 @@ SCHEMA = schema._schema
 ADMINISTRATION = frozenset(
     {
         "confirmUser",
+        "addDeviceModel",
         "createAccount",
         "createLocation",
         "createUser",
+        "editDeviceModel",
         "editUser",
         "reinstateUser",
+        "removeDeviceModel",
         "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",
