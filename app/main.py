@@ -81,8 +81,10 @@ YOUNG_COLLECTIONS, MIDDLE_COLLECTIONS = 1, 1_000
 DEMO_SIGN_INS = {
     "lead": "lead@turnup.example",
     "lead2": "lead2@turnup.example",
+    "lead3": "acme.lead@turnup.example",
     "customer": "customer@acme.example",
     "partner": "partner@carrier.example",
+    "auditor": "auditor@turnup.example",
 }
 
 # Values for GraphiQL's examples: demo locations in the status that each example needs.

@@ -441,8 +441,8 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await owner.execute(
-            'INSERT INTO turnup."user" (id, subject, name, email, role)'
-            " VALUES ('user-lead', $1, 'Lead', $1, 'IMPLEMENTATION_LEAD')",
+            'INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)'
+            " VALUES ('user-lead', $1, 'Lead', $1, 'IMPLEMENTATION_LEAD', true)",
             peers.SUBJECT,
         )
         mark = secrets.token_hex(4)

@@ -26,8 +26,10 @@ described(
     "The role of a user.",
     {
         "CUSTOMER": "Works for one account and fills in the locations granted to them.",
-        "IMPLEMENTATION_LEAD": "Runs rollouts for all accounts: reviews, approves and hands off.",
+        "IMPLEMENTATION_LEAD": "Runs rollouts for all accounts, or for the granted ones: reviews, approves and hands "
+        "off.",
         "PARTNER": "A machine at a carrier or hosted PBX that fetches and acknowledges provisioning payloads.",
+        "AUDITOR": "Reads the audit log, and nothing else.",
     },
 )
 

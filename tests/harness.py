@@ -33,6 +33,8 @@ TEMPLATE, EMPTY_TEMPLATE = "turnup_template", "turnup_empty"
 
 LEAD = "lead@turnup.example"
 LEAD_2 = "lead2@turnup.example"
+SCOPED_LEAD = "acme.lead@turnup.example"
+AUDITOR = "auditor@turnup.example"
 CUSTOMER = "customer@acme.example"
 LISTED_CUSTOMER = "north@acme.example"
 OTHER_CUSTOMER = "customer@birch.example"

@@ -64,6 +64,7 @@ class UserRow(Row, frozen=True):
     role: str
     status: str
     account_id: str | None
+    all_accounts: bool
     made_by: list[str]
     revision: int
     created_at: datetime

@@ -126,7 +126,8 @@ def _demo_rows() -> Iterable[TableRow]:
     for user in demo.USERS:
         account = user.accounts[0] if user.role is Role.CUSTOMER else None
         row = {"id": user.id, "subject": user.email, "name": user.name, "email": user.email, "role": user.role}
-        yield tables.user, {**row, "account_id": account}
+        all_accounts = user.role is Role.IMPLEMENTATION_LEAD and not user.accounts
+        yield tables.user, {**row, "account_id": account, "all_accounts": all_accounts}
     for user_id, version in demo.ACCEPTED_VERSIONS:
         yield tables.accepted_version, {"user_id": user_id, "version": version}
     for brand, model, lines in demo.DEVICE_MODELS:

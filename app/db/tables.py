@@ -181,6 +181,7 @@ user = Table(
     _text("role", default=None),
     _text("status", default=UserStatus.ACTIVE.value),
     _ref("account_id", nullable=True),
+    _flag("all_accounts"),
     # The users who created this user, or gave the user a role or a subject, since the last confirmation.
     Column(
         "made_by",
@@ -199,6 +200,7 @@ user = Table(
     _one_of("role", Role),
     _one_of("status", UserStatus),
     CheckConstraint("(role = 'CUSTOMER') = (account_id IS NOT NULL)", name="account_of_customers_only"),
+    CheckConstraint("role = 'IMPLEMENTATION_LEAD' OR NOT all_accounts", name="all_accounts_of_leads_only"),
     Index("uq_user_email", text("lower(email)"), unique=True),
     Index("ix_user_account_id", "account_id"),
 )

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
+from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam, select, true
 
 from app.db import tables
 from app.db.aggregates import AGGREGATES, PREVIEWED, AggregateRecord
@@ -55,16 +55,17 @@ Write = Insert | Update | Delete
 
 @dataclass(frozen=True, slots=True)
 class UserNow:
-    """What a user may do: the role, the status, and whether the user is confirmed."""
+    """What a user may do: the role, the status, the access to all accounts, and whether the user is confirmed."""
 
     role: Role
     status: UserStatus
+    all_accounts: bool
     confirmed: bool
 
     @classmethod
-    def of(cls, role: str, status: str, confirmed: bool) -> "UserNow":
+    def of(cls, role: str, status: str, all_accounts: bool, confirmed: bool) -> "UserNow":
         """Return the value of a statement's row."""
-        return cls(Role(role), UserStatus(status), confirmed)
+        return cls(Role(role), UserStatus(status), all_accounts, confirmed)
 
 
 async def lock_locations(tx: Transaction, location_ids: Iterable[str], scope: Scope) -> set[str]:
@@ -170,10 +171,10 @@ async def is_location_named(tx: Transaction, account_id: str, name: str, *, besi
     return bool(await tx.fetch_one(_IS_LOCATION_NAMED, account_id=account_id, name=name, besides=besides))
 
 
-async def two_active_leads(tx: Transaction) -> set[str]:
-    """Return the ids of two active leads, or of all if there are fewer. Takes the lock of `lock_users`."""
+async def two_managing_leads(tx: Transaction) -> set[str]:
+    """Return the ids of two leads who can manage users, or of all if there are fewer. Take the lock of `lock_users`."""
     await lock_users(tx)
-    return set(await tx.fetch(_TWO_ACTIVE_LEADS))
+    return set(await tx.fetch(_TWO_MANAGING_LEADS))
 
 
 async def clock(tx: Transaction) -> datetime:
@@ -362,13 +363,13 @@ _VERSIONS = Statement(
 _LOCK_USERS = Statement("lock users", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str)
 _USER_NOW = Statement(
     "user now",
-    "SELECT role, status, made_by = '{}' FROM turnup.\"user\" WHERE id = $1",
+    "SELECT role, status, all_accounts, made_by = '{}' FROM turnup.\"user\" WHERE id = $1",
     ("user_id",),
     UserNow.of,
 )
 _HOLD_APPROVAL_USERS = Statement(
     "hold users of approval",
-    "SELECT role, status, confirmed FROM turnup.hold_approval_users($1)",
+    "SELECT role, status, all_accounts, confirmed FROM turnup.hold_approval_users($1)",
     ("ids",),
     UserNow.of,
 )
@@ -391,26 +392,34 @@ _LOCK_LOCATION_NAMES = Statement(
 _IS_LOCATION_NAMED = Statement(
     "location named", "SELECT turnup.is_location_named($1, $2, $3)", ("account_id", "name", "besides"), bool
 )
-_TWO_ACTIVE_LEADS = Statement(
-    "two active leads",
+_TWO_MANAGING_LEADS = Statement(
+    "two managing leads",
     f"""SELECT id FROM turnup."user"
-        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' LIMIT 2""",
+        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' AND all_accounts
+          AND made_by = '{{}}'
+        LIMIT 2""",
     (),
     str,
 )
 _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 
 
+def _inside(shape: Shape, table: Table) -> ColumnElement[bool]:
+    """The predicate for rows in scope. Row-level security alone decides which users a viewer sees."""
+    return true() if table is tables.user else within(shape, table)
+
+
 @lru_cache(maxsize=64)
 def _locked_row(table: Table, shape: Shape) -> Statement:
-    inside = true() if table is tables.user else within(shape, table)
-    statement = select(*columns_of(table)).where(table.c.id == bindparam("id", type_=table.c.id.type), inside)
+    statement = select(*columns_of(table)).where(
+        table.c.id == bindparam("id", type_=table.c.id.type), _inside(shape, table)
+    )
     return compiled(f"lock {table.name}", statement.with_for_update(key_share=True), ROW_OF_TABLE[table])
 
 
 @lru_cache(maxsize=16)
 def _kept_rows(table: Table, shape: Shape) -> Statement:
-    statement = select(*columns_of(table)).where(table.c.id == any_(many_ids("ids")), within(shape, table))
+    statement = select(*columns_of(table)).where(table.c.id == any_(many_ids("ids")), _inside(shape, table))
     ordered = statement.order_by(table.c.id).with_for_update(read=True, key_share=True)
     return compiled(f"keep {table.name}", ordered, ROW_OF_TABLE[table])
 

@@ -15,6 +15,7 @@ class Role(StrEnum):
     CUSTOMER = "CUSTOMER"
     IMPLEMENTATION_LEAD = "IMPLEMENTATION_LEAD"
     PARTNER = "PARTNER"
+    AUDITOR = "AUDITOR"
 
 
 @unique

@@ -129,7 +129,7 @@ CREATE_LOCATION = AdministrationMutation(
     name="createLocation",
     command=CreateLocation,
     decide=create_location,
-    action=Action.ADMINISTER,
+    action=Action.CREATE_LOCATIONS,
     budget=Budget.EDITS,
     counts=(),
 )

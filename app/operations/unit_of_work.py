@@ -73,7 +73,7 @@ async def _attempt(
     tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
 ) -> MutationOutcome | Refusal:
     """The outcome or the refusal; the caller commits in both cases. Raises Forbidden."""
-    check_allowed(tx.viewer.role, mutation.action)
+    check_allowed(tx.viewer, mutation.action)
     kept = await idempotency.earlier(tx, call)
     if kept is not None:
         return MutationOutcome(ids=kept, replayed=True)

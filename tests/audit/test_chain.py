@@ -53,8 +53,8 @@ async def trail(empty: Databases) -> Databases:
     """Three accounts with a dozen entries each: edits, removals, reasons, refusals and an erasure."""
     async with definer(empty.owner_url, system="SEED_DEMO") as connection:
         await connection.execute(
-            """INSERT INTO turnup."user" (id, subject, name, email, role)
-               VALUES ('user-x', 'x', 'Xenia', 'x@x.example', 'IMPLEMENTATION_LEAD')"""
+            """INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)
+               VALUES ('user-x', 'x', 'Xenia', 'x@x.example', 'IMPLEMENTATION_LEAD', true)"""
         )
         for account in ACCOUNTS:
             await connection.execute("INSERT INTO turnup.account (id, name) VALUES ($1, $1)", account)

@@ -52,12 +52,11 @@ async def test_development_warns_and_a_setting_decides_otherwise(capsys: pytest.
         await disabled(database)
         await cli._checked(database.app_url, settings(database))
         assert f"turnup: warning: the database is not as the migrations make it: {NAMED}" in capsys.readouterr().err
-        production = settings(database, env=Environment.PRODUCTION)
+        with pytest.raises(DatabaseChanged):
+            await cli._checked(database.app_url, settings(database, changed_objects=ChangedObjectsPolicy.REFUSE))
+        production = settings(database, env=Environment.PRODUCTION)  # from now on, the database is a production one
         with pytest.raises(DatabaseChanged):
             await cli._checked(database.app_url, production)
         warns = production.model_copy(update={"changed_objects": ChangedObjectsPolicy.WARN})
         await cli._checked(database.app_url, warns)
         assert "turnup: warning: " in capsys.readouterr().err
-        refuses = settings(database, changed_objects=ChangedObjectsPolicy.REFUSE)
-        with pytest.raises(DatabaseChanged):
-            await cli._checked(database.app_url, refuses)

@@ -47,8 +47,8 @@ async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await owner.execute(
-            """INSERT INTO turnup."user" (id, subject, name, email, role)
-               VALUES ('lead', 'lead', 'Lena', 'l@x.example', 'IMPLEMENTATION_LEAD')"""
+            """INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)
+               VALUES ('lead', 'lead', 'Lena', 'l@x.example', 'IMPLEMENTATION_LEAD', true)"""
         )
         await owner.execute(
             """INSERT INTO turnup.audit_entry (id, chain, number, account_id, location_id, action, outcome, actor_id,

@@ -47,6 +47,7 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("user", "status_known", {"status": "DELETED"}),
     ("user", "account_of_customers_only", {"account_id": "account-x"}),
     ("user", "account_of_customers_only", {"role": "CUSTOMER"}),
+    ("user", "all_accounts_of_leads_only", {"all_accounts": True}),
     ("location", "status_known", {"status": "DONE"}),
     ("location", "digest_version_positive", {"digest_version": 0}),
     ("status_change", "verb_known", {"verb": "DELETE"}),

@@ -203,13 +203,26 @@ def a_lead(identifier: str = "user-lead") -> Viewer:
         EVERYTHING,
         EVERYTHING,
         EVERYTHING,
+        EVERYTHING,
+        all_accounts=True,
         confirmed=True,
     )
 
 
 def a_customer(identifier: str = "user-customer") -> Viewer:
     scope = Scope(accounts=frozenset({"account-1"}), locations=None)
-    return Viewer(identifier, "Customer", "customer@example.com", Role.CUSTOMER, scope, scope, scope, confirmed=True)
+    return Viewer(
+        identifier,
+        "Customer",
+        "customer@example.com",
+        Role.CUSTOMER,
+        scope,
+        scope,
+        scope,
+        scope,
+        all_accounts=False,
+        confirmed=True,
+    )
 
 
 def an_override(**changes: Any) -> Override:

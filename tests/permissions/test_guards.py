@@ -23,6 +23,7 @@ WHO_SEES = {
     "User.email": LEADS,
     "User.subject": LEADS,
     "User.confirmed": LEADS,
+    "User.allAccounts": LEADS,
     "User.status": LEADS,
     "User.revision": LEADS,
     "User.grants": LEADS,
