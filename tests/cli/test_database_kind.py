@@ -133,7 +133,7 @@ WIPES = (
 )
 
 
-SHELLS = ({}, {"TURNUP_ENV": "development"}, {"TURNUP_JWKS_URL": "http://127.0.0.1:9/keys"})
+SHELLS: tuple[dict[str, str], ...] = ({}, {"TURNUP_ENV": "development"}, {"TURNUP_JWKS_URL": "http://127.0.0.1:9/keys"})
 
 
 @pytest.mark.parametrize("command", [each for each in WIPES if each != ("serve",)], ids=" ".join)
