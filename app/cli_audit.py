@@ -27,10 +27,14 @@ from app.audit.heads import (
     signed_heads,
     trusted_heads,
 )
+from app.audit.objects import changed_objects
 from app.audit.replay import replay
 from app.audit.verify import Head, heads, snapshot, verify
+from app.db.connecting import connect_as_owner
 from app.db.kind import installation
+from app.db.migrate import position
 from app.domain.installation import DatabaseKind, Installation
+from app.progress import Progress
 from app.settings import Settings
 
 KEY_FILE = "audit-heads.pem"
@@ -74,14 +78,18 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
-    """Verify the chains and print the counts."""
+    """Compare the objects of the database, verify the chains and print the counts."""
     signed = None if options.heads is None else _signed(settings, options)
 
     async def walk(url: str) -> None:
+        changed = await _changed_objects(url)
         async with snapshot(url) as connection:
             last, compared = (None, None) if signed is not None else await _last_of(connection, settings, options)
             known = last if options.account is None or options.account in (last or {}) else None
-            verdict = await verify(connection, chain=options.account, signed=signed or known)
+            with Progress("Verifying", "entries") as progress:
+                verdict = await verify(
+                    connection, chain=options.account, signed=signed or known, report=progress.report
+                )
         if verdict.broken is not None:
             sys.exit(f"turnup: {verdict.broken}")
         _say(
@@ -90,6 +98,7 @@ def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) ->
         )
         if compared is not None:
             _say(compared)
+        _exit_if_changed(changed)
 
     with owner(settings) as url:
         asyncio.run(walk(url))
@@ -120,7 +129,9 @@ def run_heads(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
 def run_replay(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
     """Rebuild the tables from the log and print the differences."""
     with owner(settings) as url:
-        found = asyncio.run(replay(url, keep=options.keep))
+        changed = asyncio.run(_changed_objects(url))
+        with Progress("Replaying", "tables") as progress:
+            found = asyncio.run(replay(url, keep=options.keep, report=progress.report))
     for account in found.skipped:
         _say(f"skipped {account}: loaded unaudited")
     for difference in found.differences:
@@ -128,6 +139,7 @@ def run_replay(settings: Settings, options: argparse.Namespace, owner: Owner) ->
     if found.differences:
         sys.exit("turnup: the tables differ from the audit log")
     _say(f"{found.rows} rows rebuilt, equal to the tables; {found.erased} of their values are erased")
+    _exit_if_changed(changed)
 
 
 def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
@@ -148,14 +160,32 @@ def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
         )
 
 
-def _signed(settings: Settings, options: argparse.Namespace) -> dict[str, Head]:
-    path = options.key or settings.home / KEY_FILE
+async def _changed_objects(url: str) -> int:
+    """Print the objects of the database that are not as the migrations make them; returns their number."""
+    connection = await connect_as_owner(url)
     try:
-        return trusted_heads(options.heads.read_text(encoding="utf-8"), load_public_key(path))
+        changed = await changed_objects(connection)
+    finally:
+        await connection.close()
+    if changed is None:
+        _say(f"triggers, policies, functions and grants not compared: {await position(url)}")
+        return 0
+    for each in changed:
+        _say(each)
+    return len(changed)
+
+
+def _exit_if_changed(changed: int) -> None:
+    if changed:
+        sys.exit(f"turnup: {changed} objects of the database are not as the migrations make them")
+
+
+def _signed(settings: Settings, options: argparse.Namespace) -> dict[str, Head]:
+    key = load_public_key(options.key or settings.home / KEY_FILE)
+    try:
+        return trusted_heads(options.heads.read_bytes(), key)
     except UntrustedHeads as error:
         sys.exit(f"turnup: {options.heads}: {error}")
-    except OSError as error:
-        sys.exit(f"turnup: {error.filename}: {error.strerror}")
 
 
 def _last(settings: Settings) -> tuple[str, SignedHeads] | None:

@@ -26,8 +26,10 @@ described(
     "The role of a user.",
     {
         "CUSTOMER": "Works for one account and fills in the locations granted to them.",
-        "IMPLEMENTATION_LEAD": "Runs rollouts for all accounts: reviews, approves and hands off.",
+        "IMPLEMENTATION_LEAD": "Runs rollouts for all accounts, or for the granted ones: reviews, approves and hands "
+        "off.",
         "PARTNER": "A machine at a carrier or hosted PBX that fetches and acknowledges provisioning payloads.",
+        "AUDITOR": "Reads the audit log, and nothing else.",
     },
 )
 
@@ -92,6 +94,22 @@ described(
         "SNOM": "Snom.",
         "FANVIL": "Fanvil.",
         "OTHER": "Any other maker.",
+    },
+)
+
+described(
+    vocabulary.DeviceModelKind,
+    "The kind of equipment that a model of the device catalogue is.",
+    {
+        "DESK_PHONE": "A phone with a cord and a network socket.",
+        "VIDEO_PHONE": "A desk phone with a camera.",
+        "CONFERENCE_PHONE": "A phone for meeting rooms.",
+        "WIFI_PHONE": "A cordless phone on the wireless network (IEEE 802.11).",
+        "DECT_BASE": "A base station of cordless phones (DECT), which registers their lines.",
+        "DECT_HANDSET": "A cordless phone (DECT), which needs a base station.",
+        "ATA": "An analog telephone adapter, for telephones and fax machines.",
+        "GATEWAY": "A gateway to analog lines or to ISDN.",
+        "OTHER": "Any other equipment.",
     },
 )
 
@@ -203,6 +221,7 @@ described(
         "STALE_REVIEW": "The content has changed since it was reviewed.",
         "APPROVAL_OUTDATED": "The current content is not the approved content.",
         "SELF_APPROVAL": "Nobody can approve content that they submitted or edited themselves.",
+        "USER_UNCONFIRMED": "A lead created the viewer or gave it a role or subject, and nobody confirmed the viewer.",
         "CONFLICT": "The object has changed since it was read.",
         "NOT_READY": "The content is incomplete or invalid. All issues are listed.",
         "NOT_FOUND": "The viewer's scope contains no such object.",

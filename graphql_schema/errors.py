@@ -16,6 +16,7 @@ from app.db.failures import (
     DatabaseReadOnly,
     DatabaseUnavailable,
     LockTimeout,
+    MigrationsMissing,
     Overloaded,
     StatementTimeout,
     StatementTooComplex,
@@ -73,6 +74,11 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
         "UNAVAILABLE",
         "The server is being upgraded: this process is of an older version and only reads. Nothing was written. Retry"
         " shortly.",
+        _none,
+    ),
+    MigrationsMissing: (
+        "UNAVAILABLE",
+        "The server is being upgraded: the database is not migrated yet. Nothing was written. Retry shortly.",
         _none,
     ),
     ReadingLost: ("UNAVAILABLE", "The change was committed, but the response could not be read.", _none),

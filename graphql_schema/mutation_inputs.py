@@ -1,6 +1,6 @@
 """The inputs of mutations. In a patch, a field that is left out keeps its value, and null empties the field."""
 
-from datetime import time
+from datetime import date, time
 from typing import Any
 
 import strawberry
@@ -13,6 +13,7 @@ from app.domain.vocabulary import (
     CallTarget,
     ContactPurpose,
     DeviceBrand,
+    DeviceModelKind,
     LocationStatus,
     PartnerPurpose,
     Role,
@@ -480,6 +481,10 @@ class CreateUserInput:
     role: Role = field("The role of the user.")
     account_id: ID | None = optional("The id of the account that a customer works for. Null for other roles.")
     subject: str | None = optional("The `sub` claim of the user's tokens. The default is the email address.")
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, or only to those that `setGrants` grants. The default is true for "
+        "leads. True is refused for other roles."
+    )
     idempotency_key: str | None = key()
 
 
@@ -489,6 +494,13 @@ class EditUserInput:
     expected_revision: int = expected("the user")
     name: Maybe[str] = field("The name, as other users see it.")
     email: Maybe[str] = field("The email address.")
+    subject: Maybe[str] = field("The `sub` claim of the user's tokens. Nobody can change their own.")
+    role: Maybe[Role] = field("The role of the user. Nobody can change their own.")
+    account_id: Maybe[ID | None] = field("The id of the account that a customer works for. Null for other roles.")
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, or only to those of the grants. True is refused for other roles; "
+        "nobody can set it to false for themselves."
+    )
     idempotency_key: str | None = key()
 
 
@@ -525,7 +537,17 @@ class SetGrantsInput:
         "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access.",
         most=MOST_GRANTS,
     )
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, without grants, or only to those of the grants. True is refused "
+        "for other roles; nobody can set it to false for themselves."
+    )
     idempotency_key: str | None = key()
+
+
+MODEL_KIND = "The kind of equipment."
+MODEL_MAKER = "The maker's name, 1 to 60 characters."
+MODEL_SOURCE = "The source of these values, such as a data sheet, 1 to 200 characters."
+MODEL_SOURCE_DATE = "The day when the values were read in the source. Needs a source."
 
 
 @strawberry.input(description="A model of the device catalogue.")
@@ -533,12 +555,50 @@ class DeviceModelInput:
     brand: DeviceBrand = field("The maker.")
     model: str = field("The name of the model, as used in `Device.model`, 1 to 60 characters.")
     lines: int = field("The number of lines (SIP accounts) that the model supports, from 1 to 100.")
+    kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
+    maker: Maybe[str | None] = field(MODEL_MAKER)
+    source: Maybe[str | None] = field(MODEL_SOURCE)
+    source_date: Maybe[date | None] = field(MODEL_SOURCE_DATE)
 
 
 @strawberry.input(description="The complete device catalogue.")
 class SetDeviceModelsInput:
     models: list[DeviceModelInput] = field(
-        "The models that replace the current ones. At most 500 models, each at most once, ignoring case.",
+        "The models that replace the current ones. At most 500 models, each at most once, ignoring case. A model that "
+        "exists keeps the optional values that are left out.",
         most=MOST_MODELS,
     )
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The model to add to the device catalogue.")
+class AddDeviceModelInput:
+    brand: DeviceBrand = field("The maker.")
+    model: str = field("The name of the model, as used in `Device.model`, 1 to 60 characters.")
+    lines: int = field("The number of lines (SIP accounts) that the model supports, from 1 to 100.")
+    kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
+    maker: Maybe[str | None] = field(MODEL_MAKER)
+    source: Maybe[str | None] = field(MODEL_SOURCE)
+    source_date: Maybe[date | None] = field(MODEL_SOURCE_DATE)
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="Changes to a model of the device catalogue.")
+class EditDeviceModelInput:
+    device_model_id: ID = field("The id of the model.")
+    expected_revision: int = expected("the model")
+    brand: Maybe[DeviceBrand] = field("The maker.")
+    model: Maybe[str] = field("The name of the model, as used in `Device.model`, 1 to 60 characters.")
+    lines: Maybe[int] = field("The number of lines (SIP accounts) that the model supports, from 1 to 100.")
+    kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
+    maker: Maybe[str | None] = field(MODEL_MAKER)
+    source: Maybe[str | None] = field(MODEL_SOURCE)
+    source_date: Maybe[date | None] = field(MODEL_SOURCE_DATE)
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The model to remove from the device catalogue.")
+class RemoveDeviceModelInput:
+    device_model_id: ID = field("The id of the model.")
+    expected_revision: int = expected("the model")
     idempotency_key: str | None = key()

@@ -11,6 +11,7 @@ from graphql_schema.problems import Problem
 from graphql_schema.types import (
     AccountType,
     ApprovalType,
+    DeviceModelType,
     DeviceType,
     LocationType,
     OverrideType,
@@ -133,6 +134,15 @@ class AccountPayload:
 @shows(MutationResult, "Result of a user mutation.")
 class UserPayload:
     user: UserType | None = named(tables.user, "The user after the change. Null if the mutation was refused.")
+    replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
+    problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")
+
+
+@shows(MutationResult, "Result of a mutation of one model of the device catalogue.")
+class DeviceModelPayload:
+    device_model: DeviceModelType | None = named(
+        tables.device_model, "The model after the change. Null if the mutation was refused."
+    )
     replayed: bool = field("Whether an earlier call with the same idempotency key made the change.")
     problems: list[Problem] = field("The reasons for a refusal. Empty if the mutation was applied.")
 

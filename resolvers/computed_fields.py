@@ -12,6 +12,7 @@ from app.domain.progress import progress as in_percent
 from app.domain.vocabulary import CallTrigger, Role
 from permissions.policy import answers_payloads, reads_internal_reasons
 from resolvers.context import Info
+from resolvers.relations import if_of_location
 
 
 def mac_address(device: Parent[rows.DeviceRow]) -> str | None:
@@ -53,11 +54,11 @@ async def invalid_target(flow: Parent[rows.CallFlowRow], info: Info) -> rows.Cal
 
 
 async def direct_targets(flow: Parent[rows.CallFlowRow], info: Info) -> list[rows.ExtensionRow]:
-    """The extensions that ring immediately when a call arrives, in ringing order."""
+    """The extensions of the location that ring immediately when a call arrives, in ringing order."""
     targets = await _branches(flow, info, CallTrigger.DIRECT)
     wanted = [target.extension_id for target in targets if target.extension_id is not None]
     extensions = await info.context.reading.one(tables.extension.c.id).load_many(wanted)
-    return [extension for extension in extensions if extension is not None]
+    return [extension for extension in extensions if if_of_location(extension, flow) is not None]
 
 
 async def granted_locations(grant: Parent[rows.GrantRow], info: Info) -> list[rows.LocationRow]:
@@ -91,6 +92,16 @@ async def receipt_of_recipient(recipient: Parent[rows.PayloadRecipientRow], info
     """The recipient's answer, or None."""
     receipts = await info.context.reading.many(tables.receipt.c.payload_id).load(recipient.payload_id)
     return next((each for each in receipts if each.received_by == recipient.user_id), None)
+
+
+async def is_confirmed(user: Parent[rows.UserRow]) -> bool:
+    """Whether nobody made the user since the last confirmation."""
+    return not user.made_by
+
+
+async def are_confirmed(users: list[rows.UserRow], _info: Info) -> list[bool]:
+    """`is_confirmed` of all users of a level."""
+    return [not user.made_by for user in users]
 
 
 async def accepted_payload_versions(user: Parent[rows.UserRow], info: Info) -> list[str] | None:

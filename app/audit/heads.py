@@ -5,14 +5,15 @@ signed earlier does. A file also names the database, because a demo database tha
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -28,6 +29,7 @@ from app.domain.canonical import canonical
 from app.domain.installation import DatabaseKind, Installation
 
 FORMAT = "turnup.audit.heads.1"
+NO_KEY = "does not contain an Ed25519 key without a password"
 _LACKING = """
 SELECT s.chain, s.number FROM unnest($1::text[], $2::bigint[], $3::bytea[]) AS s (chain, number, hash)
 WHERE NOT EXISTS (
@@ -65,13 +67,13 @@ def signed_heads(
     return json.dumps({**document, "signature": signature}, indent=1) + "\n"
 
 
-def trusted_heads(text: str, key: Ed25519PublicKey) -> dict[str, Head]:
+def trusted_heads(text: str | bytes, key: Ed25519PublicKey) -> dict[str, Head]:
     """Return the heads of a file. Raises UntrustedHeads when the key did not sign exactly these heads."""
     check_signature(text, key)
     return dict(read_heads(text).heads)
 
 
-def check_signature(text: str, key: Ed25519PublicKey) -> None:
+def check_signature(text: str | bytes, key: Ed25519PublicKey) -> None:
     """Raise UntrustedHeads when the key did not sign exactly this file."""
     try:
         document = json.loads(text)
@@ -83,7 +85,7 @@ def check_signature(text: str, key: Ed25519PublicKey) -> None:
         raise UntrustedHeads(_NO_HEADS) from error
 
 
-def read_heads(text: str) -> SignedHeads:
+def read_heads(text: str | bytes) -> SignedHeads:
     """Return the content of a file without a check of its signature. Raises UntrustedHeads for another file."""
     try:
         document = json.loads(text)
@@ -122,19 +124,30 @@ def load_or_create_key(path: Path) -> Ed25519PrivateKey:
         path.write_bytes(pem)
         public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
         path.with_suffix(".pub").write_bytes(public)
-    key_found = load_pem_private_key(path.read_bytes(), None)
+    with _reading_a_key(path):
+        key_found = load_pem_private_key(path.read_bytes(), None)
     if not isinstance(key_found, Ed25519PrivateKey):
-        raise UntrustedHeads(f"{path} holds no Ed25519 key")
+        raise UntrustedHeads(f"{path} {NO_KEY}")
     return key_found
 
 
 def load_public_key(path: Path) -> Ed25519PublicKey:
     """Return the public key of a PEM file that contains it, or the private key."""
     pem = path.read_bytes()
-    key = load_pem_private_key(pem, None).public_key() if b"PRIVATE" in pem else load_pem_public_key(pem)
+    with _reading_a_key(path):
+        key = load_pem_private_key(pem, None).public_key() if b"PRIVATE" in pem else load_pem_public_key(pem)
     if not isinstance(key, Ed25519PublicKey):
-        raise UntrustedHeads(f"{path} holds no Ed25519 key")
+        raise UntrustedHeads(f"{path} {NO_KEY}")
     return key
+
+
+@contextmanager
+def _reading_a_key(path: Path) -> Iterator[None]:
+    """Say which file contains no key that can be read: a TypeError is about a password."""
+    try:
+        yield
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise UntrustedHeads(f"{path} {NO_KEY}") from None
 
 
 _NO_HEADS = "the file does not contain signed heads"

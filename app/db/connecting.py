@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
+import orjson
 
 from app.session_settings import (
     APP,
@@ -142,6 +143,14 @@ async def connect_as_owner(url: str) -> Any:
         connection.terminate()
         raise
     return connection
+
+
+async def convert_json(connection: Any) -> None:
+    """Have a connection return json and jsonb as Python values, and accept them as parameters."""
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(
+            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
+        )
 
 
 @asynccontextmanager

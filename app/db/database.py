@@ -15,15 +15,15 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 import asyncpg
-import orjson
 
 from app.db.bulkheads import Bulkhead
-from app.db.connecting import app_options, connect
+from app.db.connecting import app_options, connect, convert_json
 from app.db.failures import (
     CommitUnknown,
     DatabaseReadOnly,
     DatabaseUnavailable,
     LockTimeout,
+    MigrationsMissing,
     Overloaded,
     StatementTimeout,
     WritesOfOlderCode,
@@ -81,9 +81,19 @@ _WHOLE = itemgetter(slice(None))
 
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
-_SIGN_IN = "SELECT id, name, email, role, status, accounts, locations{more} FROM turnup.sign_in($1, $2)"
+_SIGN_IN = (
+    "SELECT id, name, email, role, status, accounts, locations, all_accounts, confirmed{more}"
+    " FROM turnup.sign_in($1, $2)"
+)
 SIGN_IN = _SIGN_IN.format(more="")
 SIGN_IN_TO_WRITE = _SIGN_IN.format(more=f", {WRITES_SINCE} AS writes_since")
+# What sign-in meets in a database that lacks migrations of this code.
+_LACKING = (
+    asyncpg.InvalidSchemaNameError,
+    asyncpg.UndefinedColumnError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+)
 # The first two statements of a transaction, each a round trip.
 READING = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", SIGN_IN
 WRITING = BEGIN_WRITING, SIGN_IN_TO_WRITE
@@ -381,7 +391,10 @@ class Database:
 
     async def _sign_in(self, connection: Any, subject: str, timeout_ms: int, statement: str = SIGN_IN) -> Viewer:
         with self._observe("sql", "sign_in", {}), translated():
-            record = await connection.fetchrow(statement, subject, timeout_ms)
+            try:
+                record = await connection.fetchrow(statement, subject, timeout_ms)
+            except _LACKING as error:
+                raise MigrationsMissing from error
         if record is None:
             raise UnknownUser
         if record["status"] != UserStatus.ACTIVE:
@@ -395,7 +408,13 @@ class Database:
         listed = record["locations"]
         granted = Scope(accounts=frozenset(record["accounts"]), locations=None if listed is None else frozenset(listed))
         return viewer_of(
-            identifier=record["id"], name=record["name"], email=record["email"], role=role, granted=granted
+            identifier=record["id"],
+            name=record["name"],
+            email=record["email"],
+            role=role,
+            granted=granted,
+            all_accounts=record["all_accounts"],
+            confirmed=record["confirmed"],
         )
 
 
@@ -458,7 +477,7 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
             await self.roll_back()
             return
         try:
-            await _commit(self._connection)
+            await commit(self._connection)
         finally:
             await self._release()
 
@@ -479,8 +498,11 @@ async def _opened(connection: Awaitable[Any]) -> Any:
         raise DatabaseUnavailable from error
 
 
-async def _commit(connection: Any) -> None:
-    """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried."""
+async def commit(connection: Any) -> None:
+    """Commit. An error that PostgreSQL reports on a working connection means that it rolled back; it is not retried.
+
+    Raises CommitUnknown when the result is unknown.
+    """
     try:
         await connection.execute("COMMIT")
     except Exception as error:
@@ -511,10 +533,7 @@ async def _undone(connection: Any, statement: str) -> None:
 
 
 async def _prepare(connection: Any) -> None:
-    for kind in ("json", "jsonb"):
-        await connection.set_type_codec(
-            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-        )
+    await convert_json(connection)
 
 
 async def _nothing_to_reset(_connection: Any) -> None:

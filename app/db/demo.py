@@ -1,4 +1,4 @@
-"""The demo data as values: three accounts, seven people who sign in, and twelve locations in all eight statuses.
+"""The demo data as values: three accounts, nine people who sign in, and twelve locations in all eight statuses.
 
 `location-1` and its rows have the ids and values of the published payload example.
 """
@@ -33,7 +33,10 @@ from app.domain.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class DemoUser:
-    """A user who can sign in, with access to `accounts`, or to only `locations` of a single account."""
+    """A user who can sign in, with access to `accounts`, or to only `locations` of a single account.
+
+    A lead without `accounts` has access to all of them.
+    """
 
     id: str
     name: str
@@ -52,6 +55,8 @@ ACCOUNTS = {
 USERS = (
     DemoUser("user-lead", "Lena Ortiz", "lead@turnup.example", Role.IMPLEMENTATION_LEAD),
     DemoUser("user-lead-2", "Marcus Webb", "lead2@turnup.example", Role.IMPLEMENTATION_LEAD),
+    DemoUser("user-lead-acme", "Priya Nair", "acme.lead@turnup.example", Role.IMPLEMENTATION_LEAD, ("account-1",)),
+    DemoUser("user-auditor", "Theo Brandt", "auditor@turnup.example", Role.AUDITOR),
     DemoUser("user-acme", "Alice Johnson", "customer@acme.example", Role.CUSTOMER, ("account-1",)),
     DemoUser(
         "user-acme-north",
@@ -69,15 +74,17 @@ USERS = (
 # The versions of the payload document that a partner stated. The other partners accept all.
 ACCEPTED_VERSIONS = (("user-pbx", "1.0.0"), ("user-pbx", "1.1.0"))
 
+# Brand, model and lines, as in the catalogue file of the product. All are desk phones, except for the video phones.
 DEVICE_MODELS = (
     (DeviceBrand.YEALINK, "T46S", 16),
     (DeviceBrand.YEALINK, "T54W", 16),
     (DeviceBrand.POLY, "VVX 450", 12),
     (DeviceBrand.CISCO, "8845", 5),
-    (DeviceBrand.GRANDSTREAM, "GXP2170", 12),
-    (DeviceBrand.SNOM, "D785", 24),
+    (DeviceBrand.GRANDSTREAM, "GXP2170", 6),
+    (DeviceBrand.SNOM, "D785", 12),
     (DeviceBrand.FANVIL, "X6U", 20),
 )
+VIDEO_PHONES = frozenset({"8845"})
 
 
 def example() -> LocationContent:

@@ -24,6 +24,10 @@ class WritesOfOlderCode(DatabaseUnavailable):
     """A migration that this code does not know closed the database to its writes."""
 
 
+class MigrationsMissing(DatabaseUnavailable):
+    """The database lacks migrations that this code needs."""
+
+
 class CommitUnknown(DatabaseUnavailable):
     """The connection was lost after COMMIT was sent and before it was answered."""
 

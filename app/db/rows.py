@@ -6,7 +6,7 @@ selected.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, time
+from datetime import date, datetime, time
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, get_args, get_type_hints
 
@@ -58,11 +58,14 @@ class AccountRow(Row, frozen=True):
 
 class UserRow(Row, frozen=True):
     id: str
+    subject: str
     name: str
     email: str
     role: str
     status: str
     account_id: str | None
+    all_accounts: bool
+    made_by: list[str]
     revision: int
     created_at: datetime
 
@@ -275,6 +278,7 @@ class AuditEntryRow(Row, frozen=True):
     actor_id: str | None
     actor_role: str | None
     request_id: str
+    client_request_id: str | None
     reason: str | None
     reason_state: str
     override_id: str | None
@@ -304,6 +308,10 @@ class DeviceModelRow(Row, frozen=True):
     brand: str
     model: str
     lines: int
+    kind: str | None
+    maker: str | None
+    source: str | None
+    source_date: date | None
     revision: int
 
 
@@ -345,7 +353,7 @@ def _promised(table: Table, row: type[Row]) -> dict[str, frozenset[type]]:
         classes = set(get_args(hints[field]) or {hints[field]})
         if field in table.c and table.c[field].nullable:
             classes.add(NoneType)
-        if classes <= {str, int, bool, datetime, time, NoneType}:
+        if classes <= {str, int, bool, date, datetime, time, NoneType}:
             promised[field] = frozenset(classes)
     return promised
 

@@ -92,6 +92,8 @@ RULES = MappingProxyType(
         "rejection.code": TextRule(longest=64),
         "rejection.message": _REASON,
         "deviceModel.name": TextRule(longest=60),
+        "deviceModel.maker": TextRule(longest=60),
+        "deviceModel.source": TextRule(longest=200),
         "search.name": _NAME,
         "idempotencyKey": TextRule(longest=255),
     }

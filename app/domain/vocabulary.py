@@ -15,6 +15,7 @@ class Role(StrEnum):
     CUSTOMER = "CUSTOMER"
     IMPLEMENTATION_LEAD = "IMPLEMENTATION_LEAD"
     PARTNER = "PARTNER"
+    AUDITOR = "AUDITOR"
 
 
 @unique
@@ -75,6 +76,21 @@ class DeviceBrand(StrEnum):
     GRANDSTREAM = "GRANDSTREAM"
     SNOM = "SNOM"
     FANVIL = "FANVIL"
+    OTHER = "OTHER"
+
+
+@unique
+class DeviceModelKind(StrEnum):
+    """The kind of equipment that a model of the device catalogue is."""
+
+    DESK_PHONE = "DESK_PHONE"
+    VIDEO_PHONE = "VIDEO_PHONE"
+    CONFERENCE_PHONE = "CONFERENCE_PHONE"
+    WIFI_PHONE = "WIFI_PHONE"
+    DECT_BASE = "DECT_BASE"
+    DECT_HANDSET = "DECT_HANDSET"
+    ATA = "ATA"
+    GATEWAY = "GATEWAY"
     OTHER = "OTHER"
 
 
@@ -199,6 +215,7 @@ class ProblemCode(StrEnum):
     STALE_REVIEW = "STALE_REVIEW"
     APPROVAL_OUTDATED = "APPROVAL_OUTDATED"
     SELF_APPROVAL = "SELF_APPROVAL"
+    USER_UNCONFIRMED = "USER_UNCONFIRMED"
     CONFLICT = "CONFLICT"
     NOT_READY = "NOT_READY"
     NOT_FOUND = "NOT_FOUND"

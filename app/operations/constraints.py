@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import asyncpg
 
 from app.db.content_columns import UNIQUE_FIELDS
-from app.domain.refusals import Conflict, InvalidInput, OverrideScope, Refusal
+from app.domain.refusals import Conflict, InvalidInput, NotFound, OverrideScope, Refusal
 from app.operations.aggregate import Aggregate
 
 
@@ -34,6 +34,10 @@ def _taken(field: str) -> Callable[[Aggregate], Refusal]:
     return lambda _aggregate: InvalidInput(field=field, rule="already in use", path=(field,))
 
 
+def _not_there(_aggregate: Aggregate) -> Refusal:
+    return NotFound()
+
+
 def _override_open(_aggregate: Aggregate) -> Refusal:
     return OverrideScope(sections=frozenset())
 
@@ -48,6 +52,7 @@ _BY_NAME: Mapping[str, Callable[[Aggregate], Refusal]] = {
     "fk_extension_device_location_id": _changed_since,
     "fk_extension_person_location_id": _changed_since,
     "uq_call_flow_option_location_id_position": _changed_since,
+    "call_flow_option_target_of_location": _not_there,
     "uq_override_open": _override_open,
     **{constraint: _taken(field) for constraint, field in UNIQUE_FIELDS.items()},
 }

@@ -17,8 +17,13 @@ from app.operations.edit_device import EDIT_DEVICE
 from app.operations.edit_person import EDIT_PERSON
 from app.operations.generate_payload import GENERATE_PAYLOAD
 from app.operations.manage_accounts import CREATE_ACCOUNT, CREATE_LOCATION, UPDATE_ACCOUNT
-from app.operations.manage_catalogue import SET_DEVICE_MODELS
-from app.operations.manage_users import CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
+from app.operations.manage_catalogue import (
+    ADD_DEVICE_MODEL,
+    EDIT_DEVICE_MODEL,
+    REMOVE_DEVICE_MODEL,
+    SET_DEVICE_MODELS,
+)
+from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import ContentEffect, DeclarationError, Mutation
 from app.operations.open_override import OPEN_OVERRIDE
@@ -106,9 +111,14 @@ MUTATIONS = by_name(
         SET_ACCEPTED_PAYLOAD_VERSIONS,
         SUSPEND_USER,
         REINSTATE_USER,
+        CONFIRM_USER,
         SET_DEVICE_MODELS,
+        ADD_DEVICE_MODEL,
+        EDIT_DEVICE_MODEL,
+        REMOVE_DEVICE_MODEL,
     )
 )
 
 EDITS = names_with(ContentEffect.EDITS, MUTATIONS)
-SUBMITS_OR_APPROVES = names_with(ContentEffect.SUBMITS_OR_APPROVES, MUTATIONS)
+SUBMITS = names_with(ContentEffect.SUBMITS, MUTATIONS)
+APPROVES = names_with(ContentEffect.APPROVES, MUTATIONS)

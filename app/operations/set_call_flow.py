@@ -12,7 +12,7 @@ from app.domain.vocabulary import Budget, CallFlowKind, Section
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
-from app.operations.editing import TargetValue, country_of, edited, permitted, target_of
+from app.operations.editing import TargetValue, check_known, edited, permitted, target_of
 from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
 from permissions.matrix import Action
 
@@ -42,7 +42,10 @@ class SetCallFlow(Command):
 
 
 def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
-    """Replace the call flow. A target that does not exist can be saved; readiness reports it as an issue."""
+    """Replace the call flow. Raises NotFound for a target that is no extension of the location.
+
+    A target can be incomplete. One whose extension was removed since stays; readiness reports both as issues.
+    """
     override_id = permitted(aggregate, Section.CALL_FLOW)
     aggregate.check_section_revision(Section.CALL_FLOW, command.expected_revision)
     options, direct = command.options or (), command.direct_targets or ()
@@ -58,25 +61,28 @@ def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
         timeout_target=_target(aggregate, command.timeout_target, ("timeoutTarget",)),
         invalid_target=_target(aggregate, command.invalid_target, ("invalidTarget",)),
         options=tuple(_option(aggregate, each, place) for place, each in enumerate(options)),
-        direct_targets=tuple(_extension(each, ("directTargets", str(place))) for place, each in enumerate(direct)),
+        direct_targets=tuple(
+            _extension(aggregate, each, ("directTargets", str(place))) for place, each in enumerate(direct)
+        ),
     )
     return edited(aggregate, Section.CALL_FLOW, override_id, replace(aggregate.content, call_flow=flow))
 
 
-def _extension(value: str, path: tuple[str, ...]) -> str:
+def _extension(aggregate: Aggregate, value: str, path: tuple[str, ...]) -> str:
     if not is_well_formed(value):
         raise InvalidInput(field=path[0], rule="every item must be a valid id", path=path)
+    check_known(value, aggregate.extension_ids, path)
     return value
 
 
 def _option(aggregate: Aggregate, given: CallFlowOptionValue, place: int) -> CallFlowOption:
     path = ("options", str(place))
     digit = given_text("callFlow.digit", given.digit, path=(*path, "digit"))
-    return CallFlowOption(digit=digit, target=target_of(given.target, country_of(aggregate), (*path, "target")))
+    return CallFlowOption(digit=digit, target=target_of(aggregate, given.target, (*path, "target")))
 
 
 def _target(aggregate: Aggregate, given: TargetValue | None, path: tuple[str, ...]) -> Target | None:
-    return None if given is None else target_of(given, country_of(aggregate), path)
+    return None if given is None else target_of(aggregate, given, path)
 
 
 SET_CALL_FLOW = LocationMutation(

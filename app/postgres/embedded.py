@@ -105,6 +105,11 @@ def shares_user(user: str | None) -> bool:
     return user is None and os.geteuid() == 0 and _unprivileged(None).pw_name == SHARED_USER
 
 
+def exists(home: Path) -> bool:
+    """Return whether a home directory has a cluster, running or not."""
+    return (home / IDENTITY).exists()
+
+
 def create_database(cluster: Cluster, name: str, template: str = "turnup") -> None:
     """Create a database owned by turnup_owner as a copy of a template without open connections.
 
@@ -129,7 +134,7 @@ def erase(home: Path) -> None:
 
     Raises EmbeddedPostgresError when the cluster is in use.
     """
-    if not (home / IDENTITY).exists():
+    if not exists(home):
         return
     place = _prepare(home)
     locks = [_lock(place.base / "keeper.lock"), _lock(place.base / "postgres.lock")]
@@ -508,10 +513,12 @@ def _directory(path: Path, mode: int, owner: tuple[int, int] | None = None) -> N
 
 
 def _tail(path: Path) -> str:
-    """Return the last lines of a log as the end of a message."""
+    """Return the last error in a log, or its last line, as the end of a message of one line."""
     with suppress(OSError):
         lines = path.read_text(errors="replace").splitlines()[-20:]
-        return "\n".join(["; its log ends:", *lines])
+        errors = [line for line in lines if any(level in line for level in ("ERROR:", "FATAL:", "PANIC:"))]
+        last = [*lines, *errors][-1:]
+        return "".join(f"; {path} says: {line.strip()}" for line in last)
     return ""
 
 

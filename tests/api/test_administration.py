@@ -1,5 +1,7 @@
 """Accounts, locations, users, grants and the device catalogue, as leads administer them."""
 
+import asyncio
+
 import pytest
 
 from app.db.demo import USERS
@@ -146,6 +148,13 @@ async def test_a_user_that_cannot_be_is_refused_by_the_field(
     assert [(problem["code"], problem["path"]) for problem in problems] == [("INVALID_INPUT", path)]
 
 
+@pytest.mark.parametrize("subject", ["", " ", "\u200b"])
+async def test_a_blank_subject_is_refused(client: Client, subject: str) -> None:
+    user = {"name": "Dora", "email": "dora@blank.example", "role": "PARTNER", "subject": subject}
+    (problem,) = (await client.ask(CREATE_USER, input=user)).data["createUser"]["problems"]
+    assert (problem["code"], problem["path"]) == ("INVALID_INPUT", ["input", "subject"])
+
+
 @pytest.mark.parametrize(
     ("user", "grants", "path"),
     [
@@ -213,6 +222,137 @@ async def test_a_model_can_be_spelt_anew(own_client: Client) -> None:
     assert answer.data["setDeviceModels"]["problems"] == []
     after = (await own_client.ask("{ deviceModels { nodes { model } } }")).data["deviceModels"]
     assert after == {"nodes": [{"model": "t46s"}]}
+
+
+MODEL = "{ id brand model lines kind maker source sourceDate revision }"
+ADD_MODEL = (
+    f"mutation A($input: AddDeviceModelInput!) {{ addDeviceModel(input: $input) {{ deviceModel {MODEL} {PROBLEMS} }} }}"
+)
+EDIT_MODEL = f"mutation E($input: EditDeviceModelInput!) {{ editDeviceModel(input: $input) {{ deviceModel {MODEL} {PROBLEMS} }} }}"  # noqa: E501 - one line reads best
+REMOVE_MODEL = f"mutation R($input: RemoveDeviceModelInput!) {{ removeDeviceModel(input: $input) {{ {PROBLEMS} }} }}"
+NEW_MODEL = {"brand": "OTHER", "model": "C530 IP", "lines": 6, "kind": "DECT_BASE", "maker": "Gigaset"}
+SOURCED = {"source": "Data sheet of the maker", "sourceDate": "2026-11-30"}
+
+
+async def test_a_model_is_added_changed_and_removed_by_itself(own_client: Client) -> None:
+    every = f"{{ deviceModels(first: 100) {{ nodes {MODEL} }} }}"
+    before = (await own_client.ask(every)).data["deviceModels"]["nodes"]
+    made = (await own_client.ask(ADD_MODEL, input=NEW_MODEL)).data["addDeviceModel"]
+    model = {**made["deviceModel"]}
+    assert (model, made["problems"]) == (
+        {"id": model["id"], **NEW_MODEL, "source": None, "sourceDate": None, "revision": 1},
+        [],
+    )
+    named = {"deviceModelId": model["id"]}
+    changes = {"lines": 8, "maker": None, **SOURCED}
+    edited = (await own_client.ask(EDIT_MODEL, input={**named, "expectedRevision": 1, **changes})).data
+    assert edited["editDeviceModel"]["deviceModel"] == {**model, **changes, "revision": 2}
+    same = (await own_client.ask(EDIT_MODEL, input={**named, "expectedRevision": 2, "lines": 8})).data
+    assert same["editDeviceModel"]["deviceModel"] == {**model, **changes, "revision": 2}
+    late = (await own_client.ask(REMOVE_MODEL, input={**named, "expectedRevision": 1})).data
+    assert [(each["code"], each["path"]) for each in late["removeDeviceModel"]["problems"]] == [
+        ("CONFLICT", ["expectedRevision"])
+    ]
+    removed = (await own_client.ask(REMOVE_MODEL, input={**named, "expectedRevision": 2})).data
+    assert removed["removeDeviceModel"]["problems"] == []
+    assert (await own_client.ask(every)).data["deviceModels"]["nodes"] == before
+    entries = (await own_client.ask("{ auditLog(first: 3) { nodes { action changes { table field } } } }")).data
+    assert [each["action"] for each in entries["auditLog"]["nodes"]] == [
+        "removeDeviceModel",
+        "editDeviceModel",
+        "addDeviceModel",
+    ]
+    assert {each["field"] for each in entries["auditLog"]["nodes"][1]["changes"]} == {
+        "lines",
+        "maker",
+        "source",
+        "source_date",
+        "revision",
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "path"),
+    [
+        ({**NEW_MODEL, "brand": "YEALINK", "model": "t46S"}, "INVALID_INPUT", ["model"]),
+        ({**NEW_MODEL, "model": " "}, "INVALID_INPUT", ["model"]),
+        ({**NEW_MODEL, "model": "x" * 61}, "INVALID_INPUT", ["model"]),
+        ({**NEW_MODEL, "lines": 0}, "INVALID_INPUT", ["lines"]),
+        ({**NEW_MODEL, "lines": 101}, "INVALID_INPUT", ["lines"]),
+        ({**NEW_MODEL, "maker": "x" * 61}, "INVALID_INPUT", ["maker"]),
+        ({**NEW_MODEL, "source": "x" * 201}, "INVALID_INPUT", ["source"]),
+        ({**NEW_MODEL, "sourceDate": "2026-11-30"}, "INVALID_INPUT", ["sourceDate"]),
+    ],
+)
+async def test_a_model_that_no_catalogue_can_have_is_refused(
+    client: Client, given: dict[str, object], code: str, path: list[str]
+) -> None:
+    problems = (await client.ask(ADD_MODEL, input=given)).data["addDeviceModel"]["problems"]
+    assert [(each["code"], each["path"]) for each in problems] == [(code, path)]
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "path"),
+    [
+        ({"expectedRevision": 7, "lines": 8}, "CONFLICT", ["expectedRevision"]),
+        ({"expectedRevision": 1, "model": "t54w"}, "INVALID_INPUT", ["model"]),
+        ({"expectedRevision": 1, "brand": "POLY", "model": "vvx 450"}, "INVALID_INPUT", ["model"]),
+        ({"expectedRevision": 1, "lines": 0}, "INVALID_INPUT", ["lines"]),
+        ({"expectedRevision": 1, "sourceDate": "2026-11-30"}, "INVALID_INPUT", ["sourceDate"]),
+        ({"expectedRevision": 1, "deviceModelId": "model-nobody-has"}, "NOT_FOUND", []),
+        ({"expectedRevision": 1, "deviceModelId": "no such id"}, "NOT_FOUND", []),
+    ],
+)
+async def test_a_change_that_no_catalogue_can_take_is_refused(
+    client: Client, given: dict[str, object], code: str, path: list[str]
+) -> None:
+    edit = {"deviceModelId": "model-yealink-t46s", **given}
+    problems = (await client.ask(EDIT_MODEL, input=edit)).data["editDeviceModel"]["problems"]
+    assert [(each["code"], each["path"] or []) for each in problems] == [(code, path)]
+
+
+async def test_a_full_catalogue_takes_no_further_model(own_client: Client) -> None:
+    models = [{"brand": "OTHER", "model": f"Z{number}", "lines": 1} for number in range(500)]
+    full = await own_client.ask(
+        f"mutation M($models: [DeviceModelInput!]!) {{ setDeviceModels(input: {{models: $models}}) {{ {PROBLEMS} }} }}",
+        models=models,
+    )
+    assert full.data["setDeviceModels"]["problems"] == []
+    problems = (await own_client.ask(ADD_MODEL, input=NEW_MODEL)).data["addDeviceModel"]["problems"]
+    assert [(each["code"], each["message"]) for each in problems] == [
+        ("LIMIT_REACHED", "Limit reached: at most 500 deviceModels.")
+    ]
+
+
+async def test_replacing_the_catalogue_keeps_what_it_leaves_out_and_empties_what_is_null(own_client: Client) -> None:
+    replace = (
+        "mutation M($models: [DeviceModelInput!]!) { setDeviceModels(input: {models: $models}) { problems { code } } }"
+    )
+    known = {"brand": "YEALINK", "model": "T46S", "lines": 16}
+    for given, kept in [
+        ({**known, "maker": "Yealink", **SOURCED}, ("DESK_PHONE", "Yealink", SOURCED["source"], SOURCED["sourceDate"])),
+        (known, ("DESK_PHONE", "Yealink", SOURCED["source"], SOURCED["sourceDate"])),
+        ({**known, "kind": None, "source": None, "sourceDate": None}, (None, "Yealink", None, None)),
+    ]:
+        assert (await own_client.ask(replace, models=[given])).data["setDeviceModels"]["problems"] == []
+        (model,) = (await own_client.ask(f"{{ deviceModels {{ nodes {MODEL} }} }}")).data["deviceModels"]["nodes"]
+        assert (model["kind"], model["maker"], model["source"], model["sourceDate"]) == kept
+
+
+@pytest.mark.parametrize("who", [CUSTOMER, LISTED_CUSTOMER, PARTNER])
+async def test_nobody_but_leads_changes_a_model(client: Client, who: str) -> None:
+    named = {"deviceModelId": "model-yealink-t46s", "expectedRevision": 1}
+    for mutation, given in ((ADD_MODEL, NEW_MODEL), (EDIT_MODEL, {**named, "lines": 2}), (REMOVE_MODEL, named)):
+        assert (await client.ask(mutation, who, input=given)).codes == ["FORBIDDEN"]
+
+
+async def test_of_leads_who_add_one_model_at_once_one_does(own_client: Client) -> None:
+    asked = (own_client.ask(ADD_MODEL, who, input={**NEW_MODEL, "model": model}) for who, model in BOTH_LEADS)
+    answers = [answer.data["addDeviceModel"]["problems"] for answer in await asyncio.gather(*asked)]
+    assert sorted([each["code"] for each in problems] for problems in answers) == [[], ["INVALID_INPUT"]]
+
+
+BOTH_LEADS = (("lead@turnup.example", "C530 IP"), ("lead2@turnup.example", "c530 ip"))
 
 
 @pytest.mark.parametrize("who", [CUSTOMER, PARTNER])

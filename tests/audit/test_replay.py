@@ -250,8 +250,8 @@ async def test_there_is_no_content_of_what_was_loaded_unaudited(empty: Databases
 async def _a_lead(place: Databases) -> None:
     async with definer(place.owner_url, system="SEED") as connection:
         await connection.execute(
-            """INSERT INTO turnup."user" (id, subject, name, email, role)
-               VALUES ('user-lead', $1, 'Lena', $1, 'IMPLEMENTATION_LEAD') ON CONFLICT DO NOTHING""",
+            """INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)
+               VALUES ('user-lead', $1, 'Lena', $1, 'IMPLEMENTATION_LEAD', true) ON CONFLICT DO NOTHING""",
             LEAD,
         )
 

@@ -3,7 +3,7 @@ each, and the closed sets of the domain."""
 
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.domain.vocabulary import (
     CallTrigger,
     ContactPurpose,
     DeviceBrand,
+    DeviceModelKind,
     LocationStatus,
     PartnerPurpose,
     PayloadState,
@@ -46,6 +47,7 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("user", "status_known", {"status": "DELETED"}),
     ("user", "account_of_customers_only", {"account_id": "account-x"}),
     ("user", "account_of_customers_only", {"role": "CUSTOMER"}),
+    ("user", "all_accounts_of_leads_only", {"all_accounts": True}),
     ("location", "status_known", {"status": "DONE"}),
     ("location", "digest_version_positive", {"digest_version": 0}),
     ("status_change", "verb_known", {"verb": "DELETE"}),
@@ -122,6 +124,8 @@ BAD_CHANGES: list[tuple[str, str, dict[str, Any]]] = [
     ("device_model", "brand_known", {"brand": "NOKIA"}),
     ("device_model", "lines_range", {"lines": 0}),
     ("device_model", "lines_range", {"lines": 101}),
+    ("device_model", "kind_known", {"kind": "TOASTER"}),
+    ("device_model", "source_of_date", {"source": None, "source_date": date(2026, 11, 30)}),
     *((table, "id_form", {"id": bad}) for table in WITH_ID for bad in NOT_IDS.values()),
 ]
 
@@ -209,6 +213,7 @@ BARE_MENTIONS = {"audit_entry", "field_change"}  # the audit log outlives the ro
 ACROSS_LOCATIONS = [
     ("extension", "person_id", "person-other", "fk_extension_person_location_id"),
     ("extension", "device_id", "device-other", "fk_extension_device_location_id"),
+    ("call_flow_option", "extension_id", "extension-other", "call_flow_option_target_of_location"),
     (
         "provisioning_payload",
         "superseded_by",
@@ -236,6 +241,7 @@ CLOSED_SETS: dict[tuple[str, str], type[StrEnum]] = {
     ("device", "brand"): DeviceBrand,
     ("device_model", "brand"): DeviceBrand,
     ("installation", "kind"): DatabaseKind,
+    ("device_model", "kind"): DeviceModelKind,
     ("location", "status"): LocationStatus,
     ("location_partner", "purpose"): PartnerPurpose,
     ("onboarding_session", "current_step"): Section,
@@ -426,7 +432,8 @@ async def test_ids_are_told_apart_byte_by_byte(scenario: asyncpg.Connection) -> 
         SELECT c.relname, a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         JOIN pg_collation l ON l.oid = a.attcollation
         WHERE c.relnamespace = 'turnup'::regnamespace AND c.relkind = 'r' AND c.relname <> 'alembic_version'
-          AND a.attname ~ '^id$|_id$|_by$' AND l.collname <> 'C' AND a.attname <> 'request_id'""")
+          AND a.attname ~ '^id$|_id$|_by$' AND l.collname <> 'C'
+          AND a.attname NOT IN ('request_id', 'client_request_id')""")
     assert [tuple(each) for each in loose] == []
 
 

@@ -10,7 +10,7 @@ from graphql import GraphQLObjectType, get_named_type
 from app.domain.status_machine import TABLE
 from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
 from tests.agreed import WHO_MAY
-from tests.builders_db import a_user, an_account
+from tests.builders_db import a_device_model, a_user, an_account
 from tests.operations.edits import EDITS
 from tests.operations.scenario import a_key, a_mac, payload_fields
 from tests.operations.test_verbs import MUTATION, conditions
@@ -84,11 +84,11 @@ async def _a_partner(ground: Ground, status: UserStatus = UserStatus.ACTIVE) -> 
 
 
 async def _new_account(_ground: Ground) -> dict[str, Any]:
-    return {"name": "Fern Bakery"}
+    return {"name": f"Fern Bakery {a_key()}"}
 
 
 async def _new_location(ground: Ground) -> dict[str, Any]:
-    return {"accountId": ground.account, "name": "Dune Opticians - Quay"}
+    return {"accountId": ground.account, "name": f"Dune Opticians - Quay {a_key()}"}
 
 
 async def _new_test(ground: Ground) -> dict[str, Any]:
@@ -120,10 +120,28 @@ async def _suspended_user(ground: Ground) -> dict[str, Any]:
     return {"userId": await _a_partner(ground, UserStatus.SUSPENDED)}
 
 
+async def _unconfirmed_user(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        return {"userId": await a_user(ground.connection, Role.PARTNER, made_by=[ground.lead_2])}
+
+
 async def _catalogue(ground: Ground) -> dict[str, Any]:
     """The models that are there, and one more."""
     found = await ground.connection.fetch("SELECT brand, model, lines FROM turnup.device_model ORDER BY id")
     return {"models": [*map(dict, found), {"brand": "SNOM", "model": a_key(), "lines": 4}]}
+
+
+async def _new_model(_ground: Ground) -> dict[str, Any]:
+    return {"brand": "SNOM", "model": a_key(), "lines": 4, "kind": "DESK_PHONE"}
+
+
+async def _edited_model(ground: Ground) -> dict[str, Any]:
+    return {**await _a_model(ground), "lines": 8}
+
+
+async def _a_model(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        return {"deviceModelId": await a_device_model(ground.connection), "expectedRevision": 1}
 
 
 ADMINISTRATION: Mapping[str, Fresh] = {
@@ -137,7 +155,11 @@ ADMINISTRATION: Mapping[str, Fresh] = {
     "setAcceptedPayloadVersions": _stating_partner,
     "suspendUser": _active_user,
     "reinstateUser": _suspended_user,
+    "confirmUser": _unconfirmed_user,
     "setDeviceModels": _catalogue,
+    "addDeviceModel": _new_model,
+    "editDeviceModel": _edited_model,
+    "removeDeviceModel": _a_model,
 }
 
 

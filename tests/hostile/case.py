@@ -19,11 +19,15 @@ from graphql_schema.schema import schema
 SCHEMA = schema._schema
 ADMINISTRATION = frozenset(
     {
+        "confirmUser",
+        "addDeviceModel",
         "createAccount",
         "createLocation",
         "createUser",
+        "editDeviceModel",
         "editUser",
         "reinstateUser",
+        "removeDeviceModel",
         "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",

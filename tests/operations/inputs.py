@@ -59,8 +59,11 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "retries": lambda *_: 3,
     "expiresInMinutes": lambda *_: 5,
     "lines": lambda *_: 2,
+    "deviceModelId": lambda *_: "model-yealink-t46s",
+    "sourceDate": lambda *_: "2026-11-30",
     "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
+    "allAccounts": lambda *_: False,
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
 OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input_fields(mutation)))
@@ -68,6 +71,7 @@ OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input
 OF_A_RECIPIENT = frozenset({"acknowledgePayload", "rejectPayload", "confirmDecommission"})
 OF_NO_LOCATION = frozenset(
     {
+        "confirmUser",
         "createAccount",
         "createLocation",
         "createTestPayload",
@@ -76,6 +80,9 @@ OF_NO_LOCATION = frozenset(
         "reinstateUser",
         "setAcceptedPayloadVersions",
         "setDeviceModels",
+        "addDeviceModel",
+        "editDeviceModel",
+        "removeDeviceModel",
         "setGrants",
         "suspendUser",
         "updateAccount",

@@ -1,0 +1,204 @@
+"""The command line of users: turnup user add | list | suspend | reinstate | confirm, and the check of turnup token.
+
+All commands sign in as the owner, which may become the definer role, so that they work when no lead can sign in. The
+audit log records their changes without an actor.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+from app.db import demo
+from app.db.connecting import CONNECT_SECONDS, connect
+from app.db.failures import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout
+from app.domain.ids import is_well_formed
+from app.domain.refusals import InvalidInput, NotFound
+from app.domain.vocabulary import Role, UserStatus
+from app.operations.operate_users import (
+    AddUser,
+    ListedUser,
+    add_user,
+    confirm_user,
+    list_users,
+    reinstate_user,
+    suspend_user,
+)
+from app.settings import Settings
+
+MOST_LISTED = 1_000
+ROLES = {role.rpartition("_")[2].lower(): role for role in Role}
+"""The roles by the names that `--role` accepts besides their own, such as lead."""
+COLUMNS = ("ID", "ROLE", "STATUS", "CONFIRMED", "ACCOUNTS", "EMAIL")
+# The option that gives the value at the beginning of a refusal's path.
+OPTIONS = {
+    "name": "--name",
+    "email": "--email",
+    "subject": "--subject",
+    "accountId": "--account",
+    "grants": "--account",
+    "user": "USER",
+}
+
+# Returns a context that yields the database's URL for its owner.
+Owner = Callable[[Settings], AbstractContextManager[str]]
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", owner: Owner) -> None:
+    """Add `user` and its subcommands."""
+    user = commands.add_parser("user", help="add, list, suspend, reinstate and confirm users")
+    kinds = user.add_subparsers(required=True, metavar="COMMAND")
+
+    adding = kinds.add_parser("add", help="add a user, such as the first implementation lead")
+    adding.add_argument("--role", required=True, help=f"one of {', '.join(ROLES)}")
+    adding.add_argument("--email", required=True, help="the user's address")
+    adding.add_argument("--subject", help="the claim `sub` of the user's tokens; default: the address")
+    adding.add_argument("--name", help="the user's name; default: the address")
+    adding.add_argument(
+        "--account", nargs="+", action="extend", default=[], metavar="ID", help="accounts that the user has access to"
+    )
+    adding.set_defaults(run=lambda settings, options: run_add(settings, options, owner))
+
+    listing = kinds.add_parser("list", help="list the users in the order of their ids")
+    listing.add_argument("--after", default="", metavar="ID", help="only users after this one")
+    listing.add_argument("--limit", type=int, default=100, metavar="N", help=f"at most N users, up to {MOST_LISTED}")
+    listing.set_defaults(run=lambda settings, options: run_list(settings, options, owner))
+
+    suspending = kinds.add_parser("suspend", help="suspend a user, from the user's next request")
+    suspending.set_defaults(run=lambda settings, options: run_suspend(settings, options, owner))
+    reinstating = kinds.add_parser("reinstate", help="reinstate a suspended user")
+    reinstating.set_defaults(run=lambda settings, options: run_reinstate(settings, options, owner))
+    confirming = kinds.add_parser("confirm", help="confirm a user whom leads made")
+    confirming.set_defaults(run=lambda settings, options: run_confirm(settings, options, owner))
+    for each in (suspending, reinstating, confirming):
+        each.add_argument("user", metavar="USER", help="the user's id or email address")
+
+
+def run_add(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
+    """Add a user and print the id."""
+    command = AddUser(
+        name=options.email if options.name is None else options.name,
+        email=options.email,
+        role=_role(options.role),
+        subject=options.subject,
+        account_ids=tuple(options.account),
+    )
+    with owner(settings) as url, _one_line(options):
+        _say(f"added {asyncio.run(add_user(url, command))}")
+
+
+def run_suspend(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
+    """Suspend a user."""
+    with owner(settings) as url, _one_line(options):
+        was_active = asyncio.run(suspend_user(url, options.user))
+    _say("suspended" if was_active else "suspended before; nothing changed")
+
+
+def run_reinstate(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
+    """Reinstate a user."""
+    with owner(settings) as url, _one_line(options):
+        was_suspended = asyncio.run(reinstate_user(url, options.user))
+    _say("reinstated" if was_suspended else "active before; nothing changed")
+
+
+def run_confirm(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
+    """Confirm a user."""
+    with owner(settings) as url, _one_line(options):
+        was_unconfirmed = asyncio.run(confirm_user(url, options.user))
+    _say("confirmed" if was_unconfirmed else "confirmed before; nothing changed")
+
+
+def run_list(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
+    """Print a page of users as columns; the last line names the next page."""
+    if not 1 <= options.limit <= MOST_LISTED:
+        sys.exit(f"turnup: --limit: {options.limit} is not between 1 and {MOST_LISTED}")
+    if options.after and not is_well_formed(options.after):
+        sys.exit("turnup: --after: not the id of a user")
+    with owner(settings) as url, _one_line(options):
+        found = asyncio.run(list_users(url, after=options.after, limit=options.limit + 1))
+    page = found[: options.limit]
+    rows = [COLUMNS, *map(_cells, page)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        _say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    if len(found) > len(page):
+        _warn(f"there are more users: turnup user list --after {page[-1].id}")
+
+
+def warn_of_stranger(subject: str, database: AbstractContextManager[str | None]) -> None:
+    """Print a warning unless an active user has the subject. The database may be missing; it has demo users later."""
+    try:
+        with database as url:
+            if url is None:
+                status = UserStatus.ACTIVE if subject in _DEMO_SUBJECTS else None
+            else:
+                status = asyncio.run(_status_of(subject, url))
+    except Exception as error:  # noqa: BLE001 - the token is printed; whatever happens, only the check failed
+        _warn(f"whether a user has the subject {subject} is unknown: the database failed ({type(error).__name__})")
+        return
+    if status is None:
+        _warn(f"no user has the subject {subject}, so servers refuse this token; turnup user list shows the users")
+    elif status is not UserStatus.ACTIVE:
+        _warn(f"the user with the subject {subject} is suspended, so servers refuse this token")
+
+
+async def _status_of(subject: str, app_url: str) -> UserStatus | None:
+    async with asyncio.timeout(CONNECT_SECONDS):
+        connection = await connect(app_url, statement_cache_size=0)  # the app's URL may lead to a pooler
+        try:
+            async with connection.transaction(readonly=True):
+                found = await connection.fetchval(_STATUS, subject, int(CONNECT_SECONDS * 1_000))
+        finally:
+            await connection.close(timeout=1)
+    return None if found is None else UserStatus(found)
+
+
+_STATUS = "SELECT status FROM turnup.sign_in($1, $2)"
+_DEMO_SUBJECTS = frozenset(each.email for each in demo.USERS)
+
+
+def _cells(user: ListedUser) -> Sequence[str]:
+    accounts = "all" if user.all_accounts else ",".join(user.account_ids) or "none"
+    confirmed = f"no: made by {','.join(user.made_by)}" if user.made_by else "yes"
+    return user.id, user.role, user.status, confirmed, accounts, user.email
+
+
+def _role(text: str) -> Role:
+    """The role that `--role` names. Exits for any other text."""
+    name = text.upper().replace("-", "_")
+    role = ROLES.get(text.lower()) or (Role(name) if name in Role.__members__ else None)
+    if role is None:
+        sys.exit(f"turnup: --role: must be one of {', '.join(ROLES)}")
+    return role
+
+
+@contextmanager
+def _one_line(options: argparse.Namespace) -> Iterator[None]:
+    """Exit with one line for a refusal, which names the option, and for a database that does not do its part."""
+    try:
+        yield
+    except NotFound as refusal:
+        sys.exit(f"turnup: {_missing(options, refusal.path)}")
+    except InvalidInput as refusal:
+        sys.exit(f"turnup: {OPTIONS[refusal.path[0]]}: {refusal.rule}")
+    except (Overloaded, StatementTimeout):
+        sys.exit("turnup: the database is busy; nothing was changed, try again")
+    except CommitUnknown:
+        sys.exit("turnup: the connection was lost during the commit; turnup user list shows whether it was executed")
+    except DatabaseUnavailable:
+        sys.exit("turnup: TURNUP_OWNER_DATABASE_URL: the connection was lost or refused; nothing was changed")
+
+
+def _missing(options: argparse.Namespace, path: tuple[str, ...]) -> str:
+    if path:
+        return f"--account: no account has the id {options.account[int(path[1])]}"
+    return f"USER: no user has the id or email address {options.user}"
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"turnup: {line}\n")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
