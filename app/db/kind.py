@@ -77,8 +77,13 @@ async def mark_demo(connection: Any) -> None:
 
 
 async def settle(owner_url: str, *, embedded: bool) -> None:
-    """Mark a database that is filled and older than its mark. An embedded one is for demos, whatever it contains."""
+    """Mark a database that is filled and older than its mark. An embedded one is for demos, whatever it contains.
+
+    A database that lacks the table of marks is left as it is.
+    """
     async with as_definer(owner_url) as connection:
+        if not await connection.fetchval(_HAS_MARKS) or await installation(connection) is not None:
+            return
         if not embedded:
             await kind_of(connection)
             return
