@@ -16,7 +16,7 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk bench-overload check format schema \
+.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk bench-overload check format schema objects \
 	reset migration lock release clean
 
 help: ## List the targets
@@ -78,8 +78,11 @@ format: $(VENV)/.dev ## Format the code
 schema: $(VENV)/.deps ## Rewrite schema.graphql from the code
 	@$(TURNUP) schema > schema.graphql.new && mv schema.graphql.new schema.graphql
 
-reset: $(VENV)/.deps ## Bring the demo data back
-	@$(TURNUP) seed --reset
+objects: $(VENV)/.deps ## Rewrite app/audit/expected_objects.json from the migrations, after adding or changing one
+	@$(BIN)/python deploy/objects.py
+
+reset: $(VENV)/.deps ## Bring the demo data back; ARGS="--accounts N" deletes N accounts that are no demo data
+	@$(TURNUP) seed --reset $(ARGS)
 
 migration: $(VENV)/.deps ## Add a migration with the next number: make migration m="site codes of locations"
 	@$(BIN)/python deploy/migration.py "$(m)"

@@ -19,7 +19,7 @@ CHECKS_OF_KNOWN_SUBJECT = 60
 """Signature checks per minute in the name of one known subject that fail, after those of its address are used up."""
 
 # Answers a subject that sign-in refused moments ago: its code and message. None for every other subject.
-RecentRefusal = Callable[[str, str], Awaitable[tuple[str, str] | None]]
+RecentRefusal = Callable[[str, UnreadRequest], Awaitable[tuple[str, str] | None]]
 
 
 class AnonymousBound:
@@ -119,7 +119,7 @@ class Admission:
             raise TransportRefused("UNAUTHENTICATED", str(error), {"WWW-Authenticate": challenge}) from None
         except KeysUnavailable as error:
             raise TransportRefused("UNAVAILABLE", str(error), {"Retry-After": str(KEYS_RETRY_SECONDS)}) from None
-        refusal = await self._recent_refusal(claims.subject, head.request_id)
+        refusal = await self._recent_refusal(claims.subject, head)
         if refusal is not None:
             raise TransportRefused(*refusal)
         return claims.subject

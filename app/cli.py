@@ -1,10 +1,14 @@
 """The command line: serve | migrate | seed | token | schema | roles | audit | user | catalogue."""
 
+import signal
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # an interrupt during the imports prints no stack
+
 import argparse
 import asyncio
 import multiprocessing
 import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -16,29 +20,36 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from errno import EACCES, EADDRINUSE
+from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import uvicorn
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 from starlette.applications import Starlette
 
 from app import cli_audit, cli_catalogue, cli_user
+from app.audit.objects import DatabaseChanged, changed_objects
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.db.connecting import CONNECT_SECONDS, Unfit, app_options, check_bounds, check_owner, connect
+from app.cli_failures import DRIVER, driver_error, in_one_line, one_line, unknown_variables
+from app.db.connecting import CONNECT_SECONDS, app_options, check_bounds, check_owner, connect
+from app.db.kind import OtherAccounts, check_not_production, kind_of, refuse_production, settle
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
-from app.db.safety import UnsafeRole, check_app_role
+from app.db.safety import check_app_role
 from app.db.seed import seed_many
-from app.db.steps import MigrationRefused
+from app.domain.installation import DatabaseKind
 from app.http.connections import raise_descriptors
 from app.http.protocol import HttpConnection
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from app.postgres.roles import roles_sql
+from app.progress import Progress
+from app.secret_files import SUFFIX, secrets_of, variable_of, variables_of_secrets
 from app.serving import STOP_SIGNALS, StopTimes, run
-from app.settings import Settings, exposure
+from app.settings import IN_A_PASSWORD, Settings, exposure
 from app.telemetry import metrics
 from app.version import VERSION
 from graphql_schema.schema import printed
@@ -48,7 +59,7 @@ PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 SCHEMA_FILE = ROOT / "schema.graphql"
 DATABASE = "turnup"
 MOST_LOCATIONS = 1_000_000
-NOT_A_URL = "not a URL such as postgresql://role:password@host/database"
+NOT_A_URL = f"not a URL such as postgresql://role:password@host/database; {IN_A_PASSWORD}"
 ABOUT_OPTIONS = ("root certificate", "`ssl", "direct TLS", "target_session_attrs", "Unsupported TLS", "No such TLS")
 """How the driver's messages about the options of a URL begin. Its other messages may quote a part of a password."""
 
@@ -59,27 +70,33 @@ class Databases:
 
     app: str | None
     owner: str | None
+    embedded: bool = False
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run one command. An error is reported in one line; the exit status is 2 for wrong usage, else 1."""
-    options = parser().parse_args(arguments)
-    try:
+    if sys.stdout is None:
+        sys.exit("turnup: standard output is closed")
+    with in_one_line():
+        options = parser().parse_args(arguments)
         settings = Settings()
-    except ValidationError as error:
-        sys.exit("\n".join(_problems(error)))
-    try:
+    for line in unknown_variables(os.environ):
+        print(line, file=sys.stderr, flush=True)
+    with in_one_line(settings):
         options.run(settings, options)
-    except (embedded.EmbeddedPostgresError, UnsafeRole, Unfit, MigrationRefused) as error:
-        sys.exit(f"turnup: {error}")
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser of a command or of its subcommands; each takes `--version`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.add_argument("--version", action="version", version=f"turnup {VERSION}", help="print the version")
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands and options."""
-    root = argparse.ArgumentParser(prog="turnup", description=__doc__)
-    root.add_argument("--version", action="version", version=f"turnup {VERSION}")
+    root: argparse.ArgumentParser = CommandParser(prog="turnup", description=__doc__)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     serving = commands.add_parser("serve", help="serve the API; in development set up everything first")
     serving.add_argument("--reload", action="store_true", help="restart when Python code changes; development only")
@@ -91,6 +108,12 @@ def parser() -> argparse.ArgumentParser:
     migrating.set_defaults(run=run_migrations)
     seed = commands.add_parser("seed", help="load the demo data into an empty database")
     seed.add_argument("--reset", action="store_true", help="delete everything first")
+    seed.add_argument(
+        "--accounts",
+        type=int,
+        metavar="N",
+        help="the number of accounts that --reset deletes and that are no demo data",
+    )
     seed.add_argument("--locations", type=_count, default=0, metavar="N", help="add N plain locations for load tests")
     seed.set_defaults(run=run_seed)
     token = commands.add_parser("token", help="print a development token")
@@ -126,7 +149,7 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
             asyncio.run(_prepare(settings, found))
         except TimeoutError:
             sys.exit(f"turnup: the database did not answer within {CONNECT_SECONDS:.0f} s")
-        _hand_down(found)
+        _hand_down(settings, found)
         if settings.shows_graphiql and not settings.in_production:
             _build_graphiql()
         _greet(settings)
@@ -188,7 +211,8 @@ def app_of_worker() -> Starlette:
     server = multiprocessing.parent_process()
     if server is not None:
         threading.Thread(target=_end_after, args=(server,), daemon=True).start()
-    return from_environment()
+    with in_one_line():
+        return from_environment()
 
 
 def _end_after(server: BaseProcess) -> None:
@@ -198,13 +222,13 @@ def _end_after(server: BaseProcess) -> None:
 
 def run_migrations(settings: Settings, options: argparse.Namespace) -> None:
     """Migrate the database to the newest revision; with `--check` or `--sql`, only say what is missing."""
-    with databases(settings) as found, _as_owner():
+    with databases(settings) as found, _as_owner(found):
         if options.check:
             _say_missing(asyncio.run(position(_either(found))))
         elif options.sql:
             sys.stdout.write(missing_sql(asyncio.run(position(_either(found)))))
         else:
-            asyncio.run(migrate(_owner(found), say=_say))
+            asyncio.run(_migrate(found))
 
 
 def _say_missing(found: Position) -> None:
@@ -220,26 +244,54 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
     """Load the demo data, or plain locations for load tests."""
     if settings.in_production:
         sys.exit("turnup: demo data is refused in production")
-    with databases(settings) as found, _as_owner():
-        owner = _owner(found)
-        asyncio.run(migrate(owner, say=_say))
-        loaded = asyncio.run(
-            load_demo(owner, _app(found), reset=options.reset, transaction_pooling=settings.transaction_pooling)
-        )
+    with databases(settings) as found, _as_owner(found):
+        owner, app = _owner(found), _app(found)
+        asyncio.run(_not_production(found))
+        asyncio.run(_migrate(found))
+        load = partial(load_demo, owner, app, reset=options.reset, transaction_pooling=settings.transaction_pooling)
+
+        def loading(other_accounts: int | None) -> bool:
+            with Progress("Loading the demo data"):
+                return asyncio.run(load(other_accounts=other_accounts))
+
+        try:
+            loaded = loading(options.accounts)
+        except OtherAccounts as refused:
+            loaded = loading(_confirmed(refused))
         if loaded:
             print("Loaded the demo data.")
         elif not options.locations:
             print("The database already has data; --reset replaces it.")
         if options.locations:
-            asyncio.run(seed_many(owner, options.locations))
+            with Progress("Adding plain locations", "locations") as progress:
+                asyncio.run(seed_many(owner, options.locations, report=progress.report))
             print(f"Added {options.locations} plain locations.")
+
+
+def _confirmed(refused: OtherAccounts) -> int:
+    """Ask at the terminal for the number of accounts that a reset deletes. Exits without one, or without a terminal."""
+    print(f"{refused.listing}", file=sys.stderr)
+    if not sys.stdin.isatty() or not sys.stdout.isatty():
+        sys.exit(
+            f"turnup: {refused}: repeat with turnup seed --reset --accounts {refused.number}"
+            f' (make reset ARGS="--accounts {refused.number}")'
+        )
+    try:
+        answer = input(f"{refused}. To delete them, type their number: ".replace("a reset", "A reset", 1))
+    except EOFError:
+        answer = ""
+    if answer.strip() != str(refused.number):
+        sys.exit("turnup: nothing was deleted")
+    return refused.number
 
 
 def print_token(settings: Settings, options: argparse.Namespace) -> None:
     """Print a token of the development issuer for an email address."""
     if settings.in_production or settings.jwks_url is not None:
         sys.exit("turnup: this command is for development only; get tokens from the issuer of TURNUP_JWKS_URL")
-    print(development_token(settings, options.email))
+    print(development_token(settings, options.email), flush=True)
+    if settings.database_url is not None or settings.owner_database_url is None:
+        cli_user.warn_of_stranger(options.email, _existing_database(settings))
 
 
 def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
@@ -270,15 +322,35 @@ def databases(settings: Settings, restarted: Callable[[], None] = lambda: None) 
             asyncio.run(_reached("TURNUP_OWNER_DATABASE_URL", check_owner(found.owner)))
         yield found
         return
-    with embedded.start(settings.home, restarted=restarted) as postgres:
+    if embedded.shares_user(settings.postgres_user):
+        print(_SHARED_USER, file=sys.stderr, flush=True)
+    with embedded.start(settings.home, user=settings.postgres_user, restarted=restarted) as postgres:
         cluster = postgres.cluster
-        yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE))
+        yield Databases(cluster.dsn("turnup_app", DATABASE), cluster.dsn("turnup_owner", DATABASE), embedded=True)
+
+
+_SHARED_USER = (
+    f"turnup: warning: PostgreSQL runs as {embedded.SHARED_USER}, as which other services may run: create a user with"
+    f" useradd --system {embedded.OWN_USERS[0]}, or set {embedded.USER_VARIABLE}"
+)
+
+
+@contextmanager
+def _existing_database(settings: Settings) -> Iterator[str | None]:
+    """Yield the URL of the database for the app's role, or None if there is none: nothing is created."""
+    if settings.database_url is not None:
+        yield _plain(settings.database_url)
+    elif not embedded.exists(settings.home):
+        yield None
+    else:
+        with embedded.start(settings.home) as postgres:
+            yield postgres.cluster.dsn("turnup_app", DATABASE)
 
 
 @contextmanager
 def owner_database(settings: Settings) -> Iterator[str]:
-    """Yield the URL of the database for the role that owns the tables."""
-    with databases(settings) as found, _as_owner():
+    """Yield the URL of the database for the role that owns the tables. Exits with one line for its errors."""
+    with databases(settings) as found, _as_owner(found):
         yield _owner(found)
 
 
@@ -300,7 +372,11 @@ def _check_address(settings: Settings) -> None:
             sys.exit("turnup: HOST: not the name or the address of a host")
         except OSError as error:
             variable = "PORT" if error.errno in {EACCES, EADDRINUSE} else "HOST"
-            reasons = [f"cannot listen on {settings.host}:{settings.port}: {error.strerror}", *filter(None, [exposed])]
+            reasons = [f"cannot listen on {settings.host}:{settings.port}: {error.strerror}"]
+            if error.errno == EADDRINUSE:
+                reasons.append("set PORT to another port")
+            if exposed is not None:
+                reasons.append(exposed)
             sys.exit(f"turnup: {variable}: {'; '.join(reasons)}")
     if exposed is not None:
         sys.exit(f"turnup: HOST: {exposed}")
@@ -313,55 +389,108 @@ async def _reached(variable: str, attempt: Awaitable[object]) -> None:
     except TimeoutError:
         sys.exit(f"turnup: {variable}: the database did not answer within {CONNECT_SECONDS:.0f} s")
     except ssl.SSLCertVerificationError as error:
-        sys.exit(f"turnup: {variable}: the server's certificate was refused: {_sentence(error.verify_message)}")
+        sys.exit(f"turnup: {variable}: the server's certificate was refused: {one_line(error.verify_message)}")
     except (ValueError, ArithmeticError, LookupError) as error:  # the last two: a port above 65535, an empty host
         shown = str(error) if str(error).startswith(ABOUT_OPTIONS) else NOT_A_URL
-        sys.exit(f"turnup: {variable}: {_sentence(shown)}")
+        sys.exit(f"turnup: {variable}: {one_line(shown)}")
+    except asyncpg.InvalidPasswordError as error:
+        sys.exit(f"turnup: {variable}: {one_line(str(error))}; {IN_A_PASSWORD}")
     except asyncpg.TargetServerAttributeNotMatched:
         sys.exit(f"turnup: {variable}: no host has the target_session_attrs")
     except FileNotFoundError:
         sys.exit(f"turnup: {variable}: a file that the URL names does not exist: its socket, or one with certificates")
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        sys.exit(f"turnup: {variable}: {_sentence(str(error))}")
+        sys.exit(f"turnup: {variable}: {one_line(str(error))}")
 
 
 @contextmanager
-def _as_owner() -> Iterator[None]:
+def _as_owner(found: Databases) -> Iterator[None]:
     """Exit with one line when the owner's URL is another role's, or its database lacks migrations or is lost."""
     try:
         yield
-    except _NOT_THE_OWNERS as error:
-        sys.exit(f"turnup: TURNUP_OWNER_DATABASE_URL: {_sentence(str(error))}")
+    except TimeoutError:
+        sys.exit(f"turnup: TURNUP_OWNER_DATABASE_URL: the database did not answer within {CONNECT_SECONDS:.0f} s")
+    except Exception as error:
+        cause = driver_error(error)
+        if not isinstance(cause, DRIVER):
+            raise
+        why = None if isinstance(cause, asyncpg.InsufficientPrivilegeError) else _revision_problem(found, cause)
+        sys.exit(f"turnup: {why or f'TURNUP_OWNER_DATABASE_URL: {one_line(str(cause))}'}")
 
 
-_NOT_THE_OWNERS = (
-    asyncpg.InsufficientPrivilegeError,
-    asyncpg.UndefinedTableError,
-    asyncpg.InvalidSchemaNameError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-)
+def _revision_problem(found: Databases, cause: BaseException) -> str | None:
+    """Return why a database lacks what a command asked it for: its revision is not the one of this code."""
+    if found.owner is None or not isinstance(cause, asyncpg.SyntaxOrAccessError | asyncpg.InvalidSchemaNameError):
+        return None
+    with suppress(OSError, *DRIVER):
+        there = asyncio.run(position(found.owner))
+        if there.missing:
+            return f"{there}: run turnup migrate"
+        if there.is_newer:
+            return str(there)
+    return None
 
 
 async def _prepare(settings: Settings, found: Databases) -> None:
     """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
     app = _app(found)
     pooling = settings.transaction_pooling
+    if found.owner is not None and not settings.in_production:
+        with _as_owner(found):
+            await _not_production(found)
     newer = not await _migrated(found)
-    await _checked(app, pooling)
+    await _checked(app, settings)
     if found.owner is not None and not settings.in_production and not newer:
         await load_demo(found.owner, app, transaction_pooling=pooling)
 
 
-async def _checked(url: str, transaction_pooling: bool) -> None:
-    """Check that policies and bounds apply to the app's role. Raises TimeoutError after CONNECT_SECONDS."""
+async def _checked(url: str, settings: Settings) -> None:
+    """Check that policies and bounds apply to the app's role, and that the database is for what it is served for.
+
+    Also check that nobody changed what the migrations made. Raises TimeoutError after CONNECT_SECONDS.
+    """
     async with asyncio.timeout(CONNECT_SECONDS):
-        connection = await connect(url, **await app_options(url, transaction_pooling=transaction_pooling))
+        connection = await connect(url, **await app_options(url, transaction_pooling=settings.transaction_pooling))
         try:
             await check_app_role(connection)
             await check_bounds(connection)
+            kind = await kind_of(connection, as_production=settings.in_production)
+            changed = await changed_objects(connection)
         finally:
             await connection.close(timeout=1)
+    if not settings.in_production:
+        refuse_production(kind)
+    elif kind is DatabaseKind.DEMO:
+        print(_DEMO_IN_PRODUCTION, file=sys.stderr, flush=True)
+    if changed:
+        _report(DatabaseChanged(changed), settings)
+
+
+def _report(problem: DatabaseChanged, settings: Settings) -> None:
+    if settings.refuses_changed_objects:
+        raise problem
+    print(f"turnup: warning: {problem}", file=sys.stderr, flush=True)
+
+
+_DEMO_IN_PRODUCTION = (
+    "turnup: warning: this database is a demo, which turnup seed --reset replaces, and the addresses of its leads are"
+    " public; for production, create another database with turnup roles and turnup migrate"
+)
+
+
+async def _migrate(found: Databases) -> None:
+    """Migrate as the owner, and mark a database that is older than its mark."""
+    owner = _owner(found)
+    with Progress("Migrating") as progress:
+        await migrate(owner, say=progress.say)
+    async with asyncio.timeout(CONNECT_SECONDS):
+        await settle(owner, embedded=found.embedded)
+
+
+async def _not_production(found: Databases) -> None:
+    """Refuse a production database before it is changed in any way."""
+    async with asyncio.timeout(CONNECT_SECONDS):
+        await check_not_production(_owner(found), embedded=found.embedded)
 
 
 async def _migrated(found: Databases) -> bool:
@@ -371,7 +500,7 @@ async def _migrated(found: Databases) -> bool:
     """
     if found.owner is not None:
         with suppress(DatabaseIsNewer):
-            await migrate(found.owner, say=_say)
+            await _migrate(found)
     async with asyncio.timeout(CONNECT_SECONDS):
         there = await position(_app(found))
     if there.is_newer or there.missing:
@@ -380,8 +509,16 @@ async def _migrated(found: Databases) -> bool:
     return not there.is_newer
 
 
-def _hand_down(found: Databases) -> None:
-    """Pass the app's URL to uvicorn's processes, which read the environment; remove the owner's credentials."""
+def _hand_down(settings: Settings, found: Databases) -> None:
+    """Pass the secrets to uvicorn's processes, which read the environment; remove the owner's credentials.
+
+    All processes have the secrets with which the server started, also if the files have changed or are gone.
+    """
+    for name, field in secrets_of(Settings).items():
+        secret = getattr(settings, name)
+        if secret is not None:
+            os.environ[variable_of(name, field)] = secret.get_secret_value()
+        os.environ.pop(variable_of(name, field) + SUFFIX, None)
     os.environ["DATABASE_URL"] = _app(found)
     os.environ.pop("TURNUP_OWNER_DATABASE_URL", None)
 
@@ -394,19 +531,22 @@ def _greet(settings: Settings) -> None:
         print(f"GraphiQL {address}/graphiql", flush=True)
     if settings.in_production or settings.jwks_url is not None:
         return
+    if settings.port != Settings.model_fields["port"].default:
+        print(f"For the examples of the documentation: export PORT={settings.port}", flush=True)
     for label, email in DEMO_SIGN_INS.items():
         print(f"{label:<8} {email:<26} {development_token(settings, email)}", flush=True)
 
 
 def _build_graphiql() -> None:
     """Build the GraphiQL page in the background; until it is ready the server explains its absence."""
+    secrets = set(variables_of_secrets(Settings))
     if not (GRAPHIQL_DIST / "index.html").exists():
         subprocess.Popen(  # noqa: S603 - a script of this product, run by the same interpreter
             [sys.executable, str(ROOT / "deploy" / "graphiql.py")],
             stdout=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
-            # npm and its scripts must not see the database's URL.
-            env={name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
+            # npm and its scripts must not see secrets.
+            env={name: value for name, value in os.environ.items() if name not in secrets},
         )
 
 
@@ -443,25 +583,7 @@ def _count(text: str) -> int:
     return count
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
-    """Yield one line per problem of the settings."""
-    for each in error.errors(include_input=False, include_url=False):
-        for line in each["msg"].splitlines():
-            yield f"turnup: {_setting_of(each['loc'])}{_sentence(line)}"
-
-
-def _sentence(message: str) -> str:
-    """Return a library's message as the end of one line."""
-    return " ".join(message.removeprefix("Value error, ").split())
-
-
-def _setting_of(location: tuple[int | str, ...]) -> str:
-    """Return the name of a field's environment variable, for a message."""
-    if not location:
-        return ""
-    name = str(location[0])
-    return f"{name if name.isupper() else f'TURNUP_{name.upper()}'}: "
-
-
 if __name__ == "__main__":
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

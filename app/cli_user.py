@@ -10,18 +10,27 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from app.db import demo
+from app.db.connecting import CONNECT_SECONDS, connect
 from app.db.failures import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout
 from app.domain.ids import is_well_formed
 from app.domain.refusals import InvalidInput, NotFound
-from app.domain.vocabulary import Role
-from app.operations.operate_users import AddUser, ListedUser, add_user, list_users, reinstate_user, suspend_user
+from app.domain.vocabulary import Role, UserStatus
+from app.operations.operate_users import (
+    AddUser,
+    ListedUser,
+    add_user,
+    confirm_user,
+    list_users,
+    reinstate_user,
+    suspend_user,
+)
 from app.settings import Settings
-from permissions.policy import needs_no_grant
 
 MOST_LISTED = 1_000
 ROLES = {role.rpartition("_")[2].lower(): role for role in Role}
 """The roles by the names that `--role` accepts besides their own, such as lead."""
-COLUMNS = ("ID", "ROLE", "STATUS", "ACCOUNTS", "EMAIL")
+COLUMNS = ("ID", "ROLE", "STATUS", "CONFIRMED", "ACCOUNTS", "EMAIL")
 # The option that gives the value at the beginning of a refusal's path.
 OPTIONS = {
     "name": "--name",
@@ -60,7 +69,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     suspending.set_defaults(run=lambda settings, options: run_suspend(settings, options, owner))
     reinstating = kinds.add_parser("reinstate", help="reinstate a suspended user")
     reinstating.set_defaults(run=lambda settings, options: run_reinstate(settings, options, owner))
-    for each in (suspending, reinstating):
+    confirming = kinds.add_parser("confirm", help="confirm a user whom leads made")
+    confirming.set_defaults(run=lambda settings, options: run_confirm(settings, options, owner))
+    for each in (suspending, reinstating, confirming):
         each.add_argument("user", metavar="USER", help="the user's id or email address")
 
 
@@ -91,6 +102,13 @@ def run_reinstate(settings: Settings, options: argparse.Namespace, owner: Owner)
     _say("reinstated" if was_suspended else "active before; nothing changed")
 
 
+def run_confirm(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
+    """Confirm a user."""
+    with owner(settings) as url, _one_line(options):
+        was_unconfirmed = asyncio.run(confirm_user(url, options.user))
+    _say("confirmed" if was_unconfirmed else "confirmed before; nothing changed")
+
+
 def run_list(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
     """Print a page of users as columns; the last line names the next page."""
     if not 1 <= options.limit <= MOST_LISTED:
@@ -105,12 +123,45 @@ def run_list(settings: Settings, options: argparse.Namespace, owner: Owner) -> N
     for row in rows:
         _say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
     if len(found) > len(page):
-        sys.stderr.write(f"turnup: there are more users: turnup user list --after {page[-1].id}\n")
+        _warn(f"there are more users: turnup user list --after {page[-1].id}")
+
+
+def warn_of_stranger(subject: str, database: AbstractContextManager[str | None]) -> None:
+    """Print a warning unless an active user has the subject. The database may be missing; it has demo users later."""
+    try:
+        with database as url:
+            if url is None:
+                status = UserStatus.ACTIVE if subject in _DEMO_SUBJECTS else None
+            else:
+                status = asyncio.run(_status_of(subject, url))
+    except Exception as error:  # noqa: BLE001 - the token is printed; whatever happens, only the check failed
+        _warn(f"whether a user has the subject {subject} is unknown: the database failed ({type(error).__name__})")
+        return
+    if status is None:
+        _warn(f"no user has the subject {subject}, so servers refuse this token; turnup user list shows the users")
+    elif status is not UserStatus.ACTIVE:
+        _warn(f"the user with the subject {subject} is suspended, so servers refuse this token")
+
+
+async def _status_of(subject: str, app_url: str) -> UserStatus | None:
+    async with asyncio.timeout(CONNECT_SECONDS):
+        connection = await connect(app_url, statement_cache_size=0)  # the app's URL may lead to a pooler
+        try:
+            async with connection.transaction(readonly=True):
+                found = await connection.fetchval(_STATUS, subject, int(CONNECT_SECONDS * 1_000))
+        finally:
+            await connection.close(timeout=1)
+    return None if found is None else UserStatus(found)
+
+
+_STATUS = "SELECT status FROM turnup.sign_in($1, $2)"
+_DEMO_SUBJECTS = frozenset(each.email for each in demo.USERS)
 
 
 def _cells(user: ListedUser) -> Sequence[str]:
-    accounts = "all" if needs_no_grant(user.role) else ",".join(user.account_ids) or "none"
-    return user.id, user.role, user.status, accounts, user.email
+    accounts = "all" if user.all_accounts else ",".join(user.account_ids) or "none"
+    confirmed = f"no: made by {','.join(user.made_by)}" if user.made_by else "yes"
+    return user.id, user.role, user.status, confirmed, accounts, user.email
 
 
 def _role(text: str) -> Role:
@@ -143,6 +194,10 @@ def _missing(options: argparse.Namespace, path: tuple[str, ...]) -> str:
     if path:
         return f"--account: no account has the id {options.account[int(path[1])]}"
     return f"USER: no user has the id or email address {options.user}"
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(f"turnup: {line}\n")
 
 
 def _say(line: str) -> None:

@@ -81,8 +81,10 @@ YOUNG_COLLECTIONS, MIDDLE_COLLECTIONS = 1, 1_000
 DEMO_SIGN_INS = {
     "lead": "lead@turnup.example",
     "lead2": "lead2@turnup.example",
+    "lead3": "acme.lead@turnup.example",
     "customer": "customer@acme.example",
     "partner": "partner@carrier.example",
+    "auditor": "auditor@turnup.example",
 }
 
 # Values for GraphiQL's examples: demo locations in the status that each example needs.
@@ -355,6 +357,7 @@ class Runtime:
                 claimed_user_id=call.head.field(b"x-user-id"),
                 claimed_role=call.head.field(b"x-user-role"),
                 request_id=call.head.request_id,
+                client_request_id=call.head.client_request_id,
                 query=call.parameters["query"],
                 operation_name=call.parameters["operationName"],
                 variables=call.parameters["variables"],
@@ -365,8 +368,8 @@ class Runtime:
         )
         return answer.body, answer.executed
 
-    async def _recent_refusal(self, subject: str, request_id: str) -> tuple[str, str] | None:
-        answer = await self.service.recent_refusal(subject, request_id)
+    async def _recent_refusal(self, subject: str, head: UnreadRequest) -> tuple[str, str] | None:
+        answer = await self.service.recent_refusal(subject, head.request_id, head.client_request_id)
         if answer is None:
             return None
         (error,) = answer.body["errors"]

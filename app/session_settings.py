@@ -65,7 +65,8 @@ OWNER: Sequence[SessionSetting] = (
 """The bounds of the owner's role. Migrations, verifications and replays take as long as the data needs; migrations set
 their own lock timeout."""
 
-OF_ROLE: Mapping[str, Sequence[SessionSetting]] = {"turnup_owner": OWNER, "turnup_app": APP}
+OF_ROLE: Mapping[str, Sequence[SessionSetting]] = {"turnup_owner": OWNER, "turnup_app": APP, "turnup_backup": _PEER}
+"""The bounds of each role that signs in. pg_dump is idle in its transaction while other processes dump for it."""
 
 
 def role_sql(role: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 from sentry_sdk.utils import BadDsn, Dsn
 
 from app.auth import development
@@ -16,6 +16,7 @@ from app.auth.keys import key_set_url, trusting
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
 from app.http.proxies import unmapped
 from app.limiting.stores import address_of
+from app.secret_files import SecretFiles
 
 
 class Environment(StrEnum):
@@ -32,6 +33,13 @@ class Executor(StrEnum):
     REFERENCE = "reference"
 
 
+class ChangedObjectsPolicy(StrEnum):
+    """Reaction of a server that starts to triggers, policies, functions or grants that somebody changed."""
+
+    REFUSE = "refuse"
+    WARN = "warn"
+
+
 class SelfApprovalPolicy(StrEnum):
     """The handling of leads who approve content that they submitted or edited themselves."""
 
@@ -40,7 +48,10 @@ class SelfApprovalPolicy(StrEnum):
 
 
 class Settings(BaseSettings):
-    """All settings with their defaults. A variable's name is TURNUP_ and the field's name unless an alias is given."""
+    """All settings with their defaults. A variable's name is TURNUP_ and the field's name unless an alias is given.
+
+    A SecretStr can also be in a file, which the variable with _FILE names.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="TURNUP_",
@@ -53,6 +64,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = Field(None, validation_alias="DATABASE_URL")
     owner_database_url: SecretStr | None = None
     home: Path = Path(".turnup")
+    postgres_user: str | None = None
     env: Environment = Environment.DEVELOPMENT
     insecure_development: bool = False
     host: str = Field("127.0.0.1", validation_alias="HOST")
@@ -70,9 +82,11 @@ class Settings(BaseSettings):
     limit_user_connections: int | None = Field(None, ge=1, le=200)  # half of the pool
     limit_location_connections: int | None = Field(None, ge=1, le=200)  # a fifth of the pool
     self_approval: SelfApprovalPolicy = SelfApprovalPolicy.REFUSE
+    changed_objects: ChangedObjectsPolicy | None = None
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     graphiql: bool | None = None
+    traceback: bool = False
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     stop_delay_seconds: float | None = Field(None, ge=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
@@ -97,9 +111,22 @@ class Settings(BaseSettings):
     limit_bulk_items: int = Field(500, ge=100)  # at least the largest bulk call
     limit_dry_runs: int = Field(500, ge=100)  # at least the largest bulk call
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such file
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - there is no such folder
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read values given in code, then the environment, then the files of secrets."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
     @field_validator(
         "database_url",
         "owner_database_url",
+        "postgres_user",
         "host",
         "jwks_url",
         "issuer",
@@ -156,11 +183,20 @@ class Settings(BaseSettings):
             trusting(value)
         return value
 
+    @field_validator("database_url", "owner_database_url")
+    @classmethod
+    def _of_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and is_misread(value.get_secret_value()):
+            raise ValueError(f"not a URL such as postgresql://role:password@host/database; {IN_A_PASSWORD}")
+        return value
+
     @field_validator("redis_url")
     @classmethod
     def _of_redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(REDIS_SCHEMES):
             raise ValueError(f"it must begin with one of {', '.join(REDIS_SCHEMES)}")
+        if value is not None and is_misread(value.get_secret_value()):
+            raise ValueError(f"not a URL such as rediss://:password@host:6379/0; {IN_A_PASSWORD}")
         if value is not None:
             address_of(value.get_secret_value())
         return value
@@ -171,7 +207,7 @@ class Settings(BaseSettings):
         if value is not None:
             try:
                 Dsn(value.get_secret_value())
-            except BadDsn:
+            except (BadDsn, ValueError):  # the latter for a port that is none, or half a bracket
                 raise ValueError("it is not a DSN such as https://key@sentry.example/1") from None
         return value
 
@@ -196,6 +232,13 @@ class Settings(BaseSettings):
         return self.env is Environment.PRODUCTION
 
     @property
+    def refuses_changed_objects(self) -> bool:
+        """Whether a server does not start when objects of the database are not as the migrations make them."""
+        if self.changed_objects is None:
+            return self.in_production
+        return self.changed_objects is ChangedObjectsPolicy.REFUSE
+
+    @property
     def most_requests(self) -> int:
         """The maximum number of requests in progress per process."""
         return self.limit_requests or max(LEAST_REQUESTS, self.pool_size)
@@ -217,7 +260,12 @@ class Settings(BaseSettings):
         """The origins from which browsers may call the API."""
         if self.cors_origins is not None:
             return self.cors_origins
-        return () if self.in_production else tuple(f"http://{host}:{p}" for host in LOCAL_HOSTS for p in LOCAL_PORTS)
+        return () if self.in_production else self._local_origins()
+
+    def _local_origins(self) -> tuple[str, ...]:
+        """Return the origins of pages on this machine: of usual development servers, and of this server."""
+        ports = sorted({*LOCAL_PORTS, self.port})
+        return tuple(f"http://{host}:{port}" for host in LOCAL_HOSTS for port in ports)
 
 
 LEAST_REQUESTS = 15
@@ -225,7 +273,22 @@ LEAST_REQUESTS = 15
 PRODUCTION_STOP_DELAY = 5.0  # seconds
 REDIS_SCHEMES = ("redis://", "rediss://", "unix://")
 LOCAL_HOSTS = ("localhost", "127.0.0.1")
-LOCAL_PORTS = (3000, 5173, 8000)
+LOCAL_PORTS = (3000, 5173)
+
+
+IN_A_PASSWORD = "in a password, write / ? # @ % and [ as %2F %3F %23 %40 %25 and %5B"  # noqa: S105 - advice
+
+
+def is_misread(url: str) -> bool:
+    """Return whether a character of the password ends the password's part of a URL, so that the rest is misread."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False  # the driver refuses it
+    query = [each for each in parts.query.split("&") if "=" not in each]
+    if "@" in parts.netloc:
+        return parts.netloc.count("@") > 1
+    return any("@" in each for each in (parts.path, parts.fragment, *query))
 
 
 def production_problems(settings: Settings) -> list[str]:

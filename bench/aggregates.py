@@ -19,9 +19,9 @@ EACH = {1: 60, MANY: 10}
 DEVICES = [{"macAddress": f"00:04:F2:00:00:{n:02X}", "model": "VVX 450", "label": "x" * 40} for n in range(6)]
 DOCUMENT = json.dumps({"version": "1.0.0", "devices": DEVICES, "notes": "y" * 6000}, separators=(",", ":"))
 USERS = """
-INSERT INTO turnup."user" (id, subject, name, email, role)
-VALUES ('lead', 'lead', 'lead', 'lead@x.example', 'IMPLEMENTATION_LEAD'),
-       ('partner', 'partner', 'partner', 'partner@x.example', 'PARTNER')
+INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)
+VALUES ('lead', 'lead', 'lead', 'lead@x.example', 'IMPLEMENTATION_LEAD', true),
+       ('partner', 'partner', 'partner', 'partner@x.example', 'PARTNER', false)
 """
 GRANTS = """
 INSERT INTO turnup."grant" (id, user_id, account_id, all_locations) SELECT 'grant', 'partner', id, true

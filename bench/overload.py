@@ -425,8 +425,8 @@ async def add_users(cluster: embedded.Cluster, count: int) -> list[str]:
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await owner.executemany(
-            'INSERT INTO turnup."user" (id, subject, name, email, role)'
-            " VALUES ('user-bench-' || $1, $2, 'Lead', $2, 'IMPLEMENTATION_LEAD')",
+            'INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)'
+            " VALUES ('user-bench-' || $1, $2, 'Lead', $2, 'IMPLEMENTATION_LEAD', true)",
             [(str(number), subject) for number, subject in enumerate(subjects)],
         )
     await owner.close()

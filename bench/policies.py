@@ -28,6 +28,7 @@ from app.postgres import embedded
 LOCATIONS, WIDE, DEVICES, PAGE, ROUNDS = 1_000, 10, 30, 20, 300
 WHO = {
     "lead": ("IMPLEMENTATION_LEAD", 0, Shape.EVERYTHING),
+    "lead of one account": ("IMPLEMENTATION_LEAD", 0, Shape.ACCOUNTS),
     "customer, all locations": ("CUSTOMER", 0, Shape.ACCOUNTS),
     "customer, 10 listed": ("CUSTOMER", 10, Shape.LISTED),
     "customer, 1,000 listed": ("CUSTOMER", 1_000, Shape.LISTED),
@@ -88,16 +89,17 @@ async def fill(owner_url: str) -> str:
             WIDE,
             DEVICES,
         )
-        for who, (role, listed, _) in WHO.items():
+        for who, (role, listed, shape) in WHO.items():
             await owner.execute(
-                'INSERT INTO turnup."user" (id, subject, name, email, role, account_id)'
-                " VALUES ($1, $2, $2, $2, $3, $4)",
+                'INSERT INTO turnup."user" (id, subject, name, email, role, account_id, all_accounts)'
+                " VALUES ($1, $2, $2, $2, $3, $4, $5)",
                 who_id(who),
                 who,
                 role,
                 account if role == "CUSTOMER" else None,
+                shape is Shape.EVERYTHING,
             )
-            if role == "CUSTOMER":
+            if shape is not Shape.EVERYTHING:
                 await owner.execute(
                     'INSERT INTO turnup."grant" (id, user_id, account_id, all_locations) VALUES ($1, $1, $2, $3)',
                     who_id(who),

@@ -35,7 +35,7 @@ from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import database, queries
 from app.db.migrate import migrate
 from app.db.scoping import Shape
-from app.db.seed import MANY, seed_many
+from app.db.seed import MANY, of_many, seed_many
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from bench import node_peers, peers, picture
@@ -441,13 +441,13 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await owner.execute(
-            'INSERT INTO turnup."user" (id, subject, name, email, role)'
-            " VALUES ('user-lead', $1, 'Lead', $1, 'IMPLEMENTATION_LEAD')",
+            'INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)'
+            " VALUES ('user-lead', $1, 'Lead', $1, 'IMPLEMENTATION_LEAD', true)",
             peers.SUBJECT,
         )
         mark = secrets.token_hex(4)
         for text in MANY[:2]:
-            await owner.execute(text.replace(":mark", f"'{mark}'").replace(":count", str(size)))
+            await owner.execute(of_many(text, mark, 1, size))
     await owner.execute("SET ROLE turnup_definer")
     await owner.execute("VACUUM ANALYZE turnup.location")
     page = size // PAGE // 2

@@ -4,13 +4,16 @@
 
 Installs a hash-checked uv first and uses it for everything else (seconds instead of a minute); where uv has no wheel,
 pip reads the same files. The checkout is added to the environment's path by a one-line .pth file, because an editable
-install cannot be hash-checked. A checkout that was moved gets a new environment.
+install cannot be hash-checked. A checkout that was moved gets a new environment. Each step prints one line; the
+installers print only errors.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
@@ -45,7 +48,7 @@ def made_here() -> bool:
 
 def create() -> None:
     """Create an empty environment that sees this checkout's packages and has a `turnup` command."""
-    print(f"turnup: creating {VENV}", file=sys.stderr)
+    say(f"creating the environment {VENV}")
     shutil.rmtree(VENV, ignore_errors=True)
     try:
         venv.create(VENV, with_pip=True)
@@ -61,9 +64,13 @@ def create() -> None:
 
 def install(locks: "list[str]") -> None:
     """Install the lock files, with uv if it is available, else with pip; both check every hash."""
+    began = time.monotonic()
+    say("installing uv, which installs the packages")
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     wanted = [argument for lock in locks for argument in ("-r", lock)]
     uv_installed = subprocess.run([*pip, "--only-binary=:all:", "-r", "requirements-uv.lock"], cwd=ROOT, check=False)
+    count = sum(map(packages_of, locks))
+    say(f"installing {count} packages from {' and '.join(locks)}; what is not cached is downloaded")
     if uv_installed.returncode == 0:
         command = [str(PYTHON), "-m", "uv", "pip", "install", "--quiet", "--require-hashes", "--compile-bytecode"]
     else:
@@ -71,6 +78,17 @@ def install(locks: "list[str]") -> None:
     installed = subprocess.run([*command, *wanted], cwd=ROOT, check=False, env={**os.environ, "VIRTUAL_ENV": str(VENV)})
     if installed.returncode != 0:
         sys.exit("turnup: the packages could not be installed; the installer's message is above")
+    say(f"installed in {time.monotonic() - began:.0f} s")
+
+
+def packages_of(lock: str) -> int:
+    """Return the number of packages in a lock file."""
+    return len(re.findall(r"^[\w.\[\]-]+==", (ROOT / lock).read_text(), re.MULTILINE))
+
+
+def say(step: str) -> None:
+    """Print what happens next."""
+    print(f"turnup: {step}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

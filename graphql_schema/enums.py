@@ -26,8 +26,10 @@ described(
     "The role of a user.",
     {
         "CUSTOMER": "Works for one account and fills in the locations granted to them.",
-        "IMPLEMENTATION_LEAD": "Runs rollouts for all accounts: reviews, approves and hands off.",
+        "IMPLEMENTATION_LEAD": "Runs rollouts for all accounts, or for the granted ones: reviews, approves and hands "
+        "off.",
         "PARTNER": "A machine at a carrier or hosted PBX that fetches and acknowledges provisioning payloads.",
+        "AUDITOR": "Reads the audit log, and nothing else.",
     },
 )
 
@@ -219,6 +221,7 @@ described(
         "STALE_REVIEW": "The content has changed since it was reviewed.",
         "APPROVAL_OUTDATED": "The current content is not the approved content.",
         "SELF_APPROVAL": "Nobody can approve content that they submitted or edited themselves.",
+        "USER_UNCONFIRMED": "A lead created the viewer or gave it a role or subject, and nobody confirmed the viewer.",
         "CONFLICT": "The object has changed since it was read.",
         "NOT_READY": "The content is incomplete or invalid. All issues are listed.",
         "NOT_FOUND": "The viewer's scope contains no such object.",

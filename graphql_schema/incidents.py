@@ -73,7 +73,7 @@ class IncidentRecorder:
         # One request's incidents at a time: if the counts wait for a lock, they hold one connection of the pool.
         self._turn = asyncio.Lock()
 
-    async def record(self, incidents: Iterable[Incident], request_id: str) -> None:
+    async def record(self, incidents: Iterable[Incident], request_id: str, client_request_id: str | None) -> None:
         """Count each distinct incident of a known user, each in its own transaction."""
         found = {each for each in incidents if each.user_id is not None}
         if not found:
@@ -81,7 +81,7 @@ class IncidentRecorder:
         if len(self._counts) >= MOST_COUNTS:
             log.error("the audit log is behind and does not count the incidents of a request")
             return
-        count = asyncio.create_task(self._count(found, request_id))
+        count = asyncio.create_task(self._count(found, request_id, client_request_id))
         self._counts.add(count)
         count.add_done_callback(self._counts.discard)
         await asyncio.wait([count], timeout=ANSWER_SECONDS)
@@ -94,17 +94,29 @@ class IncidentRecorder:
         for count in counts:
             count.cancel()
 
-    async def _count(self, incidents: Iterable[Incident], request_id: str) -> None:
+    async def _count(self, incidents: Iterable[Incident], request_id: str, client_request_id: str | None) -> None:
         try:
             async with asyncio.timeout(COUNT_SECONDS), self._turn:
                 for each in incidents:
-                    await self._count_one(each, request_id)
+                    await self._count_one(each, request_id, client_request_id)
         except Exception:
             log.exception("the audit log could not count an incident")
 
-    async def _count_one(self, incident: Incident, request_id: str) -> None:
+    async def _count_one(self, incident: Incident, request_id: str, client_request_id: str | None) -> None:
         database, user_id = self._database, incident.user_id
         if isinstance(incident, Denial):
-            await audit.record_denial(database, field=incident.field, user_id=incident.user_id, request_id=request_id)
+            await audit.record_denial(
+                database,
+                field=incident.field,
+                user_id=incident.user_id,
+                request_id=request_id,
+                client_request_id=client_request_id,
+            )
         elif user_id is not None:
-            await audit.record_security_event(database, kind=incident.kind, user_id=user_id, request_id=request_id)
+            await audit.record_security_event(
+                database,
+                kind=incident.kind,
+                user_id=user_id,
+                request_id=request_id,
+                client_request_id=client_request_id,
+            )

@@ -50,7 +50,8 @@ class AuditLogFilter:
     location_id: strawberry.ID | None = optional("Entries about this location.")
     actor_id: strawberry.ID | None = optional("Entries of actions by this user.")
     action: str | None = optional("Entries of this action.")
-    request_id: str | None = optional("Entries of the request with this `X-Request-Id`.")
+    request_id: str | None = optional("Entries of the request whose response had this `X-Request-Id`.")
+    client_request_id: str | None = optional("Entries of the requests for which the client sent this `X-Request-Id`.")
     override_id: strawberry.ID | None = optional("Entries of writes made under this override.")
     is_override: bool | None = optional(
         "Whether the entry counts as an override, as in `AuditEntry.isOverride`. Entries where that is null count if "

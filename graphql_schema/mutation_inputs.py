@@ -481,6 +481,10 @@ class CreateUserInput:
     role: Role = field("The role of the user.")
     account_id: ID | None = optional("The id of the account that a customer works for. Null for other roles.")
     subject: str | None = optional("The `sub` claim of the user's tokens. The default is the email address.")
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, or only to those that `setGrants` grants. The default is true for "
+        "leads. True is refused for other roles."
+    )
     idempotency_key: str | None = key()
 
 
@@ -490,6 +494,13 @@ class EditUserInput:
     expected_revision: int = expected("the user")
     name: Maybe[str] = field("The name, as other users see it.")
     email: Maybe[str] = field("The email address.")
+    subject: Maybe[str] = field("The `sub` claim of the user's tokens. Nobody can change their own.")
+    role: Maybe[Role] = field("The role of the user. Nobody can change their own.")
+    account_id: Maybe[ID | None] = field("The id of the account that a customer works for. Null for other roles.")
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, or only to those of the grants. True is refused for other roles; "
+        "nobody can set it to false for themselves."
+    )
     idempotency_key: str | None = key()
 
 
@@ -525,6 +536,10 @@ class SetGrantsInput:
     grants: list[GrantInput] = field(
         "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access.",
         most=MOST_GRANTS,
+    )
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, without grants, or only to those of the grants. True is refused "
+        "for other roles; nobody can set it to false for themselves."
     )
     idempotency_key: str | None = key()
 

@@ -29,7 +29,7 @@ from app.operations.manage_catalogue import (
     REMOVE_DEVICE_MODEL,
     SET_DEVICE_MODELS,
 )
-from app.operations.manage_users import CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
+from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import DeclarationError, Mutation
 from app.operations.open_override import OPEN_OVERRIDE
@@ -169,9 +169,10 @@ FIELDS = (
     MutationField(CREATE_LOCATION, inputs.CreateLocationInput, payloads.LocationPayload,
                   "Creates a location of an account, with the status NOT_STARTED. Leads only."),
     MutationField(CREATE_USER, inputs.CreateUserInput, payloads.UserPayload,
-                  "Creates a user without any grants. Leads only."),
+                  "Creates a user without any grants, unconfirmed. Leads only."),
     MutationField(EDIT_USER, inputs.EditUserInput, payloads.UserPayload,
-                  "Changes the name or email address of a user. Leads only."),
+                  "Changes a user. Another role or account withdraws the user's grants. Another role or subject "
+                  "withdraws the confirmation. Leads only."),
     MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
                   "Replaces the grants of a user, effective from the user's next request. Leads only."),
     MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput, payloads.UserPayload,
@@ -181,6 +182,8 @@ FIELDS = (
                   "Suspends a user: all further requests are refused, even with a valid token. Leads only."),
     MutationField(REINSTATE_USER, inputs.UserInput, payloads.UserPayload,
                   "Reinstates a suspended user. Leads only."),
+    MutationField(CONFIRM_USER, inputs.UserInput, payloads.UserPayload,
+                  "Confirms a user whom other leads created, or gave a role or subject. Leads only."),
     MutationField(SET_DEVICE_MODELS, inputs.SetDeviceModelsInput, payloads.CataloguePayload,
                   "Replaces the device catalogue. Leads only."),
     MutationField(ADD_DEVICE_MODEL, inputs.AddDeviceModelInput, payloads.DeviceModelPayload,

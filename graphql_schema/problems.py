@@ -100,6 +100,11 @@ class SelfApprovalProblem(Problem):
     pass
 
 
+@of(refusals.UserUnconfirmed, "A lead whom another lead created must be confirmed before approving or managing users.")
+class UserUnconfirmedProblem(Problem):
+    pass
+
+
 @of(refusals.Conflict, "The object has changed since it was read.")
 class ConflictProblem(Problem):
     current_revision: int = field("The current revision of the object.")
@@ -211,6 +216,7 @@ PROBLEMS: list[type[Problem]] = [
     StaleReviewProblem,
     ApprovalOutdatedProblem,
     SelfApprovalProblem,
+    UserUnconfirmedProblem,
     ConflictProblem,
     NotReadyProblem,
     NotFoundProblem,

@@ -156,7 +156,7 @@ class Query:
     )
     locations: ConnectionType[LocationType] | None = computed(
         _locations,
-        "The locations that are visible to the viewer: all for leads, the granted ones for customers.",
+        "The locations that are visible to the viewer: all for leads of all accounts, the granted ones for others.",
         needs=Action.VIEW_LOCATIONS,
     )
     onboarding_session: OnboardingSessionType | None = computed(
@@ -193,11 +193,14 @@ class Query:
         needs=Action.VIEW_PROVISIONING,
     )
     audit_log: ConnectionType[AuditEntryType] | None = computed(
-        _audit_log, "The entries of the audit log, newest first. Visible to leads only.", needs=Action.VIEW_AUDIT
+        _audit_log,
+        "The entries of the audit log, newest first: all for auditors and leads of all accounts, those of the granted "
+        "accounts for other leads.",
+        needs=Action.VIEW_AUDIT,
     )
     device_models: ConnectionType[DeviceModelType] | None = computed(
         _device_models, "The models of the device catalogue.", needs=Action.VIEW_CATALOGUE
     )
     users: ConnectionType[UserType] | None = computed(
-        _users, "All users, ordered by id. Visible to leads only.", needs=Action.ADMINISTER
+        _users, "All users, ordered by id. Visible to leads of all accounts.", needs=Action.ADMINISTER
     )

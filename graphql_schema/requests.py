@@ -21,6 +21,8 @@ class Request:
     claimed_user_id: str | None = None
     claimed_role: str | None = None
     request_id: str
+    client_request_id: str | None = None
+    """The id that the client sent, if any."""
     query: str
     operation_name: str | None
     variables: Mapping[str, Any] | None

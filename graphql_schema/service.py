@@ -99,7 +99,7 @@ class Service:
         began = perf_counter()
         answer, found = await self._answered(request)
         self._report(found)
-        await self._recorder.record(found, request.request_id)
+        await self._recorder.record(found, request.request_id, request.client_request_id)
         self._count(answer, request.operation_name if answer.executed else None, began)
         return answer
 
@@ -107,7 +107,9 @@ class Service:
         """Wait, for a bounded time, until all incidents are counted."""
         await self._recorder.close()
 
-    async def recent_refusal(self, subject: str, request_id: str) -> Answer | None:
+    async def recent_refusal(
+        self, subject: str, request_id: str, client_request_id: str | None = None
+    ) -> Answer | None:
         """The answer to a subject that sign-in refused in the last two seconds; None admits the request.
 
         The caller bounds the time.
@@ -122,7 +124,7 @@ class Service:
         self._report(refused.incidents)
         if refused.to_record > 0:
             refused.to_record -= 1
-            await self._recorder.record(refused.incidents, request_id)
+            await self._recorder.record(refused.incidents, request_id, client_request_id)
         answer = answers.failed(UnknownUser(), request_id, outcome=None)
         self._count(answer, None, began)
         return answer
@@ -229,6 +231,7 @@ class Service:
             database=self._database,
             subject=request.subject,
             request_id=request.request_id,
+            client_request_id=request.client_request_id,
             transaction=transactions.write,
             locations=Share(self._database.locations),
             self_approval_allowed=self._self_approval_allowed,

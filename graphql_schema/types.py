@@ -42,7 +42,7 @@ from graphql_schema.fields import argument, column, computed, derived, shown_by,
 from graphql_schema.problems import IssueType
 from permissions.guards import can, guarded
 from permissions.matrix import Action
-from resolvers import computed_fields, history, payload_changes, review
+from resolvers import audit_values, computed_fields, history, payload_changes, review
 from resolvers import viewer as viewer_resolvers
 from resolvers.budgets import RateLimit
 from resolvers.context import Info
@@ -84,15 +84,34 @@ class AccountType(Node):
     )
 
 
-@shows(rows.UserRow, "A user who signs in: an employee of a customer, an implementation lead, or a partner's machine.")
+@shows(
+    rows.UserRow,
+    "A user who signs in: an employee of a customer, an implementation lead, a partner's machine, or an auditor.",
+)
 class UserType(Node):
     name: str = column("The name of the user, as other users see it.")
     role: Role = column("The role of the user.")
     email: str | None = strawberry.field(
         description="The email address of the user. Visible to leads only.", extensions=guarded(can(Action.ADMINISTER))
     )
+    all_accounts: bool | None = strawberry.field(
+        description="Whether a lead has access to all accounts. False for leads with access only to the accounts of "
+        "their grants, and for other roles. Visible to leads of all accounts.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
+    subject: str | None = strawberry.field(
+        description="The `sub` claim of the user's tokens. Visible to leads only.",
+        extensions=guarded(can(Action.ADMINISTER)),
+    )
     status: UserStatus | None = strawberry.field(
         description="The status of the user. Visible to leads only.", extensions=guarded(can(Action.ADMINISTER))
+    )
+    confirmed: bool | None = computed(
+        computed_fields.is_confirmed,
+        "Whether no lead created the user or gave the user a role or subject, or another lead has confirmed the user "
+        "since. An unconfirmed lead cannot approve, and cannot confirm or manage users. Visible to leads only.",
+        of_all=computed_fields.are_confirmed,
+        needs=Action.ADMINISTER,
     )
     revision: int | None = strawberry.field(
         description="Counter of the changes of the user and of the user's grants. Send it back as "
@@ -101,15 +120,15 @@ class UserType(Node):
     )
     grants: "list[GrantType] | None" = many(
         tables.grant.c.user_id,
-        "The grants of the user, one per account, ordered by account id. At most 100 grants; none for leads, who see "
-        "all accounts. Visible to leads only.",
+        "The grants of the user, one per account, ordered by account id. At most 100 grants. They have no effect "
+        "while `allAccounts` is true. Visible to leads only.",
         needs=Action.ADMINISTER,
     )
     accepted_payload_versions: list[str] | None = computed(
         computed_fields.accepted_payload_versions,
         "The versions of the payload document that a partner accepts, oldest first: all of them until it states any. "
         "Null for other roles. Visible to leads and to the partner itself.",
-        needs=Action.SET_ACCEPTED_VERSIONS,
+        needs=Action.VIEW_ACCEPTED_VERSIONS,
         size=len(VERSIONS),
     )
 
@@ -136,6 +155,10 @@ class ViewerType:
     name: str = column("The name of the user.")
     email: str = column("The email address of the user.")
     role: Role = column("The role of the user.")
+    all_accounts: bool = column(
+        "Whether a lead has access to all accounts. False for leads with access only to the accounts of their grants, "
+        "and for other roles."
+    )
     account: AccountType | None = computed(
         viewer_resolvers.account_of_customer,
         "The account that a customer works for. Null for other roles, and until access to the account is granted.",
@@ -546,7 +569,7 @@ class ReceiptType(Node):
     )
 
 
-@shows(rows.FieldChangeRow, "One value that a write changed. Visible to leads only.")
+@shows(rows.FieldChangeRow, "One value that a write changed. Visible to leads and auditors.")
 class FieldChangeType:
     table_name: str = strawberry.field(name="table", description="The name of the table.")
     row_id: strawberry.ID = column("The id of the row.")
@@ -558,7 +581,9 @@ class FieldChangeType:
 
 
 @shows(
-    rows.AuditEntryRow, "The record of one write, or of one refused attempt, in the audit log. Visible to leads only."
+    rows.AuditEntryRow,
+    "The record of one write, or of one refused attempt, in the audit log. Visible to auditors, and to leads for the "
+    "accounts that they have access to.",
 )
 class AuditEntryType(Node):
     chain: str = column("The id of the account whose chain contains the entry, or `system`.")
@@ -566,21 +591,32 @@ class AuditEntryType(Node):
     action: str = column("The name of the action.")
     outcome: str = column("The outcome: APPLIED or REFUSED.")
     code: str | None = column("The code of the refusal. Null if the write was applied.")
-    actor: UserType | None = one(tables.user.c.id, "The user who acted. Null for the system.", key="actor_id")
+    actor: UserType | None = one(
+        tables.user.c.id, "The user who acted. Null for the system, and if not visible to the viewer.", key="actor_id"
+    )
     actor_role: Role | None = column("The role of the actor at the time. Null for the system.")
-    request_id: str = column("The `X-Request-Id` of the request.")
+    request_id: str = column("The id that the server gave to the request: the `X-Request-Id` of the response.")
+    client_request_id: str | None = column(
+        "The `X-Request-Id` that the client sent. It identifies no request: any client can send any id. Null if none "
+        "was sent, if it was not well-formed, and for entries made before this was recorded."
+    )
     reason: str | None = column("The reason that the actor gave. Null if `reasonState` is not TOLD.")
     reason_state: ValueState = column("The state of the reason: ABSENT if none was given, ERASED, or TOLD.")
     occurred_at: datetime = column("The time of the write or attempt.")
     override: OverrideType | None = one(
-        tables.override.c.id, "The override under which the write was made. Null if there was none.", key="override_id"
+        tables.override.c.id,
+        "The override under which the write was made. Null if there was none. Not visible to auditors.",
+        key="override_id",
+        needs=Action.OVERRIDE_LOCK,
     )
     is_override: bool | None = column(
         "Whether the entry counts as an override: opening or closing an override, editing under one, replacing a "
         "device, reopening a locked location, completing a location by hand, waiving a receipt, or confirming a "
         "decommissioning on behalf of a partner. Null for entries made before this was recorded."
     )
-    changes: list[FieldChangeType] = many(tables.field_change.c.entry_id, "All values that the write changed.")
+    changes: list[FieldChangeType] = many(
+        tables.field_change.c.entry_id, "All values that the write changed.", shown=audit_values.shown
+    )
 
 
 @shows(rows.DeviceModelRow, "A model of the device catalogue.")

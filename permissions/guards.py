@@ -1,4 +1,4 @@
-"""Permission classes for the fields of the schema. They ask the matrix about the viewer's role, nothing else.
+"""Permission classes for the fields of the schema. They ask the policy about the viewer, nothing else.
 
 A guard runs before its field is resolved, so that a refused field is never read. The answer depends on the viewer alone
 (for `node` also on the type that the id names), never on the object.
@@ -13,18 +13,22 @@ from strawberry.types import Info
 
 from app.domain import ids
 from permissions.matrix import AUDIENCE, Action, allows
-from permissions.policy import Forbidden
+from permissions.policy import Forbidden, check_allowed
 
 
 class Can(BasePermission):
-    """Allows a field when the viewer's role includes `action`."""
+    """Allows a field when the viewer may take `action`."""
 
     action: ClassVar[Action]
     viewer_only: ClassVar[bool] = True
 
     def has_permission(self, source: Any, info: Info[Any, Any], **_arguments: Any) -> bool:  # noqa: ARG002 - the signature is Strawberry's
-        """Ask the matrix."""
-        return allows(info.context.viewer.role, self.action)
+        """Ask the matrix. Raises Forbidden with its own message if the action needs access to all accounts."""
+        viewer = info.context.viewer
+        if not allows(viewer.role, self.action):
+            return False
+        check_allowed(viewer, self.action)
+        return True
 
     def on_unauthorized(self) -> None:
         """Raise Forbidden with the action and nothing about the requested object."""

@@ -11,7 +11,7 @@ from enum import StrEnum, unique
 
 from app.domain.vocabulary import LocationAction, Role, Verb
 
-CUSTOMER, LEAD, PARTNER = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER
+CUSTOMER, LEAD, PARTNER, AUDITOR = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER, Role.AUDITOR
 
 
 @unique
@@ -33,11 +33,13 @@ class Action(StrEnum):
     TRIGGER_PROVISIONING = "TRIGGER_PROVISIONING"
     VIEW_INTERNAL_REASONS = "VIEW_INTERNAL_REASONS"
     VIEW_AUDIT = "VIEW_AUDIT"
+    VIEW_ALL_AUDIT = "VIEW_ALL_AUDIT"
     ACKNOWLEDGE = "ACKNOWLEDGE"
     REJECT = "REJECT"
     WAIVE_RECEIPT = "WAIVE_RECEIPT"
     CONFIRM_DECOMMISSION = "CONFIRM_DECOMMISSION"
     ASSIGN_PARTNERS = "ASSIGN_PARTNERS"
+    VIEW_ACCEPTED_VERSIONS = "VIEW_ACCEPTED_VERSIONS"
     SET_ACCEPTED_VERSIONS = "SET_ACCEPTED_VERSIONS"
     RUN_BULK = "RUN_BULK"
     BLOCK = "BLOCK"
@@ -47,42 +49,48 @@ class Action(StrEnum):
     COMPLETE = "COMPLETE"
     VIEW_ACCOUNTS = "VIEW_ACCOUNTS"
     VIEW_CATALOGUE = "VIEW_CATALOGUE"
+    VIEW_USERS = "VIEW_USERS"
+    CREATE_LOCATIONS = "CREATE_LOCATIONS"
     ADMINISTER = "ADMINISTER"
 
 
 # fmt: off
 MATRIX: Mapping[Action, frozenset[Role]] = {
-    #                                           customers  leads  partners
-    Action.VIEW_LOCATIONS:           frozenset({CUSTOMER, LEAD         }),
-    Action.VIEW_ALL_LOCATIONS:       frozenset({          LEAD         }),
-    Action.EDIT_ONBOARDING:          frozenset({CUSTOMER, LEAD         }),
-    Action.EDIT_ANY_ONBOARDING:      frozenset({          LEAD         }),
-    Action.OVERRIDE_LOCK:            frozenset({          LEAD         }),
-    Action.SUBMIT:                   frozenset({CUSTOMER, LEAD         }),
-    Action.WITHDRAW:                 frozenset({CUSTOMER, LEAD         }),
-    Action.APPROVE:                  frozenset({          LEAD         }),
-    Action.REQUEST_CHANGES:          frozenset({          LEAD         }),
-    Action.VIEW_PROVISIONING:        frozenset({          LEAD, PARTNER}),
-    Action.VIEW_ALL_PROVISIONING:    frozenset({          LEAD         }),
-    Action.GENERATE_PAYLOAD:         frozenset({          LEAD         }),
-    Action.TRIGGER_PROVISIONING:     frozenset({          LEAD         }),
-    Action.VIEW_INTERNAL_REASONS:    frozenset({          LEAD         }),
-    Action.VIEW_AUDIT:               frozenset({          LEAD         }),
-    Action.ACKNOWLEDGE:              frozenset({                PARTNER}),
-    Action.REJECT:                   frozenset({                PARTNER}),
-    Action.WAIVE_RECEIPT:            frozenset({          LEAD         }),
-    Action.CONFIRM_DECOMMISSION:     frozenset({          LEAD, PARTNER}),
-    Action.ASSIGN_PARTNERS:          frozenset({          LEAD         }),
-    Action.SET_ACCEPTED_VERSIONS:    frozenset({          LEAD, PARTNER}),
-    Action.RUN_BULK:                 frozenset({          LEAD         }),
-    Action.BLOCK:                    frozenset({          LEAD         }),
-    Action.UNBLOCK:                  frozenset({          LEAD         }),
-    Action.CANCEL:                   frozenset({          LEAD         }),
-    Action.REOPEN:                   frozenset({          LEAD         }),
-    Action.COMPLETE:                 frozenset({          LEAD         }),
-    Action.VIEW_ACCOUNTS:            frozenset({CUSTOMER, LEAD, PARTNER}),
-    Action.VIEW_CATALOGUE:           frozenset({CUSTOMER, LEAD         }),
-    Action.ADMINISTER:               frozenset({          LEAD         }),
+    #                                           customers  leads  partners  auditors
+    Action.VIEW_LOCATIONS:           frozenset({CUSTOMER, LEAD                  }),
+    Action.VIEW_ALL_LOCATIONS:       frozenset({          LEAD                  }),
+    Action.EDIT_ONBOARDING:          frozenset({CUSTOMER, LEAD                  }),
+    Action.EDIT_ANY_ONBOARDING:      frozenset({          LEAD                  }),
+    Action.OVERRIDE_LOCK:            frozenset({          LEAD                  }),
+    Action.SUBMIT:                   frozenset({CUSTOMER, LEAD                  }),
+    Action.WITHDRAW:                 frozenset({CUSTOMER, LEAD                  }),
+    Action.APPROVE:                  frozenset({          LEAD                  }),
+    Action.REQUEST_CHANGES:          frozenset({          LEAD                  }),
+    Action.VIEW_PROVISIONING:        frozenset({          LEAD, PARTNER         }),
+    Action.VIEW_ALL_PROVISIONING:    frozenset({          LEAD                  }),
+    Action.GENERATE_PAYLOAD:         frozenset({          LEAD                  }),
+    Action.TRIGGER_PROVISIONING:     frozenset({          LEAD                  }),
+    Action.VIEW_INTERNAL_REASONS:    frozenset({          LEAD                  }),
+    Action.VIEW_AUDIT:               frozenset({          LEAD,          AUDITOR}),
+    Action.VIEW_ALL_AUDIT:           frozenset({          LEAD,          AUDITOR}),
+    Action.ACKNOWLEDGE:              frozenset({                PARTNER         }),
+    Action.REJECT:                   frozenset({                PARTNER         }),
+    Action.WAIVE_RECEIPT:            frozenset({          LEAD                  }),
+    Action.CONFIRM_DECOMMISSION:     frozenset({          LEAD, PARTNER         }),
+    Action.ASSIGN_PARTNERS:          frozenset({          LEAD                  }),
+    Action.VIEW_ACCEPTED_VERSIONS:   frozenset({          LEAD, PARTNER         }),
+    Action.SET_ACCEPTED_VERSIONS:    frozenset({          LEAD, PARTNER         }),
+    Action.RUN_BULK:                 frozenset({          LEAD                  }),
+    Action.BLOCK:                    frozenset({          LEAD                  }),
+    Action.UNBLOCK:                  frozenset({          LEAD                  }),
+    Action.CANCEL:                   frozenset({          LEAD                  }),
+    Action.REOPEN:                   frozenset({          LEAD                  }),
+    Action.COMPLETE:                 frozenset({          LEAD                  }),
+    Action.VIEW_ACCOUNTS:            frozenset({CUSTOMER, LEAD, PARTNER         }),
+    Action.VIEW_CATALOGUE:           frozenset({CUSTOMER, LEAD                  }),
+    Action.VIEW_USERS:               frozenset({CUSTOMER, LEAD, PARTNER, AUDITOR}),
+    Action.CREATE_LOCATIONS:         frozenset({          LEAD                  }),
+    Action.ADMINISTER:               frozenset({          LEAD                  }),
 }
 
 # The action that a verb of the status machine requires. A verb that is not listed is denied to every role.
@@ -118,6 +126,12 @@ ACTION_OF_LOCATION_ACTION: Mapping[LocationAction, Action] = {
 # Users of these roles belong to one account and cannot have grants on another.
 BOUND_TO_ACCOUNT: frozenset[Role] = frozenset({CUSTOMER})
 
+# Users of these roles have access to all accounts, or only to those of their grants (`allAccounts`).
+LIMITED_TO_GRANTS: frozenset[Role] = frozenset({LEAD})
+
+# What users whose access is limited to their grants may not do, because it concerns all accounts.
+NEEDS_ALL_ACCOUNTS: frozenset[Action] = frozenset({Action.ADMINISTER, Action.SET_ACCEPTED_VERSIONS})
+
 # The action that a role must be allowed to take to see an object of a type, wherever it appears in the graph. A type
 # that is not listed is part of its parent object.
 AUDIENCE: Mapping[str, Action] = {
@@ -144,8 +158,14 @@ AUDIENCE: Mapping[str, Action] = {
     "FieldChange":           Action.VIEW_AUDIT,
     "ContentAsOf":           Action.VIEW_AUDIT,
     "DeviceModel":           Action.VIEW_CATALOGUE,
-    "User":                  Action.VIEW_ACCOUNTS,
+    "User":                  Action.VIEW_USERS,
     "Grant":                 Action.ADMINISTER,
+}
+
+# The same for the values of columns in the audit log. All other values are part of the audit log.
+AUDIENCE_OF_VALUE: Mapping[tuple[str, str], Action] = {
+    ("user", "email"):                    Action.ADMINISTER,
+    ("provisioning_payload", "document"): Action.VIEW_PROVISIONING,
 }
 # fmt: on
 

@@ -5,27 +5,55 @@ from dataclasses import replace
 from app.domain.viewer import EVERYTHING, Scope, Viewer
 from app.domain.vocabulary import LocationAction, LocationStatus, Role, Verb
 from app.domain.waiting import NEXT_VERB, Awaiting
-from permissions.matrix import ACTION_OF_LOCATION_ACTION, ACTION_OF_VERB, CUSTOMER, LEAD, PARTNER, Action, allows
+from permissions.matrix import (
+    ACTION_OF_LOCATION_ACTION,
+    ACTION_OF_VERB,
+    AUDIENCE_OF_VALUE,
+    CUSTOMER,
+    LEAD,
+    LIMITED_TO_GRANTS,
+    NEEDS_ALL_ACCOUNTS,
+    PARTNER,
+    Action,
+    allows,
+)
 
 AWAITING_OF_ROLE = {CUSTOMER: Awaiting.CUSTOMER, PARTNER: Awaiting.PARTNER, LEAD: Awaiting.LEAD}
 """The name of each role in the `awaiting` filter; a verb allowed to several roles counts for the first listed."""
 
-if unnamed := [role for role in Role if role not in AWAITING_OF_ROLE]:
-    raise ValueError(f"AWAITING_OF_ROLE has no name for {', '.join(unnamed)}")
-
 
 class Forbidden(Exception):  # noqa: N818 - named like the error code
-    """The viewer's role does not include this action."""
+    """The viewer's role, or the viewer's access to only some accounts, does not include this action."""
 
-    def __init__(self, action: Action | None) -> None:
-        super().__init__("Your role does not allow this action.")
+    def __init__(self, action: Action | None, message: str = "Your role does not allow this action.") -> None:
+        super().__init__(message)
         self.action = action
 
 
-def check_allowed(role: Role, action: Action) -> None:
-    """Raise Forbidden unless the role may take the action."""
-    if not allows(role, action):
+LIMITED = "Your access is limited to some accounts. This action needs access to all accounts."
+"""The message for users whose access is limited to the accounts of their grants."""
+
+
+def check_allowed(viewer: Viewer, action: Action) -> None:
+    """Raise Forbidden unless the viewer may take the action, on the objects in the viewer's scope."""
+    if not allows(viewer.role, action):
         raise Forbidden(action)
+    if action in NEEDS_ALL_ACCOUNTS and is_limited(viewer.role, all_accounts=viewer.all_accounts):
+        raise Forbidden(action, LIMITED)
+
+
+def may(viewer: Viewer, action: Action) -> bool:
+    """Return whether `check_allowed` passes."""
+    try:
+        check_allowed(viewer, action)
+    except Forbidden:
+        return False
+    return True
+
+
+def is_limited(role: Role, *, all_accounts: bool) -> bool:
+    """Return whether a user's access is limited to the granted accounts, although the role includes all accounts."""
+    return role in LIMITED_TO_GRANTS and not all_accounts
 
 
 def verbs_of(role: Role) -> frozenset[Verb]:
@@ -39,20 +67,26 @@ def location_actions_of(viewer: Viewer, *, account_id: str, location_id: str) ->
     return frozenset(
         each
         for each, action in ACTION_OF_LOCATION_ACTION.items()
-        if allows(viewer.role, action) and (editable or action is not Action.EDIT_ONBOARDING)
+        if may(viewer, action) and (editable or action is not Action.EDIT_ONBOARDING)
     )
 
 
-def viewer_of(*, identifier: str, name: str, email: str, role: Role, granted: Scope) -> Viewer:
-    """Return a signed-in user with the scopes that follow from the role and the grants."""
+def viewer_of(
+    *, identifier: str, name: str, email: str, role: Role, granted: Scope, all_accounts: bool, confirmed: bool
+) -> Viewer:
+    """Return a signed-in user with the scopes that follow from the role, the grants and the access to all accounts."""
+    whole = granted if is_limited(role, all_accounts=all_accounts) else EVERYTHING
     return Viewer(
         id=identifier,
         name=name,
         email=email,
         role=role,
-        scope=_scope(role, Action.VIEW_ALL_LOCATIONS, granted),
-        editing=_scope(role, Action.EDIT_ANY_ONBOARDING, granted),
-        provisioning=_scope(role, Action.VIEW_ALL_PROVISIONING, replace(granted, recipient=identifier)),
+        scope=whole if allows(role, Action.VIEW_ALL_LOCATIONS) else granted,
+        editing=whole if allows(role, Action.EDIT_ANY_ONBOARDING) else granted,
+        provisioning=whole if allows(role, Action.VIEW_ALL_PROVISIONING) else replace(granted, recipient=identifier),
+        auditing=whole if allows(role, Action.VIEW_ALL_AUDIT) else granted,
+        all_accounts=all_accounts,
+        confirmed=confirmed,
     )
 
 
@@ -83,24 +117,38 @@ def acts_on_behalf(role: Role, action: Action) -> bool:
 
 def statuses_awaiting(who: Awaiting, viewer: Role) -> frozenset[LocationStatus]:
     """Return the statuses in which a location awaits `who`, seen by role `viewer`; final ones await nobody."""
-    awaited = AWAITING_OF_ROLE[viewer] if who is Awaiting.ME else who
-    return frozenset(status for status, verb in NEXT_VERB.items() if _awaited_for(verb) is awaited)
+    awaited = AWAITING_OF_ROLE.get(viewer) if who is Awaiting.ME else who
+    awaited_for = {status: _awaited_for(verb) for status, verb in NEXT_VERB.items()}
+    return frozenset(status for status, each in awaited_for.items() if each is awaited and awaited is not None)
 
 
-def needs_no_grant(role: Role) -> bool:
-    """Return whether a role sees every account, so that a grant would have no effect."""
-    return allows(role, Action.VIEW_ALL_LOCATIONS)
+def needs_no_grant(role: Role, *, all_accounts: bool) -> bool:
+    """Return whether a grant would have no effect: the user sees every account anyway, or none."""
+    if is_limited(role, all_accounts=all_accounts):
+        return False
+    return allows(role, Action.VIEW_ALL_LOCATIONS) or not allows(role, Action.VIEW_ACCOUNTS)
 
 
 def takes_listed_locations(role: Role) -> bool:
     """Return whether a grant may list locations: only for roles that see locations, and not all of them."""
-    return allows(role, Action.VIEW_LOCATIONS) and not needs_no_grant(role)
+    return allows(role, Action.VIEW_LOCATIONS) and not allows(role, Action.VIEW_ALL_LOCATIONS)
 
 
-def _scope(role: Role, everywhere: Action, granted: Scope) -> Scope:
-    return EVERYTHING if allows(role, everywhere) else granted
+def can_be_limited(role: Role) -> bool:
+    """Return whether a user of a role has access either to all accounts or to those of the grants."""
+    return role in LIMITED_TO_GRANTS
+
+
+def may_read_value(viewer: Viewer, table: str, column: str) -> bool:
+    """Return whether a viewer of the audit log reads the values of a column in it."""
+    action = AUDIENCE_OF_VALUE.get((table, column))
+    return action is None or may(viewer, action)
 
 
 def _awaited_for(verb: Verb) -> Awaiting | None:
     action = ACTION_OF_VERB[verb]
     return next((name for role, name in AWAITING_OF_ROLE.items() if allows(role, action)), None)
+
+
+if unnamed := [role for role in Role if verbs_of(role) and role not in AWAITING_OF_ROLE]:
+    raise ValueError(f"AWAITING_OF_ROLE has no name for {', '.join(unnamed)}")

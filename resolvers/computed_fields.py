@@ -94,6 +94,16 @@ async def receipt_of_recipient(recipient: Parent[rows.PayloadRecipientRow], info
     return next((each for each in receipts if each.received_by == recipient.user_id), None)
 
 
+async def is_confirmed(user: Parent[rows.UserRow]) -> bool:
+    """Whether nobody made the user since the last confirmation."""
+    return not user.made_by
+
+
+async def are_confirmed(users: list[rows.UserRow], _info: Info) -> list[bool]:
+    """`is_confirmed` of all users of a level."""
+    return [not user.made_by for user in users]
+
+
 async def accepted_payload_versions(user: Parent[rows.UserRow], info: Info) -> list[str] | None:
     """The versions of the payload document that a partner accepts, oldest first; None for other users."""
     return await accepted_versions_of(user.id, Role(user.role), info)

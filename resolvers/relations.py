@@ -3,6 +3,7 @@
 Each has two resolvers that use the same loader: one for all objects of a level, and one for a single object.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -11,6 +12,7 @@ import strawberry
 from sqlalchemy import Column, Table
 
 from app.db import tables
+from app.domain.viewer import Viewer
 from app.execution import BATCH_RESOLVER
 from permissions.guards import can, guarded
 from permissions.matrix import Action
@@ -41,15 +43,27 @@ class Named:
     table: Table
 
 
-def many(column: Column[Any], description: str, *, key: str = "id", needs: Action | None = None) -> Any:
-    """A field that returns the rows whose `column` equals this row's `key`, in the defined order of the table."""
+def many(
+    column: Column[Any],
+    description: str,
+    *,
+    key: str = "id",
+    needs: Action | None = None,
+    shown: Callable[[Viewer, list[list[Any]]], list[list[Any]]] | None = None,
+) -> Any:
+    """A field that returns the rows whose `column` equals this row's `key`, in the defined order of the table.
+
+    `shown` returns the rows of each parent as the viewer sees them.
+    """
     key_of = attrgetter(key)
 
     async def rows(root: strawberry.Parent[Any], info: Info) -> Any:
-        return await info.context.reading.many(column).load(key_of(root))
+        found = await info.context.reading.many(column).load(key_of(root))
+        return shown(info.context.viewer, [found])[0] if shown else found
 
     async def of_all(parents: list[Any], info: Info) -> list[Any]:
-        return await info.context.reading.many(column).each(list(map(key_of, parents)))
+        found = await info.context.reading.many(column).each(list(map(key_of, parents)))
+        return shown(info.context.viewer, found) if shown else found
 
     batch = {BATCH_RESOLVER: of_all, LINK: Relation(column, key, to_many=True)}
     return strawberry.field(resolver=rows, description=description, extensions=_guards(needs), metadata=batch)

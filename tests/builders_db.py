@@ -107,9 +107,10 @@ async def a_device_model(connection: Any, **row: Any) -> str:
 async def a_user(
     connection: Any, role: Role, account: str | None = None, status: UserStatus = UserStatus.ACTIVE, **row: Any
 ) -> str:
-    """Insert a user whose token's subject is the id."""
+    """Insert a user whose token's subject is the id. A lead has access to all accounts by default."""
     name = fresh("user")
-    own = {"subject": name, "name": "Uma Frost", "email": f"{name}@dune.example", "account_id": account}
+    own: dict[str, Any] = {"subject": name, "name": "Uma Frost", "email": f"{name}@dune.example", "account_id": account}
+    own |= {"all_accounts": role is Role.IMPLEMENTATION_LEAD}
     return await insert(connection, tables.user, **{"id": name, **own, "role": role, "status": status, **row})
 
 
@@ -285,6 +286,7 @@ async def an_entry(connection: Any, location: str, **row: Any) -> str:
         "actor_id": LEAD_ID,
         "actor_role": Role.IMPLEMENTATION_LEAD,
         "request_id": f"request-{location}",
+        "client_request_id": f"client-{location}",
         "reason": "The phones were swapped on site.",
         "reason_salt": SALT,
         "reason_hash": HASH,

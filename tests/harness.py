@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import time
 import timeit
@@ -32,6 +33,8 @@ TEMPLATE, EMPTY_TEMPLATE = "turnup_template", "turnup_empty"
 
 LEAD = "lead@turnup.example"
 LEAD_2 = "lead2@turnup.example"
+SCOPED_LEAD = "acme.lead@turnup.example"
+AUDITOR = "auditor@turnup.example"
 CUSTOMER = "customer@acme.example"
 LISTED_CUSTOMER = "north@acme.example"
 OTHER_CUSTOMER = "customer@birch.example"
@@ -65,6 +68,14 @@ class Answer:
     body: dict[str, Any]
     headers: Mapping[str, str]
     raw: bytes
+
+    @property
+    def without_id(self) -> Answer:
+        """The same answer without the id of its request."""
+        own = self.headers["x-request-id"]
+        headers = {name: value for name, value in self.headers.items() if name != "x-request-id"}
+        raw = self.raw.replace(own.encode(), b"")
+        return Answer(self.status, json.loads(raw), headers, raw)
 
     @property
     def data(self) -> Any:

@@ -14,8 +14,8 @@ from app.db.statements import Statement
 
 SYSTEM = "system"
 
-# The arguments of the database function. The last one is a boolean. An array of them is sent as text: for a boolean
-# array the driver would query the type's definition.
+# The arguments of the database function: texts and a boolean. An array of booleans is sent as text, because the driver
+# would query the type's definition.
 _PARTS = (
     "entry_id",
     "chain",
@@ -27,8 +27,10 @@ _PARTS = (
     "outcome",
     "code",
     "is_override",
+    "client_request_id",
 )
-_TEXTS = len(_PARTS) - 1
+_TEXT = "text"
+_TYPES = {"is_override": "boolean"}
 
 
 def _nothing(_void: object) -> None:
@@ -37,20 +39,20 @@ def _nothing(_void: object) -> None:
 
 _OPEN = Statement(
     "audit open",
-    f"SELECT turnup.audit_open({', '.join(f'${n}::text' for n in range(1, _TEXTS + 1))}, ${len(_PARTS)}::boolean)",
+    f"SELECT turnup.audit_open({', '.join(f'${n}::{_TYPES.get(p, _TEXT)}' for n, p in enumerate(_PARTS, 1))})",
     _PARTS,
     _nothing,
 )
 _OPEN_MANY = Statement(
     "audit open many",
-    f"""SELECT turnup.audit_open({", ".join(f"e.{part}" for part in _PARTS)}::boolean)
+    f"""SELECT turnup.audit_open({", ".join(f"e.{part}::{_TYPES.get(part, _TEXT)}" for part in _PARTS)})
         FROM unnest({", ".join(f"${n}::text[]" for n in range(1, len(_PARTS) + 1))})
              WITH ORDINALITY AS e ({", ".join(_PARTS)}, place) ORDER BY e.place""",
     _PARTS,
     _nothing,
 )
 _SEAL = Statement("audit seal", "SELECT turnup.audit_seal()", (), _nothing)
-_COUNT = "SELECT turnup.audit_count($1::text, $2::text, $3::text, $4::text)"
+_COUNT = "SELECT turnup.audit_count($1::text, $2::text, $3::text, $4::text, $5::text)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ class Opening:
     outcome: str = "APPLIED"
     code: str | None = None
     is_override: bool = False
+    client_request_id: str | None = None
 
 
 async def open_entry(
@@ -86,6 +89,7 @@ async def open_entry(
     outcome: str = "APPLIED",
     code: str | None = None,
     is_override: bool = False,
+    client_request_id: str | None = None,
 ) -> None:
     """Open an entry on a chain (an account's id or `SYSTEM`); later changes of this transaction belong to it."""
     await tx.fetch(
@@ -100,6 +104,7 @@ async def open_entry(
         outcome=outcome,
         code=code,
         is_override=is_override,
+        client_request_id=client_request_id,
     )
 
 
@@ -114,17 +119,21 @@ async def seal(tx: Transaction) -> None:
     await tx.fetch(_SEAL)
 
 
-async def record_denial(database: Database, *, field: str, user_id: str, request_id: str) -> None:
+async def record_denial(
+    database: Database, *, field: str, user_id: str, request_id: str, client_request_id: str | None = None
+) -> None:
     """Count a field refused for a role, such as `overrides`, in a transaction of its own.
 
     One entry per user, field and minute, with the count, is written to the chain `SYSTEM` after the minute ends.
     """
-    await _count(database, "ROLE_DENIED", field, user_id, request_id)
+    await _count(database, "ROLE_DENIED", field, user_id, request_id, client_request_id)
 
 
-async def record_security_event(database: Database, *, kind: str, user_id: str, request_id: str) -> None:
+async def record_security_event(
+    database: Database, *, kind: str, user_id: str, request_id: str, client_request_id: str | None = None
+) -> None:
     """Count a security event, such as the use of a suspended user's token; recorded like a denial."""
-    await _count(database, "SECURITY_EVENT", kind, user_id, request_id)
+    await _count(database, "SECURITY_EVENT", kind, user_id, request_id, client_request_id)
 
 
 async def settle(database: Database) -> int:
@@ -137,7 +146,7 @@ async def settle(database: Database) -> int:
             return int(await connection.fetchval("SELECT turnup.audit_settle()"))
 
 
-async def _count(database: Database, action: str, code: str, user_id: str, request_id: str) -> None:
+async def _count(database: Database, *arguments: str | None) -> None:
     async with database.connection() as connection:
         with translated():
-            await connection.execute(_COUNT, action, code, user_id, request_id)
+            await connection.execute(_COUNT, *arguments)

@@ -10,8 +10,10 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import NamedTuple
 
-# The first bytes of an entry. The first form has no override flag; its entries have null in that column.
+# The first bytes of an entry. The first form has no override flag; its entries have null in that column. The third form
+# has the client's request id; an entry without one has an earlier form.
 FORMS = {None: b"turnup.audit.1", False: b"turnup.audit.2\x00", True: b"turnup.audit.2\x01"}
+FORMS_WITH_CLIENT = {None: b"turnup.audit.3\x02", False: b"turnup.audit.3\x00", True: b"turnup.audit.3\x01"}
 GENESIS = bytes(32)
 # Every salt has this length: with a free length, the boundary between salt and value could be moved under the same
 # hash.
@@ -56,6 +58,7 @@ class Entry(NamedTuple):
     reason_hash: bytes | None
     override_id: str | None
     is_override: bool | None
+    client_request_id: str | None
     occurred_at: datetime
     previous_hash: bytes | None
     hash: bytes
@@ -65,7 +68,7 @@ def encoded(entry: Entry, changes: Sequence[ChangeRecord]) -> bytes:
     """Return the bytes of an entry with its changes in their order."""
     micros = (entry.occurred_at - _EPOCH) // _MICROSECOND
     parts = [
-        FORMS[entry.is_override],
+        *_form(entry),
         _text(entry.chain),
         entry.number.to_bytes(8, "big", signed=True),
         _framed(entry.previous_hash),
@@ -83,6 +86,12 @@ def encoded(entry: Entry, changes: Sequence[ChangeRecord]) -> bytes:
 def salted(salt: bytes, value: str) -> bytes:
     """Return the hash that represents a value in the chain; the salt is `SALT_BYTES` long."""
     return sha256(salt + value.encode()).digest()
+
+
+def _form(entry: Entry) -> tuple[bytes, ...]:
+    if entry.client_request_id is None:
+        return (FORMS[entry.is_override],)
+    return (FORMS_WITH_CLIENT[entry.is_override], _text(entry.client_request_id))
 
 
 def _changes(changes: Iterable[ChangeRecord]) -> Iterable[bytes]:

@@ -1,10 +1,12 @@
 """Rebuild all tracked tables from the audit log in a scratch schema, and compare them with the tables.
 
 Only entries and their changes are used. Two kinds of values cannot be rebuilt: erased values are counted, and the rest
-of their row is compared; values of which the audit log has only the hash are compared by it.
+of their row is compared; values of which the audit log has only the hash are compared by it. The hash is computed here:
+the owner of the database could replace the function of the database that computes it.
 """
 
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,11 +14,14 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from app.audit.encoding import salted
+from app.audit.objects import PINNED
 from app.db import tables
 from app.db.connecting import connect_as_owner
+from app.db.kind import LOAD_UNAUDITED
+from app.progress import Report, unreported
 
 SCRATCH = "turnup_replay"
-UNAUDITED = "LOAD_UNAUDITED"
 # The tables that are not tracked, with the reason.
 UNTRACKED = {
     tables.audit_entry: "part of the audit log",
@@ -28,7 +33,16 @@ UNTRACKED = {
     tables.idempotency_key: "results stored for a day; the changes of the calls are tracked",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
-ON_SYSTEM = frozenset({tables.user, tables.grant, tables.grant_location, tables.accepted_version, tables.device_model})
+ON_SYSTEM = frozenset(
+    {
+        tables.user,
+        tables.grant,
+        tables.grant_location,
+        tables.accepted_version,
+        tables.device_model,
+        tables.installation,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +71,21 @@ class Replayed:
     differences: tuple[Difference, ...]
 
 
-async def replay(owner_url: str, *, keep: bool = False, most: int = 20) -> Replayed:
+async def replay(owner_url: str, *, keep: bool = False, most: int = 20, report: Report = unreported) -> Replayed:
     """Rebuild and compare all tables in one snapshot. Reports at most `most` differences per table.
 
     With `keep`, the scratch schema remains until the next replay or erasure. The scratch schema of an earlier replay is
-    always dropped. `owner_url` connects as the owner, who can create a schema.
+    always dropped. `owner_url` connects as the owner, who can create a schema. `report` gets the number of tables that
+    are compared and of all.
     """
     async with _scratch(owner_url, keep=keep) as connection:
-        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, UNAUDITED)]
+        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, LOAD_UNAUDITED)]
         await connection.execute(_LAST)
         await connection.execute(_INDEX)
         rows = 0
         differences: list[Difference] = []
-        for table in TRACKED:
+        for number, table in enumerate(TRACKED):
+            report(number, len(TRACKED))
             rows += await _rebuild(connection, table, skipped)
             differences.extend(await _compared(connection, table, skipped, most))
         erased = await connection.fetchval(_ERASED)
@@ -83,8 +99,10 @@ async def _scratch(owner_url: str, *, keep: bool) -> AsyncIterator[Any]:
     try:
         await connection.execute(_ALONE)
         async with connection.transaction():
+            await connection.execute(PINNED)
             await connection.execute(_NONE)
         await transaction.start()
+        await connection.execute(PINNED)
         await connection.execute(_ANEW)
         yield connection
         if keep:
@@ -116,12 +134,18 @@ async def _compared(connection: Any, table: Table, skipped: list[str], most: int
     found = await connection.fetch(
         _COMPARE.format(name=_quoted(table), key=key, shown=shown, scratch=SCRATCH), table.name, skipped, most
     )
-    return [_difference(table, row) for row in found]
+    on_one_side = [_on_one_side(table, row) for row in found if row["fields"] is None]
+    fields = defaultdict(set, {row["row_id"]: set(row["fields"]) for row in found if row["fields"] is not None})
+    hashed = connection.cursor(_HASHED.format(name=_quoted(table), key=key, scratch=SCRATCH), table.name, skipped)
+    async for row_id, field, now, salt, expected in hashed:
+        if now is None or salted(salt, now) != expected:
+            fields[row_id].add(field)
+    why = "the audit log has other values of"
+    differing = [Difference(table.name, row_id, why, tuple(sorted(names))) for row_id, names in fields.items()]
+    return sorted([*on_one_side, *differing], key=lambda each: each.row)[:most]
 
 
-def _difference(table: Table, row: Any) -> Difference:
-    if row["fields"] is not None:
-        return Difference(table.name, row["row_id"], "the audit log has other values of", tuple(row["fields"]))
+def _on_one_side(table: Table, row: Any) -> Difference:
     why = "not in the audit log" if row["is_there"] else "in the audit log, but not in the table"
     return Difference(table.name, row["row_id"], why)
 
@@ -173,15 +197,19 @@ _COMPARE = """
 SELECT row_id, now IS NOT NULL AS is_there, CASE WHEN now IS NOT NULL AND rebuilt IS NOT NULL THEN fields END AS fields
 FROM (SELECT {key} AS row_id, to_jsonb(t) AS now FROM turnup.{name} t WHERE {shown}) a
 FULL JOIN (SELECT {key} AS row_id, to_jsonb(t) AS rebuilt FROM {scratch}.{name} t) b USING (row_id)
-LEFT JOIN (SELECT v.row_id, jsonb_object_agg(v.field, jsonb_build_array(v.after_salt, v.after_hash)) AS unknown
+LEFT JOIN (SELECT v.row_id, array_agg(v.field) AS unknown
            FROM {scratch}.last_value v WHERE v.table_name = $1 AND v.after IS NULL AND v.chain <> ALL ($2::text[])
            GROUP BY v.row_id) u USING (row_id)
 CROSS JOIN LATERAL (
     SELECT array_agg(f ORDER BY f) AS fields FROM jsonb_object_keys(coalesce(now, rebuilt)) f
-    WHERE CASE WHEN unknown ? f THEN
-              turnup.audit_salted((unknown -> f ->> 0)::bytea, (now -> f)::text) <> (unknown -> f ->> 1)::bytea
-          ELSE (now -> f)::text IS DISTINCT FROM (rebuilt -> f)::text END
+    WHERE f <> ALL (coalesce(unknown, '{{}}')) AND (now -> f)::text IS DISTINCT FROM (rebuilt -> f)::text
 ) d
 WHERE now IS NULL OR rebuilt IS NULL OR fields IS NOT NULL
 ORDER BY row_id LIMIT $3
+"""
+# The values of which the audit log has only the hash, as they are now.
+_HASHED = """
+SELECT v.row_id, v.field, (to_jsonb(t) -> v.field)::text, v.after_salt, v.after_hash
+FROM {scratch}.last_value v JOIN turnup.{name} t ON {key} = v.row_id
+WHERE v.table_name = $1 AND v.after IS NULL AND v.after_salt IS NOT NULL AND v.chain <> ALL ($2::text[])
 """

@@ -1,7 +1,8 @@
 """Verifies the chains, and reports the first entry that is not as it was sealed.
 
 Entries and changes are read in pages, so that memory use does not depend on the size of the log. The connection acts as
-the definer role in one snapshot, which `snapshot` opens.
+the definer role in one snapshot, which `snapshot` opens. The database only reads and sorts rows, with PostgreSQL's own
+functions and operators: every hash is computed here.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -13,7 +14,9 @@ from typing import Any, NamedTuple
 
 from app.audit import SYSTEM
 from app.audit.encoding import GENESIS, SALT_BYTES, ChangeRecord, Entry, encoded, salted
+from app.audit.objects import PINNED
 from app.db.connecting import connect_as_owner
+from app.progress import Report, unreported
 
 PAGE = 500
 ERASE = "ERASE"
@@ -106,26 +109,36 @@ async def snapshot(owner_url: str) -> AsyncIterator[Any]:
     connection = await connect_as_owner(owner_url)
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
+            await connection.execute(PINNED)
             await connection.execute("SET LOCAL ROLE turnup_definer")
             yield connection
     finally:
         await connection.close()
 
 
-async def verify(connection: Any, *, chain: str | None = None, signed: Mapping[str, Head] | None = None) -> Verdict:
+async def verify(
+    connection: Any,
+    *,
+    chain: str | None = None,
+    signed: Mapping[str, Head] | None = None,
+    report: Report = unreported,
+) -> Verdict:
     """Verify every chain, or one; with `signed` heads also detect removed last entries and recomputed chains.
 
-    A chain given by name must exist, and must be among the signed heads when there are any.
+    A chain given by name must exist, and must be among the signed heads when there are any. `report` gets the number of
+    entries that are verified and of all.
     """
     stored = {row["chain"]: Head(row["number"], row["hash"]) for row in await connection.fetch(_HEADS, chain)}
     expected = {name: head for name, head in (signed or {}).items() if chain in {None, name}}
     accounts = frozenset(row["id"] for row in await connection.fetch(_ACCOUNTS, chain))
+    total = sum(head.number for head in stored.values())
     walk = _Walk(stored, expected, accounts)
     started = perf_counter()
     broken: Broken | None = None
     try:
         async for entry, changes, homes in _entries(connection, chain):
             walk.step(entry, changes, homes)
+            report(walk.entries, total)
         walk.end()
         await _nothing_loose(connection, chain, walk)
         if chain is not None:

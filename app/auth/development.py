@@ -26,6 +26,10 @@ CLIENT_ID = "turnup-development"
 KEY_FILE = "development-issuer.pem"
 
 
+class UnusableKey(ValueError):  # noqa: N818 - says what was found
+    """The file does not contain the issuer's key."""
+
+
 class DevelopmentIssuer:
     """Signs tokens with a private key from a file. Anyone who can read the file can sign in as any user."""
 
@@ -38,7 +42,7 @@ class DevelopmentIssuer:
     def load_or_create(cls, home: Path) -> "DevelopmentIssuer":
         """Return the issuer whose key is stored in `home`, creating the key on first use.
 
-        Processes that start at the same time get the same key. Raises ValueError when the file contains no such key,
+        Processes that start at the same time get the same key. Raises UnusableKey when the file contains no such key,
         OSError when it cannot be read or written.
         """
         path = home / KEY_FILE
@@ -90,7 +94,7 @@ def _load(path: Path) -> Ed25519PrivateKey:
         key = None
     if isinstance(key, Ed25519PrivateKey):
         return key
-    raise ValueError(f"{path} does not hold the development issuer's key; remove it to have a new one made")
+    raise UnusableKey(f"{path} does not hold the development issuer's key; remove it to have a new one made")
 
 
 def _public_jwk(key: Ed25519PrivateKey) -> dict[str, str]:

@@ -8,8 +8,8 @@ to PostgreSQL itself; behind a pooler they must be settings of the role (`turnup
 import asyncio
 import socket
 from asyncio.staggered import staggered_race
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from functools import partial
 from time import monotonic
@@ -151,6 +151,18 @@ async def convert_json(connection: Any) -> None:
         await connection.set_type_codec(
             kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
         )
+
+
+@asynccontextmanager
+async def as_definer(owner_url: str) -> AsyncIterator[Any]:
+    """Yield a connection of the owner that acts as the definer, in a transaction. Raises what `connect` raises."""
+    connection = await connect_as_owner(owner_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SET LOCAL ROLE turnup_definer")
+            yield connection
+    finally:
+        await connection.close()
 
 
 async def app_options(url: str, *, transaction_pooling: bool) -> Mapping[str, Any]:

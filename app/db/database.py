@@ -81,7 +81,10 @@ _WHOLE = itemgetter(slice(None))
 
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
-_SIGN_IN = "SELECT id, name, email, role, status, accounts, locations{more} FROM turnup.sign_in($1, $2)"
+_SIGN_IN = (
+    "SELECT id, name, email, role, status, accounts, locations, all_accounts, confirmed{more}"
+    " FROM turnup.sign_in($1, $2)"
+)
 SIGN_IN = _SIGN_IN.format(more="")
 SIGN_IN_TO_WRITE = _SIGN_IN.format(more=f", {WRITES_SINCE} AS writes_since")
 # What sign-in meets in a database that lacks migrations of this code.
@@ -405,7 +408,13 @@ class Database:
         listed = record["locations"]
         granted = Scope(accounts=frozenset(record["accounts"]), locations=None if listed is None else frozenset(listed))
         return viewer_of(
-            identifier=record["id"], name=record["name"], email=record["email"], role=role, granted=granted
+            identifier=record["id"],
+            name=record["name"],
+            email=record["email"],
+            role=role,
+            granted=granted,
+            all_accounts=record["all_accounts"],
+            confirmed=record["confirmed"],
         )
 
 

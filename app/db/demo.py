@@ -1,4 +1,4 @@
-"""The demo data as values: three accounts, seven people who sign in, and twelve locations in all eight statuses.
+"""The demo data as values: three accounts, nine people who sign in, and twelve locations in all eight statuses.
 
 `location-1` and its rows have the ids and values of the published payload example.
 """
@@ -33,7 +33,10 @@ from app.domain.vocabulary import (
 
 @dataclass(frozen=True, slots=True)
 class DemoUser:
-    """A user who can sign in, with access to `accounts`, or to only `locations` of a single account."""
+    """A user who can sign in, with access to `accounts`, or to only `locations` of a single account.
+
+    A lead without `accounts` has access to all of them.
+    """
 
     id: str
     name: str
@@ -52,6 +55,8 @@ ACCOUNTS = {
 USERS = (
     DemoUser("user-lead", "Lena Ortiz", "lead@turnup.example", Role.IMPLEMENTATION_LEAD),
     DemoUser("user-lead-2", "Marcus Webb", "lead2@turnup.example", Role.IMPLEMENTATION_LEAD),
+    DemoUser("user-lead-acme", "Priya Nair", "acme.lead@turnup.example", Role.IMPLEMENTATION_LEAD, ("account-1",)),
+    DemoUser("user-auditor", "Theo Brandt", "auditor@turnup.example", Role.AUDITOR),
     DemoUser("user-acme", "Alice Johnson", "customer@acme.example", Role.CUSTOMER, ("account-1",)),
     DemoUser(
         "user-acme-north",

@@ -170,6 +170,7 @@ FILTERS: Mapping[Table, Mapping[str, Callable[[str], ColumnElement[bool]]]] = {
         "actor_id": _equals(tables.audit_entry.c.actor_id),
         "action": _equals(tables.audit_entry.c.action),
         "request_id": _equals(tables.audit_entry.c.request_id),
+        "client_request_id": _equals(tables.audit_entry.c.client_request_id),
         "override_id": _equals(tables.audit_entry.c.override_id),
         "overrides": _holds(tables.OVERRIDES),
         "no_overrides": _holds(f"NOT {tables.OVERRIDES}"),

@@ -58,11 +58,14 @@ class AccountRow(Row, frozen=True):
 
 class UserRow(Row, frozen=True):
     id: str
+    subject: str
     name: str
     email: str
     role: str
     status: str
     account_id: str | None
+    all_accounts: bool
+    made_by: list[str]
     revision: int
     created_at: datetime
 
@@ -275,6 +278,7 @@ class AuditEntryRow(Row, frozen=True):
     actor_id: str | None
     actor_role: str | None
     request_id: str
+    client_request_id: str | None
     reason: str | None
     reason_state: str
     override_id: str | None

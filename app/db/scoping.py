@@ -1,6 +1,6 @@
 """The scope as a predicate, added to every statement of a root field, in addition to row-level security.
 
-A scope has one of three shapes; a statement is compiled once per shape, and the ids are parameters.
+A scope has one of four shapes; a statement is compiled once per shape, and the ids are parameters.
 """
 
 from enum import Enum
@@ -21,7 +21,7 @@ _RECEIVED = exists().where(
     tables.payload_recipient.c.payload_id == tables.provisioning_payload.c.id,
     tables.payload_recipient.c.user_id == _RECIPIENT,
 )
-# The rows of a recipient. The scope of a role that does not see all of them names the recipient.
+# The rows of a recipient. The scope of a role that does not see those of others names the recipient.
 _OF_RECIPIENT: dict[Table, ColumnElement[bool]] = {
     tables.provisioning_payload: _RECEIVED,
     tables.receipt: tables.receipt.c.received_by == _RECIPIENT,
@@ -31,7 +31,12 @@ _OF_RECIPIENT: dict[Table, ColumnElement[bool]] = {
 
 def scope_on(viewer: Viewer, table: Table) -> Scope:
     """Return the scope that applies when a viewer reads a table."""
-    return viewer.provisioning if table in _OF_RECIPIENT else viewer.scope
+    if table in _OF_RECIPIENT:
+        return viewer.provisioning
+    return viewer.auditing if table in _OF_AUDIT_LOG else viewer.scope
+
+
+_OF_AUDIT_LOG = frozenset({tables.audit_entry, tables.field_change})
 
 
 class Shape(Enum):
@@ -40,12 +45,18 @@ class Shape(Enum):
     EVERYTHING = "everything"
     ACCOUNTS = "accounts"
     LISTED = "listed"
+    RECEIVED = "received"
 
 
 def shape_of(scope: Scope) -> Shape:
-    """Return the shape of a scope: all accounts, all locations of some accounts, or listed locations."""
+    """Return the shape of a scope.
+
+    All accounts, all locations of some accounts, listed locations, or what a user received in some accounts.
+    """
     if scope.accounts is None:
         return Shape.EVERYTHING
+    if scope.recipient is not None:
+        return Shape.RECEIVED
     return Shape.ACCOUNTS if scope.locations is None else Shape.LISTED
 
 
@@ -58,7 +69,7 @@ def within(shape: Shape, table: Table) -> ColumnElement[bool]:
     if shape is Shape.LISTED and table is not tables.account:
         location = table.c.id if table is tables.location else table.c.location_id
         predicate &= location == any_(_LOCATIONS)
-    if table in _OF_RECIPIENT:
+    if shape is Shape.RECEIVED and table in _OF_RECIPIENT:
         predicate &= _OF_RECIPIENT[table]
     return predicate
 

@@ -10,13 +10,15 @@ from typing import Any
 from sqlalchemy import Table
 
 from app.db import demo, tables
-from app.db.connecting import connect_as_owner
+from app.db.connecting import as_definer, connect_as_owner
 from app.db.content_rows import TableRow, to_rows
+from app.db.kind import LOAD_UNAUDITED, MARK_DATABASE, SEED_DEMO, check_reset, mark_demo, settle
 from app.domain import ids
 from app.domain.content import LocationContent
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.vocabulary import DeviceModelKind, LocationStatus, Role, Section
+from app.progress import Report, unreported
 
 S = LocationStatus
 _STARTED = frozenset(S) - {S.NOT_STARTED}
@@ -24,17 +26,22 @@ _SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLE
 _CLOSED = frozenset({S.COMPLETED, S.CANCELLED})
 
 
-async def seed_demo(owner_url: str, *, reset: bool = False) -> bool:
-    """Load the demo data into an empty database. With `reset`, delete all data first.
+async def seed_demo(owner_url: str, *, reset: bool = False, other_accounts: int | None = None) -> bool:
+    """Load the demo data into an empty database, which becomes a demo. With `reset`, delete all data first.
 
-    Returns whether data was loaded. `owner_url` connects as the owner, who can become the definer.
+    Returns whether data was loaded. `owner_url` connects as the owner, who can become the definer. Raises
+    DatabaseRefused for a production database, and unless `other_accounts` is the number of accounts that a reset
+    deletes and that are no demo data.
     """
-    async with _as_definer(owner_url) as connection:
+    await settle(owner_url, embedded=False)  # PostgreSQL truncates no table that the same transaction has marked
+    async with as_definer(owner_url) as connection:
         if reset:
+            await check_reset(connection, other_accounts)
             await _empty(connection)
-        elif await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
+        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", SEED_DEMO)
+        await mark_demo(connection)
+        if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
             return False
-        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", _SEED_DEMO)
         for table, row in _demo_rows():
             await _insert(connection, table, row)
         await connection.execute("SELECT turnup.audit_seal()")
@@ -54,20 +61,28 @@ async def loading_demo(owner_url: str) -> AsyncIterator[None]:
 
 async def is_only_demo(owner_url: str, request_id: str) -> bool:
     """Whether the audit log has only entries of the demo data and of writes with this request id."""
-    async with _as_definer(owner_url) as connection:
-        return bool(await connection.fetchval(_ONLY_DEMO, _SEED_DEMO, request_id))
+    async with as_definer(owner_url) as connection:
+        return bool(await connection.fetchval(_ONLY_DEMO, [SEED_DEMO, MARK_DATABASE], request_id))
 
 
-async def seed_many(owner_url: str, locations: int) -> None:
+async def seed_many(owner_url: str, locations: int, *, report: Report = unreported) -> None:
     """Add an account with this many locations, each with 6 devices, people and extensions, 2 contacts and 7 hours.
 
-    The audit log gets a single entry instead of one change per value. A replay skips the account.
+    The audit log gets a single entry instead of one change per value. A replay skips the account. `report` gets the
+    number of locations that are added and of all. Raises DatabaseRefused for a production database.
     """
-    async with _as_definer(owner_url) as connection:
+    async with as_definer(owner_url) as connection:
+        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", MARK_DATABASE)
+        await mark_demo(connection)
         mark = secrets.token_hex(4)
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
-        for statement in MANY:
-            await connection.execute(statement.replace(":mark", f"'{mark}'").replace(":count", str(int(locations))))
+        account, *parts = MANY
+        await connection.execute(of_many(account, mark, 0, 0))
+        for first in range(1, locations + 1, PORTION):
+            last = min(first + PORTION - 1, locations)
+            for statement in parts:
+                await connection.execute(of_many(statement, mark, first, last))
+            report(last, locations)
         await connection.execute(UNAUDITED, new_id("AuditEntry"), f"account-{mark}")
         await connection.execute("SELECT turnup.audit_seal()")
     connection = await connect_as_owner(owner_url)
@@ -75,6 +90,11 @@ async def seed_many(owner_url: str, locations: int) -> None:
         await connection.execute("ANALYZE")
     finally:
         await connection.close()
+
+
+def of_many(statement: str, mark: str, first: int, last: int) -> str:
+    """Return a statement of MANY for the locations from `first` to `last`."""
+    return statement.replace(":mark", f"'{mark}'").replace(":first", str(first)).replace(":last", str(last))
 
 
 def new_id(type_name: str) -> str:
@@ -106,7 +126,8 @@ def _demo_rows() -> Iterable[TableRow]:
     for user in demo.USERS:
         account = user.accounts[0] if user.role is Role.CUSTOMER else None
         row = {"id": user.id, "subject": user.email, "name": user.name, "email": user.email, "role": user.role}
-        yield tables.user, {**row, "account_id": account}
+        all_accounts = user.role is Role.IMPLEMENTATION_LEAD and not user.accounts
+        yield tables.user, {**row, "account_id": account, "all_accounts": all_accounts}
     for user_id, version in demo.ACCEPTED_VERSIONS:
         yield tables.accepted_version, {"user_id": user_id, "version": version}
     for brand, model, lines in demo.DEVICE_MODELS:
@@ -139,17 +160,6 @@ def _grants(user: demo.DemoUser) -> Iterable[TableRow]:
             yield tables.grant_location, listed
 
 
-@asynccontextmanager
-async def _as_definer(owner_url: str) -> AsyncIterator[Any]:
-    connection = await connect_as_owner(owner_url)
-    try:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL ROLE turnup_definer")
-            yield connection
-    finally:
-        await connection.close()
-
-
 async def _empty(connection: Any) -> None:
     """Delete all data. What the migrations have noted about the schema is no data."""
     emptied = [table for table in tables.metadata.sorted_tables if table is not tables.schema_state]
@@ -164,13 +174,13 @@ async def _insert(connection: Any, table: Table, row: Mapping[str, Any]) -> None
     await connection.execute(statement, *row.values())
 
 
-_SEED_DEMO = "SEED_DEMO"
-_ONLY_DEMO = """
-SELECT EXISTS (SELECT FROM turnup.audit_entry WHERE action = $1)
-   AND NOT EXISTS (SELECT FROM turnup.audit_entry WHERE action <> $1 AND request_id <> $2)
+_ONLY_DEMO = f"""
+SELECT EXISTS (SELECT FROM turnup.audit_entry WHERE action = '{SEED_DEMO}')
+   AND NOT EXISTS (SELECT FROM turnup.audit_entry WHERE action <> ALL ($1) AND request_id <> $2)
 """
-UNAUDITED = "SELECT turnup.audit_open($1, $2, 'LOAD_UNAUDITED', NULL, '', NULL, NULL, 'APPLIED', NULL)"
+UNAUDITED = f"SELECT turnup.audit_open($1, $2, '{LOAD_UNAUDITED}', NULL, '', NULL, NULL, 'APPLIED', NULL)"
 
+PORTION = 500  # locations per statement
 # One account of plain locations, generated by PostgreSQL. :mark makes the ids of each run different.
 MANY = (
     "INSERT INTO turnup.account (id, name) VALUES ('account-' || :mark, 'Load test ' || :mark)",
@@ -178,31 +188,31 @@ MANY = (
        SELECT 'location-' || :mark || '-' || n, 'account-' || :mark,
               'Load test ' || :mark || ' ' || lpad(n::text, 7, '0'), n || ' Market Street',
               'Albany', 'NY', '12207', 'US', 'America/New_York', 'IN_PROGRESS'
-       FROM generate_series(1, :count) n""",
+       FROM generate_series(:first, :last) n""",
     """INSERT INTO turnup.section (account_id, location_id, section)
        SELECT 'account-' || :mark, 'location-' || :mark || '-' || n, s
-       FROM generate_series(1, :count) n, unnest(ARRAY['LOCATION', 'CONTACTS', 'PHONE_SYSTEM', 'DEVICES', 'PEOPLE',
+       FROM generate_series(:first, :last) n, unnest(ARRAY['LOCATION', 'CONTACTS', 'PHONE_SYSTEM', 'DEVICES', 'PEOPLE',
                                                        'EXTENSIONS', 'WORKING_HOURS', 'CALL_FLOW']) s""",
     """INSERT INTO turnup.contact (id, account_id, location_id, position, purpose, name, email, phone, e164)
        SELECT 'contact-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n, k,
               CASE k WHEN 0 THEN 'PRIMARY' ELSE 'TECHNICAL' END, 'Contact ' || k, 'c' || k || '@load.example',
               '+1 212 555 0100', '+12125550100'
-       FROM generate_series(1, :count) n, generate_series(0, 1) k""",
+       FROM generate_series(:first, :last) n, generate_series(0, 1) k""",
     """INSERT INTO turnup.device (id, account_id, location_id, brand, model, mac_address, serial_number, label)
        SELECT 'device-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n,
               'YEALINK', 'T54W', '805ec0' || lpad(to_hex((n * 8 + k) % 16777216), 6, '0'), 'SN' || n || k, 'Desk ' || k
-       FROM generate_series(1, :count) n, generate_series(1, 6) k""",
+       FROM generate_series(:first, :last) n, generate_series(1, 6) k""",
     """INSERT INTO turnup.person (id, account_id, location_id, first_name, last_name, email)
        SELECT 'person-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n,
               'Desk', 'Holder ' || k, 'p' || k || '@load.example'
-       FROM generate_series(1, :count) n, generate_series(1, 6) k""",
+       FROM generate_series(:first, :last) n, generate_series(1, 6) k""",
     """INSERT INTO turnup.extension (id, account_id, location_id, number, label, person_id, device_id)
        SELECT 'extension-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n,
               (2000 + k)::text, 'Desk ' || k, 'person-' || :mark || '-' || n || '-' || k,
               'device-' || :mark || '-' || n || '-' || k
-       FROM generate_series(1, :count) n, generate_series(1, 6) k""",
+       FROM generate_series(:first, :last) n, generate_series(1, 6) k""",
     """INSERT INTO turnup.working_hours (id, account_id, location_id, weekday, opens, closes)
        SELECT 'hours-' || :mark || '-' || n || '-' || k, 'account-' || :mark, 'location-' || :mark || '-' || n, k,
               '09:00', '17:30'
-       FROM generate_series(1, :count) n, generate_series(1, 7) k""",
+       FROM generate_series(:first, :last) n, generate_series(1, 7) k""",
 )

@@ -34,9 +34,11 @@ from sqlalchemy import (
     false,
     func,
     text,
+    true,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from app.domain.installation import DatabaseKind
 from app.domain.vocabulary import (
     ApprovalStatus,
     CallFlowKind,
@@ -179,6 +181,15 @@ user = Table(
     _text("role", default=None),
     _text("status", default=UserStatus.ACTIVE.value),
     _ref("account_id", nullable=True),
+    _flag("all_accounts"),
+    # The users who created this user, or gave the user a role or a subject, since the last confirmation.
+    Column(
+        "made_by",
+        ARRAY(Text(collation="C")),
+        nullable=False,
+        server_default="{}",
+        info={"of_older_rows": [], HOLDS_IDS_OF: "user"},
+    ),
     _revision(),
     _now("created_at"),
     _now("updated_at"),
@@ -189,6 +200,7 @@ user = Table(
     _one_of("role", Role),
     _one_of("status", UserStatus),
     CheckConstraint("(role = 'CUSTOMER') = (account_id IS NOT NULL)", name="account_of_customers_only"),
+    CheckConstraint("role = 'IMPLEMENTATION_LEAD' OR NOT all_accounts", name="all_accounts_of_leads_only"),
     Index("uq_user_email", text("lower(email)"), unique=True),
     Index("ix_user_account_id", "account_id"),
 )
@@ -736,6 +748,8 @@ audit_entry = Table(
     Column("reason_hash", LargeBinary, nullable=True),
     # Null in entries that are older than the column. Their hashes do not include it.
     Column("is_override", Boolean, nullable=True, server_default=text("false")),
+    # The id that the client gave to its request. Null if it gave none, and in entries that are older than the column.
+    Column("client_request_id", Text, nullable=True),
     PrimaryKeyConstraint("id"),
     _id_form(),
     UniqueConstraint("chain", "number"),
@@ -752,6 +766,13 @@ audit_entry = Table(
     Index("ix_audit_entry_actor_id_occurred_at_id", "actor_id", "occurred_at", "id"),
     Index("ix_audit_entry_action_occurred_at_id", "action", "occurred_at", "id"),
     Index("ix_audit_entry_request_id_occurred_at_id", "request_id", "occurred_at", "id"),
+    Index(
+        "ix_audit_entry_client_request_id_occurred_at_id",
+        "client_request_id",
+        "occurred_at",
+        "id",
+        postgresql_where=text("client_request_id IS NOT NULL"),
+    ),
     Index(
         "ix_audit_entry_override_id_occurred_at_id",
         "override_id",
@@ -810,6 +831,7 @@ audit_incident = Table(
     _text("request_id", default=None),
     _moment("first_at"),
     Column("count", Integer, nullable=False, server_default="1"),
+    Column("client_request_id", Text, nullable=True),
     PrimaryKeyConstraint("minute", "action", "code", "actor_id"),
     CheckConstraint("action IN ('ROLE_DENIED', 'SECURITY_EVENT')", name="action_known"),
 )
@@ -847,6 +869,21 @@ schema_state = Table(
     _now("closed_at"),
     PrimaryKeyConstraint("writes_since"),
     CheckConstraint("writes_since ~ '^[0-9]{4}$'", name="writes_since_form"),
+)
+
+# At most one row: what the database is for, and an id of its content. See app.db.kind.
+installation = Table(
+    "installation",
+    metadata,
+    _id(),
+    _text("kind", default=None),
+    Column("single", Boolean, nullable=False, server_default=true()),
+    _now("marked_at"),
+    PrimaryKeyConstraint("id"),
+    UniqueConstraint("single"),
+    CheckConstraint("single", name="single_only"),
+    _id_form(),
+    _one_of("kind", DatabaseKind),
 )
 
 # The versions of the payload document that a partner accepts. A partner without any accepts all.

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import ARRAY, Table, Text, any_, bindparam, select, true
+from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam, select, true
 
 from app.db import tables
 from app.db.aggregates import AGGREGATES, PREVIEWED, AggregateRecord
@@ -51,6 +51,21 @@ class Delete:
 
 
 Write = Insert | Update | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class UserNow:
+    """What a user may do: the role, the status, the access to all accounts, and whether the user is confirmed."""
+
+    role: Role
+    status: UserStatus
+    all_accounts: bool
+    confirmed: bool
+
+    @classmethod
+    def of(cls, role: str, status: str, all_accounts: bool, confirmed: bool) -> "UserNow":
+        """Return the value of a statement's row."""
+        return cls(Role(role), UserStatus(status), all_accounts, confirmed)
 
 
 async def lock_locations(tx: Transaction, location_ids: Iterable[str], scope: Scope) -> set[str]:
@@ -117,19 +132,49 @@ async def accepted_versions(tx: Transaction, user_id: str) -> set[str]:
     return set(await tx.fetch(_VERSIONS, user_id=user_id))
 
 
-async def may_still_act(tx: Transaction) -> bool:
-    """Whether the viewer is still active. Take a lock, so that only one transaction suspends users at a time."""
-    await tx.fetch(_LOCK_SUSPENSIONS)
-    return bool(await tx.fetch_one(_IS_ACTIVE, user_id=tx.viewer.id))
+async def lock_users(tx: Transaction) -> None:
+    """Take a lock, so that only one transaction changes users at a time."""
+    await tx.fetch(_LOCK_USERS)
 
 
-async def two_active_leads(tx: Transaction) -> set[str]:
-    """Return the ids of two active leads, or of all if there are fewer.
+async def user_now(tx: Transaction, user_id: str) -> UserNow | None:
+    """Return what a user may do as of now, not as of the start of the transaction."""
+    found: UserNow | None = await tx.fetch_one(_USER_NOW, user_id=user_id)
+    return found
 
-    Take a lock, so that only one transaction suspends users at a time.
+
+async def hold_approval_users(tx: Transaction, location_ids: Iterable[str]) -> UserNow | None:
+    """Return what the viewer, a lead, may do as of now.
+
+    Nobody changes the viewer, or the users who submitted the locations, until the end of the transaction.
     """
-    await tx.fetch(_LOCK_SUSPENSIONS)
-    return set(await tx.fetch(_TWO_ACTIVE_LEADS))
+    found: UserNow | None = await tx.fetch_one(_HOLD_APPROVAL_USERS, ids=sorted(location_ids))
+    return found
+
+
+async def is_account_named(tx: Transaction, name: str, *, besides: str | None = None) -> bool:
+    """Return whether an account other than `besides` has this name, ignoring case.
+
+    Take a lock, so that only one transaction names accounts at a time.
+    """
+    await tx.fetch(_LOCK_ACCOUNT_NAMES)
+    return bool(await tx.fetch_one(_IS_ACCOUNT_NAMED, name=name, besides=besides))
+
+
+async def is_location_named(tx: Transaction, account_id: str, name: str, *, besides: str | None = None) -> bool:
+    """Return whether a location of the account other than `besides` has this name, ignoring case.
+
+    Locations that the viewer cannot see count. Take a lock, so that only one transaction names locations of the account
+    at a time.
+    """
+    await tx.fetch(_LOCK_LOCATION_NAMES, account_id=account_id)
+    return bool(await tx.fetch_one(_IS_LOCATION_NAMED, account_id=account_id, name=name, besides=besides))
+
+
+async def two_managing_leads(tx: Transaction) -> set[str]:
+    """Return the ids of two leads who can manage users, or of all if there are fewer. Take the lock of `lock_users`."""
+    await lock_users(tx)
+    return set(await tx.fetch(_TWO_MANAGING_LEADS))
 
 
 async def clock(tx: Transaction) -> datetime:
@@ -206,12 +251,22 @@ async def holders_of(tx: Transaction, macs: Iterable[str]) -> dict[str, MacHolde
 
 
 async def editors_since(
-    tx: Transaction, location_ids: Iterable[str], *, edits: Sequence[str], marks: Sequence[str]
+    tx: Transaction,
+    location_ids: Iterable[str],
+    *,
+    edits: Sequence[str],
+    submits: Sequence[str],
+    approves: Sequence[str],
 ) -> dict[str, frozenset[str]]:
-    """Return the ids of the users who edited each location after its last audit entry with an action in `marks`.
+    """Return the ids of the users who edited each location after its last submission or approval.
 
-    `edits` are the actions that count as edits. The numbers of the audit entries decide the order."""
-    pairs = await tx.fetch(_EDITORS, ids=sorted(location_ids), edits=list(edits), marks=list(marks))
+    If the user who submitted it is unconfirmed, those who made that user are included if they edited the location
+    after its last approval. The arguments are the actions of the audit log that count as each of these. The numbers of
+    the audit entries decide the order.
+    """
+    marks = [*submits, *approves]
+    values = {"edits": list(edits), "marks": marks, "approvals": list(approves)}
+    pairs = await tx.fetch(_EDITORS, ids=sorted(location_ids), **values)
     found: defaultdict[str, set[str]] = defaultdict(set)
     for location_id, actor_id in pairs:
         found[location_id].add(actor_id)
@@ -260,13 +315,21 @@ _DOCUMENT = Statement(
 )
 _EDITORS = Statement(
     "editors since",
-    """SELECT DISTINCT e.location_id, e.actor_id FROM turnup.audit_entry e
+    """SELECT e.location_id, e.actor_id FROM turnup.audit_entry e
        WHERE e.location_id = ANY ($1::text[]) AND e.outcome = 'APPLIED' AND e.actor_id IS NOT NULL
          AND e.action = ANY ($2::text[])
          AND e.number > coalesce((SELECT max(m.number) FROM turnup.audit_entry m
                                   WHERE m.location_id = e.location_id AND m.outcome = 'APPLIED'
-                                    AND m.action = ANY ($3::text[])), 0)""",
-    ("ids", "edits", "marks"),
+                                    AND m.action = ANY ($3::text[])), 0)
+       UNION
+       SELECT s.location_id, s.maker FROM turnup.makers_of_submitters($1) s
+       WHERE EXISTS (SELECT FROM turnup.audit_entry e
+                     WHERE e.location_id = s.location_id AND e.outcome = 'APPLIED' AND e.actor_id = s.maker
+                       AND e.action = ANY ($2::text[])
+                       AND e.number > coalesce((SELECT max(m.number) FROM turnup.audit_entry m
+                                                WHERE m.location_id = s.location_id AND m.outcome = 'APPLIED'
+                                                  AND m.action = ANY ($4::text[])), 0))""",
+    ("ids", "edits", "marks", "approvals"),
     _pair,
 )
 
@@ -297,32 +360,66 @@ _VERSIONS = Statement(
     ("user_id",),
     str,
 )
-_LOCK_SUSPENSIONS = Statement(
-    "lock suspensions", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str
+_LOCK_USERS = Statement("lock users", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str)
+_USER_NOW = Statement(
+    "user now",
+    "SELECT role, status, all_accounts, made_by = '{}' FROM turnup.\"user\" WHERE id = $1",
+    ("user_id",),
+    UserNow.of,
 )
-_IS_ACTIVE = Statement(
-    "is active", f"SELECT status = '{UserStatus.ACTIVE}' FROM turnup.\"user\" WHERE id = $1", ("user_id",), bool
+_HOLD_APPROVAL_USERS = Statement(
+    "hold users of approval",
+    "SELECT role, status, all_accounts, confirmed FROM turnup.hold_approval_users($1)",
+    ("ids",),
+    UserNow.of,
 )
-_TWO_ACTIVE_LEADS = Statement(
-    "two active leads",
+_LOCK_ACCOUNT_NAMES = Statement(
+    "lock account names", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.account_name', 0))", (), str
+)
+_IS_ACCOUNT_NAMED = Statement(
+    "account named",
+    'SELECT EXISTS (SELECT FROM turnup.account a WHERE lower(a.name COLLATE "default") = lower($1)'
+    " AND a.id IS DISTINCT FROM $2)",
+    ("name", "besides"),
+    bool,
+)
+_LOCK_LOCATION_NAMES = Statement(
+    "lock location names",
+    "SELECT pg_advisory_xact_lock(hashtextextended('turnup.location_name/' || $1::text, 0))",
+    ("account_id",),
+    str,
+)
+_IS_LOCATION_NAMED = Statement(
+    "location named", "SELECT turnup.is_location_named($1, $2, $3)", ("account_id", "name", "besides"), bool
+)
+_TWO_MANAGING_LEADS = Statement(
+    "two managing leads",
     f"""SELECT id FROM turnup."user"
-        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' LIMIT 2""",
+        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' AND all_accounts
+          AND made_by = '{{}}'
+        LIMIT 2""",
     (),
     str,
 )
 _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 
 
+def _inside(shape: Shape, table: Table) -> ColumnElement[bool]:
+    """The predicate for rows in scope. Row-level security alone decides which users a viewer sees."""
+    return true() if table is tables.user else within(shape, table)
+
+
 @lru_cache(maxsize=64)
 def _locked_row(table: Table, shape: Shape) -> Statement:
-    inside = true() if table is tables.user else within(shape, table)
-    statement = select(*columns_of(table)).where(table.c.id == bindparam("id", type_=table.c.id.type), inside)
+    statement = select(*columns_of(table)).where(
+        table.c.id == bindparam("id", type_=table.c.id.type), _inside(shape, table)
+    )
     return compiled(f"lock {table.name}", statement.with_for_update(key_share=True), ROW_OF_TABLE[table])
 
 
 @lru_cache(maxsize=16)
 def _kept_rows(table: Table, shape: Shape) -> Statement:
-    statement = select(*columns_of(table)).where(table.c.id == any_(many_ids("ids")), within(shape, table))
+    statement = select(*columns_of(table)).where(table.c.id == any_(many_ids("ids")), _inside(shape, table))
     ordered = statement.order_by(table.c.id).with_for_update(read=True, key_share=True)
     return compiled(f"keep {table.name}", ordered, ROW_OF_TABLE[table])
 

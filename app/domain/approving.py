@@ -1,16 +1,27 @@
-"""Approval rules: the reviewed content must be current and ready, and not the approver's own work."""
+"""Approval rules: confirmed leads approve current, ready content that is not their own work."""
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 
 from app.domain.issue import Issue
-from app.domain.refusals import NotReady, SelfApproval, StaleReview
+from app.domain.refusals import NotReady, SelfApproval, StaleReview, UserUnconfirmed
+from app.domain.viewer import Viewer
 from app.domain.vocabulary import Gate
 
 
 def is_own_work(viewer_id: str, *, submitted_by: str | None, editors: AbstractSet[str]) -> bool:
-    """Return whether the viewer submitted the content or edited it since its last submission or approval."""
+    """Return whether the viewer submitted the content or edited it.
+
+    `editors` are those since the last submission or approval, and those since the last approval who made the user who
+    submitted: a user who is not confirmed may be the same person.
+    """
     return viewer_id == submitted_by or viewer_id in editors
+
+
+def check_confirmed(viewer: Viewer) -> None:
+    """Raise UserUnconfirmed for a viewer whom a lead made, and whom nobody has confirmed since."""
+    if not viewer.confirmed:
+        raise UserUnconfirmed
 
 
 def check_ready(gate: Gate, issues: Iterable[Issue]) -> None:

@@ -92,6 +92,13 @@ class SelfApproval(Refusal):
 
 
 @dataclass(eq=False)
+class UserUnconfirmed(Refusal):
+    """Another lead must confirm you before you can approve content, confirm users or manage users."""
+
+    code = ProblemCode.USER_UNCONFIRMED
+
+
+@dataclass(eq=False)
 class Conflict(Refusal):
     """The object has changed since you read it. Its current revision is {current_revision}."""
 

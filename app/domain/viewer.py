@@ -32,8 +32,10 @@ EVERYTHING = Scope(accounts=None, locations=None)
 class Viewer:
     """A signed-in user, as stored in the user's row and grants at this moment.
 
-    `scope` covers what the user may see, `editing` the locations whose onboarding the user may edit, and `provisioning`
-    the locations whose payloads the user may see.
+    `scope` covers what the user may see, `editing` the locations whose onboarding the user may edit, `provisioning` the
+    locations whose payloads the user may see, and `auditing` the accounts whose audit log the user may read.
+    `all_accounts` says whether a lead has access to all accounts; it is False for other roles. `confirmed` says whether
+    nobody made the user, or somebody else has confirmed the user since.
     """
 
     id: str
@@ -43,3 +45,6 @@ class Viewer:
     scope: Scope
     editing: Scope
     provisioning: Scope
+    auditing: Scope
+    all_accounts: bool
+    confirmed: bool

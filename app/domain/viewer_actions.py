@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from app.domain.approving import check_ready, decide_approval
+from app.domain.approving import check_confirmed, check_ready, decide_approval
 from app.domain.handoff import PayloadFacts, check_open, decide_generation, decide_release
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
@@ -121,6 +121,7 @@ def _submittable(situation: Situation) -> None:
 
 def _approvable(situation: Situation) -> None:
     """Check as for a reviewer who has just read the current content."""
+    check_confirmed(situation.viewer)
     decide_approval(
         expected_digest=situation.current_digest,
         current_digest=situation.current_digest,

@@ -24,13 +24,14 @@ _OF_THE_BODY = frozenset({
     b"accept-ranges", b"cache-control", b"content-encoding", b"content-length", b"content-type", b"etag",
     b"last-modified",
 })  # fmt: skip
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
+_CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
 
 
 class UniformAnswers:
-    """Pure ASGI middleware; stores the request's id in `scope["state"]["request_id"]`.
+    """Pure ASGI middleware; stores a new id of the request in `scope["state"]["request_id"]`.
 
-    The id is the client's own if it is well-formed, and a new one otherwise.
+    The id that the client sent does not identify the request, because anybody can send any id again. If it is
+    well-formed, it is stored beside the other, in `scope["state"]["client_request_id"]`, else None.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -41,8 +42,9 @@ class UniformAnswers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = sent_request_id(scope["headers"]) or secrets.token_hex(16)
+        request_id = new_request_id()
         scope.setdefault("state", {})["request_id"] = request_id
+        scope["state"]["client_request_id"] = client_request_id(scope["headers"])
         head = scope["method"] == "HEAD"
         text_refusal: Message | None = None  # the head of a refusal that is not JSON; it waits for the text
         translated = False
@@ -69,10 +71,15 @@ class UniformAnswers:
         await self._app(scope, receive, send_uniform)
 
 
-def sent_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+def new_request_id() -> str:
+    """Return a new id of a request."""
+    return secrets.token_hex(16)
+
+
+def client_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
     """Return the client's own id of its request, None if it sent none or none that is well-formed."""
     sent = [value for name, value in headers if name == b"x-request-id"]
-    return sent[0].decode() if len(sent) == 1 and _REQUEST_ID.match(sent[0]) else None
+    return sent[0].decode() if len(sent) == 1 and _CLIENT_REQUEST_ID.match(sent[0]) else None
 
 
 def _has_form(content_type: str) -> bool:

@@ -43,6 +43,8 @@ class UnreadRequest:
     fields: Mapping[bytes, bytes]
     client: tuple[str, int] | None
     request_id: str
+    client_request_id: str | None
+    """The id that the client gave to its request, None if it gave none that is well-formed."""
 
     def field(self, name: bytes) -> str | None:
         """Return a header field's value, with repeated fields joined to one list (RFC 9110, section 5.3), or None."""
@@ -89,13 +91,14 @@ class GraphQLEndpoint:
         await send_response(response, send)
 
     async def _respond(self, scope: Scope, receive: Receive) -> Response:
-        request_id = scope.get("state", {}).get("request_id", "")
+        state = scope.get("state", {})
+        request_id = state.get("request_id", "")
         media_type = PLAIN_JSON
         try:
             fields = joined(scope["headers"])
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
             read_only = _reads_only(scope["method"], fields)
-            head = UnreadRequest(fields, scope.get("client"), request_id)
+            head = UnreadRequest(fields, scope.get("client"), request_id, state.get("client_request_id"))
             began = monotonic()
             subject = await self._admit(head)
             spent = monotonic() - began

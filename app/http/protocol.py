@@ -8,7 +8,6 @@ of the API, without a word of what was received.
 import asyncio
 import fcntl
 import logging
-import secrets
 import sys
 import termios
 from collections.abc import Callable, Iterable
@@ -22,7 +21,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from uvicorn.server import ServerState
 
-from app.http.answers import sent_request_id
+from app.http.answers import new_request_id
 from app.http.chunks import Chunks, MalformedChunks
 from app.http.connections import ConnectionLimits, Connections, Refused
 from app.http.heads import END, HttpHead, check_incomplete, read_head
@@ -260,7 +259,6 @@ class HttpConnection(asyncio.Protocol):
         self._refuse(
             "OVERLOADED",
             sentence,
-            request_id=sent_request_id(head.fields),
             without_body=head.method == "HEAD",
         )
         return False
@@ -285,7 +283,7 @@ class HttpConnection(asyncio.Protocol):
                     self._end_body(rest[head.length :])
                 else:
                     self._received += rest
-                self._refuse_work(work, full, head.method, sent_request_id(head.fields), reusable=reusable)
+                self._refuse_work(work, full, head.method, new_request_id(), reusable=reusable)
                 return
         state = self._app_state.copy()
         del state[CONNECTIONS]
@@ -496,10 +494,10 @@ class HttpConnection(asyncio.Protocol):
         self._write(*refusal(code, sentence, request_id), without_body=without_body)
         self.finish()
 
-    def _refuse_work(self, work: Work, full: Full, method: str, request_id: str | None, *, reusable: bool) -> None:
+    def _refuse_work(self, work: Work, full: Full, method: str, request_id: str, *, reusable: bool) -> None:
         """Answer a request that gets no slot, and continue after its body unless the connection is not reusable."""
         self._server_state.total_requests += 1
-        response = work.refusal(full, request_id or secrets.token_hex(16))
+        response = work.refusal(full, request_id)
         fields = response.headers if reusable else [*response.headers, (b"connection", b"close")]
         self._write(response.status, fields, response.body, without_body=method == "HEAD")
         if not reusable:
@@ -515,7 +513,7 @@ class HttpConnection(asyncio.Protocol):
         assert work is not None  # noqa: S101 - it was refused
         self._abandon()
         self._cycle = None
-        request_id = scope["state"].get("request_id") or sent_request_id(scope["headers"])
+        request_id = scope["state"].get("request_id") or new_request_id()
         self._refuse_work(work, full, scope["method"], request_id, reusable=cycle.keep_alive)
 
     def _write(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes, *, without_body: bool) -> None:
@@ -671,7 +669,7 @@ def refusal(code: str, sentence: str, request_id: str | None) -> tuple[int, list
 
     Without the id of the request, it gets a new one.
     """
-    request_id = request_id or secrets.token_hex(16)
+    request_id = request_id or new_request_id()
     response = refused(code, sentence, request_id)
     more = [
         (b"x-request-id", request_id.encode("ascii")),

@@ -33,6 +33,11 @@ class AdministrationContext:
     transaction: Transaction
     new_id: Callable[[str], str] = new_id
 
+    @property
+    def by_system(self) -> bool:
+        """Whether the command line decides, and not a user."""
+        return self.viewer.id == audit.SYSTEM
+
     async def found(self, table: Table, row_id: str) -> Any:
         """The row with this id, locked. Raises NotFound."""
         row = await writing.locked_row(self.transaction, table, row_id)
@@ -82,7 +87,7 @@ async def administer(
 async def _once(context: WriteContext, mutation: AdministrationMutation[C], call: MutationCall[C]) -> MutationOutcome:
     async with context.transaction() as tx:
         with before_commit():
-            check_allowed(tx.viewer.role, mutation.action)
+            check_allowed(tx.viewer, mutation.action)
             kept = await idempotency.earlier(tx, call)
             if kept is not None:
                 return MutationOutcome(ids=kept, replayed=True)
@@ -102,6 +107,7 @@ async def _carry_out(tx: Transaction, context: WriteContext, action: str, change
         action=action,
         location_id=change.location_id,
         request_id=context.request_id,
+        client_request_id=context.client_request_id,
         reason=change.reason,
     )
     await write(tx, change)

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.db import tables
 from app.db.writing import Insert, Update
-from app.domain.approving import decide_approval, is_own_work
+from app.domain.approving import check_confirmed, decide_approval, is_own_work
 from app.domain.content_document import content_document
 from app.domain.diff import changed_paths
 from app.domain.status_machine import TABLE
@@ -30,11 +30,12 @@ class Approve(Command):
 def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
     """Approve the current content if it was reviewed, is ready, and was not submitted or edited by the viewer.
 
-    Raises IllegalTransition, StaleReview, NotReady, SelfApproval.
+    Raises IllegalTransition, UserUnconfirmed, StaleReview, NotReady, SelfApproval.
     """
     pending = aggregate.status is LocationStatus.PENDING_APPROVAL
     verb = Verb.APPROVE_AGAIN if aggregate.status in TABLE[Verb.APPROVE_AGAIN].sources else Verb.APPROVE
     approval = aggregate.transition(verb)
+    check_confirmed(aggregate.viewer)
     session = aggregate.record.session
     self_approved = decide_approval(
         expected_digest=command.expected_digest,
@@ -94,7 +95,7 @@ APPROVE = LocationMutation(
     decide=decide,
     action=Action.APPROVE,
     budget=Budget.APPROVALS,
-    content=ContentEffect.SUBMITS_OR_APPROVES,
+    content=ContentEffect.APPROVES,
     refusals=RecordedRefusals.ALWAYS,
     counts=(Counted.APPROVAL_WAITING_TIME,),
     needs_reviewed_content=True,

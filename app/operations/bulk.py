@@ -81,7 +81,7 @@ async def _once(
 ) -> BulkResult:
     async with context.transaction() as tx:
         with transactions.before_commit():
-            check_allowed(tx.viewer.role, mutation.action)
+            check_allowed(tx.viewer, mutation.action)
             if call.command.dry_run:
                 async with tx.undone():
                     return await _carry_out(tx, context, mutation, call, items)

@@ -152,7 +152,7 @@ BULK_UPDATE_STATUS = BulkMutation(
     check=_check_status,
     action=Action.RUN_BULK,
     budget=Budget.BULK_CALLS,
-    content=ContentEffect.SUBMITS_OR_APPROVES,
+    content=ContentEffect.SUBMITS,
     refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
     counts=(Counted.BULK_ITEMS,),
 )
@@ -164,7 +164,7 @@ BULK_APPROVE = BulkMutation(
     decide=_approve,
     action=Action.RUN_BULK,
     budget=Budget.BULK_CALLS,
-    content=ContentEffect.SUBMITS_OR_APPROVES,
+    content=ContentEffect.APPROVES,
     refusals=RecordedRefusals.ALWAYS,
     counts=(Counted.BULK_ITEMS, Counted.APPROVAL_WAITING_TIME),
     needs_reviewed_content=True,

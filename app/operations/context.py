@@ -39,6 +39,7 @@ class WriteContext:
     database: Database
     subject: str
     request_id: str
+    client_request_id: str | None = None
     transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
     """Returns the signed-in transaction of one attempt; committed if its block succeeds, otherwise rolled back."""
     locations: Share

@@ -137,7 +137,7 @@ CREATE_TEST_PAYLOAD = AdministrationMutation(
     name="createTestPayload",
     command=CreateTestPayload,
     decide=decide,
-    action=Action.ADMINISTER,
+    action=Action.CREATE_LOCATIONS,
     budget=Budget.PAYLOADS,
     counts=(),
 )

@@ -89,14 +89,21 @@ _BEHIND: Mapping[S, int] = {
 }
 
 
-async def load_demo(owner_url: str, app_url: str, *, reset: bool = False, transaction_pooling: bool = False) -> bool:
+async def load_demo(
+    owner_url: str,
+    app_url: str,
+    *,
+    reset: bool = False,
+    other_accounts: int | None = None,
+    transaction_pooling: bool = False,
+) -> bool:
     """Load the demo data into an empty database; with `reset`, replace the existing data.
 
     An interrupted load continues where it stopped, unless other data was written since.
-    Returns whether anything was loaded.
+    Returns whether anything was loaded. Raises what `seed_demo` raises.
     """
     async with loading_demo(owner_url):
-        loaded = await seed_demo(owner_url, reset=reset)
+        loaded = await seed_demo(owner_url, reset=reset, other_accounts=other_accounts)
         if not loaded and not await is_only_demo(owner_url, REQUEST_ID):
             return False
         database = await Database.open(app_url, size=1, transaction_pooling=transaction_pooling)

@@ -18,12 +18,10 @@ from app.domain.vocabulary import DeviceBrand, DeviceModelKind
 from app.operations.administration import AdministrationChange, write
 from app.operations.commands import UNSET
 from app.operations.manage_catalogue import DeviceModelValue, LoadedModels, check_models, load_device_models
-from app.operations.system import as_system
+from app.operations.system import SystemAction, as_system
 
 BUILT_IN = Path(__file__).with_name("device_models.json")
 MOST_BYTES = 1_000_000
-CATALOGUE_LOADED = "CATALOGUE_LOADED"
-"""The action in the audit log."""
 LONGEST_MESSAGE = 300
 
 
@@ -52,7 +50,7 @@ async def load_catalogue(owner_url: str, models: Sequence[DeviceModelValue]) -> 
 
     Raises InvalidInput, LimitReached, and what `as_system` raises.
     """
-    async with as_system(owner_url, CATALOGUE_LOADED) as context:
+    async with as_system(owner_url, SystemAction.CATALOGUE_LOADED) as context:
         loaded = await load_device_models(context, models)
         await write(context.transaction, AdministrationChange(writes=loaded.writes))
     return loaded

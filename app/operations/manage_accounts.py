@@ -1,6 +1,7 @@
 """Creates and renames accounts, and creates locations."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from app.db import tables
 from app.db.content_rows import location_row
@@ -14,6 +15,7 @@ from app.domain.vocabulary import Budget, LocationStatus, Section
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
 from app.operations.commands import UNSET, Command, Unset
 from app.operations.editing import AddressPatch, address_with, text
+from app.operations.names import check_account_name, check_location_name
 from permissions.matrix import Action
 
 
@@ -45,16 +47,19 @@ class CreateLocation(Command):
 
 
 async def create_account(context: AdministrationContext, command: CreateAccount) -> AdministrationChange:
-    """Create an account, which starts its audit chain."""
+    """Create an account, which starts its audit chain. Raises InvalidInput if another account has the name."""
     account_id = context.new_id("Account")
-    row = {"id": account_id, "name": given_text("account.name", command.name, path=("name",)), **_made(context)}
+    row = {"id": account_id, "name": await _account_name(context, command.name), **_made(context)}
     return AdministrationChange(writes=(Insert(tables.account, row),), chain=account_id, ids={"account": account_id})
 
 
 async def update_account(context: AdministrationContext, command: UpdateAccount) -> AdministrationChange:
-    """Rename an account. Content digests do not change: a payload reads the name when it is generated."""
+    """Rename an account. Content digests do not change: a payload reads the name when it is generated.
+
+    Raises InvalidInput if another account has the name.
+    """
     account = await context.at_revision(tables.account, command.account_id, command.expected_revision)
-    values = {"name": given_text("account.name", command.name, path=("name",))}
+    values = {"name": await _account_name(context, command.name, renamed=account)}
     changed = values | {"revision": account.revision + 1, "updated_at": context.now}
     return AdministrationChange(
         writes=(Update(tables.account, {"id": account.id}, changed),), chain=account.id, ids={"account": account.id}
@@ -62,7 +67,10 @@ async def update_account(context: AdministrationContext, command: UpdateAccount)
 
 
 async def create_location(context: AdministrationContext, command: CreateLocation) -> AdministrationChange:
-    """Add a location to an account, NOT_STARTED, with as much of its address as is known."""
+    """Add a location to an account, NOT_STARTED, with as much of its address as is known.
+
+    Raises InvalidInput if another location of the account has the name.
+    """
     account = await context.found(tables.account, command.account_id)
     content = LocationContent(
         location_id=context.new_id("Location"),
@@ -72,6 +80,7 @@ async def create_location(context: AdministrationContext, command: CreateLocatio
         timezone=clean("location.timezone", command.timezone, path=("timezone",)),
         site_code=text("location.siteCode", command.site_code, None, ()),
     )
+    await check_location_name(context.transaction, account.id, content.name)
     location = {**location_row(content), "status": LocationStatus.NOT_STARTED, **_made(context)}
     complete = completeness(readiness(content))
     key = {"account_id": account.id, "location_id": content.location_id}
@@ -84,6 +93,14 @@ async def create_location(context: AdministrationContext, command: CreateLocatio
         location_id=content.location_id,
         ids={"location": content.location_id},
     )
+
+
+async def _account_name(context: AdministrationContext, wanted: str, *, renamed: Any = None) -> str:
+    """The name as it is stored. Raises InvalidInput if it is new to the account and another account has it."""
+    name = given_text("account.name", wanted, path=("name",))
+    if renamed is None or renamed.name != name:
+        await check_account_name(context.transaction, name, besides=renamed and renamed.id)
+    return name
 
 
 def _made(context: AdministrationContext) -> dict[str, object]:
@@ -112,7 +129,7 @@ CREATE_LOCATION = AdministrationMutation(
     name="createLocation",
     command=CreateLocation,
     decide=create_location,
-    action=Action.ADMINISTER,
+    action=Action.CREATE_LOCATIONS,
     budget=Budget.EDITS,
     counts=(),
 )

@@ -32,7 +32,9 @@ class ContentEffect(Enum):
     NONE = "NONE"
     EDITS = "EDITS"
     """The user who performs it cannot approve the content afterwards."""
-    SUBMITS_OR_APPROVES = "SUBMITS_OR_APPROVES"
+    SUBMITS = "SUBMITS"
+    """Editors of the content are counted from the last such mutation, unless they made the user who submitted."""
+    APPROVES = "APPROVES"
     """Editors of the content are counted from the last such mutation."""
 
 

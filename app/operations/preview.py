@@ -7,7 +7,7 @@ from app.domain.viewer_actions import Situation, ViewerAction, viewer_actions
 from app.domain.vocabulary import LocationStatus
 from app.operations.aggregate import Aggregate
 from app.operations.context import new_id
-from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
+from app.operations.registry import APPROVES, EDITS, SUBMITS
 from permissions.matrix import Action, allows
 from permissions.policy import location_actions_of
 
@@ -16,7 +16,7 @@ async def previews(tx: Transaction, location_ids: list[str], *, self_approval_al
     """The aggregates of locations in the snapshot of this transaction. All of the locations are in scope."""
     editors: dict[str, frozenset[str]] = {}
     if allows(tx.viewer.role, Action.APPROVE):
-        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
+        editors = await writing.editors_since(tx, location_ids, edits=EDITS, submits=SUBMITS, approves=APPROVES)
     records = await writing.previewed_records_of(tx, location_ids)
     return [
         Aggregate(

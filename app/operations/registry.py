@@ -23,7 +23,7 @@ from app.operations.manage_catalogue import (
     REMOVE_DEVICE_MODEL,
     SET_DEVICE_MODELS,
 )
-from app.operations.manage_users import CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
+from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import ContentEffect, DeclarationError, Mutation
 from app.operations.open_override import OPEN_OVERRIDE
@@ -111,6 +111,7 @@ MUTATIONS = by_name(
         SET_ACCEPTED_PAYLOAD_VERSIONS,
         SUSPEND_USER,
         REINSTATE_USER,
+        CONFIRM_USER,
         SET_DEVICE_MODELS,
         ADD_DEVICE_MODEL,
         EDIT_DEVICE_MODEL,
@@ -119,4 +120,5 @@ MUTATIONS = by_name(
 )
 
 EDITS = names_with(ContentEffect.EDITS, MUTATIONS)
-SUBMITS_OR_APPROVES = names_with(ContentEffect.SUBMITS_OR_APPROVES, MUTATIONS)
+SUBMITS = names_with(ContentEffect.SUBMITS, MUTATIONS)
+APPROVES = names_with(ContentEffect.APPROVES, MUTATIONS)

@@ -52,7 +52,7 @@ SUBMIT_ONBOARDING = LocationMutation(
     decide=decide,
     action=Action.SUBMIT,
     budget=Budget.SUBMITS,
-    content=ContentEffect.SUBMITS_OR_APPROVES,
+    content=ContentEffect.SUBMITS,
     refusals=RecordedRefusals.ON_LOCKED_LOCATIONS,
     counts=(Counted.SUBMISSIONS,),
 )

@@ -5,6 +5,7 @@ The transaction runs as the definer role, to which row-level security does not a
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from enum import StrEnum, unique
 from typing import Any
 
 from app import audit
@@ -12,6 +13,7 @@ from app.db import writing
 from app.db.connecting import connect_as_owner, convert_json
 from app.db.database import Transaction, commit, unobserved
 from app.db.failures import translated
+from app.db.kind import kind_of
 from app.db.migrate import newest_revision, position
 from app.db.statements import Statement
 from app.db.steps import MigrationRefused
@@ -20,6 +22,18 @@ from app.domain.viewer import EVERYTHING, Viewer
 from app.domain.vocabulary import Role
 from app.operations.administration import AdministrationContext
 from app.session_settings import LOCK_SECONDS
+
+
+@unique
+class SystemAction(StrEnum):
+    """The actions of the command line in the audit log."""
+
+    USER_ADDED = "USER_ADDED"
+    USER_SUSPENDED = "USER_SUSPENDED"
+    USER_REINSTATED = "USER_REINSTATED"
+    USER_CONFIRMED = "USER_CONFIRMED"
+    CATALOGUE_LOADED = "CATALOGUE_LOADED"
+
 
 STATEMENT_SECONDS = 60.0
 """The time limit of a statement of such a transaction."""
@@ -32,23 +46,28 @@ SYSTEM = Viewer(
     scope=EVERYTHING,
     editing=EVERYTHING,
     provisioning=EVERYTHING,
+    auditing=EVERYTHING,
+    all_accounts=True,
+    confirmed=True,
 )
 """The viewer of the system's transactions. No row has its id."""
 
 
 @asynccontextmanager
-async def as_system(owner_url: str, action: str) -> AsyncIterator[AdministrationContext]:
+async def as_system(owner_url: str, action: SystemAction) -> AsyncIterator[AdministrationContext]:
     """Yield the context of decisions of the system. Their changes are committed if the block succeeds.
 
-    `action` is the action of the audit entry, in upper case; without changes there is no entry. `owner_url` connects
-    as the owner, who can become the definer. Raises MigrationRefused for a database that lacks migrations or is closed
-    to writes of this code, and the exceptions of `app.db.failures`.
+    `action` is the action of the audit entry; without changes there is no entry. `owner_url` connects as the owner, who
+    can become the definer. An empty database becomes a production database. Raises MigrationRefused for a database that
+    lacks migrations or is closed to writes of this code, DatabaseRefused while it is filled, and the exceptions of
+    `app.db.failures`.
     """
     async with _definer_transaction(owner_url, BEGIN_WRITING) as connection:
         transaction = Transaction(connection, SYSTEM, unobserved)
-        await transaction.fetch(_SET_ACTION, action=action)
+        await transaction.fetch(_SET_ACTION, action=action.value)
         if not may_write(await transaction.fetch_one(_WRITES_SINCE), newest_revision()):
             raise MigrationRefused(f"{await position(owner_url)}; nothing was changed")
+        await kind_of(connection, as_production=True)
         yield AdministrationContext(SYSTEM, await writing.clock(transaction), transaction)
         await audit.seal(transaction)
 

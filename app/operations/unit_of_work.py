@@ -28,10 +28,13 @@ from app.operations.context import (
     WriteContext,
     new_id,
 )
+from app.operations.current_viewer import as_now
 from app.operations.mutation import AggregateMutation, ContentEffect, Mutation, RecordedRefusals
+from app.operations.names import check_location_name
 from app.operations.persistence import claims_of, writes_of
-from app.operations.registry import EDITS, SUBMITS_OR_APPROVES
+from app.operations.registry import APPROVES, EDITS, SUBMITS
 from app.operations.transactions import GivenUp, attempted, before_commit, hold_locations
+from permissions.matrix import Action
 from permissions.policy import acting_scope, check_allowed
 
 C = TypeVar("C", bound=Command)
@@ -70,7 +73,7 @@ async def _attempt(
     tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
 ) -> MutationOutcome | Refusal:
     """The outcome or the refusal; the caller commits in both cases. Raises Forbidden."""
-    check_allowed(tx.viewer.role, mutation.action)
+    check_allowed(tx.viewer, mutation.action)
     kept = await idempotency.earlier(tx, call)
     if kept is not None:
         return MutationOutcome(ids=kept, replayed=True)
@@ -123,13 +126,18 @@ async def aggregates_of(
     """The aggregates for decisions, by location.
 
     For an approval, `reviewed` has the reviewed digest of each location. Only then are the editors read, and the
-    reviewed content only for locations whose content has changed since.
+    reviewed content only for locations whose content has changed since. The viewer is then the one of this moment,
+    because others may have changed the viewer's role since the transaction began. Raises SuspendedUser and Forbidden.
     """
+    viewer = tx.viewer
+    if reviewed is not None:
+        async with tx.locking(1 + len(location_ids)):
+            viewer = as_now(viewer, await writing.hold_approval_users(tx, location_ids), Action.APPROVE)
     records = await writing.aggregate_records_of(tx, location_ids)
     editors: dict[str, frozenset[str]] = {}
     seen: Mapping[str, AsOf] = {}
     if reviewed is not None:
-        editors = await writing.editors_since(tx, location_ids, edits=EDITS, marks=SUBMITS_OR_APPROVES)
+        editors = await writing.editors_since(tx, location_ids, edits=EDITS, submits=SUBMITS, approves=APPROVES)
         stale = {
             location_id: reviewed[location_id]
             for location_id, record in records.items()
@@ -138,7 +146,7 @@ async def aggregates_of(
         seen = await history.with_digest(tx, stale) if stale else {}
     return {
         location_id: Aggregate(
-            viewer=tx.viewer,
+            viewer=viewer,
             record=record,
             new_id=new_id,
             self_approval_allowed=context.self_approval_allowed,
@@ -161,6 +169,8 @@ async def _carry_out(
     for change in changes:
         ids |= change.ids
     doing = [pair for pair in zip(aggregates, changes, strict=True) if not pair[1].is_nothing]
+    for aggregate, change in doing:
+        await _check_name(tx, aggregate, change)
     if doing:
         await audit.open_entries(tx, [opening(context, mutation, *each) for each in doing])
     missed = await claim(tx, doing)
@@ -170,6 +180,14 @@ async def _carry_out(
     await idempotency.keep(tx, call, ids)
     await audit.seal(tx)
     return MutationOutcome(ids=ids, measurements=changes[0].measurements)
+
+
+async def _check_name(tx: Transaction, aggregate: Aggregate, change: LocationChange) -> None:
+    """Raises InvalidInput if the change gives the location the name of another location of the account."""
+    if change.content is None or change.content.name in {"", aggregate.content.name}:
+        return
+    location = aggregate.record.location
+    await check_location_name(tx, location.account_id, change.content.name, besides=location.id)
 
 
 async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange]]) -> set[tuple[str, str]]:
@@ -215,6 +233,7 @@ def opening(
         action=mutation.name,
         location_id=aggregate.record.location.id,
         request_id=context.request_id,
+        client_request_id=context.client_request_id,
         reason=recorded.reason if isinstance(recorded, LocationChange) else None,
         override_id=recorded.override_id if isinstance(recorded, LocationChange) else None,
         outcome="APPLIED" if applied else "REFUSED",

@@ -38,7 +38,11 @@ from app.postgres.roles import quoted_identifier, roles_sql
 
 IDENTITY = "cluster.json"  # the id and the passwords of a home's cluster
 ROOT_STATE = Path("/var/lib/turnup")  # for root: the files that the unprivileged PostgreSQL must reach
-UNPRIVILEGED_USER = "nobody"
+USER_VARIABLE = "TURNUP_POSTGRES_USER"
+OWN_USERS = ("turnup", "postgres")
+"""The users as which root runs PostgreSQL, if the variable names none: the first that exists."""
+SHARED_USER = "nobody"
+"""The user as which root runs PostgreSQL if there is none of these. Other services may run as this user, too."""
 LONGEST_SOCKET_PATH = 103  # bytes: 103 on macOS, 107 on Linux
 LOGIN_ROLES = ("postgres", "turnup_owner", "turnup_app")
 PORT = 5432  # only part of the socket's name
@@ -80,15 +84,30 @@ class Cluster:
 
 
 def start(
-    home: Path, *, limit: float = START_LIMIT, restarted: Callable[[], None] = lambda: None
+    home: Path,
+    *,
+    user: str | None = None,
+    limit: float = START_LIMIT,
+    restarted: Callable[[], None] = lambda: None,
 ) -> "EmbeddedPostgres":
     """Use the cluster in a home directory: create it, start it or share the running one.
 
-    Blocks until the cluster accepts connections, at most `limit` seconds. Each time the cluster runs again after it
-    ended unexpectedly, a thread calls `restarted`. Raises EmbeddedPostgresError, whose message ends with the last
-    lines of the log.
+    Blocks until the cluster accepts connections, at most `limit` seconds. Root runs PostgreSQL as `user`, or as one of
+    OWN_USERS or SHARED_USER; a running cluster keeps its user. Each time the cluster runs again after it ended
+    unexpectedly, a thread calls `restarted`. Raises EmbeddedPostgresError, whose message ends with the last lines of
+    the log.
     """
-    return EmbeddedPostgres(_prepare(home), limit=limit, restarted=restarted)
+    return EmbeddedPostgres(_prepare(home, user), limit=limit, restarted=restarted)
+
+
+def shares_user(user: str | None) -> bool:
+    """Whether PostgreSQL runs as the user of other services, because this process is root and has no better one."""
+    return user is None and os.geteuid() == 0 and _unprivileged(None).pw_name == SHARED_USER
+
+
+def exists(home: Path) -> bool:
+    """Return whether a home directory has a cluster, running or not."""
+    return (home / IDENTITY).exists()
 
 
 def create_database(cluster: Cluster, name: str, template: str = "turnup") -> None:
@@ -115,7 +134,7 @@ def erase(home: Path) -> None:
 
     Raises EmbeddedPostgresError when the cluster is in use.
     """
-    if not (home / IDENTITY).exists():
+    if not exists(home):
         return
     place = _prepare(home)
     locks = [_lock(place.base / "keeper.lock"), _lock(place.base / "postgres.lock")]
@@ -124,7 +143,15 @@ def erase(home: Path) -> None:
             raise EmbeddedPostgresError(f"the cluster of {home} is in use")
         for folder in (place.data, place.base / "data.new", place.sockets):
             shutil.rmtree(folder, ignore_errors=True)
-        for name in ("control", "roles.done", "postgres.log", "postgres.log.1", "postgres.lock", "keeper.lock"):
+        for name in (
+            "control",
+            "owner",
+            "roles.done",
+            "postgres.log",
+            "postgres.log.1",
+            "postgres.lock",
+            "keeper.lock",
+        ):
             (place.base / name).unlink(missing_ok=True)
         (place.home / IDENTITY).unlink()
         if place.base != place.home:
@@ -294,7 +321,10 @@ def _launch(place: _ClusterPlace) -> bool:
         return False
     output = os.open(place.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        _directory(place.sockets, 0o700, place.uid_gid)
+        if place.uid_gid is None:
+            _directory(place.sockets, 0o700)
+        else:
+            place.sockets.mkdir(mode=0o700, exist_ok=True)  # the supervisor gives it to PostgreSQL's user
         order = {
             "binaries": str(place.binaries),
             "data": str(place.data),
@@ -334,13 +364,16 @@ def _lock(path: Path) -> int | None:
     return lock
 
 
-def _prepare(home: Path) -> _ClusterPlace:
+def _prepare(home: Path, user: str | None = None) -> _ClusterPlace:
     """Create what a supervisor needs before it starts: the home, its identity, and root's own folder."""
+    unprivileged = _unprivileged(user) if os.geteuid() == 0 else None
+    if unprivileged is None and user is not None and user != pwd.getpwuid(os.geteuid()).pw_name:
+        raise EmbeddedPostgresError(f"{USER_VARIABLE}: only root can run PostgreSQL as {user}")
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         home = home.resolve()
         identity = _identity(home)
-        return _root_place(home, identity) if os.geteuid() == 0 else _user_place(home, identity)
+        return _root_place(home, identity, unprivileged) if unprivileged else _user_place(home, identity)
     except OSError as error:
         raise EmbeddedPostgresError(f"the embedded PostgreSQL in {home}: {error}") from error
 
@@ -395,19 +428,29 @@ def _user_place(home: Path, identity: Mapping[str, str]) -> _ClusterPlace:
     )
 
 
-def _root_place(home: Path, identity: Mapping[str, str]) -> _ClusterPlace:
+def _unprivileged(user: str | None) -> pwd.struct_passwd:
+    """Return the user as which root runs PostgreSQL. Raises EmbeddedPostgresError when there is none."""
+    for name in (*OWN_USERS, SHARED_USER) if user is None else (user,):
+        with suppress(KeyError, ValueError):
+            found = pwd.getpwnam(name)
+            if found.pw_uid != 0:
+                return found
+            if user is not None:
+                raise EmbeddedPostgresError(f"{USER_VARIABLE}: PostgreSQL does not run as {user}, which is root")
+    if user is not None:
+        raise EmbeddedPostgresError(f"{USER_VARIABLE}: there is no user {user!r} on this machine")
+    raise EmbeddedPostgresError(
+        f"{USER_VARIABLE}: root runs PostgreSQL as another user, and there is none: useradd --system {OWN_USERS[0]}"
+    )
+
+
+def _root_place(home: Path, identity: Mapping[str, str], user: pwd.struct_passwd) -> _ClusterPlace:
     """Keep programs, data and sockets where an unprivileged user can reach them, and only the identity in the home.
 
     PostgreSQL refuses to run as root, and the permissions of the home's parent folders must not be changed.
     """
     if (home / "data").exists():
         raise EmbeddedPostgresError(f"the cluster in {home} belongs to {(home / 'data').owner()}: run as that user")
-    try:
-        user = pwd.getpwnam(UNPRIVILEGED_USER)
-    except KeyError:
-        raise EmbeddedPostgresError(
-            f"root runs PostgreSQL as the user {UNPRIVILEGED_USER}, which does not exist here"
-        ) from None
     base = ROOT_STATE / identity["id"]
     _directory(ROOT_STATE, 0o755)
     with _locked(ROOT_STATE):
@@ -470,10 +513,12 @@ def _directory(path: Path, mode: int, owner: tuple[int, int] | None = None) -> N
 
 
 def _tail(path: Path) -> str:
-    """Return the last lines of a log as the end of a message."""
+    """Return the last error in a log, or its last line, as the end of a message of one line."""
     with suppress(OSError):
         lines = path.read_text(errors="replace").splitlines()[-20:]
-        return "\n".join(["; its log ends:", *lines])
+        errors = [line for line in lines if any(level in line for level in ("ERROR:", "FATAL:", "PANIC:"))]
+        last = [*lines, *errors][-1:]
+        return "".join(f"; {path} says: {line.strip()}" for line in last)
     return ""
 
 

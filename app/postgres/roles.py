@@ -1,13 +1,15 @@
 """The three database roles and the database, as a psql script for PostgreSQL 15 or newer.
 
 `turnup_owner` owns and migrates the tables, `turnup_definer` owns the few SECURITY DEFINER functions and cannot log in,
-`turnup_app` serves requests. None is a superuser and none bypasses row-level security.
+`turnup_app` serves requests. None is a superuser and none bypasses row-level security. A fourth role is optional:
+`turnup_backup` reads everything, for pg_dump, and changes nothing.
 """
 
 from app.session_settings import role_sql
 
 _SCRIPT = r"""-- Turnup's roles and its database; safe to run again. Run as a superuser or with CREATEROLE and CREATEDB:
 --   {usage}
+-- With -v backup_password=... it also makes turnup_backup, which can run pg_dump; this needs a superuser.
 \set ON_ERROR_STOP on
 SET client_min_messages = warning;
 
@@ -56,6 +58,29 @@ SELECT 'CREATE DATABASE {database_in_text} OWNER turnup_owner ENCODING ''UTF8'' 
 
 REVOKE ALL ON DATABASE {database} FROM PUBLIC;
 GRANT CONNECT ON DATABASE {database} TO turnup_app;
+
+-- pg_dump refuses tables with forced row-level security to every role that does not bypass it.
+\if :{{?backup_password}}
+SELECT 'CREATE ROLE turnup_backup LOGIN'
+ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'turnup_backup') \gexec
+ALTER ROLE turnup_backup LOGIN INHERIT NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION BYPASSRLS
+    PASSWORD :'backup_password';
+{backup_settings}
+ALTER ROLE turnup_backup SET default_transaction_read_only = on;
+GRANT pg_read_all_data TO turnup_backup;
+GRANT CONNECT ON DATABASE {database} TO turnup_backup;
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_auth_members
+         WHERE member = 'turnup_backup'::regrole AND roleid <> 'pg_read_all_data'::regrole
+            OR roleid = 'turnup_backup'::regrole AND NOT (SELECT rolsuper FROM pg_roles r WHERE r.oid = member)
+    ) THEN
+        RAISE EXCEPTION 'turnup_backup must be a member of pg_read_all_data only, and have no members';
+    END IF;
+END
+$$;
+\endif
 """
 
 
@@ -64,7 +89,8 @@ def roles_sql(owner_password: str | None, app_password: str | None, database: st
 
     Without a password the script reads it from a psql variable, `owner_password` or `app_password`, and stops with a
     syntax error when that variable is not set. The script refuses roles that are superusers, bypass row-level security,
-    or inherit other roles' rights that they must not have.
+    or inherit other roles' rights that they must not have. It makes `turnup_backup` when the variable
+    `backup_password` is set.
     """
     variables = [
         name for name, value in (("owner_password", owner_password), ("app_password", app_password)) if value is None
@@ -77,6 +103,7 @@ def roles_sql(owner_password: str | None, app_password: str | None, database: st
         app_password=":'app_password'" if app_password is None else quoted_literal(app_password),
         owner_settings=role_sql("turnup_owner"),
         app_settings=role_sql("turnup_app"),
+        backup_settings=role_sql("turnup_backup"),
         database=identifier,
         database_in_text=identifier.replace("'", "''"),
         database_literal=quoted_literal(database),

@@ -16,6 +16,7 @@ import selectors
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -159,6 +160,8 @@ def postmaster(order: SupervisorOrder) -> Iterator[subprocess.Popen[bytes]]:
     _bound(order.log)
     with (order.data.parent / "postgres.lock").open("a") as lock, order.log.open("ab") as log:
         _await_predecessor(order.data, lock.fileno())
+        if order.uid_gid:
+            hand_over(order, *order.uid_gid)
         for stale in (order.data / "postmaster.pid", order.sockets / f".s.PGSQL.{SETTINGS['port']}.lock"):
             stale.unlink(missing_ok=True)
         spawn = _spawner(order, lock.fileno(), log.fileno())
@@ -177,6 +180,79 @@ def postmaster(order: SupervisorOrder) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             _stop(process)
+
+
+def hand_over(order: SupervisorOrder, uid: int, gid: int) -> None:
+    """Give the data directory of an earlier user of PostgreSQL, and the folder of the sockets, to the current user.
+
+    The file `owner` names the user who has the whole data directory, so that an interrupted change is continued. Raises
+    CannotStartError when something in it belongs to anybody else.
+    """
+    record = order.data.with_name("owner")
+    with _opened(order.sockets) as folder:
+        os.fchown(folder, uid, gid)
+    if order.data.exists():
+        found = order.data.lstat().st_uid
+        recorded = int(record.read_text()) if record.exists() else found
+        if found == recorded == uid:
+            return
+        if 0 in {found, recorded}:
+            raise CannotStartError(f"{order.data} belongs to root, but PostgreSQL does not run as root")
+        _write(record, str(recorded))
+        with _opened(order.data) as folder:
+            _give(folder, order.data, Owners(frozenset({found, recorded, uid}), uid, gid))
+    _write(record, str(uid))
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The users that may own what is handed over, and the user and group that get it."""
+
+    before: frozenset[int]
+    uid: int
+    gid: int
+
+
+def _give(folder: int, path: Path, owners: Owners) -> None:
+    """Change the owner of an open folder and of everything in it, from the top down. `path` is for messages.
+
+    The earlier user may have prepared what is there. No symbolic link is followed. Files of other users are refused,
+    and so are files with a second name, which may be outside. A folder is given before it is read: from then on its
+    earlier owner can exchange nothing in it.
+    """
+    found = os.fstat(folder)
+    if found.st_uid not in owners.before:
+        raise CannotStartError(f"{path} belongs to neither user of PostgreSQL")
+    os.fchown(folder, owners.uid, owners.gid)
+    os.fchmod(folder, stat.S_IMODE(found.st_mode) & 0o750)
+    for name in os.listdir(folder):
+        entry = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if stat.S_ISDIR(entry.st_mode):
+            with _opened(name, folder) as inner:
+                _give(inner, path / name, owners)
+        elif entry.st_uid not in owners.before:
+            raise CannotStartError(f"{path / name} belongs to neither user of PostgreSQL")
+        elif stat.S_ISREG(entry.st_mode) and entry.st_nlink > 1:
+            raise CannotStartError(f"{path / name} has a second name, so it is not handed over")
+        else:
+            os.chown(name, owners.uid, owners.gid, dir_fd=folder, follow_symlinks=False)
+
+
+@contextmanager
+def _opened(folder: Path | str, within: int | None = None) -> Iterator[int]:
+    """Open a folder that is no symbolic link."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=within)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file as a whole."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(text)
+    fresh.rename(path)
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

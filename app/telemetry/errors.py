@@ -66,8 +66,9 @@ def scrubbed(event: Event, _hint: Hint) -> Event | None:
         return None
     kept = {key: value for key, value in event.items() if key in KEPT}
     kept["exception"] = {"values": [_scrubbed_exception(each) for each in exceptions]}
-    request_id = get_contextvars().get("request_id")
-    kept["tags"] = {key: value for key, value in (("request_id", request_id), ("trace_id", trace_id())) if value}
+    bound = get_contextvars()
+    tags = {name: bound.get(name) for name in ("request_id", "client_request_id")} | {"trace_id": trace_id()}
+    kept["tags"] = {name: value for name, value in tags.items() if value}
     return cast(Event, kept)
 
 

@@ -1,4 +1,4 @@
-"""Creates a server span per HTTP request, and binds the request id to every log line written for it.
+"""Creates a server span per HTTP request, and binds the request ids to every log line written for it.
 
 OpenTelemetry's own ASGI middleware records the query string, which may contain a GET query's variables, and exception
 messages, which may contain personal data.
@@ -20,9 +20,9 @@ METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "PO
 _propagator = TraceContextTextMapPropagator()
 
 
-def bind_request(request_id: str) -> AbstractContextManager[None]:
-    """Add the request id to every log line written in this context."""
-    return bound_contextvars(request_id=request_id)
+def bind_request(request_id: str, client_request_id: str | None = None) -> AbstractContextManager[None]:
+    """Add the request id, and the one that the client sent, to every log line written in this context."""
+    return bound_contextvars(**_ids("", request_id, client_request_id))
 
 
 class ObservedRequests:
@@ -41,15 +41,16 @@ class ObservedRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = scope.get("state", {}).get("request_id", "")
-        with bind_request(request_id):
+        state = scope.get("state", {})
+        request_id, client_request_id = state.get("request_id", ""), state.get("client_request_id")
+        with bind_request(request_id, client_request_id):
             tracer = self._tracing.tracer
             if tracer is None:
                 await self._app(scope, receive, send)
             else:
-                await self._traced(tracer, request_id, scope, receive, send)
+                await self._traced(tracer, _ids("turnup.", request_id, client_request_id), scope, receive, send)
 
-    async def _traced(self, tracer: Tracer, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _traced(self, tracer: Tracer, ids: Mapping[str, str], scope: Scope, receive: Receive, send: Send) -> None:
         method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         span = tracer.start_span(
             method,
@@ -58,7 +59,7 @@ class ObservedRequests:
             attributes={
                 "http.request.method": method,
                 "url.scheme": scope.get("scheme", "http"),
-                "turnup.request_id": request_id,
+                **ids,
             },
         )
 
@@ -80,6 +81,11 @@ class ObservedRequests:
             detach(token)
             _name_by_route(span, method, scope)
             span.end()
+
+
+def _ids(prefix: str, request_id: str, client_request_id: str | None) -> dict[str, str]:
+    ids = {f"{prefix}request_id": request_id}
+    return ids if client_request_id is None else ids | {f"{prefix}client_request_id": client_request_id}
 
 
 def _trace_headers(scope: Scope) -> Mapping[str, str]:

@@ -34,7 +34,8 @@ class World:
     kind of row, and `ids` holds the id of one row of each type that has ids, by location.
 
     The listed customer may see `here` alone; the others are named for what was granted to them. All payloads were
-    released to the partner, and the unanswered one of `beside` to the other partner of the account as well.
+    released to the partner, and the unanswered one of `beside` to the other partner of the account as well. The scoped
+    lead has access to the first account, and the ungranted lead to none.
     """
 
     account: str
@@ -49,6 +50,9 @@ class World:
     away_customer: str
     partner: str
     other_partner: str
+    scoped_lead: str
+    ungranted_lead: str
+    auditor: str
     suspended: str
     ids: dict[str, dict[str, str]]
 
@@ -62,7 +66,7 @@ async def world(database: TestDatabase) -> AsyncIterator[World]:
     made = await a_world(database)
     yield made
     people = [made.customer, made.listed, made.none_listed, made.ungranted, made.away_customer, made.partner]
-    people.append(made.other_partner)
+    people += [made.other_partner, made.scoped_lead, made.ungranted_lead, made.auditor]
     await forget(database, [made.account, made.away_account], [*people, made.suspended])
 
 
@@ -86,6 +90,10 @@ async def a_world(database: TestDatabase) -> World:
             users[name] = await a_user(connection, role, granted if role is Role.CUSTOMER else None)
             await a_grant(connection, users[name], granted, locations)
         users["ungranted"] = await a_user(connection, Role.CUSTOMER, account)
+        for name in ("scoped_lead", "ungranted_lead"):
+            users[name] = await a_user(connection, Role.IMPLEMENTATION_LEAD, all_accounts=False)
+        await a_grant(connection, users["scoped_lead"], account)
+        users["auditor"] = await a_user(connection, Role.AUDITOR)
         users["suspended"] = await a_user(connection, Role.IMPLEMENTATION_LEAD, status=UserStatus.SUSPENDED)
         ids: dict[str, dict[str, str]] = {}
         for location, user in ((here, "customer"), (beside, "listed"), (away, "away_customer")):
@@ -117,7 +125,7 @@ async def a_world(database: TestDatabase) -> World:
                 "LocationPartner": await a_location_partner(connection, location, users["partner"]),
                 "ProvisioningPayload": released,
                 "AnsweredPayload": answered,
-                "AuditEntry": await an_entry(connection, location, override_id=override),
+                "AuditEntry": await an_entry(connection, location, override_id=override, actor_id=users[user]),
                 "DeviceModel": "model-yealink-t46s",
             }
             await connection.execute(

@@ -232,6 +232,7 @@ async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
                 id=f"entry-{location}-{number}",
                 action=("EDIT_DEVICE", "APPROVE", "SUBMIT")[number % 3],
                 request_id=f"request-{number}",
+                client_request_id=f"of-client-{number // 3}" if number < 6 else None,
                 actor_id="user-lead" if number else None,
                 override_id="override-9" if number in {5, 7} else None,
                 is_override={5: True, 2: True, 7: None, 3: None}.get(number, False),  # 7 and 3 are older than the mark
@@ -281,6 +282,9 @@ async def test_other_lists_too_hold_every_row_once_and_in_order(
         ("provisioningPayloads", {"state": ["REJECTED"], "awaitingReceipt": True}, []),
         ("auditLog", {"action": "APPROVE"}, [7, 4, 1]),
         ("auditLog", {"requestId": "request-3"}, [3]),
+        ("auditLog", {"clientRequestId": "of-client-1"}, [5, 4, 3]),
+        ("auditLog", {"clientRequestId": "of-client-1", "requestId": "request-4"}, [4]),
+        ("auditLog", {"clientRequestId": "request-3"}, []),
         ("auditLog", {"actorId": "user-lead", "action": "EDIT_DEVICE"}, [6, 3]),
         ("auditLog", {"overrideId": "override-9"}, [7, 5]),
         ("auditLog", {"isOverride": True}, [7, 5, 2]),

@@ -200,7 +200,7 @@ query Story($id: ID!) {
     payloads { ...Handed }
     livePayload { ...Handed }
     auditLog {
-      id chain number action outcome code actor { id } actorRole requestId reason reasonState occurredAt
+      id chain number action outcome code actor { id } actorRole requestId clientRequestId reason reasonState occurredAt
       override { id } isOverride changes { table rowId field before beforeState after afterState }
     }
   }
@@ -346,6 +346,7 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
                     "actor": lead,
                     "actorRole": "IMPLEMENTATION_LEAD",
                     "requestId": f"request-{world.here}",
+                    "clientRequestId": f"client-{world.here}",
                     "reason": "The phones were swapped on site.",
                     "reasonState": "TOLD",
                     "occurredAt": "2024-01-10T17:00:00+00:00",

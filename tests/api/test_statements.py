@@ -45,7 +45,9 @@ query Everything($first: Int!, $filter: LocationFilter) {
 }
 """
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-SIGN_IN = "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)"
+SIGN_IN = (
+    "SELECT id, name, email, role, status, accounts, locations, all_accounts, confirmed FROM turnup.sign_in($1, $2)"
+)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,8 @@
 """Manipulations of the audit log by somebody with the owner's rights, each with random targets.
 
 Acts of SEEN break a chain. Those of UNSEEN leave chains whole: only a head that was signed before tells. Those of
-UNTOLD are found by neither, as docs/audit.md says.
+UNTOLD are found by neither, as docs/audit.md says. Those of OBJECTS change no row: they replace what keeps the log, so
+that later changes leave no trace; the comparison of objects finds them.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,17 @@ from app.audit.encoding import GENESIS
 
 Act = Callable[[Any, Random], Awaitable[None]]
 
-ENTRY_TEXTS = ("action", "code", "actor_id", "actor_role", "request_id", "override_id", "location_id", "account_id")
+ENTRY_TEXTS = (
+    "action",
+    "code",
+    "actor_id",
+    "actor_role",
+    "request_id",
+    "client_request_id",
+    "override_id",
+    "location_id",
+    "account_id",
+)
 CHANGE_TEXTS = ("account_id", "location_id", "table_name", "row_id", "field")
 CONTENT_COLUMNS = (*CHANGE_TEXTS, "before", "before_salt", "before_hash", "after", "after_salt", "after_hash")
 CONTENT = ", ".join(CONTENT_COLUMNS)
@@ -493,6 +504,48 @@ UNSEEN: dict[str, tuple[Act, ...]] = {
 UNTOLD: dict[str, tuple[Act, ...]] = {
     "replace the salt of a withheld value": (replace_the_salt_of_a_withheld_value,),
     "append an entry with valid hashes and head": (add_an_entry_to_the_end,),
+}
+
+
+# Statements of the owner. The keys are the rows of the second table in docs/audit.md.
+BLIND = """CREATE OR REPLACE FUNCTION turnup.audit_salted(salt bytea, value text) RETURNS bytea
+           LANGUAGE sql STABLE PARALLEL SAFE RETURN '\\x00'::bytea"""
+OBJECTS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "replace a function, its owner's rights or its search path": tuple(
+        ("GRANT CREATE ON SCHEMA turnup TO turnup_definer", "SET LOCAL ROLE turnup_definer", statement, "RESET ROLE")
+        for statement in (
+            BLIND,
+            "ALTER FUNCTION turnup.audit_capture_rows() SECURITY INVOKER",
+            "ALTER FUNCTION turnup.audit_seal() SET search_path = turnup, pg_catalog",
+        )
+    ),
+    "disable or drop a trigger": (
+        ("ALTER TABLE turnup.device DISABLE TRIGGER USER",),
+        ("ALTER TABLE turnup.device ENABLE REPLICA TRIGGER audit_capture_update",),
+        ("DROP TRIGGER audit_capture_update ON turnup.device",),
+    ),
+    "add or replace a policy, or switch row-level security off": (
+        ("CREATE POLICY everything ON turnup.audit_entry TO turnup_app USING (true)",),
+        ("CREATE POLICY hiding ON turnup.audit_entry AS RESTRICTIVE TO turnup_definer USING (actor_id <> 'user-x')",),
+        ("ALTER POLICY app_select ON turnup.audit_entry USING (true)",),
+        ("ALTER TABLE turnup.audit_entry NO FORCE ROW LEVEL SECURITY",),
+    ),
+    "add a grant on a table, a column, a function or the schema": (
+        ("GRANT UPDATE ON turnup.audit_entry TO turnup_app",),
+        ("GRANT UPDATE (hash) ON turnup.chain_head TO PUBLIC",),
+        ("GRANT CREATE ON SCHEMA turnup TO turnup_app",),
+        ("SET LOCAL ROLE turnup_definer", "GRANT EXECUTE ON FUNCTION turnup.audit_salted TO turnup_app", "RESET ROLE"),
+        ("ALTER DEFAULT PRIVILEGES IN SCHEMA turnup GRANT ALL ON TABLES TO turnup_app",),
+    ),
+    "add a rule, or rows of another table": (
+        ("CREATE RULE lost AS ON UPDATE TO turnup.device DO INSTEAD NOTHING",),
+        ("CREATE TABLE turnup.more_devices () INHERITS (turnup.device)",),
+    ),
+    "drop a constraint that the log relies on": (
+        ("ALTER TABLE turnup.audit_entry DROP CONSTRAINT uq_audit_entry_chain_number",),
+        ("ALTER TABLE turnup.field_change DROP CONSTRAINT ck_field_change_after_salt_length",),
+        ("DROP TRIGGER audit_sealed ON turnup.audit_entry",),
+    ),
 }
 
 

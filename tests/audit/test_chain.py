@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.audit.encoding import FORMS, GENESIS, ChangeRecord, Entry, encoded
+from app.audit.encoding import FORMS, FORMS_WITH_CLIENT, GENESIS, ChangeRecord, Entry, encoded
 from app.audit.heads import UntrustedHeads, signed_heads, trusted_heads
 from app.audit.replay import replay
 from app.audit.verify import PAGE, heads, snapshot, verify
@@ -53,8 +53,8 @@ async def trail(empty: Databases) -> Databases:
     """Three accounts with a dozen entries each: edits, removals, reasons, refusals and an erasure."""
     async with definer(empty.owner_url, system="SEED_DEMO") as connection:
         await connection.execute(
-            """INSERT INTO turnup."user" (id, subject, name, email, role)
-               VALUES ('user-x', 'x', 'Xenia', 'x@x.example', 'IMPLEMENTATION_LEAD')"""
+            """INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)
+               VALUES ('user-x', 'x', 'Xenia', 'x@x.example', 'IMPLEMENTATION_LEAD', true)"""
         )
         for account in ACCOUNTS:
             await connection.execute("INSERT INTO turnup.account (id, name) VALUES ($1, $1)", account)
@@ -308,7 +308,7 @@ moments = st.integers(-(10**15), 10**16).map(lambda n: datetime(2000, 1, 1, tzin
 changes = st.builds(ChangeRecord, maybe, maybe, texts, texts, texts, maybe, st.none(), hashes, maybe, st.none(), hashes)
 entries = st.builds(
     Entry, texts, texts, st.integers(1, 2**62), maybe, maybe, texts, texts, maybe, maybe, maybe, texts,
-    maybe, st.none(), hashes, maybe, st.sampled_from([None, False, True]), moments,
+    maybe, st.none(), hashes, maybe, st.sampled_from([None, False, True]), maybe, moments,
     st.binary(min_size=32, max_size=32), st.just(b""),
 )  # fmt: skip
 
@@ -323,7 +323,7 @@ def hashed_part(entry: Entry) -> tuple[Any, ...]:
     return (
         entry.chain, entry.number, entry.previous_hash, entry.id, entry.account_id, entry.location_id, entry.action,
         entry.outcome, entry.code, entry.actor_id, entry.actor_role, entry.request_id, entry.reason_hash,
-        entry.override_id, entry.is_override, entry.occurred_at,
+        entry.override_id, entry.is_override, entry.client_request_id, entry.occurred_at,
     )  # fmt: skip
 
 
@@ -333,11 +333,11 @@ def hashed_change(change: ChangeRecord) -> tuple[Any, ...]:
 
 def decoded(data: bytes) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
     """Read an entry's bytes, by their lengths alone."""
-    position = len(FORMS[None])
-    is_override: bool | None = None
-    if data[:position] != FORMS[None]:
-        position += 1
-        is_override = {FORMS[flag]: flag for flag in (False, True)}[data[:position]]
+    forms = {form: (flag, False) for flag, form in FORMS.items()}
+    forms |= {form: (flag, True) for flag, form in FORMS_WITH_CLIENT.items()}
+    ((position, is_override, has_client),) = [
+        (len(form), *found) for form, found in forms.items() if data.startswith(form)
+    ]
 
     def number() -> int:
         nonlocal position
@@ -357,7 +357,8 @@ def decoded(data: bytes) -> tuple[tuple[Any, ...], list[tuple[Any, ...]]]:
         found = framed()
         return None if found is None else found.decode()
 
-    head: list[Any] = [text(), number(), framed(), *(text() for _ in range(9)), framed(), text(), is_override]
+    client = text() if has_client else None
+    head: list[Any] = [text(), number(), framed(), *(text() for _ in range(9)), framed(), text(), is_override, client]
     head.append(datetime(2000, 1, 1, tzinfo=UTC) + timedelta(microseconds=number()))
     listed = [(*(text() for _ in range(5)), framed(), framed()) for _ in range(number())]
     assert position == len(data)
@@ -374,7 +375,7 @@ async def test_postgresql_writes_the_same_bytes(connection: asyncpg.Connection) 
         entry = Entry(
             an_id(), some(null=False), number + 1, some(), some(), some(null=False), "APPLIED", some(), some(), some(),
             some(null=False), None, None, random.choice([None, random.randbytes(32)]), some(),
-            random.choice([None, False, True]),
+            random.choice([None, False, True]), some(),
             datetime.now(UTC) + timedelta(microseconds=random.randrange(10**12)), GENESIS, GENESIS,
         )  # fmt: skip
         listed = [

@@ -55,10 +55,15 @@ async def test_denials_are_entered_once_a_user_field_and_minute_with_their_count
 
 async def test_a_denial_enters_those_of_the_minutes_before(pool: Database, database: Databases) -> None:
     earlier, later = an_id("earlier"), an_id("later")
-    await audit.record_denial(pool, field=earlier, user_id="user-acme", request_id="request-1")
+    await audit.record_denial(
+        pool, field=earlier, user_id="user-acme", request_id="request-1", client_request_id="client-1"
+    )
     await a_minute_later(database)
     await audit.record_denial(pool, field=later, user_id="user-acme", request_id="request-2")
     assert len(await entries(pool, earlier)) == 1
+    async with pool.snapshot(LEAD, timeout_ms=5_000) as tx:
+        ids = "SELECT request_id, client_request_id FROM turnup.audit_entry WHERE code = $1"
+        assert await run(tx, ids, earlier) == [("request-1", "client-1")]
     assert await entries(pool, later) == []
 
 

@@ -99,7 +99,7 @@ async def reader(place: Databases) -> AsyncIterator[Database]:
 async def stolen(place: Databases) -> AsyncIterator[asyncpg.Connection]:
     """A connection of the app's role, signed in as a lead for as long as it lasts, which no transaction surrounds."""
     connection = await asyncpg.connect(place.app_url)
-    for name, value in (("user_id", "user-lead"), ("role", "IMPLEMENTATION_LEAD")):
+    for name, value in (("user_id", "user-lead"), ("role", "IMPLEMENTATION_LEAD"), ("all_accounts", "on")):
         await connection.execute("SELECT set_config($1, $2, false)", f"turnup.{name}", value)
     assert await connection.fetchval("SELECT count(*) FROM turnup.device WHERE id = $1", DEVICE) == 1
     yield connection

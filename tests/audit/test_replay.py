@@ -40,6 +40,7 @@ async def test_the_demo_data_is_rebuilt_from_its_entries(database: Databases) ->
 async def test_a_row_of_every_tracked_table_is_rebuilt(copy: Databases) -> None:
     rows = good_rows("replayed", "account-replayed")
     async with definer(copy.owner_url, system="ARRANGE") as connection:
+        await connection.execute("DELETE FROM turnup.installation")  # a database has one row
         for table in TABLES:
             if table in {each.name for each in TRACKED}:
                 await put(connection, table, rows[table])
@@ -249,8 +250,8 @@ async def test_there_is_no_content_of_what_was_loaded_unaudited(empty: Databases
 async def _a_lead(place: Databases) -> None:
     async with definer(place.owner_url, system="SEED") as connection:
         await connection.execute(
-            """INSERT INTO turnup."user" (id, subject, name, email, role)
-               VALUES ('user-lead', $1, 'Lena', $1, 'IMPLEMENTATION_LEAD') ON CONFLICT DO NOTHING""",
+            """INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)
+               VALUES ('user-lead', $1, 'Lena', $1, 'IMPLEMENTATION_LEAD', true) ON CONFLICT DO NOTHING""",
             LEAD,
         )
 

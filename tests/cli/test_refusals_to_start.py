@@ -33,6 +33,7 @@ WRONG = [
     ("TURNUP_WORKERS", "many"),
     ("TURNUP_POOL_SIZE", "0"),
     ("TURNUP_SELF_APPROVAL", "yes"),
+    ("TURNUP_CHANGED_OBJECTS", "ignore"),
     ("TURNUP_EXECUTOR", "fast"),
     ("TURNUP_GRAPHIQL", "perhaps"),
     ("TURNUP_CORS_ORIGINS", "*"),

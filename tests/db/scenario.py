@@ -45,6 +45,7 @@ TABLES = (
     "accepted_version",
     "device_model",
     "schema_state",
+    "installation",
 )
 
 
@@ -185,6 +186,7 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
         },
         "accepted_version": {"user_id": user, "version": "1.0.0"},
         "device_model": {"id": f"model-{mark}", "brand": "POLY", "model": f"VVX {mark}", "lines": 12},
+        "installation": {"id": f"installation-{mark}", "kind": "DEMO"},
         "schema_state": {"writes_since": f"{MARKS.index(mark):04}"},
     }
 
@@ -207,6 +209,7 @@ async def put_scenario(connection: asyncpg.Connection, mark: str = "x", account:
     rows["location"]["site_code_key"] = mark  # of this location alone: no two of an account share one
     if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account WHERE id = $1)", account):
         del rows["account"]
+    await connection.execute("DELETE FROM turnup.installation")  # a database has one row
     for table in TABLES:
         if table in rows:
             await put(connection, table, rows[table])

@@ -32,6 +32,7 @@ FILTERS: dict[str, tuple[dict[str, Any], str]] = {
     "an actor": ({"actor_id": "user-7"}, "ix_audit_entry_actor_id_occurred_at_id"),
     "an action": ({"action": "action7"}, "ix_audit_entry_action_occurred_at_id"),
     "a request": ({"request_id": "request-7"}, "ix_audit_entry_request_id_occurred_at_id"),
+    "a client's request": ({"client_request_id": "client-7"}, "ix_audit_entry_client_request_id_occurred_at_id"),
     "an override": ({"override_id": "override-7"}, "ix_audit_entry_override_id_occurred_at_id"),
     "overrides": ({"overrides": True}, "ix_audit_entry_overrides"),
 }
@@ -46,14 +47,16 @@ async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
         await owner.execute(
-            """INSERT INTO turnup."user" (id, subject, name, email, role)
-               VALUES ('lead', 'lead', 'Lena', 'l@x.example', 'IMPLEMENTATION_LEAD')"""
+            """INSERT INTO turnup."user" (id, subject, name, email, role, all_accounts)
+               VALUES ('lead', 'lead', 'Lena', 'l@x.example', 'IMPLEMENTATION_LEAD', true)"""
         )
         await owner.execute(
             """INSERT INTO turnup.audit_entry (id, chain, number, account_id, location_id, action, outcome, actor_id,
-                                               actor_role, request_id, override_id, is_override, occurred_at, hash)
+                                               actor_role, request_id, client_request_id, override_id, is_override,
+                                               occurred_at, hash)
                SELECT 'entry_' || n, 'account-' || n % 100, n, 'account-' || n % 100, 'location-' || n % 1000,
                       'action' || n % 97, 'APPLIED', 'user-' || n % 101, 'IMPLEMENTATION_LEAD', 'request-' || n / 3,
+                      CASE WHEN n % 2 = 0 THEN 'client-' || n / 9 END,
                       CASE WHEN n % 500 = 0 THEN 'override-' || n / 2000 END, n % 500 = 0,
                       $1::timestamptz + n * interval '1 second', '\\x00'
                FROM generate_series(1, $2) n""",

@@ -49,6 +49,9 @@ async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
         await unaudited(owner)
         account = await owner.fetchval("SELECT min(id) FROM turnup.account")
         await put(owner, "user", a_user("lead", "IMPLEMENTATION_LEAD", None))
+        await put(owner, "user", a_user("scoped lead", "IMPLEMENTATION_LEAD", None))
+        granted = {"id": "scoped", "user_id": "scoped lead", "account_id": account, "all_locations": True}
+        await put(owner, "grant", granted)
         for who, listed in (("customer", 0), ("customer-of-10", 10), ("customer-of-1000", 1000)):
             await put(owner, "user", a_user(who, "CUSTOMER", account))
             grant = {"id": who, "user_id": who, "account_id": account, "all_locations": not listed}
@@ -75,6 +78,7 @@ def a_user(name: str, role: str, account: str | None) -> dict[str, Any]:
         "email": f"{name}@x.example",
         "role": role,
         "account_id": account,
+        "all_accounts": role == "IMPLEMENTATION_LEAD" and name != "scoped lead",
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from app.audit.replay import ON_SYSTEM
 from app.db import tables
 from app.domain.vocabulary import Role
 from permissions.matrix import AUDIENCE, allows
@@ -26,6 +27,7 @@ RESTRICTED: dict[str, set[str]] = {
     "audit_incident": set(),
     "erasure_due": set(),
     "schema_state": {"SELECT"},
+    "installation": {"SELECT"},
     "payload_recipient": READ_AND_WRITE - {"UPDATE"},
 }
 # The columns of which the app's role may change the values, in tables whose other columns it only reads and adds.
@@ -43,6 +45,9 @@ CHANGEABLE = {
 
 # The functions that the app's role may call.
 CALLABLE = {
+    "hold_approval_users",
+    "is_location_named",
+    "makers_of_submitters",
     "sign_in",
     "audit_open",
     "audit_seal",
@@ -56,19 +61,22 @@ CALLABLE = {
     "decision_facts",
     "macs_of",  # computes from its argument alone
     "forget_old_keys",
+    "mark_database",
 }
 
 # Three houses: two locations of one account, one of another. Who signs in sees the rows of which.
 HOUSES = {"a1": "account-a", "a2": "account-a", "b1": "account-b"}
-EVERYONE = {"lead", "customer", "listed", "partner", "suspended", "ungranted", "stranger"}
+EVERYONE = {"lead", "scoped", "auditor", "customer", "listed", "partner", "suspended", "ungranted", "stranger"}
 EVERY_HOUSE, OF_ACCOUNT, LISTED, NONE = {"a1", "a2", "b1"}, {"a1", "a2"}, {"a1"}, set[str]()
+LAST_HOUSE = {"b1"}
 
-CONTENT = {"lead": EVERY_HOUSE, "customer": OF_ACCOUNT, "listed": LISTED}
+LEADS_ONLY = {"lead": EVERY_HOUSE, "scoped": OF_ACCOUNT}
+CONTENT = {**LEADS_ONLY, "customer": OF_ACCOUNT, "listed": LISTED}
 STORY = {**CONTENT, "partner": OF_ACCOUNT}
-HANDED_OFF = {"lead": EVERY_HOUSE, "partner": OF_ACCOUNT}
+HANDED_OFF = {**LEADS_ONLY, "partner": OF_ACCOUNT}
 # The payload of the first house was released to the partner, that of the third as well, in an account without a grant.
-RECEIVED = {"lead": EVERY_HOUSE, "partner": {"a1"}}
-LEADS_ONLY = {"lead": EVERY_HOUSE}
+RECEIVED = {**LEADS_ONLY, "partner": {"a1"}}
+AUDITED = {**LEADS_ONLY, "auditor": EVERY_HOUSE}
 VISIBLE: dict[str, dict[str, set[str]]] = {
     "location": STORY,
     "section": CONTENT,
@@ -92,16 +100,17 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "accepted_version": LEADS_ONLY,
     "mac_claim": STORY,
     "grant": LEADS_ONLY,
-    "grant_location": LEADS_ONLY,
-    "audit_entry": LEADS_ONLY,
-    "field_change": LEADS_ONLY,
+    "grant_location": {"lead": EVERY_HOUSE},
+    "audit_entry": AUDITED,
+    "field_change": AUDITED,
     "idempotency_key": {},
-    "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger"}, EVERY_HOUSE),
+    "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger", "auditor"}, EVERY_HOUSE),
     "schema_state": dict.fromkeys(EVERYONE, EVERY_HOUSE),
+    "installation": dict.fromkeys(EVERYONE, LAST_HOUSE),  # a database has one row
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
 CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own
-OPEN = {"schema_state"}  # read before anybody signs in; about the code, not about users
+OPEN = {"schema_state", "installation"}  # read before anybody signs in; about code and database, not about users
 
 FORBIDDEN = [
     "SET ROLE turnup_owner",
@@ -162,6 +171,8 @@ async def scenarios(empty_database: harness.TestDatabase) -> harness.TestDatabas
             )
         for name, role, account in (
             ("lead", "IMPLEMENTATION_LEAD", None),
+            ("scoped", "IMPLEMENTATION_LEAD", None),
+            ("auditor", "AUDITOR", None),
             ("customer", "CUSTOMER", "account-a"),
             ("listed", "CUSTOMER", "account-a"),
             ("partner", "PARTNER", None),
@@ -169,9 +180,16 @@ async def scenarios(empty_database: harness.TestDatabase) -> harness.TestDatabas
             ("suspended", "IMPLEMENTATION_LEAD", None),
         ):
             status = "SUSPENDED" if name == "suspended" else "ACTIVE"
-            about = {"subject": name, "name": name, "email": f"{name}@house.example", "role": role, "status": status}
+            about: dict[str, object] = {
+                "subject": name,
+                "name": name,
+                "email": f"{name}@house.example",
+                "role": role,
+                "status": status,
+            }
+            about["all_accounts"] = name in {"lead", "suspended"}
             await put(owner, "user", {"id": f"user-{name}", **about, "account_id": account})
-        for name in ("customer", "listed", "partner"):
+        for name in ("customer", "listed", "partner", "scoped"):
             grant = {"id": f"grant-{name}", "user_id": f"user-{name}", "account_id": "account-a"}
             await put(owner, "grant", {**grant, "all_locations": name != "listed"})
         for mark in ("a1", "b1"):
@@ -347,6 +365,7 @@ async def test_the_owner_of_the_tables_sees_nothing(owner: asyncpg.Connection, t
 
 ACCOUNTS = {
     "lead": {"account-a", "account-b"},
+    "scoped": {"account-a"},
     "customer": {"account-a"},
     "listed": {"account-a"},
     "partner": {"account-a"},
@@ -359,10 +378,14 @@ async def test_a_user_sees_the_accounts_that_were_granted(app: asyncpg.Connectio
     assert {row["id"] for row in await app.fetch("SELECT id FROM turnup.account")} == ACCOUNTS.get(who, set())
 
 
-LEADS = {"user-lead", "user-suspended"}  # a suspended lead's name still stands under old approvals
+LEADS = {"user-lead", "user-scoped", "user-suspended"}  # a suspended lead's name still stands under old approvals
 COLLEAGUES = {"user-customer", "user-listed", "user-ungranted"}
+ACTORS: set[str] = set()  # the entries of the houses name nobody
 USERS = {
     "lead": {*(f"user-{each}" for each in (*HOUSES, *EVERYONE - {"stranger"}))},
+    # Beside the leads and the customers, the partners with a grant for the account.
+    "scoped": {*COLLEAGUES, *LEADS, "user-partner", "user-a1", "user-a2"},
+    "auditor": {"user-auditor", *ACTORS},
     "customer": {*COLLEAGUES, *LEADS},
     "listed": {*COLLEAGUES, *LEADS},
     "partner": {"user-partner", *LEADS},
@@ -374,6 +397,59 @@ USERS = {
 async def test_a_user_sees_colleagues_and_leads(app: asyncpg.Connection, who: str) -> None:
     await sign_in(app, who)
     assert {row["id"] for row in await app.fetch('SELECT id FROM turnup."user"')} == USERS.get(who, set())
+
+
+async def test_an_auditor_sees_a_user_from_the_first_entry_on(app: asyncpg.Connection) -> None:
+    await sign_in(app, "ungranted")
+    await app.execute("SELECT turnup.audit_open('entry-1', 'account-a', 'x', NULL, '', NULL, NULL, 'APPLIED', NULL)")
+    await sign_in(app, "auditor")
+    assert await app.fetchval("SELECT name FROM turnup.\"user\" WHERE id = 'user-ungranted'") == "ungranted"
+
+
+async def test_a_lead_of_some_accounts_sees_no_change_of_the_chain_system(
+    app: asyncpg.Connection, owner: asyncpg.Connection
+) -> None:
+    on_system = {table.name for table in ON_SYSTEM if "account_id" in table.c}
+    policy = await owner.fetchval(
+        "SELECT qual FROM pg_policies WHERE tablename = 'field_change' AND roles = '{turnup_app}'"
+    )
+    assert on_system == {"user", "grant", "grant_location"}
+    assert all(f"'{table}'" in policy for table in on_system)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"), [("account", "name = 'Mine'"), ("user", "name = 'Mine'"), ("user", "all_accounts = true")]
+)
+async def test_a_lead_of_some_accounts_locks_an_account_or_a_partner_and_changes_neither(
+    app: asyncpg.Connection, table: str, change: str
+) -> None:
+    await sign_in(app, "scoped")
+    row = {"account": "account-a", "user": "user-partner"}[table]
+    locked = await app.fetch(f"SELECT id FROM {name_of(table)} WHERE id = $1 FOR NO KEY UPDATE", row)
+    assert [each["id"] for each in locked] == [row]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await app.execute(f"UPDATE {name_of(table)} SET {change} WHERE id = $1", row)
+
+
+@pytest.mark.parametrize("table", ["user", "grant", "grant_location", "accepted_version", "device_model"])
+async def test_a_lead_of_some_accounts_widens_nobody(app: asyncpg.Connection, table: str) -> None:
+    await sign_in(app, "scoped")
+    own = {"grant": {"user_id": "user-scoped"}}.get(table, {})
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await put(app, table, {**good_rows("new", "account-b")[table], **own})
+
+
+async def test_a_lead_of_some_accounts_cannot_change_itself(app: asyncpg.Connection) -> None:
+    await sign_in(app, "scoped")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await app.execute("UPDATE turnup.\"user\" SET all_accounts = true WHERE id = 'user-scoped'")
+
+
+@pytest.mark.parametrize("table", sorted(set(ALL_TABLES) - CLOSED - {"schema_state", "audit_entry", "field_change"}))
+async def test_an_auditor_writes_nothing(app: asyncpg.Connection, table: str) -> None:
+    await sign_in(app, "auditor")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await put(app, table, good_rows("new", "account-b")[table])
 
 
 async def test_an_idempotency_key_is_seen_by_its_user_alone(app: asyncpg.Connection) -> None:
@@ -478,7 +554,14 @@ async def test_a_customer_can_neither_change_nor_delete_what_is_out_of_scope(
 @pytest.mark.parametrize(
     ("who", "table"),
     [
-        *(("customer", table) for table in sorted(VISIBLE) if VISIBLE[table] in (CONTENT, STORY, HANDED_OFF, RECEIVED)),
+        *(
+            (who, table)
+            for table in sorted(VISIBLE)
+            if VISIBLE[table] in (CONTENT, STORY, HANDED_OFF, RECEIVED)
+            for who in ("customer", "scoped")
+        ),
+        ("scoped", "location_partner"),
+        ("scoped", "account"),
         ("customer", "location_partner"),
         ("customer", "accepted_version"),
         ("partner", "device"),
@@ -520,10 +603,15 @@ WIDER = {
     # Both types show rows of one table.
     ("StatusChange", Role.PARTNER),
     ("PayloadNotice", Role.CUSTOMER),
-    # Sign-in alone opens the catalogue: it holds nothing of any account.
+    # Sign-in opens the catalogue to all but auditors: it holds nothing of any account.
     ("DeviceModel", Role.PARTNER),
 }
-IN_REACH = {Role.CUSTOMER: "customer", Role.IMPLEMENTATION_LEAD: "lead", Role.PARTNER: "partner"}
+IN_REACH = {
+    Role.CUSTOMER: "customer",
+    Role.IMPLEMENTATION_LEAD: "lead",
+    Role.PARTNER: "partner",
+    Role.AUDITOR: "auditor",
+}
 TABLE_OF_AUDIENCE = {
     "Location": "location",
     "OnboardingSession": "onboarding_session",

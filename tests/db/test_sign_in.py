@@ -19,7 +19,8 @@ SETTINGS = Statement(
     "settings",
     """SELECT current_setting('turnup.user_id', true), current_setting('turnup.role', true),
               current_setting('turnup.account', true), current_setting('turnup.accounts', true),
-              current_setting('turnup.locations', true)""",
+              current_setting('turnup.locations', true), current_setting('turnup.all_accounts', true),
+              current_setting('turnup.lead_accounts', true)""",
     (),
     lambda *values: values,
 )
@@ -30,10 +31,20 @@ RENAME = Statement("rename", "UPDATE turnup.location SET name = $1 RETURNING id"
 
 NOBODY = (None, "")  # never set, or set by a transaction that has ended
 WHO = {
-    harness.LEAD: ("user-lead", "IMPLEMENTATION_LEAD", "", "", ""),
-    harness.CUSTOMER: ("user-acme", "CUSTOMER", "account-1", "", ""),
-    harness.LISTED_CUSTOMER: ("user-acme-north", "CUSTOMER", "account-1", "", '{"location-2": 1, "location-3": 1}'),
-    harness.PARTNER: ("user-carrier", "PARTNER", "", '{"account-1": 1, "account-2": 1}', ""),
+    harness.LEAD: ("user-lead", "IMPLEMENTATION_LEAD", "", "", "", "on", ""),
+    harness.SCOPED_LEAD: ("user-lead-acme", "IMPLEMENTATION_LEAD", "", "", "", "", '{"account-1": 1}'),
+    harness.CUSTOMER: ("user-acme", "CUSTOMER", "account-1", "", "", "", ""),
+    harness.LISTED_CUSTOMER: (
+        "user-acme-north",
+        "CUSTOMER",
+        "account-1",
+        "",
+        '{"location-2": 1, "location-3": 1}',
+        "",
+        "",
+    ),
+    harness.PARTNER: ("user-carrier", "PARTNER", "", '{"account-1": 1, "account-2": 1}', "", "", ""),
+    harness.AUDITOR: ("user-auditor", "AUDITOR", "", "", "", "", ""),
 }
 
 
@@ -97,13 +108,13 @@ async def test_the_next_user_of_a_connection_is_not_the_last_one(one_connection:
             settings.append(await settings_of(transaction))
             seen.append({*await transaction.fetch(LOCATIONS)})
     assert len(set(backends)) == 1
-    assert settings[1:3] == [WHO[harness.PARTNER], ("user-birch", "CUSTOMER", "account-2", "", "")]
+    assert settings[1:3] == [WHO[harness.PARTNER], ("user-birch", "CUSTOMER", "account-2", "", "", "", "")]
     assert seen[0] == seen[3] == {"location-2", "location-3"}
     assert seen[2] == {"location-6", "location-7", "location-8", "location-9"}
 
 
 async def test_signing_in_again_within_a_transaction_forgets_the_first_user(as_definer: asyncpg.Connection) -> None:
-    for who in (harness.PARTNER, harness.LISTED_CUSTOMER):
+    for who in (harness.LEAD, harness.SCOPED_LEAD, harness.PARTNER, harness.LISTED_CUSTOMER):
         await as_definer.fetchrow("SELECT turnup.sign_in($1, 5000)", who)
     assert tuple(await harness.first_row(as_definer, SETTINGS.sql)) == WHO[harness.LISTED_CUSTOMER]
 

@@ -9,7 +9,7 @@ from tests.contract.served import Served, environment, served
 
 from .pages import ROOT, comparable, page, shell_blocks
 
-ORIGIN = "http://127.0.0.1:8000"
+ORIGIN = "http://127.0.0.1:${PORT:-8000}"
 # Every page whose commands talk to a server.
 PAGES = sorted(
     path
@@ -53,8 +53,15 @@ def test_a_transcript_answers_as_printed(server: Served, path: str) -> None:
 def _answers(server: Served, blocks: list[tuple[str, str | None]]) -> list[str]:
     """What each block prints, when all run in one shell at the top of the checkout."""
     separator = "printf '\\0'\n"
-    script = "set -eu\n" + "".join(command.replace(ORIGIN, server.origin) + separator for command, _ in blocks)
+    script = "set -eu\n" + "".join(command + separator for command, _ in blocks)
+    port = server.origin.rpartition(":")[2]
     done = subprocess.run(
-        ["/bin/sh"], input=script, text=True, cwd=ROOT, env=environment(server.home), stdout=subprocess.PIPE, check=True
+        ["/bin/sh"],
+        input=script,
+        text=True,
+        cwd=ROOT,
+        env=environment(server.home, PORT=port),
+        stdout=subprocess.PIPE,
+        check=True,
     )
     return done.stdout.split("\0")[:-1]

@@ -12,6 +12,7 @@ from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db.database import WAIT_SECONDS
 from app.db.demo import USERS
+from app.db.kind import LOAD_UNAUDITED, MARK_DATABASE, SEED_DEMO
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
@@ -26,6 +27,7 @@ from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_of_floods, most_per_user
 from app.main import connections_of
+from app.operations.system import SystemAction
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from app.session_settings import APP, LOCK_SECONDS, OF_ROLE
@@ -100,6 +102,11 @@ def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
         for each in held
         if isinstance(each, MetricWrapperBase)
     }
+
+
+def test_the_audit_page_has_every_action_of_commands() -> None:
+    said = {action for action, _ in table(page("docs/audit.md"), "Actions of the system")}
+    assert said >= {MARK_DATABASE, SEED_DEMO, LOAD_UNAUDITED, *(action.value for action in SystemAction)}
 
 
 def test_the_audit_page_lists_every_table_by_its_chain() -> None:

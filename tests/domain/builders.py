@@ -195,12 +195,34 @@ def a_document(content: LocationContent | None = None, **changes: Any) -> dict[s
 
 
 def a_lead(identifier: str = "user-lead") -> Viewer:
-    return Viewer(identifier, "Lead", "lead@example.com", Role.IMPLEMENTATION_LEAD, EVERYTHING, EVERYTHING, EVERYTHING)
+    return Viewer(
+        identifier,
+        "Lead",
+        "lead@example.com",
+        Role.IMPLEMENTATION_LEAD,
+        EVERYTHING,
+        EVERYTHING,
+        EVERYTHING,
+        EVERYTHING,
+        all_accounts=True,
+        confirmed=True,
+    )
 
 
 def a_customer(identifier: str = "user-customer") -> Viewer:
     scope = Scope(accounts=frozenset({"account-1"}), locations=None)
-    return Viewer(identifier, "Customer", "customer@example.com", Role.CUSTOMER, scope, scope, scope)
+    return Viewer(
+        identifier,
+        "Customer",
+        "customer@example.com",
+        Role.CUSTOMER,
+        scope,
+        scope,
+        scope,
+        scope,
+        all_accounts=False,
+        confirmed=True,
+    )
 
 
 def an_override(**changes: Any) -> Override:

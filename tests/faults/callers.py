@@ -44,8 +44,8 @@ QUERIES = (
     ("lead_2", "{ viewer { id name role } }"),
 )
 _ENTRIES = """
-SELECT request_id, coalesce(location_id, '') AS location, count(*) AS entries FROM turnup.audit_entry
-WHERE request_id = ANY ($1) AND action = ANY ($2) AND outcome = 'APPLIED' AND number IS NOT NULL GROUP BY 1, 2
+SELECT client_request_id, coalesce(location_id, '') AS location, count(*) AS entries FROM turnup.audit_entry
+WHERE client_request_id = ANY ($1) AND action = ANY ($2) AND outcome = 'APPLIED' AND number IS NOT NULL GROUP BY 1, 2
 """
 _KEYS = "SELECT key FROM turnup.idempotency_key WHERE key = ANY ($1)"
 _NORMAL: dict[str, list[dict[str, Any]]] = {}
@@ -72,7 +72,7 @@ class Call:
 
     @property
     def request_ids(self) -> list[str]:
-        """The ids of its requests, which the audit entries name."""
+        """The ids that its caller gave to its requests, which the audit entries name."""
         return [f"{self.name}-{number}" for number in range(1, self.attempts + 1)]
 
 
@@ -239,7 +239,7 @@ class Load:
         names = sorted({call.sending.mutation for call in calls})
         made: defaultdict[str, dict[str, int]] = defaultdict(dict)
         for row in await self.ground.connection.fetch(_ENTRIES, ids, names):
-            made[row["request_id"]][row["location"]] = row["entries"]
+            made[row["client_request_id"]][row["location"]] = row["entries"]
         keys = {row["key"] for row in await self.ground.connection.fetch(_KEYS, [call.key for call in calls])}
         for call in calls:
             await self._check(call, [made[each] for each in call.request_ids if each in made], is_kept=call.key in keys)

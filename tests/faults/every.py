@@ -84,11 +84,11 @@ async def _a_partner(ground: Ground, status: UserStatus = UserStatus.ACTIVE) -> 
 
 
 async def _new_account(_ground: Ground) -> dict[str, Any]:
-    return {"name": "Fern Bakery"}
+    return {"name": f"Fern Bakery {a_key()}"}
 
 
 async def _new_location(ground: Ground) -> dict[str, Any]:
-    return {"accountId": ground.account, "name": "Dune Opticians - Quay"}
+    return {"accountId": ground.account, "name": f"Dune Opticians - Quay {a_key()}"}
 
 
 async def _new_test(ground: Ground) -> dict[str, Any]:
@@ -118,6 +118,11 @@ async def _active_user(ground: Ground) -> dict[str, Any]:
 
 async def _suspended_user(ground: Ground) -> dict[str, Any]:
     return {"userId": await _a_partner(ground, UserStatus.SUSPENDED)}
+
+
+async def _unconfirmed_user(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        return {"userId": await a_user(ground.connection, Role.PARTNER, made_by=[ground.lead_2])}
 
 
 async def _catalogue(ground: Ground) -> dict[str, Any]:
@@ -150,6 +155,7 @@ ADMINISTRATION: Mapping[str, Fresh] = {
     "setAcceptedPayloadVersions": _stating_partner,
     "suspendUser": _active_user,
     "reinstateUser": _suspended_user,
+    "confirmUser": _unconfirmed_user,
     "setDeviceModels": _catalogue,
     "addDeviceModel": _new_model,
     "editDeviceModel": _edited_model,

@@ -19,6 +19,7 @@ from graphql_schema.schema import schema
 SCHEMA = schema._schema
 ADMINISTRATION = frozenset(
     {
+        "confirmUser",
         "addDeviceModel",
         "createAccount",
         "createLocation",

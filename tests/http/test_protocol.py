@@ -676,7 +676,8 @@ def test_connections_beyond_the_limit_of_an_address_are_refused_and_others_serve
         silent = [server.connect() for _ in range(3)]
         eventually(lambda: server.open == 3)
         answer = refused(server, GET[:-2] + b"X-Request-Id: abc\r\n\r\n")
-        assert (answer.status, answer.code, answer.fields["x-request-id"]) == (503, "OVERLOADED", "abc")
+        assert (answer.status, answer.code) == (503, "OVERLOADED")
+        assert answer.fields["x-request-id"] != "abc"
         assert int(answer.fields["retry-after"]) > 0
         assert server.refused == {"address_limit": 1}
         with server.connect("127.0.0.2") as other:

@@ -188,7 +188,8 @@ def test_a_request_without_a_slot_is_refused_at_once_and_its_connection_stays_us
         before = len(server.seen)
         wire.send(ask(path=path, fields=b"X-Request-Id: abc\r\n"))
         answer = wire.answer()
-        assert (answer.status, answer.code, answer.fields["x-request-id"]) == (503, "OVERLOADED", "abc")
+        assert (answer.status, answer.code) == (503, "OVERLOADED")
+        assert answer.fields["x-request-id"] != "abc"
         assert int(answer.fields["retry-after"]) > 0
         assert "connection" not in answer.fields
         assert (len(server.seen), refused) == (before, {"server": 1}), "the application has not seen it"
@@ -243,14 +244,14 @@ async def test_a_refusal_has_the_header_fields_of_every_other_refusal(origin: st
     """A page of another origin reads both in the same way."""
     settings = Settings(cors_origins=("https://app.example.com",), limit_anonymous=1)
     app = create_app(settings.model_copy(update={"database_url": "unused"}))
-    sent = {"x-request-id": "abc"} | ({} if origin is None else {"origin": origin})
+    sent = {} if origin is None else {"origin": origin}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
         await client.get("/nowhere", headers=sent)
         other = await client.get("/nowhere", headers=sent)
     assert other.status_code == 429
     slots = RequestSlots(1, origins=settings.origins)
     fields = [(name.encode(), value.encode()) for name, value in sent.items()]
-    ours = slots.refusal(Full.SERVER, "abc", fields)
+    ours = slots.refusal(Full.SERVER, other.headers["x-request-id"], fields)
     found = {name.decode(): value.decode() for name, value in ours.headers}
     differing = {"content-length": "", "retry-after": ""}
     assert found | differing == dict(other.headers) | differing

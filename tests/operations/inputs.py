@@ -63,6 +63,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "sourceDate": lambda *_: "2026-11-30",
     "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
+    "allAccounts": lambda *_: False,
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
 OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input_fields(mutation)))
@@ -70,6 +71,7 @@ OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input
 OF_A_RECIPIENT = frozenset({"acknowledgePayload", "rejectPayload", "confirmDecommission"})
 OF_NO_LOCATION = frozenset(
     {
+        "confirmUser",
         "createAccount",
         "createLocation",
         "createTestPayload",

@@ -150,6 +150,10 @@ class Scenario:
 
     lead: str
     lead_2: str
+    scoped_lead: str
+    """A lead with access to `account` alone; `away_lead` has access to `away` alone."""
+    away_lead: str
+    auditor: str
     customer: str
     clerk: str
     listed: str
@@ -170,6 +174,12 @@ class Scenario:
         async with self.arranging():
             self.account, self.away = await an_account(db), await an_account(db, name="Elm Florists")
             self.lead, self.lead_2 = [await a_user(db, Role.IMPLEMENTATION_LEAD) for _ in range(2)]
+            self.scoped_lead, self.away_lead = [
+                await a_user(db, Role.IMPLEMENTATION_LEAD, all_accounts=False) for _ in range(2)
+            ]
+            await a_grant(db, self.scoped_lead, self.account)
+            await a_grant(db, self.away_lead, self.away)
+            self.auditor = await a_user(db, Role.AUDITOR)
             self.customer, self.clerk, self.listed = [await a_user(db, Role.CUSTOMER, self.account) for _ in range(3)]
             self.away_customer = await a_user(db, Role.CUSTOMER, self.away)
             self.partner, self.away_partner = [await a_user(db, Role.PARTNER) for _ in range(2)]
@@ -418,8 +428,8 @@ class Scenario:
     async def entries(self, location: str) -> list[dict[str, Any]]:
         """Return the sealed audit entries about a location, in order."""
         records = await self.connection.fetch(
-            "SELECT id, action, outcome, code, actor_id, actor_role, request_id, reason, override_id,"
-            " is_override"
+            "SELECT id, action, outcome, code, actor_id, actor_role, request_id, client_request_id, reason,"
+            " override_id, is_override"
             " FROM turnup.audit_entry WHERE location_id = $1 AND number IS NOT NULL ORDER BY number",
             location,
         )

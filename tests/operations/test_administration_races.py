@@ -105,6 +105,27 @@ async def test_a_lead_who_was_suspended_meanwhile_suspends_nobody(crowded_scenar
     assert await active_of(scenario, [first, second]) == [second]
 
 
+async def test_of_two_leads_who_limit_or_suspend_each_other_at_once_one_is_left_to_administer(
+    crowded_scenario: Scenario,
+) -> None:
+    scenario = crowded_scenario
+    for turn in range(20):
+        async with scenario.arranging():
+            leads = [await a_user(scenario.connection, Role.IMPLEMENTATION_LEAD) for _ in range(2)]
+        first, second = leads
+        sent = await asyncio.gather(
+            scenario.send(first, "editUser", userId=second, expectedRevision=1, allAccounts=False),
+            scenario.send(second, "suspendUser", userId=first)
+            if turn % 2
+            else scenario.send(second, "setGrants", userId=first, expectedRevision=1, grants=[], allAccounts=False),
+        )
+        assert sorted(each.outcome for each in sent) in (["DONE", "FORBIDDEN"], ["DONE", "UNAUTHENTICATED"])
+        left = await scenario.connection.fetch(
+            "SELECT id FROM turnup.\"user\" WHERE id = ANY ($1) AND status = 'ACTIVE' AND all_accounts", leads
+        )
+        assert [each["id"] for each in left] == [leads[place] for place in (0, 1) if sent[place].outcome == "DONE"]
+
+
 async def active_of(scenario: Scenario, users: Sequence[str]) -> list[str]:
     """Those of the users who may act, in the order given."""
     active = await scenario.connection.fetch(

@@ -11,7 +11,7 @@ from tests.agreed import WHO_MAY
 from tests.harness import TestDatabase
 
 from .edits import CONTENT_EDITS, EDITS
-from .scenario import LOCKED, Rollout, Scenario, Sent, a_key
+from .scenario import LOCKED, Rollout, Scenario, Sent, a_key, document
 from .test_verbs import MUTATION, REASON, conditions
 from .test_verbs import given as good_input
 
@@ -28,6 +28,7 @@ async def only_entry(scenario: Scenario, location: Rollout, sent: Sent, who: str
         "actor_id": getattr(scenario, who),
         "actor_role": ROLES[who],
         "request_id": sent.request_id,
+        "client_request_id": None,
         "reason": None,
         "override_id": None,
         "is_override": False,
@@ -169,3 +170,13 @@ async def test_the_database_refuses_a_write_that_no_entry_covers(
     assert refusal.value.sqlstate == "AU001"
     await connection.close()
     assert (await scenario.record(location.id)).content.devices[0].label == "Reception"
+
+
+async def test_an_entry_has_the_id_that_the_client_sent_beside_the_servers(scenario: Scenario) -> None:
+    location = await scenario.a_location(S.IN_PROGRESS)
+    edit = document("editDevice")
+    given = EDITS["editDevice"](location)
+    await scenario.client.ask(edit, scenario.lead, headers={"x-request-id": "of-a-client"}, input=given)
+    (entry,) = await scenario.entries(location.id)
+    assert entry["client_request_id"] == "of-a-client"
+    assert entry["request_id"] not in {"", "of-a-client"}

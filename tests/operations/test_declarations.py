@@ -181,7 +181,12 @@ async def test_the_operation_itself_refuses_a_role_without_the_declared_action(
         call = replace(
             call, command=replace(call.command, location_ids=("location-1",), **IN_BULK.get(mutation.name, {}))
         )
-    users = {Role.CUSTOMER: scenario.customer, Role.IMPLEMENTATION_LEAD: scenario.lead, Role.PARTNER: scenario.partner}
+    users = {
+        Role.CUSTOMER: scenario.customer,
+        Role.IMPLEMENTATION_LEAD: scenario.lead,
+        Role.PARTNER: scenario.partner,
+        Role.AUDITOR: scenario.auditor,
+    }
     for role in set(Role) - MATRIX[mutation.action]:
         async with a_write_context(own_database, users[role]) as context:
             with pytest.raises(Forbidden):

@@ -25,12 +25,31 @@ async def test_without_its_guard_a_mutation_is_still_forbidden_to_a_role_that_la
 ) -> None:
     monkeypatch.setattr(Can, "has_permission", lambda *_arguments, **_more: True)
     here, other = rest[S.PROVISIONING], rest[S.IN_PROGRESS]
-    users = {Role.PARTNER: scenario.partner, Role.IMPLEMENTATION_LEAD: scenario.lead, Role.CUSTOMER: scenario.customer}
-    who = next(user for role, user in users.items() if not matrix.allows(role, DECLARED[mutation].action))
+    users = {
+        Role.PARTNER: scenario.partner,
+        Role.IMPLEMENTATION_LEAD: scenario.lead,
+        Role.CUSTOMER: scenario.customer,
+        Role.AUDITOR: scenario.auditor,
+    }
     before = await scenario.state_of(here.id)
-    sent = await scenario.send(who, mutation, **good_input(mutation, here, other))
-    assert sent.outcome == "FORBIDDEN"
+    for who in [user for role, user in users.items() if not matrix.allows(role, DECLARED[mutation].action)]:
+        sent = await scenario.send(who, mutation, **good_input(mutation, here, other))
+        assert sent.outcome == "FORBIDDEN"
     assert await scenario.state_of(here.id) == before
+
+
+@pytest.mark.parametrize(
+    "mutation", sorted(each for each in MUTATIONS if DECLARED[each].action in matrix.NEEDS_ALL_ACCOUNTS)
+)
+async def test_without_its_guard_what_concerns_all_accounts_is_still_forbidden_to_a_lead_of_some(
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, rest: dict[S, Rollout], mutation: str
+) -> None:
+    monkeypatch.setattr(Can, "has_permission", lambda *_arguments, **_more: True)
+    given = good_input(mutation, rest[S.PROVISIONING], rest[S.IN_PROGRESS])
+    sent = await scenario.send(scenario.scoped_lead, mutation, **given)
+    assert sent.outcome == "FORBIDDEN"
+    assert sent.error is not None
+    assert "needs access to all accounts" in sent.error["message"]
 
 
 @pytest.mark.parametrize("mutation", sorted(EDITS))

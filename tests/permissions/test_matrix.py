@@ -5,41 +5,45 @@ import pytest
 from app.domain.vocabulary import Role
 from permissions.matrix import AUDIENCE, MATRIX, Action, allows
 
-# C: customers, L: implementation leads, P: partners.
+# C: customers, L: implementation leads, P: partners, A: auditors.
 AGREED = """
-VIEW_LOCATIONS          C L -
-VIEW_ALL_LOCATIONS      - L -
-EDIT_ONBOARDING         C L -
-EDIT_ANY_ONBOARDING     - L -
-OVERRIDE_LOCK           - L -
-SUBMIT                  C L -
-WITHDRAW                C L -
-APPROVE                 - L -
-REQUEST_CHANGES         - L -
-VIEW_PROVISIONING       - L P
-VIEW_ALL_PROVISIONING   - L -
-GENERATE_PAYLOAD        - L -
-TRIGGER_PROVISIONING    - L -
-VIEW_INTERNAL_REASONS   - L -
-VIEW_AUDIT              - L -
-ACKNOWLEDGE             - - P
-REJECT                  - - P
-WAIVE_RECEIPT           - L -
-CONFIRM_DECOMMISSION    - L P
-ASSIGN_PARTNERS         - L -
-SET_ACCEPTED_VERSIONS   - L P
-RUN_BULK                - L -
-BLOCK                   - L -
-UNBLOCK                 - L -
-CANCEL                  - L -
-REOPEN                  - L -
-COMPLETE                - L -
-VIEW_ACCOUNTS           C L P
-VIEW_CATALOGUE          C L -
-ADMINISTER              - L -
+VIEW_LOCATIONS          C L - -
+VIEW_ALL_LOCATIONS      - L - -
+EDIT_ONBOARDING         C L - -
+EDIT_ANY_ONBOARDING     - L - -
+OVERRIDE_LOCK           - L - -
+SUBMIT                  C L - -
+WITHDRAW                C L - -
+APPROVE                 - L - -
+REQUEST_CHANGES         - L - -
+VIEW_PROVISIONING       - L P -
+VIEW_ALL_PROVISIONING   - L - -
+GENERATE_PAYLOAD        - L - -
+TRIGGER_PROVISIONING    - L - -
+VIEW_INTERNAL_REASONS   - L - -
+VIEW_AUDIT              - L - A
+VIEW_ALL_AUDIT          - L - A
+ACKNOWLEDGE             - - P -
+REJECT                  - - P -
+WAIVE_RECEIPT           - L - -
+CONFIRM_DECOMMISSION    - L P -
+ASSIGN_PARTNERS         - L - -
+VIEW_ACCEPTED_VERSIONS  - L P -
+SET_ACCEPTED_VERSIONS   - L P -
+RUN_BULK                - L - -
+BLOCK                   - L - -
+UNBLOCK                 - L - -
+CANCEL                  - L - -
+REOPEN                  - L - -
+COMPLETE                - L - -
+VIEW_ACCOUNTS           C L P -
+VIEW_CATALOGUE          C L - -
+VIEW_USERS              C L P A
+CREATE_LOCATIONS        - L - -
+ADMINISTER              - L - -
 """
 ROWS = [line.split() for line in AGREED.strip().splitlines()]
-ROLES = {"C": Role.CUSTOMER, "L": Role.IMPLEMENTATION_LEAD, "P": Role.PARTNER}
+ROLES = {"C": Role.CUSTOMER, "L": Role.IMPLEMENTATION_LEAD, "P": Role.PARTNER, "A": Role.AUDITOR}
 
 
 @pytest.mark.parametrize(("action", "letters"), [(row[0], row[1:]) for row in ROWS])

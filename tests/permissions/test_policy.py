@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from app.domain.viewer import EVERYTHING, Scope
+from app.domain.viewer import EVERYTHING, Scope, Viewer
 from app.domain.vocabulary import LocationAction, LocationStatus, Role, Verb
 from app.domain.waiting import Awaiting
 from permissions import matrix, policy
 from permissions.guards import can
 from permissions.matrix import MATRIX, Action
+from permissions.policy import Forbidden
 from tests.agreed import WHO_MAY
 
-CUSTOMER, LEAD, PARTNER = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER
+CUSTOMER, LEAD, PARTNER, AUDITOR = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER, Role.AUDITOR
 GRANTED = Scope(accounts=frozenset({"account-1"}), locations=frozenset({"location-1"}))
 HERE, ELSEWHERE = ("account-1", "location-1"), ("account-1", "location-2")
 
@@ -58,17 +59,19 @@ WAITS = {
     Action.ACKNOWLEDGE: LocationStatus.PROVISIONING,
     Action.UNBLOCK: LocationStatus.BLOCKED,
 }
-FIRST = ((CUSTOMER, Awaiting.CUSTOMER), (PARTNER, Awaiting.PARTNER), (LEAD, Awaiting.LEAD))
+FIRST = ((CUSTOMER, Awaiting.CUSTOMER), (PARTNER, Awaiting.PARTNER), (LEAD, Awaiting.LEAD))  # auditors: never
 # A viewer that does not see all payloads sees those that were released to it.
 GRANTED_OF = {
     Action.VIEW_ALL_LOCATIONS: GRANTED,
     Action.VIEW_ALL_PROVISIONING: replace(GRANTED, recipient="user-1"),
     Action.EDIT_ANY_ONBOARDING: GRANTED,
+    Action.VIEW_ALL_AUDIT: GRANTED,
 }
 SCOPES = {
     Action.VIEW_ALL_LOCATIONS: "scope",
     Action.VIEW_ALL_PROVISIONING: "provisioning",
     Action.EDIT_ANY_ONBOARDING: "editing",
+    Action.VIEW_ALL_AUDIT: "auditing",
 }
 
 
@@ -86,7 +89,15 @@ class Follows(NamedTuple):
 
 
 def follows(role: Role) -> Follows:
-    viewer = policy.viewer_of(identifier="user-1", name="Ada", email="ada@x.example", role=role, granted=GRANTED)
+    viewer = policy.viewer_of(
+        identifier="user-1",
+        name="Ada",
+        email="ada@x.example",
+        role=role,
+        granted=GRANTED,
+        all_accounts=policy.can_be_limited(role),
+        confirmed=True,
+    )
     asking: Any = SimpleNamespace(context=SimpleNamespace(viewer=viewer))
     listed, elsewhere = (
         frozenset(map(str, policy.location_actions_of(viewer, account_id=account, location_id=location)))
@@ -103,7 +114,7 @@ def follows(role: Role) -> Follows:
         listed=listed,
         listed_elsewhere=elsewhere,
         scopes={name: getattr(viewer, name) for name in SCOPES.values()},
-        needs_no_grant=policy.needs_no_grant(role),
+        needs_no_grant=policy.needs_no_grant(role, all_accounts=policy.can_be_limited(role)),
         takes_listed_locations=policy.takes_listed_locations(role),
         awaited=awaited,
     )
@@ -143,9 +154,9 @@ def test_flipping_a_cell_changes_what_hangs_on_it_and_nothing_else(
         awaited |= {} if first is None else {WAITS[action]: first}
     assert after.awaited == awaited
     grants = (after.needs_no_grant, after.takes_listed_locations)
-    if action not in {Action.VIEW_ALL_LOCATIONS, Action.VIEW_LOCATIONS}:
+    if action not in {Action.VIEW_ALL_LOCATIONS, Action.VIEW_LOCATIONS, Action.VIEW_ACCOUNTS}:
         assert grants == (before.needs_no_grant, before.takes_listed_locations)
-    elif action is Action.VIEW_ALL_LOCATIONS:
+    elif action is Action.VIEW_ALL_LOCATIONS and role is not AUDITOR:
         assert after.needs_no_grant is (role in roles)
 
 
@@ -168,9 +179,73 @@ def test_a_location_awaits_whoever_takes_it_further(who: Awaiting, statuses: set
     assert policy.statuses_awaiting(Awaiting.ME, roles[who]) == statuses
 
 
-def test_only_customers_are_granted_single_locations_and_leads_need_no_grant() -> None:
-    assert [policy.takes_listed_locations(role) for role in (CUSTOMER, LEAD, PARTNER)] == [True, False, False]
-    assert [policy.needs_no_grant(role) for role in (CUSTOMER, LEAD, PARTNER)] == [False, True, False]
+def test_only_customers_are_granted_single_locations_and_only_leads_of_all_accounts_and_auditors_need_no_grant() -> (
+    None
+):
+    takes = {role: policy.takes_listed_locations(role) for role in Role}
+    assert takes == {CUSTOMER: True, LEAD: False, PARTNER: False, AUDITOR: False}
+    needless = {role: policy.needs_no_grant(role, all_accounts=False) for role in Role}
+    assert needless == {CUSTOMER: False, LEAD: False, PARTNER: False, AUDITOR: True}
+    assert policy.needs_no_grant(LEAD, all_accounts=True)
+
+
+def a_viewer(role: Role, *, all_accounts: bool) -> Viewer:
+    return policy.viewer_of(
+        identifier="user-1",
+        name="Ada",
+        email="ada@x.example",
+        role=role,
+        granted=Scope(accounts=frozenset({"account-1"}), locations=None),
+        all_accounts=all_accounts,
+        confirmed=True,
+    )
+
+
+def test_a_lead_of_some_accounts_has_what_all_leads_have_within_these_accounts() -> None:
+    scoped, whole = (a_viewer(LEAD, all_accounts=each) for each in (False, True))
+    reach = {getattr(scoped, each) for each in SCOPES.values()}
+    assert reach == {Scope(accounts=frozenset({"account-1"}), locations=None)}
+    here = {"account_id": "account-1", "location_id": "location-1"}
+    assert policy.location_actions_of(scoped, **here) == policy.location_actions_of(whole, **here)
+    assert {getattr(whole, each) for each in SCOPES.values()} == {EVERYTHING}
+
+
+def test_a_lead_of_some_accounts_changes_nothing_that_concerns_the_others() -> None:
+    scoped, whole = (a_viewer(LEAD, all_accounts=each) for each in (False, True))
+    assert {each for each in Action if policy.may(whole, each) and not policy.may(scoped, each)} == {
+        Action.ADMINISTER,
+        Action.SET_ACCEPTED_VERSIONS,
+    }
+    with pytest.raises(Forbidden, match="needs access to all accounts"):
+        policy.check_allowed(scoped, Action.ADMINISTER)
+    asking: Any = SimpleNamespace(context=SimpleNamespace(viewer=scoped))
+    with pytest.raises(Forbidden, match="needs access to all accounts"):
+        can(Action.ADMINISTER)().has_permission(None, asking)
+
+
+def test_access_to_all_accounts_means_nothing_for_other_roles() -> None:
+    assert a_viewer(PARTNER, all_accounts=True).provisioning.accounts == frozenset({"account-1"})
+    assert policy.may(a_viewer(PARTNER, all_accounts=False), Action.SET_ACCEPTED_VERSIONS)
+
+
+def test_an_auditor_reads_the_whole_audit_log_and_no_location() -> None:
+    auditor = policy.viewer_of(
+        identifier="user-1",
+        name="Ada",
+        email="ada@x.example",
+        role=AUDITOR,
+        granted=Scope(accounts=frozenset(), locations=None),
+        all_accounts=False,
+        confirmed=True,
+    )
+    assert {each for each in Action if policy.may(auditor, each)} == {
+        Action.VIEW_AUDIT,
+        Action.VIEW_ALL_AUDIT,
+        Action.VIEW_USERS,
+    }
+    assert auditor.auditing == EVERYTHING
+    assert {scope.accounts for scope in (auditor.scope, auditor.editing, auditor.provisioning)} == {frozenset()}
+    assert policy.statuses_awaiting(Awaiting.ME, AUDITOR) == frozenset()
 
 
 def test_a_verb_or_an_action_that_the_tables_forget_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:

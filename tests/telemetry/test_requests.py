@@ -43,6 +43,7 @@ async def test_the_server_span_is_the_root_of_operation_field_load_and_statement
         "http.request.method": "POST",
         "http.response.status_code": 200,
         "http.route": "/graphql",
+        "turnup.client_request_id": "client-1",
         "turnup.request_id": "request-1",
         "url.scheme": "http",
     }
@@ -153,6 +154,7 @@ async def test_lines_logged_within_a_request_carry_its_id(tracing: Tracing, trac
     logging.getLogger("turnup").info("after")
     within, after = [line for line in stream.getvalue().splitlines() if '"logger":"turnup"' in line]
     assert '"request_id":"request-1"' in within
+    assert '"client_request_id":"client-1"' in within
     assert (f'"trace_id":"{TRACE}"' in within) is traced
     assert "request_id" not in after
 
@@ -215,5 +217,5 @@ class _NumbersRequests:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["request_id"] = "request-1"
+        scope.setdefault("state", {}).update(request_id="request-1", client_request_id="client-1")
         await self._app(scope, receive, send)
