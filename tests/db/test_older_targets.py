@@ -50,7 +50,7 @@ async def test_targets_that_are_there_stay_and_new_ones_of_another_location_are_
                 with pytest.raises(asyncpg.ForeignKeyViolationError) as refused:
                     await connection.execute(OPTION, "option-new", 9, target)
                 assert refused.value.constraint_name == "call_flow_option_target_of_location"
-            for number, target in enumerate(("extension-a", "extension-that-is-gone", None)):
-                await connection.execute(OPTION, f"option-good-{number}", 20 + number, target)
+            for number, kept in enumerate(("extension-a", "extension-that-is-gone", None)):
+                await connection.execute(OPTION, f"option-good-{number}", 20 + number, kept)
         finally:
             await connection.close()
