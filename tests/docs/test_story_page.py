@@ -56,6 +56,12 @@ def _answers(server: Served, blocks: list[tuple[str, str | None]]) -> list[str]:
     script = "set -eu\n" + "".join(command + separator for command, _ in blocks)
     port = server.origin.rpartition(":")[2]
     done = subprocess.run(
-        ["/bin/sh"], input=script, text=True, cwd=ROOT, env=environment(server.home, PORT=port), stdout=subprocess.PIPE, check=True
+        ["/bin/sh"],
+        input=script,
+        text=True,
+        cwd=ROOT,
+        env=environment(server.home, PORT=port),
+        stdout=subprocess.PIPE,
+        check=True,
     )
     return done.stdout.split("\0")[:-1]

@@ -22,6 +22,8 @@ LEADS, NOT_PARTNERS = {Role.IMPLEMENTATION_LEAD}, {Role.IMPLEMENTATION_LEAD, Rol
 WHO_SEES = {
     "User.email": LEADS,
     "User.allAccounts": LEADS,
+    "User.confirmed": LEADS,
+    "User.subject": LEADS,
     "User.status": LEADS,
     "User.revision": LEADS,
     "User.grants": LEADS,
