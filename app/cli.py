@@ -290,7 +290,8 @@ def print_token(settings: Settings, options: argparse.Namespace) -> None:
     if settings.in_production or settings.jwks_url is not None:
         sys.exit("turnup: this command is for development only; get tokens from the issuer of TURNUP_JWKS_URL")
     print(development_token(settings, options.email), flush=True)
-    cli_user.warn_of_stranger(options.email, _existing_database(settings))
+    if settings.database_url is not None or settings.owner_database_url is None:
+        cli_user.warn_of_stranger(options.email, _existing_database(settings))
 
 
 def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
@@ -337,7 +338,7 @@ _SHARED_USER = (
 @contextmanager
 def _existing_database(settings: Settings) -> Iterator[str | None]:
     """Yield the URL of the database for the app's role, or None if there is none: nothing is created."""
-    if settings.database_url is not None or settings.owner_database_url is not None:
+    if settings.database_url is not None:
         yield _plain(settings.database_url)
     elif not embedded.exists(settings.home):
         yield None

@@ -16,13 +16,21 @@ from app.db.failures import CommitUnknown, DatabaseUnavailable, Overloaded, Stat
 from app.domain.ids import is_well_formed
 from app.domain.refusals import InvalidInput, NotFound
 from app.domain.vocabulary import Role, UserStatus
-from app.operations.operate_users import AddUser, ListedUser, add_user, list_users, reinstate_user, suspend_user
+from app.operations.operate_users import (
+    AddUser,
+    ListedUser,
+    add_user,
+    confirm_user,
+    list_users,
+    reinstate_user,
+    suspend_user,
+)
 from app.settings import Settings
 
 MOST_LISTED = 1_000
 ROLES = {role.rpartition("_")[2].lower(): role for role in Role}
 """The roles by the names that `--role` accepts besides their own, such as lead."""
-COLUMNS = ("ID", "ROLE", "STATUS", "ACCOUNTS", "EMAIL")
+COLUMNS = ("ID", "ROLE", "STATUS", "CONFIRMED", "ACCOUNTS", "EMAIL")
 # The option that gives the value at the beginning of a refusal's path.
 OPTIONS = {
     "name": "--name",
@@ -61,7 +69,9 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     suspending.set_defaults(run=lambda settings, options: run_suspend(settings, options, owner))
     reinstating = kinds.add_parser("reinstate", help="reinstate a suspended user")
     reinstating.set_defaults(run=lambda settings, options: run_reinstate(settings, options, owner))
-    for each in (suspending, reinstating):
+    confirming = kinds.add_parser("confirm", help="confirm a user whom leads made")
+    confirming.set_defaults(run=lambda settings, options: run_confirm(settings, options, owner))
+    for each in (suspending, reinstating, confirming):
         each.add_argument("user", metavar="USER", help="the user's id or email address")
 
 
@@ -90,6 +100,13 @@ def run_reinstate(settings: Settings, options: argparse.Namespace, owner: Owner)
     with owner(settings) as url, _one_line(options):
         was_suspended = asyncio.run(reinstate_user(url, options.user))
     _say("reinstated" if was_suspended else "active before; nothing changed")
+
+
+def run_confirm(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
+    """Confirm a user."""
+    with owner(settings) as url, _one_line(options):
+        was_unconfirmed = asyncio.run(confirm_user(url, options.user))
+    _say("confirmed" if was_unconfirmed else "confirmed before; nothing changed")
 
 
 def run_list(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
@@ -143,7 +160,8 @@ _DEMO_SUBJECTS = frozenset(each.email for each in demo.USERS)
 
 def _cells(user: ListedUser) -> Sequence[str]:
     accounts = "all" if user.all_accounts else ",".join(user.account_ids) or "none"
-    return user.id, user.role, user.status, accounts, user.email
+    confirmed = f"no: made by {','.join(user.made_by)}" if user.made_by else "yes"
+    return user.id, user.role, user.status, confirmed, accounts, user.email
 
 
 def _role(text: str) -> Role:

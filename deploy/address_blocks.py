@@ -1,6 +1,6 @@
 """Refresh the makers' address blocks from the IEEE's registration files.
 
-    .venv/bin/python deploy/address_blocks.py --date 2026-05-21 oui.csv mam.csv oui36.csv
+    PYTHONPATH=. .venv/bin/python deploy/address_blocks.py --date 2026-05-21 oui.csv mam.csv oui36.csv
 
 The arguments are the CSV files of the registries MA-L, MA-M and MA-S, as the IEEE Registration Authority publishes
 them, and the day of the copy. Rewrites app/domain/readiness/address_blocks.py, which has the blocks of the makers that

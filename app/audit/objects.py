@@ -14,13 +14,10 @@ from typing import Any
 from app.db.migrate import newest_revision, revision_of
 
 EXPECTED_FILE = Path(__file__).with_name("expected_objects.json")
-# A role for backups, which `turnup roles --sql` makes. It may read everything, and is not a part of the migrations.
-BACKUP_ROLE = "turnup_backup"
 
 _OBJECTS = Path(__file__).with_name("objects.sql").read_text(encoding="utf-8")
 PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
 """Statement for a transaction that relies on PostgreSQL's own functions, operators and types alone."""
-_READING = {"SELECT", "USAGE"}
 
 MOST_NAMED = 3
 """Changed objects that a message names."""
@@ -96,13 +93,12 @@ def written(objects: Mapping[str, Facts]) -> str:
 
 
 def differences(expected: Mapping[str, Facts], found: Mapping[str, Facts]) -> Iterator[Changed]:
-    """Yield each object that is missing, was added, or has other facts. Reading by the backup role is no difference."""
+    """Yield each object that is missing, was added, or has other facts."""
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
             yield Changed(name, "missing")
         elif name not in expected:
-            if not _is_for_backups(name, found[name]):
-                yield Changed(name, "added")
+            yield Changed(name, "added")
         else:
             differing = sorted(
                 fact for fact in expected[name].keys() | found[name].keys()
@@ -115,12 +111,3 @@ def differences(expected: Mapping[str, Facts], found: Mapping[str, Facts]) -> It
 def _said(fact: str, expected: Facts, found: Facts) -> str:
     now, was = (json.dumps(facts[fact]) if fact in facts else "none" for facts in (found, expected))
     return f"{fact} was changed" if len(now + was) > LONGEST_FACTS else f"{fact} is {now}, not {was}"
-
-
-def _is_for_backups(name: str, facts: Facts) -> bool:
-    """Whether an added object lets the backup role read, and nothing else."""
-    if name.startswith("policy "):
-        return facts["roles"] == [BACKUP_ROLE] and facts["command"] == "r" and bool(facts["permissive"])
-    return (
-        name.startswith("grants on ") and name.endswith(f" to {BACKUP_ROLE}") and set(facts["privileges"]) <= _READING
-    )

@@ -171,10 +171,10 @@ async def is_location_named(tx: Transaction, account_id: str, name: str, *, besi
     return bool(await tx.fetch_one(_IS_LOCATION_NAMED, account_id=account_id, name=name, besides=besides))
 
 
-async def two_leads_in_charge(tx: Transaction) -> set[str]:
-    """Return the ids of two active leads of all accounts, or of all such leads. Takes the lock of `lock_users`."""
+async def two_managing_leads(tx: Transaction) -> set[str]:
+    """Return the ids of two leads who can manage users, or of all if there are fewer. Take the lock of `lock_users`."""
     await lock_users(tx)
-    return set(await tx.fetch(_TWO_LEADS_IN_CHARGE))
+    return set(await tx.fetch(_TWO_MANAGING_LEADS))
 
 
 async def clock(tx: Transaction) -> datetime:
@@ -392,10 +392,12 @@ _LOCK_LOCATION_NAMES = Statement(
 _IS_LOCATION_NAMED = Statement(
     "location named", "SELECT turnup.is_location_named($1, $2, $3)", ("account_id", "name", "besides"), bool
 )
-_TWO_LEADS_IN_CHARGE = Statement(
-    "two leads in charge",
+_TWO_MANAGING_LEADS = Statement(
+    "two managing leads",
     f"""SELECT id FROM turnup."user"
-        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' AND all_accounts LIMIT 2""",
+        WHERE role = '{Role.IMPLEMENTATION_LEAD}' AND status = '{UserStatus.ACTIVE}' AND all_accounts
+          AND made_by = '{{}}'
+        LIMIT 2""",
     (),
     str,
 )

@@ -33,6 +33,11 @@ class AdministrationContext:
     transaction: Transaction
     new_id: Callable[[str], str] = new_id
 
+    @property
+    def by_system(self) -> bool:
+        """Whether the command line decides, and not a user."""
+        return self.viewer.id == audit.SYSTEM
+
     async def found(self, table: Table, row_id: str) -> Any:
         """The row with this id, locked. Raises NotFound."""
         row = await writing.locked_row(self.transaction, table, row_id)

@@ -2,10 +2,10 @@
 
 Only one transaction changes users at a time, and the viewer must be a confirmed lead of all accounts as of then: of two
 leads who suspend, demote, limit or replace each other at the same time, one prevails. Nobody does so to themselves, so
-one lead who can manage users always remains.
+one lead who can manage users always remains. The command line decides without a viewer, see operate_users.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -93,7 +93,10 @@ class ConfirmUser(Command):
 
 
 async def create_user(context: AdministrationContext, command: CreateUser) -> AdministrationChange:
-    """Create a user without grants, unconfirmed. A customer works for one account. Raises InvalidInput and NotFound."""
+    """Create a user without grants, unconfirmed unless the system does it. A customer works for one account.
+
+    Raises InvalidInput and NotFound.
+    """
     await _may_manage(context)
     role, account_id = command.role, command.account_id
     all_accounts = or_stored(command.all_accounts, can_be_limited(role))
@@ -111,7 +114,7 @@ async def create_user(context: AdministrationContext, command: CreateUser) -> Ad
         "status": UserStatus.ACTIVE,
         "account_id": account_id,
         "all_accounts": all_accounts,
-        "made_by": [context.viewer.id],
+        "made_by": _made_by(context, ()),
         "revision": 1,
         "created_at": context.now,
         "updated_at": context.now,
@@ -147,7 +150,7 @@ async def edit_user(context: AdministrationContext, command: EditUser) -> Admini
     if identity and user.id == context.viewer.id:
         raise InvalidInput(field=identity[0], rule="another lead must change your own", path=(identity[0],))
     if identity:
-        values["made_by"] = sorted({*user.made_by, context.viewer.id})
+        values["made_by"] = _made_by(context, user.made_by)
     withdrawn = (Delete(tables.grant, {"user_id": user.id}),) if moved else ()
     unstated = (Delete(tables.accepted_version, {"user_id": user.id}),) if "role" in identity else ()
     change = _changed(context, user, values)
@@ -172,14 +175,14 @@ async def suspend_user(context: AdministrationContext, command: SuspendUser) -> 
     if command.user_id == context.viewer.id:
         raise InvalidInput(field="userId", rule="you cannot suspend yourself", path=("userId",))
     user = await context.found(tables.user, command.user_id)
-    return to_status(context, user, UserStatus.SUSPENDED)
+    return _to_status(context, user, UserStatus.SUSPENDED)
 
 
 async def reinstate_user(context: AdministrationContext, command: ReinstateUser) -> AdministrationChange:
     """Reinstate a suspended user."""
     await _may_manage(context)
     user = await context.found(tables.user, command.user_id)
-    return to_status(context, user, UserStatus.ACTIVE)
+    return _to_status(context, user, UserStatus.ACTIVE)
 
 
 async def set_grants(context: AdministrationContext, command: SetGrants) -> AdministrationChange:
@@ -204,13 +207,20 @@ async def set_grants(context: AdministrationContext, command: SetGrants) -> Admi
 
 
 async def _may_manage(context: AdministrationContext) -> None:
-    """Wait for other changes of users; then the viewer must be an active, confirmed lead of all accounts as of now.
+    """Wait for other changes of users. Then the viewer must be a confirmed lead of all accounts, or the system.
 
     Raises UserUnconfirmed, SuspendedUser and Forbidden.
     """
     await writing.lock_users(context.transaction)
+    if context.by_system:
+        return
     now = await writing.user_now(context.transaction, context.viewer.id)
     check_confirmed(as_now(context.viewer, now, Action.ADMINISTER))
+
+
+def _made_by(context: AdministrationContext, before: Iterable[str]) -> list[str]:
+    """The users who made a user, with the viewer. The system is none of them: whom it makes is confirmed."""
+    return sorted(before) if context.by_system else sorted({*before, context.viewer.id})
 
 
 def _check_binding(role: Role, account_id: str | None) -> None:
@@ -288,8 +298,7 @@ def _grant(context: AdministrationContext, user_id: str, grant: GrantValue) -> I
         yield Insert(tables.grant_location, listed)
 
 
-def to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
-    """The change of a user to a status; nothing if the user has it."""
+def _to_status(context: AdministrationContext, user: Any, status: UserStatus) -> AdministrationChange:
     return _changed(context, user, {} if user.status == status else {"status": status})
 
 

@@ -12,8 +12,9 @@ from app.db.statements import Statement
 from app.domain.email_address import is_email
 from app.domain.refusals import InvalidInput, NotFound
 from app.domain.vocabulary import Role, UserStatus
+from app.operations import manage_users
 from app.operations.administration import AdministrationChange, AdministrationContext, write
-from app.operations.manage_users import CreateUser, GrantValue, SetGrants, create_user, set_grants, to_status
+from app.operations.manage_users import ConfirmUser, CreateUser, GrantValue, ReinstateUser, SetGrants, SuspendUser
 from app.operations.system import SystemAction, as_system, reading_as_system
 from permissions.matrix import BOUND_TO_ACCOUNT
 from permissions.policy import can_be_limited
@@ -35,12 +36,13 @@ class AddUser:
 
 @dataclass(frozen=True, slots=True)
 class ListedUser:
-    """A user as an operator sees it. `account_ids` are those of the user's grants."""
+    """A user as an operator sees it: unconfirmed if `made_by` names users, with grants on the accounts."""
 
     id: str
     role: Role
     status: UserStatus
     email: str
+    made_by: tuple[str, ...]
     all_accounts: bool
     account_ids: tuple[str, ...]
 
@@ -54,7 +56,7 @@ async def add_user(owner_url: str, command: AddUser) -> str:
         found = await context.kept(tables.account, accounts)
         if missing := [str(place) for place, each in enumerate(accounts) if each not in found]:
             raise NotFound(path=("grants", missing[0], "accountId"))
-        created = await create_user(
+        created = await manage_users.create_user(
             context,
             CreateUser(
                 name=command.name,
@@ -69,7 +71,8 @@ async def add_user(owner_url: str, command: AddUser) -> str:
         user_id = created.ids["user"]
         if accounts:
             grants = tuple(GrantValue(account_id=each) for each in accounts)
-            granted = await set_grants(context, SetGrants(user_id=user_id, expected_revision=1, grants=grants))
+            granting = SetGrants(user_id=user_id, expected_revision=1, grants=grants)
+            granted = await manage_users.set_grants(context, granting)
             await write(context.transaction, granted)
     return user_id
 
@@ -77,15 +80,16 @@ async def add_user(owner_url: str, command: AddUser) -> str:
 async def suspend_user(owner_url: str, named: str) -> bool:
     """Suspend a user, named by id or email address. Returns whether the user was active before.
 
-    Raises InvalidInput for the last active lead with access to all accounts, NotFound, and what `as_system` raises.
+    Raises InvalidInput for the last active lead who can manage users, NotFound, and what `as_system` raises.
     """
     async with as_system(owner_url, SystemAction.USER_SUSPENDED) as context:
-        leads = await writing.two_leads_in_charge(context.transaction)
+        managing = await writing.two_managing_leads(context.transaction)
         user = await _named(context, named)
-        if leads == {user.id}:
-            rule = "the last active lead with access to all accounts; add or reinstate another one first"
+        is_lead = (user.role, user.status) == (Role.IMPLEMENTATION_LEAD, UserStatus.ACTIVE)
+        if is_lead and not managing - {user.id}:
+            rule = "the last active lead who can manage users: add, reinstate or confirm another one first"
             raise InvalidInput(field="user", rule=rule, path=("user",))
-        return await _written(context, to_status(context, user, UserStatus.SUSPENDED))
+        return await _written(context, await manage_users.suspend_user(context, SuspendUser(user_id=user.id)))
 
 
 async def reinstate_user(owner_url: str, named: str) -> bool:
@@ -94,7 +98,18 @@ async def reinstate_user(owner_url: str, named: str) -> bool:
     Raises NotFound, and what `as_system` raises.
     """
     async with as_system(owner_url, SystemAction.USER_REINSTATED) as context:
-        return await _written(context, to_status(context, await _named(context, named), UserStatus.ACTIVE))
+        user = await _named(context, named)
+        return await _written(context, await manage_users.reinstate_user(context, ReinstateUser(user_id=user.id)))
+
+
+async def confirm_user(owner_url: str, named: str) -> bool:
+    """Confirm a user, named by id or email address. Returns whether the user was unconfirmed before.
+
+    Raises NotFound, and what `as_system` raises.
+    """
+    async with as_system(owner_url, SystemAction.USER_CONFIRMED) as context:
+        user = await _named(context, named)
+        return await _written(context, await manage_users.confirm_user(context, ConfirmUser(user_id=user.id)))
 
 
 async def list_users(owner_url: str, *, after: str, limit: int) -> Sequence[ListedUser]:
@@ -119,11 +134,11 @@ async def _written(context: AdministrationContext, change: AdministrationChange)
 _BY_EMAIL = Statement("user by email", 'SELECT id FROM turnup."user" WHERE lower(email) = lower($1)', ("email",), str)
 _LISTED = Statement(
     "list users",
-    """SELECT u.id, u.role, u.status, u.email, u.all_accounts, array(
+    """SELECT u.id, u.role, u.status, u.email, u.made_by, u.all_accounts, array(
            SELECT g.account_id FROM turnup."grant" g WHERE g.user_id = u.id ORDER BY g.account_id
        ) FROM turnup."user" u WHERE u.id > $1 ORDER BY u.id LIMIT $2""",
     ("after", "most"),
-    lambda user_id, role, status, email, all_accounts, accounts: ListedUser(
-        user_id, Role(role), UserStatus(status), email, all_accounts, tuple(accounts)
+    lambda user_id, role, status, email, made_by, all_accounts, accounts: ListedUser(
+        user_id, Role(role), UserStatus(status), email, tuple(made_by), all_accounts, tuple(accounts)
     ),
 )

@@ -13,6 +13,7 @@ from app.db import writing
 from app.db.connecting import connect_as_owner, convert_json
 from app.db.database import Transaction, commit, unobserved
 from app.db.failures import translated
+from app.db.kind import kind_of
 from app.db.migrate import newest_revision, position
 from app.db.statements import Statement
 from app.db.steps import MigrationRefused
@@ -30,6 +31,7 @@ class SystemAction(StrEnum):
     USER_ADDED = "USER_ADDED"
     USER_SUSPENDED = "USER_SUSPENDED"
     USER_REINSTATED = "USER_REINSTATED"
+    USER_CONFIRMED = "USER_CONFIRMED"
     CATALOGUE_LOADED = "CATALOGUE_LOADED"
 
 
@@ -56,14 +58,16 @@ async def as_system(owner_url: str, action: SystemAction) -> AsyncIterator[Admin
     """Yield the context of decisions of the system. Their changes are committed if the block succeeds.
 
     `action` is the action of the audit entry; without changes there is no entry. `owner_url` connects as the owner, who
-    can become the definer. Raises MigrationRefused for a database that lacks migrations or is closed
-    to writes of this code, and the exceptions of `app.db.failures`.
+    can become the definer. An empty database becomes a production database. Raises MigrationRefused for a database that
+    lacks migrations or is closed to writes of this code, DatabaseRefused while it is filled, and the exceptions of
+    `app.db.failures`.
     """
     async with _definer_transaction(owner_url, BEGIN_WRITING) as connection:
         transaction = Transaction(connection, SYSTEM, unobserved)
         await transaction.fetch(_SET_ACTION, action=action.value)
         if not may_write(await transaction.fetch_one(_WRITES_SINCE), newest_revision()):
             raise MigrationRefused(f"{await position(owner_url)}; nothing was changed")
+        await kind_of(connection, as_production=True)
         yield AdministrationContext(SYSTEM, await writing.clock(transaction), transaction)
         await audit.seal(transaction)
 

@@ -81,6 +81,7 @@ async def test_a_malformed_id_is_refused_by_name(client: Client, field: str, wan
         ('{ auditLog(filter: {locationId: "a b"}) { totalCount } }', "locationId"),
         ('{ auditLog(filter: {actorId: "a b"}) { totalCount } }', "actorId"),
         ('{ auditLog(filter: {requestId: "a b"}) { totalCount } }', "requestId"),
+        ('{ auditLog(filter: {clientRequestId: "a b"}) { totalCount } }', "clientRequestId"),
         ('{ auditLog(filter: {overrideId: "a b"}) { totalCount } }', "overrideId"),
         ('{ auditLog(filter: {action: "a\\u0000"}) { totalCount } }', "action"),
         ('{ readiness(locationId: "a b") { code } }', "locationId"),

@@ -278,6 +278,20 @@ def test_a_token_from_the_command_line_is_believed_by_the_server(
     assert answer.json()["data"] == {"viewer": {"email": "lead2@turnup.example"}}
 
 
+def test_a_token_for_a_stranger_comes_with_a_warning_from_the_database_of_the_running_server(
+    home: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TURNUP_HOME", str(home))
+    postmaster = postmaster_of(home)
+    for who in ("lead@turnup.example", "stranger@example.com"):
+        cli.main(["token", who])
+    printed = capsys.readouterr()
+    assert len(printed.out.splitlines()) == 2
+    assert printed.err.startswith("turnup: no user has the subject stranger@example.com")
+    assert printed.err.count("\n") == 1
+    assert postmaster_of(home) == postmaster
+
+
 @pytest.mark.slow
 def test_the_demo_data_is_brought_back_beside_a_running_server(home: Path, server: Server) -> None:
     server.ask(START)

@@ -1,6 +1,7 @@
 """`turnup user`: an operator makes the first lead, finds the way back without one, and is told what is wrong."""
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from .turnup import environment, free_port, run
 
 ADD = ("user", "add", "--role", "lead", "--email", "ops@example.com", "--subject", "idp|ops")
 VIEWER = "{ viewer { email role } }"
+CREATE_USER = "mutation ($input: CreateUserInput!) { createUser(input: $input) { problems { code } } }"
 
 
 @pytest.fixture
@@ -70,7 +72,7 @@ async def test_what_the_command_line_changes_is_recorded_as_the_systems(fresh: T
     recorded = await rows(
         fresh, "SELECT chain, action, actor_id, actor_role, outcome FROM turnup.audit_entry ORDER BY number"
     )
-    actions = ["USER_ADDED", "USER_ADDED", "USER_SUSPENDED", "USER_REINSTATED"]
+    actions = ["MARK_DATABASE", "USER_ADDED", "USER_ADDED", "USER_SUSPENDED", "USER_REINSTATED"]
     assert recorded == [("system", action, None, None, "APPLIED") for action in actions]
     subjects = await rows(
         fresh, "SELECT before, after FROM turnup.field_change WHERE table_name = 'user' AND field = 'subject'"
@@ -204,6 +206,52 @@ async def test_there_is_a_way_back_when_the_last_lead_is_lost(demo: TestDatabase
                 await asyncio.sleep(0.05)
 
 
+async def test_a_lead_whom_a_lead_made_approves_after_the_operators_confirmation(
+    demo: TestDatabase, turnup: Turnup, home: Path
+) -> None:
+    async with served(demo, home) as client:
+        for who, role, maker in (("second", "IMPLEMENTATION_LEAD", LEAD), ("third", "PARTNER", LEAD_2)):
+            made = {"name": who, "email": f"{who}@example.com", "role": role}
+            assert (await client.ask(CREATE_USER, maker, input=made)).data["createUser"]["problems"] == []
+        assert await _confirmed(turnup, demo, "second@example.com") == "no: made by user-lead"
+        assert await _confirmed(turnup, demo, "third@example.com") == "no: made by user-lead-2"
+        made = {"name": "fourth", "email": "fourth@example.com", "role": "PARTNER"}
+        refusal = await client.ask(CREATE_USER, "second@example.com", input=made)
+        assert [each["code"] for each in refusal.data["createUser"]["problems"]] == ["USER_UNCONFIRMED"]
+        assert (await turnup(demo, "user", "confirm", "second@example.com")).out == "confirmed\n"
+        assert (await client.ask(CREATE_USER, "second@example.com", input=made)).data["createUser"]["problems"] == []
+    assert await _confirmed(turnup, demo, "second@example.com") == "yes"
+    again = await turnup(demo, "user", "confirm", "second@example.com")
+    assert again.out == "confirmed before; nothing changed\n"
+    recorded = "SELECT count(*) FROM turnup.audit_entry WHERE action = 'USER_CONFIRMED' AND actor_id IS NULL"
+    assert await rows(demo, recorded) == [(1,)]
+
+
+async def test_an_unconfirmed_lead_is_no_replacement_for_the_last_one(
+    demo: TestDatabase, turnup: Turnup, home: Path
+) -> None:
+    made = {"name": "Second", "email": "second@example.com", "role": "IMPLEMENTATION_LEAD"}
+    async with served(demo, home) as client:
+        assert (await client.ask(CREATE_USER, LEAD_2, input=made)).data["createUser"]["problems"] == []
+    await turnup(demo, "user", "suspend", LEAD_2)
+    refused(await turnup(demo, "user", "suspend", LEAD), "USER")
+    await turnup(demo, "user", "confirm", "second@example.com")
+    assert (await turnup(demo, "user", "suspend", LEAD)).out == "suspended\n"
+
+
+async def test_users_of_the_command_line_are_confirmed(fresh: TestDatabase, turnup: Turnup) -> None:
+    await turnup(fresh, *ADD)
+    assert await _confirmed(turnup, fresh, "ops@example.com") == "yes"
+
+
+async def test_a_database_with_a_first_lead_is_no_demo(fresh: TestDatabase, turnup: Turnup) -> None:
+    await turnup(fresh, *ADD)
+    for command in (("seed",), ("seed", "--reset")):
+        ended = await turnup(fresh, *command)
+        assert (ended.status, "production database" in ended.error) == (1, True)
+    assert await rows(fresh, 'SELECT email FROM turnup."user"') == [("ops@example.com",)]
+
+
 async def test_what_changes_nothing_says_so_and_is_not_recorded(demo: TestDatabase, turnup: Turnup) -> None:
     await turnup(demo, "user", "suspend", CUSTOMER)
     before = await rows(demo, "SELECT count(*) FROM turnup.audit_entry")
@@ -215,7 +263,7 @@ async def test_what_changes_nothing_says_so_and_is_not_recorded(demo: TestDataba
 @pytest.mark.parametrize(
     "named", ["user-99", "nobody@example.com", "", "not an id", "\udcff", "a@\udcff.example", "x" * 99]
 )
-@pytest.mark.parametrize("verb", ["suspend", "reinstate"])
+@pytest.mark.parametrize("verb", ["suspend", "reinstate", "confirm"])
 async def test_an_unknown_user_is_refused(database: TestDatabase, turnup: Turnup, verb: str, named: str) -> None:
     refused(await turnup(database, "user", verb, named), "USER")
 
@@ -223,10 +271,10 @@ async def test_an_unknown_user_is_refused(database: TestDatabase, turnup: Turnup
 async def test_users_are_listed_in_pages(demo: TestDatabase, turnup: Turnup) -> None:
     whole = await turnup(demo, "user", "list")
     heading, *lines = whole.out.splitlines()
-    assert heading.split() == ["ID", "ROLE", "STATUS", "ACCOUNTS", "EMAIL"]
+    assert heading.split() == ["ID", "ROLE", "STATUS", "CONFIRMED", "ACCOUNTS", "EMAIL"]
     assert [line.split() for line in lines if CUSTOMER in line or LEAD in line] == [
-        ["user-acme", "CUSTOMER", "ACTIVE", "account-1", CUSTOMER],
-        ["user-lead", "IMPLEMENTATION_LEAD", "ACTIVE", "all", LEAD],
+        ["user-acme", "CUSTOMER", "ACTIVE", "yes", "account-1", CUSTOMER],
+        ["user-lead", "IMPLEMENTATION_LEAD", "ACTIVE", "yes", "all", LEAD],
     ]
     paged: list[str] = []
     after: tuple[str, ...] = ()
@@ -251,7 +299,7 @@ async def test_a_page_that_makes_no_sense_is_refused(
 
 async def test_an_unmigrated_database_is_said_to_be_one(turnup: Turnup) -> None:
     async with harness.own_database("template1") as bare:
-        for command in (ADD, ("user", "list"), ("user", "suspend", LEAD), ("user", "reinstate", LEAD)):
+        for command in (ADD, ("user", "list"), ("user", "suspend", LEAD), ("user", "confirm", LEAD)):
             ended = await turnup(bare, *command)
             assert ended.status == 1
             assert ended.error.startswith("turnup: the database is at revision none")
@@ -287,6 +335,12 @@ def test_before_the_first_start_only_demo_users_are_known(tmp_path: Path) -> Non
     assert (stranger.returncode, stranger.stdout.count(".")) == (0, 2)
     assert "no user has the subject stranger@example.com" in stranger.stderr
     assert not embedded.exists(home)
+
+
+async def _confirmed(turnup: Turnup, place: TestDatabase, email: str) -> str:
+    """What the list says about the confirmation of a user."""
+    (line,) = [each for each in (await turnup(place, "user", "list")).out.splitlines() if each.endswith(f" {email}")]
+    return re.split(r" {2,}", line)[3]
 
 
 async def _process(place: TestDatabase, *arguments: str) -> tuple[int, str]:

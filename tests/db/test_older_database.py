@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.audit.objects import changed_objects
 from app.db.aggregates import AGGREGATES, AggregateRecord
 from app.db.migrate import migrate
 from app.domain.canonical import canonical
@@ -182,6 +183,12 @@ async def test_generating_again_returns_the_payload_that_is_there(older: OlderDa
         "problems": [],
         "payload": {"id": before["id"], "version": "1.0.0", "documentDigest": before["documentDigest"]},
     }
+
+
+async def test_triggers_policies_functions_and_grants_are_those_of_a_new_database(migrated: TestDatabase) -> None:
+    connection = await asyncpg.connect(migrated.owner_url)
+    assert await changed_objects(connection) == ()
+    await connection.close()
 
 
 async def test_the_trail_verifies_and_replays_without_a_difference(migrated: TestDatabase) -> None:
