@@ -21,8 +21,6 @@ OPEN_FIELDS = {
 LEADS, NOT_PARTNERS = {Role.IMPLEMENTATION_LEAD}, {Role.IMPLEMENTATION_LEAD, Role.CUSTOMER}
 WHO_SEES = {
     "User.email": LEADS,
-    "User.subject": LEADS,
-    "User.confirmed": LEADS,
     "User.allAccounts": LEADS,
     "User.confirmed": LEADS,
     "User.subject": LEADS,
