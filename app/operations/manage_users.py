@@ -145,10 +145,10 @@ async def edit_user(context: AdministrationContext, command: EditUser) -> Admini
         if account_id is not None:
             await context.found(tables.account, account_id)
         values |= {"role": role, "account_id": account_id}
-    values |= _new_access(context, user, role, command.all_accounts)
     identity = [name for name in ("subject", "role") if values.get(name, getattr(user, name)) != getattr(user, name)]
     if identity and user.id == context.viewer.id:
         raise InvalidInput(field=identity[0], rule="another lead must change your own", path=(identity[0],))
+    values |= _new_access(context, user, role, command.all_accounts)
     if identity:
         values["made_by"] = _made_by(context, user.made_by)
     withdrawn = (Delete(tables.grant, {"user_id": user.id}),) if moved else ()

@@ -21,9 +21,9 @@ OPEN_FIELDS = {
 LEADS, NOT_PARTNERS = {Role.IMPLEMENTATION_LEAD}, {Role.IMPLEMENTATION_LEAD, Role.CUSTOMER}
 WHO_SEES = {
     "User.email": LEADS,
-    "User.subject": LEADS,
-    "User.confirmed": LEADS,
     "User.allAccounts": LEADS,
+    "User.confirmed": LEADS,
+    "User.subject": LEADS,
     "User.status": LEADS,
     "User.revision": LEADS,
     "User.grants": LEADS,
