@@ -145,6 +145,9 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
     for stopping in STOP_SIGNALS:
         signal.signal(stopping, lambda *_: sys.exit(0))
     with _restarts_counted() as restarted, databases(settings, restarted) as found:
+        if found.owner is not None and not settings.in_production:
+            with _as_owner(found):
+                asyncio.run(_not_production(found))
         try:
             asyncio.run(_prepare(settings, found))
         except TimeoutError:
@@ -343,7 +346,7 @@ def _existing_database(settings: Settings) -> Iterator[str | None]:
     elif not embedded.exists(settings.home):
         yield None
     else:
-        with embedded.start(settings.home) as postgres:
+        with embedded.start(settings.home, user=settings.postgres_user) as postgres:
             yield postgres.cluster.dsn("turnup_app", DATABASE)
 
 
@@ -351,6 +354,8 @@ def _existing_database(settings: Settings) -> Iterator[str | None]:
 def owner_database(settings: Settings) -> Iterator[str]:
     """Yield the URL of the database for the role that owns the tables. Exits with one line for its errors."""
     with databases(settings) as found, _as_owner(found):
+        if found.embedded:
+            asyncio.run(settle(_owner(found), embedded=True))  # before a command fills it
         yield _owner(found)
 
 
@@ -435,9 +440,6 @@ async def _prepare(settings: Settings, found: Databases) -> None:
     """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
     app = _app(found)
     pooling = settings.transaction_pooling
-    if found.owner is not None and not settings.in_production:
-        with _as_owner(found):
-            await _not_production(found)
     newer = not await _migrated(found)
     await _checked(app, settings)
     if found.owner is not None and not settings.in_production and not newer:

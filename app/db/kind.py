@@ -12,19 +12,17 @@ from typing import Any
 import asyncpg
 
 from app.db.connecting import as_definer
-from app.db.migrate import revision_of
 from app.domain.installation import DatabaseKind, Installation
 
 MOST_LISTED = 20
 """The number of accounts that a refusal lists."""
-FIRST_AUDITED = "0002"
-"""The first revision with an audit log, which says who made an account."""
 
 # Actions of entries in the audit log, which no user can write.
 MARK_DATABASE, SEED_DEMO, LOAD_UNAUDITED = "MARK_DATABASE", "SEED_DEMO", "LOAD_UNAUDITED"
 
 # Held by a transaction that marks a database or fills it; turnup.mark_database takes it too.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('turnup.installation', 0))"
+_HAS_TABLES = "SELECT to_regclass('turnup.audit_entry') IS NOT NULL"
 _HAS_MARKS = "SELECT to_regclass('turnup.installation') IS NOT NULL"
 _MARKED = "SELECT id, kind FROM turnup.installation"
 _MARK = "INSERT INTO turnup.installation (id, kind) VALUES ($1, $2)"
@@ -79,8 +77,13 @@ async def mark_demo(connection: Any) -> None:
 
 
 async def settle(owner_url: str, *, embedded: bool) -> None:
-    """Mark a database that is filled and older than its mark. An embedded one is for demos, whatever it contains."""
+    """Mark a database that is filled and older than its mark. An embedded one is for demos, whatever it contains.
+
+    A database that lacks the table of marks is left as it is.
+    """
     async with as_definer(owner_url) as connection:
+        if not await connection.fetchval(_HAS_MARKS) or await installation(connection) is not None:
+            return
         if not embedded:
             await kind_of(connection)
             return
@@ -94,8 +97,7 @@ async def settle(owner_url: str, *, embedded: bool) -> None:
 async def check_not_production(owner_url: str, *, embedded: bool) -> None:
     """Raise DatabaseRefused for a production database, before it is migrated by a command that is refused for it."""
     async with as_definer(owner_url) as connection:
-        revision = await revision_of(connection)
-        if revision is None or revision < FIRST_AUDITED:
+        if not await connection.fetchval(_HAS_TABLES):
             return
         found = await installation(connection)
         if found is not None:

@@ -142,11 +142,6 @@ class Aggregate:
         raise NotFound(path=path)
 
     @cached_property
-    def extension_ids(self) -> frozenset[str]:
-        """The ids of the extensions of the location."""
-        return frozenset(each.id for each in self.content.extensions)
-
-    @cached_property
     def content_macs(self) -> frozenset[str]:
         """The MAC addresses of the content, which every role can read here; `content` has no devices for partners."""
         return self.record.handed_off.content_macs

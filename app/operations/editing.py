@@ -179,20 +179,16 @@ class TargetValue:
     external_number: str | None = None
 
 
-def target_of(aggregate: Aggregate, given: TargetValue, path: Path) -> Target:
-    """The target of a branch of a call flow. A number is parsed for the location's country.
-
-    Raises InvalidInput, and NotFound for an extension that the location does not have, whatever the kind of target.
-    """
+def target_of(given: TargetValue, country: str | None, path: Path) -> Target:
+    """The target of a branch of a call flow. A number is parsed for the country. Raises InvalidInput."""
     number = clean("target.externalNumber", given.external_number, path=(*path, "externalNumber"))
     if given.extension_id is not None:
         identifier(given.extension_id, "extensionId", path)
-        check_known(given.extension_id, aggregate.extension_ids, (*path, "extensionId"))
     return Target(
         kind=given.kind,
         extension_id=given.extension_id,
         external_number=number,
-        external_number_e164=e164_of(number, country_of(aggregate)),
+        external_number_e164=e164_of(number, country),
     )
 
 

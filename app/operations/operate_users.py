@@ -80,14 +80,14 @@ async def add_user(owner_url: str, command: AddUser) -> str:
 async def suspend_user(owner_url: str, named: str) -> bool:
     """Suspend a user, named by id or email address. Returns whether the user was active before.
 
-    Raises InvalidInput for the last active lead who can manage users, NotFound, and what `as_system` raises.
+    Raises InvalidInput if no other active lead can manage users, NotFound, and what `as_system` raises.
     """
     async with as_system(owner_url, SystemAction.USER_SUSPENDED) as context:
         managing = await writing.two_managing_leads(context.transaction)
         user = await _named(context, named)
         is_lead = (user.role, user.status) == (Role.IMPLEMENTATION_LEAD, UserStatus.ACTIVE)
         if is_lead and not managing - {user.id}:
-            rule = "the last active lead who can manage users: add, reinstate or confirm another one first"
+            rule = "the last active lead who can manage users; add, reinstate or confirm another one first"
             raise InvalidInput(field="user", rule=rule, path=("user",))
         return await _written(context, await manage_users.suspend_user(context, SuspendUser(user_id=user.id)))
 

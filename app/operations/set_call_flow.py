@@ -1,5 +1,6 @@
 """Replace a location's call flow."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from app.domain.content import CallFlow, CallFlowOption, Target
@@ -12,7 +13,7 @@ from app.domain.vocabulary import Budget, CallFlowKind, Section
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
-from app.operations.editing import TargetValue, check_known, edited, permitted, target_of
+from app.operations.editing import TargetValue, check_known, country_of, edited, permitted, target_of
 from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
 from permissions.matrix import Action
 
@@ -42,9 +43,9 @@ class SetCallFlow(Command):
 
 
 def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
-    """Replace the call flow. Raises NotFound for a target that is no extension of the location.
+    """Replace the call flow. Raises NotFound for a target that is no extension of the location, whatever its kind.
 
-    A target can be incomplete. One whose extension was removed since stays; readiness reports both as issues.
+    A target can be incomplete, and one whose extension is removed later stays. Readiness reports both as issues.
     """
     override_id = permitted(aggregate, Section.CALL_FLOW)
     aggregate.check_section_revision(Section.CALL_FLOW, command.expected_revision)
@@ -61,28 +62,38 @@ def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
         timeout_target=_target(aggregate, command.timeout_target, ("timeoutTarget",)),
         invalid_target=_target(aggregate, command.invalid_target, ("invalidTarget",)),
         options=tuple(_option(aggregate, each, place) for place, each in enumerate(options)),
-        direct_targets=tuple(
-            _extension(aggregate, each, ("directTargets", str(place))) for place, each in enumerate(direct)
-        ),
+        direct_targets=tuple(_extension(each, ("directTargets", str(place))) for place, each in enumerate(direct)),
     )
+    known = {each.id for each in aggregate.content.extensions}
+    for extension_id, path in _named_extensions(command):
+        check_known(extension_id, known, path)
     return edited(aggregate, Section.CALL_FLOW, override_id, replace(aggregate.content, call_flow=flow))
 
 
-def _extension(aggregate: Aggregate, value: str, path: tuple[str, ...]) -> str:
+def _named_extensions(command: SetCallFlow) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+    """The ids of extensions in the command, and where they are."""
+    for place, direct in enumerate(command.direct_targets or ()):
+        yield direct, ("directTargets", str(place))
+    for place, option in enumerate(command.options or ()):
+        yield option.target.extension_id, ("options", str(place), "target", "extensionId")
+    for name, target in (("timeoutTarget", command.timeout_target), ("invalidTarget", command.invalid_target)):
+        yield None if target is None else target.extension_id, (name, "extensionId")
+
+
+def _extension(value: str, path: tuple[str, ...]) -> str:
     if not is_well_formed(value):
         raise InvalidInput(field=path[0], rule="every item must be a valid id", path=path)
-    check_known(value, aggregate.extension_ids, path)
     return value
 
 
 def _option(aggregate: Aggregate, given: CallFlowOptionValue, place: int) -> CallFlowOption:
     path = ("options", str(place))
     digit = given_text("callFlow.digit", given.digit, path=(*path, "digit"))
-    return CallFlowOption(digit=digit, target=target_of(aggregate, given.target, (*path, "target")))
+    return CallFlowOption(digit=digit, target=target_of(given.target, country_of(aggregate), (*path, "target")))
 
 
 def _target(aggregate: Aggregate, given: TargetValue | None, path: tuple[str, ...]) -> Target | None:
-    return None if given is None else target_of(aggregate, given, path)
+    return None if given is None else target_of(given, country_of(aggregate), path)
 
 
 SET_CALL_FLOW = LocationMutation(

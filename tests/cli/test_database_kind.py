@@ -342,7 +342,7 @@ async def test_other_accounts_are_deleted_when_their_number_is_given(demo: TestD
     assert (await rows(demo))[0] == 3
 
 
-@pytest.mark.parametrize(("typed", "accounts"), [("2", 3), ("1", 5), ("", 5), ("yes", 5)])
+@pytest.mark.parametrize(("typed", "accounts"), [("2", 3), ("yes", 5)])
 async def test_at_a_terminal_the_number_is_asked_for(
     demo: TestDatabase, tmp_path: Path, typed: str, accounts: int
 ) -> None:

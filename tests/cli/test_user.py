@@ -19,6 +19,7 @@ from .turnup import environment, free_port, run
 
 ADD = ("user", "add", "--role", "lead", "--email", "ops@example.com", "--subject", "idp|ops")
 VIEWER = "{ viewer { email role } }"
+ACCOUNTS = "{ accounts(first: 9) { nodes { id } } }"
 CREATE_USER = "mutation ($input: CreateUserInput!) { createUser(input: $input) { problems { code } } }"
 
 
@@ -98,7 +99,7 @@ async def test_a_customer_and_a_partner_get_the_whole_accounts_that_are_named(
     )
     async with served(demo, home) as client:
         seen = {
-            who: (await client.ask("{ accounts(first: 9) { nodes { id } } }", who)).data["accounts"]["nodes"]
+            who: (await client.ask(ACCOUNTS, who)).data["accounts"]["nodes"]
             for who in ("new@acme.example", CUSTOMER, "new@carrier.example", PARTNER)
         }
         locations = "{ locations(first: 50) { nodes { id } } }"
@@ -107,6 +108,37 @@ async def test_a_customer_and_a_partner_get_the_whole_accounts_that_are_named(
     assert seen["new@acme.example"] == seen[CUSTOMER] == [{"id": "account-1"}]
     assert {each["id"] for each in seen["new@carrier.example"]} == {"account-1", "account-2"}
     assert of_new.data == of_known.data
+
+
+async def test_a_lead_has_access_to_all_accounts_or_to_those_that_are_named(
+    demo: TestDatabase, turnup: Turnup, home: Path
+) -> None:
+    await turnup(demo, *ADD)
+    await turnup(demo, "user", "add", "--role", "lead", "--email", "some@example.com", "--account", "account-2")
+    async with served(demo, home) as client:
+        everything = (await client.ask(ACCOUNTS, LEAD)).data
+        assert (await client.ask(ACCOUNTS, "idp|ops")).data == everything
+        assert (await client.ask(ACCOUNTS, "some@example.com")).data == {"accounts": {"nodes": [{"id": "account-2"}]}}
+    listed = [re.split(r" {2,}", each) for each in (await turnup(demo, "user", "list")).out.splitlines()]
+    assert {each[5]: each[4] for each in listed if each[5].endswith("@example.com")} == {
+        "ops@example.com": "all",
+        "some@example.com": "account-2",
+    }
+
+
+async def test_a_lead_of_some_accounts_is_no_replacement_for_the_last_one(demo: TestDatabase, turnup: Turnup) -> None:
+    await turnup(demo, "user", "add", "--role", "lead", "--email", "some@example.com", "--account", "account-2")
+    assert (await turnup(demo, "user", "suspend", LEAD)).out == "suspended\n"
+    refused(await turnup(demo, "user", "suspend", LEAD_2), "USER")
+    assert (await turnup(demo, "user", "suspend", "some@example.com")).out == "suspended\n"
+
+
+async def test_an_auditor_reads_the_audit_log(fresh: TestDatabase, turnup: Turnup, home: Path) -> None:
+    await turnup(fresh, "user", "add", "--role", "auditor", "--email", "audit@example.com")
+    async with served(fresh, home) as client:
+        entries = await client.ask("{ auditLog(first: 5) { nodes { action } } }", "audit@example.com")
+    read = {each["action"] for each in entries.data["auditLog"]["nodes"]}
+    assert read == {"USER_ADDED", "MARK_DATABASE"}
 
 
 WRONG_ADDITIONS = {
@@ -147,7 +179,10 @@ WRONG_ADDITIONS = {
         "--account",
         ("--role", "partner", "--email", "a@example.com", "--account", "account-1", "account-1"),
     ),
-    "a lead of an account": ("--account", ("--role", "lead", "--email", "a@example.com", "--account", "account-1")),
+    "an auditor of an account": (
+        "--account",
+        ("--role", "auditor", "--email", "a@example.com", "--account", "account-1"),
+    ),
 }
 
 
@@ -189,7 +224,7 @@ async def test_the_last_active_lead_is_not_suspended(demo: TestDatabase, turnup:
 async def test_of_two_leads_suspended_at_the_same_time_one_remains(demo: TestDatabase, turnup: Turnup) -> None:
     ended = await asyncio.gather(*(_process(demo, "user", "suspend", each) for each in (LEAD, LEAD_2)))
     assert sorted(status for status, _ in ended) == [0, 1]
-    active = "SELECT count(*) FROM turnup.\"user\" WHERE role = 'IMPLEMENTATION_LEAD' AND status = 'ACTIVE'"
+    active = "SELECT count(*) FROM turnup.\"user\" WHERE all_accounts AND status = 'ACTIVE'"
     assert await rows(demo, active) == [(1,)]
 
 
@@ -272,7 +307,7 @@ async def test_users_are_listed_in_pages(demo: TestDatabase, turnup: Turnup) -> 
     whole = await turnup(demo, "user", "list")
     heading, *lines = whole.out.splitlines()
     assert heading.split() == ["ID", "ROLE", "STATUS", "CONFIRMED", "ACCOUNTS", "EMAIL"]
-    assert [line.split() for line in lines if CUSTOMER in line or LEAD in line] == [
+    assert [line.split() for line in lines if line.endswith((f" {CUSTOMER}", f" {LEAD}"))] == [
         ["user-acme", "CUSTOMER", "ACTIVE", "yes", "account-1", CUSTOMER],
         ["user-lead", "IMPLEMENTATION_LEAD", "ACTIVE", "yes", "all", LEAD],
     ]

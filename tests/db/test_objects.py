@@ -332,7 +332,7 @@ async def test_objects_in_other_schemas_mislead_nobody(database: Databases) -> N
 async def test_the_roles_script_can_run_again(database: Databases) -> None:
     script = roles_sql("x", "x", "turnup")
     statements = [line for line in script.splitlines() if line.startswith(("ALTER ROLE", "GRANT turnup_definer"))]
-    kept = [line for line in statements if "PASSWORD" not in line]
+    kept = [line for line in statements if "PASSWORD" not in line and "turnup_backup" not in line]
     assert len(kept) > 3
     async with undone(superuser_url(database), *kept) as connection:
         assert await named(connection) == set()

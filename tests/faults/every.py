@@ -75,7 +75,11 @@ def _administration(mutation: str, fresh: Fresh) -> Arrange:
 
 async def _an_account(ground: Ground) -> dict[str, Any]:
     async with ground.arranging():
-        return {"accountId": await an_account(ground.connection), "expectedRevision": 1, "name": "Fern Bakery"}
+        return {
+            "accountId": await an_account(ground.connection),
+            "expectedRevision": 1,
+            "name": f"Fern Bakery {a_key()}",
+        }
 
 
 async def _a_partner(ground: Ground, status: UserStatus = UserStatus.ACTIVE) -> str:

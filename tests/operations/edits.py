@@ -16,7 +16,7 @@ def _named(location: Rollout, **more: Any) -> Given:
 
 EDITS: Mapping[str, Callable[[Rollout], Given]] = {
     "setCurrentStep": lambda location: {"locationId": location.id, "step": "DEVICES"},
-    "updateLocation": lambda location: _named(location, name="Dune Opticians - Harbour"),
+    "updateLocation": lambda location: _named(location, name=f"Harbour {location.id}"),
     "setContacts": lambda location: _named(
         location, contacts=[{"purpose": "PRIMARY", "name": "Ida Frost", "email": "ida@dune.example"}]
     ),

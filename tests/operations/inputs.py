@@ -44,6 +44,7 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "idempotencyKey": lambda *_: a_key(),
     "status": lambda *_: "BLOCKED",
     "macAddress": lambda *_: a_mac(),
+    "name": lambda *_: f"Entirely new {secrets.token_hex(6)}",
     "email": lambda *_: f"{secrets.token_hex(6)}@dune.example",
     "country": lambda *_: "CA",
     "siteCode": lambda *_: f"Store {secrets.token_hex(6)}",

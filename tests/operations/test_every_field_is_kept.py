@@ -7,6 +7,7 @@ import pytest
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_named_type
 
 from app.domain.vocabulary import LocationStatus
+from tests.builders_db import fresh
 
 from .edits import CONTENT_EDITS
 from .scenario import MUTATIONS, Scenario, input_fields
@@ -15,10 +16,10 @@ Path = tuple[str, ...]
 
 # What is sent; it differs from what the location has. A field of the schema that is missing here fails its test.
 SAMPLES: Mapping[str, Any] = {
-    "CreateLocationInput.name": "Dune Opticians - Harbour",
+    "CreateLocationInput.name": "name",
     "CreateLocationInput.timezone": "America/Chicago",
     "CreateLocationInput.siteCode": "Store 7",
-    "UpdateLocationInput.name": "Dune Opticians - Harbour",
+    "UpdateLocationInput.name": "name",
     "UpdateLocationInput.timezone": "America/Chicago",
     "UpdateLocationInput.siteCode": "Store 8",
     "AddressInput.line1": "9 Elm Street",
@@ -119,6 +120,7 @@ PLACES = [(mutation, place) for mutation in (*CONTENT_EDITS, "createLocation") f
 async def test_a_field_that_is_sent_alone_is_read_back(scenario: Scenario, mutation: str, place: Path) -> None:
     location = await scenario.a_location(LocationStatus.IN_PROGRESS)
     names = {"person": location.person, "device": location.device, "extension": location.extension}
+    names["name"] = fresh("Dune Opticians")
     about = {
         "locationId": location.id,
         "accountId": location.content.account_id,

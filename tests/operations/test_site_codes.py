@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.domain.vocabulary import LocationStatus
+from tests.builders_db import fresh
 
 from .scenario import Rollout, Scenario, Sent, a_key
 
@@ -31,7 +32,7 @@ async def coding(
 
 
 async def created(scenario: Scenario, site_code: str | None, account: str | None = None) -> Sent:
-    given = {"accountId": account or scenario.account, "name": "Dune Opticians - Harbour", "siteCode": site_code}
+    given = {"accountId": account or scenario.account, "name": fresh("Dune Opticians"), "siteCode": site_code}
     return await scenario.send(scenario.lead, "createLocation", READ, **given)
 
 
