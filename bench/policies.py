@@ -2,7 +2,8 @@
 
 Run as `.venv/bin/python -m bench.policies`. The same statements run on copies of the tables without policies as the
 baseline, on the same connection, in interleaved rounds; PostgreSQL's own execution time (EXPLAIN ANALYZE without
-clocks in its nodes) and the driver's round trip are reported, the median of all rounds. Prints a Markdown table.
+clocks in its nodes) and the driver's round trip are reported, the median of all rounds. Prints a Markdown table, and
+the median ratio of a lead's statements to those on copies with the policies from before leads could be limited.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,18 @@ WHO = {
 }
 CASES = ("300 devices", f"page of {PAGE}")
 BASELINE = "lead, without policies"
+FORMER = "lead, before there were leads of some accounts"
+# The policies of that time: one condition for all leads.
+CUSTOMER = (
+    "(account_id = (select nullif(current_setting('turnup.account', true), '')) AND"
+    " ((select nullif(current_setting('turnup.locations', true), '')) IS NULL OR"
+    " (select nullif(current_setting('turnup.locations', true), '')::jsonb) ? {column}))"
+)
+LEAD = f"(select current_setting('turnup.role', true) = 'IMPLEMENTATION_LEAD') OR {CUSTOMER}"
+PARTNER = "(select nullif(current_setting('turnup.accounts', true), '')::jsonb) ? account_id"
+POLICIES = {"device": LEAD.format(column="location_id"), "location": f"{LEAD.format(column='id')} OR {PARTNER}"}
+# The copies of the tables, by the name of their schema.
+COPIES = {"plain": BASELINE, "former": FORMER}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +79,27 @@ async def main(owner_url: str, app_url: str) -> None:
     await app.close()
     print(f"PostgreSQL {version}, medians of {ROUNDS} rounds, milliseconds: execution in PostgreSQL (round trip)\n")
     print(f"| viewer | {' | '.join(CASES)} |\n|---|{'---|' * len(CASES)}")
-    for who in (BASELINE, *WHO):
+    for who in (BASELINE, FORMER, *WHO):
         cells = [
             f"{statistics.median(executions[who, case]):.2f} ({statistics.median(trips[who, case]):.2f})"
             for case in CASES
         ]
         print(f"| {who} | {' | '.join(cells)} |")
+    for case in CASES:
+        pairs = zip(executions["lead", case], executions[FORMER, case], strict=True)
+        print(
+            f"\n{case}: a lead's execution takes {statistics.median(now / then for now, then in pairs):.3f} of before"
+        )
 
 
 async def fill(owner_url: str) -> str:
-    """Create 1,000 locations with 6 devices (ten with 30), copies without policies, and a user of each kind."""
+    """Create 1,000 locations with 6 devices (ten with 30), the copies, and a user of each kind."""
     await migrate(owner_url)
     await seed_many(owner_url, LOCATIONS)
     owner = await asyncpg.connect(owner_url)
     async with owner.transaction():
-        await owner.execute("CREATE SCHEMA plain; GRANT USAGE, CREATE ON SCHEMA plain TO turnup_definer")
+        for copy in COPIES:
+            await owner.execute(f"CREATE SCHEMA {copy}; GRANT USAGE, CREATE ON SCHEMA {copy} TO turnup_definer")
         await owner.execute("SET LOCAL ROLE turnup_definer; SELECT set_config('turnup.unaudited', 'on', true)")
         account = await owner.fetchval("SELECT id FROM turnup.account")
         await owner.execute(
@@ -112,13 +132,18 @@ async def fill(owner_url: str) -> str:
                     who_id(who),
                     listed,
                 )
-        for table in ("device", "location"):
-            await owner.execute(f"CREATE TABLE plain.{table} (LIKE turnup.{table} INCLUDING ALL)")
-            await owner.execute(f"INSERT INTO plain.{table} SELECT * FROM turnup.{table}")
-            await owner.execute(f"GRANT SELECT ON plain.{table} TO turnup_app")
-        await owner.execute("RESET ROLE; GRANT USAGE ON SCHEMA plain TO turnup_app")
+        for copy, (table, condition) in product(COPIES, POLICIES.items()):
+            await owner.execute(f"CREATE TABLE {copy}.{table} (LIKE turnup.{table} INCLUDING ALL)")
+            await owner.execute(f"INSERT INTO {copy}.{table} SELECT * FROM turnup.{table}")
+            await owner.execute(f"GRANT SELECT ON {copy}.{table} TO turnup_app")
+            if copy == "former":
+                await owner.execute(f"ALTER TABLE {copy}.{table} ENABLE ROW LEVEL SECURITY")
+                await owner.execute(f"CREATE POLICY app_all ON {copy}.{table} TO turnup_app USING ({condition})")
+        for copy in COPIES:
+            await owner.execute(f"RESET ROLE; GRANT USAGE ON SCHEMA {copy} TO turnup_app")
     await owner.execute("ANALYZE")
-    await owner.execute("SET ROLE turnup_definer; ANALYZE plain.device; ANALYZE plain.location")
+    for copy, table in product(COPIES, POLICIES):
+        await owner.execute(f"SET ROLE turnup_definer; ANALYZE {copy}.{table}")
     await owner.close()
     return str(account)
 
@@ -143,8 +168,9 @@ async def all_aggregates(app: asyncpg.Connection, account: str) -> Any:
                 (CASES[0], devices, [joined(found[:WIDE])]),
                 (CASES[1], page, page.arguments(values)),
             ):
-                plain = replace(statement, sql=statement.sql.replace("turnup.", "plain."))
-                yield Work(BASELINE, who, case, plain, arguments)
+                for copy, called in COPIES.items():
+                    copied = replace(statement, sql=statement.sql.replace("turnup.", f"{copy}."))
+                    yield Work(called, who, case, copied, arguments)
 
 
 async def measured(app: asyncpg.Connection, work: Work) -> tuple[float, float, int]:
