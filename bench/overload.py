@@ -87,7 +87,7 @@ class Workload:
             (now,) = (each["revision"] for each in changed["location"]["sections"] if each["section"] == "LOCATION")
             self._unwritten.append((location, now))
 
-        name = f"Written {self._count}"
+        name = f"Written {location} {self._count}"
         given = {"locationId": location, "expectedRevision": revision, "name": name}
         return self._post(RENAME, {"input": given}, token), written
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.db.demo import USERS
-from tests.harness import CUSTOMER, LISTED_CUSTOMER, PARTNER, Client
+from tests.harness import AUDITOR, CUSTOMER, LISTED_CUSTOMER, PARTNER, SCOPED_LEAD, Client
 
 PROBLEMS = "problems { code message path }"
 CREATE_USER = f"mutation C($input: CreateUserInput!) {{ createUser(input: $input) {{ user {{ id name email role status }} {PROBLEMS} }} }}"  # noqa: E501 - one line reads best
@@ -339,8 +339,8 @@ async def test_replacing_the_catalogue_keeps_what_it_leaves_out_and_empties_what
         assert (model["kind"], model["maker"], model["source"], model["sourceDate"]) == kept
 
 
-@pytest.mark.parametrize("who", [CUSTOMER, LISTED_CUSTOMER, PARTNER])
-async def test_nobody_but_leads_changes_a_model(client: Client, who: str) -> None:
+@pytest.mark.parametrize("who", [CUSTOMER, LISTED_CUSTOMER, PARTNER, SCOPED_LEAD, AUDITOR])
+async def test_nobody_but_leads_of_all_accounts_changes_a_model(client: Client, who: str) -> None:
     named = {"deviceModelId": "model-yealink-t46s", "expectedRevision": 1}
     for mutation, given in ((ADD_MODEL, NEW_MODEL), (EDIT_MODEL, {**named, "lines": 2}), (REMOVE_MODEL, named)):
         assert (await client.ask(mutation, who, input=given)).codes == ["FORBIDDEN"]

@@ -57,6 +57,31 @@ def checkout(tmp_path: Path) -> Path:
     return checkout
 
 
+INSTALL = """
+import subprocess, environment
+environment.subprocess.run = lambda *_, **__: subprocess.CompletedProcess([], {status})
+environment.install(["requirements.lock", "requirements-dev.lock"])
+"""
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_installing_prints_one_line_per_step(status: int) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", INSTALL.format(status=status)],
+        cwd=SCRIPT.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    first, second, last = ended.stderr.splitlines()
+    assert first == "turnup: installing uv, which installs the packages"
+    assert re.fullmatch(
+        r"turnup: installing \d{3} packages from requirements.lock and requirements-dev.lock; .+", second
+    )
+    words = "could not be installed" if status else "installed in 0 s"
+    assert (ended.returncode, words in last) == (status, True)
+
+
 @pytest.mark.slow
 def test_an_environment_that_was_made_here_is_kept(checkout: Path) -> None:
     assert make_environment(checkout) == ""

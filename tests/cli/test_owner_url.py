@@ -15,7 +15,8 @@ from .turnup import free_port
 
 CHECK = ("migrate", "--check")
 AUDITS = (("audit", "verify"), ("audit", "replay"), ("audit", "heads"))
-COMMANDS = (("migrate",), CHECK, ("seed",), *AUDITS)
+USERS = (("user", "list"), ("user", "suspend", "user-lead"))
+COMMANDS = (("migrate",), CHECK, ("seed",), *AUDITS, *USERS)
 ERASE = ("audit", "erase", "person_1", "--reason", "asked")
 VARIABLES = ("DATABASE_URL", "TURNUP_OWNER_DATABASE_URL")
 
@@ -156,7 +157,7 @@ def test_a_url_that_the_server_refuses_is_named_and_not_shown(
         in_one_line(last_words(command), variable, parts(database.owner_url)[1], parts(database.app_url)[1])
 
 
-@pytest.mark.parametrize("command", [("migrate",), ("seed",), *AUDITS, ERASE, ("serve",)])
+@pytest.mark.parametrize("command", [("migrate",), ("seed",), *AUDITS, *USERS, ERASE, ("serve",)])
 def test_another_role_as_the_owner_is_named_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, database: TestDatabase, command: tuple[str, ...]
 ) -> None:

@@ -36,7 +36,7 @@ def upgrade() -> None:
     op.execute("DROP FUNCTION turnup.sign_in(text, integer)")
     script = Path(__file__).with_suffix(".sql").read_text()
     for statement in script.split(";\n\n"):
-        op.get_bind().exec_driver_sql(statement)
+        op.execute(statement)
     for function in FUNCTIONS:
         op.execute(f"REVOKE ALL ON FUNCTION turnup.{function} FROM PUBLIC")
         op.execute(f"GRANT EXECUTE ON FUNCTION turnup.{function} TO turnup_app")
