@@ -79,7 +79,7 @@ DEVICE_MODELS = (
     (DeviceBrand.YEALINK, "T46S", 16),
     (DeviceBrand.YEALINK, "T54W", 16),
     (DeviceBrand.POLY, "VVX 450", 12),
-    (DeviceBrand.CISCO, "8845", 5),
+    (DeviceBrand.CISCO, "8845", 10),
     (DeviceBrand.GRANDSTREAM, "GXP2170", 6),
     (DeviceBrand.SNOM, "D785", 12),
     (DeviceBrand.FANVIL, "X6U", 20),

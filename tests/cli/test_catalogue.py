@@ -1,6 +1,8 @@
 """turnup catalogue load: a file adds and changes models, and a file that is wrong changes nothing."""
 
+import datetime
 import json
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -59,7 +61,7 @@ async def test_a_production_database_gets_the_product_s_own_file(
     loaded = await turnup(place, "catalogue", "load")
     models = read_catalogue(BUILT_IN)
     assert (loaded.status, loaded.error) == (0, "")
-    assert loaded.out.splitlines()[0] == "added    YEALINK T19P E2"
+    assert loaded.out.splitlines()[0] == "added    YEALINK T21P E2"
     assert loaded.out.splitlines()[-1] == (
         f"{len(models)} added, 0 changed, 0 unchanged, 0 kept that the file does not list"
     )
@@ -187,6 +189,13 @@ def test_the_product_s_own_file_has_every_maker_and_the_models_of_the_demo_data(
     assert {(brand, model): models[brand, model].lines for brand, model, _ in demo.DEVICE_MODELS} == {
         (brand, model): lines for brand, model, lines in demo.DEVICE_MODELS
     }
+
+
+def test_each_model_of_the_product_s_own_file_names_the_document_with_its_number_of_lines() -> None:
+    documents = r"(wazo-platform/wazo-provd-plugins, plugins/\w+/\w+/plugin-info|tetra-fox/asterix, PROVISIONING\.md)"
+    models = read_catalogue(BUILT_IN)
+    assert [each.model for each in models if not re.fullmatch(documents, str(each.source))] == []
+    assert {each.source_date for each in models} == {datetime.date(2026, 11, 30)}
 
 
 def test_a_message_holds_no_character_that_a_terminal_obeys(tmp_path: Path) -> None:
