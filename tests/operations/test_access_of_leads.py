@@ -10,9 +10,11 @@ from app.domain.vocabulary import LocationStatus, Role
 from app.operations.registry import MUTATIONS as DECLARED
 from permissions.matrix import MATRIX, NEEDS_ALL_ACCOUNTS
 from tests.builders_db import a_grant, a_user
+from tests.harness import TestDatabase
 
 from .inputs import OF_A_LOCATION, arranged, good_input
 from .scenario import MUTATIONS, Rollout, Scenario, Sent, a_key, document
+from .test_confirmations import waiting
 
 S = LocationStatus
 OF_LEADS = sorted(each for each in MUTATIONS if Role.IMPLEMENTATION_LEAD in MATRIX[DECLARED[each].action])
@@ -308,3 +310,34 @@ async def test_an_auditor_changes_nothing(scenario: Scenario, rest: dict[S, Roll
     for mutation in sorted(MUTATIONS):
         sent = await scenario.send(scenario.auditor, mutation, **good_input(mutation, here, other))
         assert sent.outcome == "FORBIDDEN", mutation
+
+
+# At the same time
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize("before", ["of some accounts", "of all accounts"])
+async def test_an_approval_that_waited_finds_nothing_where_access_ended_meanwhile(
+    scenario: Scenario, own_database: TestDatabase, before: str, bulk: bool
+) -> None:
+    limited = before == "of some accounts"
+    async with scenario.arranging():
+        approver = await a_user(scenario.connection, Role.IMPLEMENTATION_LEAD, all_accounts=not limited)
+        if limited:
+            await a_grant(scenario.connection, approver, scenario.account)
+    here = await scenario.a_location(S.PENDING_APPROVAL)
+
+    async def access_ends() -> None:
+        given: dict[str, Any] = {"grants": [{"accountId": scenario.away}], "allAccounts": False}
+        sent = await scenario.send(scenario.lead, "setGrants", userId=approver, expectedRevision=1, **given)
+        assert sent.outcome == "DONE"
+
+    item = {"locationId": here.id, "expectedDigest": here.digest}
+    if bulk:
+        given: dict[str, Any] = {"items": [item], "idempotencyKey": a_key()}
+        approving = scenario.send(approver, "bulkApprove", "results { problem { code } }", **given)
+    else:
+        approving = scenario.send(approver, "approve", **item)
+    sent = await waiting(own_database, scenario, here, approving, access_ends)
+    assert (sent.payload["results"][0]["problem"]["code"] if bulk else sent.outcome) == "NOT_FOUND"
+    assert (await scenario.state_of(here.id)).status == S.PENDING_APPROVAL
