@@ -158,7 +158,7 @@ async def hold_approval_users(tx: Transaction, location_ids: Iterable[str]) -> U
 
 
 async def is_account_named(tx: Transaction, name: str, *, besides: str | None = None) -> bool:
-    """Return whether an account other than `besides` has this name, ignoring case.
+    """Return whether an account other than `besides` has this name or looks the same.
 
     Take a lock, so that only one transaction names accounts at a time.
     """
@@ -167,7 +167,7 @@ async def is_account_named(tx: Transaction, name: str, *, besides: str | None = 
 
 
 async def is_location_named(tx: Transaction, account_id: str, name: str, *, besides: str | None = None) -> bool:
-    """Return whether a location of the account other than `besides` has this name, ignoring case.
+    """Return whether a location of the account other than `besides` has this name or looks the same.
 
     Locations that the viewer cannot see count. Take a lock, so that only one transaction names locations of the account
     at a time.
@@ -389,7 +389,7 @@ _LOCK_ACCOUNT_NAMES = Statement(
 )
 _IS_ACCOUNT_NAMED = Statement(
     "account named",
-    'SELECT EXISTS (SELECT FROM turnup.account a WHERE lower(a.name COLLATE "default") = lower($1)'
+    "SELECT EXISTS (SELECT FROM turnup.account a WHERE turnup.name_key(a.name) = turnup.name_key($1)"
     " AND a.id IS DISTINCT FROM $2)",
     ("name", "besides"),
     bool,

@@ -1,4 +1,4 @@
-"""The names of accounts, and of the locations of an account: a new one differs from the others, ignoring case.
+"""The names of accounts, and of the locations of an account: a new one looks different from the others.
 
 Accounts and locations from before that rule, and the test locations of partners, keep their names.
 """

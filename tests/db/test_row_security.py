@@ -48,6 +48,7 @@ CALLABLE = {
     "hold_approval_users",
     "is_location_named",
     "makers_of_submitters",
+    "name_key",  # of its argument alone
     "sign_in",
     "audit_open",
     "audit_seal",

@@ -24,6 +24,7 @@ FUNCTIONS = (
     "sign_in(text, integer)",
     "makers_of_submitters(text[])",
     "hold_approval_users(text[])",
+    "name_key(text)",
     "is_location_named(text, text, text)",
 )
 

@@ -83,15 +83,28 @@ BEGIN
 END
 $$;
 
--- Whether a location of the account, other than one, has this name, ignoring case. Locations that the caller cannot see
--- count, as they do for site codes. For leads, and for the customers of the account.
+-- What two names have in common that people cannot tell apart: neither case, nor the width of letters and spaces, nor
+-- characters without a width make a difference. U+200B to U+200D are the space and the joiners without a width.
+-- Most names are ASCII with single spaces, and need less work.
+CREATE FUNCTION turnup.name_key(name text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$
+    SELECT pg_catalog.lower(CASE
+        WHEN pg_catalog.octet_length(name) = pg_catalog.length(name) AND pg_catalog.strpos(name, '  ') = 0 THEN name
+        ELSE pg_catalog.btrim(pg_catalog.regexp_replace(pg_catalog.regexp_replace(
+            pg_catalog.normalize(name, 'NFKC'), '[\u00AD\u200B-\u200D\u2060\uFEFF]', '', 'g'), '\s+', ' ', 'g'))
+    END COLLATE "default")
+$$;
+
+-- Whether a location of the account, other than one, has this name, as `name_key` compares them. Locations that the
+-- caller cannot see count, as they do for site codes. For leads, and for the customers of the account.
 CREATE FUNCTION turnup.is_location_named(account text, wanted text, besides text) RETURNS boolean
 LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT EXISTS (
         SELECT FROM turnup.location l
-        WHERE l.account_id = account AND lower(l.name COLLATE "default") = lower(wanted)
+        WHERE l.account_id = account AND turnup.name_key(l.name) = turnup.name_key(wanted)
           AND l.id IS DISTINCT FROM besides
           AND (current_setting('turnup.role', true) = 'IMPLEMENTATION_LEAD'
                OR current_setting('turnup.account', true) = account))
