@@ -19,6 +19,20 @@ _OBJECTS = Path(__file__).with_name("objects.sql").read_text(encoding="utf-8")
 PINNED = "SET LOCAL search_path = pg_catalog, pg_temp"
 """Statement for a transaction that relies on PostgreSQL's own functions, operators and types alone."""
 
+_AS_EXPECTED = "; ".join(
+    f"SET LOCAL {setting}"
+    for setting in (
+        "quote_all_identifiers = off",
+        "standard_conforming_strings = on",
+        "bytea_output = hex",
+        "datestyle = 'ISO, MDY'",
+        "intervalstyle = postgres",
+        "timezone = 'UTC'",
+        "extra_float_digits = 1",
+    )
+)
+"""Statements for a transaction that reads expressions: an administrator may have chosen another form of their text."""
+
 MOST_NAMED = 3
 """Changed objects that a message names."""
 LONGEST_FACTS = 80
@@ -69,7 +83,7 @@ async def changed_objects(connection: Any) -> tuple[Changed, ...] | None:
 async def objects_of(connection: Any) -> dict[str, Facts]:
     """Return the facts about each object of the database, by its kind and name."""
     async with connection.transaction():
-        await connection.execute(PINNED)
+        await connection.execute(f"{PINNED}; {_AS_EXPECTED}")
         records = await connection.fetch(_OBJECTS)
     return {record["name"]: _stripped(json.loads(record["facts"])) for record in records}
 

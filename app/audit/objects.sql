@@ -1,10 +1,15 @@
 -- Every object that the migrations make and that the audit log relies on, with what decides about its effect: by names,
--- never by object ids, and alike on every supported PostgreSQL. Run with the search_path pg_catalog, pg_temp.
+-- never by object ids, and alike on every supported PostgreSQL. Run with the settings of objects.py.
 WITH tables AS (
     SELECT c.*, format('turnup.%I', c.relname) AS name
     FROM pg_class c WHERE c.relnamespace = 'turnup'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c')
 ), roles AS (
     SELECT * FROM pg_roles WHERE rolname IN ('turnup_owner', 'turnup_definer', 'turnup_app')
+), builtin AS (
+    SELECT t.oid FROM pg_type t WHERE t.typnamespace IN ('pg_catalog'::regnamespace, 'turnup'::regnamespace)
+), reached AS (
+    -- The schemas in which PostgreSQL looks for functions and operators without a schema, after pg_catalog.
+    SELECT n.oid, n.nspname FROM pg_namespace n WHERE n.nspname = 'public' OR n.nspname IN (SELECT rolname FROM roles)
 ), acls AS (
     SELECT 'schema turnup' AS name, n.nspacl AS acl, 'n'::"char" AS kind, n.nspowner AS owner
     FROM pg_namespace n WHERE n.nspname = 'turnup'
@@ -31,7 +36,9 @@ FROM pg_namespace n WHERE n.nspname = 'turnup'
 UNION ALL
 SELECT 'table ' || t.name, jsonb_build_object(
     'kind', t.relkind, 'owner', pg_get_userbyid(t.relowner), 'persistence', t.relpersistence,
-    'row security', t.relrowsecurity, 'row security of the owner', t.relforcerowsecurity)
+    'row security', t.relrowsecurity, 'row security of the owner', t.relforcerowsecurity,
+    'numbers', (SELECT concat_ws(' ', s.seqtypid::regtype, s.seqstart, s.seqincrement, s.seqmin, s.seqmax, s.seqcache,
+                                 s.seqcycle) FROM pg_sequence s WHERE s.seqrelid = t.oid))
 FROM tables t
 UNION ALL
 SELECT format('column %s.%I', t.name, a.attname), jsonb_build_object(
@@ -78,9 +85,23 @@ SELECT format('function turnup.%I(%s)', p.proname, oidvectortypes(p.proargtypes)
     'owner', pg_get_userbyid(p.proowner), 'language', (SELECT l.lanname FROM pg_language l WHERE l.oid = p.prolang),
     'kind', p.prokind, 'security definer', p.prosecdef, 'leakproof', p.proleakproof, 'strict', p.proisstrict,
     'volatility', p.provolatile, 'parallel', p.proparallel, 'result', pg_get_function_result(p.oid),
-    'arguments', pg_get_function_arguments(p.oid), 'settings', (SELECT jsonb_agg(s ORDER BY s) FROM unnest(p.proconfig) s),
+    'arguments', pg_get_function_arguments(p.oid), 'settings', (SELECT jsonb_agg(s ORDER BY s COLLATE "C") FROM unnest(p.proconfig) s),
     'body', encode(sha256(convert_to(coalesce(pg_get_function_sqlbody(p.oid), p.prosrc), 'UTF8')), 'hex'))
 FROM pg_proc p WHERE p.pronamespace = 'turnup'::regnamespace
+UNION ALL
+-- A function or operator for exactly the types of a call takes the place of PostgreSQL's own for any type.
+SELECT format('function %I.%I(%s)', r.nspname, p.proname, oidvectortypes(p.proargtypes)), '{}'
+FROM reached r JOIN pg_proc p ON p.pronamespace = r.oid
+WHERE p.proname IN (SELECT o.proname FROM pg_proc o WHERE o.pronamespace = 'pg_catalog'::regnamespace)
+  AND NOT EXISTS (SELECT FROM pg_proc o WHERE o.pronamespace = 'pg_catalog'::regnamespace AND o.proname = p.proname
+                  AND o.proargtypes = p.proargtypes)
+  AND NOT EXISTS (SELECT FROM unnest(p.proargtypes) a (type) WHERE a.type NOT IN (SELECT oid FROM builtin))
+UNION ALL
+SELECT format('operator %I.%s(%s,%s)', r.nspname, o.oprname, format_type(nullif(o.oprleft, 0), NULL),
+              format_type(o.oprright, NULL)), '{}'
+FROM reached r JOIN pg_operator o ON o.oprnamespace = r.oid
+WHERE o.oprname IN (SELECT b.oprname FROM pg_operator b WHERE b.oprnamespace = 'pg_catalog'::regnamespace)
+  AND (o.oprleft = 0 OR o.oprleft IN (SELECT oid FROM builtin)) AND o.oprright IN (SELECT oid FROM builtin)
 UNION ALL
 SELECT format('rule %s on %s', r.rulename, t.name), jsonb_build_object('enabled', r.ev_enabled)
 FROM tables t JOIN pg_rewrite r ON r.ev_class = t.oid WHERE r.rulename <> '_RETURN'
@@ -109,7 +130,7 @@ WHERE NOT EXISTS (SELECT FROM pg_depend d
 UNION ALL
 -- MAINTAIN came with PostgreSQL 17, as a part of ALL on a table; it counts where it is not a part of all.
 SELECT format('grants on %s to %s', g.name, g.grantee), jsonb_build_object('privileges', (
-    SELECT jsonb_agg(p ORDER BY p) FROM unnest(array_agg(g.privilege)) p
+    SELECT jsonb_agg(p ORDER BY p COLLATE "C") FROM unnest(array_agg(g.privilege)) p
     WHERE NOT (p LIKE 'MAINTAIN%' AND array_agg(g.privilege) @> ARRAY[
         replace(p, 'MAINTAIN', 'SELECT'), replace(p, 'MAINTAIN', 'INSERT'), replace(p, 'MAINTAIN', 'UPDATE'),
         replace(p, 'MAINTAIN', 'DELETE'), replace(p, 'MAINTAIN', 'TRUNCATE'), replace(p, 'MAINTAIN', 'TRIGGER'),
@@ -139,7 +160,8 @@ FROM pg_db_role_setting d LEFT JOIN roles r ON r.oid = d.setrole CROSS JOIN LATE
 WHERE d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
   AND (d.setrole = 0 OR r.oid IS NOT NULL)
   AND (lower(split_part(s, '=', 1)) IN ('search_path', 'row_security', 'role', 'session_replication_role',
-                                        'local_preload_libraries', 'session_preload_libraries')
+                                        'local_preload_libraries', 'session_preload_libraries', 'transform_null_equals',
+                                        'array_nulls')
        OR split_part(s, '=', 1) ILIKE 'turnup.%')
 UNION ALL
 SELECT format('grants on setting %s to %s', a.parname, CASE e.grantee WHEN 0 THEN 'PUBLIC'

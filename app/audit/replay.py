@@ -170,7 +170,8 @@ _ANEW = f"""
 CREATE SCHEMA {SCRATCH} AUTHORIZATION turnup_definer;
 SET LOCAL ROLE turnup_definer
 """
-_SKIPPED = "SELECT DISTINCT chain FROM turnup.audit_entry WHERE action = $1 AND number IS NOT NULL ORDER BY chain"
+# A load makes the account. A later entry with its action does not take the account out of the comparison.
+_SKIPPED = "SELECT chain FROM turnup.audit_entry WHERE action = $1 AND number = 1 ORDER BY chain"
 
 # The last value of each column of each row that was not deleted afterwards.
 _LAST = f"""

@@ -406,6 +406,34 @@ async def test_a_request_has_an_id_of_the_servers_whatever_id_the_client_sends(c
     assert len({*ids, sent}) == 3
 
 
+@pytest.mark.parametrize(
+    ("sent", "recorded"),
+    [
+        (["0123456789abcdef0123456789abcdef"], "0123456789abcdef0123456789abcdef"),
+        (["x" * 64], "x" * 64),
+        (["x" * 65], None),
+        (["a", "a"], None),
+        (["a, b"], None),
+        ([], None),
+    ],
+)
+async def test_an_entry_is_found_by_the_servers_id_and_has_the_clients_beside_it(
+    own_client: Client, sent: list[str], recorded: str | None
+) -> None:
+    headers = [("authorization", f"Bearer {own_client.recent_token(LEAD)}"), *(("x-request-id", each) for each in sent)]
+    model = """mutation { addDeviceModel(input: {brand: OTHER, model: "C530 IP", lines: 1}) { problems { code } } }"""
+    made = await own_client.http.post("/graphql", json={"query": model}, headers=headers)
+    ours = made.headers["x-request-id"]
+    entries = "query Q($filter: AuditLogFilter) { auditLog(filter: $filter) { nodes { requestId clientRequestId } } }"
+    found = await own_client.ask(entries, filter={"requestId": ours})
+    assert found.data["auditLog"]["nodes"] == [{"requestId": ours, "clientRequestId": recorded}]
+    for each in sent:
+        confused = await own_client.ask(entries, filter={"requestId": each.replace(", ", "-")[:64]})
+        assert confused.data["auditLog"]["nodes"] == []
+        by_client = await own_client.ask(entries, filter={"clientRequestId": each.replace(", ", "-")[:64]})
+        assert [node["requestId"] for node in by_client.data["auditLog"]["nodes"]] == ([ours] if recorded else [])
+
+
 async def test_every_answer_has_a_request_id_of_its_own(client: Client) -> None:
     paths = ("/graphql", "/healthz", "/readyz", "/nowhere", "/graphiql")
     ids = {(await client.http.get(path)).headers["x-request-id"] for path in paths}

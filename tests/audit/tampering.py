@@ -537,6 +537,13 @@ OBJECTS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("SET LOCAL ROLE turnup_definer", "GRANT EXECUTE ON FUNCTION turnup.audit_salted TO turnup_app", "RESET ROLE"),
         ("ALTER DEFAULT PRIVILEGES IN SCHEMA turnup GRANT ALL ON TABLES TO turnup_app",),
     ),
+    "put a function in the place of PostgreSQL's own, or number changes backwards": (
+        (
+            "CREATE SCHEMA turnup_app",
+            "CREATE FUNCTION turnup_app.unnest(text[]) RETURNS SETOF text LANGUAGE sql RETURN 'x'::text",
+        ),
+        ("ALTER SEQUENCE turnup.field_change_id_seq INCREMENT -1 MINVALUE -9 START 1",),
+    ),
     "add a rule, or rows of another table": (
         ("CREATE RULE lost AS ON UPDATE TO turnup.device DO INSTEAD NOTHING",),
         ("CREATE TABLE turnup.more_devices () INHERITS (turnup.device)",),

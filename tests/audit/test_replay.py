@@ -193,6 +193,18 @@ async def test_bulk_test_data_is_named_and_skipped(empty: Databases) -> None:
         assert (await verify(connection)).broken is None
 
 
+async def test_an_account_is_not_skipped_because_a_later_entry_says_that_it_was_loaded(copy: Databases) -> None:
+    async with definer(copy.owner_url, system="LOAD_UNAUDITED") as connection:
+        await connection.execute(seed.UNAUDITED, an_id(), ACCOUNT)
+        await connection.execute("SELECT turnup.audit_seal()")
+    async with definer(copy.owner_url) as connection:
+        await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
+        await connection.execute("UPDATE turnup.device SET label = 'x' WHERE id = $1", DEVICE)
+    found = await replay(copy.owner_url)
+    assert found.skipped == ()
+    assert [str(each) for each in found.differences] == [f"device {DEVICE}: the audit log has other values of label"]
+
+
 async def test_a_replay_leaves_nothing_behind_unless_asked_to(empty: Databases) -> None:
     await replay(empty.owner_url)
     assert await _has_scratch(empty.owner_url) is False

@@ -190,6 +190,28 @@ BY_THE_OWNER: dict[str, tuple[tuple[str, ...], set[str]]] = {
         ),
         {"function turnup.same(text, text): added", "operator turnup.=(pg_catalog.text,pg_catalog.text): added"},
     ),
+    "add a function that is preferred to PostgreSQL's own": (
+        (
+            "CREATE SCHEMA turnup_app",
+            "CREATE FUNCTION turnup_app.unnest(text[]) RETURNS SETOF text LANGUAGE sql RETURN 'x'::text",
+        ),
+        {"function turnup_app.unnest(text[]): added"},
+    ),
+    "add an operator that is preferred to PostgreSQL's own": (
+        (
+            "CREATE SCHEMA turnup_app",
+            "CREATE FUNCTION turnup_app.same(text, varchar) RETURNS boolean LANGUAGE sql RETURN true",
+            "CREATE OPERATOR turnup_app.= (FUNCTION = turnup_app.same, LEFTARG = text, RIGHTARG = varchar)",
+        ),
+        {"operator turnup_app.=(text,character varying): added"},
+    ),
+    "number what comes later before what came first": (
+        ("ALTER SEQUENCE turnup.field_change_id_seq INCREMENT -1 MINVALUE -9 START 1",),
+        {
+            'table turnup.field_change_id_seq: numbers is "bigint 1 -1 -9 9223372036854775807 1 f",'
+            ' not "bigint 1 1 1 9223372036854775807 1 f"'
+        },
+    ),
     "add a type": (("CREATE TYPE turnup.mood AS ENUM ('good')",), {"type turnup.mood: added"}),
     "give a role a search path": (
         ("ALTER ROLE turnup_owner SET search_path = turnup, pg_catalog",),
@@ -198,6 +220,10 @@ BY_THE_OWNER: dict[str, tuple[tuple[str, ...], set[str]]] = {
 }
 # What needs a superuser, or somebody to whom one gave more than Turnup asks for.
 BY_A_SUPERUSER: dict[str, tuple[tuple[str, ...], set[str]]] = {
+    "add a function to the schema public": (
+        ("CREATE FUNCTION public.unnest(text[]) RETURNS SETOF text LANGUAGE sql RETURN 'x'::text",),
+        {"function public.unnest(text[]): added"},
+    ),
     "give a function another owner": (
         (f"ALTER FUNCTION {SALTED} OWNER TO turnup_owner",),
         {
@@ -326,6 +352,28 @@ async def test_objects_in_other_schemas_mislead_nobody(database: Databases) -> N
         "CREATE TEMP TABLE pg_trigger AS SELECT * FROM pg_catalog.pg_trigger",
         "SET LOCAL search_path = pg_temp, evil, pg_catalog",
     ) as connection:
+        assert await named(connection) == set()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "quote_all_identifiers = on",
+        "standard_conforming_strings = off",
+        "bytea_output = escape",
+        "datestyle = German",
+        "intervalstyle = sql_standard",
+        "timezone = 'Asia/Tokyo'",
+        "extra_float_digits = -15",
+    ],
+)
+async def test_a_setting_for_the_form_of_values_is_no_difference(database: Databases, setting: str) -> None:
+    async with undone(database.owner_url, f"SET LOCAL {setting}") as connection:
+        assert await named(connection) == set()
+
+
+async def test_an_extension_is_no_difference(database: Databases) -> None:
+    async with undone(superuser_url(database), "CREATE EXTENSION hstore", "CREATE EXTENSION citext") as connection:
         assert await named(connection) == set()
 
 
