@@ -266,7 +266,7 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
         elif not options.locations:
             print("The database already has data; --reset replaces it.")
         if options.locations:
-            with Progress("Adding plain locations", "locations") as progress:
+            with Progress("Adding plain locations", "tables") as progress:
                 asyncio.run(seed_many(owner, options.locations, report=progress.report))
             print(f"Added {options.locations} plain locations.")
 

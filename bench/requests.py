@@ -447,7 +447,7 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
         )
         mark = secrets.token_hex(4)
         for text in MANY[:2]:
-            await owner.execute(of_many(text, mark, 1, size))
+            await owner.execute(of_many(text, mark, size))
     await owner.execute("SET ROLE turnup_definer")
     await owner.execute("VACUUM ANALYZE turnup.location")
     page = size // PAGE // 2

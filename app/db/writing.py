@@ -117,6 +117,11 @@ async def granted_users(tx: Transaction, account_id: str, user_ids: Iterable[str
     return set(await tx.fetch(_GRANTED, account_id=account_id, ids=sorted(user_ids)))
 
 
+async def granted_accounts(tx: Transaction, user_id: str) -> set[str]:
+    """Return the accounts of which a user has access to all locations, as of now."""
+    return set(await tx.fetch(_GRANTED_ACCOUNTS, user_id=user_id))
+
+
 async def catalogue(tx: Transaction) -> list[Any]:
     """Return all device models. Lock the catalogue, so that only one transaction changes it at a time."""
     await tx.fetch(_LOCK_CATALOGUE)
@@ -338,6 +343,12 @@ _GRANTED = Statement(
     "granted users",
     'SELECT user_id FROM turnup."grant" WHERE account_id = $1 AND user_id = ANY ($2::text[])',
     ("account_id", "ids"),
+    str,
+)
+_GRANTED_ACCOUNTS = Statement(
+    "granted accounts",
+    'SELECT account_id FROM turnup."grant" WHERE user_id = $1 AND all_locations',
+    ("user_id",),
     str,
 )
 _LOCK_CATALOGUE = Statement(

@@ -7,18 +7,16 @@ from app.db.writing import UserNow
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import UserStatus
 from permissions.matrix import Action
-from permissions.policy import LIMITED, Forbidden, check_allowed
+from permissions.policy import check_allowed
 
 
 def as_now(viewer: Viewer, now: UserNow | None, action: Action) -> Viewer:
     """The viewer, confirmed or not as of now. Raises SuspendedUser, and Forbidden if the viewer may no longer do it.
 
-    Forbidden, too, if the viewer's access was limited to some accounts meanwhile: the viewer's scope is older.
+    The viewer's scope is the one from the start of the transaction.
     """
     if now is None or now.status is not UserStatus.ACTIVE:
         raise SuspendedUser(viewer.id)
     current = replace(viewer, role=now.role, all_accounts=now.all_accounts, confirmed=now.confirmed)
     check_allowed(current, action)
-    if viewer.all_accounts and not now.all_accounts:
-        raise Forbidden(action, LIMITED)
     return current

@@ -4,6 +4,7 @@ A refusal rolls back to the savepoint, is recorded in the audit log if the mutat
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -128,11 +129,14 @@ async def aggregates_of(
     For an approval, `reviewed` has the reviewed digest of each location. Only then are the editors read, and the
     reviewed content only for locations whose content has changed since. The viewer is then the one of this moment,
     because others may have changed the viewer's role since the transaction began. Raises SuspendedUser and Forbidden.
+    If the viewer no longer has access to all accounts of the scope, GivenUp starts a new attempt.
     """
     viewer = tx.viewer
     if reviewed is not None:
         async with tx.locking(1 + len(location_ids)):
             viewer = as_now(viewer, await writing.hold_approval_users(tx, location_ids), Action.APPROVE)
+        if not viewer.all_accounts and not await _still_has(tx, viewer.scope.accounts):
+            raise GivenUp
     records = await writing.aggregate_records_of(tx, location_ids)
     editors: dict[str, frozenset[str]] = {}
     seen: Mapping[str, AsOf] = {}
@@ -155,6 +159,11 @@ async def aggregates_of(
         )
         for location_id, record in records.items()
     }
+
+
+async def _still_has(tx: Transaction, accounts: AbstractSet[str] | None) -> bool:
+    """Whether the viewer, whose access is limited, has access to these accounts; None for all of them."""
+    return accounts is not None and accounts <= await writing.granted_accounts(tx, tx.viewer.id)
 
 
 async def _carry_out(

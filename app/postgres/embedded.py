@@ -436,7 +436,7 @@ def _unprivileged(user: str | None) -> pwd.struct_passwd:
             if found.pw_uid != 0:
                 return found
             if user is not None:
-                raise EmbeddedPostgresError(f"{USER_VARIABLE}: PostgreSQL does not run as {user}, which is root")
+                raise EmbeddedPostgresError(f"{USER_VARIABLE}: PostgreSQL does not run as root")
     if user is not None:
         raise EmbeddedPostgresError(f"{USER_VARIABLE}: there is no user {user!r} on this machine")
     raise EmbeddedPostgresError(

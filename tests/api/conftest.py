@@ -125,7 +125,7 @@ async def a_world(database: TestDatabase) -> World:
                 "LocationPartner": await a_location_partner(connection, location, users["partner"]),
                 "ProvisioningPayload": released,
                 "AnsweredPayload": answered,
-                "AuditEntry": await an_entry(connection, location, override_id=override, actor_id=users[user]),
+                "AuditEntry": await an_entry(connection, location, override_id=override),
                 "DeviceModel": "model-yealink-t46s",
             }
             await connection.execute(

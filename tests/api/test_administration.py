@@ -346,6 +346,7 @@ async def test_nobody_but_leads_of_all_accounts_changes_a_model(client: Client, 
         assert (await client.ask(mutation, who, input=given)).codes == ["FORBIDDEN"]
 
 
+@pytest.mark.usefixtures("replayed")
 async def test_of_leads_who_add_one_model_at_once_one_does(own_client: Client) -> None:
     asked = (own_client.ask(ADD_MODEL, who, input={**NEW_MODEL, "model": model}) for who, model in BOTH_LEADS)
     answers = [answer.data["addDeviceModel"]["problems"] for answer in await asyncio.gather(*asked)]

@@ -206,8 +206,10 @@ def test_choosing_a_role_signs_the_page_in_and_fetches_the_schema_again(server: 
     assert people == [
         "Implementation lead: Lena Ortiz",
         "Implementation lead: Marcus Webb",
+        "Implementation lead: Priya Nair",
         "Customer: Alice Johnson",
         "Partner: Carrier One",
+        "Auditor: Theo Brandt",
     ]
     one.choose("Customer")
     tokens = [authorization for authorization, operation in one.asked if operation == INTROSPECTION]

@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from app.audit.history import as_of
+from app.db import writing
 from app.db.database import Database
 from app.db.paging import Page
 from app.db.queries import ENTRIES_BY_TIME, page_of
@@ -99,3 +100,20 @@ async def test_content_as_of_a_revision_reads_a_location_s_history_a_few_times_h
 ) -> None:
     plan: Plan = await plan_of(pool, "lead", plans, lambda reading: as_of(reading, ["location-7"], ENTRIES // 20))
     assert plan.rows_read <= 6 * CHANGES
+
+
+@pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
+async def test_the_editors_of_locations_are_read_from_the_entries_of_these_locations(
+    pool: Database, plans: str
+) -> None:
+    """Those who made a submitter included: PostgreSQL does not take them for many."""
+    locations = [f"location-{number}" for number in range(20)]
+    marks: dict[str, list[str]] = {"edits": ["action1"], "submits": ["action2"], "approves": ["action3"]}
+
+    async def asked(reading: Any) -> None:
+        await writing.editors_since(reading._turns.transaction, locations, **marks)
+
+    plan: Plan = await plan_of(pool, "lead", plans, asked)
+    assert "ix_audit_entry_location_id_occurred_at_id" in plan.indexes
+    assert "Seq Scan" not in plan.kinds
+    assert plan.rows_read <= 2 * len(locations) * ENTRIES // 1_000

@@ -146,7 +146,7 @@ def test_a_data_directory_that_was_exchanged_for_a_link_is_refused(home: Path, t
     [
         ("no-such-user", "TURNUP_POSTGRES_USER: there is no user 'no-such-user' on this machine"),
         ("nul\0", "TURNUP_POSTGRES_USER: there is no user 'nul\\x00' on this machine"),
-        ("root", "TURNUP_POSTGRES_USER: PostgreSQL does not run as root, which is root"),
+        ("root", "TURNUP_POSTGRES_USER: PostgreSQL does not run as root"),
     ],
 )
 def test_a_user_that_cannot_run_it_is_refused_before_anything_is_made(tmp_path: Path, user: str, said: str) -> None:

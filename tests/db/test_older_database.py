@@ -185,6 +185,22 @@ async def test_generating_again_returns_the_payload_that_is_there(older: OlderDa
     }
 
 
+async def test_leads_have_access_to_all_accounts_as_the_trail_says_and_everybody_is_confirmed(
+    definer: asyncpg.Connection, client: Client
+) -> None:
+    users = await definer.fetch('SELECT id, role, status, all_accounts, made_by FROM turnup."user"')
+    assert [each["id"] for each in users if each["made_by"]] == []
+    leads = {each["id"] for each in users if each["role"] == "IMPLEMENTATION_LEAD"}
+    assert leads == {each["id"] for each in users if each["all_accounts"]}
+    told = await definer.fetch(
+        """SELECT c.row_id, e.action, e.actor_id
+           FROM turnup.field_change c JOIN turnup.audit_entry e ON e.id = c.entry_id
+           WHERE c.table_name = 'user' AND c.field = 'all_accounts' AND c.after = 'true'"""
+    )
+    assert {tuple(each) for each in told} == {(lead, "MIGRATE", None) for lead in leads}
+    assert (await client.ask("{ viewer { allAccounts } }", LEAD)).data == {"viewer": {"allAccounts": True}}
+
+
 async def test_triggers_policies_functions_and_grants_are_those_of_a_new_database(migrated: TestDatabase) -> None:
     connection = await asyncpg.connect(migrated.owner_url)
     assert await changed_objects(connection) == ()

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.xdist_group("plans")
 
 LOCATIONS = 1_000
 PAGE = 20
-WHO = ["lead", "customer", "customer-of-10", "customer-of-1000"]
+WHO = ["lead", "scoped-lead", "customer", "customer-of-10", "customer-of-1000"]
 CHILDREN = [
     tables.section.c.location_id,
     tables.contact.c.location_id,
@@ -49,8 +49,8 @@ async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
         await unaudited(owner)
         account = await owner.fetchval("SELECT min(id) FROM turnup.account")
         await put(owner, "user", a_user("lead", "IMPLEMENTATION_LEAD", None))
-        await put(owner, "user", a_user("scoped lead", "IMPLEMENTATION_LEAD", None))
-        granted = {"id": "scoped", "user_id": "scoped lead", "account_id": account, "all_locations": True}
+        await put(owner, "user", a_user("scoped-lead", "IMPLEMENTATION_LEAD", None))
+        granted = {"id": "scoped", "user_id": "scoped-lead", "account_id": account, "all_locations": True}
         await put(owner, "grant", granted)
         for who, listed in (("customer", 0), ("customer-of-10", 10), ("customer-of-1000", 1000)):
             await put(owner, "user", a_user(who, "CUSTOMER", account))
@@ -78,7 +78,7 @@ def a_user(name: str, role: str, account: str | None) -> dict[str, Any]:
         "email": f"{name}@x.example",
         "role": role,
         "account_id": account,
-        "all_accounts": role == "IMPLEMENTATION_LEAD" and name != "scoped lead",
+        "all_accounts": role == "IMPLEMENTATION_LEAD" and name != "scoped-lead",
     }
 
 
@@ -111,7 +111,7 @@ async def test_children_of_a_page_come_by_an_index(
     assert plan.rows_read >= len(ids)
 
 
-@pytest.mark.parametrize("who", ["lead", "customer"])
+@pytest.mark.parametrize("who", ["lead", "scoped-lead", "customer"])
 @pytest.mark.parametrize("place", ["first", "middle"])
 async def test_a_page_of_locations_is_read_in_the_order_of_an_index(
     pool: Database, visible: dict[str, list[Any]], plans: str, who: str, place: str

@@ -10,6 +10,7 @@ import httpx
 
 from app.auth.development import DevelopmentIssuer
 from app.db import demo, tables
+from app.db.kind import mark_demo
 from tests.builders_db import insert_all
 from tests.harness import Client, TestDatabase
 from tests.operations.scenario import Scenario, Sent, as_definer
@@ -104,6 +105,8 @@ async def ground_on(database: TestDatabase, home: Path) -> AsyncIterator[Ground]
     connection = await as_definer(database.owner_url)
     async with httpx.AsyncClient() as nobody:
         ground = Ground(Client(nobody, DevelopmentIssuer.load_or_create(home), database), connection)
+        async with ground.arranging():
+            await mark_demo(connection)  # servers in development mode refuse a production database
         await ground.open()
         async with ground.arranging():
             rows = [

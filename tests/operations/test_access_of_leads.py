@@ -10,9 +10,11 @@ from app.domain.vocabulary import LocationStatus, Role
 from app.operations.registry import MUTATIONS as DECLARED
 from permissions.matrix import MATRIX, NEEDS_ALL_ACCOUNTS
 from tests.builders_db import a_grant, a_user
+from tests.harness import TestDatabase
 
 from .inputs import OF_A_LOCATION, arranged, good_input
 from .scenario import MUTATIONS, Rollout, Scenario, Sent, a_key, document
+from .test_confirmations import waiting
 
 S = LocationStatus
 OF_LEADS = sorted(each for each in MUTATIONS if Role.IMPLEMENTATION_LEAD in MATRIX[DECLARED[each].action])
@@ -30,6 +32,11 @@ def renamed(given: Any, names: dict[str, str]) -> Any:
 def missing(identifier: str) -> str:
     """An id of the same form and length that belongs to nothing."""
     return identifier[:-6] + "zzzzzz"
+
+
+async def revision_of(scenario: Scenario, user: str) -> int:
+    found: int = await scenario.connection.fetchval('SELECT revision FROM turnup."user" WHERE id = $1', user)
+    return found
 
 
 async def raw(scenario: Scenario, who: str, mutation: str, given: dict[str, Any]) -> bytes:
@@ -222,7 +229,8 @@ async def test_access_to_all_accounts_is_for_leads_only(scenario: Scenario, role
     sent = await scenario.send(scenario.lead, "createUser", **given)
     assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["allAccounts"])
     user = {"CUSTOMER": scenario.customer, "PARTNER": scenario.partner, "AUDITOR": scenario.auditor}[role]
-    about: dict[str, Any] = {"userId": user, "expectedRevision": 1, "allAccounts": True}
+    revision = await revision_of(scenario, user)
+    about: dict[str, Any] = {"userId": user, "expectedRevision": revision, "allAccounts": True}
     for mutation, given in (("editUser", about), ("setGrants", {**about, "grants": []})):
         sent = await scenario.send(scenario.lead, mutation, **given)
         assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["allAccounts"])
@@ -230,7 +238,8 @@ async def test_access_to_all_accounts_is_for_leads_only(scenario: Scenario, role
 
 async def test_nobody_limits_their_own_access(scenario: Scenario) -> None:
     for mutation, more in (("editUser", {}), ("setGrants", {"grants": [{"accountId": scenario.account}]})):
-        given: dict[str, Any] = {"userId": scenario.lead, "expectedRevision": 1, "allAccounts": False, **more}
+        given: dict[str, Any] = {"userId": scenario.lead, "allAccounts": False, **more}
+        given["expectedRevision"] = await revision_of(scenario, scenario.lead)
         sent = await scenario.send(scenario.lead, mutation, **given)
         assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["allAccounts"])
 
@@ -241,7 +250,8 @@ async def test_a_lead_is_granted_whole_accounts_and_an_auditor_none(scenario: Sc
         (scenario.away_lead, {"accountId": scenario.account, "locationIds": [here.id]}, ["grants", "0", "locationIds"]),
         (scenario.auditor, {"accountId": scenario.account}, ["grants", "0"]),
     ):
-        sent = await scenario.send(scenario.lead, "setGrants", userId=user, expectedRevision=1, grants=[grant])
+        revision = await revision_of(scenario, user)
+        sent = await scenario.send(scenario.lead, "setGrants", userId=user, expectedRevision=revision, grants=[grant])
         assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", path)
 
 
@@ -264,6 +274,7 @@ async def test_an_auditor_reads_who_did_what_and_neither_addresses_nor_documents
     generated = await scenario.send(scenario.lead, "generatePayload", locationId=here.id, idempotencyKey=a_key())
     assert generated.outcome == "DONE"
     await a_new_lead(scenario)
+    name = (await scenario.client.ask("{ viewer { name } }", scenario.lead)).data["viewer"]["name"]
     query = """query($filter: AuditLogFilter) { auditLog(first: 10, filter: $filter) { nodes {
         chain action actor { id name role } changes { table field before beforeState after afterState } } } }"""
     for action, table, field in (
@@ -274,7 +285,7 @@ async def test_an_auditor_reads_who_did_what_and_neither_addresses_nor_documents
         for who in (scenario.auditor, scenario.lead):
             answer = await scenario.client.ask(query, who, filter={"action": action, "actorId": scenario.lead})
             node = answer.data["auditLog"]["nodes"][0]
-            assert node["actor"] == {"id": scenario.lead, "name": "Uma Frost", "role": "IMPLEMENTATION_LEAD"}
+            assert node["actor"] == {"id": scenario.lead, "name": name, "role": "IMPLEMENTATION_LEAD"}
             (told[who],) = [each for each in node["changes"] if (each["table"], each["field"]) == (table, field)]
         assert told[scenario.auditor]["after"] is None
         assert (told[scenario.auditor]["beforeState"], told[scenario.auditor]["afterState"]) == ("ABSENT", "WITHHELD")
@@ -283,11 +294,12 @@ async def test_an_auditor_reads_who_did_what_and_neither_addresses_nor_documents
 
 async def test_of_an_actor_an_auditor_reads_id_name_and_role_alone(scenario: Scenario) -> None:
     await a_new_lead(scenario)
+    name = (await scenario.client.ask("{ viewer { name } }", scenario.lead)).data["viewer"]["name"]
     query = """query($id: ID!) { auditLog(first: 1, filter: {actorId: $id}) { nodes { override { id } actor {
         id name role email allAccounts status revision grants { account { id } } acceptedPayloadVersions } } } }"""
     answer = await scenario.client.ask(query, scenario.auditor, id=scenario.lead)
     (node,) = answer.body["data"]["auditLog"]["nodes"]
-    actor = {"id": scenario.lead, "name": "Uma Frost", "role": "IMPLEMENTATION_LEAD"}
+    actor = {"id": scenario.lead, "name": name, "role": "IMPLEMENTATION_LEAD"}
     fields = ("email", "allAccounts", "status", "revision", "grants", "acceptedPayloadVersions")
     assert node == {"override": None, "actor": {**actor, **dict.fromkeys(fields)}}
     assert set(answer.codes) == {"FORBIDDEN"}
@@ -298,3 +310,34 @@ async def test_an_auditor_changes_nothing(scenario: Scenario, rest: dict[S, Roll
     for mutation in sorted(MUTATIONS):
         sent = await scenario.send(scenario.auditor, mutation, **good_input(mutation, here, other))
         assert sent.outcome == "FORBIDDEN", mutation
+
+
+# At the same time
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize("before", ["of some accounts", "of all accounts"])
+async def test_an_approval_that_waited_finds_nothing_where_access_ended_meanwhile(
+    scenario: Scenario, own_database: TestDatabase, before: str, bulk: bool
+) -> None:
+    limited = before == "of some accounts"
+    async with scenario.arranging():
+        approver = await a_user(scenario.connection, Role.IMPLEMENTATION_LEAD, all_accounts=not limited)
+        if limited:
+            await a_grant(scenario.connection, approver, scenario.account)
+    here = await scenario.a_location(S.PENDING_APPROVAL)
+
+    async def access_ends() -> None:
+        given: dict[str, Any] = {"grants": [{"accountId": scenario.away}], "allAccounts": False}
+        sent = await scenario.send(scenario.lead, "setGrants", userId=approver, expectedRevision=1, **given)
+        assert sent.outcome == "DONE"
+
+    item = {"locationId": here.id, "expectedDigest": here.digest}
+    if bulk:
+        given: dict[str, Any] = {"items": [item], "idempotencyKey": a_key()}
+        approving = scenario.send(approver, "bulkApprove", "results { problem { code } }", **given)
+    else:
+        approving = scenario.send(approver, "approve", **item)
+    sent = await waiting(own_database, scenario, here, approving, access_ends)
+    assert (sent.payload["results"][0]["problem"]["code"] if bulk else sent.outcome) == "NOT_FOUND"
+    assert (await scenario.state_of(here.id)).status == S.PENDING_APPROVAL

@@ -52,7 +52,7 @@ $$;
 
 -- Who made the users who submitted the open sessions of locations, until a confirmation. For leads only.
 CREATE FUNCTION turnup.makers_of_submitters(location_ids text[]) RETURNS TABLE (location_id text, maker text)
-LANGUAGE sql STABLE SECURITY DEFINER
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 1
 SET search_path = pg_catalog, pg_temp
 AS $$
     SELECT s.location_id, unnest(u.made_by)
