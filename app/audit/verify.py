@@ -22,6 +22,18 @@ PAGE = 500
 ERASE = "ERASE"
 # Columns whose values are never stored in the log; their salted hashes show that they changed.
 WITHHELD = frozenset({("user", "subject")})
+# Columns whose values an erasure removes: what a person is called and reached by, free text, and documents with both.
+_ERASABLE = {
+    "person": {"first_name", "last_name", "email", "mobile", "mobile_e164"},
+    "contact": {"name", "email", "phone", "e164"},
+    "user": {"name", "email", "subject"},
+    "approval": {"content", "comment"},
+    "provisioning_payload": {"document", "withdrawn_reason"},
+    "override": {"reason"},
+    "status_change": {"reason", "reason_for_customer", "reason_for_partner"},
+    "payload_recipient": {"waived_reason", "decommission_reason"},
+    "receipt": {"reasons"},
+}
 _PLACES = frozenset({"account", "location"})  # the tables whose rows chains and entries are named after
 _LISTS = frozenset({"field_change", "audit_entry"})  # the tables that an ERASE entry lists as erased from
 
@@ -296,6 +308,8 @@ class _Walk:
             if side.value is not None or side.salt is not None:
                 raise _broken(entry, f"{side.name} of {place} was added after sealing")
         elif side.salt is None:
+            if change is not None and change.field not in _ERASABLE.get(change.table_name, ()):
+                raise _broken(entry, f"{side.name} of {place} was removed, though no erasure removes {change.field}")
             self._waiting[place, side.name] = (entry, side.hash)
             self.erased += 1
         elif len(side.salt) != SALT_BYTES:

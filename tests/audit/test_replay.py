@@ -97,15 +97,31 @@ async def test_erased_values_are_counted_and_the_rest_is_compared(copy: Database
             "SELECT turnup.audit_open($1, $2, 'ERASE', NULL, '', NULL, NULL, 'APPLIED', NULL)", an_id(), ACCOUNT
         )
         await connection.execute(
-            "SELECT turnup.audit_blank($1, $2, 'device', $3, '{label}')", ACCOUNT, LOCATION, DEVICE
+            "SELECT turnup.audit_blank($1, $2, 'contact', $3, '{email}')", ACCOUNT, LOCATION, "contact-1"
         )
         await connection.execute("SELECT turnup.audit_seal()")
     found = await replay(copy.owner_url)
     assert (found.erased, found.differences) == (1, ())
     async with definer(copy.owner_url, system="CORRECTION") as connection:
-        await connection.execute("UPDATE turnup.device SET label = 'Known again' WHERE id = $1", DEVICE)
+        await connection.execute("UPDATE turnup.contact SET email = 'known@again.example' WHERE id = 'contact-1'")
     found = await replay(copy.owner_url)
     assert (found.erased, found.differences) == (0, ())
+
+
+async def test_an_erasure_of_what_no_erasure_removes_is_named(copy: Databases) -> None:
+    async with definer(copy.owner_url) as connection:
+        await connection.execute(
+            "SELECT turnup.audit_open($1, 'system', 'ERASE', NULL, '', NULL, NULL, 'APPLIED', NULL)", an_id()
+        )
+        await connection.execute("SELECT turnup.audit_blank('system', NULL, 'user', 'user-acme', '{status}')")
+        await connection.execute("SELECT turnup.audit_seal()")
+        await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
+        await connection.execute("""UPDATE turnup."user" SET status = 'SUSPENDED' WHERE id = 'user-acme'""")
+    assert (await replay(copy.owner_url)).differences == ()
+    async with snapshot(copy.owner_url) as connection:
+        broken = (await verify(connection)).broken
+    assert broken is not None
+    assert "was removed, though no erasure removes status" in broken.why
 
 
 async def test_data_that_was_there_before_the_trail_gets_a_baseline(copy: Databases) -> None:
