@@ -117,7 +117,9 @@ def parser() -> argparse.ArgumentParser:
     seed.add_argument("--locations", type=_count, default=0, metavar="N", help="add N plain locations for load tests")
     seed.set_defaults(run=run_seed)
     token = commands.add_parser("token", help="print a development token")
-    token.add_argument("email", help="the user's address, such as lead@turnup.example")
+    token.add_argument(
+        "email", help="the user's subject, which is the address of a demo user, such as lead@turnup.example"
+    )
     token.set_defaults(run=print_token)
     schema = commands.add_parser("schema", help="print the GraphQL schema")
     schema.add_argument("--check", action="store_true", help="fail when schema.graphql differs")
@@ -579,7 +581,10 @@ def _plain(url: SecretStr | None) -> str | None:
 
 def _count(text: str) -> int:
     """Parse the number of rows to add."""
-    count = int(text)
+    try:
+        count = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
     if not 1 <= count <= MOST_LOCATIONS:
         raise argparse.ArgumentTypeError(f"{count} is not between 1 and {MOST_LOCATIONS}")
     return count

@@ -286,9 +286,12 @@ def is_misread(url: str) -> bool:
     except ValueError:
         return False  # the driver refuses it
     query = [each for each in parts.query.split("&") if "=" not in each]
-    if "@" in parts.netloc:
-        return parts.netloc.count("@") > 1
-    return any("@" in each for each in (parts.path, parts.fragment, *query))
+    if "@" not in parts.netloc:
+        return any("@" in each for each in (parts.path, parts.fragment, *query))
+    host_is_of_password = bool(parts.hostname) and any(
+        "@" in each for each in (parts.path.rpartition("/")[0], parts.fragment, *query)
+    )
+    return parts.netloc.count("@") > 1 or host_is_of_password
 
 
 def production_problems(settings: Settings) -> list[str]:

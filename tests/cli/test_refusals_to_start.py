@@ -349,6 +349,7 @@ def test_settings_show_no_secret_when_they_are_printed(monkeypatch: pytest.Monke
     [
         ("nonsense", "not a URL such as postgresql://role:password@host/database"),
         ("postgresql://turnup_app:s3#cret@db.example/turnup", "not a URL such as"),
+        ("postgresql://turnup_app:s3@cr/t@127.0.0.1:1/turnup", "not a URL such as"),
         ("postgresql://turnup_app:s3cret@127.0.0.1:1/turnup", "Connect call failed"),
     ],
 )
