@@ -234,6 +234,7 @@ def run_migrations(settings: Settings, options: argparse.Namespace) -> None:
             sys.stdout.write(missing_sql(asyncio.run(position(_either(found)))))
         else:
             asyncio.run(_migrate(found))
+            _say(str(asyncio.run(position(_owner(found)))))
 
 
 def _say_missing(found: Position) -> None:

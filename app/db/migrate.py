@@ -101,10 +101,12 @@ def unsaid(_line: str) -> None:
 async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsaid) -> None:
     """Run every missing migration, each in its own transaction, as the role of `owner_url`.
 
-    `say` gets a line per migration and per step. Raises MigrationRefused; the migrations before the one that failed
-    stay applied, and the one that failed is undone.
+    `say` gets a line per migration and per step. Raises MigrationRefused, also for a superuser, to whom the tables
+    would belong. The migrations before the one that failed stay applied, and the one that failed is undone.
     """
     async with _connected(owner_url) as connection:
+        if await connection.scalar(text("SELECT current_setting('is_superuser') = 'on'")):
+            raise MigrationRefused("TURNUP_OWNER_DATABASE_URL: connect as turnup_owner, not as a superuser")
         await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT_MS}ms'"))
         await _alone(connection, say)
         with _failing("TURNUP_OWNER_DATABASE_URL: the schema was not created"):

@@ -167,7 +167,7 @@ async def test_a_request_whose_time_is_over_may_have_written_only_if_its_commit_
         for owner, name, outcome in (
             (Budgets, "spend", "NONE"),
             (writing, "write", "NONE"),
-            (database_module, "_commit", "UNKNOWN"),
+            (database_module, "commit", "UNKNOWN"),
         ):
             with monkeypatch.context() as broken:
                 broken.setattr(owner, name, over)

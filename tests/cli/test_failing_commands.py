@@ -189,8 +189,9 @@ def started(*arguments: str, stdout: int) -> "subprocess.CompletedProcess[str]":
 def test_an_interrupt_during_the_imports_prints_no_stack() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "app.cli", "schema"],
-        env=environment(), cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        env=environment(), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
+    # The schema is larger than the pipe, so the command does not end before it is interrupted.
     maps = Path(f"/proc/{process.pid}/maps")
     eventually(lambda: process.poll() is not None or "pydantic" in maps.read_text(), within=60)
     process.send_signal(signal.SIGINT)

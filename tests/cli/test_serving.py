@@ -310,7 +310,10 @@ def test_a_port_in_use_is_told_in_one_line_before_anything_is_started(
         monkeypatch.setenv("TURNUP_HOME", str(tmp_path / "home"))
         with pytest.raises(SystemExit) as ended:
             cli.main(["serve"])
-    assert ended.value.code == f"turnup: PORT: cannot listen on 127.0.0.1:{port}: Address already in use"
+    assert (
+        ended.value.code
+        == f"turnup: PORT: cannot listen on 127.0.0.1:{port}: Address already in use; set PORT to another port"
+    )
     assert capsys.readouterr().out == ""
     assert not (tmp_path / "home").exists()
 

@@ -25,6 +25,9 @@ from tests.harness import (
 )
 from tests.needs import unavailable
 
+# One worker runs the tests that change roles, which all databases of a server share.
+pytestmark = pytest.mark.xdist_group("roles")
+
 PASSWORD = "back up"
 DEBIAN = Path("/usr/lib/postgresql")
 TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'turnup' ORDER BY 1"

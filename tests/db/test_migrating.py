@@ -1,9 +1,11 @@
 """Migrating a database that is in use: step by step, never long in anybody's way, and safe to try again."""
 
 import asyncio
+import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -17,7 +19,8 @@ from app.db.migrate import DatabaseIsNewer, is_current, migrate, missing_sql, ne
 from app.db.steps import MigrationRefused
 from app.db.tables import metadata
 from app.db.writers import WRITES_LOCK
-from tests.harness import EMPTY_TEMPLATE, LEAD, TestDatabase, own_database
+from tests.harness import EMPTY_TEMPLATE, LEAD, SUPERUSER_URL, TestDatabase, own_database, with_database
+from tests.needs import unavailable
 
 from .later import CONTENT_TABLES, OLDER_MAY_ONLY_READ, content_fields, later, revision_after
 
@@ -231,6 +234,14 @@ async def test_a_migration_must_say_whether_older_code_may_write(
 ) -> None:
     with pytest.raises(MigrationRefused, match=f"{revision_after()} does not say older_code_may_write"):
         await migrate(empty.owner_url, folder=later(tmp_path, TABLE, says=says))
+
+
+async def test_a_superuser_is_refused_because_the_tables_would_belong_to_the_superuser(empty: TestDatabase) -> None:
+    if SUPERUSER_URL not in os.environ:
+        unavailable("a superuser", f"{SUPERUSER_URL} is not set")
+    superuser = with_database(os.environ[SUPERUSER_URL], urlsplit(empty.owner_url).path.removeprefix("/"))
+    with pytest.raises(MigrationRefused, match="connect as turnup_owner, not as a superuser"):
+        await migrate(superuser)
 
 
 # A newer database

@@ -28,6 +28,9 @@ from app.postgres.roles import roles_sql
 from tests.harness import EMPTY_TEMPLATE, SUPERUSER_URL, own_database, with_database
 from tests.harness import TestDatabase as Databases
 
+# One worker runs the tests that change roles, which all databases of a server share.
+pytestmark = pytest.mark.xdist_group("roles")
+
 SALTED = "turnup.audit_salted(bytea, text)"
 REPLACED = """CREATE OR REPLACE FUNCTION turnup.audit_salted(salt bytea, value text) RETURNS bytea
               LANGUAGE sql STABLE PARALLEL SAFE RETURN '\\x00'::bytea"""

@@ -15,6 +15,9 @@ from app.main import create_app
 from app.settings import Settings
 from tests import harness
 
+# One worker runs the tests that change roles, which all databases of a server share.
+pytestmark = pytest.mark.xdist_group("roles")
+
 SUPERUSER_URL = os.environ.get("TURNUP_TEST_SUPERUSER_URL")
 needs_superuser = pytest.mark.skipif(
     "TURNUP_TEST_OWNER_URL" in os.environ and SUPERUSER_URL is None,

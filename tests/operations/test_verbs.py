@@ -227,6 +227,7 @@ async def test_a_role_without_the_verb_is_forbidden_and_a_location_out_of_reach_
         scenario.lead: Role.IMPLEMENTATION_LEAD,
         scenario.partner: Role.PARTNER,
         scenario.away_partner: Role.PARTNER,
+        scenario.auditor: Role.AUDITOR,
     }
     assert set(people.values()) == set(Role)
     for who, role in people.items():
