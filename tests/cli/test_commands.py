@@ -45,7 +45,7 @@ async def test_a_migrated_database_lacks_nothing_and_is_left_alone(
     newest = newest_revision()
     here = f"the database is at revision {newest}; the newest of this version is {newest}\n"
     assert await turnup(empty_database, "migrate", "--check") == Ended(0, here, "")
-    assert await turnup(empty_database, "migrate") == Ended(0, "", "")
+    assert await turnup(empty_database, "migrate") == Ended(0, here, "")
     assert await turnup(empty_database, "migrate", "--sql") == Ended(0, f"-- Nothing is missing: {here}", "")
 
 
