@@ -15,7 +15,7 @@ from app.domain.vocabulary import LocationStatus
 from tests.operations.scenario import Sent, a_key, document, sent_of
 
 from .cases import CASES, NOWHERE, Sending
-from .every import EVERY
+from .every import TOGETHER
 from .ground import Ground
 
 CALLERS = 6
@@ -33,7 +33,7 @@ IMPATIENCE = 5
 
 RETRIED = frozenset({"UNAVAILABLE", "OVERLOADED", "TIMEOUT"})
 BULK = sorted(case for case in CASES if case.startswith("bulk"))
-SINGLE = sorted(EVERY.keys() - set(BULK))
+SINGLE = sorted(TOGETHER.keys() - set(BULK))
 # One writes at a location that all callers edit at the same time; each waits for the lock of the others.
 CONTENDED = ("addDevice", "addPerson")
 
@@ -119,8 +119,8 @@ class Load:
 
     async def learn(self) -> None:
         """Send a call of each mutation to an undisturbed server, and remember what it leaves."""
-        for case in EVERY.keys() - _NORMAL.keys():
-            sending = await EVERY[case](self.ground, ITEMS)
+        for case in TOGETHER.keys() - _NORMAL.keys():
+            sending = await TOGETHER[case](self.ground, ITEMS)
             sent = await self.ground.send_it(sending)
             assert (sent.outcome, sent.replayed) == ("DONE", False), (case, sent)
             _NORMAL[case] = await self.ground.left(sending)
@@ -135,7 +135,7 @@ class Load:
                 self.waiting.append(self._contended(random.choice(CONTENDED)))
                 continue
             case = random.choice(BULK if drawn > 1 - BULK_PER_CALL else SINGLE)
-            self.waiting.append(Call(case, await EVERY[case](self.ground, ITEMS)))
+            self.waiting.append(Call(case, await TOGETHER[case](self.ground, ITEMS)))
 
     def _contended(self, mutation: str) -> Call:
         assert self._shared is not None

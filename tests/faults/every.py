@@ -190,3 +190,8 @@ EVERY: Mapping[str, Arrange] = {
     **{mutation: _administration(mutation, fresh) for mutation, fresh in ADMINISTRATION.items()},
     **CASES,
 }
+
+# The mutations that may be sent together: setDeviceModels would remove the models that the others are about.
+TOGETHER: Mapping[str, Arrange] = {
+    mutation: arrange for mutation, arrange in EVERY.items() if mutation not in {"editDeviceModel", "removeDeviceModel"}
+}

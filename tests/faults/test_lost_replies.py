@@ -27,7 +27,7 @@ from tests.outages.proxy import Mode
 
 from .callers import CALLERS, RETRIED, Load, Met, Sessions, until_pool_is_idle
 from .cases import CASES, Sending
-from .every import EVERY
+from .every import TOGETHER
 from .ground import Ground, ground_on
 from .servers import stem_of
 from .statement_proxy import AFTER_COMMIT, COMMIT, StatementProxy, Watched
@@ -75,7 +75,7 @@ class Network:
     async def undisturbed(self, case: str) -> tuple[list[str], list[dict[str, Any]]]:
         """Return the statements of a call that nothing disturbs, from the one with its key on, and what it leaves."""
         if case not in self._normal:
-            sending = await EVERY[case](self.ground, ITEMS)
+            sending = await TOGETHER[case](self.ground, ITEMS)
             watched = self.proxy.watch(sending.given["idempotencyKey"])
             sent = await self.ground.send_it(sending)
             self.proxy.forget(watched)
@@ -103,7 +103,7 @@ class Network:
 
     async def _break(self, broken: Sequence[Broken]) -> list[bool]:
         """Try it once; returns which of the calls reached their statements."""
-        sendings = [await EVERY[each.case](self.ground, ITEMS) for each in broken]
+        sendings = [await TOGETHER[each.case](self.ground, ITEMS) for each in broken]
         keys = [sending.given["idempotencyKey"] for sending in sendings]
         watched = [self.proxy.watch(key, each.mode, each.at) for key, each in zip(keys, broken, strict=True)]
         answers = await asyncio.gather(*map(self.ground.send_it, sendings))
@@ -203,7 +203,7 @@ async def test_latency_delays_answers_and_changes_nothing(network: Network) -> N
 async def test_every_mutation_is_told_and_settled_wherever_its_connection_is_reset(network: Network) -> None:
     for mode, at in ((Mode.RESET, None), (Mode.RESET, COMMIT), (Mode.CUT, COMMIT)):
         lost = []
-        for case in EVERY:
+        for case in TOGETHER:
             statements, _ = await network.undisturbed(case)
             lost.append(Broken(case, mode, random.randrange(len(statements) - 1) if at is None else at))
         random.shuffle(lost)

@@ -40,7 +40,8 @@ class PgBouncer:
         self._process: subprocess.Popen[bytes] | None = None
         parts = urlsplit(self.servers[0])
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-        host, port = query.get("host", parts.hostname), query.get("port", parts.port or 5432)
+        self._host = query.get("host", parts.hostname or "")
+        port = query.get("port", parts.port or 5432)
         settings = {
             "listen_addr": "127.0.0.1",
             "listen_port": self.port,
@@ -54,7 +55,7 @@ class PgBouncer:
             "max_client_conn": 500,
             **self.options,
         }
-        lines = ["[databases]", f"* = host={host} port={port}", "[pgbouncer]"]
+        lines = ["[databases]", f"* = host={self._host} port={port}", "[pgbouncer]"]
         lines += [f"{name} = {value}" for name, value in settings.items()]
         self._write("pgbouncer.ini", "\n".join(lines))
         users = {parts.username or "": unquote(parts.password or "") for parts in map(urlsplit, self.servers)}
@@ -67,8 +68,10 @@ class PgBouncer:
     def _identity(self) -> dict[str, Any]:
         if os.geteuid() != 0:
             return {}
-        entry = pwd.getpwnam("nobody")
-        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+        # The folder of PostgreSQL's sockets belongs to its user, and is closed to others.
+        folder = Path(self._host)
+        owner = folder.stat().st_uid if folder.is_absolute() else pwd.getpwnam("nobody").pw_uid
+        return {"user": owner, "group": pwd.getpwuid(owner).pw_gid, "extra_groups": []}
 
     def _write(self, name: str, text: str) -> None:
         path = self._folder / name
