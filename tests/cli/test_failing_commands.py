@@ -187,8 +187,8 @@ def started(*arguments: str, stdout: int) -> "subprocess.CompletedProcess[str]":
 
 
 def test_an_interrupt_during_the_imports_prints_no_stack() -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "app.cli", "schema"],
+    process = subprocess.Popen(  # whatever started the tests may ignore the signal, and a child inherits that
+        ["env", "--default-signal=INT", sys.executable, "-m", "app.cli", "schema"],
         env=environment(), cwd="/", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     # The schema is larger than the pipe, so the command does not end before it is interrupted.

@@ -11,7 +11,7 @@ import pytest
 
 from app.audit.replay import replay
 from app.db.database import Database
-from app.db.migrate import MIGRATIONS, known, migrate
+from app.db.migrate import MIGRATIONS, known, migrate, newest_revision
 from app.operations.housekeeping import erase_what_is_due
 from tests.cli.turnup import run
 from tests.harness import LEAD, LEAD_2, PARTNER, Client, TestDatabase, own_database, served
@@ -226,15 +226,19 @@ async def test_the_audit_log_has_what_the_migration_changed_and_an_unaudited_acc
     await audit_log_is_complete(upgraded)
     assert (await replay(upgraded.owner_url)).skipped == (loaded,)
     chains = await definer.fetch("SELECT DISTINCT chain FROM turnup.audit_entry WHERE action = 'MIGRATE' ORDER BY 1")
-    assert [row["chain"] for row in chains] == ["account-1", "account-2", "account-3", loaded]
+    assert [row["chain"] for row in chains] == ["account-1", "account-2", "account-3", loaded, "system"]
     assert await definer.fetchval("SELECT count(*) FROM turnup.audit_entry WHERE number IS NULL") == 0
 
 
-async def test_migrating_again_changes_and_prints_nothing(upgraded: TestDatabase, definer: asyncpg.Connection) -> None:
+async def test_migrating_again_changes_nothing_and_prints_the_revision(
+    upgraded: TestDatabase, definer: asyncpg.Connection
+) -> None:
     count = "SELECT count(*) FROM turnup.field_change"
     before = await definer.fetchval(count)
     again = run("migrate", TURNUP_OWNER_DATABASE_URL=upgraded.owner_url)
-    assert (again.returncode, again.stdout, again.stderr) == (0, "", "")
+    newest = newest_revision()
+    here = f"the database is at revision {newest}; the newest of this version is {newest}\n"
+    assert (again.returncode, again.stdout, again.stderr) == (0, here, "")
     assert await definer.fetchval(count) == before
 
 
