@@ -11,7 +11,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db.connecting import connect_as_owner
+from app.db.connecting import as_definer
 from app.domain import ids
 
 TABLE_OF_TYPE = {"Person": "person", "Contact": "contact", "User": "user"}
@@ -36,27 +36,24 @@ async def erase_person(owner_url: str, identifier: str, *, reason: str) -> Erase
     table = TABLE_OF_TYPE.get(ids.type_of(identifier) or "")
     if table is None:
         raise NotErased(f"{identifier} is not the id of a person, contact or user")
-    async with _as_definer(owner_url) as connection:
+    async with _erasing(owner_url) as connection:
         found = await connection.fetchrow("SELECT * FROM turnup.audit_erase($1, $2, $3)", table, identifier, reason)
     return Erased(found["erased_values"], found["erased_documents"], tuple(found["kept_payloads"]))
 
 
 async def erase_reason(owner_url: str, entry_id: str, *, reason: str) -> None:
     """Erase the free-text reason of an entry. Raises NotErased."""
-    async with _as_definer(owner_url) as connection:
+    async with _erasing(owner_url) as connection:
         await connection.execute("SELECT turnup.audit_erase_reason($1, $2)", entry_id, reason)
 
 
 @asynccontextmanager
-async def _as_definer(owner_url: str) -> AsyncIterator[Any]:
-    connection = await connect_as_owner(owner_url)
+async def _erasing(owner_url: str) -> AsyncIterator[Any]:
+    """Yield what `as_definer` yields. Raises NotErased for a refusal of the database."""
     try:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL ROLE turnup_definer")
+        async with as_definer(owner_url) as connection:
             yield connection
     except asyncpg.PostgresError as error:
         if error.sqlstate in _REFUSALS:
             raise NotErased(str(error)) from error
         raise
-    finally:
-        await connection.close()
