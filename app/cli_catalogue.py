@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from app.db.failures import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout
+from app.cli_failures import system_change
 from app.domain.refusals import LimitReached
 from app.operations.load_catalogue import BUILT_IN, CatalogueFileRefused, load_catalogue, read_catalogue
 from app.operations.manage_catalogue import DeviceModelValue, LoadedModels, Name
@@ -35,17 +35,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run_load(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
     """Load a catalogue file and print what was added and changed, and what is in the catalogue only."""
     models = _read(options.file)
-    with owner(settings) as url:
+    with owner(settings) as url, system_change("load the file again, which repeats nothing"):
         try:
             loaded = asyncio.run(load_catalogue(url, models))
         except LimitReached as refusal:
             sys.exit(f"turnup: {options.file}: with the models that it does not list, more than {refusal.limit} models")
-        except (Overloaded, StatementTimeout):
-            sys.exit("turnup: the database is busy; nothing was changed, try again")
-        except CommitUnknown:
-            sys.exit("turnup: the connection was lost during the commit; load the file again, which repeats nothing")
-        except DatabaseUnavailable:
-            sys.exit("turnup: TURNUP_OWNER_DATABASE_URL: the connection was lost or refused; nothing was changed")
     _print(loaded)
 
 

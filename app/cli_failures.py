@@ -20,6 +20,7 @@ import asyncpg
 from pydantic import ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from app.db.failures import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout
 from app.secret_files import PREFIX, SUFFIX, UnusableSecretFile, secrets_of, variable_of
 from app.settings import Settings
 from app.telemetry import metrics
@@ -54,6 +55,22 @@ def in_one_line(settings: Settings | None = None) -> Iterator[None]:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:  # noqa: BLE001 - whatever a command raises
         _fail(_first(error), settings)
+
+
+@contextmanager
+def system_change(after_lost_commit: str) -> Iterator[None]:
+    """Exit with one line when the database does not carry out a change of the command line.
+
+    `after_lost_commit` says what to do if it is unknown whether the change was committed.
+    """
+    try:
+        yield
+    except (Overloaded, StatementTimeout):
+        sys.exit("turnup: the database is busy; nothing was changed, try again")
+    except CommitUnknown:
+        sys.exit(f"turnup: the connection was lost during the commit; {after_lost_commit}")
+    except DatabaseUnavailable:
+        sys.exit("turnup: TURNUP_OWNER_DATABASE_URL: the connection was lost or refused; nothing was changed")
 
 
 def driver_error(error: BaseException) -> BaseException:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
+from app.cli_failures import system_change
 from app.db import demo
 from app.db.connecting import CONNECT_SECONDS, connect
-from app.db.failures import CommitUnknown, DatabaseUnavailable, Overloaded, StatementTimeout
 from app.domain.ids import is_well_formed
 from app.domain.refusals import InvalidInput, NotFound
 from app.domain.vocabulary import Role, UserStatus
@@ -176,18 +176,13 @@ def _role(text: str) -> Role:
 @contextmanager
 def _one_line(options: argparse.Namespace) -> Iterator[None]:
     """Exit with one line for a refusal, which names the option, and for a database that does not do its part."""
-    try:
-        yield
-    except NotFound as refusal:
-        sys.exit(f"turnup: {_missing(options, refusal.path)}")
-    except InvalidInput as refusal:
-        sys.exit(f"turnup: {OPTIONS[refusal.path[0]]}: {refusal.rule}")
-    except (Overloaded, StatementTimeout):
-        sys.exit("turnup: the database is busy; nothing was changed, try again")
-    except CommitUnknown:
-        sys.exit("turnup: the connection was lost during the commit; turnup user list shows whether it was executed")
-    except DatabaseUnavailable:
-        sys.exit("turnup: TURNUP_OWNER_DATABASE_URL: the connection was lost or refused; nothing was changed")
+    with system_change("turnup user list shows whether it was executed"):
+        try:
+            yield
+        except NotFound as refusal:
+            sys.exit(f"turnup: {_missing(options, refusal.path)}")
+        except InvalidInput as refusal:
+            sys.exit(f"turnup: {OPTIONS[refusal.path[0]]}: {refusal.rule}")
 
 
 def _missing(options: argparse.Namespace, path: tuple[str, ...]) -> str:
