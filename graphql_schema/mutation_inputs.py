@@ -544,6 +544,8 @@ class SetGrantsInput:
     idempotency_key: str | None = key()
 
 
+MODEL_NAME = "The name of the model, as used in `Device.model`, 1 to 60 characters."
+MODEL_LINES = "The number of lines (SIP accounts) that the model supports, from 1 to 100."
 MODEL_KIND = "The kind of equipment."
 MODEL_MAKER = "The maker's name, 1 to 60 characters."
 MODEL_SOURCE = "The source of these values, such as a data sheet, 1 to 200 characters."
@@ -553,8 +555,8 @@ MODEL_SOURCE_DATE = "The day when the values were read in the source. Needs a so
 @strawberry.input(description="A model of the device catalogue.")
 class DeviceModelInput:
     brand: DeviceBrand = field("The maker.")
-    model: str = field("The name of the model, as used in `Device.model`, 1 to 60 characters.")
-    lines: int = field("The number of lines (SIP accounts) that the model supports, from 1 to 100.")
+    model: str = field(MODEL_NAME)
+    lines: int = field(MODEL_LINES)
     kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
     maker: Maybe[str | None] = field(MODEL_MAKER)
     source: Maybe[str | None] = field(MODEL_SOURCE)
@@ -572,14 +574,7 @@ class SetDeviceModelsInput:
 
 
 @strawberry.input(description="The model to add to the device catalogue.")
-class AddDeviceModelInput:
-    brand: DeviceBrand = field("The maker.")
-    model: str = field("The name of the model, as used in `Device.model`, 1 to 60 characters.")
-    lines: int = field("The number of lines (SIP accounts) that the model supports, from 1 to 100.")
-    kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
-    maker: Maybe[str | None] = field(MODEL_MAKER)
-    source: Maybe[str | None] = field(MODEL_SOURCE)
-    source_date: Maybe[date | None] = field(MODEL_SOURCE_DATE)
+class AddDeviceModelInput(DeviceModelInput):
     idempotency_key: str | None = key()
 
 
@@ -588,8 +583,8 @@ class EditDeviceModelInput:
     device_model_id: ID = field("The id of the model.")
     expected_revision: int = expected("the model")
     brand: Maybe[DeviceBrand] = field("The maker.")
-    model: Maybe[str] = field("The name of the model, as used in `Device.model`, 1 to 60 characters.")
-    lines: Maybe[int] = field("The number of lines (SIP accounts) that the model supports, from 1 to 100.")
+    model: Maybe[str] = field(MODEL_NAME)
+    lines: Maybe[int] = field(MODEL_LINES)
     kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
     maker: Maybe[str | None] = field(MODEL_MAKER)
     source: Maybe[str | None] = field(MODEL_SOURCE)

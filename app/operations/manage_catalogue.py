@@ -60,7 +60,7 @@ class DeviceModelFields(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceModelValue:
-    """A model of the new catalogue."""
+    """A model, as it is listed or added."""
 
     brand: DeviceBrand
     model: str
@@ -79,16 +79,8 @@ class SetDeviceModels(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddDeviceModel(Command):
+class AddDeviceModel(DeviceModelValue, Command):
     """A new model."""
-
-    brand: DeviceBrand
-    model: str
-    lines: int
-    kind: DeviceModelKind | Unset | None = UNSET
-    maker: str | Unset | None = UNSET
-    source: str | Unset | None = UNSET
-    source_date: date | Unset | None = UNSET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
