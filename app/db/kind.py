@@ -51,8 +51,8 @@ async def kind_of(connection: Any, *, as_production: bool = False) -> DatabaseKi
     """Return the kind of a database. A filled one without a mark gets one; with `as_production` an empty one, too.
 
     The roles of the app and of the definer may ask. None: the database is empty, is older than its mark, or cannot be
-    written. Whoever fills an empty database other than with demo data calls this with `as_production` in the same
-    transaction, before the first change. Raises DatabaseRefused while another process fills the database.
+    written. A command that fills an empty database with other than demo data calls this with `as_production` in the
+    same transaction, before the first change. Raises DatabaseRefused while another process fills the database.
     """
     try:
         found = await connection.fetchval("SELECT turnup.mark_database($1)", as_production)

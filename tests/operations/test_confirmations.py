@@ -404,7 +404,7 @@ async def test_an_approval_that_waited_counts_what_became_of_the_submitter(
 
 
 async def test_approvals_confirmations_and_changes_of_one_user_at_once_leave_one_order(scenario: Scenario) -> None:
-    """Whoever comes first: an approval is applied only where the approver was confirmed."""
+    """In any order, an approval is applied only if the approver is confirmed at that time."""
     for turn in range(8):
         second = await made(scenario, scenario.lead)
         user = await id_of(scenario, second)
