@@ -191,7 +191,7 @@ EVERY: Mapping[str, Arrange] = {
     **CASES,
 }
 
-# The mutations that may be sent together: setDeviceModels would remove the models that the others are about.
+# The mutations that may be sent together. setDeviceModels is sent alone: it removes the models that others are about.
 TOGETHER: Mapping[str, Arrange] = {
-    mutation: arrange for mutation, arrange in EVERY.items() if mutation not in {"editDeviceModel", "removeDeviceModel"}
+    mutation: arrange for mutation, arrange in EVERY.items() if mutation != "setDeviceModels"
 }
