@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TURNUP := $(BIN)/turnup
-# The tests of these need no database; the comparison of the executors takes too long for a minute.
+# The tests of these need no database; comparisons of generated operations and introspection take too long for a minute.
 FAST := tests/architecture tests/domain tests/execution tests/query_cost tests/permissions tests/http tests/auth \
-	tests/telemetry tests/docs tests/limiting/test_limiter.py tests/browser/test_examples.py \
+	tests/telemetry tests/docs tests/load tests/limiting/test_limiter.py tests/browser/test_examples.py \
 	tests/browser/test_graphiql_routes.py tests/test_collection.py tests/test_lanes.py \
-	--ignore=tests/execution/test_differential.py --ignore=tests/execution/test_weights.py
+	--ignore=tests/execution/test_differential.py --ignore=tests/execution/test_weights.py \
+	--ignore=tests/execution/test_introspection.py
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate
 
 # A moved checkout has scripts that point to the old place: make the environment anew.
@@ -16,7 +17,7 @@ $(shell rm -rf $(VENV))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk bench-overload check format schema objects \
+.PHONY: help serve dev test test-fast test-slow test-shuffled campaign bench bench-audit bench-bulk bench-overload bench-telemetry load check format schema objects \
 	reset migration lock release clean
 
 help: ## List the targets
@@ -45,7 +46,7 @@ test-fast: $(VENV)/.dev ## Run the tests that need no database, in under a minut
 test-shuffled: $(VENV)/.dev ## Run the tests in a random order; ARGS="--randomly-seed=N" repeats one
 	@$(BIN)/pytest --shuffle $(ARGS)
 
-test-slow: $(VENV)/.dev ## Run the slow lanes, within 35 minutes on two cores
+test-slow: $(VENV)/.dev ## Run the slow lanes, within 40 minutes on two cores
 	@$(BIN)/pytest -m slow
 
 campaign: $(VENV)/.dev ## Run a long campaign and note its result in docs/campaigns.md; NAME=differential
@@ -62,6 +63,12 @@ bench-bulk: $(VENV)/.dev ## Time bulk calls beside single ones and SQL by hand
 
 bench-overload: $(VENV)/.dev ## Offer 0.8 and 2 times what a worker can do; ARGS="--users 1", "--uniform", "--help"
 	@$(BIN)/python -m bench.overload $(ARGS)
+
+bench-telemetry: $(VENV)/.dev ## Count the instructions of metrics, logs and traces per request; needs valgrind
+	@$(BIN)/python -m bench.telemetry $(ARGS)
+
+load: $(VENV)/.dev ## Serve a compressed working day of people and partners, with pass marks; ARGS="--short", "--help"
+	@$(BIN)/python -m bench.load $(ARGS)
 
 check: $(VENV)/.dev ## Format, lint, dead code, types, import contracts, schema drift
 	@$(BIN)/ruff format --check --quiet .

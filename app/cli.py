@@ -16,9 +16,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from errno import EACCES, EADDRINUSE
 from functools import partial
 from multiprocessing.process import BaseProcess
@@ -33,30 +34,44 @@ from starlette.applications import Starlette
 from app import cli_audit, cli_catalogue, cli_user
 from app.audit.objects import DatabaseChanged, changed_objects
 from app.auth.development import AUDIENCE, DevelopmentIssuer
-from app.cli_failures import DRIVER, driver_error, in_one_line, one_line, unknown_variables
+from app.cli_failures import DRIVER, driver_error, errors_tracked, in_one_line, one_line, unknown_variables
 from app.db.connecting import CONNECT_SECONDS, app_options, check_bounds, check_owner, connect
 from app.db.kind import OtherAccounts, check_not_production, kind_of, refuse_production, settle
 from app.db.migrate import DatabaseIsNewer, Position, migrate, missing_sql, position
 from app.db.safety import check_app_role
 from app.db.seed import seed_many
+from app.domain.events import (
+    DATABASE_MIGRATED,
+    DEMO_LOADED,
+    LOCATIONS_LOADED,
+    SERVER_CONFIGURED,
+    TOKENS_WITHHELD,
+)
 from app.domain.installation import DatabaseKind
+from app.domain.secrets import NewServiceToken
+from app.domain.vocabulary import SystemAction
 from app.http.connections import raise_descriptors
 from app.http.protocol import HttpConnection
 from app.main import DEMO_SIGN_INS, DEVELOPMENT_TOKEN_SECONDS, GRAPHIQL_DIST, from_environment
-from app.operations.demo import load_demo
+from app.operations.demo import load_demo, service_tokens_of_partners
+from app.operations.event_log import emit, emit_by_system
 from app.postgres import embedded
 from app.postgres.roles import roles_sql
 from app.progress import Progress
 from app.secret_files import SUFFIX, secrets_of, variable_of, variables_of_secrets
 from app.serving import STOP_SIGNALS, StopTimes, run
-from app.settings import IN_A_PASSWORD, Settings, exposure
+from app.settings import IN_A_PASSWORD, Settings, exposure, log_level_of, logs_json, shown
 from app.telemetry import metrics
+from app.telemetry.logging import Configuration, start_logging
+from app.telemetry.output import exits_logged, take_over_output
 from app.version import VERSION
+from graphql_schema.evolution import newest_released, refused_changes
 from graphql_schema.schema import printed
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 SCHEMA_FILE = ROOT / "schema.graphql"
+RELEASED_SCHEMAS = ROOT / "docs" / "released"
 DATABASE = "turnup"
 MOST_LOCATIONS = 1_000_000
 NOT_A_URL = f"not a URL such as postgresql://role:password@host/database; {IN_A_PASSWORD}"
@@ -77,13 +92,37 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command. An error is reported in one line; the exit status is 2 for wrong usage, else 1."""
     if sys.stdout is None:
         sys.exit("turnup: standard output is closed")
+    if sys.stderr is None:  # else a file or a connection would get the descriptor of standard error
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - open until the process ends
     with in_one_line():
         options = parser().parse_args(arguments)
-        settings = Settings()
-    for line in unknown_variables(os.environ):
-        print(line, file=sys.stderr, flush=True)
-    with in_one_line(settings):
-        options.run(settings, options)
+    with _output_of(options):
+        with in_one_line():
+            settings = Settings()
+        for line in unknown_variables(os.environ):
+            print(line, file=sys.stderr, flush=True)
+        if options.run is serve:  # before the error tracker, which listens to what is logged
+            start_logging(
+                development=not settings.in_production, as_text=not settings.logs_json, level=settings.log_level.value
+            )
+        with in_one_line(settings), errors_tracked(settings, options.command):
+            options.run(settings, options)
+
+
+def _output_of(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """Log the events of a command as JSON where a server logs JSON; of `serve`, log everything that it prints.
+
+    The other commands print for people all the same. The settings may be wrong, and are not needed.
+    """
+    names = ("log_format", "env", "log_level")
+    log_format, env, level = (os.environ.get(variable_of(name, Settings.model_fields[name])) for name in names)
+    if not logs_json(log_format, env):
+        return nullcontext()
+    start_logging(development=False, level=log_level_of(level).value)
+    if options.run is not serve:
+        return nullcontext()
+    take_over_output()
+    return exits_logged()
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -97,7 +136,7 @@ class CommandParser(argparse.ArgumentParser):
 def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands and options."""
     root: argparse.ArgumentParser = CommandParser(prog="turnup", description=__doc__)
-    commands = root.add_subparsers(required=True, metavar="COMMAND")
+    commands = root.add_subparsers(required=True, metavar="COMMAND", dest="command")
     serving = commands.add_parser("serve", help="serve the API; in development set up everything first")
     serving.add_argument("--reload", action="store_true", help="restart when Python code changes; development only")
     serving.set_defaults(run=serve)
@@ -120,9 +159,14 @@ def parser() -> argparse.ArgumentParser:
     token.add_argument(
         "email", help="the user's subject, which is the address of a demo user, such as lead@turnup.example"
     )
+    token.add_argument(
+        "--service", action="store_true", help="the service token of a partner of the demo data, as a poller sends it"
+    )
     token.set_defaults(run=print_token)
     schema = commands.add_parser("schema", help="print the GraphQL schema")
-    schema.add_argument("--check", action="store_true", help="fail when schema.graphql differs")
+    schema.add_argument(
+        "--check", action="store_true", help="fail when schema.graphql differs, or breaks clients of the newest release"
+    )
     schema.set_defaults(run=print_schema)
     roles = commands.add_parser("roles", help="print the statements that create the database roles")
     roles.add_argument("--sql", action="store_true", required=True, help="as a script for psql")
@@ -151,13 +195,14 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
             with _as_owner(found):
                 asyncio.run(_not_production(found))
         try:
-            asyncio.run(_prepare(settings, found))
+            service_tokens = asyncio.run(_prepare(settings, found))
         except TimeoutError:
             sys.exit(f"turnup: the database did not answer within {CONNECT_SECONDS:.0f} s")
         _hand_down(settings, found)
         if settings.shows_graphiql and not settings.in_production:
-            _build_graphiql()
-        _greet(settings)
+            _build_graphiql(settings)
+        _log_configuration(settings)
+        _greet(settings, service_tokens)
         with _counting_together(settings):
             config = uvicorn.Config(
                 "app.cli:app_of_worker",
@@ -217,7 +262,10 @@ def app_of_worker() -> Starlette:
     if server is not None:
         threading.Thread(target=_end_after, args=(server,), daemon=True).start()
     with in_one_line():
-        return from_environment()
+        app = from_environment()
+        if Settings().logs_json:
+            take_over_output()
+        return app
 
 
 def _end_after(server: BaseProcess) -> None:
@@ -254,7 +302,14 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
         owner, app = _owner(found), _app(found)
         asyncio.run(_not_production(found))
         asyncio.run(_migrate(found))
-        load = partial(load_demo, owner, app, reset=options.reset, transaction_pooling=settings.transaction_pooling)
+        load = partial(
+            load_demo,
+            owner,
+            app,
+            reset=options.reset,
+            service_tokens=demo_service_tokens(settings),
+            transaction_pooling=settings.transaction_pooling,
+        )
 
         def loading(other_accounts: int | None) -> bool:
             with Progress("Loading the demo data"):
@@ -265,12 +320,14 @@ def run_seed(settings: Settings, options: argparse.Namespace) -> None:
         except OtherAccounts as refused:
             loaded = loading(_confirmed(refused))
         if loaded:
+            emit_by_system(DEMO_LOADED, SystemAction.SEED_DEMO)
             print("Loaded the demo data.")
         elif not options.locations:
             print("The database already has data; --reset replaces it.")
         if options.locations:
             with Progress("Adding plain locations", "tables") as progress:
                 asyncio.run(seed_many(owner, options.locations, report=progress.report))
+            emit_by_system(LOCATIONS_LOADED, SystemAction.LOAD_UNAUDITED, count=options.locations)
             print(f"Added {options.locations} plain locations.")
 
 
@@ -292,20 +349,35 @@ def _confirmed(refused: OtherAccounts) -> int:
 
 
 def print_token(settings: Settings, options: argparse.Namespace) -> None:
-    """Print a token of the development issuer for an email address."""
-    if settings.in_production or settings.jwks_url is not None:
+    """Print a token of the development issuer for an email address, or with `--service` a demo partner's own token."""
+    if not settings.signs_tokens:
         sys.exit("turnup: this command is for development only; get tokens from the issuer of TURNUP_JWKS_URL")
-    print(development_token(settings, options.email), flush=True)
+    if options.service:
+        service_token = demo_service_tokens(settings).get(options.email)
+        if service_token is None:
+            sys.exit(f"turnup: {options.email} is no partner of the demo data; a lead makes the tokens of others")
+        print(service_token.text, flush=True)
+    else:
+        print(development_token(settings, options.email), flush=True)
     if settings.database_url is not None or settings.owner_database_url is None:
         cli_user.warn_of_stranger(options.email, _existing_database(settings))
 
 
 def print_schema(_settings: Settings, options: argparse.Namespace) -> None:
-    """Print the schema, or with `--check` fail when schema.graphql differs from it."""
+    """Print the schema, or with `--check` fail when schema.graphql differs or breaks clients of the newest release."""
+    schema = printed()
     if not options.check:
-        sys.stdout.write(printed())
-    elif SCHEMA_FILE.read_text(encoding="utf-8") != printed():
+        sys.stdout.write(schema)
+        return
+    if SCHEMA_FILE.read_text(encoding="utf-8") != schema:
         sys.exit("turnup: schema.graphql differs from the code; run make schema and review the difference")
+    released = newest_released(RELEASED_SCHEMAS)
+    if released is None:
+        sys.exit("turnup: docs/released has no schema of a release, which the schema must not break")
+    refused = refused_changes(released.read_text(encoding="utf-8"), schema, today=datetime.now(UTC).date())
+    if refused:
+        lines = [f"the schema would break clients of {released.stem}; see docs/evolution.md", *refused]
+        sys.exit("turnup: " + "\n- ".join(lines))
 
 
 def print_roles(_settings: Settings, _options: argparse.Namespace) -> None:
@@ -367,6 +439,16 @@ def development_token(settings: Settings, email: str) -> str:
     issuer = DevelopmentIssuer.load_or_create(settings.home)
     audience = settings.audience or AUDIENCE
     return issuer.issue(email, lifetime_seconds=DEVELOPMENT_TOKEN_SECONDS, now=time.time(), audience=audience)
+
+
+def demo_service_tokens(settings: Settings) -> Mapping[str, NewServiceToken]:
+    """Return the service tokens of the demo's partners by email address: they follow from the development issuer's key.
+
+    There are none where another issuer signs the tokens.
+    """
+    if not settings.signs_tokens:
+        return {}
+    return service_tokens_of_partners(DevelopmentIssuer.load_or_create(settings.home).derived)
 
 
 def _check_address(settings: Settings) -> None:
@@ -439,14 +521,21 @@ def _revision_problem(found: Databases, cause: BaseException) -> str | None:
     return None
 
 
-async def _prepare(settings: Settings, found: Databases) -> None:
-    """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role."""
+async def _prepare(settings: Settings, found: Databases) -> Mapping[str, NewServiceToken]:
+    """Migrate and load the demo data where the owner's URL allows it; check that policies apply to the app's role.
+
+    Returns the service tokens that the demo's partners have, by email address.
+    """
     app = _app(found)
     pooling = settings.transaction_pooling
     newer = not await _migrated(found)
     await _checked(app, settings)
-    if found.owner is not None and not settings.in_production and not newer:
-        await load_demo(found.owner, app, transaction_pooling=pooling)
+    if found.owner is None or settings.in_production or newer:
+        return {}
+    service_tokens = demo_service_tokens(settings)
+    if await load_demo(found.owner, app, service_tokens=service_tokens, transaction_pooling=pooling):
+        emit_by_system(DEMO_LOADED, SystemAction.SEED_DEMO)
+    return service_tokens
 
 
 async def _checked(url: str, settings: Settings) -> None:
@@ -487,7 +576,9 @@ async def _migrate(found: Databases) -> None:
     """Migrate as the owner, and mark a database that is older than its mark."""
     owner = _owner(found)
     with Progress("Migrating") as progress:
-        await migrate(owner, say=progress.say)
+        applied = await migrate(owner, say=progress.say)
+    if applied:
+        emit_by_system(DATABASE_MIGRATED, SystemAction.MIGRATE, revision=applied[-1].revision)
     async with asyncio.timeout(CONNECT_SECONDS):
         await settle(owner, embedded=found.embedded)
 
@@ -528,31 +619,51 @@ def _hand_down(settings: Settings, found: Databases) -> None:
     os.environ.pop("TURNUP_OWNER_DATABASE_URL", None)
 
 
-def _greet(settings: Settings) -> None:
+def _log_configuration(settings: Settings) -> None:
+    """Log the settings: in text, those that are set; in JSON, all."""
+    values = shown(settings)
+    if not settings.logs_json:
+        named = {variable_of(name, Settings.model_fields[name]) for name in settings.model_fields_set}
+        values = {variable: value for variable, value in values.items() if variable in named}
+    emit(SERVER_CONFIGURED, settings=Configuration(values))
+
+
+def _greet(settings: Settings, service_tokens: Mapping[str, NewServiceToken]) -> None:
+    """Print the addresses and the development tokens. A log of JSON gets no tokens, and uvicorn logs the address."""
+    if settings.logs_json:
+        if settings.signs_tokens:
+            emit(TOKENS_WITHHELD, command="turnup token EMAIL")
+        return
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{host}:{settings.port}"
     print(f"GraphQL  {address}/graphql", flush=True)
     if settings.shows_graphiql:
         print(f"GraphiQL {address}/graphiql", flush=True)
-    if settings.in_production or settings.jwks_url is not None:
+    if not settings.signs_tokens:
         return
     if settings.port != Settings.model_fields["port"].default:
         print(f"For the examples of the documentation: export PORT={settings.port}", flush=True)
     for label, email in DEMO_SIGN_INS.items():
-        print(f"{label:<8} {email:<26} {development_token(settings, email)}", flush=True)
+        token = service_tokens[email].text if email in service_tokens else development_token(settings, email)
+        print(f"{label:<8} {email:<26} {token}", flush=True)
 
 
-def _build_graphiql() -> None:
+def _build_graphiql(settings: Settings) -> None:
     """Build the GraphiQL page in the background; until it is ready the server explains its absence."""
     secrets = set(variables_of_secrets(Settings))
-    if not (GRAPHIQL_DIST / "index.html").exists():
-        subprocess.Popen(  # noqa: S603 - a script of this product, run by the same interpreter
-            [sys.executable, str(ROOT / "deploy" / "graphiql.py")],
-            stdout=subprocess.DEVNULL,
-            stdin=subprocess.DEVNULL,
-            # npm and its scripts must not see secrets.
-            env={name: value for name, value in os.environ.items() if name not in secrets},
-        )
+    if (GRAPHIQL_DIST / "index.html").exists():
+        return
+    build = subprocess.Popen(  # noqa: S603 - a script of this product, run by the same interpreter
+        [sys.executable, str(ROOT / "deploy" / "graphiql.py")],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE if settings.logs_json else None,
+        stdin=subprocess.DEVNULL,
+        # npm and its scripts must not see secrets.
+        env={name: value for name, value in os.environ.items() if name not in secrets},
+        text=True,
+    )
+    if build.stderr is not None:
+        threading.Thread(target=sys.stderr.writelines, args=(build.stderr,), daemon=True).start()
 
 
 def _owner(found: Databases) -> str:

@@ -29,11 +29,15 @@ from app.audit.heads import (
 )
 from app.audit.objects import changed_objects
 from app.audit.replay import replay
+from app.audit.result import record_verification
 from app.audit.verify import Head, heads, snapshot, verify
 from app.db.connecting import connect_as_owner
 from app.db.kind import installation
 from app.db.migrate import position
+from app.domain.events import AUDIT_BROKEN, AUDIT_VERIFIED, DATA_ERASED, Effect
 from app.domain.installation import DatabaseKind, Installation
+from app.domain.vocabulary import SystemAction
+from app.operations.event_log import emit, emit_by_system
 from app.progress import Progress
 from app.settings import Settings
 
@@ -78,26 +82,38 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run_verify(settings: Settings, options: argparse.Namespace, owner: Owner) -> None:
-    """Compare the objects of the database, verify the chains and print the counts."""
+    """Compare the objects of the database, verify the chains, print the counts; record the result.
+
+    That of a single chain is recorded only if something was found.
+    """
     signed = None if options.heads is None else _signed(settings, options)
 
     async def walk(url: str) -> None:
         changed = await _changed_objects(url)
         async with snapshot(url) as connection:
+            verified_at = await connection.fetchval("SELECT now()")
             last, compared = (None, None) if signed is not None else await _last_of(connection, settings, options)
             known = last if options.account is None or options.account in (last or {}) else None
             with Progress("Verifying", "entries") as progress:
                 verdict = await verify(
                     connection, chain=options.account, signed=signed or known, report=progress.report
                 )
+        is_broken = verdict.broken is not None or changed > 0
+        emit(AUDIT_BROKEN if is_broken else AUDIT_VERIFIED, chains=verdict.chains, entries=verdict.entries)
+        if verdict.broken is None:
+            _say(
+                f"{verdict.chains} chains, {verdict.entries} entries, {verdict.changes} changes verified"
+                f" ({verdict.erased} values erased; {verdict.seconds:.1f} s)"
+            )
+            if compared is not None:
+                _say(compared)
+        found = changed > 0 or (verdict.broken is not None and not verdict.broken.missing)
+        if found or options.account is None:
+            unrecorded = await record_verification(url, verified_at=verified_at, ok=not is_broken)
+            if unrecorded is not None:
+                _say(f"The result is not recorded: {unrecorded}")
         if verdict.broken is not None:
             sys.exit(f"turnup: {verdict.broken}")
-        _say(
-            f"{verdict.chains} chains, {verdict.entries} entries, {verdict.changes} changes verified"
-            f" ({verdict.erased} values erased; {verdict.seconds:.1f} s)"
-        )
-        if compared is not None:
-            _say(compared)
         _exit_if_changed(changed)
 
     with owner(settings) as url:
@@ -148,11 +164,13 @@ def run_erase(settings: Settings, options: argparse.Namespace, owner: Owner) -> 
         try:
             if options.id.startswith("entry"):
                 asyncio.run(erase_reason(url, options.id, reason=options.reason))
+                emit_by_system(DATA_ERASED, SystemAction.ERASE, Effect(object_id=options.id))
                 _say("The reason was erased.")
                 return
             erased = asyncio.run(erase_person(url, options.id, reason=options.reason))
         except NotErased as error:
             sys.exit(f"turnup: {error}")
+    emit_by_system(DATA_ERASED, SystemAction.ERASE, Effect(object_id=options.id), count=erased.values)
     _say(f"{erased.values} values and {erased.documents} payload documents were erased.")
     if erased.kept:
         _say(

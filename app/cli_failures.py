@@ -5,6 +5,7 @@ TURNUP_TRACEBACK=true prints the stack of an unexpected error as well.
 """
 
 import io
+import logging
 import os
 import re
 import signal
@@ -24,6 +25,8 @@ from app.db.failures import CommitUnknown, DatabaseUnavailable, Overloaded, Stat
 from app.secret_files import PREFIX, SUFFIX, UnusableSecretFile, secrets_of, variable_of
 from app.settings import Settings
 from app.telemetry import metrics
+from app.telemetry.errors import start_error_tracking
+from app.version import VERSION
 
 PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
 """The packages of this product. The message of an exception that they declare says what to do, and has no secret."""
@@ -55,6 +58,27 @@ def in_one_line(settings: Settings | None = None) -> Iterator[None]:
         sys.exit(128 + signal.SIGINT)
     except Exception as error:  # noqa: BLE001 - whatever a command raises
         _fail(_first(error), settings)
+
+
+@contextmanager
+def errors_tracked(settings: Settings, command: str) -> Iterator[None]:
+    """Report the unexpected exception that the block raises, and those that it logs, to the error tracker."""
+    dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
+    loggers = logging.getLogger()
+    if dsn is not None and logging.lastResort is not None and not loggers.handlers:
+        loggers.addHandler(logging.lastResort)  # Python uses it only while there is no other handler
+    tracking = start_error_tracking(dsn, service_version=VERSION, environment=settings.env.value)
+    try:
+        yield
+    except Exception as error:
+        if not lines_of(_first(error)):
+            tracking.report(error, command=command)
+        raise
+    finally:
+        tracking.shutdown()
+        tracking.close()
+        if logging.lastResort is not None:
+            loggers.removeHandler(logging.lastResort)
 
 
 @contextmanager

@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
+import logging
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
@@ -15,6 +16,7 @@ from typing import Any
 
 import httpx
 import orjson
+from graphql import MiddlewareManager
 from graphql import execute as reference_execute
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -24,58 +26,101 @@ from starlette.types import Scope
 
 from app.admission import Admission, AnonymousBound
 from app.auth import development
-from app.auth.keys import KeySource, RemoteKeySet, trusting
+from app.auth.keys import RemoteKeySet, StaticKeys, trusting
+from app.auth.oidc import Registration, RelyingParty
 from app.auth.verifier import Verifier
 from app.db import demo
 from app.db.connecting import check_bounds
 from app.db.database import Database
-from app.db.failures import DatabaseUnavailable
+from app.db.failures import DatabaseUnavailable, Overloaded, StatementTimeout
 from app.db.migrate import is_current
 from app.db.safety import check_app_role
+from app.domain.credential import Credential
+from app.domain.events import SIGN_IN_FAILED
 from app.domain.payload import SHAPES, json_schema
-from app.domain.vocabulary import Budget
-from app.execution import BreadthFirst
+from app.domain.vocabulary import Budget, BulkOutcome, LocationStatus, ProblemCode, Role
+from app.execution import BreadthFirst, Native, has_resolver
+from app.expiring_tokens import ExpiringTokens
 from app.http.anonymous import AnonymousRequests
-from app.http.answers import UniformAnswers
+from app.http.answers import UniformAnswers, code_of
 from app.http.body import BodyLimits
-from app.http.connections import ConnectionLimits, Connections, descriptors, within_descriptors
-from app.http.documents import document_route
+from app.http.connections import ConnectionLimits, Connections, EdgeRefusal, Refused, descriptors, within_descriptors
+from app.http.cookies import SESSION, Cookie
+from app.http.documents import document_route, has_token
 from app.http.failures import Failures
+from app.http.graphiql import PAGE as GRAPHIQL
 from app.http.graphiql import graphiql_routes
-from app.http.graphql import GraphQLEndpoint, HttpCall, UnreadRequest
-from app.http.health import health_routes
+from app.http.graphql import Admitted, CallAnswer, GraphQLEndpoint, HttpCall, UnreadRequest
+from app.http.health import LIVENESS, READINESS, SharedChecks, health_routes
+from app.http.page_refusals import PageRefusals
 from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
-from app.http.refusals import TransportRefused
-from app.http.slots import EXPOSED_FIELDS, SLOTS, RequestSlots
+from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS, UNTRANSFORMED, TransportRefused
+from app.http.sign_in import Outcome, SignInRoutes
+from app.http.sign_in_paths import CALLBACK, SIGNED_OUT
+from app.http.sign_in_paths import PATHS as SIGN_IN_PATHS
+from app.http.slots import EXPOSED_FIELDS, PATHS, SLOTS, Full, RequestSlots
 from app.limiting.limiter import Limiter
-from app.limiting.stores import store_at
+from app.limiting.stores import UNREACHABLE, store_at
 from app.operations.context import Measurements
-from app.operations.housekeeping import run_housekeeping
+from app.operations.event_log import emit
+from app.operations.gauges import run_gauges
+from app.operations.housekeeping import run_housekeeping, write_last_uses
 from app.operations.mutation import Counted
 from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from app.settings import Executor, SelfApprovalPolicy, Settings, exposure
+from app.sign_in import BrowserSignIns
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
-from app.telemetry.metrics import CONTENT_TYPE, Metrics
+from app.telemetry.http_client import ObservedTransport
+from app.telemetry.metrics import CONTENT_TYPE, LabelValues, Metrics
+from app.telemetry.request_log import RequestLog
 from app.telemetry.requests import ObservedRequests
-from app.telemetry.tracing import NOTHING
+from app.telemetry.tracing import NOTHING, OperationSpan
 from app.version import VERSION
 from graphql_schema.allowance import ENDING
-from graphql_schema.errors import DEADLINE_MESSAGE, INTERNAL_MESSAGE
+from graphql_schema.answers import Answer
+from graphql_schema.errors import (
+    DEADLINE_MESSAGE,
+    FAILURES,
+    INTERNAL_MESSAGE,
+    TABLE,
+    RequestOutcome,
+    outcome_of_request,
+)
+from graphql_schema.incidents import SECURITY_EVENTS
+from graphql_schema.names import guarded_fields, root_fields
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
 from graphql_schema.service import Service, Watch
 
+log = logging.getLogger("turnup.server")
+
+METRICS = "/metrics"
+MACHINES = frozenset({LIVENESS, READINESS, METRICS})
+"""The paths that machines ask all the time: their traces and log lines would say nothing."""
 GRAPHIQL_DIST = Path(__file__).parent.parent / "web" / "dist"
 START_SECONDS = 10.0
 """Seconds within which the database must answer at the start."""
+CHECK_SECONDS = 15.0
+CHECKS: Mapping[str, str] = {
+    "database": "turnup_database_up",
+    "migrations": "turnup_migrations_current",
+    "writes": "turnup_database_writes",
+}
+"""The gauge of each check of `/readyz`."""
+"""Seconds between two checks of the database that nobody asked for; its state is a metric."""
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # allocations minus frees before a collection; Python's default is 700
 # The survivors of two young collections are collected together, in up to 40 ms; those of eleven took 150 ms. After a
 # thousand of these, all objects are collected, caches included, in 200 ms.
 YOUNG_COLLECTIONS, MIDDLE_COLLECTIONS = 1, 1_000
+
+EXPECTED: tuple[type[BaseException], ...] = (
+    DatabaseUnavailable, Overloaded, StatementTimeout, TimeoutError, ConnectionError, *UNREACHABLE,
+)  # fmt: skip
+"""Exceptions of a server whose surroundings fail. Metrics tell of them; the error tracker is told of bugs."""
 
 # The users for whom the development server prints tokens, and as whom GraphiQL can sign in.
 DEMO_SIGN_INS = {
@@ -100,17 +145,37 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     The default `telemetry` does not configure logging and does not report errors.
     """
     watching = telemetry or unwired_telemetry(VERSION)
+    metrics = watching.metrics
     runtime = Runtime(settings, watching)
     endpoint = GraphQLEndpoint(runtime.admit, runtime.answer, limits=BodyLimits(size=settings.limit_body_bytes))
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         Route("/graphql/", endpoint),
-        *health_routes(runtime.checks, runtime.stopping),
-        document_route("/metrics", watching.metrics.render, CONTENT_TYPE),
+        *health_routes(runtime.shared_checks, runtime.stopping),
+        *_metrics_route(settings, metrics),
         *map(payload_schema_route, SHAPES),
     ]
     if settings.shows_graphiql:
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
+    if settings.public_url is not None and settings.signs_in_browsers:
+        routes += SignInRoutes(
+            settings.public_url,
+            lambda: runtime.sign_ins,
+            home=GRAPHIQL if settings.shows_graphiql else None,
+            session_seconds=settings.session_seconds,
+            deadline_seconds=settings.limit_deadline_seconds,
+            counted=partial(_signed_in, metrics),
+        ).routes()
+    paths = [each.path for each in routes if isinstance(each, Route)]
+    metrics.declare(_label_values(paths))
+    requests = runtime.requests = RequestLog(
+        metrics,
+        paths=paths,
+        graphql=PATHS,
+        quiet=MACHINES,
+        code_of=code_of,
+        outcome_of=outcome_of_request,
+    )
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
@@ -119,14 +184,18 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
             yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots()}
 
     app = Starlette(
-        routes=routes, middleware=_middleware(settings, watching, runtime.bound.count_request), lifespan=lifespan
+        routes=routes,
+        middleware=_middleware(settings, watching, requests, partial(_count_anonymous, runtime.bound, settings)),
+        lifespan=lifespan,
     )
     # A redirect would name the scheme of the connection, which behind a proxy is not the client's.
     app.router.redirect_slashes = False
     return app
 
 
-def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Callable[[Scope], None]) -> list[Middleware]:
+def _middleware(
+    settings: Settings, telemetry: Telemetry, requests: RequestLog, count_anonymous: Callable[[Scope], None]
+) -> list[Middleware]:
     """Return the middleware, from the outside in.
 
     Every answer passes the request's id, and CORS, so that a page can read refusals and failures as well.
@@ -136,15 +205,16 @@ def _middleware(settings: Settings, telemetry: Telemetry, count_anonymous: Calla
         CORSMiddleware,
         allow_origins=settings.origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["authorization", "content-type", "x-request-id"],
+        allow_headers=["authorization", "content-type", "x-request-id", "traceparent", "tracestate"],
         expose_headers=EXPOSED_FIELDS,
         max_age=600,
     )
     return [
         *([proxies] if settings.trusted_proxies else []),
         Middleware(UniformAnswers),
-        Middleware(ObservedRequests, tracing=telemetry.tracing),
+        Middleware(ObservedRequests, tracing=telemetry.tracing, requests=requests, untraced=MACHINES),
         *([cors] if settings.origins else []),
+        *([Middleware(PageRefusals, paths=SIGN_IN_PATHS)] if settings.signs_in_browsers else []),
         Middleware(Failures, message=INTERNAL_MESSAGE),
         Middleware(AnonymousRequests, count=count_anonymous),
     ]
@@ -157,7 +227,15 @@ def from_environment() -> Starlette:
     if exposed is not None:
         sys.exit(f"turnup: HOST: {exposed}")
     dsn = settings.sentry_dsn.get_secret_value() if settings.sentry_dsn else None
-    app = create_app(settings, start_telemetry(service_version=VERSION, environment=settings.env.value, sentry_dsn=dsn))
+    telemetry = start_telemetry(
+        service_version=VERSION,
+        environment=settings.env.value,
+        sentry_dsn=dsn,
+        expected=EXPECTED,
+        log_level=settings.log_level.value,
+        log_as_text=not settings.logs_json,
+    )
+    app = create_app(settings, telemetry)
     _spare_the_collector()
     return app
 
@@ -179,8 +257,56 @@ def payload_schema_route(version: str) -> Route:
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
 
 
-def connections_of(settings: Settings, metrics: Metrics) -> Connections:
-    """Return the clients' connections to this process; there are none yet."""
+def _metrics_route(settings: Settings, metrics: Metrics) -> list[Route]:
+    """Return the route of the metrics: in production only with a token, which development does not need."""
+    token = _metrics_token(settings)
+    if token is None and settings.in_production:
+        return []
+    return [document_route(METRICS, metrics.render, CONTENT_TYPE, token=token)]
+
+
+def _count_anonymous(bound: AnonymousBound, settings: Settings, scope: Scope) -> None:
+    """Count a request to a path that needs no user, unless it is a scrape with the token. Raises TransportRefused.
+
+    Others with the scraper's address must not take its place, or the server seems to be down.
+    """
+    token = _metrics_token(settings)
+    if token is None or scope["path"] != METRICS or not has_token(scope, token):
+        bound.count_request(scope)
+
+
+def _metrics_token(settings: Settings) -> str | None:
+    return None if settings.metrics_token is None else settings.metrics_token.get_secret_value()
+
+
+def _label_values(paths: Collection[str]) -> LabelValues:
+    """Return the values of the labels of metrics, of which each is declared elsewhere."""
+    codes = {*TRANSPORT_STATUS, *GRAPHQL_STATUS, *[code for code, _, _ in TABLE.values()]}
+    return LabelValues(
+        fields=root_fields(schema._schema),
+        codes=codes,
+        failures=FAILURES,
+        outcomes=tuple(RequestOutcome),
+        routes=paths,
+        statuses=sorted({200, *TRANSPORT_STATUS.values()}),
+        roles=tuple(Role),
+        mutations=tuple(MUTATIONS),
+        bulk_mutations=[name for name, each in MUTATIONS.items() if Counted.BULK_ITEMS in each.counts],
+        bulk_calls=(*BulkOutcome, "REPLAYED", *ProblemCode),
+        changes=(BulkOutcome.APPLIED, BulkOutcome.UNCHANGED, "REPLAYED", *ProblemCode),
+        guarded_fields=guarded_fields(schema),
+        security_events=SECURITY_EVENTS,
+        sign_ins=tuple(Outcome),
+        connection_refusals=tuple(Refused),
+        request_refusals=tuple(Full),
+    )
+
+
+def connections_of(settings: Settings, metrics: Metrics, answered: Callable[[EdgeRefusal], None]) -> Connections:
+    """Return the clients' connections to this process; there are none yet.
+
+    `answered` is called with each answer to a request that the application has not seen.
+    """
     limits = ConnectionLimits(
         total=settings.limit_connections,
         per_address=settings.limit_connections_per_address,
@@ -190,8 +316,8 @@ def connections_of(settings: Settings, metrics: Metrics) -> Connections:
         keep_alive_seconds=settings.keep_alive_seconds,
         exempt=settings.trusted_proxies or (),
     )
-    connections = Connections(within_descriptors(limits, descriptors()), metrics.connection_refused)
-    metrics.watch_connections(lambda: len(connections))
+    connections = Connections(within_descriptors(limits, descriptors()), metrics.connection_refused, answered)
+    metrics.gauges.watch({"turnup_connections": lambda: len(connections)})
     return connections
 
 
@@ -200,21 +326,31 @@ async def _ended(task: asyncio.Task[None]) -> None:
     await asyncio.wait([task])
 
 
+async def _check_regularly(what: str, check: Callable[[], Awaitable[object]]) -> None:
+    """Check something every 15 seconds until cancelled, whether or not somebody asks for its state."""
+    while True:
+        await asyncio.sleep(CHECK_SECONDS)
+        try:
+            await check()
+        except Exception:
+            log.exception("%s could not be checked", what)
+
+
 def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
     """Return the breadth-first executor or, as the reference, graphql-core's. Both create a span per resolved field."""
-    if settings.executor is Executor.REFERENCE:
-        telemetry.tracing.trace_root_fields(schema._schema)
-        return reference_execute
     tracing = telemetry.tracing
+    if settings.executor is Executor.REFERENCE:
+        if tracing.tracer is None:
+            return reference_execute
+        middleware = MiddlewareManager(tracing.resolver_middleware(has_resolver))
+        return partial(reference_execute, middleware=middleware)
 
     def observed(path: tuple[str, ...], parent_type: str, field_name: str, count: int) -> Any:
         span = tracing.field_observer(parent_type, field_name, path, count)
         return None if span is NOTHING else span
 
-    native: dict[str, set[type]] = {
-        "DateTime": {datetime},
-        "Time": {time_of_day},
-    }  # orjson formats them as Strawberry's scalars do
+    # orjson writes them as the scalars do, except that it writes no fraction of a second for a datetime without one.
+    native = {"DateTime": Native({datetime}, unless_false="microsecond"), "Time": Native({time_of_day})}
     engine = BreadthFirst(
         observer=observed if tracing.tracer else None,
         native=native,
@@ -235,19 +371,26 @@ def _watch(telemetry: Telemetry) -> Watch:
     metrics = telemetry.metrics
     return Watch(
         observe=telemetry.tracing.observer,
-        security_event=lambda kind, _user: metrics.security_event(kind),
-        answered=lambda operation, whole, seconds: metrics.request(operation, "ok" if whole else "error", seconds),
-        failed=metrics.error,
+        security_event=metrics.security_event,
         denied=metrics.permission_denied,
         performed=partial(_count, metrics),
+        bulk_called=metrics.bulk_called,
+        bulk_ended=metrics.bulk_ended,
     )
 
 
-def _limiter(settings: Settings, metrics: Metrics) -> Limiter:
+def _signed_in(metrics: Metrics, outcome: str) -> None:
+    """Count a sign-in by browser that ended, and log one that failed."""
+    metrics.sign_in(outcome)
+    if outcome != Outcome.SIGNED_IN:
+        emit(SIGN_IN_FAILED, code=outcome)
+
+
+def _limiter(settings: Settings, telemetry: Telemetry) -> Limiter:
     """Return the limiter with the budgets of the settings, by name."""
     limits = {budget.value: getattr(settings, f"limit_{budget.lower()}") for budget in Budget}
     url = settings.redis_url.get_secret_value() if settings.redis_url else None
-    return Limiter(limits, store_at(url), failed=metrics.limiter_failed)
+    return Limiter(limits, store_at(url, telemetry.tracing.observer), failed=telemetry.metrics.limiter_failed)
 
 
 def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurements) -> None:
@@ -257,35 +400,59 @@ def _count(metrics: Metrics, mutation: str, outcome: str, measurements: Measurem
         metrics.submission(outcome)
     if Counted.BULK_ITEMS in counts:
         metrics.bulk_item(mutation, outcome)
-    if Counted.APPROVAL_WAITING_TIME in counts and measurements.waited_seconds is not None:
-        metrics.approval_processed(measurements.waited_seconds)
+    if Counted.APPROVALS in counts:
+        metrics.approval(outcome)
+        if measurements.waited_seconds is not None:
+            metrics.approval_processed(measurements.waited_seconds)
     if Counted.OVERRIDES_OPENED in counts and outcome == "APPLIED":
         metrics.override_opened()
     if measurements.past_lock:
         metrics.passed_lock(mutation)
 
 
+def _describe(span: OperationSpan, answer: Answer) -> None:
+    """Record what a GraphQL request asked for, and the errors of its answer."""
+    summary = answer.summary
+    assert summary is not None  # noqa: S101 - the service summarises every request that it answers
+    operation = {
+        "graphql.operation.type": summary.operation_type,
+        "graphql.operation.name": summary.operation_name,
+        "turnup.document.hash": summary.document_hash,
+    }
+    span.answered(
+        {name: value for name, value in operation.items() if value is not None},
+        [(error["extensions"]["code"], error.get("path", ())) for error in answer.body.get("errors", ())],
+        next((code for code in summary.codes if code in FAILURES), None),
+    )
+
+
 class Runtime:
     """The objects that exist while the server runs, and the callables of the routes."""
 
+    requests: RequestLog
     connections: Connections
     database: Database
     admission: Admission
     service: Service
+    sign_ins: BrowserSignIns
     issuer: development.DevelopmentIssuer | None = None
     accepted_writes = True
     """Whether the database accepted writes at the last check."""
+    found: Mapping[str, bool]
+    """What the last check of the database found."""
 
     def __init__(self, settings: Settings, telemetry: Telemetry) -> None:
         self.settings = settings
         self.telemetry = telemetry
         self.bound = AnonymousBound(settings.limit_anonymous)
+        self.expiring_tokens = ExpiringTokens()
+        self.shared_checks = SharedChecks(self.checks)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Open all resources; `stack` closes them. Raises if the database is not fit to serve."""
         settings, telemetry = self.settings, self.telemetry
         assert settings.database_url is not None, "the command line finds a database before it serves"  # noqa: S101 - for mypy
-        self.connections = connections_of(settings, telemetry.metrics)
+        self.connections = connections_of(settings, telemetry.metrics, self.requests.refused)
         stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
         observe = telemetry.tracing.observer
         url = settings.database_url.get_secret_value()
@@ -298,20 +465,34 @@ class Runtime:
                 per_location=settings.limit_location_connections,
                 transaction_pooling=settings.transaction_pooling,
             )
-            telemetry.metrics.watch_pool(self.database.usage)
             stack.push_async_callback(self.database.close)
             async with self.database.connection() as connection:
                 await check_app_role(connection)
                 await check_bounds(connection)
-        housekeeping = asyncio.create_task(run_housekeeping(self.database))
-        stack.push_async_callback(_ended, housekeeping)
+                self.found = await _state_of(connection)
+            telemetry.tracing.name_database(await self.database.name())
+        stack.push_async_callback(write_last_uses, self.database)
+        keys = await self._keys(stack)
         verifier = Verifier(
-            issuer=settings.issuer or development.ISSUER,
+            issuer=settings.configured_issuer,
             audience=settings.audience or development.AUDIENCE,
-            keys=await self._keys(stack),
+            keys=keys,
+            types=settings.token_types,
         )
-        limiter = _limiter(settings, telemetry.metrics)
+        limiter = _limiter(settings, telemetry)
         stack.push_async_callback(limiter.close)
+        self._watch_state(keys, limiter)
+        business = telemetry.metrics.business
+        business.expect(tuple(LocationStatus))
+        for work in (
+            run_housekeeping(self.database),
+            run_gauges(self.database, lambda reading: business.take(reading.values, reading.age_seconds)),
+            _check_regularly("the database", self.shared_checks),
+            _check_regularly("the store of the budgets", limiter.look_again),
+            _check_regularly("the key set", keys.look_again),
+            telemetry.metrics.gauges.run(),
+        ):
+            stack.push_async_callback(_ended, asyncio.create_task(work))
         self.service = Service(
             schema._schema,
             self.database,
@@ -321,10 +502,41 @@ class Runtime:
             prices=PriceRules(maximum=settings.limit_price),
             deadline_seconds=settings.limit_deadline_seconds,
             self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
+            configured_issuer=settings.configured_issuer,
+            sign_in_url=settings.sign_in_url,
             execute=_executor(settings, telemetry),
         )
         stack.push_async_callback(self.service.close)
-        self.admission = Admission(verifier, self.bound, self._recent_refusal)
+        self.admission = Admission(
+            verifier,
+            Cookie(SESSION, secure=settings.secure_cookies),
+            self.bound,
+            self.database.user_keys,
+            self._recent_refusal,
+        )
+        if settings.signs_in_browsers:
+            self.sign_ins = await self._browser_sign_ins(stack)
+
+    def _watch_state(self, keys: StaticKeys | RemoteKeySet, limiter: Limiter) -> None:
+        """Let the gauges read what this process knows."""
+        database = self.database
+        self.telemetry.metrics.gauges.watch(
+            {
+                "turnup_pool_size": lambda: database.usage().size,
+                "turnup_pool_in_use": lambda: database.usage().in_use,
+                "turnup_pool_waiting": lambda: database.usage().waiting,
+                "turnup_pool_refused": lambda: database.usage().refused,
+                "turnup_requests_waiting": database.waiting_in_bulkheads,
+                "turnup_key_set_up": lambda: keys.state().up,
+                "turnup_key_set_age_seconds": lambda: keys.state().age_seconds,
+                "turnup_limiter_up": lambda: limiter.is_up,
+                **{gauge: partial(self._found, check) for check, gauge in CHECKS.items()},
+            }
+        )
+
+    def _found(self, check: str) -> bool:
+        """Whether the last check succeeded. Of a database that does not answer, what was found before."""
+        return self.found[check]
 
     def slots(self) -> RequestSlots:
         """Return the slots for requests in progress; all are free."""
@@ -332,44 +544,54 @@ class Runtime:
         slots = RequestSlots(
             settings.most_requests,
             burst=settings.limit_request_burst,
-            user_of=self.admission.known_subject,
+            user_of=self.admission.known_user,
             floods=self.bound.is_used_up,
             waiting=self.database.waiting_in_bulkheads,
             refused=metrics.request_refused,
             origins=settings.origins,
         )
-        metrics.watch_requests(lambda: len(slots))
+        metrics.gauges.watch({"turnup_requests_in_progress": lambda: len(slots)})
         return slots
 
-    async def admit(self, head: UnreadRequest) -> str:
-        """Return the subject of a request's token. Raises TransportRefused, after the deadline at the latest."""
+    async def admit(self, head: UnreadRequest) -> Admitted:
+        """Admit a request. Raises TransportRefused, after the deadline at the latest."""
         try:
-            async with asyncio.timeout(self.settings.limit_deadline_seconds):
-                return await self.admission.subject(head)
+            with self.telemetry.tracing.observer("step", "admit request", {}):
+                async with asyncio.timeout(self.settings.limit_deadline_seconds):
+                    return await self.admission.admit(head)
         except TimeoutError:
             raise TransportRefused("TIMEOUT", DEADLINE_MESSAGE) from None
 
-    async def answer(self, call: HttpCall) -> tuple[dict[str, Any], bool]:
+    async def answer(self, call: HttpCall) -> CallAnswer:
         """Pass the request to the service."""
-        answer = await self.service.answer(
-            Request(
-                subject=call.subject,
-                claimed_user_id=call.head.field(b"x-user-id"),
-                claimed_role=call.head.field(b"x-user-role"),
-                request_id=call.head.request_id,
-                client_request_id=call.head.client_request_id,
-                query=call.parameters["query"],
-                operation_name=call.parameters["operationName"],
-                variables=call.parameters["variables"],
-                read_only=call.read_only,
-                spent_seconds=call.spent_seconds,
-                writing=call.writing,
-            )
+        request = Request(
+            credential=call.credential,
+            claimed_user_id=call.head.field(b"x-user-id"),
+            claimed_role=call.head.field(b"x-user-role"),
+            request_id=call.head.request_id,
+            client_request_id=call.head.client_request_id,
+            query=call.parameters["query"],
+            operation_name=call.parameters["operationName"],
+            variables=call.parameters["variables"],
+            read_only=call.read_only,
+            spent_seconds=call.spent_seconds,
+            writing=call.writing,
+            abandoned=call.abandoned,
         )
-        return answer.body, answer.executed
+        with self.telemetry.tracing.operation() as span:
+            answer = await self.service.answer(request)
+            if span is not None:
+                _describe(span, answer)
+        headers = {"Cache-Control": UNTRANSFORMED} if answer.holds_secret else {}
+        headers |= self.expiring_tokens.fields_for(answer.viewer)
+        return CallAnswer(answer.body, answer.executed, headers, answer.summary)
 
-    async def _recent_refusal(self, subject: str, head: UnreadRequest) -> tuple[str, str] | None:
-        answer = await self.service.recent_refusal(subject, head.request_id, head.client_request_id)
+    async def _recent_refusal(
+        self, credential: Credential, head: UnreadRequest, before_look_up: Callable[[], None]
+    ) -> tuple[str, str] | None:
+        answer = await self.service.recent_refusal(
+            credential, head.request_id, head.client_request_id, before_look_up=before_look_up
+        )
         if answer is None:
             return None
         (error,) = answer.body["errors"]
@@ -380,11 +602,18 @@ class Runtime:
         return self.connections.stopping
 
     async def checks(self) -> dict[str, bool]:
-        """Whether the database can be reached, has the newest revision, and accepts writes."""
+        """Whether the database can be reached, has the newest revision, and accepts writes.
+
+        Raises exceptions of the driver that are not translated; for the gauges the database is then not up.
+        """
         try:
             found = await self.database.probe(_state_of)
-        except DatabaseUnavailable:
-            return {"database": False, "migrations": False, "writes": False}
+        except Exception as error:
+            self.found = {**self.found, "database": False}
+            if not isinstance(error, DatabaseUnavailable):
+                raise
+            return dict.fromkeys(CHECKS, False)
+        self.found = found
         if not (found["writes"] and self.accepted_writes):  # each connection keeps the mode that it began with
             await self.database.forget_connections()
         self.accepted_writes = found["writes"]
@@ -392,27 +621,61 @@ class Runtime:
 
     def graphiql_config(self) -> Mapping[str, object]:
         """Return the page's configuration: the demo users in development; in production the page asks for a token."""
+        browsers = {"signIn": True} if self.settings.signs_in_browsers else {}
         if self.issuer is None:
-            return {"mode": "production"}
+            return {"mode": "production", **browsers}
         users = {user.email: user for user in demo.USERS}
         people = [
             {"role": user.role, "name": user.name, "email": user.email, "token": self._development_token(user.email)}
             for user in map(users.__getitem__, DEMO_SIGN_INS.values())
         ]
-        return {"mode": "development", "people": people, "tabs": GRAPHIQL_TABS}
+        return {"mode": "development", "people": people, "tabs": GRAPHIQL_TABS, **browsers}
 
     def _development_token(self, email: str) -> str:
         assert self.issuer is not None  # noqa: S101 - asked only in development
         audience = self.settings.audience or development.AUDIENCE
         return self.issuer.issue(email, lifetime_seconds=DEVELOPMENT_TOKEN_SECONDS, now=time(), audience=audience)
 
-    async def _keys(self, stack: AsyncExitStack) -> KeySource:
+    async def _keys(self, stack: AsyncExitStack) -> StaticKeys | RemoteKeySet:
         if self.settings.jwks_url is None:
             self.issuer = development.DevelopmentIssuer.load_or_create(self.settings.home)
             return self.issuer.public_keys()
-        ca_file = self.settings.jwks_ca_file
-        verify = True if ca_file is None else trusting(ca_file)
-        client = await stack.enter_async_context(httpx.AsyncClient(verify=verify, trust_env=False))
-        keys = RemoteKeySet(self.settings.jwks_url, client)
+        http = await self._http(stack)
+        keys = RemoteKeySet(
+            self.settings.jwks_url,
+            http,
+            refresh_seconds=self.settings.key_ttl,
+            failed=self.telemetry.metrics.key_set_failed,
+        )
         stack.push_async_callback(keys.aclose)
         return keys
+
+    async def _browser_sign_ins(self, stack: AsyncExitStack) -> BrowserSignIns:
+        settings = self.settings
+        secret, issuer = settings.oidc_client_secret, settings.provider_issuer
+        assert issuer is not None and settings.oidc_client_id is not None  # noqa: S101, PT018 - the settings are complete
+        registration = Registration(
+            issuer=issuer,
+            client_id=settings.oidc_client_id,
+            client_secret=None if secret is None else secret.get_secret_value(),
+            scopes=settings.oidc_scopes,
+            redirect_uri=f"{settings.public_url}{CALLBACK}",
+            signed_out_uri=f"{settings.public_url}{SIGNED_OUT}",
+        )
+        relying_party = RelyingParty(registration, await self._http(stack), key_seconds=settings.key_ttl)
+        stack.push_async_callback(relying_party.aclose)
+        return BrowserSignIns(
+            relying_party,
+            self.database,
+            issuer=None if issuer == settings.configured_issuer else issuer,
+            idle_seconds=settings.session_idle_seconds,
+            lifetime_seconds=settings.session_seconds,
+        )
+
+    async def _http(self, stack: AsyncExitStack) -> httpx.AsyncClient:
+        """Return a client for requests to the token issuer or the identity provider."""
+        ca_file = self.settings.jwks_ca_file
+        verify = True if ca_file is None else trusting(ca_file)
+        transport = httpx.AsyncHTTPTransport(verify=verify, trust_env=False)
+        observed = ObservedTransport(transport, self.telemetry.tracing)
+        return await stack.enter_async_context(httpx.AsyncClient(transport=observed, trust_env=False))

@@ -51,7 +51,7 @@ STEADY_SECONDS = 60.0
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-EXPECTED = (UnsafeRole, DatabaseUnavailable, Overloaded, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+START_FAILURES = (UnsafeRole, DatabaseUnavailable, Overloaded, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """Why a start fails while the code is right. Other errors are logged with their stacks."""
 
 log = logging.getLogger("turnup.serving")
@@ -89,6 +89,14 @@ class Stop:
     def due(self, now: float) -> bool:
         """Return whether the delay has passed."""
         return self._delay_ends is not None and now >= self._delay_ends
+
+
+class WorkerEnded(Exception):  # noqa: N818 - says what happened
+    """A worker ended although nobody stopped the server. `exit_status` is negative after a signal."""
+
+    def __init__(self, exit_status: int | None) -> None:
+        super().__init__(exit_status)
+        self.exit_status = exit_status
 
 
 class Restarts:
@@ -235,7 +243,7 @@ class StoppingServer(uvicorn.Server):
 
 
 class StartReport:
-    """An ASGI app around another one: reports why its start failed as one line in place of a stack."""
+    """An ASGI app around another one: reports why its start, or its end, failed, without what the exception says."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -247,18 +255,22 @@ class StartReport:
             await self._app(scope, receive, send)
             return
 
+        started = False
+
         async def without_stack(message: Message) -> None:
-            if message["type"] == "lifespan.startup.failed":
+            nonlocal started
+            started = started or message["type"] == "lifespan.startup.complete"
+            if message["type"] in {"lifespan.startup.failed", "lifespan.shutdown.failed"}:
                 message = {"type": message["type"]}
             await send(message)
 
         try:
             await self._app(scope, receive, without_stack)
-        except EXPECTED as error:
+        except START_FAILURES as error:
             self.failure = f"the server did not start: {' '.join(str(error).split()) or type(error).__name__}"
             raise
         except Exception as error:
-            log.exception("the server did not start")
+            log.exception("the application did not close" if started else "the server did not start")
             self.failure = f"the server did not start: {type(error).__name__}"
             raise
 
@@ -364,13 +376,23 @@ class Workers(Multiprocess):
         worker.join()
         served = None if worker.served_since is None else now - worker.served_since
         pause = self._restarts[place].pause(served, others_served=self._served)
+        # A worker that could not start has reported its reason itself.
+        is_unexpected = served is not None or not worker.last_words
+        then = "the server ends" if pause is None else f"replacing it in {pause:g} s"
+        log.log(
+            logging.ERROR if is_unexpected else logging.WARNING,
+            "worker %s ended with exit status %s; %s",
+            worker.pid,
+            worker.exitcode,
+            then,
+            exc_info=WorkerEnded(worker.exitcode) if is_unexpected else None,
+        )
         if pause is None:
             times = f" {MOST_FAILED_STARTS} times in a row" if self._served else ""
             reason = worker.last_words.removeprefix("turnup: ") or f"its exit status is {worker.exitcode}"
             self.failure = f"a worker ended{times} before it served: {reason}"
             self.should_exit.set()
             return
-        log.warning("worker %s ended with exit status %s; replacing it in %g s", worker.pid, worker.exitcode, pause)
         self._start_at[place] = now + pause
 
     def _started(self) -> Worker:
@@ -455,6 +477,15 @@ def _parent_lives() -> bool:
 
 
 def _abandon(seconds: float) -> None:
-    """End the process without any further step, because the steps hang."""
-    os.write(2, f"turnup: the server did not stop within {seconds:.0f} s and was ended\n".encode())
+    """End the process without any further step, because the steps hang. The message may hang as well."""
+    message = f"turnup: the server did not stop within {seconds:.0f} s and was ended\n"
+    telling = threading.Thread(target=_tell, args=(message,), daemon=True)
+    telling.start()
+    telling.join(TICK_SECONDS)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _tell(message: str) -> None:
+    with suppress(AttributeError, OSError, ValueError):  # there may be no standard error
+        sys.stderr.write(message)
+        sys.stderr.flush()

@@ -1,6 +1,7 @@
 """Settings, read from environment variables once at start. An invalid value stops the start and is reported by name."""
 
 import re
+from contextlib import suppress
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
@@ -12,11 +13,17 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from sentry_sdk.utils import BadDsn, Dsn
 
 from app.auth import development
-from app.auth.keys import key_set_url, trusting
+from app.auth.claims import TokenType
+from app.auth.discovery import issuer_url
+from app.auth.fetching import provider_url
+from app.auth.keys import trusting
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
 from app.http.proxies import unmapped
+from app.http.sign_in_paths import LOGIN
 from app.limiting.stores import address_of
-from app.secret_files import SecretFiles
+from app.secret_files import SecretFiles, secrets_of, variable_of
+
+HOUR, DAY = 3_600, 86_400  # seconds
 
 
 class Environment(StrEnum):
@@ -38,6 +45,34 @@ class ChangedObjectsPolicy(StrEnum):
 
     REFUSE = "refuse"
     WARN = "warn"
+
+
+class LogChoice(StrEnum):
+    """A choice about the log, which its variable may name in any case."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> "LogChoice | None":
+        named = value.strip().casefold() if isinstance(value, str) else None
+        return next((each for each in cls if each.casefold() == named), None)
+
+
+class LogFormat(LogChoice):
+    """How the lines of the log are written."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class LogLevel(LogChoice):
+    """The lowest level of the lines that this product logs."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+
+
+USUAL_LEVEL = LogLevel.INFO
 
 
 class SelfApprovalPolicy(StrEnum):
@@ -73,6 +108,15 @@ class Settings(BaseSettings):
     jwks_ca_file: Path | None = None
     issuer: str | None = None
     audience: str | None = None
+    token_types: Annotated[tuple[TokenType, ...], NoDecode] = (TokenType.AT_JWT,)
+    key_ttl: float = Field(60.0, ge=10, le=3_600)  # seconds
+    public_url: str | None = None
+    oidc_issuer: str | None = None  # TURNUP_ISSUER
+    oidc_client_id: str | None = None
+    oidc_client_secret: SecretStr | None = None
+    oidc_scopes: str = "openid email"
+    session_idle_seconds: int = Field(8 * HOUR, ge=300, le=30 * DAY)  # uses are written up to minutes later
+    session_seconds: int = Field(DAY, ge=300, le=30 * DAY)
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...] | None, NoDecode] = None
     redis_url: SecretStr | None = None
@@ -85,8 +129,11 @@ class Settings(BaseSettings):
     changed_objects: ChangedObjectsPolicy | None = None
     executor: Executor = Executor.BREADTH_FIRST
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
+    metrics_token: SecretStr | None = Field(None, min_length=16)
     graphiql: bool | None = None
     traceback: bool = False
+    log_level: LogLevel = USUAL_LEVEL
+    log_format: LogFormat | None = None  # JSON in production, text in development
     limit_deadline_seconds: float = Field(15.0, gt=0, le=300)
     stop_delay_seconds: float | None = Field(None, ge=0, le=300)
     limit_body_bytes: int = Field(1024 * 1024, ge=1024, le=16 * 1024 * 1024)
@@ -131,8 +178,14 @@ class Settings(BaseSettings):
         "jwks_url",
         "issuer",
         "audience",
+        "public_url",
+        "oidc_issuer",
+        "oidc_client_id",
+        "oidc_client_secret",
+        "oidc_scopes",
         "redis_url",
         "sentry_dsn",
+        "metrics_token",
         mode="before",
     )
     @classmethod
@@ -143,6 +196,14 @@ class Settings(BaseSettings):
             raise ValueError("it is blank" if text.isspace() else "it begins or ends with white space")
         if isinstance(text, str) and not text.isprintable():
             raise ValueError("it contains an invisible character")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _of_bearer(cls, value: SecretStr | None) -> SecretStr | None:
+        """Refuse what the field `Authorization` cannot transport as a bearer token (RFC 6750)."""
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", value.get_secret_value()):
+            raise ValueError("it has other characters than letters from A to Z, digits and - . _ ~ + /")
         return value
 
     @field_validator("cors_origins", mode="before")
@@ -157,6 +218,18 @@ class Settings(BaseSettings):
                 shown = origin.rpartition("@")[2]  # without credentials
                 raise ValueError(f"{shown} is not an origin such as https://app.example.com")
         return origins
+
+    @field_validator("token_types", mode="before")
+    @classmethod
+    def _of_tokens(cls, value: object) -> object:
+        """Split a comma-separated list of types, which are compared without regard to case."""
+        if not isinstance(value, str):
+            return value
+        known = {each.lower(): each for each in TokenType}
+        named = [each.strip().lower() for each in value.split(",") if each.strip()]
+        if not named or not known.keys() >= set(named):
+            raise ValueError(f"give one or more of {', '.join(TokenType)}, separated by commas")
+        return tuple(dict.fromkeys(known[each] for each in named))
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -173,7 +246,30 @@ class Settings(BaseSettings):
     @classmethod
     def _of_key_set(cls, value: str | None) -> str | None:
         if value is not None:
-            key_set_url(value)
+            provider_url(value)
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _of_this_server(cls, value: str | None) -> str | None:
+        if value is not None and value != _as_browsers_send(value):
+            raise ValueError("it is not an origin such as https://turnup.example.com, without a path")
+        if value is not None and not _is_encrypted(value):
+            raise ValueError("it must use https, or http on a loopback address")
+        return value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _of_provider(cls, value: str | None) -> str | None:
+        if value is not None:
+            issuer_url(value)
+        return value
+
+    @field_validator("oidc_scopes")
+    @classmethod
+    def _asks_for_an_id_token(cls, value: str) -> str:
+        if "openid" not in value.split():
+            raise ValueError("it must contain openid")
         return value
 
     @field_validator("jwks_ca_file")
@@ -220,8 +316,8 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
-    def _safe_in_production(self) -> "Settings":
-        problems = production_problems(self)
+    def _complete_and_safe(self) -> "Settings":
+        problems = sign_in_problems(self) + production_problems(self)
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -230,6 +326,21 @@ class Settings(BaseSettings):
     def in_production(self) -> bool:
         """Whether the production defaults and checks apply."""
         return self.env is Environment.PRODUCTION
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether the lines of the log, and all else that a server prints, are JSON."""
+        return logs_json(self.log_format, self.env)
+
+    @property
+    def signs_tokens(self) -> bool:
+        """Whether the development issuer signs the access tokens, which production refuses."""
+        return self.jwks_url is None
+
+    @property
+    def configured_issuer(self) -> str:
+        """The issuer of the tokens of users who have none of their own."""
+        return self.issuer or development.ISSUER
 
     @property
     def refuses_changed_objects(self) -> bool:
@@ -256,6 +367,26 @@ class Settings(BaseSettings):
         return not self.in_production if self.graphiql is None else self.graphiql
 
     @property
+    def signs_in_browsers(self) -> bool:
+        """Whether people sign in with their browsers at an identity provider."""
+        return self.oidc_client_id is not None
+
+    @property
+    def sign_in_url(self) -> str | None:
+        """The address at which people sign in with their browsers; None if they cannot."""
+        return f"{self.public_url}{LOGIN}" if self.signs_in_browsers else None
+
+    @property
+    def provider_issuer(self) -> str | None:
+        """The issuer of the identity provider at which people sign in."""
+        return self.oidc_issuer or self.issuer
+
+    @property
+    def secure_cookies(self) -> bool:
+        """Whether cookies are for HTTPS alone; in development they can be for a loopback address."""
+        return self.in_production or (self.public_url or "").startswith("https://")
+
+    @property
     def origins(self) -> tuple[str, ...]:
         """The origins from which browsers may call the API."""
         if self.cors_origins is not None:
@@ -266,6 +397,34 @@ class Settings(BaseSettings):
         """Return the origins of pages on this machine: of usual development servers, and of this server."""
         ports = sorted({*LOCAL_PORTS, self.port})
         return tuple(f"http://{host}:{port}" for host in LOCAL_HOSTS for port in ports)
+
+
+def logs_json(log_format: str | None, env: str | None) -> bool:
+    """Return whether a server prints JSON, also for values that are no valid settings."""
+    if not log_format:
+        return env == Environment.PRODUCTION
+    with suppress(ValueError):
+        return LogFormat(log_format) is LogFormat.JSON
+    return False
+
+
+def log_level_of(variable: str | None) -> LogLevel:
+    """Return the level that a variable names; the usual one if it names none."""
+    with suppress(ValueError):
+        return LogLevel(variable or "")
+    return USUAL_LEVEL
+
+
+def shown(settings: Settings) -> dict[str, object]:
+    """Return the values of all settings by their variables; of a secret, only whether it is set."""
+    secrets = secrets_of(Settings)
+    values: dict[str, object] = {}
+    for name, field in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if name in secrets:
+            value = None if value is None else "set"
+        values[variable_of(name, field)] = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return values
 
 
 LEAST_REQUESTS = 15
@@ -294,6 +453,26 @@ def is_misread(url: str) -> bool:
     return parts.netloc.count("@") > 1 or host_is_of_password
 
 
+def sign_in_problems(settings: Settings) -> list[str]:
+    """Return what the settings of browser sign-in lack, or which have no effect; empty for none or a complete set."""
+    if not settings.signs_in_browsers:
+        without_effect = {
+            "TURNUP_OIDC_ISSUER": settings.oidc_issuer,
+            "TURNUP_OIDC_CLIENT_SECRET": settings.oidc_client_secret,
+        }
+        return [f"{name} needs TURNUP_OIDC_CLIENT_ID" for name, value in without_effect.items() if value is not None]
+    checks = {
+        "TURNUP_PUBLIC_URL is missing: the identity provider sends browsers back to it": settings.public_url is None,
+        "TURNUP_OIDC_ISSUER is missing: its default, TURNUP_ISSUER, is not the URL of an identity provider": (
+            not _is_issuer(settings.provider_issuer)
+        ),
+        "TURNUP_SESSION_IDLE_SECONDS is above TURNUP_SESSION_SECONDS": (
+            settings.session_idle_seconds > settings.session_seconds
+        ),
+    }
+    return [problem for problem, found in checks.items() if found]
+
+
 def production_problems(settings: Settings) -> list[str]:
     """Return the reasons why these settings must not run in production; empty in development."""
     if not settings.in_production:
@@ -315,11 +494,13 @@ def production_problems(settings: Settings) -> list[str]:
             settings.redis_url is not None and not _is_private(settings.redis_url.get_secret_value())
         ),
         "TURNUP_INSECURE_DEVELOPMENT is refused in production": settings.insecure_development,
+        "TURNUP_PUBLIC_URL must use https in production": (settings.public_url or "").startswith("http://"),
+        "TURNUP_OIDC_CLIENT_SECRET is missing": (settings.signs_in_browsers and settings.oidc_client_secret is None),
     }
     unencrypted = [
         f"TURNUP_CORS_ORIGINS: {origin} is not encrypted: use https"
         for origin in settings.cors_origins or ()
-        if origin.startswith("http://") and not is_loopback_host(urlsplit(origin).hostname or "")
+        if not _is_encrypted(origin)
     ]
     too_large = [
         f"TURNUP_TRUSTED_PROXIES: {network} is not a network of proxies: its clients could claim any address"
@@ -353,6 +534,19 @@ def _as_browsers_send(origin: str) -> str | None:
         return None
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}" + ("" if port in {None, DEFAULT_PORTS[parts.scheme]} else f":{port}")
+
+
+def _is_issuer(url: str | None) -> bool:
+    try:
+        issuer_url(url or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _is_encrypted(origin: str) -> bool:
+    """Return whether nobody between a browser and an origin can read or change what they exchange."""
+    return origin.startswith("https://") or is_loopback_host(urlsplit(origin).hostname or "")
 
 
 def _names(value: str | None, known: str) -> bool:

@@ -79,7 +79,7 @@ async def cpu_of(app: asyncpg.Connection, sql: str, ids: list[str]) -> float:
         before = spent_by(app.get_server_pid())
         for _ in range(each):
             async with app.transaction(readonly=True):
-                await app.execute("SELECT turnup.sign_in('lead', 50000)")
+                await app.execute("SELECT turnup.sign_in('ACCESS_TOKEN', 'lead', NULL, NULL, 50000)")
                 await app.fetch(sql, ids)
         found.append((spent_by(app.get_server_pid()) - before) / each)
     return statistics.median(found[1:])

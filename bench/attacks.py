@@ -186,7 +186,7 @@ async def page_as_float(target: Target) -> Outcome:
     """A page size of 100.0, which GraphQL coerces to 100."""
     aliases = " ".join(f"a{n}:devices{{extension{{person{{id}}}}}}" for n in range(29))
     nodes = f"nodes{{id {aliases} devices{{id}} people{{id}}}}"
-    document = f"query($n:Int!){{locations(first:$n,orderBy:RECENTLY_UPDATED){{{nodes}}}}}"
+    document = f"query($n:Int!){{locations(first:$n,orderBy:{{field:UPDATED_AT,direction:DESC}}){{{nodes}}}}}"
     return Outcome(await answer_to(target, target.request(graphql(document, n=100.0), LEAD)))
 
 
@@ -201,7 +201,7 @@ async def unknown_fields(target: Target) -> Outcome:
 async def many_contacts(target: Target) -> Outcome:
     """11,000 contacts where 8 are allowed."""
     document = "mutation($i:SetContactsInput!){setContacts(input:$i){problems{code}}}"
-    contacts = [{"purpose": "PRIMARY", "name": "Ida"}] * 11_000
+    contacts = [{"purpose": "PRIMARY", "fullName": "Ida"}] * 11_000
     body = graphql(document, i={"locationId": "location-2", "expectedRevision": 1, "contacts": contacts})
     return await measured(target, lambda _: body, CUSTOMER)
 
@@ -217,7 +217,9 @@ async def anonymous_values(target: Target) -> Outcome:
     values = ", ".join(["1.2345678901234567e-300"] * 40_000)
     return await measured(
         target,
-        lambda n: f'{{"query": "{{viewer{{id}}}}", "variables": {{"v": ["\\ud83d\\ude00", {n}, {values}]}}}}'.encode(),
+        lambda n: (
+            f'{{"query": "{{viewer{{name}}}}", "variables": {{"v": ["\\ud83d\\ude00", {n}, {values}]}}}}'.encode()
+        ),
         None,
     )
 
@@ -226,7 +228,7 @@ async def anonymous_text(target: Target) -> Outcome:
     """A body of 1 MB of escape sequences without a token."""
     return await measured(
         target,
-        lambda n: json.dumps({"query": "{viewer{id}}", "variables": {"v": "\u00e9" * 170_000, "n": n}}).encode(),
+        lambda n: json.dumps({"query": "{viewer{name}}", "variables": {"v": "\u00e9" * 170_000, "n": n}}).encode(),
         None,
     )
 
@@ -234,7 +236,7 @@ async def anonymous_text(target: Target) -> Outcome:
 async def many_documents(target: Target) -> Outcome:
     """1,200 different documents of one customer, each near the maximum of tokens."""
     fields = (
-        "{id name status timezone siteCode account{id name} contacts{id name email phone purpose}"
+        "{id name status timezone siteCode account{id name} contacts{id fullName email phone purpose}"
         " devices{id label macAddress serialNumber brand model extension{id number person{id firstName lastName}}}"
         " people{id firstName lastName}}"
     )
@@ -247,17 +249,17 @@ async def many_documents(target: Target) -> Outcome:
 
 async def small_documents(target: Target) -> Outcome:
     """20,000 different small documents of one customer."""
-    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{id name}}}}") for n in range(20_000)))
+    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{name}}}}") for n in range(20_000)))
 
 
 async def many_comments(target: Target) -> Outcome:
     """1,200 different documents of one customer, each with 7,000 comments."""
-    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{id name}}}}" + "\n#" * 7_000) for n in range(1_200)))
+    return await asked_in_turn(target, (graphql(f"{{a{n}:viewer{{name}}}}" + "\n#" * 7_000) for n in range(1_200)))
 
 
 async def many_conditions(target: Target) -> Outcome:
     """One document, which a customer sends with 1,500 sets of values for the variables of its @skip directives."""
-    fields = "id name status contacts{id name email} devices{id label brand model} people{id firstName lastName}"
+    fields = "id name status contacts{id fullName email} devices{id label brand model} people{id firstName lastName}"
     names = [f"c{n}" for n in range(11)]
     variables = " ".join(f"${name}:Boolean!" for name in names)
     locations = " ".join(f'a{name}:location(id:"location-1")@skip(if:${name}){{{fields}}}' for name in names)
@@ -393,7 +395,7 @@ async def anonymous_half_bodies(target: Target) -> Outcome:
 
 async def refused_subject(target: Target) -> Outcome:
     """200 requests with a valid token of a subject that no user has, and a body of 49,000 values."""
-    body = graphql("{viewer{id}}", v=[[1, 2]] * 16_000)
+    body = graphql("{viewer{name}}", v=[[1, 2]] * 16_000)
     request = target.request(body, "nobody@else.example")
     answers: Counter[str] = Counter()
     began = target.cpu()

@@ -24,6 +24,7 @@ from app.db.database import Database, Transaction
 from app.db.migrate import migrate
 from app.db.seed import seed_demo
 from app.db.statements import Statement
+from app.domain.credential import Credential
 from app.postgres import embedded
 
 LEAD, ACCOUNT, LOCATION = "lead@turnup.example", "account-1", "location-1"
@@ -132,7 +133,7 @@ async def timed(
 
 
 async def once(database: Database, work: Callable[[Transaction], Awaitable[None]], *, recorded: bool) -> None:
-    async with database.writing(LEAD, timeout_ms=60_000) as tx:
+    async with database.writing(Credential.of_access_token(LEAD), timeout_ms=60_000) as tx:
         await tx.fetch(LOCK, id=LOCATION)
         if recorded:
             await audit.open_entry(
@@ -169,7 +170,7 @@ async def remove(tx: Transaction) -> None:
 async def timed_past(database: Database, edits: int) -> str:
     """Time reading the content at a revision: one in the middle, and the newest."""
     spent = []
-    async with database.snapshot(LEAD, timeout_ms=60_000) as reading:
+    async with database.snapshot(Credential.of_access_token(LEAD), timeout_ms=60_000) as reading:
         for revision in (edits // 2, edits):
             started = perf_counter()
             assert LOCATION in await as_of(reading, [LOCATION], revision)

@@ -28,6 +28,7 @@ from pydantic import SecretStr
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.db import database as pools
 from app.db import demo
+from app.db.content_rows import TableRow
 from app.db.migrate import migrate
 from app.db.seed import location_rows, new_id
 from app.domain.content import LocationContent
@@ -46,10 +47,12 @@ BUDGETS = dict.fromkeys(
     1_000_000_000,
 )
 ACCOUNT, LEAD, REVIEWER = "account-1", "lead@turnup.example", "lead2@turnup.example"
-ITEMS = "results { index id outcome problem { code message } location { status } } summary { applied }"
+ITEMS = "results { index locationId outcome problem { code message } location { status } } summary { applied }"
 SINGLE = "location { status } problems { code }"
 DOCUMENTS = {
-    "submitOnboarding": f"mutation($input: LocationVerbInput!) {{ submitOnboarding(input: $input) {{ {SINGLE} }} }}",
+    "submitOnboarding": (
+        f"mutation($input: SubmitOnboardingInput!) {{ submitOnboarding(input: $input) {{ {SINGLE} }} }}"
+    ),
     "approve": f"mutation($input: ApproveInput!) {{ approve(input: $input) {{ {SINGLE} }} }}",
     "editDevice": "mutation($input: EditDeviceInput!) { editDevice(input: $input) { problems { code } } }",
     "bulkUpdateStatus": f"mutation($input: BulkUpdateStatusInput!) {{ bulkUpdateStatus(input: $input) {{ {ITEMS} }} }}",
@@ -155,7 +158,8 @@ class Bench:
         digests, documents = [place.digest for place in places], [place.document for place in places]
         async with db.transaction():
             user = await db.fetchval(
-                "SELECT id FROM turnup.sign_in($1, 60000)", LEAD if action == "submit" else REVIEWER
+                "SELECT id FROM turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 60000)",
+                LEAD if action == "submit" else REVIEWER,
             )
             await db.fetch(LOCK, ids)
             await db.fetch(OPEN, [new_id("AuditEntry") for _ in ids], ACCOUNT, action, "by hand", ids)
@@ -250,7 +254,7 @@ async def fill(owner_url: str) -> dict[tuple[str, int], list[Place]]:
     """Return complete locations for each way and size, with four devices, people and extensions each."""
     names = [(way, size, number) for way in WAYS for size in SIZES for number in range(size)]
     groups: defaultdict[tuple[str, int], list[Place]] = defaultdict(list)
-    rows: list[tuple[Any, dict[str, Any]]] = []
+    rows: list[TableRow] = []
     for number, (way, size, _) in enumerate(names, start=8_192):
         content = content_of(number)
         macs = tuple(device.mac_address for device in content.devices if device.mac_address)
@@ -261,20 +265,25 @@ async def fill(owner_url: str) -> dict[tuple[str, int], list[Place]]:
     return groups
 
 
-async def insert(owner_url: str, rows: Iterable[tuple[Any, dict[str, Any]]]) -> None:
+async def insert(owner_url: str, rows: Iterable[TableRow]) -> None:
     """Insert rows, each with its table, without audit entries."""
-    values: defaultdict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = defaultdict(list)
-    for table, row in rows:
-        values[table.name, tuple(row)].append(tuple(row.values()))
     owner = await asyncpg.connect(owner_url)
     async with owner.transaction():
         await owner.execute("SET LOCAL ROLE turnup_definer")
         await owner.execute("SELECT set_config('turnup.unaudited', 'on', true)")
-        for (name, columns), records in values.items():
-            places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
-            await owner.executemany(f'INSERT INTO turnup."{name}" ({", ".join(columns)}) VALUES ({places})', records)
+        await insert_rows(owner, rows)
     await owner.execute("ANALYZE")
     await owner.close()
+
+
+async def insert_rows(connection: Any, rows: Iterable[TableRow]) -> None:
+    """Insert rows in the transaction of a connection, table by table in the order of their first rows."""
+    values: defaultdict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = defaultdict(list)
+    for table, row in rows:
+        values[table.name, tuple(row)].append(tuple(row.values()))
+    for (name, columns), records in values.items():
+        places = ", ".join(f"${place}" for place in range(1, len(columns) + 1))
+        await connection.executemany(f'INSERT INTO turnup."{name}" ({", ".join(columns)}) VALUES ({places})', records)
 
 
 def content_of(number: int) -> LocationContent:

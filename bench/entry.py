@@ -18,7 +18,7 @@ MEBIBYTE = 1024 * 1024
 LARGE = (
     json.dumps({"query": "{a}", "variables": {f"v{n}": 1 / (n + 7) for n in range(31_000)}}).encode().ljust(MEBIBYTE)
 )
-SMALL = b'{"query": "{ viewer { id } }"}'
+SMALL = b'{"query": "{ viewer { name } }"}'
 DOCUMENT = json.dumps({"query": "{" + " ".join(f"a{n}: nothing{n}" for n in range(400)) + "}"}).encode()
 
 

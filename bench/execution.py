@@ -20,7 +20,7 @@ import strawberry
 from aiodataloader import DataLoader
 from graphql import parse
 
-from app.execution import BATCH_RESOLVER, BreadthFirst, BreadthFirstSchema
+from app.execution import BATCH_RESOLVER, BreadthFirst, BreadthFirstSchema, Native
 
 LOCATIONS = 50
 
@@ -233,7 +233,7 @@ async def measure(text: str, first: int, rounds: int) -> dict[str, float]:
     """Return the minimum CPU milliseconds of each executor."""
     groups = grouped()
     engine = BreadthFirst()
-    sequential = BreadthFirst(sequential_batches=True, native={"DateTime": {datetime}})
+    sequential = BreadthFirst(sequential_batches=True, native={"DateTime": Native({datetime})})
     schema = BreadthFirstSchema(Query)
     document = parse(text)
     variables = {"first": first}

@@ -29,7 +29,7 @@ from app.http.protocol import CONNECTIONS, HttpConnection
 from app.http.slots import SLOTS, RequestSlots
 from app.postgres import embedded
 from bench import peers
-from bench.measuring import post
+from bench.measuring import bearer, post
 from bench.requests import CASES, ROOT, body_of, called, filled, in_process
 
 KINDS = ("app", "bare")
@@ -49,10 +49,10 @@ async def count(account: str, folder: Path) -> None:
                     continue
                 body = body_of(case, account)
                 for _ in range(WARM):
-                    await called(app, body, token)
+                    await called(app, body, bearer(token))
                 with counted(folder) as millions:
                     for _ in range(COUNTED):
-                        await called(app, body, token)
+                        await called(app, body, bearer(token))
                 print(f"| {case.name} | {kind} | {millions[0] / COUNTED:.2f} |", flush=True)
 
 
@@ -66,7 +66,7 @@ async def count_refusals(token: str, folder: Path) -> None:
     connection = HttpConnection(config, ServerState(), state, asyncio.get_running_loop())
     with socket.socket() as unconnected:
         connection.connection_made(Unsent({"socket": unconnected}))
-    request = post(body_of(CASES[2], "account"), token)
+    request = post(body_of(CASES[2], "account"), bearer(token))
     for _ in range(WARM):
         connection.data_received(request)
     with counted(folder) as millions:
@@ -112,17 +112,22 @@ def control(*words: str) -> None:
     subprocess.run(["callgrind_control", *words, str(os.getpid())], check=True, capture_output=True)
 
 
-async def main(home: Path, cluster: embedded.Cluster, locations: int) -> None:
-    """Fill the database, then run the counting part inside callgrind."""
-    account, _ = await filled(cluster, home, locations)
+HEAD = "| case | server | million instructions per request |\n|---|---|---|"
+
+
+async def count_in_callgrind(module: str, account: str, home: Path, *, head: str = HEAD) -> None:
+    """Run the counting part of a module (`--inside`) in callgrind; exit with what it says if it fails.
+
+    `head` is that of the table, whose rows the module prints.
+    """
     folder = home / "callgrind"
     folder.mkdir(exist_ok=True)
     # A deadline of ordinary length would end requests that run fifty times slower.
     slow = {"TURNUP_LIMIT_DEADLINE_SECONDS": "300", "PYTHONHASHSEED": "1"}
     command = ["valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={folder}/%p"]
-    print("| case | server | million instructions per request |\n|---|---|---|", flush=True)
+    print(head, flush=True)
     inside = await asyncio.create_subprocess_exec(
-        *[*command, sys.executable, "-m", "bench.instructions", "--inside", account, str(folder)],
+        *[*command, sys.executable, "-m", module, "--inside", account, str(folder)],
         cwd=ROOT,
         env={**os.environ, **slow},
         stderr=subprocess.PIPE,
@@ -130,6 +135,12 @@ async def main(home: Path, cluster: embedded.Cluster, locations: int) -> None:
     _, said = await inside.communicate()
     if inside.returncode != 0:
         sys.exit(said.decode()[-4_000:])
+
+
+async def main(home: Path, cluster: embedded.Cluster, locations: int) -> None:
+    """Fill the database, then count."""
+    account, _ = await filled(cluster, home, locations)
+    await count_in_callgrind("bench.instructions", account, home)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,15 @@ def resident_bytes(process: int) -> int:
     return 0
 
 
+def proportional_bytes(process: int) -> int:
+    """Return the memory of a process in bytes, with its part of what it shares; 0 after its end or if it is hidden."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="utf-8").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * _KIB
+    return 0
+
+
 def with_descendants(process: int) -> list[int]:
     """Return a process and all its descendants."""
     children: dict[int, list[int]] = {}
@@ -129,11 +138,17 @@ class RawConnection:
         self.writer.transport.abort()
 
 
-def post(body: bytes, token: str) -> bytes:
-    """Return a request to /graphql as bytes."""
+def bearer(token: str) -> Mapping[str, str]:
+    """Return the header fields that sign a request in with a token."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def post(body: bytes, signed_in: Mapping[str, str]) -> bytes:
+    """Return a request to /graphql as bytes; `signed_in` are the header fields that sign it in."""
     head = (
         "POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
-        f"Authorization: Bearer {token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        + "".join(f"{name}: {value}\r\n" for name, value in signed_in.items())
+        + f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
 
@@ -161,6 +176,11 @@ class Server:
             else:
                 return
         sys.exit(f"{self.name} did not start:\n{self._log.read_text(encoding='utf-8')}")
+
+    @property
+    def pid(self) -> int:
+        """The id of the first process."""
+        return self._process.pid
 
     def cpu(self) -> float:
         """Return the CPU seconds so far, including workers."""

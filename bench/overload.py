@@ -28,7 +28,7 @@ import uvloop
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.postgres import embedded
 from bench import peers
-from bench.measuring import Server, post
+from bench.measuring import Server, bearer, post
 from bench.requests import ROOT, filled
 
 LOCATIONS = 500
@@ -93,7 +93,7 @@ class Workload:
 
     @staticmethod
     def _post(query: str, variables: dict[str, Any], token: str) -> bytes:
-        return post(orjson.dumps({"query": query, "variables": variables}), token)
+        return post(orjson.dumps({"query": query, "variables": variables}), bearer(token))
 
 
 def _checked(body: bytes | None) -> Any:

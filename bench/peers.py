@@ -18,18 +18,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.auth.claims import Claims
 from app.auth.verifier import Verifier
 from app.db import database
+from app.domain.credential import CredentialKind
 from app.http.protocol import HttpConnection
 from app.main import from_environment
 
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 SUBJECT = "lead@turnup.example"
+SIGNED_IN = (CredentialKind.ACCESS_TOKEN.value, SUBJECT, None, b"", 15_000)
+"""The arguments of `database.SIGN_IN`."""
 
 NESTED = """query Nested($first: Int!, $account: ID!) {
   locations(first: $first, filter: {accountId: $account}) {
     nodes {
       id name status address { city } timezone
       account { id name }
-      contacts { id purpose name email phone }
+      contacts { id purpose fullName email phone }
       devices { id brand model macAddress label extension { id number person { id firstName email } } }
       workingHours { weekday opens closes }
     }
@@ -92,7 +95,7 @@ class _Bare:
         asked = orjson.loads(b"".join(chunks))
         async with self._pool.acquire() as connection:
             await connection.execute(BEGIN)
-            await connection.fetchrow(database.SIGN_IN, SUBJECT, 15_000)
+            await connection.fetchrow(database.SIGN_IN, *SIGNED_IN)
             body = await self._answer(connection, asked["operationName"], asked["variables"])
             await connection.execute("COMMIT")
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
@@ -147,7 +150,7 @@ async def _by_hand(connection: Any, operation: str, variables: dict[str, Any]) -
     }
     contacts, devices, hours = defaultdict(list), defaultdict(list), defaultdict(list)
     for location, i, purpose, name, email, phone in await fetch(CONTACTS, ids):
-        contacts[location].append({"id": i, "purpose": purpose, "name": name, "email": email, "phone": phone})
+        contacts[location].append({"id": i, "purpose": purpose, "fullName": name, "email": email, "phone": phone})
     found = await fetch(DEVICES, ids)
     for location, weekday, opens, closes in await fetch(HOURS, ids):
         hours[location].append({"weekday": weekday, "opens": opens, "closes": closes})
@@ -188,7 +191,7 @@ BUILT_NESTED = """SELECT json_build_object('data', json_build_object('locations'
     'id', l.id, 'name', l.name, 'status', l.status, 'address', json_build_object('city', l.city),
     'timezone', l.timezone,
     'account', (SELECT json_build_object('id', a.id, 'name', a.name) FROM turnup.account a WHERE a.id = l.account_id),
-    'contacts', (SELECT coalesce(json_agg(json_build_object('id', c.id, 'purpose', c.purpose, 'name', c.name,
+    'contacts', (SELECT coalesce(json_agg(json_build_object('id', c.id, 'purpose', c.purpose, 'fullName', c.name,
         'email', c.email, 'phone', c.phone) ORDER BY c.position), '[]'::json)
       FROM turnup.contact c WHERE c.location_id = l.id),
     'devices', (SELECT coalesce(json_agg(json_build_object('id', d.id, 'brand', d.brand, 'model', d.model,

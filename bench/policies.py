@@ -155,7 +155,7 @@ def who_id(who: str) -> str:
 async def all_aggregates(app: asyncpg.Connection, account: str) -> Any:
     """Measure both cases for every kind of user, and for the baseline."""
     async with app.transaction():
-        await app.execute("SELECT turnup.sign_in($1, 60000)", "lead")
+        await app.execute("SELECT turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 60000)", "lead")
         found = [row["id"] for row in await app.fetch("SELECT id FROM turnup.location ORDER BY name")]
     devices = many_statement(tables.device.c.location_id)
     for who, (_, listed, shape) in WHO.items():
@@ -176,7 +176,7 @@ async def all_aggregates(app: asyncpg.Connection, account: str) -> Any:
 async def measured(app: asyncpg.Connection, work: Work) -> tuple[float, float, int]:
     """Return the milliseconds of the execution and of the round trip, and the number of rows."""
     async with app.transaction(isolation="repeatable_read", readonly=True):
-        await app.execute("SELECT turnup.sign_in($1, 60000)", work.subject)
+        await app.execute("SELECT turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 60000)", work.subject)
         began = time.perf_counter()
         rows = await app.fetch(work.statement.sql, *work.arguments)
         trip = time.perf_counter() - began

@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -39,7 +39,7 @@ from app.db.seed import MANY, of_many, seed_many
 from app.operations.demo import load_demo
 from app.postgres import embedded
 from bench import node_peers, peers, picture
-from bench.measuring import HttpConnection, Server, cpu_seconds, post, sink, with_descendants
+from bench.measuring import HttpConnection, Server, bearer, cpu_seconds, post, sink, with_descendants
 
 ROOT = Path(__file__).resolve().parent.parent
 CONNECTIONS = (1, 8, 32)
@@ -95,7 +95,7 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
         await profiled(options.profile, account, token)
         return
     bodies = {case: body_of(case, account) for case in CASES}
-    requests = {case: post(body, token) for case, body in bodies.items()}
+    requests = {case: post(body, bearer(token)) for case, body in bodies.items()}
     kinds = {OURS: "app", BARE: "bare", BUILT: "built"}
     counted = {name: await statements_of(kind, bodies, token) for name, kind in kinds.items()}
     postmaster = int((cluster.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
@@ -317,8 +317,8 @@ async def in_process(factory: Callable[[], ASGIApp]) -> AsyncIterator[ASGIApp]:
     await life
 
 
-async def called(app: ASGIApp, body: bytes, token: str) -> bytes:
-    """Send a request without a network."""
+async def called(app: ASGIApp, body: bytes, signed_in: Mapping[str, str]) -> bytes:
+    """Send a request without a network; `signed_in` are the header fields that sign it in."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
@@ -335,7 +335,7 @@ async def called(app: ASGIApp, body: bytes, token: str) -> bytes:
             (b"host", b"127.0.0.1"),
             (b"content-type", b"application/json"),
             (b"accept", b"application/json"),
-            (b"authorization", f"Bearer {token}".encode()),
+            *((name.lower().encode(), value.encode()) for name, value in signed_in.items()),
             (b"content-length", str(len(body)).encode()),
         ],
     }
@@ -368,10 +368,10 @@ async def statements_of(kind: str, bodies: dict[Case, bytes], token: str) -> dic
     try:
         async with in_process(getattr(peers, kind)) as app:
             for case, body in bodies.items():
-                await called(app, body, token)
+                await called(app, body, bearer(token))
                 await asyncio.sleep(0.01)  # the driver calls its query loggers later
                 seen.clear()
-                await called(app, body, token)
+                await called(app, body, bearer(token))
                 await asyncio.sleep(0.01)
                 counts[case] = len(seen)
     finally:
@@ -385,7 +385,7 @@ async def profiled(file: Path, account: str, token: str) -> None:
     async with in_process(peers.app) as app:
         for case in (CASES[0], CASES[2]):
             body = body_of(case, account)
-            ask = partial(called, app, body, token)
+            ask = partial(called, app, body, bearer(token))
             for _ in range(20):
                 await ask()
             began = time.process_time()
@@ -459,7 +459,7 @@ async def print_pages(cluster: embedded.Cluster, size: int) -> None:
         values = {"limit": PAGE + 1, **({} if after is None else {"after_0": after[0], "after_1": after[1]})}
         plan: Any = None
         async with app.transaction(isolation="repeatable_read", readonly=True):
-            await app.fetchrow(database.SIGN_IN, peers.SUBJECT, 15_000)
+            await app.fetchrow(database.SIGN_IN, *peers.SIGNED_IN)
             for _ in range(3):  # the first time also reads PostgreSQL's catalogue
                 [plan] = orjson.loads(
                     await app.fetchval(

@@ -42,7 +42,7 @@ async def authorise(
     reading = None if prepared.is_mutation else await transactions.read()
     viewer = reading.viewer if reading else await transactions.begin_write()
     check_identity(viewer, request)
-    budgets = Budgets(counter, viewer.id)
+    budgets = Budgets(counter, viewer.id, viewer.role)
     await budgets.reserve(prepared.price)
     return Authorised(viewer, budgets, reading)
 

@@ -21,14 +21,20 @@ from strawberry.types.base import StrawberryList, StrawberryObjectDefinition, St
 from strawberry.types.enum import StrawberryEnumDefinition
 from strawberry.types.field import StrawberryField
 
+from app.db.content_columns import CELLS
 from app.db.rows import ROW_OF_TABLE, Row
 from app.db.tables import CLOSED_SET, HOLDS_IDS_OF, SCHEMA, metadata
 from app.domain.vocabulary import ValueState
 from graphql_schema.fields import NEVER_NULL, shown_by
 from resolvers.objects import TABLE_OF_TYPE
-from resolvers.relations import LINK, Named, Part, Relation
+from resolvers.paging import Connection
+from resolvers.relations import LINK, Named, Pages, Part, Relation
 
 TABLE_OF_ROW: Mapping[type, Table] = {row: table for table, row in ROW_OF_TABLE.items()}
+# The API's names of the columns that hold content, for each class of rows.
+_CONTENT_NAMES: Mapping[type | None, Mapping[str, str]] = {
+    ROW_OF_TABLE[table]: {cell.column: cell.field.api_name for cell in cells} for table, cells in CELLS.items()
+}
 
 
 class SchemaMismatch(Exception):  # noqa: N818 - named after the problem
@@ -79,7 +85,7 @@ def check_types(schema: strawberry.Schema) -> None:
     for definition in objects:
         name = schema.config.name_converter.from_object(definition)
         is_root = definition.origin in (schema.query, schema.mutation)
-        found = _of_root(definition) if is_root else _of_type(definition)
+        found = _of_root(definition) if is_root else (*_of_type(definition), *_wrong_names(schema, definition))
         faults += [f"{name}.{field}: {fault}" for field, fault in found]
     if faults:
         raise SchemaMismatch(sorted(faults))
@@ -93,6 +99,15 @@ def _wrong_nodes(schema: strawberry.Schema, objects: Sequence[StrawberryObjectDe
             table = TABLE_OF_TYPE.get(name)
             if table is None or ROW_OF_TABLE.get(table) is not shown_by(definition.origin):
                 yield f"{name}.id: resolvers.objects.TABLE_OF_TYPE does not name the table of its rows"
+
+
+def _wrong_names(schema: strawberry.Schema, definition: StrawberryObjectDefinition) -> Iterator[tuple[str, str]]:
+    """The fields whose name is not the one that the content declares, which paths and `Issue.field` use."""
+    declared = _CONTENT_NAMES.get(shown_by(definition.origin), {})
+    for field in definition.fields:
+        name = schema.config.name_converter.from_field(field)
+        if LINK not in field.metadata and declared.get(field.python_name, name) != name:
+            yield field.python_name, f"its name is {name}, but the content declares {declared[field.python_name]}"
 
 
 def _of_root(definition: StrawberryObjectDefinition) -> Iterator[tuple[str, str]]:
@@ -127,6 +142,9 @@ def _of_field(field: StrawberryField, shown: type) -> Iterator[str]:
             yield from _misfits(
                 ShownAttribute(f"table {table.name}", ValueType(ROW_OF_TABLE[table], nullable=True)), field
             )
+        case Pages(table):
+            pages = ShownAttribute(f"table {table.name}", ValueType(Connection, nullable=False, of=ROW_OF_TABLE[table]))
+            yield from _misfits(pages, field, may_be_null=True)
         case _ if field.base_resolver is not None:
             yield from _resolved(field, shown)
         case _:

@@ -4,18 +4,25 @@ Variables are bounded and coerced here, before the price, which depends on their
 """
 
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from graphql import (
     DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
     GraphQLSyntaxError,
+    InlineFragmentNode,
     OperationDefinitionNode,
+    SelectionSetNode,
     specified_rules,
     validate,
 )
@@ -30,10 +37,12 @@ from app.query_cost.price import Price, PriceRules, price_of
 from graphql_schema.errors import RequestRefused, raised, refused, resolved
 from graphql_schema.input_bounds import BoundedLists, BoundedVariables, InputBounds, ValueOutOfBounds
 from graphql_schema.introspection import IntrospectionPrice, check_roots
+from graphql_schema.one_of import OneOfVariables
 from graphql_schema.returned import Returned
+from graphql_schema.wrong_values import wrong_values
 
 MOST_ERRORS = 5
-RULES = (*specified_rules, BoundedLists)
+RULES = (*specified_rules, BoundedLists, OneOfVariables)
 
 MOST_DOCUMENTS = 1_000
 """The maximum number of documents that a process caches."""
@@ -51,7 +60,7 @@ TERM_BYTES = 150
 MOST_COMPARISONS = 10_000
 overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = MOST_COMPARISONS
 
-# Three rules compare each operation with every variable in the fragments that it spreads. With 38 operations and 280
+# Four rules compare each operation with every variable in the fragments that it spreads. With 38 operations and 280
 # dollar signs, the most that the limit of tokens permits, they take as long as all other rules together. 25 operations
 # with two variables each, used once, use 2,500.
 MOST_VARIABLE_USES = 3_000
@@ -66,12 +75,14 @@ class Operation:
         document: DocumentNode,
         node: OperationDefinitionNode,
         *,
+        document_hash: str,
         prices: PriceRules,
         bounds: InputBounds,
         suggestions: bool,
     ) -> None:
         self.name = node.name.value if node.name else None
         self.type = node.operation
+        self.document_hash = document_hash
         self._schema = schema
         self._document = document
         self._node = node
@@ -93,6 +104,16 @@ class Operation:
     def returned(self) -> Returned:
         """The counter of the objects in the responses."""
         return Returned(self._document, self._node)
+
+    @cached_property
+    def root_fields(self) -> Mapping[str, str]:
+        """The names of the root fields by response key, with those of fragments, in the order of the document."""
+        return dict(_root_fields(self._document, self._node.selection_set))
+
+    @cached_property
+    def root_field_names(self) -> tuple[str, ...]:
+        """The distinct names of the root fields."""
+        return tuple(dict.fromkeys(self.root_fields.values()))
 
     @property
     def is_priced(self) -> bool:
@@ -120,11 +141,19 @@ class Operation:
         try:
             self._bounded.check(given)
         except ValueOutOfBounds as error:
-            raise RequestRefused([raised(error)]) from error
+            raise self._refused([error]) from error
         values = self._variables.values(given, MOST_ERRORS)
         if isinstance(values, list):
-            raise RequestRefused([resolved(error) for error in values[:MOST_ERRORS]])
+            found = wrong_values(self._schema, self._node.variable_definitions or (), given)
+            raise self._refused(islice(found, MOST_ERRORS))
         return GivenVariables(given, values)
+
+    def _refused(self, found: Iterable[ValueOutOfBounds]) -> RequestRefused:
+        """The refusal of values, each at the definition of its variable."""
+        nodes = {each.variable.name.value: each for each in self._node.variable_definitions or ()}
+        return RequestRefused(
+            [resolved(GraphQLError(str(each), nodes[each.variable], original_error=each)) for each in found]
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,18 +241,41 @@ class Documents:
             raise RequestRefused([_too_many_comparisons()])
         if errors:
             raise RequestRefused([refused("GRAPHQL_VALIDATION_FAILED", error) for error in errors])
-        prepared = tuple(self._operation(document, each) for each in operations)
+        hashed = hash_of(text)
+        prepared = tuple(self._operation(document, each, hashed) for each in operations)
         return Prepared(document, prepared, document_bytes(document))
 
-    def _operation(self, document: DocumentNode, node: OperationDefinitionNode) -> Operation:
+    def _operation(self, document: DocumentNode, node: OperationDefinitionNode, document_hash: str) -> Operation:
         return Operation(
             self._schema,
             document,
             node,
+            document_hash=document_hash,
             prices=self._prices,
             bounds=self._bounds,
             suggestions=self._suggestions,
         )
+
+
+def hash_of(text: str) -> str:
+    """The hash by which operators and clients recognise a document: SHA-256 of its UTF-8, in hexadecimal digits."""
+    return sha256(text.encode()).hexdigest()
+
+
+def _root_fields(document: DocumentNode, selected: SelectionSetNode) -> Iterator[tuple[str, str]]:
+    """The response key and the name of each root field. A valid document has one name per response key."""
+    fragments = {each.name.value: each for each in document.definitions if isinstance(each, FragmentDefinitionNode)}
+    waiting = list(reversed(selected.selections))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, FieldNode):
+            yield (node.alias or node.name).value, node.name.value
+        elif isinstance(node, InlineFragmentNode):
+            waiting.extend(reversed(node.selection_set.selections))
+        elif isinstance(node, FragmentSpreadNode):
+            fragment = fragments.pop(node.name.value, None)  # each fragment once, however often it is spread
+            if fragment is not None:
+                waiting.extend(reversed(fragment.selection_set.selections))
 
 
 def _too_many_variable_uses() -> dict[str, Any]:

@@ -8,7 +8,10 @@ from enum import Enum
 
 import strawberry
 
-from app.domain import vocabulary, waiting
+from app.domain import refusals, vocabulary, waiting
+from app.operations import audit_names
+from app.operations.registry import MUTATIONS
+from permissions import matrix
 from resolvers import lists
 
 
@@ -19,6 +22,12 @@ def described(enum: type[Enum], description: str, values: Mapping[str, str], *, 
     graphql_enum = strawberry.enum(enum, name=name, description=description)
     for value in graphql_enum.__strawberry_definition__.values:  # type: ignore[attr-defined] # - set by strawberry.enum
         value.description = values[value.name]
+
+
+def _requires(action: str) -> str:
+    """The sentence about what a service token must include besides an action."""
+    required = sorted(matrix.REQUIRES.get(matrix.Action(action), ()))
+    return f" Requires {' and '.join(required)}." if required else ""
 
 
 described(
@@ -39,6 +48,62 @@ described(
     {
         "ACTIVE": "The user can use the API.",
         "SUSPENDED": "Every request is refused, even with a valid token.",
+    },
+)
+
+TOKEN_ACTIONS = {
+    "VIEW_LOCATIONS": "See locations and everything in them.",
+    "VIEW_ALL_LOCATIONS": "See accounts and locations without a grant, as leads of all accounts do.",
+    "EDIT_ONBOARDING": "Edit the content of locations.",
+    "EDIT_ANY_ONBOARDING": "Edit locations without a grant, as leads of all accounts do.",
+    "OVERRIDE_LOCK": "See, open and close overrides of locked locations, and replace devices there.",
+    "SUBMIT": "Submit locations for approval.",
+    "WITHDRAW": "Withdraw submissions.",
+    "APPROVE": "Approve the content of locations.",
+    "REQUEST_CHANGES": "Send submissions back.",
+    "VIEW_PROVISIONING": "See payloads and receipts.",
+    "VIEW_ALL_PROVISIONING": "See payloads that were released to others, and their recipients, as leads do.",
+    "GENERATE_PAYLOAD": "Generate payloads.",
+    "TRIGGER_PROVISIONING": "Release payloads to partners.",
+    "VIEW_INTERNAL_REASONS": "See the internal reasons of status changes.",
+    "VIEW_AUDIT": "Read the audit log.",
+    "VIEW_ALL_AUDIT": "Read the audit log without a grant, as auditors and leads of all accounts do.",
+    "ACKNOWLEDGE": "Acknowledge payloads.",
+    "REJECT": "Reject payloads.",
+    "WAIVE_RECEIPT": "Waive receipts of partners.",
+    "CONFIRM_DECOMMISSION": "Confirm that phones are out of operation.",
+    "ASSIGN_PARTNERS": "See and choose the partners of locations.",
+    "VIEW_ACCEPTED_VERSIONS": "See the payload versions that partners accept.",
+    "SET_ACCEPTED_VERSIONS": "State the payload versions that a partner accepts.",
+    "RUN_BULK": "Call bulk mutations. Each item needs its own action as well.",
+    "BLOCK": "Block locations.",
+    "UNBLOCK": "Unblock locations.",
+    "CANCEL": "Cancel locations.",
+    "REOPEN": "Reopen locations.",
+    "COMPLETE": "Complete locations by hand.",
+    "VIEW_ACCOUNTS": "See accounts.",
+    "VIEW_CATALOGUE": "See the device catalogue.",
+    "VIEW_USERS": "See the names and roles of other users.",
+    "CREATE_LOCATIONS": "Create locations and test payloads.",
+}
+
+described(
+    matrix.TokenAction,
+    "An action that a service token can include. It counts together with those that it requires.",
+    {action: does + _requires(action) for action, does in TOKEN_ACTIONS.items()},
+    name="ServiceTokenAction",
+)
+
+described(
+    vocabulary.SessionEnd,
+    "Why a session ended before it expired.",
+    {
+        "SIGNED_OUT": "The user signed out in the browser of the session.",
+        "REVOKED": "The user, or a lead of all accounts, ended the session from elsewhere.",
+        "REPLACED": "The user signed in again with as many open sessions as a user may have. The one that was used "
+        "least recently ended.",
+        "SUSPENDED": "The user was suspended.",
+        "USER_CHANGED": "The user got another role, subject or issuer.",
     },
 )
 
@@ -154,7 +219,7 @@ described(
         "RELEASED": "Provisioning was triggered. Its recipients see it.",
         "ACKNOWLEDGED": "All required recipients confirmed that it arrived intact, or a lead waived their receipts.",
         "REJECTED": "A recipient rejected it and gave reasons. The others can no longer answer it.",
-        "SUPERSEDED": "Newer content, or a document in another version, replaced it. It can no longer be acknowledged.",
+        "SUPERSEDED": "Newer content, or a document in another version, replaced it. It can no longer be answered.",
         "WITHDRAWN": "The location left provisioning. It can no longer be answered. `statusChange` has the reason for "
         "partners.",
     },
@@ -193,73 +258,88 @@ described(
 )
 
 described(
-    lists.LocationOrder,
-    "The sort orders of locations.",
+    lists.OrderDirection,
+    "The direction of an order. Rows that are equal in the order's field are ordered by id, in the same direction.",
     {
-        "NAME": "By name, compared byte by byte, then by id.",
-        "RECENTLY_UPDATED": "By the time of the last change, newest first.",
+        "ASC": "Ascending: names from A to Z, the least recent time first.",
+        "DESC": "Descending: names from Z to A, the most recent time first.",
     },
 )
 
 described(
-    lists.PayloadOrder,
-    "The sort orders of provisioning payloads.",
+    lists.LocationOrderField,
+    "What locations can be ordered by.",
     {
-        "GENERATED": "By the time of the generation, oldest first, then by id.",
-        "UPDATED": "By the time of the last change, least recent first, then by id.",
+        "NAME": "By `name`, compared byte by byte.",
+        "UPDATED_AT": "By `updatedAt`, the time of the last change.",
+    },
+)
+
+described(
+    lists.ProvisioningPayloadOrderField,
+    "What provisioning payloads can be ordered by.",
+    {
+        "GENERATED_AT": "By `generatedAt`, the time of the generation.",
+        "UPDATED_AT": "By `updatedAt`, the time of the last change.",
+    },
+)
+
+described(
+    lists.ApprovalOrderField,
+    "What requests for approval can be ordered by.",
+    {
+        "REQUESTED_AT": "By `requestedAt`, the time of the submission.",
+    },
+)
+
+described(
+    lists.AuditLogOrderField,
+    "What audit entries can be ordered by.",
+    {
+        "OCCURRED_AT": "By `occurredAt`, the time of the entry.",
+    },
+)
+
+PROBLEMS = {
+    "LOCKED": "The location is locked. Editing it requires an override.",
+    "NOT_LOCKED": "The location is not locked, so there is nothing to override.",
+    "OVERRIDE_SCOPE": "The open override of the user does not cover this section, or an override is already open.",
+    "ILLEGAL_TRANSITION": "The status of the location does not allow the action.",
+    "STALE_REVIEW": "The content has changed since it was reviewed.",
+    "APPROVAL_OUTDATED": "The current content is not the approved content.",
+    "SELF_APPROVAL": "Nobody can approve content that they submitted or edited themselves.",
+    "USER_UNCONFIRMED": "A lead made the user, and no other lead confirmed the user.",
+    "NO_BROWSER_SIGN_IN": "The server has no browser sign-in, so nobody could accept an invitation.",
+    "CONFLICT": "The object has changed since it was read.",
+    "NOT_READY": "The content is incomplete or invalid. All issues are listed.",
+    "NOT_FOUND": "The object does not exist or is not visible to the user.",
+    "INVALID_INPUT": "An input value is invalid.",
+    "LIMIT_REACHED": "The maximum number of these objects is reached.",
+    "MAC_IN_USE": "Another location holds this MAC address.",
+    "PAYLOAD_SUPERSEDED": "The payload was replaced and can no longer be answered.",
+    "PAYLOAD_WITHDRAWN": "The payload was withdrawn and can no longer be answered.",
+    "PAYLOAD_REJECTED": "Another recipient rejected the payload, so it cannot be answered.",
+    "PAYLOAD_NOT_LIVE": "The payload is not in operation, or no longer.",
+    "ALREADY_ANSWERED": "The recipient has already answered the payload.",
+    "DIGEST_MISMATCH": "The digest in the input is not the digest of the payload document.",
+    "IDEMPOTENCY_KEY_REUSED": "The key was used before with another input.",
+    "IDEMPOTENCY_IN_PROGRESS": "A call with this key is in progress.",
+}
+
+described(
+    lists.ViewerCan,
+    "An action by which lists are filtered: the viewer can take it now.",
+    {
+        "APPROVE": "Approve the location, as `viewerActions` says of APPROVE: it is submitted, its content is ready, "
+        "the viewer is confirmed and, unless the server allows self-approval, neither submitted nor edited it. "
+        "APPROVE_AGAIN of locked locations is not included.",
     },
 )
 
 described(
     vocabulary.ProblemCode,
     "Why a mutation was refused. Each code has its own type, which carries the facts.",
-    {
-        "LOCKED": "The location is locked. Editing it requires an override.",
-        "NOT_LOCKED": "The location is not locked, so there is nothing to override.",
-        "OVERRIDE_SCOPE": "The viewer's open override does not cover this section, or an override is already open.",
-        "ILLEGAL_TRANSITION": "The status of the location does not allow this verb.",
-        "STALE_REVIEW": "The content has changed since it was reviewed.",
-        "APPROVAL_OUTDATED": "The current content is not the approved content.",
-        "SELF_APPROVAL": "Nobody can approve content that they submitted or edited themselves.",
-        "USER_UNCONFIRMED": "A lead created the viewer or gave it a role or subject, and nobody confirmed the viewer.",
-        "CONFLICT": "The object has changed since it was read.",
-        "NOT_READY": "The content is incomplete or invalid. All issues are listed.",
-        "NOT_FOUND": "The viewer's scope contains no such object.",
-        "INVALID_INPUT": "An input value is invalid.",
-        "LIMIT_REACHED": "The maximum number of these objects is reached.",
-        "MAC_IN_USE": "Another location holds this MAC address.",
-        "PAYLOAD_SUPERSEDED": "The payload was replaced and cannot be acknowledged.",
-        "PAYLOAD_WITHDRAWN": "The payload was withdrawn and cannot be acknowledged.",
-        "PAYLOAD_REJECTED": "Another recipient rejected the payload, so it cannot be answered.",
-        "PAYLOAD_NOT_LIVE": "The payload is not in operation, or no longer.",
-        "ALREADY_ANSWERED": "The recipient has already answered the payload.",
-        "DIGEST_MISMATCH": "The digest in the input is not the digest of the payload document.",
-        "IDEMPOTENCY_KEY_REUSED": "The key was used before with another input.",
-        "IDEMPOTENCY_IN_PROGRESS": "A call with this key is in progress.",
-    },
-)
-
-described(
-    vocabulary.Verb,
-    "An operation on a location as a whole.",
-    {
-        "START": "Start filling it in. The first edit does this automatically.",
-        "SUBMIT": "Submit it to a lead for approval.",
-        "WITHDRAW": "Withdraw a submission.",
-        "REQUEST_CHANGES": "Send a submission back with a comment.",
-        "APPROVE": "Approve exactly the content that was reviewed.",
-        "APPROVE_AGAIN": "Approve content that changed under an override.",
-        "GENERATE_PAYLOAD": "Generate the provisioning payload of the approved content.",
-        "TRIGGER_PROVISIONING": "Release the latest payload to the partner.",
-        "ACKNOWLEDGE": "Confirm that a payload arrived intact.",
-        "COMPLETE": "Complete it by hand, without a receipt.",
-        "WAIVE_RECEIPT": "Stop waiting for a recipient's receipt.",
-        "REJECT": "Reject a payload, with reasons.",
-        "BLOCK": "Record that an external obstacle stops the rollout.",
-        "UNBLOCK": "Continue after a block.",
-        "CANCEL": "Cancel the rollout.",
-        "REOPEN": "Reopen it.",
-    },
+    PROBLEMS,
 )
 
 described(
@@ -345,41 +425,120 @@ described(
 )
 
 described(
-    vocabulary.ValueState,
-    "The state of a value in the audit log.",
+    refusals.RefusalCode,
+    "Why the viewer cannot perform an action: FORBIDDEN, or the code of the problem that the mutation would return.",
+    {"FORBIDDEN": "The role of the viewer, or the service token, does not include it.", **PROBLEMS},
+)
+
+described(
+    audit_names.AuditAction,
+    "An action in the audit log: a mutation, or an action of the system.",
     {
-        "ABSENT": "There was no value: the row did not exist, or no reason was given.",
-        "TOLD": "The value is included. It can be null.",
-        "WITHHELD": "A secret, never stored in the audit log. Only the fact that it changed is recorded.",
-        "ERASED": "The value was erased from history. Its hash remains.",
+        **{audit_names.member_name(each): f"The mutation `{each}`." for each in MUTATIONS},
+        "BASELINE": "The first entry of data that is older than the audit log.",
+        "MIGRATE": "An upgrade of the database filled rows.",
+        "MARK_DATABASE": "The database was marked as a demo or as production.",
+        "SEED_DEMO": "Demo data was loaded.",
+        "LOAD_UNAUDITED": "Data was loaded without a record of its values.",
+        "USER_ADDED": "An operator added a user on the command line.",
+        "USER_SUSPENDED": "An operator suspended a user on the command line.",
+        "USER_REINSTATED": "An operator reinstated a user on the command line.",
+        "USER_CONFIRMED": "An operator confirmed a user on the command line.",
+        "USER_INVITED": "An operator invited a person on the command line.",
+        "INVITATION_REVOKED": "An operator revoked an invitation on the command line.",
+        "INVITATION_ACCEPTED": "A person who was invited signed in, and became a user.",
+        "CATALOGUE_LOADED": "An operator loaded the device catalogue on the command line.",
+        "ROLE_DENIED": "The role of the actor, or the service token, did not include a field: one entry per user, "
+        "field and minute, with the number of denials.",
+        "SECURITY_EVENT": "A security event: one entry per user, kind of event and minute, with the number of events.",
+        "TOKENS_FORGOTTEN": "Service tokens that had ended a year before were deleted.",
+        "ERASE": "Personal data was erased.",
     },
 )
 
 described(
-    vocabulary.LocationAction,
-    "An action on a location. Each action is the mutation of the same name.",
+    vocabulary.AuditOutcome,
+    "Whether a write was applied.",
+    {"APPLIED": "The write was applied.", "REFUSED": "The attempt was refused, and nothing was changed."},
+)
+
+described(
+    audit_names.AuditCode,
+    "Why an attempt was refused: FORBIDDEN, the code of a problem, or the kind of a security event.",
     {
-        "EDIT": "Change any of its content.",
-        "OPEN_OVERRIDE": "Open the locked location for editing.",
-        "START": "Start filling it in.",
-        "SUBMIT": "Submit it to a lead for approval.",
-        "WITHDRAW": "Withdraw a submission.",
-        "REQUEST_CHANGES": "Send a submission back with a comment.",
-        "APPROVE": "Approve the current content.",
-        "APPROVE_AGAIN": "Approve content that changed under an override. The mutation is `approve`.",
-        "GENERATE_PAYLOAD": "Generate its provisioning payload.",
-        "TRIGGER_PROVISIONING": "Release the latest payload.",
-        "COMPLETE": "Complete it by hand.",
-        "WAIVE_RECEIPT": "Stop waiting for a recipient's receipt.",
-        "BLOCK": "Record that an external obstacle stops the rollout.",
-        "UNBLOCK": "Continue after a block.",
-        "CANCEL": "Cancel the rollout.",
-        "REOPEN": "Reopen it.",
-        "REPLACE_DEVICE": "Replace a device of the locked location.",
-        "SET_PARTNERS": "Choose its partners. The mutation is `setLocationPartners`.",
-        "CONFIRM_DECOMMISSION": "Confirm that the phones of a live payload are out of operation.",
+        "FORBIDDEN": "The role of the actor, or the service token, does not include the field `deniedField`.",
+        **PROBLEMS,
+        "FORGED_IDENTITY_HEADERS": "A request said in its headers who the user is.",
+        "SUSPENDED_USER": "A request had a valid token of a suspended user.",
     },
 )
+
+described(
+    vocabulary.AuditChain,
+    "What a chain of the audit log is about.",
+    {"ACCOUNT": "An account, and everything that belongs to it.", "SYSTEM": "Everything that belongs to no account."},
+)
+
+described(
+    audit_names.AuditedTable,
+    "A table whose changes the audit log records.",
+    {
+        **{audit_names.member_name(each.value): f"The table `{each.value}`." for each in audit_names.AuditedTable},
+        "AUDIT_ENTRY": "The audit log, of which ERASE erased a reason. `rowId` is the number of the entry in its "
+        "chain.",
+        "FIELD_CHANGE": "The audit log, of which ERASE erased a value. `rowId` is the number of the entry in its chain "
+        "and the place of the change in the entry, and `field` is `before` or `after`.",
+        "USER_SESSION": "A session that was revoked. `rowId` consists of the ids of the user and of the session. "
+        "Sign-ins and other ends of sessions are not recorded.",
+        "INCIDENT": "The number of denials or security events in a minute.",
+    },
+)
+
+described(
+    vocabulary.ValueState,
+    "The state of a value in the audit log.",
+    {
+        "ABSENT": "There was no value: the row did not exist, or no reason was given.",
+        "PRESENT": "The value is included. It can be null.",
+        "REDACTED": "The value is not shown: a secret, which is never stored in the audit log, or a value that the "
+        "viewer may not read. Only the fact that it changed is shown.",
+        "ERASED": "The value was erased from history. Its hash remains.",
+    },
+)
+
+LOCATION_ACTIONS = {
+    "EDIT": "Change any of its content, such as its name with `updateLocation`.",
+    "OPEN_OVERRIDE": "Open the locked location for editing.",
+    "START_ONBOARDING": "Start filling it in. The first edit does this automatically.",
+    "SUBMIT_ONBOARDING": "Submit it to a lead for approval.",
+    "WITHDRAW_SUBMISSION": "Withdraw a submission.",
+    "REQUEST_CHANGES": "Send a submission back with a comment.",
+    "APPROVE": "Approve exactly the content that was reviewed.",
+    "APPROVE_AGAIN": "Approve content that changed under an override, with `approve`.",
+    "GENERATE_PAYLOAD": "Generate the provisioning payload of the approved content.",
+    "TRIGGER_PROVISIONING": "Release the latest payload to the partners.",
+    "ACKNOWLEDGE_PAYLOAD": "Confirm that a payload arrived intact.",
+    "COMPLETE_PROVISIONING": "Complete it by hand, without the missing receipts.",
+    "WAIVE_RECEIPT": "Stop waiting for a recipient's receipt.",
+    "REJECT_PAYLOAD": "Reject a payload, with reasons.",
+    "BLOCK": "Record that an external obstacle stops the rollout.",
+    "UNBLOCK": "Continue after a block.",
+    "CANCEL": "Cancel the rollout.",
+    "REOPEN": "Reopen it.",
+    "REPLACE_DEVICE": "Replace a device of the locked location.",
+    "SET_LOCATION_PARTNERS": "Choose its partners.",
+    "CONFIRM_DECOMMISSION": "Confirm that the phones of a live payload are out of operation.",
+}
+
+described(
+    vocabulary.LocationAction,
+    "An action on a location. It is named after its mutation, where it has one of its own.",
+    LOCATION_ACTIONS,
+)
+
+for _name, _description in LOCATION_ACTIONS.items():
+    if not any(_name == audit_names.member_name(each) or f"`{each}`" in _description for each in MUTATIONS):
+        raise ValueError(f"LocationAction.{_name} is the name of no mutation, and its description names none")
 
 described(
     vocabulary.BulkPolicy,
@@ -396,7 +555,7 @@ described(
     {
         "APPLIED": "The item was applied.",
         "UNCHANGED": "The item needed no change, or was not applied because another item was refused.",
-        "FAILED": "The item was refused.",
+        "REFUSED": "The item was refused.",
     },
 )
 

@@ -4,11 +4,12 @@ An exception that is not in the table is a bug: the client gets a constant messa
 is logged.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping
+from enum import StrEnum
 from typing import Any
 
 from graphql import FieldNode, GraphQLError, ValueNode
-from strawberry.exceptions import StrawberryInputCoercionError
 
 from app.db.database import UnknownUser
 from app.db.failures import (
@@ -29,12 +30,21 @@ from graphql_schema.input_bounds import ValueOutOfBounds
 from permissions.policy import Forbidden
 from resolvers.budgets import BudgetsUnavailable, RateLimited, WritesClosed
 from resolvers.mutations import ReadingFailed, ReadingLost
+from resolvers.objects import SomeForbidden, SomeNotFound
+
+# The codes of failures of the server, or of what it depends on. Every other code refuses what the client sent.
+FAILURES = frozenset({"INTERNAL", "OVERLOADED", "TIMEOUT", "UNAVAILABLE"})
 
 # Failures after which the client has to know the outcome of the write.
 OUTCOME_CODES = frozenset({"TIMEOUT", "UNAVAILABLE", "OVERLOADED", "INTERNAL", "QUERY_TOO_COMPLEX"})
 
 DEADLINE_MESSAGE = "The request exceeded the time limit."
 INTERNAL_MESSAGE = "Internal server error. Report the request id to the operators of this server."
+
+# What is Python's in the messages of graphql-core that are passed on. The first is about null in a document, or in a
+# variable for a position that cannot be null; the second quotes what Python says about a number of very many digits.
+_PYTHON_NULL, _NULL = "not to be None.", "not to be null."
+_PYTHON_ERROR = re.compile(", but encountered error '.*'; found: ")
 
 Facts = Callable[[Any], Mapping[str, Any]]
 
@@ -43,24 +53,25 @@ def _none(_error: Any) -> Mapping[str, Any]:
     return {}
 
 
+def _indexes(error: Any) -> Mapping[str, Any]:
+    return {"indexes": error.indexes}
+
+
 # The code, the message (None: the message of the exception), and the facts for `extensions`.
 TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
     Forbidden: ("FORBIDDEN", None, _none),
+    SomeForbidden: ("FORBIDDEN", None, _indexes),
     NotFound: ("NOT_FOUND", None, _none),
+    SomeNotFound: ("NOT_FOUND", "Some of the objects do not exist or are not visible to you.", _indexes),
     InvalidInput: ("BAD_USER_INPUT", None, lambda error: {"field": error.field}),
     ValueOutOfBounds: ("BAD_USER_INPUT", None, lambda error: {"field": error.field}),
-    StrawberryInputCoercionError: (
-        "BAD_USER_INPUT",
-        "A field of the input that cannot be empty is null. Leave the field out to keep its value.",
-        _none,
-    ),
     DocumentTooComplex: ("QUERY_TOO_COMPLEX", None, lambda error: {"limit": error.limit, "maximum": error.maximum}),
     TooManyRows: (
         "QUERY_TOO_COMPLEX",
         f"The lists of one level of the query have more than {MOST_ROWS} items. Request smaller pages.",
         lambda _error: {"limit": "rows", "maximum": MOST_ROWS},
     ),
-    UnknownUser: ("UNAUTHENTICATED", "The token does not belong to an active user.", _none),
+    UnknownUser: ("UNAUTHENTICATED", None, _none),
     StatementTimeout: ("TIMEOUT", "The query exceeded the time limit.", _none),
     TimeoutError: ("TIMEOUT", DEADLINE_MESSAGE, _none),
     StatementTooComplex: (
@@ -94,6 +105,17 @@ TABLE: Mapping[type[BaseException], tuple[str, str | None, Facts]] = {
 }
 
 
+class RequestOutcome(StrEnum):
+    """The outcome of a request for operators; the label of metrics."""
+
+    OK = "ok"
+    """Without errors. A mutation that the business rules refuse is one of these: its problems are data."""
+    REFUSED = "refused"
+    """With errors that the client caused."""
+    FAILED = "failed"
+    """With an error in FAILURES."""
+
+
 class RequestRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
     """The request ends before execution, with these errors and no data."""
 
@@ -104,7 +126,8 @@ class RequestRefused(Exception):  # noqa: N818 - a refusal is an answer, not an 
 
 def refused(code: str, error: GraphQLError) -> dict[str, Any]:
     """An error that graphql-core found before execution, such as a syntax error, with a code."""
-    return {**_place(error), "message": error.message, "extensions": {"code": code}}
+    message = _PYTHON_ERROR.sub(", found: ", error.message.replace(_PYTHON_NULL, _NULL))
+    return {**_place(error), "message": message, "extensions": {"code": code}}
 
 
 def raised(error: BaseException) -> dict[str, Any]:
@@ -136,11 +159,24 @@ def outcome_of(error: GraphQLError, written: Collection[str | int]) -> str:
     return "UNKNOWN" if isinstance(cause_of(error), CommitUnknown) else "NONE"
 
 
+def outcome_of_request(codes: Collection[str], own_share: bool = False) -> RequestOutcome:
+    """The outcome of a request that was answered with errors of these codes.
+
+    `own_share` is whether the client used up its own share of the server: that is no failure, whatever the code.
+    """
+    if not codes:
+        return RequestOutcome.OK
+    return RequestOutcome.REFUSED if own_share or FAILURES.isdisjoint(codes) else RequestOutcome.FAILED
+
+
 def denied_field(error: GraphQLError) -> str | None:
     """The name of the field that the role does not include, or None if the error has another cause."""
-    if not isinstance(cause_of(error), Forbidden) or not error.nodes:
-        return None
-    node = error.nodes[0]
+    return field_of(error) if isinstance(cause_of(error), Forbidden) else None
+
+
+def field_of(error: GraphQLError) -> str | None:
+    """The name of the field that failed, or None if the error is about something else."""
+    node = error.nodes[0] if error.nodes else None
     return node.name.value if isinstance(node, FieldNode) else None
 
 

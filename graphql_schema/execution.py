@@ -21,13 +21,17 @@ Execute = Callable[..., Any]
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """A result, the user that it is for, the price reserved, the objects returned, and the price charged."""
+    """A result, the user that it is for, the price reserved, the objects returned, and the price charged.
+
+    `holds_secret` is whether the result shows a secret.
+    """
 
     result: ExecutionResult
     viewer: Viewer
     price: int
     returned: int
     charged: int
+    holds_secret: bool = False
 
 
 async def execute(
@@ -68,7 +72,7 @@ async def execute(
             await reserving
         if key and not result.errors:
             result = kept_answers.keep(key, result.data, returned).result
-    return Execution(result, context.viewer, allowance.reserved, returned, charged)
+    return Execution(result, context.viewer, allowance.reserved, returned, charged, context.holds_secret)
 
 
 def _key(prepared: PreparedOperation, request: Request) -> Key | None:

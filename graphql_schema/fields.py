@@ -6,9 +6,10 @@ from typing import Annotated, Any, TypeVar
 import strawberry
 
 from app.execution import BATCH_RESOLVER
-from app.query_cost.price import ASSUMED_SIZE
+from app.query_cost.price import ASSUMED_SIZE, PRICE
 from permissions.guards import can, guarded
 from permissions.matrix import Action
+from resolvers.list_bounds import Bound, bounded, bounds
 from resolvers.paging import LARGEST_PAGE
 
 T = TypeVar("T")
@@ -17,7 +18,10 @@ NEVER_NULL = "never_null"
 """Key in a field's `metadata`: its value is never null, although the class or the schema allows null."""
 
 MOST_ITEMS = "most_items"
-"""Key in the `metadata` of an input's list: the maximum number of its items."""
+"""Key in the `metadata` of a list in an input or an argument: the maximum number of its items."""
+
+CAN_BE_EMPTY = "can_be_empty"
+"""Key in the `metadata` of a field of a patch: whether null empties it."""
 
 
 def shows(shown: type, description: str) -> Callable[[type[T]], type[T]]:
@@ -64,6 +68,12 @@ def column(description: str, *, never_null: bool = False) -> Any:
     return field(description, never_null=never_null)
 
 
+def complete(description: str, most: Bound, *, size: int | None = None) -> Any:
+    """A field that shows a list which is never cut, and has at most `most` items; `size` as for `computed`."""
+    metadata = bounds(most) if size is None else {**bounds(most), ASSUMED_SIZE: size}
+    return strawberry.field(description=bounded(description, most), metadata=metadata)
+
+
 First = Annotated[
     int, strawberry.argument(description=f"The maximum number of nodes to return, from 1 to {LARGEST_PAGE}.")
 ]
@@ -85,15 +95,20 @@ def computed(
     of_all: Callable[..., Any] | None = None,
     needs: Action | None = None,
     size: int | None = None,
+    price: int | None = None,
+    most: Bound | None = None,
 ) -> Any:
     """A field whose value a resolver computes from the type's row; `of_all` computes those of all rows of a level.
 
-    A list is priced by its usual `size`.
+    A list has at most `most` items and is never cut. It is priced by its usual `size`, and the field itself by `price`,
+    if it reads more than one object.
     """
     guards = guarded(can(needs)) if needs else []
-    declared = {BATCH_RESOLVER: of_all, ASSUMED_SIZE: size}
-    metadata = {key: value for key, value in declared.items() if value is not None}
-    return strawberry.field(resolver=resolver, description=description, extensions=guards, metadata=metadata)
+    declared = {BATCH_RESOLVER: of_all, ASSUMED_SIZE: size, PRICE: price}
+    metadata = {key: value for key, value in declared.items() if value is not None} | bounds(most)
+    return strawberry.field(
+        resolver=resolver, description=bounded(description, most), extensions=guards, metadata=metadata
+    )
 
 
 def derived(function: Callable[[Any], Any], description: str) -> Any:
@@ -110,6 +125,17 @@ def optional(description: str, *, most: int | None = None) -> Any:
     return strawberry.field(description=description, default=None, metadata={} if most is None else {MOST_ITEMS: most})
 
 
-def argument(description: str) -> Any:
-    """The annotation of an argument, with its description."""
-    return strawberry.argument(description=description)
+def argument(description: str, *, most: int | None = None) -> Any:
+    """The annotation of an argument, with its description; `most` as for `field`."""
+    return strawberry.argument(description=description, metadata={} if most is None else {MOST_ITEMS: most})
+
+
+def patch(description: str, *, can_be_empty: bool = True) -> Any:
+    """A field of a patch: its stored value is kept if it is left out, and null empties it, if it `can_be_empty`.
+
+    The annotation is then `Maybe[T | None]`, and `Maybe[T]` if it cannot.
+    """
+    of_null = "null empties it" if can_be_empty else "it cannot be null"
+    return strawberry.field(
+        description=f"{description} Leave it out to keep it; {of_null}.", metadata={CAN_BE_EMPTY: can_be_empty}
+    )

@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from graphql import ExecutionResult
 
 from app import audit
 from app.db.database import Database, SuspendedUser, UnknownUser
+from app.domain import events
+from app.domain.events import Event
 from app.domain.viewer import Viewer
+from app.domain.vocabulary import Role, SecurityEventKind
+from app.operations.event_log import emit
 from graphql_schema import errors
 from graphql_schema.authorisation import ForgedIdentity
 
@@ -21,6 +25,7 @@ COUNT_SECONDS = 10.0
 """Seconds after which counting the incidents of a request is given up."""
 CLOSING_SECONDS = 2.0
 """Seconds for which the shutdown of the server waits for counts."""
+
 MOST_COUNTS = 200
 """Requests whose incidents are being counted at one time; those of further ones are only logged."""
 
@@ -31,6 +36,7 @@ class Denial:
 
     user_id: str
     field: str
+    role: Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,25 +49,45 @@ class SecurityEvent:
 
 Incident = Denial | SecurityEvent
 
+UNKNOWN_USER = "unknown_user"
+"""The kind of a security event about nobody, which the audit log does not count."""
+
+SECURITY_EVENTS: Mapping[str, Event] = {
+    SecurityEventKind.FORGED_IDENTITY_HEADERS: events.IDENTITY_FORGED,
+    SecurityEventKind.SUSPENDED_USER: events.SUSPENDED_USER_REFUSED,
+    UNKNOWN_USER: events.UNKNOWN_USER_REFUSED,
+}
+"""The event of each kind of security event."""
+assert SECURITY_EVENTS.keys() >= set(SecurityEventKind)  # noqa: S101 - a new kind without an event stops the import
+
 
 def incidents_in(result: ExecutionResult, viewer: Viewer) -> list[Incident]:
     """The incidents among the errors of a result."""
     found: list[Incident] = []
     for error in result.errors or ():
         denied = errors.denied_field(error)
-        found += incidents_of(errors.cause_of(error)) if denied is None else [Denial(viewer.id, denied)]
+        found += incidents_of(errors.cause_of(error)) if denied is None else [Denial(viewer.id, denied, viewer.role)]
     return found
 
 
 def incidents_of(failure: BaseException) -> list[Incident]:
     """The security event that caused a failure, if any."""
     if isinstance(failure, ForgedIdentity):
-        return [SecurityEvent(failure.user_id, "forged_identity_headers")]
+        return [SecurityEvent(failure.user_id, SecurityEventKind.FORGED_IDENTITY_HEADERS)]
     if isinstance(failure, SuspendedUser):
-        return [SecurityEvent(failure.user_id, "suspended_user")]
+        return [SecurityEvent(failure.user_id, SecurityEventKind.SUSPENDED_USER)]
     if isinstance(failure, UnknownUser):
-        return [SecurityEvent(None, "unknown_user")]
+        return [SecurityEvent(None, UNKNOWN_USER)]
     return [] if failure.__cause__ is None else incidents_of(failure.__cause__)
+
+
+def log_incidents(incidents: Iterable[Incident]) -> None:
+    """Write the event of each distinct incident of a request."""
+    for each in dict.fromkeys(incidents):
+        if isinstance(each, Denial):
+            emit(events.PERMISSION_DENIED, user_id=each.user_id, role=each.role, field=each.field)
+        else:
+            emit(SECURITY_EVENTS[each.kind], user_id=each.user_id)
 
 
 class IncidentRecorder:

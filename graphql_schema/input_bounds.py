@@ -9,9 +9,11 @@ it is more than `SLACK` times as long.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphql import (
+    ArgumentNode,
+    GraphQLArgument,
     GraphQLEnumType,
     GraphQLError,
     GraphQLInputField,
@@ -25,7 +27,6 @@ from graphql import (
     ValidationRule,
     VariableDefinitionNode,
     get_named_type,
-    is_input_object_type,
     type_from_ast,
 )
 from strawberry.schema.schema_converter import GraphQLCoreConverter
@@ -49,6 +50,8 @@ _TEXTS = frozenset({"String", "ID"})
 
 Steps = tuple[str, ...]
 
+_Input: TypeAlias = GraphQLInputField | GraphQLArgument
+
 
 class UnboundedList(Exception):  # noqa: N818 - named after the problem
     """Lists among the inputs of the schema declare no maximum. The message names them."""
@@ -57,14 +60,8 @@ class UnboundedList(Exception):  # noqa: N818 - named after the problem
 def check_lists(schema: GraphQLSchema) -> None:
     """Raise UnboundedList if a list of the schema's inputs has no declared maximum; called when the schema is built."""
     unbounded = [
-        f"{named.name}.{name}"
-        for named, name, field in _input_fields(schema)
-        if _items_of(field.type) is not None and _most_items(field) is None
+        place for place, each in _inputs(schema) if _items_of(each.type) is not None and _most_items(each) is None
     ]
-    for named in schema.type_map.values():
-        for name, field in getattr(named, "fields", {}).items() if not named.name.startswith("__") else ():
-            arguments = getattr(field, "args", {}).items()
-            unbounded += [f"{named.name}.{name}({each})" for each, value in arguments if _items_of(value.type)]
     if unbounded:
         raise UnboundedList(f"These lists declare no maximum number of items: {', '.join(sorted(unbounded))}")
 
@@ -74,6 +71,7 @@ class ValueOutOfBounds(Exception):  # noqa: N818 - clients receive it as a refus
 
     def __init__(self, path: Steps, rule: str) -> None:
         super().__init__(f"Invalid value for {'.'.join(path)}: {rule}.")
+        self.variable = path[0]
         self.field = next(step for step in reversed(path) if not step.isdigit())
 
 
@@ -84,10 +82,10 @@ class InputBounds:
         self._schema = schema
         self._largest: dict[str, int] = {}
         """The largest maximum of the lists of each type, for variables that are lists themselves."""
-        for _, _, field in _input_fields(schema):
-            most = _most_items(field)
+        for _, each in _inputs(schema):
+            most = _most_items(each)
             if most is not None:
-                name = get_named_type(field.type).name
+                name = get_named_type(each.type).name
                 self._largest[name] = max(most, self._largest.get(name, 0))
 
     def of(self, definitions: Sequence[VariableDefinitionNode]) -> "BoundedVariables":
@@ -146,22 +144,30 @@ class BoundedVariables:
 class BoundedLists(ValidationRule):
     """Validation of documents: no list of values is longer than the same list may be in a variable."""
 
+    def enter_argument(self, node: ArgumentNode, *_args: Any) -> None:
+        """Report the list of an argument if it is too long."""
+        self._check(node, self.context.get_argument(), f"Argument '{node.name.value}'")
+
     def enter_object_field(self, node: ObjectFieldNode, *_args: Any) -> None:
         """Report the list of an input field if it is too long."""
         parent = get_named_type(self.context.get_parent_input_type())
-        if isinstance(node.value, ListValueNode) and isinstance(parent, GraphQLInputObjectType):
-            field = parent.fields.get(node.name.value)
-            most = None if field is None else _most_items(field)
-            if most is not None and len(node.value.values) > SLACK * most:
-                message = f"Field '{parent}.{node.name.value}' must have at most {most} items."
-                self.report_error(GraphQLError(message, node))
+        if isinstance(parent, GraphQLInputObjectType):
+            self._check(node, parent.fields.get(node.name.value), f"Field '{parent}.{node.name.value}'")
+
+    def _check(self, node: ArgumentNode | ObjectFieldNode, taken: _Input | None, called: str) -> None:
+        most = None if taken is None else _most_items(taken)
+        if most is not None and isinstance(node.value, ListValueNode) and len(node.value.values) > SLACK * most:
+            self.report_error(GraphQLError(f"{called} must have at most {most} items.", node))
 
 
-def _input_fields(schema: GraphQLSchema) -> Iterator[tuple[GraphQLInputObjectType, str, GraphQLInputField]]:
+def _inputs(schema: GraphQLSchema) -> Iterator[tuple[str, _Input]]:
+    """Every field of an input and every argument, with its place."""
     for named in schema.type_map.values():
-        if is_input_object_type(named):
-            for name, field in named.fields.items():
-                yield named, name, field
+        for name, field in () if named.name.startswith("__") else getattr(named, "fields", {}).items():
+            if isinstance(field, GraphQLInputField):
+                yield f"{named.name}.{name}", field
+            else:
+                yield from ((f"{named.name}.{name}({each})", argument) for each, argument in field.args.items())
 
 
 def _items_of(type_: Any) -> Any:
@@ -170,7 +176,7 @@ def _items_of(type_: Any) -> Any:
     return inner.of_type if isinstance(inner, GraphQLList) else None
 
 
-def _most_items(field: GraphQLInputField) -> int | None:
+def _most_items(field: _Input) -> int | None:
     """The maximum of a list: declared, or that of all lists of enum values."""
     if _items_of(field.type) is None:
         return None

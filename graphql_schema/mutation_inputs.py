@@ -1,6 +1,6 @@
-"""The inputs of mutations. In a patch, a field that is left out keeps its value, and null empties the field."""
+"""The inputs of mutations. `Maybe[T | None]` can be null, `Maybe[T]` cannot; both can be left out."""
 
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import Any
 
 import strawberry
@@ -10,7 +10,6 @@ from app.domain.limits import CAPS
 from app.domain.vocabulary import (
     BulkPolicy,
     CallFlowKind,
-    CallTarget,
     ContactPurpose,
     DeviceBrand,
     DeviceModelKind,
@@ -20,12 +19,15 @@ from app.domain.vocabulary import (
     Section,
 )
 from app.operations.manage_catalogue import MOST_MODELS
+from app.operations.manage_invitations import DEFAULT_DAYS, MOST_DAYS
+from app.operations.manage_service_tokens import LONGEST_DAYS
 from app.operations.manage_users import MOST_GRANTS, MOST_LOCATIONS
-from graphql_schema.fields import field, optional
+from graphql_schema.fields import field, optional, patch
+from permissions.matrix import TokenAction
 
 SITE_CODE = (
-    "The account's own code for the site, 1 to 32 visible characters. Unique within the account, ignoring case. Null "
-    "or blank text removes it."
+    "The account's own code for the site, 1 to 32 visible characters. Unique within the account, ignoring case. "
+    "Blank text counts as no code."
 )
 REASON = "The internal reason, 1 to 1,000 characters. Only leads see it."
 FOR_CUSTOMER = (
@@ -55,18 +57,9 @@ def expected(what: str) -> Any:
     )
 
 
-@strawberry.input(description="The location to change.")
-class LocationVerbInput:
+@strawberry.input(description="The location whose onboarding to start.")
+class StartOnboardingInput:
     location_id: ID = field("The id of the location.")
-    idempotency_key: str | None = key()
-
-
-@strawberry.input(description="The location to change, and the reasons.")
-class ReasonedVerbInput:
-    location_id: ID = field("The id of the location.")
-    reason: str = field(REASON)
-    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
-    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
     idempotency_key: str | None = key()
 
 
@@ -79,22 +72,22 @@ class SetCurrentStepInput:
 
 @strawberry.input(description="The parts of an address to change.")
 class AddressInput:
-    line1: Maybe[str | None] = field("Street and number, at most 200 characters.")
-    line2: Maybe[str | None] = field("Suite, floor or building, at most 200 characters.")
-    city: Maybe[str | None] = field("City, at most 120 characters.")
-    state: Maybe[str | None] = field("State or region, at most 120 characters.")
-    zipcode: Maybe[str | None] = field("Postal code, in the format of any country, at most 20 characters.")
-    country: Maybe[str | None] = field("Country, as an ISO 3166-1 alpha-2 code such as US.")
+    line1: Maybe[str | None] = patch("Street and number, at most 200 characters.")
+    line2: Maybe[str | None] = patch("Suite, floor or building, at most 200 characters.")
+    city: Maybe[str | None] = patch("City, at most 120 characters.")
+    state: Maybe[str | None] = patch("State or region, at most 120 characters.")
+    zipcode: Maybe[str | None] = patch("Postal code, in the format of any country, at most 20 characters.")
+    country: Maybe[str | None] = patch("Country, as an ISO 3166-1 alpha-2 code such as US.")
 
 
 @strawberry.input(description="Changes to the location itself.")
 class UpdateLocationInput:
     location_id: ID = field("The id of the location.")
     expected_revision: int = expected("section LOCATION")
-    name: Maybe[str | None] = field("The name of the location, at most 120 characters.")
-    address: Maybe[AddressInput] = field("The parts of the address to change.")
-    timezone: Maybe[str | None] = field("The IANA time zone, such as America/New_York.")
-    site_code: Maybe[str | None] = field(SITE_CODE)
+    name: Maybe[str] = patch("The name of the location, at most 120 characters.", can_be_empty=False)
+    address: Maybe[AddressInput] = patch("The parts of the address to change.", can_be_empty=False)
+    timezone: Maybe[str | None] = patch("The IANA time zone, such as America/New_York.")
+    site_code: Maybe[str | None] = patch(SITE_CODE)
     idempotency_key: str | None = key()
 
 
@@ -102,7 +95,7 @@ class UpdateLocationInput:
 class ContactInput:
     id: ID | None = optional("The id of an existing contact to keep. Null for a new contact.")
     purpose: ContactPurpose = field("The purpose of the contact.")
-    name: str | None = optional("The name of the person, at most 120 characters.")
+    full_name: str | None = optional("The name of the person, at most 120 characters.")
     email: str | None = optional("The email address.")
     phone: str | None = optional("The phone number, in any usual format.")
 
@@ -121,12 +114,12 @@ class SetContactsInput:
 class SetPhoneSystemInput:
     location_id: ID = field("The id of the location.")
     expected_revision: int = expected("section PHONE_SYSTEM")
-    main_number: Maybe[str | None] = field("The main number, in any usual format.")
-    caller_id_name: Maybe[str | None] = field("The name that called parties see. Networks show 15 characters.")
-    provider: Maybe[str | None] = field("The carrier or hosted PBX.")
-    outbound_prefix: Maybe[str | None] = field("The keys to press for an outside line: one to four of 0-9, * and #.")
-    voicemail: Maybe[bool] = field("Whether the location has its own mailbox.")
-    extension_length: Maybe[int | None] = field(
+    main_number: Maybe[str | None] = patch("The main number, in any usual format.")
+    caller_id_name: Maybe[str | None] = patch("The name that called parties see. Networks show 15 characters.")
+    provider: Maybe[str | None] = patch("The carrier or hosted PBX.")
+    outbound_prefix: Maybe[str | None] = patch("The keys to press for an outside line: one to four of 0-9, * and #.")
+    voicemail: Maybe[bool] = patch("Whether the location has its own mailbox.", can_be_empty=False)
+    extension_length: Maybe[int | None] = patch(
         "The number of digits of an extension, from 2 to 6. Null if the lengths differ."
     )
     idempotency_key: str | None = key()
@@ -147,11 +140,11 @@ class AddDeviceInput:
 class EditDeviceInput:
     device_id: ID = field("The id of the device.")
     expected_revision: int = expected("the device")
-    brand: Maybe[DeviceBrand] = field("The maker.")
-    model: Maybe[str | None] = field("The model, as in the device catalogue.")
-    mac_address: Maybe[str | None] = field("The MAC address, in any usual notation.")
-    serial_number: Maybe[str | None] = field("The maker's serial number.")
-    label: Maybe[str | None] = field("The name that people use for the device.")
+    brand: Maybe[DeviceBrand] = patch("The maker.", can_be_empty=False)
+    model: Maybe[str | None] = patch("The model, as in the device catalogue.")
+    mac_address: Maybe[str | None] = patch("The MAC address, in any usual notation.")
+    serial_number: Maybe[str | None] = patch("The maker's serial number.")
+    label: Maybe[str | None] = patch("The name that people use for the device.")
     idempotency_key: str | None = key()
 
 
@@ -185,11 +178,11 @@ class AddPersonInput:
 class EditPersonInput:
     person_id: ID = field("The id of the person.")
     expected_revision: int = expected("the person")
-    first_name: Maybe[str | None] = field("The given name.")
-    last_name: Maybe[str | None] = field("The family name.")
-    email: Maybe[str | None] = field("The email address.")
-    mobile: Maybe[str | None] = field("The mobile number, in any usual format.")
-    voicemail: Maybe[bool] = field("Whether the person has a mailbox.")
+    first_name: Maybe[str | None] = patch("The given name.")
+    last_name: Maybe[str | None] = patch("The family name.")
+    email: Maybe[str | None] = patch("The email address.")
+    mobile: Maybe[str | None] = patch("The mobile number, in any usual format.")
+    voicemail: Maybe[bool] = patch("Whether the person has a mailbox.", can_be_empty=False)
     idempotency_key: str | None = key()
 
 
@@ -223,10 +216,14 @@ class SetExtensionsInput:
 
 @strawberry.input(description="An interval in which the location is open, in its local time.")
 class WorkingIntervalInput:
+    id: ID | None = optional(
+        "The id of an existing interval to keep. Without it, an interval that equals an existing one keeps that one's "
+        "id, and any other is new."
+    )
     weekday: int = field("The ISO 8601 weekday, from 1 (Monday) to 7 (Sunday).")
     opens: time = field("The time when the location opens, in whole minutes.")
     closes: time = field("The time when the location closes, in whole minutes.")
-    passes_midnight: bool | None = optional("Whether the location closes on the following day.")
+    passes_midnight: bool | None = optional("Whether the location closes on the following day. False if left out.")
 
 
 @strawberry.input(description="The complete working hours.")
@@ -240,11 +237,15 @@ class SetWorkingHoursInput:
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="The target of a branch of a call flow.")
+@strawberry.input(one_of=True, description="The target of a branch of a call flow.")
 class TargetInput:
-    kind: CallTarget = field("The kind of target.")
-    extension_id: ID | None = optional("The id of the extension, for EXTENSION and for the extension's VOICEMAIL.")
-    external_number: str | None = optional("The external number, for EXTERNAL_NUMBER.")
+    extension_id: Maybe[ID] = field("The id of the extension that rings.")
+    voicemail_of_extension_id: Maybe[ID] = field("The id of the extension whose mailbox takes the message.")
+    voicemail_of_location: Maybe[bool] = field("True for the mailbox of the location. False is refused.")
+    external_number: Maybe[str] = field(
+        "The external number, in any usual format. With blank text the target is incomplete, which readiness reports."
+    )
+    hang_up: Maybe[bool] = field("True to end the call. False is refused.")
 
 
 @strawberry.input(description="A key of a menu, and the target that a caller reaches by pressing it.")
@@ -275,6 +276,18 @@ class SetCallFlowInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The location to submit for approval.")
+class SubmitOnboardingInput:
+    location_id: ID = field("The id of the location.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The location whose submission to withdraw.")
+class WithdrawSubmissionInput:
+    location_id: ID = field("The id of the location.")
+    idempotency_key: str | None = key()
+
+
 @strawberry.input(description="The content to approve.")
 class ApproveInput:
     location_id: ID = field("The id of the location.")
@@ -293,10 +306,43 @@ class RequestChangesInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(description="The location whose rollout an external obstacle stops, and the reasons.")
+class BlockInput:
+    location_id: ID = field("The id of the location.")
+    reason: str = field(REASON)
+    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
+    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The blocked location whose rollout to continue.")
+class UnblockInput:
+    location_id: ID = field("The id of the location.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The location whose rollout to cancel, and the reasons.")
+class CancelInput:
+    location_id: ID = field("The id of the location.")
+    reason: str = field(REASON)
+    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
+    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The location to reopen, and the reasons.")
+class ReopenInput:
+    location_id: ID = field("The id of the location.")
+    reason: str = field(REASON)
+    reason_for_customer: Maybe[str | None] = field(FOR_CUSTOMER)
+    reason_for_partner: Maybe[str | None] = field(FOR_PARTNER)
+    idempotency_key: str | None = key()
+
+
 @strawberry.input(description="The sections to open for editing, the reason, and the duration.")
 class OpenOverrideInput:
     location_id: ID = field("The id of the location.")
-    sections: list[Section] = field("The sections to edit. At least one section.")
+    editable_sections: list[Section] = field("The sections to edit. At least one section.")
     reason: str = field("The reason for overriding the lock, at least 10 visible characters.")
     ticket: str | None = optional("The ticket reference in another system.")
     expires_in_minutes: int = field("The minutes until the override expires, from 1 to 480.")
@@ -318,8 +364,14 @@ class ReplaceDeviceInput:
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="The location whose payload to generate or release.")
-class ProvisioningInput:
+@strawberry.input(description="The location whose payload to generate.")
+class GeneratePayloadInput:
+    location_id: ID = field("The id of the location.")
+    idempotency_key: str = required_key()
+
+
+@strawberry.input(description="The location whose latest payload to release to the partners.")
+class TriggerProvisioningInput:
     location_id: ID = field("The id of the location.")
     idempotency_key: str = required_key()
 
@@ -364,12 +416,17 @@ class WaiveReceiptInput:
     idempotency_key: str | None = key()
 
 
+@strawberry.input(one_of=True, description="The recipients on whose behalf a lead confirms.")
+class OnBehalfOfInput:
+    user_id: Maybe[ID] = field("The id of the recipient's user.")
+    all_recipients: Maybe[bool] = field("True for all recipients of the payload. False is refused.")
+
+
 @strawberry.input(description="The payload whose decommissioning to confirm.")
 class ConfirmDecommissionInput:
     payload_id: ID = field("The id of the payload.")
-    user_id: ID | None = optional(
-        "The id of the recipient's user, on whose behalf a lead confirms. Null for all recipients. A partner confirms "
-        "for itself and leaves it out."
+    on_behalf_of: OnBehalfOfInput | None = optional(
+        "On whose behalf a lead confirms. Required for leads. A partner confirms for itself and leaves it out."
     )
     reason: str | None = optional("The reason, at most 1,000 characters. Required for leads.")
     idempotency_key: str | None = key()
@@ -378,20 +435,24 @@ class ConfirmDecommissionInput:
 @strawberry.input(description="A partner of a location.")
 class LocationPartnerInput:
     user_id: ID = field("The id of the partner's user. The user must be active and have access to the account.")
-    purpose: PartnerPurpose = field("What the partner does for the location.")
+    partner_purpose: PartnerPurpose = field("What the partner does for the location.")
     required: bool = strawberry.field(
         default=True, description="Whether the partner's receipt is required to complete the location."
+    )
+
+
+@strawberry.input(one_of=True, description="The partners to whom the payloads of a location are released.")
+class LocationPartnersInput:
+    all_of_account: Maybe[bool] = field("True for all active partners with access to the account. False is refused.")
+    listed: Maybe[list[LocationPartnerInput]] = field(
+        "From 1 to 20 partners, each at most once.", most=CAPS["partners"]
     )
 
 
 @strawberry.input(description="The complete partners of a location.")
 class SetLocationPartnersInput:
     location_id: ID = field("The id of the location.")
-    partners: list[LocationPartnerInput] = field(
-        "The partners that replace the current ones, each at most once. At most 20 partners; empty for all partners "
-        "with access to the account.",
-        most=CAPS["partners"],
-    )
+    partners: LocationPartnersInput = field("The partners that replace the current ones.")
     idempotency_key: str | None = key()
 
 
@@ -411,7 +472,11 @@ DRY_RUN = "Whether to only report what the mutation would do. Nothing is written
 @strawberry.input(description="The locations to change to a status, and the reasons.")
 class BulkUpdateStatusInput:
     location_ids: list[ID] = field("The ids of 1 to 100 locations, each at most once.", most=CAPS["bulkUpdateStatus"])
-    status: LocationStatus = field("The status: IN_PROGRESS, PENDING_APPROVAL, PROVISIONING, BLOCKED or CANCELLED.")
+    status: LocationStatus = field(
+        "The status, which decides the action on each location: IN_PROGRESS (UNBLOCK if it is blocked, REOPEN "
+        "otherwise), PENDING_APPROVAL (SUBMIT_ONBOARDING), PROVISIONING (TRIGGER_PROVISIONING), BLOCKED (BLOCK) or "
+        "CANCELLED (CANCEL)."
+    )
     reason: str | None = optional(
         "The internal reason, at most 1,000 characters. Only leads see it. Required for BLOCKED, for CANCELLED, and to "
         "reopen a location."
@@ -481,9 +546,13 @@ class CreateUserInput:
     role: Role = field("The role of the user.")
     account_id: ID | None = optional("The id of the account that a customer works for. Null for other roles.")
     subject: str | None = optional("The `sub` claim of the user's tokens. The default is the email address.")
+    issuer: Maybe[str | None] = field(
+        "The `iss` claim of the user's tokens, exactly as the identity provider sends it. Leave it out, or send null, "
+        "for the issuer that the server is configured with. No two users have the same issuer and subject."
+    )
     all_accounts: Maybe[bool] = field(
-        "Whether a lead has access to all accounts, or only to those that `setGrants` grants. The default is true for "
-        "leads. True is refused for other roles."
+        "Whether a lead has access to all accounts, or only to those that `setGrants` grants. Required for leads; it "
+        "cannot be null. True is refused for other roles."
     )
     idempotency_key: str | None = key()
 
@@ -492,21 +561,133 @@ class CreateUserInput:
 class EditUserInput:
     user_id: ID = field("The id of the user.")
     expected_revision: int = expected("the user")
-    name: Maybe[str] = field("The name, as other users see it.")
-    email: Maybe[str] = field("The email address.")
-    subject: Maybe[str] = field("The `sub` claim of the user's tokens. Nobody can change their own.")
-    role: Maybe[Role] = field("The role of the user. Nobody can change their own.")
-    account_id: Maybe[ID | None] = field("The id of the account that a customer works for. Null for other roles.")
-    all_accounts: Maybe[bool] = field(
-        "Whether a lead has access to all accounts, or only to those of the grants. True is refused for other roles; "
-        "nobody can set it to false for themselves."
+    name: Maybe[str] = patch("The name, as other users see it.", can_be_empty=False)
+    email: Maybe[str] = patch("The email address.", can_be_empty=False)
+    subject: Maybe[str] = patch(
+        "The `sub` claim of the user's tokens. Nobody can change their own.", can_be_empty=False
+    )
+    issuer: Maybe[str | None] = patch(
+        "The `iss` claim of the user's tokens, exactly as the identity provider sends it. Null for the issuer that the "
+        "server is configured with. Nobody can change their own."
+    )
+    role: Maybe[Role] = patch("The role of the user. Nobody can change their own.", can_be_empty=False)
+    account_id: Maybe[ID | None] = patch("The id of the account that a customer works for. Null for other roles.")
+    all_accounts: Maybe[bool] = patch(
+        "Whether a lead has access to all accounts, or only to those of the grants. Required when the user becomes a "
+        "lead. True is refused for other roles; nobody can set it to false for themselves.",
+        can_be_empty=False,
     )
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="The user to change.")
-class UserInput:
+@strawberry.input(description="The user to suspend.")
+class SuspendUserInput:
     user_id: ID = field("The id of the user.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The suspended user to reinstate.")
+class ReinstateUserInput:
+    user_id: ID = field("The id of the user.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The user to confirm.")
+class ConfirmUserInput:
+    user_id: ID = field("The id of the user.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The session to end.")
+class RevokeSessionInput:
+    session_id: ID = field("The id of the session.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The user whose sessions to end.")
+class RevokeSessionsInput:
+    user_id: ID | None = optional("The id of the user. The default is the viewer.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(one_of=True, description="The accounts of a service token.")
+class TokenAccountsInput:
+    all_of_user: Maybe[bool] = field(
+        "True for all accounts that the user has access to at the time of a request. False is refused."
+    )
+    listed: Maybe[list[ID]] = field(
+        "The ids of 1 to 100 accounts, each once. The user must have access to them. Refused for auditors.",
+        most=MOST_GRANTS,
+    )
+
+
+@strawberry.input(one_of=True, description="The actions of a service token.")
+class TokenActionsInput:
+    all_of_user: Maybe[bool] = field(
+        "True for all actions of the user's role that a token can include. False is refused."
+    )
+    listed: Maybe[list[TokenAction]] = field(
+        "At least one action, each once. The role of the user must include them, and the list what each requires.",
+        most=len(TokenAction),
+    )
+
+
+@strawberry.input(description="The service token to create.")
+class CreateServiceTokenInput:
+    user_id: ID = field("The id of the user as whom the token signs in.")
+    name: str = field("A name by which people know the token, of 1 to 120 characters.")
+    accounts: TokenAccountsInput = field("The accounts of the token.")
+    actions: TokenActionsInput = field("The actions of the token.")
+    expires_at: datetime = field(
+        f"The time from which the token signs nobody in: in the future, at most {LONGEST_DAYS} days from now."
+    )
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The service token to revoke.")
+class RevokeServiceTokenInput:
+    service_token_id: ID = field("The id of the service token.")
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(one_of=True, description="The locations of an account to which a user gets access.")
+class GrantScopeInput:
+    all_locations: Maybe[bool] = field("True for all locations of the account, also future ones. False is refused.")
+    location_ids: Maybe[list[ID]] = field("The ids of 1 to 1,000 locations. For customers only.", most=MOST_LOCATIONS)
+
+
+@strawberry.input(description="Access to one account.")
+class GrantInput:
+    account_id: ID = field("The id of the account. For a customer, the account that the customer works for.")
+    scope: GrantScopeInput = field("The locations of the account.")
+
+
+@strawberry.input(description="The person to invite, and what the user will have.")
+class InviteUserInput:
+    email: str = field(
+        "The email address. The person must sign in with it, verified by the identity provider. No user and no open "
+        "invitation can have the same one."
+    )
+    name: str = field("The name, as other users see it, 1 to 120 characters.")
+    role: Role = field("The role of the user.")
+    account_id: ID | None = optional("The id of the account that a customer works for. Null for other roles.")
+    all_accounts: Maybe[bool] = field(
+        "Whether a lead has access to all accounts, or only to those of `grants`. Required for leads; it cannot be "
+        "null. True is refused for other roles."
+    )
+    grants: list[GrantInput] = field(
+        "The grants that the user will have, one per account. At most 100 grants; empty for none.", most=MOST_GRANTS
+    )
+    expires_at: datetime | None = optional(
+        f"The time until which the person can accept, within the next {MOST_DAYS} days. The default is in "
+        f"{DEFAULT_DAYS} days."
+    )
+    idempotency_key: str | None = key()
+
+
+@strawberry.input(description="The invitation to revoke.")
+class RevokeInvitationInput:
+    invitation_id: ID = field("The id of the invitation.")
     idempotency_key: str | None = key()
 
 
@@ -520,15 +701,6 @@ class SetAcceptedPayloadVersionsInput:
     idempotency_key: str | None = key()
 
 
-@strawberry.input(description="Access to one account.")
-class GrantInput:
-    account_id: ID = field("The id of the account. For a customer, the account that the customer works for.")
-    location_ids: list[ID] | None = optional(
-        "The ids of the locations, at most 1,000. Null for all locations of the account. For customers only.",
-        most=MOST_LOCATIONS,
-    )
-
-
 @strawberry.input(description="The complete grants of a user.")
 class SetGrantsInput:
     user_id: ID = field("The id of the user.")
@@ -537,9 +709,10 @@ class SetGrantsInput:
         "The grants that replace the current ones, one per account. At most 100 grants; empty to withdraw all access.",
         most=MOST_GRANTS,
     )
-    all_accounts: Maybe[bool] = field(
+    all_accounts: Maybe[bool] = patch(
         "Whether a lead has access to all accounts, without grants, or only to those of the grants. True is refused "
-        "for other roles; nobody can set it to false for themselves."
+        "for other roles; nobody can set it to false for themselves.",
+        can_be_empty=False,
     )
     idempotency_key: str | None = key()
 
@@ -555,7 +728,7 @@ MODEL_SOURCE_DATE = "The day when the values were read in the source. Needs a so
 @strawberry.input(description="A model of the device catalogue.")
 class DeviceModelInput:
     brand: DeviceBrand = field("The maker.")
-    model: str = field(MODEL_NAME)
+    name: str = field(MODEL_NAME)
     lines: int = field(MODEL_LINES)
     kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
     maker: Maybe[str | None] = field(MODEL_MAKER)
@@ -582,13 +755,13 @@ class AddDeviceModelInput(DeviceModelInput):
 class EditDeviceModelInput:
     device_model_id: ID = field("The id of the model.")
     expected_revision: int = expected("the model")
-    brand: Maybe[DeviceBrand] = field("The maker.")
-    model: Maybe[str] = field(MODEL_NAME)
-    lines: Maybe[int] = field(MODEL_LINES)
-    kind: Maybe[DeviceModelKind | None] = field(MODEL_KIND)
-    maker: Maybe[str | None] = field(MODEL_MAKER)
-    source: Maybe[str | None] = field(MODEL_SOURCE)
-    source_date: Maybe[date | None] = field(MODEL_SOURCE_DATE)
+    brand: Maybe[DeviceBrand] = patch("The maker.", can_be_empty=False)
+    name: Maybe[str] = patch(MODEL_NAME, can_be_empty=False)
+    lines: Maybe[int] = patch(MODEL_LINES, can_be_empty=False)
+    kind: Maybe[DeviceModelKind | None] = patch(MODEL_KIND)
+    maker: Maybe[str | None] = patch(MODEL_MAKER)
+    source: Maybe[str | None] = patch(MODEL_SOURCE)
+    source_date: Maybe[date | None] = patch(MODEL_SOURCE_DATE)
     idempotency_key: str | None = key()
 
 

@@ -1,14 +1,17 @@
-"""The root fields of mutations. Each is declared once: its mutation, input type, payload type and description.
+"""The root fields of mutations. Each is declared once: its mutation, input type, description and what it shows.
 
-Name, guard, budget and resolver follow from the declaration of the mutation in app/operations.
+Name, guard, budget and resolver follow from the declaration of the mutation in app/operations. The payload type follows
+from the name and from what the field shows.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from types import ModuleType
-from typing import Annotated, Any, NamedTuple, get_args, get_type_hints
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields as fields_of
+from types import ModuleType, NoneType
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import strawberry
-from strawberry.types import has_object_definition
+from strawberry import Maybe
+from strawberry.types import get_object_definition, has_object_definition
 
 from app.operations.add_device import ADD_DEVICE
 from app.operations.add_person import ADD_PERSON
@@ -29,6 +32,9 @@ from app.operations.manage_catalogue import (
     REMOVE_DEVICE_MODEL,
     SET_DEVICE_MODELS,
 )
+from app.operations.manage_invitations import INVITE_USER, REVOKE_INVITATION
+from app.operations.manage_service_tokens import CREATE_SERVICE_TOKEN, REVOKE_SERVICE_TOKEN
+from app.operations.manage_sessions import REVOKE_SESSION, REVOKE_SESSIONS
 from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import DeclarationError, Mutation
@@ -54,145 +60,251 @@ from app.operations.update_location import UPDATE_LOCATION
 from app.operations.waive_receipt import WAIVE_RECEIPT
 from graphql_schema import mutation_inputs as inputs
 from graphql_schema import mutation_payloads as payloads
-from graphql_schema.fields import argument
+from graphql_schema.fields import CAN_BE_EMPTY, argument
 from permissions.guards import can, guarded
 from resolvers.context import Info
 from resolvers.mutations import resolver_of
+from resolvers.relations import LINK
 
 INPUT = argument("The input of the mutation.")
 
 
 class MutationField(NamedTuple):
-    """The root field of one mutation."""
+    """The root field of one mutation. The types of its input and payload are named after it and belong to it alone."""
 
     mutation: Mutation[Any]
     input: type
-    payload: type
     description: str
+    shown: Sequence[payloads.PayloadField]
+    """What the payload shows, or of a bulk mutation the result of an item, beside the fields that all of them have."""
 
 
 # fmt: off
 FIELDS = (
-    MutationField(START_ONBOARDING, inputs.LocationVerbInput, payloads.LocationPayload,
+    MutationField(START_ONBOARDING, inputs.StartOnboardingInput,
                   "Starts the onboarding of a location: NOT_STARTED becomes IN_PROGRESS. The first edit does this as "
-                  "well."),
-    MutationField(SET_CURRENT_STEP, inputs.SetCurrentStepInput, payloads.LocationPayload,
-                  "Stores the section that the customer is working on."),
-    MutationField(UPDATE_LOCATION, inputs.UpdateLocationInput, payloads.LocationPayload,
-                  "Changes the name, address, time zone or site code of a location."),
-    MutationField(SET_CONTACTS, inputs.SetContactsInput, payloads.LocationPayload,
-                  "Replaces the contacts of a location."),
-    MutationField(SET_PHONE_SYSTEM, inputs.SetPhoneSystemInput, payloads.LocationPayload,
-                  "Changes the phone system of a location."),
-    MutationField(ADD_DEVICE, inputs.AddDeviceInput, payloads.DevicePayload,
-                  "Adds a device to a location. The device can be incomplete."),
-    MutationField(EDIT_DEVICE, inputs.EditDeviceInput, payloads.DevicePayload,
-                  "Changes a device."),
-    MutationField(MOVE_DEVICE, inputs.MoveDeviceInput, payloads.DevicePayload,
+                  "well.",
+                  [payloads.location("The location, whose onboarding has started.")]),
+    MutationField(SET_CURRENT_STEP, inputs.SetCurrentStepInput,
+                  "Stores the section that the customer is working on.",
+                  [payloads.location("The location, whose `session` has the section.")]),
+    MutationField(UPDATE_LOCATION, inputs.UpdateLocationInput,
+                  "Changes the name, address, time zone or site code of a location.",
+                  [payloads.location("The location after the change.")]),
+    MutationField(SET_CONTACTS, inputs.SetContactsInput,
+                  "Replaces the contacts of a location.",
+                  [payloads.location("The location with its new contacts.")]),
+    MutationField(SET_PHONE_SYSTEM, inputs.SetPhoneSystemInput,
+                  "Changes the phone system of a location.",
+                  [payloads.location("The location with the changed phone system.")]),
+    MutationField(ADD_DEVICE, inputs.AddDeviceInput,
+                  "Adds a device to a location. The device can be incomplete.",
+                  [payloads.location("The location with the new device."),
+                   payloads.device("The device that was added.")]),
+    MutationField(EDIT_DEVICE, inputs.EditDeviceInput,
+                  "Changes a device.",
+                  [payloads.location("The location of the device."),
+                   payloads.device("The device after the change.")]),
+    MutationField(MOVE_DEVICE, inputs.MoveDeviceInput,
                   "Moves a device to another location of the same account. The viewer must be able to edit both "
-                  "locations."),
-    MutationField(REMOVE_DEVICE, inputs.RemoveDeviceInput, payloads.LocationPayload,
-                  "Removes a device. An extension that rang it remains."),
-    MutationField(ADD_PERSON, inputs.AddPersonInput, payloads.PersonPayload,
-                  "Adds a person to a location."),
-    MutationField(EDIT_PERSON, inputs.EditPersonInput, payloads.PersonPayload,
-                  "Changes a person."),
-    MutationField(REMOVE_PERSON, inputs.RemovePersonInput, payloads.LocationPayload,
-                  "Removes a person. Extensions that rang them remain."),
-    MutationField(SET_EXTENSIONS, inputs.SetExtensionsInput, payloads.LocationPayload,
-                  "Replaces the extensions of a location."),
-    MutationField(SET_WORKING_HOURS, inputs.SetWorkingHoursInput, payloads.LocationPayload,
-                  "Replaces the working hours of a location."),
-    MutationField(SET_CALL_FLOW, inputs.SetCallFlowInput, payloads.LocationPayload,
-                  "Replaces the call flow of a location."),
-    MutationField(SUBMIT_ONBOARDING, inputs.LocationVerbInput, payloads.ApprovalPayload,
-                  "Submits a location to a lead for approval. If something is missing, NOT_READY lists all issues."),
-    MutationField(WITHDRAW_SUBMISSION, inputs.LocationVerbInput, payloads.LocationPayload,
-                  "Withdraws a submission."),
-    MutationField(APPROVE, inputs.ApproveInput, payloads.ApprovalPayload,
+                  "locations.",
+                  [payloads.location("The location that the device was moved to."),
+                   payloads.device("The device at its new location.")]),
+    MutationField(REMOVE_DEVICE, inputs.RemoveDeviceInput,
+                  "Removes a device. An extension that rang it remains.",
+                  [payloads.location("The location without the device."),
+                   payloads.removed_device_id("The id of the device that was removed.")]),
+    MutationField(ADD_PERSON, inputs.AddPersonInput,
+                  "Adds a person to a location.",
+                  [payloads.location("The location with the new person."),
+                   payloads.person("The person who was added.")]),
+    MutationField(EDIT_PERSON, inputs.EditPersonInput,
+                  "Changes a person.",
+                  [payloads.location("The location of the person."),
+                   payloads.person("The person after the change.")]),
+    MutationField(REMOVE_PERSON, inputs.RemovePersonInput,
+                  "Removes a person. Extensions that rang them remain.",
+                  [payloads.location("The location without the person."),
+                   payloads.removed_person_id("The id of the person who was removed.")]),
+    MutationField(SET_EXTENSIONS, inputs.SetExtensionsInput,
+                  "Replaces the extensions of a location.",
+                  [payloads.location("The location with its new extensions.")]),
+    MutationField(SET_WORKING_HOURS, inputs.SetWorkingHoursInput,
+                  "Replaces the working hours of a location.",
+                  [payloads.location("The location with its new working hours.")]),
+    MutationField(SET_CALL_FLOW, inputs.SetCallFlowInput,
+                  "Replaces the call flow of a location.",
+                  [payloads.location("The location with its new call flow.")]),
+    MutationField(SUBMIT_ONBOARDING, inputs.SubmitOnboardingInput,
+                  "Submits a location to a lead for approval. If something is missing, NOT_READY lists all issues.",
+                  [payloads.location("The location, which awaits approval."),
+                   payloads.approval("The request for approval that was made.")]),
+    MutationField(WITHDRAW_SUBMISSION, inputs.WithdrawSubmissionInput,
+                  "Withdraws a submission.",
+                  [payloads.location("The location, which can be edited again.")]),
+    MutationField(APPROVE, inputs.ApproveInput,
                   "Approves exactly the content that was reviewed, and locks the location. Leads only, not for their "
-                  "own work."),
-    MutationField(REQUEST_CHANGES, inputs.RequestChangesInput, payloads.LocationPayload,
-                  "Sends a submission back with a comment. Leads only."),
-    MutationField(BLOCK, inputs.ReasonedVerbInput, payloads.LocationPayload,
-                  "Records that an external obstacle stops the rollout of a location. Leads only."),
-    MutationField(UNBLOCK, inputs.LocationVerbInput, payloads.LocationPayload,
-                  "Continues the rollout of a location after a block. Leads only."),
-    MutationField(CANCEL, inputs.ReasonedVerbInput, payloads.LocationPayload,
-                  "Cancels the rollout of a location. Leads only."),
-    MutationField(REOPEN, inputs.ReasonedVerbInput, payloads.LocationPayload,
-                  "Reopens a location. From a locked status, this is audited as an override. Leads only."),
-    MutationField(OPEN_OVERRIDE, inputs.OpenOverrideInput, payloads.OverridePayload,
+                  "own work.",
+                  [payloads.location("The location, which is locked."),
+                   payloads.approval("The request for approval with its decision.")]),
+    MutationField(REQUEST_CHANGES, inputs.RequestChangesInput,
+                  "Sends a submission back with a comment. Leads only.",
+                  [payloads.location("The location, which can be edited again.")]),
+    MutationField(BLOCK, inputs.BlockInput,
+                  "Records that an external obstacle stops the rollout of a location. Leads only.",
+                  [payloads.location("The blocked location.")]),
+    MutationField(UNBLOCK, inputs.UnblockInput,
+                  "Continues the rollout of a location after a block. Leads only.",
+                  [payloads.location("The location, which is no longer blocked.")]),
+    MutationField(CANCEL, inputs.CancelInput,
+                  "Cancels the rollout of a location. Leads only.",
+                  [payloads.location("The cancelled location.")]),
+    MutationField(REOPEN, inputs.ReopenInput,
+                  "Reopens a location. From a locked status, this is audited as an override. Leads only.",
+                  [payloads.location("The reopened location, which can be edited.")]),
+    MutationField(OPEN_OVERRIDE, inputs.OpenOverrideInput,
                   "Opens sections of a locked location for editing by the calling lead, for a limited time. Leads "
-                  "only."),
-    MutationField(CLOSE_OVERRIDE, inputs.CloseOverrideInput, payloads.OverridePayload,
-                  "Closes an override before it expires. Leads only."),
-    MutationField(REPLACE_DEVICE, inputs.ReplaceDeviceInput, payloads.ReplaceDevicePayload,
+                  "only.",
+                  [payloads.location("The location with the open override."),
+                   payloads.override("The override that was opened.")]),
+    MutationField(CLOSE_OVERRIDE, inputs.CloseOverrideInput,
+                  "Closes an override before it expires. Leads only.",
+                  [payloads.location("The location of the override."),
+                   payloads.override("The override that was closed.")]),
+    MutationField(REPLACE_DEVICE, inputs.ReplaceDeviceInput,
                   "Records that a phone of a locked location was replaced: opens an override of DEVICES, changes the "
                   "device and closes the override in one step. The content has to be approved again by another lead. "
-                  "Leads only."),
-    MutationField(GENERATE_PAYLOAD, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
+                  "Leads only.",
+                  [payloads.location("The location of the device."),
+                   payloads.device("The device with the MAC address of the new phone."),
+                   payloads.override("The override under which the device was changed. It is closed.")]),
+    MutationField(GENERATE_PAYLOAD, inputs.GeneratePayloadInput,
                   "Generates the payload of the approved content, or returns the latest one if it is current. Leads "
-                  "only."),
-    MutationField(TRIGGER_PROVISIONING, inputs.ProvisioningInput, payloads.LeadProvisioningPayload,
-                  "Releases the latest payload to the partners of the location. Leads only."),
-    MutationField(COMPLETE_PROVISIONING, inputs.CompleteProvisioningInput, payloads.LocationPayload,
-                  "Completes a location by hand, without a receipt. Leads only."),
-    MutationField(ACKNOWLEDGE_PAYLOAD, inputs.AcknowledgePayloadInput, payloads.ReceiptPayload,
+                  "only.",
+                  [payloads.payload("The payload of the approved content."),
+                   payloads.location("The location of the payload.")]),
+    MutationField(TRIGGER_PROVISIONING, inputs.TriggerProvisioningInput,
+                  "Releases the latest payload to the partners of the location. Leads only.",
+                  [payloads.payload("The payload that was released."),
+                   payloads.location("The location, which awaits the receipts of its partners.")]),
+    MutationField(COMPLETE_PROVISIONING, inputs.CompleteProvisioningInput,
+                  "Completes a location by hand, without the missing receipts. Leads only.",
+                  [payloads.location("The completed location.")]),
+    MutationField(ACKNOWLEDGE_PAYLOAD, inputs.AcknowledgePayloadInput,
                   "Confirms that a payload arrived intact. The last required receipt completes the location. Repeating "
-                  "the call returns the first receipt. Partners only."),
-    MutationField(REJECT_PAYLOAD, inputs.RejectPayloadInput, payloads.ReceiptPayload,
-                  "Rejects a payload with reasons, and blocks the location. Partners only."),
-    MutationField(WAIVE_RECEIPT, inputs.WaiveReceiptInput, payloads.LeadProvisioningPayload,
+                  "the call returns the first receipt. Partners only.",
+                  [payloads.payload("The payload that was acknowledged."),
+                   payloads.receipt("The partner's receipt; of a repeated answer, the first one.")]),
+    MutationField(REJECT_PAYLOAD, inputs.RejectPayloadInput,
+                  "Rejects a payload with reasons, and blocks the location. Partners only.",
+                  [payloads.payload("The payload that was rejected."),
+                   payloads.receipt("The partner's rejection; of a repeated answer, the first one.")]),
+    MutationField(WAIVE_RECEIPT, inputs.WaiveReceiptInput,
                   "Stops waiting for a recipient's receipt. The last required receipt or waiver completes the "
-                  "location. Recorded as an override. Leads only."),
-    MutationField(CONFIRM_DECOMMISSION, inputs.ConfirmDecommissionInput, payloads.ProvisioningPayloadPayload,
-                  "Confirms that the phones of a live payload are out of operation, which frees their MAC addresses. A "
+                  "location. Recorded as an override. Leads only.",
+                  [payloads.payload("The payload whose recipient is no longer waited for."),
+                   payloads.location("The location, which is completed if this was the last required receipt.")]),
+    MutationField(CONFIRM_DECOMMISSION, inputs.ConfirmDecommissionInput,
+                  "Confirms that the phones of a live payload are out of operation, and frees their MAC addresses. A "
                   "partner confirms for itself; a lead, on behalf of recipients, with a reason, recorded as an "
-                  "override."),
-    MutationField(SET_LOCATION_PARTNERS, inputs.SetLocationPartnersInput, payloads.LocationPayload,
+                  "override.",
+                  [payloads.payload("The payload whose phones are out of operation.")]),
+    MutationField(SET_LOCATION_PARTNERS, inputs.SetLocationPartnersInput,
                   "Replaces the partners of a location, in any status. Payloads that were released keep their "
-                  "recipients. Leads only."),
-    MutationField(CREATE_TEST_PAYLOAD, inputs.CreateTestPayloadInput, payloads.LeadProvisioningPayload,
+                  "recipients. Leads only.",
+                  [payloads.location("The location with its new partners.")]),
+    MutationField(CREATE_TEST_PAYLOAD, inputs.CreateTestPayloadInput,
                   "Creates a test location in an account, with the content of the published example, and releases its "
-                  "payload to one partner, who tries its receiver with it. Leads only."),
-    MutationField(BULK_UPDATE_STATUS, inputs.BulkUpdateStatusInput, payloads.BulkPayload,
-                  "Changes the status of many locations, each by the verb that leads to the status. Leads only."),
-    MutationField(BULK_APPROVE, inputs.BulkApproveInput, payloads.BulkPayload,
-                  "Approves the content of many locations, each exactly as reviewed. Leads only."),
-    MutationField(BULK_GENERATE_PAYLOADS, inputs.BulkGeneratePayloadsInput, payloads.BulkPayload,
-                  "Generates the payloads of many locations. Leads only."),
-    MutationField(CREATE_ACCOUNT, inputs.CreateAccountInput, payloads.AccountPayload,
-                  "Creates an account. Leads only."),
-    MutationField(UPDATE_ACCOUNT, inputs.UpdateAccountInput, payloads.AccountPayload,
-                  "Renames an account. Leads only."),
-    MutationField(CREATE_LOCATION, inputs.CreateLocationInput, payloads.LocationPayload,
-                  "Creates a location of an account, with the status NOT_STARTED. Leads only."),
-    MutationField(CREATE_USER, inputs.CreateUserInput, payloads.UserPayload,
-                  "Creates a user without any grants, unconfirmed. Leads only."),
-    MutationField(EDIT_USER, inputs.EditUserInput, payloads.UserPayload,
-                  "Changes a user. Another role or account withdraws the user's grants. Another role or subject "
-                  "withdraws the confirmation. Leads only."),
-    MutationField(SET_GRANTS, inputs.SetGrantsInput, payloads.UserPayload,
-                  "Replaces the grants of a user, effective from the user's next request. Leads only."),
-    MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput, payloads.UserPayload,
+                  "payload to one partner, who tries its receiver with it. Leads only.",
+                  [payloads.payload("The payload that was released to the partner."),
+                   payloads.location("The test location that was created.")]),
+    MutationField(BULK_UPDATE_STATUS, inputs.BulkUpdateStatusInput,
+                  "Changes the status of many locations, each by the action that leads to the status. Leads only.",
+                  [payloads.location_of_item("The location after the change. Null if it is not visible to the viewer."),
+                   payloads.payload_of_item("The payload that was released. Null if the item released none.")]),
+    MutationField(BULK_APPROVE, inputs.BulkApproveInput,
+                  "Approves the content of many locations, each exactly as reviewed. Leads only.",
+                  [payloads.location_of_item("The location after the approval. Null if it is not visible to the "
+                                             "viewer.")]),
+    MutationField(BULK_GENERATE_PAYLOADS, inputs.BulkGeneratePayloadsInput,
+                  "Generates the payloads of many locations. Leads only.",
+                  [payloads.location_of_item("The location of the payload. Null if it is not visible to the viewer."),
+                   payloads.payload_of_item("The payload of the approved content. Null if the item was refused.")]),
+    MutationField(CREATE_ACCOUNT, inputs.CreateAccountInput,
+                  "Creates an account. Leads of all accounts only.",
+                  [payloads.account("The account that was created.")]),
+    MutationField(UPDATE_ACCOUNT, inputs.UpdateAccountInput,
+                  "Renames an account. Leads of all accounts only.",
+                  [payloads.account("The account with its new name.")]),
+    MutationField(CREATE_LOCATION, inputs.CreateLocationInput,
+                  "Creates a location of an account, with the status NOT_STARTED. Leads only.",
+                  [payloads.location("The location that was created.")]),
+    MutationField(CREATE_USER, inputs.CreateUserInput,
+                  "Creates a user without any grants, unconfirmed. Leads of all accounts only.",
+                  [payloads.user("The user who was created.")]),
+    MutationField(EDIT_USER, inputs.EditUserInput,
+                  "Changes a user. Another role or account withdraws the user's grants. Another role, subject or "
+                  "issuer withdraws the confirmation and ends the user's sessions. Leads of all accounts only.",
+                  [payloads.user("The user after the change.")]),
+    MutationField(SET_GRANTS, inputs.SetGrantsInput,
+                  "Replaces the grants of a user, effective from the user's next request. Leads of all accounts only.",
+                  [payloads.user("The user with the new grants.")]),
+    MutationField(SET_ACCEPTED_PAYLOAD_VERSIONS, inputs.SetAcceptedPayloadVersionsInput,
                   "Replaces the versions of the payload document that a partner accepts, from the next payload on. A "
-                  "partner states them for itself, a lead for a partner."),
-    MutationField(SUSPEND_USER, inputs.UserInput, payloads.UserPayload,
-                  "Suspends a user: all further requests are refused, even with a valid token. Leads only."),
-    MutationField(REINSTATE_USER, inputs.UserInput, payloads.UserPayload,
-                  "Reinstates a suspended user. Leads only."),
-    MutationField(CONFIRM_USER, inputs.UserInput, payloads.UserPayload,
-                  "Confirms a user whom other leads created, or gave a role or subject. Leads only."),
-    MutationField(SET_DEVICE_MODELS, inputs.SetDeviceModelsInput, payloads.CataloguePayload,
-                  "Replaces the device catalogue. Leads only."),
-    MutationField(ADD_DEVICE_MODEL, inputs.AddDeviceModelInput, payloads.DeviceModelPayload,
-                  "Adds a model to the device catalogue. Leads only."),
-    MutationField(EDIT_DEVICE_MODEL, inputs.EditDeviceModelInput, payloads.DeviceModelPayload,
+                  "partner states them for itself, leads of all accounts for any partner.",
+                  [payloads.user("The partner with the new versions.")]),
+    MutationField(SUSPEND_USER, inputs.SuspendUserInput,
+                  "Suspends a user: all further requests are refused, even with a valid token, and the user's sessions "
+                  "end. Leads of all accounts only.",
+                  [payloads.user("The suspended user.")]),
+    MutationField(REINSTATE_USER, inputs.ReinstateUserInput,
+                  "Reinstates a suspended user. Leads of all accounts only.",
+                  [payloads.user("The reinstated user.")]),
+    MutationField(CONFIRM_USER, inputs.ConfirmUserInput,
+                  "Confirms a user whom other leads made. Leads of all accounts only.",
+                  [payloads.user("The confirmed user.")]),
+    MutationField(REVOKE_SESSION, inputs.RevokeSessionInput,
+                  "Ends a session. Users end their own, leads of all accounts those of anybody.",
+                  [payloads.revoked_session_id("The id of the session that was ended.")]),
+    MutationField(REVOKE_SESSIONS, inputs.RevokeSessionsInput,
+                  "Ends all sessions of a user, the one that the request is sent with included. Users end their own, "
+                  "leads of all accounts those of anybody. Tokens are not affected.",
+                  []),
+    MutationField(CREATE_SERVICE_TOKEN, inputs.CreateServiceTokenInput,
+                  "Creates a service token, with which a machine signs in as a user. A user has at most 20 that are "
+                  "valid. A token for another user withdraws that user's confirmation, because who created it can sign "
+                  "in as the user. Leads of all accounts only.",
+                  [payloads.service_token("The token that was created."),
+                   payloads.secret("The token itself, to be sent as `Authorization: Bearer <secret>`. It is shown "
+                                   "only here; null when the call is repeated with its idempotency key.")]),
+    MutationField(REVOKE_SERVICE_TOKEN, inputs.RevokeServiceTokenInput,
+                  "Revokes a service token: further requests with it are refused. Leads of all accounts only.",
+                  [payloads.service_token("The revoked token.")]),
+    MutationField(INVITE_USER, inputs.InviteUserInput,
+                  "Invites a person, who becomes a user at the first sign-in with this email address, unconfirmed. "
+                  "Leads of all accounts only.",
+                  [payloads.invitation("The open invitation."),
+                   payloads.link("The link for the person to sign in with. It is shown once and stored nowhere: if it "
+                                 "is lost, revoke the invitation and make another one. Null if the mutation was "
+                                 "replayed.")]),
+    MutationField(REVOKE_INVITATION, inputs.RevokeInvitationInput,
+                  "Revokes an invitation that was not accepted: its link is no longer valid. Leads of all accounts "
+                  "only.",
+                  [payloads.invitation("The invitation that was revoked.")]),
+    MutationField(SET_DEVICE_MODELS, inputs.SetDeviceModelsInput,
+                  "Replaces the device catalogue. Leads of all accounts only.",
+                  []),
+    MutationField(ADD_DEVICE_MODEL, inputs.AddDeviceModelInput,
+                  "Adds a model to the device catalogue. Leads of all accounts only.",
+                  [payloads.device_model("The model that was added.")]),
+    MutationField(EDIT_DEVICE_MODEL, inputs.EditDeviceModelInput,
                   "Changes a model of the device catalogue. Devices keep the name of the model that they have. Leads "
-                  "only."),
-    MutationField(REMOVE_DEVICE_MODEL, inputs.RemoveDeviceModelInput, payloads.CataloguePayload,
-                  "Removes a model from the device catalogue. Devices of this model remain. Leads only."),
+                  "of all accounts only.",
+                  [payloads.device_model("The model after the change.")]),
+    MutationField(REMOVE_DEVICE_MODEL, inputs.RemoveDeviceModelInput,
+                  "Removes a model from the device catalogue. Devices of this model remain. Leads of all accounts "
+                  "only.",
+                  [payloads.removed_device_model_id("The id of the model that was removed.")]),
 )
 # fmt: on
 
@@ -202,13 +314,13 @@ def root_type(
 ) -> type:
     """The root type with these fields.
 
-    Raises DeclarationError unless each mutation has exactly one field, and each input and payload type of the modules
-    belongs to a field.
+    Raises DeclarationError unless each mutation has exactly one field and its own input type, and each input type of
+    the modules belongs to a field.
     """
     _check_registered(fields, mutations)
+    _check_inputs_used(fields, modules)
     for each in fields:
-        _check_own_types(each, modules)
-    _check_types_used(fields, modules)
+        _take_as_sent(each.input)
     description = (
         "The root of all writes. Each field is one transaction; the fields run in order. Refusals are in `problems`."
     )
@@ -217,8 +329,9 @@ def root_type(
 
 
 def _field(declared: MutationField) -> Any:
-    mutation, input_type, payload_type, description = declared
-    do = resolver_of(mutation, input_type)
+    mutation, input_type, description, shown = declared
+    do = resolver_of(mutation, input_type, shows_rows=any(LINK in each.declared.metadata for each in shown))
+    payload_type = payloads.payload_type(mutation, description, shown)
 
     async def resolve(
         info: Info,
@@ -233,6 +346,34 @@ def _field(declared: MutationField) -> Any:
     return field
 
 
+def _take_as_sent(input_type: type) -> None:
+    """Pass the values of an input to the resolver as graphql-core coerced them.
+
+    `resolvers.commands` converts them, after the checks of the role and the budget. Raises DeclarationError for a patch
+    whose annotation says something else about null.
+    """
+    reached: set[type] = set()
+    _add_reached(input_type, reached)
+    for each in reached:
+        hints = get_type_hints(each)
+        for field in fields_of(each):
+            _check_patch(f"{each.__name__}.{field.name}", hints[field.name], field.metadata)
+    definition: Any = get_object_definition(input_type, strict=True)
+    definition.from_input = _as_sent
+
+
+def _check_patch(place: str, hint: Any, metadata: Mapping[Any, Any]) -> None:
+    can_be_empty = metadata.get(CAN_BE_EMPTY)
+    if can_be_empty is None:
+        return
+    if get_origin(hint) is not Maybe or can_be_empty != (NoneType in get_args(get_args(hint)[0])):
+        raise DeclarationError(f"{place} is a patch with can_be_empty={can_be_empty}, and its type is {hint}")
+
+
+def _as_sent(_cls: type, given: Mapping[str, Any], _context: Any) -> Mapping[str, Any]:
+    return given
+
+
 def _check_registered(fields: Collection[MutationField], mutations: Mapping[str, Mutation[Any]]) -> None:
     seen: set[str] = set()
     for each in fields:
@@ -241,24 +382,17 @@ def _check_registered(fields: Collection[MutationField], mutations: Mapping[str,
             raise DeclarationError(f"field {name} has a mutation that app.operations.registry does not list")
         if name in seen:
             raise DeclarationError(f"mutation {name} has two fields")
+        if each.input.__name__ != each.mutation.input_name:
+            raise DeclarationError(f"mutation {name} takes {each.mutation.input_name}, not {each.input.__name__}")
         seen.add(name)
     for name in mutations.keys() - seen:
         raise DeclarationError(f"mutation {name} has no field")
 
 
-def _check_own_types(field: MutationField, modules: Iterable[ModuleType]) -> None:
-    """Raises DeclarationError if a mutation has an input or payload type of its own and its field uses another."""
-    for kind, name in ((field.input, field.mutation.input_name), (field.payload, field.mutation.payload_name)):
-        own = next((vars(module)[name] for module in modules if name in vars(module)), kind)
-        if own is not kind:
-            raise DeclarationError(f"mutation {field.mutation.name} uses {kind.__name__}, and {name} is its own")
-
-
-def _check_types_used(fields: Collection[MutationField], modules: Iterable[ModuleType]) -> None:
+def _check_inputs_used(fields: Collection[MutationField], modules: Iterable[ModuleType]) -> None:
     used: set[type] = set()
     for each in fields:
-        for kind in (each.input, *each.payload.__mro__):
-            _add_reached(kind, used)
+        _add_reached(each.input, used)
     for module in modules:
         for name, each in vars(module).items():
             declared = isinstance(each, type) and has_object_definition(each) and each.__module__ == module.__name__
@@ -270,11 +404,11 @@ def _add_reached(kind: Any, used: set[type]) -> None:
     """Add a type of the schema, and the types of its fields, recursively."""
     if kind in used:
         return
-    is_declared = has_object_definition(kind)
+    is_declared = isinstance(kind, type) and has_object_definition(kind)
     if is_declared:
         used.add(kind)
     for each in get_type_hints(kind).values() if is_declared else get_args(kind):
         _add_reached(each, used)
 
 
-MutationRoot = root_type(FIELDS, MUTATIONS, (inputs, payloads))
+MutationRoot = root_type(FIELDS, MUTATIONS, (inputs,))

@@ -17,13 +17,13 @@ from app.domain.mac_holder import MacHolder
 from app.domain.vocabulary import (
     Gate,
     IssueCode,
+    LocationAction,
     LocationStatus,
     PayloadState,
     ProblemCode,
     ReceiptKind,
     Section,
     Severity,
-    Verb,
 )
 from graphql_schema.fields import declare_shown, field, shows
 
@@ -33,7 +33,9 @@ class Problem:
     code: ProblemCode = field("The code of the problem, for programs.")
     message: str = field("A message for people.")
     path: list[str] | None = field(
-        "Path to the offending input value; empty if the problem is not about a single value.", never_null=True
+        "Path to the offending input value, with positions in lists as texts. Empty if the problem is not about a "
+        "single value; never null.",
+        never_null=True,
     )
 
     refusal: ClassVar[type[refusals.Refusal]]
@@ -74,11 +76,13 @@ class OverrideScopeProblem(Problem):
     sections: list[Section] = field("The sections that the open override covers. Empty if they are not known.")
 
 
-@of(refusals.IllegalTransition, "The status of the location does not allow this verb.")
+@of(refusals.IllegalTransition, "The status of the location does not allow the action.")
 class IllegalTransitionProblem(Problem):
     from_status: LocationStatus = strawberry.field(name="from", description="The status of the location.")
-    verb: Verb = field("The requested verb.")
-    allowed: list[Verb] = field("The verbs that the status allows for this viewer.")
+    action: LocationAction = field(
+        "The action that was called. For an item of `bulkUpdateStatus`, the action that leads to the requested status."
+    )
+    allowed: list[LocationAction] = field("The actions that the status allows for this viewer.")
 
 
 @of(refusals.StaleReview, "The content has changed since it was reviewed.")
@@ -100,8 +104,13 @@ class SelfApprovalProblem(Problem):
     pass
 
 
-@of(refusals.UserUnconfirmed, "A lead whom another lead created must be confirmed before approving or managing users.")
+@of(refusals.UserUnconfirmed, "A lead whom another lead made must be confirmed before approving or managing users.")
 class UserUnconfirmedProblem(Problem):
+    pass
+
+
+@of(refusals.NoBrowserSignIn, "The server has no browser sign-in, so nobody could accept an invitation.")
+class NoBrowserSignInProblem(Problem):
     pass
 
 
@@ -199,7 +208,8 @@ class IssueType:
     fix: str = field("The steps to fix the issue.")
     blocks: list[Gate] = field("The steps that the issue blocks.")
     field: str | None = field(
-        "The name of the field that the path leads to, such as `macAddress`. Null if there is none."
+        "The name of the field that the path leads to, as types and inputs have it: `macAddress`, or `fullName` for "
+        "`/contacts/contact-1/name`. Null if there is none."
     )
 
 
@@ -217,6 +227,7 @@ PROBLEMS: list[type[Problem]] = [
     ApprovalOutdatedProblem,
     SelfApprovalProblem,
     UserUnconfirmedProblem,
+    NoBrowserSignInProblem,
     ConflictProblem,
     NotReadyProblem,
     NotFoundProblem,

@@ -6,38 +6,78 @@ from typing import Annotated, Any
 import strawberry
 
 from app.db import rows
+from app.db.queries import StatusCount
 from app.domain.issue import Issue
-from app.domain.vocabulary import DeviceBrand
-from graphql_schema.connections import ConnectionType
+from app.domain.vocabulary import Budget, DeviceBrand, LocationStatus
+from graphql_schema.connections import COUNT_PRICE, ConnectionType
 from graphql_schema.fields import After, First, Identifier, argument, computed
-from graphql_schema.inputs import ApprovalFilter, AuditLogFilter, LocationFilter, ProvisioningPayloadFilter
+from graphql_schema.inputs import (
+    BY_NAME,
+    ApprovalFilter,
+    ApprovalOrder,
+    AuditLogFilter,
+    AuditLogOrder,
+    InvitationFilter,
+    LocationFilter,
+    LocationOrder,
+    ProvisioningPayloadFilter,
+    ProvisioningPayloadOrder,
+    ServiceTokenFilter,
+    UserSessionFilter,
+)
 from graphql_schema.problems import IssueType
 from graphql_schema.types import (
+    REVIEW,
+    REVIEW_PRICE,
     AccountType,
     ApprovalType,
     AuditEntryType,
     DeviceModelType,
+    InvitationType,
+    LocationStatusCountType,
     LocationType,
     Node,
     OnboardingSessionType,
     ProvisioningPayloadType,
     RateLimitType,
     ReviewType,
+    ServiceTokenType,
+    UserSessionType,
     UserType,
     ViewerType,
 )
-from permissions.guards import CanViewTypeOfId, guarded
+from permissions.guards import JUDGES_EACH_ID, CanViewTypeOfId, guarded
 from permissions.matrix import Action
 from resolvers import lists, objects
 from resolvers import review as reviews
 from resolvers import viewer as viewer_resolvers
 from resolvers.context import Info
-from resolvers.lists import LocationOrder, PayloadOrder
+from resolvers.inputs import conditions
+from resolvers.list_bounds import OF_CONTENT
+from resolvers.lists import (
+    ApprovalOrderField,
+    AuditLogOrderField,
+    OrderDirection,
+    ProvisioningPayloadOrderField,
+)
 from resolvers.paging import DEFAULT_PAGE, Connection
+
+_OLDEST_PAYLOADS = ProvisioningPayloadOrder(
+    field=ProvisioningPayloadOrderField.GENERATED_AT, direction=OrderDirection.ASC
+)
+_NEWEST_REQUESTS = ApprovalOrder(field=ApprovalOrderField.REQUESTED_AT, direction=OrderDirection.DESC)
+_NEWEST_ENTRIES = AuditLogOrder(field=AuditLogOrderField.OCCURRED_AT, direction=OrderDirection.DESC)
 
 
 async def _node(info: Info, id: Identifier) -> Any:
     return await objects.by_prefix(info, id)
+
+
+async def _nodes(
+    info: Info,
+    ids: Annotated[list[strawberry.ID], argument(f"From 1 to {objects.MOST_IDS} ids.", most=objects.MOST_IDS)],
+) -> list[Any]:
+    return await objects.by_ids(info, ids)
 
 
 async def _accounts(info: Info, first: First = DEFAULT_PAGE, after: After = None) -> Connection[rows.AccountRow]:
@@ -57,9 +97,16 @@ async def _locations(
     first: First = DEFAULT_PAGE,
     after: After = None,
     filter: Annotated[LocationFilter | None, argument("The filter. Null for all.")] = None,
-    order_by: Annotated[LocationOrder, argument("The sort order.")] = LocationOrder.NAME,
+    order_by: Annotated[LocationOrder, argument("The sort order.")] = BY_NAME,
 ) -> Connection[rows.LocationRow]:
     return await lists.locations(info, first, after, order_by, **conditions(filter))
+
+
+async def _status_counts(
+    info: Info,
+    account_id: Annotated[strawberry.ID | None, argument("The account. Null for all accounts.")] = None,
+) -> list[StatusCount]:
+    return await lists.status_counts(info, account_id)
 
 
 async def _onboarding_session(info: Info, id: Identifier) -> rows.OnboardingSessionRow:
@@ -79,8 +126,9 @@ async def _approvals(
     first: First = DEFAULT_PAGE,
     after: After = None,
     filter: Annotated[ApprovalFilter | None, argument("The filter. Null for all.")] = None,
+    order_by: Annotated[ApprovalOrder, argument("The sort order.")] = _NEWEST_REQUESTS,
 ) -> Connection[rows.ApprovalRow]:
-    return await lists.approvals(info, first, after, **conditions(filter))
+    return await lists.approvals(info, first, after, order_by, **conditions(filter))
 
 
 async def _provisioning_payload(info: Info, id: Identifier) -> rows.ProvisioningPayloadRow:
@@ -92,7 +140,7 @@ async def _provisioning_payloads(
     first: First = DEFAULT_PAGE,
     after: After = None,
     filter: Annotated[ProvisioningPayloadFilter | None, argument("The filter. Null for all.")] = None,
-    order_by: Annotated[PayloadOrder, argument("The sort order.")] = PayloadOrder.GENERATED,
+    order_by: Annotated[ProvisioningPayloadOrder, argument("The sort order.")] = _OLDEST_PAYLOADS,
 ) -> Connection[rows.ProvisioningPayloadRow]:
     return await lists.payloads(info, first, after, order_by, **conditions(filter))
 
@@ -102,8 +150,9 @@ async def _audit_log(
     first: First = DEFAULT_PAGE,
     after: After = None,
     filter: Annotated[AuditLogFilter | None, argument("The filter. Null for all.")] = None,
+    order_by: Annotated[AuditLogOrder, argument("The sort order.")] = _NEWEST_ENTRIES,
 ) -> Connection[rows.AuditEntryRow]:
-    return await lists.audit_entries(info, first, after, **conditions(filter))
+    return await lists.audit_entries(info, first, after, order_by, **conditions(filter))
 
 
 async def _device_models(
@@ -119,9 +168,36 @@ async def _users(info: Info, first: First = DEFAULT_PAGE, after: After = None) -
     return await lists.users(info, first, after)
 
 
-def conditions(filter: Any) -> dict[str, Any]:
-    """The conditions of a filter by name; empty without a filter."""
-    return {} if filter is None else vars(filter)
+async def _sessions(
+    info: Info,
+    user_id: Annotated[strawberry.ID | None, argument("The user. Null for the viewer.")] = None,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    filter: Annotated[UserSessionFilter | None, argument("The filter. Null for all.")] = None,
+) -> Connection[rows.UserSessionRow]:
+    return await lists.sessions(info, user_id, first, after, **conditions(filter))
+
+
+async def _service_tokens(
+    info: Info,
+    user_id: Annotated[strawberry.ID | None, argument("The user. Null for all users.")] = None,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    filter: Annotated[ServiceTokenFilter | None, argument("The filter. Null for all.")] = None,
+) -> Connection[rows.ServiceTokenRow]:
+    return await lists.service_tokens(info, user_id, first, after, **conditions(filter))
+
+
+async def _invitations(
+    info: Info,
+    first: First = DEFAULT_PAGE,
+    after: After = None,
+    filter: Annotated[InvitationFilter | None, argument("The filter. Null for all.")] = None,
+) -> Connection[rows.InvitationRow]:
+    return await lists.invitations(info, first, after, **conditions(filter))
+
+
+_OF_LOCATION = "Null, with the error NOT_FOUND, if the location does not exist or is not visible to the viewer."
 
 
 @strawberry.type(
@@ -134,12 +210,21 @@ class Query:
         viewer_resolvers.rate_limits,
         "The viewer's budgets. Null, with the error UNAVAILABLE, while they cannot be counted; writes are then "
         "refused.",
+        most=len(Budget),
     )
     node: Node | None = strawberry.field(
         resolver=_node,
         description="An object of any type, by its id. Null, with the error NOT_FOUND, if it does not exist or is "
         "not visible to the viewer.",
         extensions=guarded(CanViewTypeOfId),
+    )
+    nodes: list[Node | None] = strawberry.field(
+        resolver=_nodes,
+        description="The objects of any types with these ids, in their order; one that is named twice is returned "
+        "twice. Null in place of each object that does not exist, is not visible to the viewer, or has a type that "
+        "the viewer's role does not include. The first null of each cause has the error, NOT_FOUND or FORBIDDEN, and "
+        "its `indexes` are those of all nulls of that cause.",
+        metadata={JUDGES_EACH_ID: True},
     )
     accounts: ConnectionType[AccountType] | None = computed(
         _accounts, "The accounts that are visible to the viewer, ordered by name.", needs=Action.VIEW_ACCOUNTS
@@ -159,6 +244,15 @@ class Query:
         "The locations that are visible to the viewer: all for leads of all accounts, the granted ones for others.",
         needs=Action.VIEW_LOCATIONS,
     )
+    status_counts: list[LocationStatusCountType] | None = computed(
+        _status_counts,
+        "The number of visible locations in each status, test locations included, in the order of the statuses. Every "
+        "status is listed.",
+        needs=Action.VIEW_LOCATIONS,
+        size=len(LocationStatus),
+        most=len(LocationStatus),
+        price=COUNT_PRICE,
+    )
     onboarding_session: OnboardingSessionType | None = computed(
         _onboarding_session,
         "An onboarding session, by its id. Null, with the error NOT_FOUND, if it does not exist or is "
@@ -167,17 +261,16 @@ class Query:
     )
     readiness: list[IssueType] | None = computed(
         _readiness,
-        "All issues of the content of a location, found in one pass. Submission checks the same rules.",
+        "All issues of the content of a location, found in one pass. Submission checks the same rules. " + _OF_LOCATION,
+        most=OF_CONTENT,
         needs=Action.VIEW_LOCATIONS,
     )
     review: ReviewType | None = computed(
-        _review,
-        "The content that a lead approves: its digest, and its changes since the last approval.",
-        needs=Action.VIEW_LOCATIONS,
+        _review, f"{REVIEW} {_OF_LOCATION}", needs=Action.VIEW_LOCATIONS, price=REVIEW_PRICE
     )
     approvals: ConnectionType[ApprovalType] | None = computed(
         _approvals,
-        "The requests for approval that are visible to the viewer, newest first.",
+        "The requests for approval that are visible to the viewer.",
         needs=Action.VIEW_LOCATIONS,
     )
     provisioning_payload: ProvisioningPayloadType | None = computed(
@@ -194,13 +287,33 @@ class Query:
     )
     audit_log: ConnectionType[AuditEntryType] | None = computed(
         _audit_log,
-        "The entries of the audit log, newest first: all for auditors and leads of all accounts, those of the granted "
+        "The entries of the audit log: all for auditors and leads of all accounts, those of the granted "
         "accounts for other leads.",
         needs=Action.VIEW_AUDIT,
     )
     device_models: ConnectionType[DeviceModelType] | None = computed(
-        _device_models, "The models of the device catalogue.", needs=Action.VIEW_CATALOGUE
+        _device_models,
+        "The models of the device catalogue, ordered by id. Visible to customers and leads.",
+        needs=Action.VIEW_CATALOGUE,
     )
     users: ConnectionType[UserType] | None = computed(
         _users, "All users, ordered by id. Visible to leads of all accounts.", needs=Action.ADMINISTER
+    )
+    sessions: ConnectionType[UserSessionType] | None = computed(
+        _sessions,
+        "The sessions of a user, newest first, until 30 days after `expiresAt`: the viewer's own, or those of any user "
+        "for leads of all accounts. Others see none of another user.",
+        needs=Action.MANAGE_OWN_SESSIONS,
+    )
+    service_tokens: ConnectionType[ServiceTokenType] | None = computed(
+        _service_tokens,
+        "The service tokens, newest first, until a year after they were revoked or expired: of all users for leads of "
+        "all accounts, the viewer's own for others. Not visible to service tokens.",
+        needs=Action.MANAGE_OWN_SESSIONS,
+    )
+    invitations: ConnectionType[InvitationType] | None = computed(
+        _invitations,
+        "The invitations, accepted, revoked and expired ones included, ordered by id. Visible to leads of all "
+        "accounts.",
+        needs=Action.ADMINISTER,
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql import DocumentNode, GraphQLError, OperationType
 
+from app.domain.credential import Credential
 from app.execution.variables import GivenVariables
 from app.query_cost.limits import DocumentTooComplex
 from app.query_cost.price import PriceRules, check_price
@@ -15,9 +16,9 @@ from graphql_schema.errors import RequestRefused, raised, refused
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A GraphQL request: the subject of the token, the user that the client claims, the document and its variables."""
+    """A GraphQL request: the credential, the user that the client claims, the document and its variables."""
 
-    subject: str
+    credential: Credential
     claimed_user_id: str | None = None
     claimed_role: str | None = None
     request_id: str
@@ -32,6 +33,8 @@ class Request:
     """The part of the deadline that was spent before the body was read."""
     writing: Callable[[], None]
     """Called before a mutation is executed. From then on, the request is completed even if the client disconnects."""
+    abandoned: Callable[[Mapping[str, object]], None]
+    """Called with the facts that are known of the request if it is cancelled, as when the client disconnects."""
 
 
 @dataclass(frozen=True, slots=True)

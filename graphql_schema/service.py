@@ -6,39 +6,41 @@ and reports to the callbacks of the operators.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema
 from graphql import execute as reference_execute
 
 from app.db.bulkheads import Share
-from app.db.database import Database, Observer, UnknownUser
+from app.db.database import Database, UnknownUser
 from app.db.request_transactions import RequestTransactions
+from app.domain.credential import Credential
+from app.observing import Observer
 from app.operations.context import Measurements, WriteContext
+from app.operations.event_log import emit_attempt
 from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from graphql_schema import answers, errors, incidents
 from graphql_schema.allowance import ObjectAllowance
-from graphql_schema.answers import Answer
+from graphql_schema.answers import LONGEST_NAME, Answer, Summary, summaries_of
 from graphql_schema.authorisation import Authorised, authorise
-from graphql_schema.documents import Documents
-from graphql_schema.errors import RequestRefused
+from graphql_schema.documents import Documents, hash_of
+from graphql_schema.errors import RequestRefused, outcome_of_request
 from graphql_schema.execution import Execution, execute
-from graphql_schema.incidents import Denial, Incident, IncidentRecorder
+from graphql_schema.incidents import Denial, Incident, IncidentRecorder, log_incidents
 from graphql_schema.introspection import KeptAnswers
-from graphql_schema.refused_subjects import RefusedSubjects
+from graphql_schema.refused_credentials import RefusedCredentials
 from graphql_schema.requests import PreparedOperation, Request, prepare
 from resolvers.budgets import BudgetCounter, Budgets
 from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
 
-# The mutations after which a subject that sign-in refused may be signed in.
+# The mutations after which a credential that sign-in refused may be accepted.
 ADMITTING_MUTATIONS = frozenset({"createUser", "reinstateUser"})
 assert MUTATIONS.keys() >= ADMITTING_MUTATIONS  # noqa: S101 - a renamed mutation stops the import
 
@@ -48,19 +50,43 @@ SETTLE_SECONDS = 0.3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """Callbacks for logs and metrics. Names of operations are passed as clients sent them."""
+    """Callbacks for traces and metrics. What they are passed is named by the schema or the code, never by a client."""
 
     observe: Observer
-    security_event: Callable[[str, str | None], None]
-    """Called with the kind of the event and the id of the user, if known."""
-    answered: Callable[[str | None, bool, float], None]
-    """Called with the operation (None if the request was refused), whether there were no errors, and the seconds."""
-    failed: Callable[[str | None, str], None]
-    """Called with the operation and the code of each of its errors."""
+    security_event: Callable[[str], None]
+    """Called with the kind of each distinct security event of a request."""
     denied: Callable[[str], None]
-    """Called with the name of each field that the user's role does not include."""
+    """Called once per request with the name of each field that the user's role does not include."""
     performed: Callable[[str, str, Measurements], None]
     """Called with the field, outcome and measurements of each mutation; for a bulk mutation, once per item."""
+    bulk_called: Callable[[str, str], None]
+    """Called with the field and the outcome of each bulk mutation that is not a dry run.
+
+    The outcome is APPLIED if an item was applied, else REFUSED if one was refused, else UNCHANGED; REPLAYED; or the
+    code of the problem for which the whole call was refused.
+    """
+    bulk_ended: Callable[[str, int, float], None]
+    """Called with the field, the number of items and the seconds of each bulk mutation that is not a dry run."""
+
+
+@dataclass(slots=True)
+class RequestProgress:
+    """How far a request has come: its transactions, its operation once it is prepared, and whether that began."""
+
+    transactions: RequestTransactions
+    prepared: PreparedOperation | None = None
+    execution: Execution | None = None
+    began: bool = False
+
+    def facts(self) -> dict[str, object]:
+        """Return who requested what, as far as it is known, for the log line of a bug."""
+        facts: dict[str, object] = {}
+        if self.prepared is not None:
+            operation = self.prepared.operation
+            facts |= {"operation_type": operation.type.value, "root_fields": operation.root_field_names}
+        if self.transactions.viewer is not None:
+            facts |= {"user_id": self.transactions.viewer.id, "role": self.transactions.viewer.role.value}
+        return facts
 
 
 class Service:
@@ -77,6 +103,8 @@ class Service:
         prices: PriceRules,
         deadline_seconds: float,
         self_approval_allowed: bool,
+        configured_issuer: str,
+        sign_in_url: str | None,
         execute: Callable[..., Any] = reference_execute,
         suggestions: bool = False,
     ) -> None:
@@ -88,93 +116,109 @@ class Service:
         self._deadline_seconds = deadline_seconds
         self._timeout_ms = int(deadline_seconds * 1000)
         self._self_approval_allowed = self_approval_allowed
+        self._configured_issuer = configured_issuer
+        self._sign_in_url = sign_in_url
         self._run = partial(execute, schema, hide_suggestions=not suggestions)
         self._recorder = IncidentRecorder(database)
-        self._refused_subjects = RefusedSubjects()
+        self._refused_credentials = RefusedCredentials()
         self._kept_answers = KeptAnswers()
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
 
     async def answer(self, request: Request) -> Answer:
         """Run the request within the deadline. Every exception becomes an error of the API."""
-        began = perf_counter()
-        answer, found = await self._answered(request)
-        self._report(found)
-        await self._recorder.record(found, request.request_id, request.client_request_id)
-        self._count(answer, request.operation_name if answer.executed else None, began)
-        return answer
+        progress = RequestProgress(self._transactions(request.credential))
+        try:
+            answer, found = await self._answered(request, progress)
+            self._report(found)
+            log_incidents(found)
+            await self._recorder.record(found, request.request_id, request.client_request_id)
+        except asyncio.CancelledError:
+            request.abandoned(_summarised(request, None, progress, ()).facts())
+            raise
+        return answer.with_summary(_summarised(request, answer, progress, found))
 
     async def close(self) -> None:
         """Wait, for a bounded time, until all incidents are counted."""
         await self._recorder.close()
 
     async def recent_refusal(
-        self, subject: str, request_id: str, client_request_id: str | None = None
+        self,
+        credential: Credential,
+        request_id: str,
+        client_request_id: str | None = None,
+        *,
+        before_look_up: Callable[[], None],
     ) -> Answer | None:
-        """The answer to a subject that sign-in refused in the last two seconds; None admits the request.
+        """The answer to a credential that sign-in refused in the last two seconds; None admits the request.
 
-        The caller bounds the time.
+        A secret that has never signed in is signed in now. `before_look_up` is called before that, and may raise an
+        exception. The caller bounds the time.
         """
-        refused = self._refused_subjects.recall(subject)
-        if refused is None and self._refused_subjects.admit(subject):
-            await self._sign_in(subject)
-            refused = self._refused_subjects.recall(subject)
+        memory = self._refused_credentials
+        refused = memory.recall(credential)
+        if refused is None:
+            is_unknown = memory.is_unknown_secret(credential)
+            if is_unknown:
+                before_look_up()
+            failure = await self._sign_in(credential) if is_unknown or memory.admit(credential) else None
+            if is_unknown and failure is not None:
+                return answers.failed(failure, request_id, outcome=None)
+            refused = memory.recall(credential)
         if refused is None:
             return None
-        began = perf_counter()
         self._report(refused.incidents)
         if refused.to_record > 0:
             refused.to_record -= 1
+            log_incidents(refused.incidents)
             await self._recorder.record(refused.incidents, request_id, client_request_id)
-        answer = answers.failed(UnknownUser(), request_id, outcome=None)
-        self._count(answer, None, began)
-        return answer
+        return answers.failed(UnknownUser(credential.kind), request_id, outcome=None)
 
-    async def _sign_in(self, subject: str) -> None:
-        """Sign a subject in without an operation. A failure is logged; the request's own sign-in answers it."""
+    async def _sign_in(self, credential: Credential) -> Exception | None:
+        """Sign a user in without an operation, or remember the refusal. Any other failure is logged and returned."""
         try:
-            async with self._transactions(subject) as transactions:
+            async with self._transactions(credential) as transactions:
                 await transactions.read()
-            self._refused_subjects.signed_in(subject)
+            self._refused_credentials.signed_in(credential)
         except UnknownUser as error:
-            self._refused_subjects.remember(subject, incidents.incidents_of(error))
-        except Exception:
-            log.warning("a subject could not be signed in before its request is read", exc_info=True)
+            self._refused_credentials.remember(credential, incidents.incidents_of(error))
+        except Exception as error:
+            level = logging.ERROR if errors.is_bug(error) else logging.WARNING
+            log.log(level, "a user could not be signed in before its request is read", exc_info=True)
+            return error
+        return None
 
-    def _count(self, answer: Answer, operation: str | None, began: float) -> None:
-        for code in answer.codes:
-            self._watch.failed(operation, code)
-        self._watch.answered(operation, not answer.codes, perf_counter() - began)
-
-    async def _answered(self, request: Request) -> tuple[Answer, list[Incident]]:
+    async def _answered(self, request: Request, progress: RequestProgress) -> tuple[Answer, list[Incident]]:
         """The answer and the incidents of the request. A request that exceeds the deadline has no result to format."""
         written: set[str | int] | None = None
-        transactions = self._transactions(request.subject)
+        transactions = progress.transactions
         try:
             async with asyncio.timeout(self._deadline_seconds - request.spent_seconds):
-                prepared = prepare(request, self._documents, self._prices)
+                with self._watch.observe("step", "prepare document", {}):
+                    prepared = progress.prepared = prepare(request, self._documents, self._prices)
                 written = set() if prepared.is_mutation else None
-                execution, budgets = await self._executed(prepared, request, transactions, written)
+                execution, budgets = await self._executed(prepared, request, progress, written)
                 result, maximum = execution.result, self._prices.maximum
                 answer = answers.executed(execution, request.request_id, maximum=maximum, written=written)
         except RequestRefused as refusal:
             return answers.refused(refusal.errors, request.request_id), incidents.incidents_of(refusal)
         except Exception as error:
             if errors.is_bug(error):
-                log.exception("request failed")
+                log.exception("request failed", extra=progress.facts())
             found = incidents.incidents_of(error)
             if isinstance(error, UnknownUser):
-                self._refused_subjects.remember(request.subject, found)
+                self._refused_credentials.remember(request.credential, found)
             outcome = None if written is None else "UNKNOWN" if transactions.commit_sent else "NONE"
             return answers.failed(error, request.request_id, outcome=outcome), found
-        await self._settle(budgets, execution.charged)
-        _log_bugs(result.errors or ())
+        progress.execution = execution
+        await self._settle(budgets, execution.charged, progress)
+        _log_bugs(result.errors or (), progress)
         return answer, incidents.incidents_in(result, execution.viewer)
 
     async def _executed(
         self,
         prepared: PreparedOperation,
         request: Request,
-        transactions: RequestTransactions,
+        progress: RequestProgress,
         written: set[str | int] | None,
     ) -> tuple[Execution, Budgets]:
         """Authorise and execute an operation. Returns the budgets with what they reserved for it.
@@ -183,29 +227,26 @@ class Service:
         returned, and for the field values of introspection. An operation without a result is charged what it reserved,
         because it was executed as well.
         """
-        operation = prepared.operation
-        facts = {"graphql.operation.type": operation.type.value}
-        with self._watch.observe("operation", operation.name or "", facts):
-            async with transactions:
-                authorised = await authorise(prepared, request, transactions, self._budget_counter)
-                self._refused_subjects.signed_in(request.subject)
-                if prepared.is_mutation:
-                    request.writing()
-                allowance = ObjectAllowance(
-                    authorised.budgets,
-                    price=prepared.price,
-                    maximum=self._prices.maximum,
-                    has_written=prepared.is_mutation,
-                )
-                context = self._context(
-                    request, authorised, transactions, allowance, set() if written is None else written
-                )
-                execution = await execute(
-                    self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept_answers
-                )
+        transactions = progress.transactions
+        async with transactions:
+            authorised = await authorise(prepared, request, transactions, self._budget_counter)
+            self._refused_credentials.signed_in(request.credential)
+            if prepared.is_mutation:
+                request.writing()
+            allowance = ObjectAllowance(
+                authorised.budgets,
+                price=prepared.price,
+                maximum=self._prices.maximum,
+                has_written=prepared.is_mutation,
+            )
+            context = self._context(request, authorised, transactions, allowance, set() if written is None else written)
+            progress.began = True
+            execution = await execute(
+                self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept_answers
+            )
         return execution, authorised.budgets
 
-    async def _settle(self, budgets: Budgets, charged: int) -> None:
+    async def _settle(self, budgets: Budgets, charged: int, progress: RequestProgress) -> None:
         """Charge for an operation that has its result, which neither a failure nor a long wait changes.
 
         The operation then stays charged for what it reserved.
@@ -214,10 +255,10 @@ class Service:
             async with asyncio.timeout(SETTLE_SECONDS):
                 await budgets.settle(charged)
         except Exception:
-            log.exception("an operation could not be charged for what it returned")
+            log.exception("an operation could not be charged for what it returned", extra=progress.facts())
 
-    def _transactions(self, subject: str) -> RequestTransactions:
-        return RequestTransactions(self._database, subject, timeout_ms=self._timeout_ms, observe=self._watch.observe)
+    def _transactions(self, credential: Credential) -> RequestTransactions:
+        return RequestTransactions(self._database, credential, timeout_ms=self._timeout_ms, observe=self._watch.observe)
 
     def _context(
         self,
@@ -229,13 +270,18 @@ class Service:
     ) -> Context:
         write_context = WriteContext(
             database=self._database,
-            subject=request.subject,
+            user_id=authorised.viewer.id,
             request_id=request.request_id,
             client_request_id=request.client_request_id,
             transaction=transactions.write,
             locations=Share(self._database.locations),
             self_approval_allowed=self._self_approval_allowed,
+            configured_issuer=self._configured_issuer,
+            sign_in_url=self._sign_in_url,
             performed=self._performed,
+            bulk_called=self._watch.bulk_called,
+            bulk_ended=self._watch.bulk_ended,
+            emit=partial(emit_attempt, authorised.viewer),
         )
         return Context(
             viewer=authorised.viewer,
@@ -249,18 +295,52 @@ class Service:
 
     def _performed(self, mutation: str, outcome: str, measurements: Measurements) -> None:
         if mutation in ADMITTING_MUTATIONS and outcome == "APPLIED":
-            self._refused_subjects.forget_all()
+            self._refused_credentials.forget_all()
         self._watch.performed(mutation, outcome, measurements)
 
     def _report(self, found: Iterable[Incident]) -> None:
-        for each in found:
+        for each in dict.fromkeys(found):
             if isinstance(each, Denial):
                 self._watch.denied(each.field)
             else:
-                self._watch.security_event(each.kind, each.user_id)
+                self._watch.security_event(each.kind)
 
 
-def _log_bugs(found: Iterable[GraphQLError]) -> None:
+def _summarised(
+    request: Request, answer: Answer | None, progress: RequestProgress, found: Collection[Incident]
+) -> Summary:
+    """The summary of a request. An incident names the user of one that nobody was signed in for."""
+    prepared, viewer, execution = progress.prepared, progress.transactions.viewer, progress.execution
+    codes = () if answer is None else tuple(dict.fromkeys(answer.codes))
+    user_id = viewer.id if viewer else next((each.user_id for each in found), None)
+    if prepared is None:
+        return Summary(
+            document_hash=hash_of(request.query),
+            user_id=user_id,
+            outcome=outcome_of_request(codes),
+            codes=codes,
+            fields={},
+            statements=progress.transactions.sent.count,
+        )
+    operation = prepared.operation
+    return Summary(
+        operation_type=operation.type.value,
+        operation_name=operation.name[:LONGEST_NAME] if operation.name else None,
+        root_fields=operation.root_field_names,
+        document_hash=operation.document_hash,
+        user_id=user_id,
+        role=viewer.role.value if viewer else None,
+        outcome=outcome_of_request(codes),
+        codes=codes,
+        fields=summaries_of(answer.body, operation.root_fields) if answer is not None and progress.began else {},
+        statements=progress.transactions.sent.count,
+        price=execution.price if execution else prepared.price,
+        returned=execution.returned if execution else None,
+    )
+
+
+def _log_bugs(found: Iterable[GraphQLError], progress: RequestProgress) -> None:
     for error in found:
         if errors.is_bug(error):
-            log.error("resolver failed", exc_info=error.original_error or error, extra={"path": str(error.path)})
+            facts = {**progress.facts(), "field": errors.field_of(error)}  # no path, which has the client's aliases
+            log.error("resolver failed", exc_info=errors.cause_of(error), extra=facts)

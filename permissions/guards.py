@@ -11,9 +11,8 @@ from strawberry.extensions import FieldExtension
 from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.types import Info
 
-from app.domain import ids
-from permissions.matrix import AUDIENCE, Action, allows
-from permissions.policy import Forbidden, check_allowed
+from permissions.matrix import Action
+from permissions.policy import Forbidden, check_allowed, may_view_type_of
 
 
 class Can(BasePermission):
@@ -23,20 +22,18 @@ class Can(BasePermission):
     viewer_only: ClassVar[bool] = True
 
     def has_permission(self, source: Any, info: Info[Any, Any], **_arguments: Any) -> bool:  # noqa: ARG002 - the signature is Strawberry's
-        """Ask the matrix. Raises Forbidden with its own message if the action needs access to all accounts."""
-        viewer = info.context.viewer
-        if not allows(viewer.role, self.action):
-            return False
-        check_allowed(viewer, self.action)
+        """Ask the policy. Raises Forbidden with the message of the refusal, and nothing about the requested object."""
+        check_allowed(info.context.viewer, self.action)
         return True
 
-    def on_unauthorized(self) -> None:
-        """Raise Forbidden with the action and nothing about the requested object."""
-        raise Forbidden(self.action)
+
+JUDGES_EACH_ID = "judges_each_id"
+"""Key in a field's `metadata`: its resolver asks `may_view_type_of` about each of several ids, so that one id that the
+viewer may not view does not refuse the others."""
 
 
 class CanViewTypeOfId(BasePermission):
-    """Allows `node(id:)` when the role may view the type that the id's prefix names.
+    """Allows `node(id:)` when the viewer may view the type that the id's prefix names.
 
     An id of an unknown type passes; it will not be found.
     """
@@ -44,9 +41,8 @@ class CanViewTypeOfId(BasePermission):
     viewer_only: ClassVar[bool] = True
 
     def has_permission(self, source: Any, info: Info[Any, Any], **arguments: Any) -> bool:  # noqa: ARG002 - the signature is Strawberry's
-        """Ask the matrix about the type's audience."""
-        action = AUDIENCE.get(ids.type_of(arguments["id"]) or "")
-        return action is None or allows(info.context.viewer.role, action)
+        """Ask the policy about the type."""
+        return may_view_type_of(info.context.viewer, arguments["id"])
 
     def on_unauthorized(self) -> None:
         """Raise Forbidden without anything about the requested object."""

@@ -1,15 +1,17 @@
 """The whole policy on one page: which roles may take an action, and which may see an object of a type.
 
 Nothing else in the product decides by role. Guards on fields, operations, `viewerActions`, the `awaiting` filter,
-scopes and user management all ask this module, through the functions of `permissions.policy`. Actions that are not
-listed are denied. Whether an object is in scope depends on grants, and whether it is locked on its state; neither is
-decided here.
+scopes and user management all ask this module, through the functions of `permissions.policy`, which also know what a
+service token includes. Actions that are not listed are denied. Whether an object is in scope depends on grants, and
+whether it is locked on its state; neither is decided here.
 """
 
 from collections.abc import Mapping
 from enum import StrEnum, unique
+from typing import TYPE_CHECKING
 
-from app.domain.vocabulary import LocationAction, Role, Verb
+from app.domain.derived_enum import derived_enum
+from app.domain.vocabulary import LocationAction, Role
 
 CUSTOMER, LEAD, PARTNER, AUDITOR = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER, Role.AUDITOR
 
@@ -50,6 +52,7 @@ class Action(StrEnum):
     VIEW_ACCOUNTS = "VIEW_ACCOUNTS"
     VIEW_CATALOGUE = "VIEW_CATALOGUE"
     VIEW_USERS = "VIEW_USERS"
+    MANAGE_OWN_SESSIONS = "MANAGE_OWN_SESSIONS"
     CREATE_LOCATIONS = "CREATE_LOCATIONS"
     ADMINISTER = "ADMINISTER"
 
@@ -89,38 +92,34 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
     Action.VIEW_ACCOUNTS:            frozenset({CUSTOMER, LEAD, PARTNER         }),
     Action.VIEW_CATALOGUE:           frozenset({CUSTOMER, LEAD                  }),
     Action.VIEW_USERS:               frozenset({CUSTOMER, LEAD, PARTNER, AUDITOR}),
+    Action.MANAGE_OWN_SESSIONS:      frozenset({CUSTOMER, LEAD, PARTNER, AUDITOR}),
     Action.CREATE_LOCATIONS:         frozenset({          LEAD                  }),
     Action.ADMINISTER:               frozenset({          LEAD                  }),
 }
 
-# The action that a verb of the status machine requires. A verb that is not listed is denied to every role.
-ACTION_OF_VERB: Mapping[Verb, Action] = {
-    Verb.START:                Action.EDIT_ONBOARDING,
-    Verb.SUBMIT:               Action.SUBMIT,
-    Verb.WITHDRAW:             Action.WITHDRAW,
-    Verb.REQUEST_CHANGES:      Action.REQUEST_CHANGES,
-    Verb.APPROVE:              Action.APPROVE,
-    Verb.APPROVE_AGAIN:        Action.APPROVE,
-    Verb.GENERATE_PAYLOAD:     Action.GENERATE_PAYLOAD,
-    Verb.TRIGGER_PROVISIONING: Action.TRIGGER_PROVISIONING,
-    Verb.ACKNOWLEDGE:          Action.ACKNOWLEDGE,
-    Verb.COMPLETE:             Action.COMPLETE,
-    Verb.WAIVE_RECEIPT:        Action.WAIVE_RECEIPT,
-    Verb.REJECT:               Action.REJECT,
-    Verb.BLOCK:                Action.BLOCK,
-    Verb.UNBLOCK:              Action.UNBLOCK,
-    Verb.CANCEL:               Action.CANCEL,
-    Verb.REOPEN:               Action.REOPEN,
-}
-
-# The same for the actions of `viewerActions`: the verbs, and those that are not verbs.
+# What the actions on a location require. One that is not listed is denied to every role.
 ACTION_OF_LOCATION_ACTION: Mapping[LocationAction, Action] = {
-    LocationAction.EDIT:                 Action.EDIT_ONBOARDING,
-    LocationAction.OPEN_OVERRIDE:        Action.OVERRIDE_LOCK,
-    LocationAction.REPLACE_DEVICE:       Action.OVERRIDE_LOCK,
-    LocationAction.SET_PARTNERS:         Action.ASSIGN_PARTNERS,
-    LocationAction.CONFIRM_DECOMMISSION: Action.CONFIRM_DECOMMISSION,
-    **{LocationAction(verb): action for verb, action in ACTION_OF_VERB.items() if verb in LocationAction.__members__},
+    LocationAction.EDIT:                  Action.EDIT_ONBOARDING,
+    LocationAction.OPEN_OVERRIDE:         Action.OVERRIDE_LOCK,
+    LocationAction.START_ONBOARDING:      Action.EDIT_ONBOARDING,
+    LocationAction.SUBMIT_ONBOARDING:     Action.SUBMIT,
+    LocationAction.WITHDRAW_SUBMISSION:   Action.WITHDRAW,
+    LocationAction.REQUEST_CHANGES:       Action.REQUEST_CHANGES,
+    LocationAction.APPROVE:               Action.APPROVE,
+    LocationAction.APPROVE_AGAIN:         Action.APPROVE,
+    LocationAction.GENERATE_PAYLOAD:      Action.GENERATE_PAYLOAD,
+    LocationAction.TRIGGER_PROVISIONING:  Action.TRIGGER_PROVISIONING,
+    LocationAction.ACKNOWLEDGE_PAYLOAD:   Action.ACKNOWLEDGE,
+    LocationAction.COMPLETE_PROVISIONING: Action.COMPLETE,
+    LocationAction.WAIVE_RECEIPT:         Action.WAIVE_RECEIPT,
+    LocationAction.REJECT_PAYLOAD:        Action.REJECT,
+    LocationAction.BLOCK:                 Action.BLOCK,
+    LocationAction.UNBLOCK:               Action.UNBLOCK,
+    LocationAction.CANCEL:                Action.CANCEL,
+    LocationAction.REOPEN:                Action.REOPEN,
+    LocationAction.REPLACE_DEVICE:        Action.OVERRIDE_LOCK,
+    LocationAction.SET_LOCATION_PARTNERS: Action.ASSIGN_PARTNERS,
+    LocationAction.CONFIRM_DECOMMISSION:  Action.CONFIRM_DECOMMISSION,
 }
 
 # Users of these roles belong to one account and cannot have grants on another.
@@ -131,6 +130,52 @@ LIMITED_TO_GRANTS: frozenset[Role] = frozenset({LEAD})
 
 # What users whose access is limited to their grants may not do, because it concerns all accounts.
 NEEDS_ALL_ACCOUNTS: frozenset[Action] = frozenset({Action.ADMINISTER, Action.SET_ACCEPTED_VERSIONS})
+
+# What no service token includes, whatever it states: it could otherwise widen itself.
+NEVER_OF_TOKENS: frozenset[Action] = frozenset({Action.ADMINISTER, Action.MANAGE_OWN_SESSIONS})
+
+if TYPE_CHECKING:
+
+    class TokenAction(StrEnum):
+        """The actions that a service token can include."""
+
+else:
+    TokenAction = derived_enum(
+        "TokenAction", __name__, ((each.name, each.value) for each in Action if each not in NEVER_OF_TOKENS)
+    )
+
+# The actions that a service token must include for another one to count: those that show what the action is about.
+REQUIRES: Mapping[Action, frozenset[Action]] = {
+    Action.VIEW_LOCATIONS:           frozenset({Action.VIEW_ACCOUNTS, Action.VIEW_USERS}),
+    Action.VIEW_ALL_LOCATIONS:       frozenset({Action.VIEW_LOCATIONS}),
+    Action.EDIT_ONBOARDING:          frozenset({Action.VIEW_LOCATIONS}),
+    Action.EDIT_ANY_ONBOARDING:      frozenset({Action.EDIT_ONBOARDING}),
+    Action.OVERRIDE_LOCK:            frozenset({Action.VIEW_LOCATIONS}),
+    Action.SUBMIT:                   frozenset({Action.VIEW_LOCATIONS}),
+    Action.WITHDRAW:                 frozenset({Action.VIEW_LOCATIONS}),
+    Action.APPROVE:                  frozenset({Action.VIEW_LOCATIONS}),
+    Action.REQUEST_CHANGES:          frozenset({Action.VIEW_LOCATIONS}),
+    Action.VIEW_PROVISIONING:        frozenset({Action.VIEW_USERS}),
+    Action.VIEW_ALL_PROVISIONING:    frozenset({Action.VIEW_PROVISIONING}),
+    Action.GENERATE_PAYLOAD:         frozenset({Action.VIEW_LOCATIONS, Action.VIEW_PROVISIONING}),
+    Action.TRIGGER_PROVISIONING:     frozenset({Action.VIEW_LOCATIONS, Action.VIEW_PROVISIONING}),
+    Action.VIEW_AUDIT:               frozenset({Action.VIEW_USERS}),
+    Action.VIEW_ALL_AUDIT:           frozenset({Action.VIEW_AUDIT}),
+    Action.ACKNOWLEDGE:              frozenset({Action.VIEW_PROVISIONING}),
+    Action.REJECT:                   frozenset({Action.VIEW_PROVISIONING}),
+    Action.WAIVE_RECEIPT:            frozenset({Action.VIEW_LOCATIONS, Action.VIEW_PROVISIONING}),
+    Action.CONFIRM_DECOMMISSION:     frozenset({Action.VIEW_PROVISIONING}),
+    Action.ASSIGN_PARTNERS:          frozenset({Action.VIEW_LOCATIONS}),
+    Action.VIEW_ACCEPTED_VERSIONS:   frozenset({Action.VIEW_USERS}),
+    Action.SET_ACCEPTED_VERSIONS:    frozenset({Action.VIEW_ACCEPTED_VERSIONS}),
+    Action.RUN_BULK:                 frozenset({Action.VIEW_LOCATIONS, Action.VIEW_PROVISIONING}),
+    Action.BLOCK:                    frozenset({Action.VIEW_LOCATIONS}),
+    Action.UNBLOCK:                  frozenset({Action.VIEW_LOCATIONS}),
+    Action.CANCEL:                   frozenset({Action.VIEW_LOCATIONS}),
+    Action.REOPEN:                   frozenset({Action.VIEW_LOCATIONS}),
+    Action.COMPLETE:                 frozenset({Action.VIEW_LOCATIONS}),
+    Action.CREATE_LOCATIONS:         frozenset({Action.VIEW_LOCATIONS, Action.VIEW_PROVISIONING}),
+}
 
 # The action that a role must be allowed to take to see an object of a type, wherever it appears in the graph. A type
 # that is not listed is part of its parent object.
@@ -160,11 +205,15 @@ AUDIENCE: Mapping[str, Action] = {
     "DeviceModel":           Action.VIEW_CATALOGUE,
     "User":                  Action.VIEW_USERS,
     "Grant":                 Action.ADMINISTER,
+    "UserSession":           Action.MANAGE_OWN_SESSIONS,
+    "ServiceToken":          Action.MANAGE_OWN_SESSIONS,
+    "Invitation":            Action.ADMINISTER,
 }
 
 # The same for the values of columns in the audit log. All other values are part of the audit log.
 AUDIENCE_OF_VALUE: Mapping[tuple[str, str], Action] = {
     ("user", "email"):                    Action.ADMINISTER,
+    ("invitation", "email"):              Action.ADMINISTER,
     ("provisioning_payload", "document"): Action.VIEW_PROVISIONING,
 }
 # fmt: on

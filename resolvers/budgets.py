@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.vocabulary import Budget
+from app.domain.events import BUDGET_EXCEEDED
+from app.domain.vocabulary import Budget, Role
+from app.operations.event_log import emit
 
 
 class RateLimited(Exception):  # noqa: N818 - named after the error code
@@ -96,9 +98,9 @@ class BudgetCounter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RateLimit:
-    """The state of one of the viewer's budgets, by its name in the API."""
+    """The state of one of the viewer's budgets."""
 
-    name: Budget
+    budget: Budget
     limit: int
     remaining: int
     resets_at: datetime
@@ -113,6 +115,7 @@ class Budgets:
 
     counter: BudgetCounter
     user_id: str
+    role: Role
     reserved: tuple[int, int] | None = None
     """The window and the number of the objects reserved."""
 
@@ -134,6 +137,11 @@ class Budgets:
             return
         window, reserved = self.reserved
         self.reserved = window, reserved + objects
+
+    async def charge(self, objects: int) -> None:
+        """Charge for work that returns no objects, before it is done. Raises RateLimited."""
+        with suppress(ConnectionError):
+            await self._take({Budget.OBJECTS: objects})
 
     async def settle(self, objects: int) -> None:
         """Replace the reserved number of objects by the number returned."""
@@ -168,5 +176,6 @@ class Budgets:
     async def _take(self, costs: Mapping[str, int]) -> Reservation:
         taken = await self.counter.take(self.user_id, costs)
         if taken.refused is not None:
+            emit(BUDGET_EXCEEDED, user_id=self.user_id, role=self.role, budget=taken.refused)
             raise RateLimited(taken.refused, self.counter.limits[taken.refused], taken.retry_after_ms)
         return taken

@@ -1,5 +1,7 @@
 """Fields whose values no single column holds: formatted MAC addresses, progress, branches, grants."""
 
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import orjson
@@ -9,8 +11,10 @@ from app.db import rows, tables
 from app.domain.mac_address import show_mac
 from app.domain.payload import VERSIONS
 from app.domain.progress import progress as in_percent
+from app.domain.rejection import RejectionReason
 from app.domain.vocabulary import CallTrigger, Role
-from permissions.policy import answers_payloads, reads_internal_reasons
+from permissions.matrix import Action, TokenAction
+from permissions.policy import answers_payloads, may
 from resolvers.context import Info
 from resolvers.relations import if_of_location
 
@@ -27,7 +31,7 @@ def document(payload: Parent[rows.ProvisioningPayloadRow]) -> Any:
 
 def status_reason(change: Parent[rows.StatusChangeRow], info: Info) -> str | None:
     """The reason of a status change that the viewer reads: the internal one, or the one for customers."""
-    return change.reason if reads_internal_reasons(info.context.viewer.role) else change.reason_for_customer
+    return change.reason if may(info.context.viewer, Action.VIEW_INTERNAL_REASONS) else change.reason_for_customer
 
 
 async def progress(session: Parent[rows.OnboardingSessionRow], info: Info) -> int:
@@ -61,13 +65,6 @@ async def direct_targets(flow: Parent[rows.CallFlowRow], info: Info) -> list[row
     return [extension for extension in extensions if if_of_location(extension, flow) is not None]
 
 
-async def granted_locations(grant: Parent[rows.GrantRow], info: Info) -> list[rows.LocationRow]:
-    """The locations that a grant lists, ordered by id."""
-    listed = await info.context.reading.many(tables.grant_location.c.grant_id).load(grant.id)
-    locations = await info.context.reading.one(tables.location.c.id).load_many([each.location_id for each in listed])
-    return [location for location in locations if location is not None]
-
-
 async def live(payload: Parent[rows.ProvisioningPayloadRow], info: Info) -> bool:
     """Whether the viewer has a payload in operation or, if the viewer receives none, whether any recipient has."""
     if not answers_payloads(info.context.viewer.role):
@@ -94,6 +91,16 @@ async def receipt_of_recipient(recipient: Parent[rows.PayloadRecipientRow], info
     return next((each for each in receipts if each.received_by == recipient.user_id), None)
 
 
+def rejection_reasons(receipt: Parent[rows.ReceiptRow]) -> list[RejectionReason]:
+    """The reasons of a rejection, in order; none for an acknowledgement."""
+    return [RejectionReason(**reason) for reason in receipt.reasons]
+
+
+async def rejection_reasons_of_all(receipts: list[rows.ReceiptRow], _info: Info) -> list[list[RejectionReason]]:
+    """`rejection_reasons` of all receipts of a level."""
+    return [rejection_reasons(each) for each in receipts]
+
+
 async def is_confirmed(user: Parent[rows.UserRow]) -> bool:
     """Whether nobody made the user since the last confirmation."""
     return not user.made_by
@@ -102,6 +109,53 @@ async def is_confirmed(user: Parent[rows.UserRow]) -> bool:
 async def are_confirmed(users: list[rows.UserRow], _info: Info) -> list[bool]:
     """`is_confirmed` of all users of a level."""
     return [not user.made_by for user in users]
+
+
+async def is_current_session(session: Parent[rows.UserSessionRow], info: Info) -> bool:
+    """Whether the request was sent with the session."""
+    return session.id == info.context.viewer.credential_id
+
+
+async def are_current_sessions(sessions: list[rows.UserSessionRow], info: Info) -> list[bool]:
+    """`is_current_session` of all sessions of a level."""
+    current = info.context.viewer.credential_id
+    return [each.id == current for each in sessions]
+
+
+def token_actions(token: Parent[rows.ServiceTokenRow]) -> list[TokenAction] | None:
+    """The actions that a service token lists, in alphabetical order, without those that this version does not know."""
+    return None if token.actions is None else [each for each in sorted(TokenAction) if each in token.actions]
+
+
+async def token_actions_of_all(tokens: list[rows.ServiceTokenRow], _info: Info) -> list[list[TokenAction] | None]:
+    """`token_actions` of all tokens of a level."""
+    return list(map(token_actions, tokens))
+
+
+async def last_use(token: Parent[rows.ServiceTokenRow], info: Info) -> datetime | None:
+    """The time when a service token was last used, or None."""
+    use = await info.context.reading.one(tables.service_token_use.c.token_id).load(token.id)
+    return None if use is None else use.last_used_at
+
+
+async def last_use_of_all(tokens: list[rows.ServiceTokenRow], info: Info) -> list[datetime | None]:
+    """`last_use` of all tokens of a level, in one statement."""
+    uses = await info.context.reading.one(tables.service_token_use.c.token_id).each([each.id for each in tokens])
+    return [None if use is None else use.last_used_at for use in uses]
+
+
+async def granted_accounts(invitation: Parent[rows.InvitationRow], info: Info) -> list[rows.AccountRow]:
+    """The accounts to all of whose locations an invitation grants access."""
+    found = await info.context.reading.one(tables.account.c.id).load_many(invitation.granted_account_ids)
+    return [account for account in found if account is not None]
+
+
+async def granted_accounts_of_all(invitations: list[rows.InvitationRow], info: Info) -> list[list[rows.AccountRow]]:
+    """`granted_accounts` of all invitations of a level, in one statement."""
+    wanted = list(dict.fromkeys(chain.from_iterable(each.granted_account_ids for each in invitations)))
+    found = dict(zip(wanted, await info.context.reading.one(tables.account.c.id).each(wanted), strict=True))
+    granted = ([found[account_id] for account_id in each.granted_account_ids] for each in invitations)
+    return [[account for account in accounts if account is not None] for accounts in granted]
 
 
 async def accepted_payload_versions(user: Parent[rows.UserRow], info: Info) -> list[str] | None:

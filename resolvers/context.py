@@ -31,6 +31,8 @@ class Context:
     written: set[str | int]
     """The response keys of the root fields that have begun to write."""
     current: Reading | None = None
+    holds_secret: bool = False
+    """Whether a mutation has returned a secret, which the response shows once."""
 
     @property
     def reading(self) -> Reading:

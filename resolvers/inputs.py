@@ -1,6 +1,9 @@
 """Validation of simple arguments, before anything is read."""
 
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from typing import Any
+
+from strawberry.utils.str_converters import to_camel_case
 
 from app.domain import ids
 from app.domain.refusals import InvalidInput
@@ -8,12 +11,17 @@ from app.domain.refusals import InvalidInput
 LONGEST_EXACT = 255
 
 
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """The value of a scalar for text in another form than the scalar's. The field that takes it refuses it."""
+
+    rule: str
+
+
 def identifier(value: str, field: str = "id") -> str:
     """A well-formed id. Raises InvalidInput with the name of the field."""
     if not ids.is_well_formed(value):
-        raise InvalidInput(
-            field=field, rule=f"must have 1 to {ids.LONGEST} characters from A-Z, a-z, 0-9, _ and -", path=(field,)
-        )
+        raise InvalidInput(field=field, rule=ids.RULE, path=(field,))
     return value
 
 
@@ -26,11 +34,11 @@ def exact(value: str, field: str) -> str:
     return value
 
 
-def moment(value: datetime, field: str) -> datetime:
-    """A time, given with its offset from UTC, converted to UTC. Raises InvalidInput with the name of the field."""
-    if value.tzinfo is None:
-        raise InvalidInput(field=field, rule="must include an offset from UTC, such as Z", path=(field,))
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput(field=field, rule="must be between the years 1 and 9999 in UTC", path=(field,)) from None
+def conditions(given: Any) -> dict[str, Any]:
+    """The conditions of a filter by name; empty without a filter. Raises InvalidInput for malformed text."""
+    found: dict[str, Any] = {} if given is None else vars(given)
+    for name, value in found.items():
+        if isinstance(value, Malformed):
+            field = to_camel_case(name)
+            raise InvalidInput(field=field, rule=value.rule, path=("filter", field))
+    return found

@@ -8,23 +8,24 @@ from typing import Any, TypeVar
 
 from app.db.database import UnknownUser
 from app.db.failures import DatabaseUnavailable, Overloaded, StatementTimeout
-from app.domain.refusals import Refusal
+from app.domain.events import NO_EFFECT
+from app.domain.refusals import InvalidInput, Refusal
 from app.domain.vocabulary import BulkOutcome
 from app.operations.administration import AdministrationMutation, administer
-from app.operations.bulk import ItemResult, perform_bulk
+from app.operations.bulk import ItemResult, perform_bulk, report_whole_refusal
 from app.operations.bulk_mutations import BulkCommand, BulkMutation
 from app.operations.commands import Command
-from app.operations.context import MutationCall, MutationOutcome, WriteContext
+from app.operations.context import NO_MEASUREMENTS, MutationCall, MutationOutcome, WriteContext
 from app.operations.mutation import AggregateMutation, DeclarationError, Mutation
 from app.operations.unit_of_work import perform
-from resolvers.commands import KEY, conversion
+from resolvers.commands import Given, conversion, key_of
 from resolvers.context import Info
 
 C = TypeVar("C", bound=Command)
 B = TypeVar("B", bound=BulkCommand[Any])
 
-Resolver = Callable[[Info, Any], Awaitable[Any]]
-"""Performs the mutation with the given input. Returns the values that the payload shows."""
+Resolver = Callable[[Info, Given], Awaitable[Any]]
+"""Performs the mutation with the input as graphql-core coerced it. Returns the values that the payload shows."""
 
 
 class ReadingFailed(Exception):  # noqa: N818 - named after the event
@@ -48,9 +49,10 @@ class RefusalValue:
 
 @dataclass(frozen=True, slots=True)
 class MutationResult:
-    """The values of a mutation's payload: the ids of the objects concerned, or the problems."""
+    """The values of a mutation's payload: the ids of the objects concerned and a secret, or the problems."""
 
     ids: Mapping[str, str] = field(default_factory=dict)
+    secret: str | None = field(default=None, repr=False)
     replayed: bool = False
     problems: tuple[RefusalValue, ...] = ()
 
@@ -60,7 +62,7 @@ class BulkItemValue:
     """The values of one item in the payload of a bulk mutation."""
 
     index: int
-    id: str
+    location_id: str
     outcome: BulkOutcome
     problem: RefusalValue | None
     payload_id: str | None
@@ -72,7 +74,7 @@ class OutcomeCounts:
 
     applied: int = 0
     unchanged: int = 0
-    failed: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +88,17 @@ class BulkMutationResult:
     problems: tuple[RefusalValue, ...] = ()
 
 
-def resolver_of(mutation: Mutation[Any], input_type: type) -> Resolver:
-    """The resolver of a mutation with this input type. Raises DeclarationError if the two do not match."""
+def resolver_of(mutation: Mutation[Any], input_type: type, *, shows_rows: bool) -> Resolver:
+    """The resolver of a mutation with this input type. Raises DeclarationError if the two do not match.
+
+    A payload that shows no rows (`shows_rows`) needs no snapshot: the user may have no access to one after the write.
+    """
     to_command = conversion(input_type, mutation.command)
     match mutation:
         case AggregateMutation():
-            return partial(_run, mutation, to_command, perform)
+            return partial(_run, mutation, to_command, perform, shows_rows=shows_rows)
         case AdministrationMutation():
-            return partial(_run, mutation, to_command, administer)
+            return partial(_run, mutation, to_command, administer, shows_rows=shows_rows)
         case BulkMutation():
             return partial(_run_bulk, mutation, to_command)
     raise DeclarationError(f"mutation {mutation.name} has no unit of work for its class")
@@ -101,34 +106,51 @@ def resolver_of(mutation: Mutation[Any], input_type: type) -> Resolver:
 
 async def _run(
     mutation: Mutation[C],
-    to_command: Callable[[Any], C],
+    to_command: Callable[[Given], C],
     unit_of_work: Callable[[WriteContext, Any, MutationCall[C]], Awaitable[MutationOutcome]],
     info: Info,
-    given: Any,
+    given: Given,
+    *,
+    shows_rows: bool,
 ) -> MutationResult:
-    """Perform a mutation if its budget allows. The payload is read from a new snapshot."""
+    """Perform a mutation if its budget allows. The rows of the payload are read from a new snapshot."""
     await info.context.budgets.spend(mutation.budget)
-    call = _call(mutation, to_command, given)
+    write_context = info.context.write_context
+    try:
+        call = _call(mutation, to_command, given)
+    except InvalidInput as refusal:
+        write_context.performed(mutation.name, refusal.code, NO_MEASUREMENTS)
+        write_context.emit(mutation.name, NO_EFFECT, refusal.code)
+        return MutationResult(problems=(RefusalValue(refusal),))
     info.context.written.add(info.path.key)
     try:
-        outcome = await unit_of_work(info.context.write_context, mutation, call)
+        outcome = await unit_of_work(write_context, mutation, call)
     except Refusal as refusal:
         return MutationResult(problems=(RefusalValue(refusal),))
-    await _renew_reading(info)
-    return MutationResult(ids=outcome.ids, replayed=outcome.replayed)
+    if outcome.secret is not None:
+        info.context.holds_secret = True
+    if shows_rows:
+        await _renew_reading(info)
+    return MutationResult(ids=outcome.ids, secret=outcome.secret, replayed=outcome.replayed)
 
 
 async def _run_bulk(
-    mutation: BulkMutation[B, Any], to_command: Callable[[Any], B], info: Info, given: Any
+    mutation: BulkMutation[B, Any], to_command: Callable[[Given], B], info: Info, given: Given
 ) -> BulkMutationResult:
-    """Perform a bulk mutation, as `_run` does. A dry run uses the budget of dry runs only."""
-    call = _call(mutation, to_command, given)
-    dry_run = call.command.dry_run
-    items = len(call.command.named_items())
-    if dry_run:
-        await info.context.budgets.spend_dry_run(items=items)
-    else:
-        await info.context.budgets.spend(mutation.budget, items=items)
+    """Perform a bulk mutation, as `_run` does. A dry run uses the budget of dry runs only.
+
+    A call whose input cannot be read counts without items.
+    """
+    dry_run: bool = given["dryRun"]
+    try:
+        call = _call(mutation, to_command, given)
+    except InvalidInput as refusal:
+        await _spend_bulk(mutation, info, dry_run=dry_run, items=0)
+        if not dry_run:
+            report_whole_refusal(info.context.write_context, mutation.name, refusal)
+        return BulkMutationResult(dry_run=dry_run, problems=(RefusalValue(refusal),))
+    await _spend_bulk(mutation, info, dry_run=dry_run, items=len(call.command.named_items()))
+    if not dry_run:
         info.context.written.add(info.path.key)
     try:
         result = await perform_bulk(info.context.write_context, mutation, call)
@@ -138,14 +160,20 @@ async def _run_bulk(
     counts = Counter(item.outcome for item in result.items)
     return BulkMutationResult(
         results=tuple(map(_shown, result.items)),
-        summary=OutcomeCounts(counts[BulkOutcome.APPLIED], counts[BulkOutcome.UNCHANGED], counts[BulkOutcome.FAILED]),
+        summary=OutcomeCounts(counts[BulkOutcome.APPLIED], counts[BulkOutcome.UNCHANGED], counts[BulkOutcome.REFUSED]),
         dry_run=dry_run,
         replayed=result.replayed,
     )
 
 
-def _call(mutation: Mutation[C], to_command: Callable[[Any], C], given: Any) -> MutationCall[C]:
-    return MutationCall(mutation=mutation.name, command=to_command(given), idempotency_key=getattr(given, KEY))
+async def _spend_bulk(mutation: BulkMutation[Any, Any], info: Info, *, dry_run: bool, items: int) -> None:
+    budgets = info.context.budgets
+    await (budgets.spend_dry_run(items=items) if dry_run else budgets.spend(mutation.budget, items=items))
+
+
+def _call(mutation: Mutation[C], to_command: Callable[[Given], C], given: Given) -> MutationCall[C]:
+    """The call that an input makes. Raises InvalidInput."""
+    return MutationCall(mutation=mutation.name, command=to_command(given), idempotency_key=key_of(given))
 
 
 async def _renew_reading(info: Info) -> None:
@@ -159,4 +187,4 @@ async def _renew_reading(info: Info) -> None:
 
 def _shown(item: ItemResult) -> BulkItemValue:
     problem = RefusalValue(item.refusal) if item.refusal else None
-    return BulkItemValue(item.index, item.id, item.outcome, problem, item.payload_id)
+    return BulkItemValue(item.index, item.location_id, item.outcome, problem, item.payload_id)

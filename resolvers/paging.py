@@ -1,21 +1,24 @@
 """Relay connections with keyset pagination.
 
-A cursor is opaque to clients: the base64url encoding of the name of the order, a mark of the filters, and the order
-values of its row. A cursor of another order or of other filters is refused, because its position would differ.
+A cursor is opaque to clients: the base64url encoding of the order and its direction, a mark of the filters, and the
+order values of its row. A cursor of another order or direction, or of other filters, is refused, because its position
+would differ.
 """
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import blake2s
 from typing import Any, Generic, TypeVar
 
 import msgspec
 import orjson
 
-from app.db import queries
+from app.db import nested, queries
+from app.db.nested import NestedList
 from app.db.paging import Order, Page, Slice
 from app.db.reading import Reading
 from app.domain.refusals import InvalidInput
@@ -61,6 +64,8 @@ class Connection(Generic[R]):
     filters: Mapping[str, Any]
     slice: Slice
     continued: bool
+    count: Callable[[], Awaitable[int]]
+    """Counts the whole list, up to COUNT_CAP + 1."""
 
     @property
     def nodes(self) -> list[R]:
@@ -80,7 +85,7 @@ class Connection(Generic[R]):
         return PageInfo(self.slice.has_next, self.continued, *ends)
 
     def _cursor(self, row: Any) -> str:
-        place = PlaceInList(self.order.name, mark_of(self.filters), self.order.values(row))
+        place = PlaceInList(self.order.mark, mark_of(self.filters), self.order.values(row))
         return base64.urlsafe_b64encode(msgspec.json.encode(place)).rstrip(b"=").decode()
 
 
@@ -88,16 +93,32 @@ async def connection(
     reading: Reading, order: Order, filters: Mapping[str, Any], first: int, after: str | None
 ) -> Connection[Any]:
     """The requested page. Raises InvalidInput for `first` outside of 1..100 and for cursors of other lists."""
+    page = _page(order, filters, first, after)
+    found = await queries.page_of(reading, order, page, filters)
+    count = partial(queries.count_of, reading, order, filters)
+    return Connection(order, filters, found, continued=page.after is not None, count=count)
+
+
+async def nested_connection(
+    reading: Reading, listed: NestedList, key: str, first: int, after: str | None
+) -> Connection[Any]:
+    """The requested page of the list of one parent, read in one batch with those of its level. Raises as `connection`.
+
+    A cursor of the list of another parent is refused.
+    """
+    filters = {**listed.filters, f"of {listed.nested.name}": key}
+    page = _page(listed.order, filters, first, after)
+    name = (listed.nested, listed.order, mark_of(listed.filters))
+    pages = reading.loader((*name, page), partial(nested.pages_of, listed=listed, page=page))
+    counts = reading.loader(name, partial(nested.counts_of, listed=listed))
+    found = await pages.load(key)
+    return Connection(listed.order, filters, found, continued=page.after is not None, count=partial(counts.load, key))
+
+
+def _page(order: Order, filters: Mapping[str, Any], first: int, after: str | None) -> Page:
     if not 1 <= first <= LARGEST_PAGE:
         raise InvalidInput(field="first", rule=f"must be between 1 and {LARGEST_PAGE}", path=("first",))
-    behind = None if after is None else read_cursor(after, order, filters)
-    found = await queries.page_of(reading, order, Page(first, behind), filters)
-    return Connection(order, filters, found, continued=behind is not None)
-
-
-async def total(reading: Reading, page: Connection[Any]) -> int:
-    """The number of rows of the whole list, at most COUNT_CAP + 1."""
-    return await queries.count_of(reading, page.order, page.filters)
+    return Page(first, None if after is None else read_cursor(after, order, filters))
 
 
 def read_cursor(cursor: str, order: Order, filters: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -105,7 +126,7 @@ def read_cursor(cursor: str, order: Order, filters: Mapping[str, Any]) -> tuple[
     place = _decoded(cursor)
     if place is None or len(place.values) != len(order.columns):
         raise _refused("must be a cursor from this API")
-    if place.order != order.name or place.filters != mark_of(filters):
+    if place.order != order.mark or place.filters != mark_of(filters):
         raise _refused("the cursor belongs to a list with another order or other filters")
     try:
         return tuple(

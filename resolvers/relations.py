@@ -3,7 +3,6 @@
 Each has two resolvers that use the same loader: one for all objects of a level, and one for a single object.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any
@@ -11,15 +10,17 @@ from typing import Any
 import strawberry
 from sqlalchemy import Column, Table
 
-from app.db import tables
-from app.domain.viewer import Viewer
+from app.db import rows
+from app.db.loaders import NEWEST, is_history
 from app.execution import BATCH_RESOLVER
+from app.query_cost.price import PRICE
 from permissions.guards import can, guarded
 from permissions.matrix import Action
 from resolvers.context import Info
+from resolvers.list_bounds import HISTORY, bounded, bounds
 
 LINK = "link"
-"""Key in a field's `metadata`: the rows that the field returns, as a Relation, a Part or a Named."""
+"""Key in a field's `metadata`: the rows that the field returns, as a Relation, a Part, a Named or Pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,30 +44,59 @@ class Named:
     table: Table
 
 
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """The rows of `table` that the parent has, a page at a time."""
+
+    table: Table
+
+
 def many(
     column: Column[Any],
     description: str,
     *,
     key: str = "id",
     needs: Action | None = None,
-    shown: Callable[[Viewer, list[list[Any]]], list[list[Any]]] | None = None,
+    most: int | None = None,
 ) -> Any:
     """A field that returns the rows whose `column` equals this row's `key`, in the defined order of the table.
 
-    `shown` returns the rows of each parent as the viewer sees them.
+    There are at most `most` of them, unless the table is a history: the field returns its newest rows.
     """
     key_of = attrgetter(key)
 
     async def rows(root: strawberry.Parent[Any], info: Info) -> Any:
-        found = await info.context.reading.many(column).load(key_of(root))
-        return shown(info.context.viewer, [found])[0] if shown else found
+        return await info.context.reading.many(column).load(key_of(root))
 
     async def of_all(parents: list[Any], info: Info) -> list[Any]:
-        found = await info.context.reading.many(column).each(list(map(key_of, parents)))
-        return shown(info.context.viewer, found) if shown else found
+        found: list[Any] = await info.context.reading.many(column).each(list(map(key_of, parents)))
+        return found
 
-    batch = {BATCH_RESOLVER: of_all, LINK: Relation(column, key, to_many=True)}
-    return strawberry.field(resolver=rows, description=description, extensions=_guards(needs), metadata=batch)
+    bound = {HISTORY: True} if is_history(column) else bounds(most)
+    return strawberry.field(
+        resolver=rows,
+        description=bounded(description, most),
+        extensions=_guards(needs),
+        metadata={BATCH_RESOLVER: of_all, LINK: Relation(column, key, to_many=True), **bound},
+    )
+
+
+def has_more(column: Column[Any], history: str, *, needs: Action | None = None) -> Any:
+    """A field that says whether a location has more of the rows whose `column` is its id than their list returns."""
+
+    async def more(root: strawberry.Parent[rows.LocationRow], info: Info) -> bool:
+        found: bool = await info.context.reading.more(column).load(root.id)
+        return found
+
+    async def of_all(parents: list[rows.LocationRow], info: Info) -> list[bool]:
+        return await info.context.reading.more(column).each([each.id for each in parents])
+
+    return strawberry.field(
+        resolver=more,
+        description=f"Whether the location has more than the newest {NEWEST} {history}. Visible as the list itself.",
+        extensions=_guards(needs),
+        metadata={BATCH_RESOLVER: of_all, PRICE: 1},
+    )
 
 
 def one_of_location(column: Column[Any], description: str, *, key: str) -> Any:
@@ -122,15 +152,11 @@ def _guards(needs: Action | None) -> list[Any]:
     return guarded(can(needs)) if needs else []
 
 
-def named(table: Table, description: str) -> Any:
-    """A field of a mutation's payload: the object of this table that the mutation's result names, or null."""
-    kind = _NAMES.get(table, table.name)
+def named(table: Table, key: str, description: str) -> Any:
+    """A field of a mutation's payload: the object of this table that the mutation's result names by `key`, or null."""
 
     async def row(root: strawberry.Parent[Any], info: Info) -> Any:
-        wanted = root.ids.get(kind)
+        wanted = root.ids.get(key)
         return None if wanted is None else await info.context.reading.one(table.c.id).load(wanted)
 
     return strawberry.field(resolver=row, description=description, metadata={LINK: Named(table)})
-
-
-_NAMES = {tables.provisioning_payload: "payload"}

@@ -40,10 +40,18 @@ async def readiness_of(location: Parent[rows.LocationRow], info: Info) -> tuple[
 
 async def review(info: Info, location_id: str) -> Review:
     """The review of a location in scope. Raises NotFound."""
-    aggregate = await _aggregate(info, location_id)
+    return _review(await _aggregate(info, location_id))
+
+
+async def review_of(location: Parent[rows.LocationRow], info: Info) -> Review:
+    """The review of this location."""
+    return _review(await _preview(info, location.id))
+
+
+def _review(aggregate: Aggregate) -> Review:
     record = aggregate.record
     return Review(
-        location_id=location_id,
+        location_id=record.location.id,
         revision=record.location.revision,
         digest=aggregate.digest,
         changes=diff(aggregate.content_of(record.last_approved), aggregate.document),

@@ -1,24 +1,24 @@
 """The roles that can use each verb of the status machine, as agreed with the product's owners."""
 
-from app.domain.vocabulary import Role, Verb
+from app.domain.vocabulary import LocationAction, Role
 
 CUSTOMER, LEAD, PARTNER = Role.CUSTOMER, Role.IMPLEMENTATION_LEAD, Role.PARTNER
 
-WHO_MAY: dict[Verb, frozenset[Role]] = {
-    Verb.START: frozenset({CUSTOMER, LEAD}),
-    Verb.SUBMIT: frozenset({CUSTOMER, LEAD}),
-    Verb.WITHDRAW: frozenset({CUSTOMER, LEAD}),
-    Verb.REQUEST_CHANGES: frozenset({LEAD}),
-    Verb.APPROVE: frozenset({LEAD}),
-    Verb.APPROVE_AGAIN: frozenset({LEAD}),
-    Verb.GENERATE_PAYLOAD: frozenset({LEAD}),
-    Verb.TRIGGER_PROVISIONING: frozenset({LEAD}),
-    Verb.ACKNOWLEDGE: frozenset({PARTNER}),
-    Verb.COMPLETE: frozenset({LEAD}),
-    Verb.WAIVE_RECEIPT: frozenset({LEAD}),
-    Verb.REJECT: frozenset({PARTNER}),
-    Verb.BLOCK: frozenset({LEAD}),
-    Verb.UNBLOCK: frozenset({LEAD}),
-    Verb.CANCEL: frozenset({LEAD}),
-    Verb.REOPEN: frozenset({LEAD}),
+WHO_MAY: dict[LocationAction, frozenset[Role]] = {
+    LocationAction.START_ONBOARDING: frozenset({CUSTOMER, LEAD}),
+    LocationAction.SUBMIT_ONBOARDING: frozenset({CUSTOMER, LEAD}),
+    LocationAction.WITHDRAW_SUBMISSION: frozenset({CUSTOMER, LEAD}),
+    LocationAction.REQUEST_CHANGES: frozenset({LEAD}),
+    LocationAction.APPROVE: frozenset({LEAD}),
+    LocationAction.APPROVE_AGAIN: frozenset({LEAD}),
+    LocationAction.GENERATE_PAYLOAD: frozenset({LEAD}),
+    LocationAction.TRIGGER_PROVISIONING: frozenset({LEAD}),
+    LocationAction.ACKNOWLEDGE_PAYLOAD: frozenset({PARTNER}),
+    LocationAction.COMPLETE_PROVISIONING: frozenset({LEAD}),
+    LocationAction.WAIVE_RECEIPT: frozenset({LEAD}),
+    LocationAction.REJECT_PAYLOAD: frozenset({PARTNER}),
+    LocationAction.BLOCK: frozenset({LEAD}),
+    LocationAction.UNBLOCK: frozenset({LEAD}),
+    LocationAction.CANCEL: frozenset({LEAD}),
+    LocationAction.REOPEN: frozenset({LEAD}),
 }

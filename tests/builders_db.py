@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256, sha512
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +21,7 @@ from sqlalchemy import Table
 from app.db import demo, tables
 from app.db.seed import location_rows
 from app.domain.content import LocationContent
+from app.domain.secrets import SERVICE_TOKEN_BYTES, NewServiceToken, new_secret, new_service_token, secret_sha256
 from app.domain.vocabulary import (
     ApprovalStatus,
     LocationStatus,
@@ -61,6 +63,8 @@ async def forget(database: TestDatabase, accounts: Collection[str], users: Colle
             "UPDATE turnup.location SET live_payload_id = NULL WHERE account_id = any($1)", accounts
         )
         await connection.execute('DELETE FROM turnup."grant" WHERE user_id = any($1)', users)
+        for table in ("user_session", "service_token"):
+            await connection.execute(f"DELETE FROM turnup.{table} WHERE user_id = any($1)", users)
         await connection.execute('DELETE FROM turnup."user" WHERE id = any($1)', users)
         for table in reversed(tables.metadata.sorted_tables):
             column = "id" if table is tables.account else "account_id"
@@ -112,6 +116,50 @@ async def a_user(
     own: dict[str, Any] = {"subject": name, "name": "Uma Frost", "email": f"{name}@dune.example", "account_id": account}
     own |= {"all_accounts": role is Role.IMPLEMENTATION_LEAD}
     return await insert(connection, tables.user, **{"id": name, **own, "role": role, "status": status, **row})
+
+
+async def a_session(connection: Any, user: str, **row: Any) -> str:
+    """Insert an open session of a user; `secret_of` its id is its secret."""
+    name, now = fresh("usersession"), datetime.now(UTC)
+    own = {"user_agent": "Mozilla/5.0", "created_at": now, "last_used_at": now}
+    own |= {"idle_until": now + timedelta(hours=8), "expires_at": now + timedelta(hours=24)}
+    digest = secret_sha256(secret_of(name))
+    return await insert(
+        connection, tables.user_session, **{"id": name, "user_id": user, "secret_sha256": digest, **own, **row}
+    )
+
+
+def secret_of(session: str) -> str:
+    """Return the secret of a session that `a_session` made."""
+    return new_secret(sha256(session.encode()).digest())
+
+
+def sent_with(session: str) -> dict[str, str]:
+    """Return the header fields of a request that is sent with a session that `a_session` made."""
+    return {"cookie": f"turnup_session={secret_of(session)}", "x-turnup-csrf": "1"}
+
+
+async def a_service_token(connection: Any, user: str, **row: Any) -> str:
+    """Insert a service token of a user with all rights; `service_token_of` its id is the token."""
+    name, now = fresh("token"), datetime.now(UTC)
+    token = service_token_of(name)
+    own: dict[str, Any] = {"name": name, "prefix": token.prefix, "secret_sha256": token.sha256}
+    own |= {"created_by": user, "created_at": now, "expires_at": now + timedelta(days=30)}
+    return await insert(connection, tables.service_token, **{"id": name, "user_id": user, **own, **row})
+
+
+def service_token_of(name: str) -> NewServiceToken:
+    """Return the token that `a_service_token` made."""
+    return new_service_token(sha512(name.encode()).digest()[:SERVICE_TOKEN_BYTES])
+
+
+async def an_invitation(connection: Any, **row: Any) -> str:
+    """Insert an open invitation of a partner without grants, made by the command line."""
+    name = fresh("invitation")
+    own: dict[str, Any] = {"email": f"{name}@dune.example", "name": "Ida Frost", "role": Role.PARTNER}
+    own |= {"all_accounts": False, "granted_account_ids": [], "granted_location_ids": []}
+    own |= {"secret_sha256": secrets.token_bytes(32), "expires_at": datetime.now(UTC) + timedelta(days=7)}
+    return await insert(connection, tables.invitation, **{"id": name, **own, **row})
 
 
 async def a_grant(connection: Any, user: str, account: str, locations: Collection[str] | None = None) -> str:
@@ -172,6 +220,7 @@ def content_of(location: str, account: str) -> LocationContent:
         devices=(replace(device, id=f"device-{location}"),),
         people=(replace(person, id=f"person-{location}"),),
         extensions=(replace(extension, id=renamed, person_id=f"person-{location}", device_id=f"device-{location}"),),
+        working_hours=tuple(replace(each, id=f"hours-{location}-{each.weekday}") for each in content.working_hours),
         call_flow=replace(
             flow,
             timeout_target=retargeted(flow.timeout_target),
@@ -281,7 +330,7 @@ async def an_entry(connection: Any, location: str, **row: Any) -> str:
         "chain": place["account_id"],
         "number": last + 1,
         "hash": HASH,
-        "action": "EDIT_DEVICE",
+        "action": "editDevice",
         "outcome": "APPLIED",
         "actor_id": LEAD_ID,
         "actor_role": Role.IMPLEMENTATION_LEAD,

@@ -17,12 +17,13 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app import cli
+from app import cli, main
 from app.auth.development import DevelopmentIssuer
 from app.db.migrate import migrate
 from app.main import create_app
 from app.operations import housekeeping
 from app.operations.demo import load_demo
+from app.operations.gauges import run_gauges
 from app.postgres import embedded
 from app.settings import Settings
 from tests import hypothesis_profile  # noqa: F401 - loaded for its effect
@@ -43,6 +44,8 @@ from tests.harness import (
 )
 
 pytest_plugins = ["tests.lanes"]
+
+LONGEST_ID = 200  # characters of one parameter
 
 # The cluster's data need not survive a crash, and nothing but a test's own statements should run in it.
 THROWAWAY = {
@@ -69,8 +72,13 @@ for budget in (
 ):
     os.environ.setdefault(f"TURNUP_LIMIT_{budget}", "1000000000")
 
-# No housekeeping runs in the background: its tests start it explicitly.
+# Commands in this process log no JSON, for which they would replace standard output.
+os.environ.setdefault("TURNUP_LOG_FORMAT", "text")
+
+# No housekeeping runs in the background, and nothing is measured: their tests start them explicitly.
 housekeeping.EVERY_SECONDS = 86_400
+main.CHECK_SECONDS = 86_400
+run_gauges.__kwdefaults__ = {"first_seconds": 86_400.0, "every_seconds": 86_400.0}
 
 
 class Cluster:
@@ -100,6 +108,11 @@ def pytest_configure(config: pytest.Config) -> None:
     runs_tests = not (config.option.collectonly or config.option.help or config.option.version)
     if runs_tests and not config.option.no_database and not hasattr(config, "workerinput"):
         config.stash[_CLUSTER] = Cluster()
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a long text by its parameter: the id of a test is in the environment of each process that it starts."""
+    return argname if isinstance(val, str | bytes) and len(val) > LONGEST_ID else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from fcntl import LOCK_EX, flock
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -36,6 +37,34 @@ def unavailable(what: str, why: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)
+
+
+@cache
+def needs_packages(folder: Path) -> None:
+    """Install what the package-lock.json of a folder lists, once. Fails or skips the test as `needs` does.
+
+    The processes of a run take turns: npm begins by deleting the packages.
+    """
+    locked = (folder / "package-lock.json").read_bytes()
+    done = folder / "node_modules" / ".installed"
+    with (folder / ".npmrc").open() as turn:
+        flock(turn, LOCK_EX)
+        if not done.exists() or done.read_bytes() != locked:
+            _install_packages(folder)
+            done.write_bytes(locked)
+
+
+def _install_packages(folder: Path) -> None:
+    installed = subprocess.run(
+        [needs("npm"), "ci", "--ignore-scripts", "--prefer-offline", "--fetch-retries=5", "--loglevel=error"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    if installed.returncode:
+        unavailable(f"the packages of {folder.relative_to(ROOT)}", installed.stderr.strip())
 
 
 @cache
@@ -79,5 +108,6 @@ PROGRAMS: Mapping[str, Callable[[], str]] = {
     "npm": _on_the_path("npm"),
     "pgbouncer": _by_script("deploy/pgbouncer.py"),
     "postgresql15": _by_script("deploy/postgres15.py", "echo", "/usr/lib/postgresql/15/bin"),
+    "prometheus": _by_script("deploy/prometheus.py"),
     "redis": _by_script("deploy/redis.py"),
 }

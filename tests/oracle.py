@@ -10,6 +10,7 @@ import asyncpg
 
 from app.audit.replay import replay
 from app.audit.verify import snapshot, verify
+from app.operations.audit_names import AuditCode, AuditedTable
 from tests.harness import TestDatabase
 
 # A recipient runs with a payload after its acknowledgement, a waiver or a lead's completion by hand, until it
@@ -80,6 +81,10 @@ _QUESTION = " UNION ALL ".join(
 )
 
 
+_TABLES = "SELECT DISTINCT table_name AS text FROM turnup.field_change"
+_CODES = "SELECT DISTINCT code AS text FROM turnup.audit_entry WHERE code IS NOT NULL AND action <> 'ROLE_DENIED'"
+
+
 async def phones_in_two_places(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
     """Return what is wrong with the claims to MAC addresses, in one snapshot; nothing if all is right.
 
@@ -97,8 +102,14 @@ async def chains_are_valid(database: TestDatabase) -> None:
 
 
 async def audit_log_is_complete(database: TestDatabase) -> None:
-    """Check that the chains are valid and that replaying the entries rebuilds the tables."""
+    """Check that the chains are valid, that the API names what they hold, and that a replay rebuilds the tables."""
     await chains_are_valid(database)
+    async with snapshot(database.owner_url) as connection:
+        nameless = {
+            *({row["text"] for row in await connection.fetch(_TABLES)} - {each.value for each in AuditedTable}),
+            *({row["text"] for row in await connection.fetch(_CODES)} - {each.value for each in AuditCode}),
+        }
+        assert not nameless, nameless
     assert (await replay(database.owner_url)).differences == ()
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parent
-MODULES = sorted(TESTS.rglob("*.py"))
+MODULES = sorted(path for path in TESTS.rglob("*.py") if "node_modules" not in path.parts)
 FOLDERS = sorted({module.parent for module in MODULES})
 ALSO_OF_OTHERS = {"http", "permissions"}  # a package of Python and one of the product
 NAMES = {path.stem for path in [*MODULES, *FOLDERS]} - ALSO_OF_OTHERS - {"tests", "__init__"}

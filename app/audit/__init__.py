@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from app.db.database import Database, Transaction
 from app.db.failures import translated
 from app.db.statements import Statement
+from app.domain.vocabulary import AuditOutcome, SystemAction
 
 SYSTEM = "system"
 
@@ -70,7 +71,7 @@ class Opening:
     request_id: str
     reason: str | None = None
     override_id: str | None = None
-    outcome: str = "APPLIED"
+    outcome: AuditOutcome = AuditOutcome.APPLIED
     code: str | None = None
     is_override: bool = False
     client_request_id: str | None = None
@@ -86,7 +87,7 @@ async def open_entry(
     request_id: str,
     reason: str | None = None,
     override_id: str | None = None,
-    outcome: str = "APPLIED",
+    outcome: AuditOutcome = AuditOutcome.APPLIED,
     code: str | None = None,
     is_override: bool = False,
     client_request_id: str | None = None,
@@ -126,14 +127,14 @@ async def record_denial(
 
     One entry per user, field and minute, with the count, is written to the chain `SYSTEM` after the minute ends.
     """
-    await _count(database, "ROLE_DENIED", field, user_id, request_id, client_request_id)
+    await _count(database, SystemAction.ROLE_DENIED, field, user_id, request_id, client_request_id)
 
 
 async def record_security_event(
     database: Database, *, kind: str, user_id: str, request_id: str, client_request_id: str | None = None
 ) -> None:
     """Count a security event, such as the use of a suspended user's token; recorded like a denial."""
-    await _count(database, "SECURITY_EVENT", kind, user_id, request_id, client_request_id)
+    await _count(database, SystemAction.SECURITY_EVENT, kind, user_id, request_id, client_request_id)
 
 
 async def settle(database: Database) -> int:
@@ -148,5 +149,5 @@ async def settle(database: Database) -> int:
 
 async def _count(database: Database, *arguments: str | None) -> None:
     async with database.connection() as connection:
-        with translated():
+        with database.observe("sql", "audit count", {}), translated():
             await connection.execute(_COUNT, *arguments)

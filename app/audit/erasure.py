@@ -14,7 +14,7 @@ import asyncpg
 from app.db.connecting import as_definer
 from app.domain import ids
 
-TABLE_OF_TYPE = {"Person": "person", "Contact": "contact", "User": "user"}
+TABLE_OF_TYPE = {"Person": "person", "Contact": "contact", "User": "user", "Invitation": "invitation"}
 _REFUSALS = ("AU004", "AU005")
 
 
@@ -32,19 +32,32 @@ class Erased:
 
 
 async def erase_person(owner_url: str, identifier: str, *, reason: str) -> Erased:
-    """Erase a removed person or contact, or a user, who is suspended and loses their name. Raises NotErased."""
+    """Erase a removed person or contact, a user, or the person of an invitation. Raises NotErased.
+
+    A user is suspended and loses their name, here and in the invitation that the user accepted.
+    """
     table = TABLE_OF_TYPE.get(ids.type_of(identifier) or "")
     if table is None:
-        raise NotErased(f"{identifier} is not the id of a person, contact or user")
+        raise NotErased(f"{identifier} is not the id of a person, contact, user or invitation")
     async with _erasing(owner_url) as connection:
+        if table == "invitation":
+            return Erased(await connection.fetchval(_ERASE_INVITATION, identifier, reason), 0, ())
         found = await connection.fetchrow("SELECT * FROM turnup.audit_erase($1, $2, $3)", table, identifier, reason)
-    return Erased(found["erased_values"], found["erased_documents"], tuple(found["kept_payloads"]))
+        invited = await connection.fetchval(_ERASE_ACCEPTED, identifier, reason)
+    return Erased(found["erased_values"] + invited, found["erased_documents"], tuple(found["kept_payloads"]))
 
 
 async def erase_reason(owner_url: str, entry_id: str, *, reason: str) -> None:
     """Erase the free-text reason of an entry. Raises NotErased."""
     async with _erasing(owner_url) as connection:
         await connection.execute("SELECT turnup.audit_erase_reason($1, $2)", entry_id, reason)
+
+
+_ERASE_INVITATION = "SELECT turnup.audit_erase_invitation($1, $2)"
+_ERASE_ACCEPTED = """
+SELECT coalesce(sum(turnup.audit_erase_invitation(i.id, $2)), 0)::integer
+FROM turnup.invitation i WHERE i.accepted_by = $1
+"""
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from app.audit.encoding import salted
 from app.audit.objects import PINNED
 from app.db import tables
 from app.db.connecting import connect_as_owner
-from app.db.kind import LOAD_UNAUDITED
+from app.domain.vocabulary import SystemAction
 from app.progress import Report, unreported
 
 SCRATCH = "turnup_replay"
@@ -30,14 +30,21 @@ UNTRACKED = {
     tables.audit_incident: "counts, which are added to the audit log when their minute is over",
     tables.erasure_due: "the payloads to erase; each erasure is recorded in the audit log",
     tables.schema_state: "the revisions of the code that may write, which migrations add",
+    tables.user_session: "sign-ins of browsers; who ends a session of another has an entry in the audit log",
+    tables.sign_in_attempt: "sign-ins of browsers that are not complete, kept for 10 minutes",
+    tables.service_token_use: "when tokens were last used, which changes nothing",
     tables.idempotency_key: "results stored for a day; the changes of the calls are tracked",
+    tables.gauge_reading: "measurements for operators, of the last minute",
+    tables.audit_verification: "the result of the last verification of the audit log",
 }
 TRACKED = tuple(table for table in tables.metadata.sorted_tables if table not in UNTRACKED)
 ON_SYSTEM = frozenset(
     {
         tables.user,
+        tables.service_token,
         tables.grant,
         tables.grant_location,
+        tables.invitation,
         tables.accepted_version,
         tables.device_model,
         tables.installation,
@@ -79,7 +86,7 @@ async def replay(owner_url: str, *, keep: bool = False, most: int = 20, report: 
     are compared and of all.
     """
     async with _scratch(owner_url, keep=keep) as connection:
-        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, LOAD_UNAUDITED)]
+        skipped = [row["chain"] for row in await connection.fetch(_SKIPPED, SystemAction.LOAD_UNAUDITED)]
         await connection.execute(_LAST)
         await connection.execute(_INDEX)
         rows = 0

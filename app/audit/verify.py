@@ -21,12 +21,13 @@ from app.progress import Report, unreported
 PAGE = 500
 ERASE = "ERASE"
 # Columns whose values are never stored in the log; their salted hashes show that they changed.
-WITHHELD = frozenset({("user", "subject")})
+WITHHELD = frozenset({("user", "subject"), ("service_token", "secret_sha256"), ("invitation", "secret_sha256")})
 # Columns whose values an erasure removes: what a person is called and reached by, free text, and documents with both.
 _ERASABLE = {
     "person": {"first_name", "last_name", "email", "mobile", "mobile_e164"},
     "contact": {"name", "email", "phone", "e164"},
-    "user": {"name", "email", "subject"},
+    "user": {"name", "email", "subject", "issuer"},
+    "invitation": {"name", "email"},
     "approval": {"content", "comment"},
     "provisioning_payload": {"document", "withdrawn_reason"},
     "override": {"reason"},
@@ -96,6 +97,8 @@ class Broken:
     number: int | None
     entry_id: str | None
     why: str
+    missing: bool = False
+    """Whether a chain that was asked for, or its signed head, does not exist: its name may be mistyped."""
 
     def __str__(self) -> str:
         """Return one line for display."""
@@ -207,9 +210,9 @@ async def _nothing_loose(connection: Any, chain: str | None, walk: "_Walk") -> N
 
 def _is_there(chain: str, walk: "_Walk", signed: Mapping[str, Head] | None) -> None:
     if walk.entries == 0:
-        raise _Break(Broken(chain, None, None, "the chain has no entries to verify"))
+        raise _Break(Broken(chain, None, None, "the chain has no entries to verify", missing=True))
     if signed is not None and chain not in signed:
-        raise _Break(Broken(chain, None, None, "the signed heads do not include this chain"))
+        raise _Break(Broken(chain, None, None, "the signed heads do not include this chain", missing=True))
 
 
 class Side(NamedTuple):

@@ -17,14 +17,25 @@ class Claims:
 
 
 @unique
+class TokenType(StrEnum):
+    """The types of token that can be accepted, as in the header's `typ`."""
+
+    AT_JWT = "at+jwt"
+    """RFC 9068: the type says that the token is an access token."""
+    JWT = "JWT"
+    """Any JWT, also one without `typ`: its claims must show that it is an access token."""
+
+
+@unique
 class TokenFault(StrEnum):
     """The faults of a token: the value is the message for the client, the name is the label for counting."""
 
-    MISSING = "No bearer token was sent."
+    MISSING = "The request has neither an Authorization header with a bearer token nor a session cookie."
     HEADER = "The Authorization header must be the word Bearer and exactly one token."
     TOO_LONG = "The token is too long."
     MALFORMED = "The token is malformed."
-    TYPE = "The token is not an access token: its typ header must be at+jwt."
+    TYPE = "The token is not an access token: its typ header is not one that this server accepts."
+    NOT_FOR_ACCESS = "The token is not an access token: it has the claims of an ID token, or none of an access token."
     ALGORITHM = "The token's signing algorithm is not accepted."
     UNKNOWN_KEY = "The token does not name a signing key of its issuer."
     SIGNATURE = "The token's signature is wrong."

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import jwt
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -64,6 +66,11 @@ class DevelopmentIssuer:
             "jti": str(uuid.uuid4()),
         }
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"typ": "at+jwt", "kid": self._jwk["kid"]})
+
+    def derived(self, purpose: str, length: int) -> bytes:
+        """Return secret bytes that follow from the key and the purpose (HKDF, RFC 5869). They do not reveal the key."""
+        key = self._key.private_bytes_raw()
+        return HKDF(hashes.SHA256(), length, salt=None, info=f"turnup: {purpose}".encode()).derive(key)
 
     def public_keys(self) -> StaticKeys:
         """Return the keys that verify this issuer's tokens."""

@@ -1,7 +1,6 @@
 """Sources of the keys that verify tokens: a fixed set, or the issuer's key set fetched and renewed over HTTP."""
 
 import asyncio
-import ipaddress
 import logging
 import math
 import ssl
@@ -15,6 +14,7 @@ import httpx
 import jwt
 
 from app.auth.claims import KeysUnavailable
+from app.auth.fetching import fetch, provider_url
 from app.auth.jwks import Keys, find, read_key_set, usable_keys
 
 MAX_KEY_SET_BYTES = 256 * 1024
@@ -33,6 +33,14 @@ class TrustedKey:
 
     public: jwt.PyJWK
     for_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeySetState:
+    """Whether the last attempt to get the keys succeeded, and how old they are; 0 before the first attempt."""
+
+    up: bool
+    age_seconds: float
 
 
 class KeySource(Protocol):
@@ -60,6 +68,13 @@ class StaticKeys:
         key = find(self._keys, kid, algorithm)
         return None if key is None else TrustedKey(key, math.inf)
 
+    def state(self) -> KeySetState:
+        """Return that the keys are there, and do not age."""
+        return KeySetState(up=True, age_seconds=0.0)
+
+    async def look_again(self) -> None:
+        """Do nothing: the keys are there."""
+
 
 class RemoteKeySet:
     """The issuer's key set at a URL, for one event loop.
@@ -77,19 +92,22 @@ class RemoteKeySet:
         url: str,
         client: httpx.AsyncClient,
         *,
-        refresh_seconds: float = 300.0,
+        refresh_seconds: float = 60.0,
         retry_seconds: float = 10.0,
         failed_retry_seconds: float = 3.0,
         stale_seconds: float = 3600.0,
         timeout_seconds: float = 5.0,
         wait_seconds: float = 2.0,
         clock: Callable[[], float] = time.monotonic,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
         """Take the URL and a client, which the caller closes; `clock` returns seconds from an arbitrary start.
 
+        `failed` is called after each fetch that failed.
+
         Raises ValueError unless the URL is https, or http on a loopback address, without a user or password.
         """
-        self._url = key_set_url(url)
+        self._url = provider_url(url)
         self._client = client
         self._refresh_seconds = refresh_seconds
         self._retry_seconds = retry_seconds
@@ -98,6 +116,7 @@ class RemoteKeySet:
         self._timeout_seconds = timeout_seconds
         self._wait_seconds = wait_seconds
         self._clock = clock
+        self._failed = failed
         self._keys: Keys = {}
         self._fetched_at = -math.inf
         self._next_attempt_at = -math.inf
@@ -118,6 +137,16 @@ class RemoteKeySet:
             if key is None and (self._failing() or self._fetching()):
                 raise KeysUnavailable
         return None if key is None else TrustedKey(key, self._trusted_for())
+
+    def state(self) -> KeySetState:
+        """Return the state of the set. It is asked for when tokens arrive, and by `look_again` after a failure."""
+        age = self._age()
+        return KeySetState(up=self._failed_at == -math.inf, age_seconds=age if math.isfinite(age) else 0.0)
+
+    async def look_again(self) -> None:
+        """Fetch the set if the last attempt failed, so that its state does not wait for a token."""
+        if self._failed_at != -math.inf:
+            await self._renew()
 
     async def aclose(self) -> None:
         """Cancel a running fetch and wait CLOSING_SECONDS for its end; call this before closing the client."""
@@ -160,36 +189,30 @@ class RemoteKeySet:
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
             self._failed_at = self._clock()
             self._next_attempt_at = asked_at + self._failed_retry_seconds
+            self._failed()
             logger.warning("The key set could not be renewed: %s: %s", type(error).__name__, error)
         else:
             self._failed_at = -math.inf
             self._fetched_at = asked_at
 
     async def _fetch(self) -> bytearray:
-        body = bytearray()
-        # httpx limits each read but not the whole: a server that sends single bytes could keep the fetch open for
-        # hours.
-        async with (
-            asyncio.timeout(self._timeout_seconds),
-            self._client.stream(
-                "GET",
-                self._url,
-                # Compression is neither requested nor decoded: a small response must not decompress into a large one.
-                headers={"Accept": "application/jwk-set+json, application/json", "Accept-Encoding": "identity"},
-                follow_redirects=False,
-            ) as response,
-        ):
-            if response.status_code != httpx.codes.OK:
-                raise ValueError(f"the issuer answered with status {response.status_code}")
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_KEY_SET_BYTES:
-                    raise ValueError("the key set is too large")
-        return body
+        answer = await fetch(
+            self._client,
+            "GET",
+            self._url,
+            seconds=self._timeout_seconds,
+            most_bytes=MAX_KEY_SET_BYTES,
+            headers={"Accept": "application/jwk-set+json, application/json"},
+        )
+        if answer.status != httpx.codes.OK:
+            raise ValueError(f"the issuer answered with status {answer.status}")
+        return answer.body
 
     def _trusted_for(self) -> float:
-        """Return the seconds until the key may have to be looked up again."""
+        """Return the seconds until the key may have to be looked up again: 0 while an answer that is due is awaited."""
         now = self._clock()
+        if self._fetching() and self._age() >= self._refresh_seconds:
+            return 0.0
         steps = [
             self._fetched_at + RENEW_AHEAD * self._refresh_seconds,
             self._fetched_at + self._refresh_seconds,
@@ -216,22 +239,3 @@ def trusting(ca_file: Path) -> ssl.SSLContext:
         raise ValueError(f"{ca_file} is not a file of certificates in PEM format") from None
     except OSError as error:
         raise ValueError(f"{ca_file}: {error.strerror}") from None
-
-
-def key_set_url(url: str) -> httpx.URL:
-    """Return the parsed URL. Raises ValueError, without the URL, unless it is https, or http on a loopback address."""
-    try:
-        parsed = httpx.URL(url)
-    except httpx.InvalidURL:
-        parsed = httpx.URL()
-    encrypted = parsed.scheme == "https" and parsed.host
-    if parsed.userinfo or not (encrypted or (parsed.scheme == "http" and _is_loopback(parsed.host))):
-        raise ValueError("the key set's URL must use https, or http on a loopback address, without credentials")
-    return parsed
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

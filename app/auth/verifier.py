@@ -6,14 +6,14 @@ import math
 import re
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NoReturn, TypeVar
 
 import jwt
 from jwt.exceptions import InvalidSubjectError
 from jwt.utils import base64url_decode, base64url_encode
 
-from app.auth.claims import Claims, InvalidToken, TokenFault
+from app.auth.claims import Claims, InvalidToken, TokenFault, TokenType
 from app.auth.jwks import ALGORITHMS
 from app.auth.keys import KeySource
 
@@ -21,7 +21,19 @@ MAX_HEADER_LENGTH = 8 * 1024
 MAX_SUBJECT_LENGTH = 255
 MAX_OBJECTS = 256  # in the header or in the claims; each costs time before the signature is checked
 REFUSED_SECONDS = 10.0
-ACCESS_TOKEN_TYPES = frozenset({"at+jwt", "application/at+jwt"})
+TYPE_PREFIX = "application/"  # RFC 7515, section 4.1.9: may be left out of `typ`
+
+# What tokens of type JWT carry. `nonce` and the hashes bind an ID token to its sign-in (OpenID Connect Core). Keycloak
+# and Amazon Cognito name the kind of token in a claim.
+ID_TOKEN_CLAIMS = frozenset({"nonce", "at_hash", "c_hash"})
+ACCESS_TOKEN_CLAIMS = frozenset({
+    "client_id", "scope",  # RFC 9068
+    "scp", "azpacr", "appidacr",  # Okta, Entra ID 2.0, Entra ID 1.0
+    "cid",  # Okta
+    "gty",  # Auth0
+    "typ", "token_use",  # Keycloak, Amazon Cognito
+})  # fmt: skip
+KIND_CLAIMS = {"typ": "Bearer", "token_use": "access"}
 
 # Year 9999: later values of a NumericDate are invalid, and arithmetic on them may overflow.
 _LAST_SECOND = 253_402_300_799
@@ -64,18 +76,20 @@ class Verifier:
         issuer: str,
         audience: str,
         keys: KeySource,
+        types: Collection[TokenType] = (TokenType.AT_JWT,),
         leeway_seconds: float = 30.0,
         max_lifetime_seconds: float = 86_400.0,
         cache_size: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take the trusted issuer, audience and keys.
+        """Take the trusted issuer, audience and keys, and the types of token to accept.
 
         `leeway_seconds` tolerates differences between clocks, `clock` returns Unix seconds.
         """
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
+        self._types = frozenset(types)
         self._leeway_seconds = leeway_seconds
         self._max_lifetime_seconds = max_lifetime_seconds
         self._cache_size = cache_size
@@ -112,8 +126,12 @@ class Verifier:
             return claims
         self._check_refused(token)
         header, payload, signature = token.split(".")
-        kid, algorithm = _header(header)
+        kid, algorithm, kind = _header(header)
+        if kind not in self._types:
+            raise InvalidToken(TokenFault.TYPE)
         claimed = _object(payload)
+        if kind is TokenType.JWT and not _is_access_token(claimed):
+            raise InvalidToken(TokenFault.NOT_FOR_ACCESS)
         _decoded(signature)
         key = await self._keys.key_for(kid, algorithm)
         if key is None:
@@ -194,20 +212,34 @@ def _token(authorization: str) -> str:
     return match[1]
 
 
-def _header(part: str) -> tuple[str | None, str]:
-    """Return the key id and the algorithm of a token after checking its header."""
+def _header(part: str) -> tuple[str | None, str, TokenType | None]:
+    """Return the key id, the algorithm and the type (None: another one) of a token after checking its header."""
     header = _object(part)
     # RFC 7515, section 4.1.11, and RFC 7797: no extensions are supported.
     if "crit" in header or header.get("b64", True) is not True:
         raise InvalidToken(TokenFault.MALFORMED)
-    algorithm, kind, kid = header.get("alg"), header.get("typ"), header.get("kid")
+    algorithm, kind, kid = header.get("alg"), header.get("typ", TokenType.JWT), header.get("kid")
     if "kid" in header and not isinstance(kid, str):
         raise InvalidToken(TokenFault.MALFORMED)
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidToken(TokenFault.ALGORITHM)
-    if not isinstance(kind, str) or kind.lower() not in ACCESS_TOKEN_TYPES:  # RFC 9068, section 4: keeps ID tokens out
-        raise InvalidToken(TokenFault.TYPE)
-    return kid, algorithm
+    return kid, algorithm, _TYPES.get(kind.lower().removeprefix(TYPE_PREFIX)) if isinstance(kind, str) else None
+
+
+_TYPES = {each.lower(): each for each in TokenType}
+
+
+def _is_access_token(claimed: Mapping[str, object]) -> bool:
+    """Return whether the claims are those of an access token, when the type does not say so.
+
+    An ID token has the same issuer, and the same audience if the API is registered as the client itself. It reaches
+    browsers and logs that an access token does not reach.
+    """
+    if not ID_TOKEN_CLAIMS.isdisjoint(claimed):
+        return False
+    if any(claimed.get(name, kind) != kind for name, kind in KIND_CLAIMS.items()):
+        return False
+    return not ACCESS_TOKEN_CLAIMS.isdisjoint(claimed)
 
 
 def _object(part: str) -> dict[str, Any]:

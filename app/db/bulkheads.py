@@ -6,7 +6,7 @@ the resource to the others.
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Hashable
 
 
 class Bulkhead:
@@ -15,16 +15,16 @@ class Bulkhead:
     def __init__(self, most: int) -> None:
         """`most` is the maximum number of holders of a key, at least 1."""
         self.most = most
-        self._held: Counter[str] = Counter()
+        self._held: Counter[Hashable] = Counter()
         # The waiting callers in their order, with their keys.
-        self._queue: dict[asyncio.Future[None], frozenset[str]] = {}
+        self._queue: dict[asyncio.Future[None], frozenset[Hashable]] = {}
 
     @property
     def waiting(self) -> int:
         """The number of waiting callers."""
         return len(self._queue)
 
-    def try_enter(self, keys: Collection[str]) -> bool:
+    def try_enter(self, keys: Collection[Hashable]) -> bool:
         """Become a holder if that needs no waiting. Returns whether the caller is a holder now."""
         wanted = frozenset(keys)
         if any(self._held[key] >= self.most for key in wanted):
@@ -34,7 +34,7 @@ class Bulkhead:
         self._held.update(wanted)
         return True
 
-    async def enter(self, keys: Collection[str]) -> None:
+    async def enter(self, keys: Collection[Hashable]) -> None:
         """Become a holder, after the callers that wait for one of the keys already. The caller bounds the wait."""
         if self.try_enter(keys):
             return
@@ -50,7 +50,7 @@ class Bulkhead:
                 self._admit()  # those behind may have waited for this one's other keys
             raise
 
-    def leave(self, keys: Collection[str]) -> None:
+    def leave(self, keys: Collection[Hashable]) -> None:
         """Stop being a holder."""
         for key in frozenset(keys):
             self._held[key] -= 1
@@ -61,7 +61,7 @@ class Bulkhead:
 
     def _admit(self) -> None:
         """Give turns, in order, to all callers that need not wait longer. None overtakes one that waits for its key."""
-        blocked: set[str] = set()
+        blocked: set[Hashable] = set()
         for turn, wanted in list(self._queue.items()):
             if turn.done():
                 continue  # cancelled, and about to leave the queue
@@ -80,9 +80,9 @@ class Share:
 
     def __init__(self, bulkhead: Bulkhead) -> None:
         self._bulkhead = bulkhead
-        self._keys: frozenset[str] = frozenset()
+        self._keys: frozenset[Hashable] = frozenset()
 
-    def try_hold(self, keys: Collection[str]) -> bool:
+    def try_hold(self, keys: Collection[Hashable]) -> bool:
         """Hold these keys instead of what is held. Returns False, holding nothing, if the caller would have to wait."""
         if self._keys >= frozenset(keys):
             return True
@@ -92,7 +92,7 @@ class Share:
             self._keys = frozenset(keys)
         return held
 
-    async def hold(self, keys: Collection[str]) -> None:
+    async def hold(self, keys: Collection[Hashable]) -> None:
         """Hold these keys instead of what is held, when it is the caller's turn."""
         self.release()
         await self._bulkhead.enter(keys)

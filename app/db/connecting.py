@@ -146,11 +146,20 @@ async def connect_as_owner(url: str) -> Any:
 
 
 async def convert_json(connection: Any) -> None:
-    """Have a connection return json and jsonb as Python values, and accept them as parameters."""
+    """Have a connection return json and jsonb as Python values, and accept them as parameters, with bytes in them."""
     for kind in ("json", "jsonb"):
-        await connection.set_type_codec(
-            kind, schema="pg_catalog", encoder=lambda value: orjson.dumps(value).decode(), decoder=orjson.loads
-        )
+        await connection.set_type_codec(kind, schema="pg_catalog", encoder=_json, decoder=orjson.loads)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value, default=_bytea).decode()
+
+
+def _bytea(value: Any) -> str:
+    """Bytes in the form in which PostgreSQL reads them from a text."""
+    if isinstance(value, bytes):
+        return f"\\x{value.hex()}"
+    raise TypeError
 
 
 @asynccontextmanager

@@ -15,7 +15,6 @@ from sqlalchemy import BigInteger, Boolean, Connection, Integer, SmallInteger, T
 
 from app.db import tables
 from app.domain.content import CallFlow, CallFlowOption, LocationContent, Target
-from app.domain.content_document import in_camel_case
 from app.domain.content_field import ContentField, content_fields
 from app.domain.vocabulary import CallTrigger
 
@@ -86,7 +85,7 @@ _NOT_CONTENT: Mapping[Table, frozenset[str]] = {
     tables.device: _KEY | {"revision"},
     tables.person: _KEY | {"revision"},
     tables.extension: _KEY | {"revision"},
-    tables.working_hours: _KEY | {"id"},
+    tables.working_hours: _KEY,
     tables.call_flow: _KEY | {"revision"},
     tables.call_flow_option: _KEY | {"id", "position", "trigger"},
 }
@@ -225,7 +224,7 @@ def _unique_index(table: Table, name: str, cell: Cell) -> str:
 CELLS = _cells()
 # The unique indexes that content can violate, each with the API's name of the field.
 UNIQUE_FIELDS: Mapping[str, str] = {
-    _unique_index(tables.location, key_column(cell.column), cell): in_camel_case(cell.field.name)
+    _unique_index(tables.location, key_column(cell.column), cell): cell.field.api_name
     for cell in CELLS[tables.location]
     if cell.field.unique_in_account
 }

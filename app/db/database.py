@@ -6,8 +6,9 @@ transaction signs its user in first, so that row-level security knows the viewer
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from dataclasses import dataclass
 from itertools import starmap
 from operator import itemgetter
 from time import monotonic
@@ -18,6 +19,7 @@ import asyncpg
 
 from app.db.bulkheads import Bulkhead
 from app.db.connecting import app_options, connect, convert_json
+from app.db.credential_uses import CredentialUses
 from app.db.failures import (
     CommitUnknown,
     DatabaseReadOnly,
@@ -32,11 +34,14 @@ from app.db.failures import (
 )
 from app.db.migrate import newest_revision
 from app.db.statements import Statement
+from app.db.user_keys import UserKeys
 from app.db.writers import BEGIN_WRITING, WRITES_SINCE, may_write
+from app.domain.credential import REFUSED, Credential, CredentialKind
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
+from app.observing import Observer, unobserved
 from app.session_settings import LOCK_SECONDS
-from permissions.policy import viewer_of
+from permissions.policy import actions_of_token, viewer_of
 
 T = TypeVar("T")
 
@@ -71,8 +76,8 @@ wait longer for it.
 PROBE_SECONDS = 0.8
 """Seconds within which PostgreSQL must answer a health check."""
 
-# Called around each round trip with its kind ("sql", "batch"), the statement's name and facts; returns a context.
-Observer = Callable[[str, str, Mapping[str, Any]], AbstractContextManager[Any]]
+WAIT = "wait for connection"
+"""The step of a request in which it waits for the turn of its user and for a connection of the pool."""
 
 log = logging.getLogger("turnup.database")
 
@@ -82,8 +87,8 @@ _WHOLE = itemgetter(slice(None))
 _RELEASE = "RELEASE SAVEPOINT attempt"
 _CHECKED_RELEASE = f"SET CONSTRAINTS ALL IMMEDIATE; {_RELEASE}"
 _SIGN_IN = (
-    "SELECT id, name, email, role, status, accounts, locations, all_accounts, confirmed{more}"
-    " FROM turnup.sign_in($1, $2)"
+    "SELECT id, name, email, role, status, accounts, locations, all_accounts, confirmed, credential_id, actions,"
+    " expires_at{more} FROM turnup.sign_in($1, $2, $3, $4, $5)"
 )
 SIGN_IN = _SIGN_IN.format(more="")
 SIGN_IN_TO_WRITE = _SIGN_IN.format(more=f", {WRITES_SINCE} AS writes_since")
@@ -100,35 +105,45 @@ WRITING = BEGIN_WRITING, SIGN_IN_TO_WRITE
 
 
 class UnknownUser(Exception):  # noqa: N818 - names what happened
-    """The token is valid but belongs to no active user."""
+    """The credential signs no active user in. The message is for clients."""
+
+    def __init__(self, kind: CredentialKind) -> None:
+        super().__init__(REFUSED[kind])
 
 
 class SuspendedUser(UnknownUser):
-    """The token's user is suspended."""
+    """The user of the credential is suspended."""
 
-    def __init__(self, user_id: str) -> None:
-        super().__init__()
+    def __init__(self, user_id: str, kind: CredentialKind) -> None:
+        super().__init__(kind)
         self.user_id = user_id
 
 
-def unobserved(_kind: str, _name: str, _facts: Mapping[str, Any]) -> AbstractContextManager[Any]:
-    """Observe nothing: the default observer."""
-    return nullcontext()
+class SentStatements:
+    """The number of statements that were sent to PostgreSQL, with those that begin and end transactions."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
 
 
 class Transaction:
     """An open transaction on one connection with its signed-in viewer. Statements run one at a time."""
 
-    __slots__ = ("_connection", "_lock_seconds", "_observe", "viewer")
+    __slots__ = ("_connection", "_lock_seconds", "_observe", "_sent", "viewer")
 
-    def __init__(self, connection: Any, viewer: Viewer, observe: Observer) -> None:
+    def __init__(self, connection: Any, viewer: Viewer, observe: Observer, sent: SentStatements | None = None) -> None:
+        """`sent` counts the statements."""
         self._connection = connection
         self._observe = observe
+        self._sent = sent or SentStatements()
         self._lock_seconds = LOCK_SECONDS
         self.viewer = viewer
 
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
         """Return every row of a statement as a struct."""
+        self._sent.count += 1
         with self._observe("sql", statement.name, {}), translated():
             records = await self._connection.fetch(statement.sql, *statement.arguments(values))
         return list(starmap(statement.build, map(_WHOLE, records)))
@@ -140,25 +155,29 @@ class Transaction:
         With `final`, nothing may be written after the block: its end checks the deferred constraints, so that a
         violation is raised here, where it can be named, rolled back and retried.
         """
-        with translated():
+        self._sent.count += 2
+        with self._observe("command", "SAVEPOINT", {}), translated():
             await self._connection.execute("SAVEPOINT attempt")
         try:
             yield
-            with translated():
+            with self._observe("command", "RELEASE SAVEPOINT", {}), translated():
                 await self._connection.execute(_CHECKED_RELEASE if final else _RELEASE)
         except BaseException:
-            await _undone(self._connection, "ROLLBACK TO SAVEPOINT attempt")
+            with self._observe("command", "ROLLBACK TO SAVEPOINT", {}):
+                await _undone(self._connection, "ROLLBACK TO SAVEPOINT attempt")
             raise
 
     @asynccontextmanager
     async def undone(self) -> AsyncIterator[None]:
         """Roll back to the start of the block, however it ends."""
-        with translated():
+        self._sent.count += 2
+        with self._observe("command", "SAVEPOINT", {}), translated():
             await self._connection.execute("SAVEPOINT trial")
         try:
             yield
         finally:
-            await _undone(self._connection, "ROLLBACK TO SAVEPOINT trial")
+            with self._observe("command", "ROLLBACK TO SAVEPOINT", {}):
+                await _undone(self._connection, "ROLLBACK TO SAVEPOINT trial")
 
     @asynccontextmanager
     async def locking(self, rows: int) -> AsyncIterator[None]:
@@ -184,6 +203,16 @@ class Transaction:
         return rows[0] if rows else None
 
 
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """The connections that a pool may open and those in use, and the callers that wait for one or waited in vain."""
+
+    size: int
+    in_use: int
+    waiting: int
+    refused: int
+
+
 class Database:
     """A bounded pool of connections of the app's role, and one more connection for health checks."""
 
@@ -200,13 +229,16 @@ class Database:
         self._pool = pool
         self._connect = connect
         self._wait_seconds = wait_seconds
-        self._observe = observe
+        self.observe = observe
         self._waiting = 0
+        self._refused = 0
         self._writes_closed = False
         self._probing: Any = None
         self._opening: asyncio.Task[Any] | None = None
         self.users = Bulkhead(per_user)
-        """The transactions of each user, by the subject of the token."""
+        """The transactions of each user, by the keys of `user_keys`."""
+        self.user_keys = UserKeys()
+        self.uses = CredentialUses()
         self.locations = Bulkhead(per_location)
         """The transactions that lock, or wait to lock, each location."""
 
@@ -255,10 +287,14 @@ class Database:
             per_location=per_location or max(1, size // 5),
         )
 
-    def usage(self) -> tuple[int, int]:
-        """Return the number of connections in use, and the number of callers waiting for one, also in a bulkhead."""
-        waiting = self._waiting + self.waiting_in_bulkheads()
-        return self._pool.get_size() - self._pool.get_idle_size(), waiting
+    def usage(self) -> "PoolUsage":
+        """Return how much of the pool is in use now."""
+        return PoolUsage(
+            size=self._pool.get_max_size(),
+            in_use=self._pool.get_size() - self._pool.get_idle_size(),
+            waiting=self._waiting,
+            refused=self._refused,
+        )
 
     def waiting_in_bulkheads(self) -> int:
         """Return the number of callers that wait for other work of their user or location; they hold no connection."""
@@ -317,13 +353,20 @@ class Database:
         self._forget_probe()
         await self._pool.expire_connections()
 
+    async def name(self) -> str:
+        """Return the name of the database. Raises as `connection`."""
+        async with self.connection() as connection:
+            name: str = await connection.fetchval("SELECT current_database()")
+        return name
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
         """Yield a connection for work without a user.
 
         Raises DatabaseUnavailable, or Overloaded when none is free in time.
         """
-        connection = await self.acquire()
+        with self.observe("step", WAIT, {}):
+            connection = await self.acquire()
         try:
             yield connection
         except BaseException:
@@ -354,6 +397,7 @@ class Database:
                 async with asyncio.timeout(self._wait_seconds):
                     return await self._taken_in_turn()
             except TimeoutError as error:
+                self._refused += 1
                 raise Overloaded from error
             finally:
                 self._waiting -= 1
@@ -372,33 +416,46 @@ class Database:
     async def _taken(self) -> Any:
         return await _opened(self._pool.acquire())
 
-    def snapshot(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
+    def snapshot(
+        self, credential: Credential, *, timeout_ms: int, sent: SentStatements | None = None
+    ) -> "TransactionScope":
         """Return a signed-in read-only transaction: one consistent snapshot of what the user may see.
 
-        `timeout_ms` becomes the statement timeout. Waits while the user holds as many connections as allowed. Raises
-        UnknownUser, SuspendedUser, Overloaded or DatabaseUnavailable.
+        `timeout_ms` becomes the statement timeout. `sent` counts the statements. Waits while the user holds as many
+        connections as allowed. Raises UnknownUser, SuspendedUser, Overloaded or DatabaseUnavailable.
         """
-        return TransactionScope(self, READING, subject, timeout_ms)
+        return TransactionScope(self, READING, credential, timeout_ms, sent)
 
-    def writing(self, subject: str, *, timeout_ms: int) -> "TransactionScope":
+    def writing(
+        self, credential: Credential, *, timeout_ms: int, sent: SentStatements | None = None
+    ) -> "TransactionScope":
         """Return a signed-in READ COMMITTED transaction, committed when the block succeeds, else rolled back.
 
         Raises CommitUnknown when the result of the commit is unknown; after any other exception nothing was committed.
         A database that is read-only refuses the first write: the transaction does not ask to be READ WRITE. Raises
         WritesOfOlderCode when the database was migrated further than this code may write.
         """
-        return TransactionScope(self, WRITING, subject, timeout_ms)
+        return TransactionScope(self, WRITING, credential, timeout_ms, sent)
 
-    async def _sign_in(self, connection: Any, subject: str, timeout_ms: int, statement: str = SIGN_IN) -> Viewer:
-        with self._observe("sql", "sign_in", {}), translated():
+    async def _sign_in(
+        self, connection: Any, credential: Credential, timeout_ms: int, statement: str = SIGN_IN
+    ) -> Viewer:
+        kind, secret = credential.kind, credential.secret_sha256
+        with self.observe("sql", "sign_in", {}), translated():
             try:
-                record = await connection.fetchrow(statement, subject, timeout_ms)
+                record = await connection.fetchrow(
+                    statement, kind.value, credential.subject, credential.issuer, secret, timeout_ms
+                )
             except _LACKING as error:
                 raise MigrationsMissing from error
         if record is None:
-            raise UnknownUser
+            raise UnknownUser(kind)
         if record["status"] != UserStatus.ACTIVE:
-            raise SuspendedUser(record["id"])
+            raise SuspendedUser(record["id"], kind)
+        self.user_keys.learn(credential, record["id"])
+        credential_id = record["credential_id"]
+        if credential_id is not None:
+            self.uses.note(kind, credential_id)
         if statement is SIGN_IN_TO_WRITE and not may_write(record["writes_since"], newest_revision()):
             if not self._writes_closed:  # once per process: from now on every write is refused
                 log.warning("writes need code of revision %s; this process only reads", record["writes_since"])
@@ -415,6 +472,10 @@ class Database:
             granted=granted,
             all_accounts=record["all_accounts"],
             confirmed=record["confirmed"],
+            credential_kind=kind,
+            credential_id=credential_id,
+            credential_expires_at=record["expires_at"],
+            actions=_actions(kind, record["actions"]),
         )
 
 
@@ -424,38 +485,53 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
     `begin` starts it ahead of the block. A started transaction must be entered once or rolled back.
     """
 
-    __slots__ = ("_begin", "_begun", "_connection", "_database", "_sign_in", "_subject", "_timeout_ms")
+    __slots__ = (
+        "_begin", "_begun", "_connection", "_credential", "_database", "_sent", "_sign_in", "_timeout_ms", "_user",
+    )  # fmt: skip
 
-    def __init__(self, database: Database, statements: tuple[str, str], subject: str, timeout_ms: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        statements: tuple[str, str],
+        credential: Credential,
+        timeout_ms: int,
+        sent: SentStatements | None = None,
+    ) -> None:
         self._database = database
         self._begin, self._sign_in = statements
-        self._subject = subject
+        self._credential = credential
         self._timeout_ms = timeout_ms
+        self._sent = sent or SentStatements()
         self._begun: Transaction | None = None
 
     async def begin(self) -> Transaction:
         """Wait for the user's turn, take a connection, begin and sign in; on failure all of it is given back."""
         database = self._database
-        await database.users.enter((self._subject,))
+        self._user = (database.user_keys.of(self._credential),)
+        with database.observe("step", WAIT, {}):
+            await database.users.enter(self._user)
+            try:
+                connection = self._connection = await database.acquire()
+            except BaseException:
+                database.users.leave(self._user)
+                raise
         try:
-            connection = self._connection = await database.acquire()
-        except BaseException:
-            database.users.leave((self._subject,))
-            raise
-        try:
-            with translated():
+            self._sent.count += 2
+            with database.observe("command", "BEGIN", {}), translated():
                 await connection.execute(self._begin)
-            viewer = await database._sign_in(connection, self._subject, self._timeout_ms, self._sign_in)
+            viewer = await database._sign_in(connection, self._credential, self._timeout_ms, self._sign_in)
         except BaseException:
             await self.roll_back()
             raise
-        self._begun = Transaction(connection, viewer, database._observe)
+        self._begun = Transaction(connection, viewer, database.observe, self._sent)
         return self._begun
 
     async def roll_back(self) -> None:
         """Roll back and release the connection; a lost connection raises nothing."""
+        self._sent.count += 1
         try:
-            await _undone(self._connection, "ROLLBACK")
+            with self._database.observe("command", "ROLLBACK", {}):
+                await _undone(self._connection, "ROLLBACK")
         finally:
             await self._release()
 
@@ -463,7 +539,7 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
         try:
             await self._database.release(self._connection)
         finally:
-            self._database.users.leave((self._subject,))
+            self._database.users.leave(self._user)
 
     async def __aenter__(self) -> Transaction:
         return self._begun or await self.begin()
@@ -476,10 +552,19 @@ class TransactionScope(AbstractAsyncContextManager[Transaction]):
                 await self._database.forget_connections()
             await self.roll_back()
             return
+        self._sent.count += 1
         try:
-            await commit(self._connection)
+            with self._database.observe("command", "COMMIT", {}):
+                await commit(self._connection)
         finally:
             await self._release()
+
+
+def _actions(kind: CredentialKind, stated: list[str] | None) -> frozenset[str] | None:
+    """The actions to which a credential narrows the role, of those that it states; None narrows nothing."""
+    if kind is not CredentialKind.SERVICE_TOKEN:
+        return None
+    return actions_of_token(None if stated is None else frozenset(stated))
 
 
 async def _opened(connection: Awaitable[Any]) -> Any:

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import time
+from datetime import time, timedelta
 
 from app.domain.content import (
     Address,
@@ -29,6 +29,8 @@ from app.domain.vocabulary import (
     PartnerPurpose,
     Role,
 )
+from permissions.matrix import Action
+from permissions.policy import missing_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,12 @@ USERS = (
     DemoUser("user-carrier", "Carrier One", "partner@carrier.example", Role.PARTNER, ("account-1", "account-2")),
     DemoUser("user-pbx", "Hosted PBX Two", "partner@pbx.example", Role.PARTNER, ("account-3",)),
 )
+
+# The partners sign in with a service token, which can receive and answer payloads and nothing else.
+PARTNERS = tuple(user for user in USERS if user.role is Role.PARTNER)
+ANSWERS = (Action.ACKNOWLEDGE, Action.REJECT)
+TOKEN_ACTIONS = sorted({*ANSWERS, *(required for each in ANSWERS for required in missing_for(each, ()))})
+TOKEN_LIFETIME = timedelta(days=300)
 
 # The versions of the payload document that a partner stated. The other partners accept all.
 ACCEPTED_VERSIONS = (("user-pbx", "1.0.0"), ("user-pbx", "1.1.0"))
@@ -128,7 +136,9 @@ def example() -> LocationContent:
         extensions=(
             Extension(id="extension-1", number="1001", label="Reception", person_id="person-1", device_id="phone-1"),
         ),
-        working_hours=tuple(WorkingHours(weekday=day, opens=time(8, 30), closes=time(17, 0)) for day in range(1, 6)),
+        working_hours=tuple(
+            WorkingHours(id=f"hours-{day}", weekday=day, opens=time(8, 30), closes=time(17, 0)) for day in range(1, 6)
+        ),
         call_flow=CallFlow(
             kind=CallFlowKind.IVR,
             greeting="Thank you for calling Acme Medical. Press 1 for reception, 2 to leave a message.",
@@ -169,6 +179,7 @@ def test_content(*, account_id: str, provider: str, new_id: Callable[[str], str]
         devices=(replace(device, mac_address="00005e005301", serial_number="TEST-0001"),),
         people=(person,),
         extensions=(replace(extension, id=number, person_id=person.id, device_id=device.id),),
+        working_hours=tuple(replace(each, id=new_id("WorkingHours")) for each in shown.working_hours),
         call_flow=replace(
             flow,
             timeout_target=moved(flow.timeout_target) if flow.timeout_target else None,
@@ -283,6 +294,9 @@ def content_of(branch: Branch) -> LocationContent:
             )
             for desk in desks
         ),
-        working_hours=tuple(WorkingHours(weekday=day, opens=time(9, 0), closes=time(17, 30)) for day in range(1, 6)),
+        working_hours=tuple(
+            WorkingHours(id=f"hours-{n}-{day}", weekday=day, opens=time(9, 0), closes=time(17, 30))
+            for day in range(1, 6)
+        ),
         call_flow=CallFlow(kind=CallFlowKind.DIRECT, direct_targets=extension_ids[:2]),
     )

@@ -13,12 +13,10 @@ import asyncpg
 
 from app.db.connecting import as_definer
 from app.domain.installation import DatabaseKind, Installation
+from app.domain.vocabulary import SystemAction
 
 MOST_LISTED = 20
 """The number of accounts that a refusal lists."""
-
-# Actions of entries in the audit log, which no user can write.
-MARK_DATABASE, SEED_DEMO, LOAD_UNAUDITED = "MARK_DATABASE", "SEED_DEMO", "LOAD_UNAUDITED"
 
 # Held by a transaction that marks a database or fills it; turnup.mark_database takes it too.
 _ALONE = "SELECT pg_advisory_xact_lock(hashtextextended('turnup.installation', 0))"
@@ -89,7 +87,7 @@ async def settle(owner_url: str, *, embedded: bool) -> None:
             return
         await connection.execute(_ALONE)
         if await installation(connection) is None:
-            await connection.execute("SELECT set_config('turnup.system_action', $1, true)", MARK_DATABASE)
+            await connection.execute("SELECT set_config('turnup.system_action', $1, true)", SystemAction.MARK_DATABASE)
             await _mark(connection, DatabaseKind.DEMO)
             await connection.execute("SELECT turnup.audit_seal()")
 
@@ -147,7 +145,7 @@ class OtherAccounts(DatabaseRefused):
 
 async def other_accounts(connection: Any) -> list[str]:
     """Return the accounts that `turnup seed` did not make, each with its name and id. As the definer."""
-    rows = await connection.fetch(_OTHER_ACCOUNTS, [SEED_DEMO, LOAD_UNAUDITED])
+    rows = await connection.fetch(_OTHER_ACCOUNTS, [SystemAction.SEED_DEMO, SystemAction.LOAD_UNAUDITED])
     return [f"{row['name']} ({row['id']})" for row in rows]
 
 

@@ -1,4 +1,4 @@
-"""The two generic loaders behind every relation: `one` row per key, or `many` rows per key.
+"""The generic loaders behind every relation: `one` row per key, `many` rows per key, or whether there are `more`.
 
 Each loads the keys of a whole level of a query in one statement, on aiodataloader. Lists that belong to a location are
 capped when they are written. A history that only grows (approvals, payloads, audit entries) is limited here to its
@@ -15,7 +15,9 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Integer,
+    Select,
     Table,
+    TableValuedAlias,
     Text,
     and_,
     any_,
@@ -54,9 +56,7 @@ _ASCENDING: dict[Table, tuple[Column[Any], ...]] = {
     tables.location_partner: (tables.location_partner.c.user_id, tables.location_partner.c.id),
     tables.payload_recipient: (tables.payload_recipient.c.user_id, tables.payload_recipient.c.id),
     tables.receipt: (tables.receipt.c.received_at, tables.receipt.c.id),
-    tables.field_change: (tables.field_change.c.id,),
     tables.grant: (tables.grant.c.account_id,),
-    tables.grant_location: (tables.grant_location.c.location_id,),
     tables.accepted_version: (tables.accepted_version.c.version,),
     tables.location: (tables.location.c.name, tables.location.c.id),
 }
@@ -162,9 +162,27 @@ class ManyLoader(_Loader):
         return list(map(found.__getitem__, keys))
 
 
+class MoreLoader(_Loader):
+    """Loads whether more than NEWEST rows have a `column` that equals the key: `each` for many keys, `load` for one."""
+
+    def __init__(self, column: Column[Any], fetch: Fetch) -> None:
+        self._statement = more_statement(column)
+        self._fetch = fetch
+
+    async def each(self, keys: Sequence[str]) -> list[bool]:
+        """Return the result for each key, in one statement."""
+        longer = set(await self._fetch(self._statement, dict.fromkeys(keys)))
+        return [key in longer for key in keys]
+
+
 @cache
 def _key_of(column: Column[Any]) -> Callable[[Any], str]:
     return attrgetter(column.key)
+
+
+def is_history(key: Column[Any]) -> bool:
+    """Return whether a to-many relation by this column returns only the newest rows."""
+    return key.table in _NEWEST_FIRST
 
 
 @cache
@@ -186,7 +204,7 @@ def many_statement(key: Column[Any]) -> Statement:
         read = [_READ_AS.get(each, each) for each in columns_of(table)]
         whole = select(*read).where(key == any_(_KEYS)).order_by(*_ASCENDING[table]).limit(_BEYOND)
         return compiled(name, whole, ROW_OF_TABLE[table])
-    keys = func.unnest(_KEYS).table_valued(column("key", Text)).render_derived(name="wanted")
+    keys = _wanted()
     newest = (
         select(*columns_of(table))
         .where(key == keys.c.key)
@@ -196,6 +214,20 @@ def many_statement(key: Column[Any]) -> Statement:
     )
     each_newest = select(newest).select_from(keys.join(newest, true())).limit(_BEYOND)
     return compiled(name, each_newest, ROW_OF_TABLE[table])
+
+
+@cache
+def more_statement(key: Column[Any]) -> Statement:
+    """Return the statement for the keys that more than NEWEST rows have; it reads one row more at most of each."""
+    keys = _wanted()
+    newest = literal_column(str(NEWEST), Integer)
+    beyond: Select[Any] = select(literal_column("1")).where(key == keys.c.key).offset(newest)
+    statement = select(keys.c.key).where(beyond.exists())
+    return compiled(f"more {key.table.name} by {key.key}", statement, str)
+
+
+def _wanted() -> TableValuedAlias:
+    return func.unnest(_KEYS).table_valued(column("key", Text)).render_derived(name="wanted")
 
 
 def _table_of(key: Column[Any]) -> Table:

@@ -98,8 +98,8 @@ def unsaid(_line: str) -> None:
     """Print nothing."""
 
 
-async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsaid) -> None:
-    """Run every missing migration, each in its own transaction, as the role of `owner_url`.
+async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsaid) -> tuple[Migration, ...]:
+    """Run every missing migration, each in its own transaction, as the role of `owner_url`. Returns them.
 
     `say` gets a line per migration and per step. Raises MigrationRefused, also for a superuser, to whom the tables
     would belong. The migrations before the one that failed stay applied, and the one that failed is undone.
@@ -122,6 +122,7 @@ async def migrate(owner_url: str, *, folder: Path = MIGRATIONS, say: Say = unsai
             say(str(migration))
             await _applied(connection, migration, folder, say, Blocking(owner_url, pid))
             say(f"{migration.revision} applied ({perf_counter() - began:.1f} s)")
+        return found.missing
 
 
 async def position(url: str, *, folder: Path = MIGRATIONS) -> Position:

@@ -7,11 +7,12 @@ from typing import Any, TypeVar
 from aiodataloader import DataLoader
 from sqlalchemy import Column
 
-from app.db.database import Observer, Transaction
+from app.db.database import Transaction
 from app.db.failures import DatabaseUnavailable, StatementTimeout
-from app.db.loaders import ManyLoader, OneLoader
+from app.db.loaders import ManyLoader, MoreLoader, OneLoader
 from app.db.statements import Statement, joined
 from app.domain.viewer import Viewer
+from app.observing import Observer
 
 Result = TypeVar("Result")
 
@@ -19,13 +20,14 @@ Result = TypeVar("Result")
 class Reading:
     """The source that resolvers read from. Statements run one at a time, however many resolvers wait."""
 
-    __slots__ = ("_many", "_one", "_others", "_turns")
+    __slots__ = ("_many", "_more", "_one", "_others", "_turns")
 
     def __init__(self, transaction: Transaction, observe: Observer) -> None:
         self._turns = _Turns(transaction, observe)
         self._others: dict[Hashable, DataLoader[str, Any]] = {}
         self._one: dict[Column[Any], OneLoader] = {}
         self._many: dict[Column[Any], ManyLoader] = {}
+        self._more: dict[Column[Any], MoreLoader] = {}
 
     @property
     def viewer(self) -> Viewer:
@@ -48,6 +50,13 @@ class Reading:
         loader = self._many.get(column)
         if loader is None:
             loader = self._many[column] = ManyLoader(column, self._turns.batch)
+        return loader
+
+    def more(self, column: Column[Any]) -> MoreLoader:
+        """Return this reading's loader of whether a history is longer than its newest rows."""
+        loader = self._more.get(column)
+        if loader is None:
+            loader = self._more[column] = MoreLoader(column, self._turns.batch)
         return loader
 
     def loader(self, name: Hashable, read: Callable[[Transaction, list[str]], Awaitable[list[Any]]]) -> Any:

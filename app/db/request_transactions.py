@@ -7,34 +7,41 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 
-from app.db.database import Database, Observer, Transaction, TransactionScope
+from app.db.database import Database, SentStatements, Transaction, TransactionScope
 from app.db.reading import Reading
+from app.domain.credential import Credential
 from app.domain.viewer import Viewer
+from app.observing import Observer
 
 
 class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
     """Opens transactions for one user; the end of the block ends the one that is open."""
 
-    __slots__ = ("_database", "_observe", "_reading", "_subject", "_timeout_ms", "_writing", "commit_sent")
+    __slots__ = (
+        "_credential", "_database", "_observe", "_reading", "_timeout_ms", "_writing", "commit_sent", "sent", "viewer",
+    )  # fmt: skip
 
-    def __init__(self, database: Database, subject: str, *, timeout_ms: int, observe: Observer) -> None:
-        """`subject` is that of the user's token; `timeout_ms` becomes the timeout of each statement."""
+    def __init__(self, database: Database, credential: Credential, *, timeout_ms: int, observe: Observer) -> None:
+        """`credential` is the user's; `timeout_ms` becomes the timeout of each statement."""
         self._database = database
-        self._subject = subject
+        self._credential = credential
         self._timeout_ms = timeout_ms
         self._observe = observe
         self._reading: TransactionScope | None = None
         self._writing: TransactionScope | None = None
         self.commit_sent = False
         """Whether the COMMIT of a write was sent, so that the write may have taken effect."""
+        self.sent = SentStatements()
+        self.viewer: Viewer | None = None
+        """The user, who was signed in by the first transaction; None before that."""
 
     async def begin_write(self) -> Viewer:
         """Begin the transaction of the first write ahead of it; returns its signed-in user.
 
         It is rolled back if no write uses it. Raises as `Database.writing`.
         """
-        scope = self._database.writing(self._subject, timeout_ms=self._timeout_ms)
-        viewer = (await scope.begin()).viewer
+        scope = self._write_scope()
+        viewer = self.viewer = (await scope.begin()).viewer
         self._writing = scope
         return viewer
 
@@ -48,7 +55,7 @@ class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
         scope, self._writing = self._writing, None
         if scope is None:
             await self._roll_back()
-            scope = self._database.writing(self._subject, timeout_ms=self._timeout_ms)
+            scope = self._write_scope()
         async with scope as transaction:
             yield transaction
             self.commit_sent = True
@@ -56,8 +63,9 @@ class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
     async def read(self) -> Reading:
         """A reading of a new snapshot, which replaces the open transaction. Raises as `Database.snapshot`."""
         await self._roll_back()
-        scope = self._database.snapshot(self._subject, timeout_ms=self._timeout_ms)
+        scope = self._database.snapshot(self._credential, timeout_ms=self._timeout_ms, sent=self.sent)
         transaction = await scope.begin()
+        self.viewer = transaction.viewer
         self._reading = scope
         return Reading(transaction, self._observe)
 
@@ -70,6 +78,9 @@ class RequestTransactions(AbstractAsyncContextManager["RequestTransactions"]):
         else:
             self._reading = None
             await reading.__aexit__(kind, error, traceback)
+
+    def _write_scope(self) -> TransactionScope:
+        return self._database.writing(self._credential, timeout_ms=self._timeout_ms, sent=self.sent)
 
     async def _roll_back(self) -> None:
         """End what is open, of which nothing is to be kept."""

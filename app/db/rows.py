@@ -68,6 +68,8 @@ class UserRow(Row, frozen=True):
     made_by: list[str]
     revision: int
     created_at: datetime
+    updated_at: datetime
+    issuer: str | None
 
 
 class GrantRow(Row, frozen=True):
@@ -82,6 +84,22 @@ class GrantLocationRow(Row, frozen=True):
     grant_id: str
     account_id: str
     location_id: str
+
+
+class InvitationRow(Row, frozen=True):
+    id: str
+    email: str
+    name: str
+    role: str
+    account_id: str | None
+    all_accounts: bool
+    granted_account_ids: list[str]
+    invited_by: str | None
+    created_at: datetime
+    expires_at: datetime
+    accepted_at: datetime | None
+    accepted_by: str | None
+    revoked_at: datetime | None
 
 
 @holding_content(tables.location)
@@ -303,6 +321,36 @@ class AcceptedVersionRow(Row, frozen=True):
     version: str
 
 
+class UserSessionRow(Row, frozen=True):
+    id: str
+    user_id: str
+    user_agent: str
+    created_at: datetime
+    last_used_at: datetime
+    idle_until: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    end_reason: str | None
+
+
+class ServiceTokenRow(Row, frozen=True):
+    id: str
+    user_id: str
+    name: str
+    prefix: str
+    account_ids: list[str] | None
+    actions: list[str] | None
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+
+
+class ServiceTokenUseRow(Row, frozen=True):
+    token_id: str
+    last_used_at: datetime
+
+
 class DeviceModelRow(Row, frozen=True):
     id: str
     brand: str
@@ -321,6 +369,7 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.user: UserRow,
     tables.grant: GrantRow,
     tables.grant_location: GrantLocationRow,
+    tables.invitation: InvitationRow,
     tables.location: LocationRow,
     tables.status_change: StatusChangeRow,
     tables.section: SectionStateRow,
@@ -342,6 +391,9 @@ ROW_OF_TABLE: dict[Table, type[Row]] = {
     tables.audit_entry: AuditEntryRow,
     tables.field_change: FieldChangeRow,
     tables.accepted_version: AcceptedVersionRow,
+    tables.user_session: UserSessionRow,
+    tables.service_token: ServiceTokenRow,
+    tables.service_token_use: ServiceTokenUseRow,
     tables.device_model: DeviceModelRow,
 }
 
@@ -376,6 +428,6 @@ def _state(table: Table, side: str) -> ColumnElement[str]:
     return case(
         (hashed.is_(None), literal(f"'{ValueState.ABSENT}'")),
         (salt.is_(None), literal(f"'{ValueState.ERASED}'")),
-        (value.is_(None), literal(f"'{ValueState.WITHHELD}'")),
-        else_=literal(f"'{ValueState.TOLD}'"),
+        (value.is_(None), literal(f"'{ValueState.REDACTED}'")),
+        else_=literal(f"'{ValueState.PRESENT}'"),
     )

@@ -12,7 +12,8 @@ from app.db import tables
 from app.db.statements import joined, many_ids
 from app.domain.viewer import Scope, Viewer
 
-_ACCOUNTS = many_ids("scope_accounts")
+scope_accounts = many_ids("scope_accounts")
+"""The accounts of a scope, as an array; NULL for all accounts."""
 _LOCATIONS = many_ids("scope_locations")
 _RECIPIENT = bindparam("scope_recipient", type_=Text)
 
@@ -29,10 +30,16 @@ _OF_RECIPIENT: dict[Table, ColumnElement[bool]] = {
 }
 
 
+UNSCOPED = frozenset({tables.device_model, tables.invitation, tables.service_token, tables.user, tables.user_session})
+"""The tables of which row-level security alone decides which rows a viewer sees."""
+
+
 def scope_on(viewer: Viewer, table: Table) -> Scope:
     """Return the scope that applies when a viewer reads a table."""
     if table in _OF_RECIPIENT:
         return viewer.provisioning
+    if table is tables.account:
+        return viewer.accounts
     return viewer.auditing if table in _OF_AUDIT_LOG else viewer.scope
 
 
@@ -65,7 +72,7 @@ def within(shape: Shape, table: Table) -> ColumnElement[bool]:
     if shape is Shape.EVERYTHING:
         return true()
     account = table.c.id if table is tables.account else table.c.account_id
-    predicate = account == any_(_ACCOUNTS)
+    predicate = account == any_(scope_accounts)
     if shape is Shape.LISTED and table is not tables.account:
         location = table.c.id if table is tables.location else table.c.location_id
         predicate &= location == any_(_LOCATIONS)

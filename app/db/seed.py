@@ -12,12 +12,13 @@ from sqlalchemy import Table
 from app.db import demo, tables
 from app.db.connecting import as_definer, connect_as_owner
 from app.db.content_rows import TableRow, to_rows
-from app.db.kind import LOAD_UNAUDITED, MARK_DATABASE, SEED_DEMO, check_reset, mark_demo, settle
+from app.db.kind import check_reset, mark_demo, settle
 from app.domain import ids
 from app.domain.content import LocationContent
 from app.domain.progress import completeness
 from app.domain.readiness import readiness
-from app.domain.vocabulary import DeviceModelKind, LocationStatus, Role, Section
+from app.domain.secrets import NewServiceToken
+from app.domain.vocabulary import DeviceModelKind, LocationStatus, Role, Section, SystemAction
 from app.progress import Report, unreported
 
 S = LocationStatus
@@ -26,9 +27,16 @@ _SUBMITTED = frozenset({S.PENDING_APPROVAL, S.APPROVED, S.PROVISIONING, S.COMPLE
 _CLOSED = frozenset({S.COMPLETED, S.CANCELLED})
 
 
-async def seed_demo(owner_url: str, *, reset: bool = False, other_accounts: int | None = None) -> bool:
+async def seed_demo(
+    owner_url: str,
+    *,
+    reset: bool = False,
+    other_accounts: int | None = None,
+    service_tokens: Mapping[str, NewServiceToken] | None = None,
+) -> bool:
     """Load the demo data into an empty database, which becomes a demo. With `reset`, delete all data first.
 
+    The partners with these email addresses get these service tokens, also in a database that has the demo data.
     Returns whether data was loaded. `owner_url` connects as the owner, who can become the definer. Raises
     DatabaseRefused for a production database, and unless `other_accounts` is the number of accounts that a reset
     deletes and that are no demo data.
@@ -38,14 +46,17 @@ async def seed_demo(owner_url: str, *, reset: bool = False, other_accounts: int 
         if reset:
             await check_reset(connection, other_accounts)
             await _empty(connection)
-        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", SEED_DEMO)
+        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", SystemAction.SEED_DEMO)
         await mark_demo(connection)
-        if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)"):
-            return False
-        for table, row in _demo_rows():
-            await _insert(connection, table, row)
+        filled = await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account)")
+        if not filled:
+            for table, row in _demo_rows():
+                await _insert(connection, table, row)
+        for partner in demo.PARTNERS:
+            if service_tokens is not None and partner.email in service_tokens:
+                await _give(connection, partner, service_tokens[partner.email])
         await connection.execute("SELECT turnup.audit_seal()")
-    return True
+    return not filled
 
 
 @asynccontextmanager
@@ -62,7 +73,9 @@ async def loading_demo(owner_url: str) -> AsyncIterator[None]:
 async def is_only_demo(owner_url: str, request_id: str) -> bool:
     """Whether the audit log has only entries of the demo data and of writes with this request id."""
     async with as_definer(owner_url) as connection:
-        return bool(await connection.fetchval(_ONLY_DEMO, [SEED_DEMO, MARK_DATABASE], request_id))
+        return bool(
+            await connection.fetchval(_ONLY_DEMO, [SystemAction.SEED_DEMO, SystemAction.MARK_DATABASE], request_id)
+        )
 
 
 async def seed_many(owner_url: str, locations: int, *, report: Report = unreported) -> None:
@@ -72,7 +85,7 @@ async def seed_many(owner_url: str, locations: int, *, report: Report = unreport
     number of tables that are filled and of all. Raises DatabaseRefused for a production database.
     """
     async with as_definer(owner_url) as connection:
-        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", MARK_DATABASE)
+        await connection.execute("SELECT set_config('turnup.system_action', $1, true)", SystemAction.MARK_DATABASE)
         await mark_demo(connection)
         mark = secrets.token_hex(4)
         await connection.execute("SELECT set_config('turnup.unaudited', 'on', true)")
@@ -158,6 +171,30 @@ def _grants(user: demo.DemoUser) -> Iterable[TableRow]:
             yield tables.grant_location, listed
 
 
+async def _give(connection: Any, partner: demo.DemoUser, token: NewServiceToken) -> None:
+    """Give a partner a service token in place of one that is another or has expired.
+
+    If the partner has this token, it stays as it is, also if it was revoked. A user whose subject or role was changed
+    gets none.
+    """
+    now, token_id = datetime.now(UTC), f"token-{partner.id}"
+    await connection.execute(_END_OTHER, token_id, token.sha256, now)
+    if not await connection.fetchval(_NEEDS_TOKEN, partner.id, partner.email, token_id):
+        return
+    row = {
+        "id": token_id,
+        "user_id": partner.id,
+        "name": "Demo poller",
+        "prefix": token.prefix,
+        "secret_sha256": token.sha256,
+        "actions": demo.TOKEN_ACTIONS,
+        "created_by": demo.USERS[0].id,
+        "created_at": now,
+        "expires_at": now + demo.TOKEN_LIFETIME,
+    }
+    await _insert(connection, tables.service_token, row)
+
+
 async def _empty(connection: Any) -> None:
     """Delete all data. What the migrations have noted about the schema is no data."""
     emptied = [table for table in tables.metadata.sorted_tables if table is not tables.schema_state]
@@ -172,11 +209,17 @@ async def _insert(connection: Any, table: Table, row: Mapping[str, Any]) -> None
     await connection.execute(statement, *row.values())
 
 
+_END_OTHER = "DELETE FROM turnup.service_token WHERE id = $1 AND (secret_sha256 <> $2 OR expires_at <= $3)"
+_NEEDS_TOKEN = f"""
+SELECT EXISTS (
+    SELECT FROM turnup."user" WHERE id = $1 AND subject = $2 AND issuer IS NULL AND role = '{Role.PARTNER}'
+) AND NOT EXISTS (SELECT FROM turnup.service_token WHERE id = $3)
+"""
 _ONLY_DEMO = f"""
-SELECT EXISTS (SELECT FROM turnup.audit_entry WHERE action = '{SEED_DEMO}')
+SELECT EXISTS (SELECT FROM turnup.audit_entry WHERE action = '{SystemAction.SEED_DEMO}')
    AND NOT EXISTS (SELECT FROM turnup.audit_entry WHERE action <> ALL ($1) AND request_id <> $2)
 """
-UNAUDITED = f"SELECT turnup.audit_open($1, $2, '{LOAD_UNAUDITED}', NULL, '', NULL, NULL, 'APPLIED', NULL)"
+UNAUDITED = f"SELECT turnup.audit_open($1, $2, '{SystemAction.LOAD_UNAUDITED}', NULL, '', NULL, NULL, 'APPLIED', NULL)"
 
 # One account of plain locations, generated by PostgreSQL. :mark makes the ids of each run different.
 MANY = (

@@ -6,6 +6,7 @@ composite foreign key, so that policies and statements compare a column of the r
 ordered by are NOT NULL, so that keyset pagination needs no special case.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -39,22 +40,26 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from app.domain.installation import DatabaseKind
+from app.domain.status_machine import TABLE as VERBS
 from app.domain.vocabulary import (
     ApprovalStatus,
+    AuditOutcome,
     CallFlowKind,
     CallTarget,
     CallTrigger,
     ContactPurpose,
     DeviceBrand,
     DeviceModelKind,
+    LocationAction,
     LocationStatus,
     PartnerPurpose,
     PayloadState,
     ReceiptKind,
     Role,
     Section,
+    SessionEnd,
+    SystemAction,
     UserStatus,
-    Verb,
 )
 
 SCHEMA = "turnup"
@@ -118,16 +123,17 @@ def _revision() -> Column[int]:
     return Column("revision", Integer, nullable=False, server_default="1")
 
 
-def _one_of(column: str, members: type[StrEnum]) -> CheckConstraint:
-    return _closed(column, members, "{column} IN ({listed})")
+def _one_of(column: str, members: type[StrEnum], allowed: Iterable[StrEnum] | None = None) -> CheckConstraint:
+    """The column holds members of the enum: any, or one of the `allowed` ones."""
+    return _closed(column, members, "{column} IN ({listed})", members if allowed is None else allowed)
 
 
 def _all_of(column: str, members: type[StrEnum]) -> CheckConstraint:
-    return _closed(column, members, "{column} <@ ARRAY[{listed}]")
+    return _closed(column, members, "{column} <@ ARRAY[{listed}]", members)
 
 
-def _closed(column: str, members: type[StrEnum], condition: str) -> CheckConstraint:
-    listed = ", ".join(f"'{member.value}'" for member in members)
+def _closed(column: str, members: type[StrEnum], condition: str, allowed: Iterable[StrEnum]) -> CheckConstraint:
+    listed = ", ".join(f"'{member.value}'" for member in allowed)
     check = CheckConstraint(condition.format(column=column, listed=listed), name=f"{column}_known")
     event.listen(check, "after_parent_attach", lambda _, table: table.c[column].info.update({CLOSED_SET: members}))
     return check
@@ -135,6 +141,15 @@ def _closed(column: str, members: type[StrEnum], condition: str) -> CheckConstra
 
 def _id_form() -> CheckConstraint:
     return CheckConstraint("id ~ '^[A-Za-z0-9_-]{1,64}$'", name="id_form")
+
+
+def _secret_hash() -> Column[bytes]:
+    """The SHA-256 of a secret. The app's role cannot read it."""
+    return Column("secret_sha256", LargeBinary, nullable=False)
+
+
+def _secret_hash_length() -> CheckConstraint:
+    return CheckConstraint("octet_length(secret_sha256) = 32", name="secret_sha256_length")
 
 
 def _of_location() -> tuple[Column[str], Column[str]]:
@@ -156,6 +171,9 @@ def _key(*columns: str, to: str) -> ForeignKeyConstraint:
         initially="DEFERRED",
     )
 
+
+# The invitations that were neither accepted nor revoked: those that are open or have expired.
+UNANSWERED = "accepted_at IS NULL AND revoked_at IS NULL"
 
 account = Table(
     "account",
@@ -182,7 +200,8 @@ user = Table(
     _text("status", default=UserStatus.ACTIVE.value),
     _ref("account_id", nullable=True),
     _flag("all_accounts"),
-    # The users who created this user, or gave the user a role or a subject, since the last confirmation.
+    # The leads who made this user since the last confirmation: created or invited the user, gave the user another role,
+    # subject or issuer, or created a service token for the user.
     Column(
         "made_by",
         ARRAY(Text(collation="C")),
@@ -193,14 +212,16 @@ user = Table(
     _revision(),
     _now("created_at"),
     _now("updated_at"),
+    # Of the user's access tokens. Null: the configured one.
+    _text("issuer", nullable=True),
     PrimaryKeyConstraint("id"),
     _id_form(),
-    UniqueConstraint("subject"),
     _key("account_id", to="account"),
     _one_of("role", Role),
     _one_of("status", UserStatus),
     CheckConstraint("(role = 'CUSTOMER') = (account_id IS NOT NULL)", name="account_of_customers_only"),
     CheckConstraint("role = 'IMPLEMENTATION_LEAD' OR NOT all_accounts", name="all_accounts_of_leads_only"),
+    Index("uq_user_subject_issuer", "subject", "issuer", unique=True, postgresql_nulls_not_distinct=True),
     Index("uq_user_email", text("lower(email)"), unique=True),
     Index("ix_user_account_id", "account_id"),
 )
@@ -233,6 +254,47 @@ grant_location = Table(
     ),
     _location_key(),
     Index("ix_grant_location_location_id", "location_id"),
+)
+
+# A person who is to become a user, with what the user will have. It is open until it is accepted, revoked or expired.
+invitation = Table(
+    "invitation",
+    metadata,
+    _id(),
+    _text("email", default=None),
+    _text("name", default=None),
+    _text("role", default=None),
+    _ref("account_id", nullable=True),
+    Column("all_accounts", Boolean, nullable=False),
+    # The accounts to all of whose locations the user gets access.
+    Column("granted_account_ids", ARRAY(Text(collation="C")), nullable=False, info={HOLDS_IDS_OF: "account"}),
+    # The locations that a customer gets access to, if not to all of the account.
+    Column("granted_location_ids", ARRAY(Text(collation="C")), nullable=False, info={HOLDS_IDS_OF: "location"}),
+    _secret_hash(),
+    # The lead who invited. Null for the command line.
+    _ref("invited_by", nullable=True),
+    _now("created_at"),
+    _moment("expires_at"),
+    _moment("accepted_at", nullable=True),
+    # The user whom the acceptance created.
+    _ref("accepted_by", nullable=True),
+    _moment("revoked_at", nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("secret_sha256"),
+    _key("account_id", to="account"),
+    _key("invited_by", to="user"),
+    _key("accepted_by", to="user"),
+    _one_of("role", Role),
+    CheckConstraint("(role = 'CUSTOMER') = (account_id IS NOT NULL)", name="account_of_customers_only"),
+    CheckConstraint("role = 'IMPLEMENTATION_LEAD' OR NOT all_accounts", name="all_accounts_of_leads_only"),
+    _secret_hash_length(),
+    CheckConstraint("expires_at > created_at AND expires_at <= created_at + interval '30 days'", name="expiry_range"),
+    CheckConstraint("(accepted_at IS NULL) = (accepted_by IS NULL)", name="acceptance_whole"),
+    CheckConstraint("accepted_at IS NULL OR revoked_at IS NULL", name="accepted_or_revoked"),
+    Index("uq_invitation_email_open", text("lower(email)"), unique=True, postgresql_where=text(UNANSWERED)),
+    Index("ix_invitation_open", "id", postgresql_where=text(UNANSWERED)),
+    Index("ix_invitation_accepted_by", "accepted_by", postgresql_where=text("accepted_by IS NOT NULL")),
 )
 
 location = Table(
@@ -288,6 +350,11 @@ location = Table(
     Index("ix_location_updated_at_id", "updated_at", "id"),
     Index("ix_location_account_id_name_id", "account_id", "name", "id"),
     Index("ix_location_status_name_id", "status", "name", "id"),
+    Index("ix_location_status_updated_at_id", "status", "updated_at", "id"),
+    Index("ix_location_account_id_updated_at_id", "account_id", "updated_at", "id"),
+    Index("ix_location_account_id_status_name_id", "account_id", "status", "name", "id"),
+    Index("ix_location_account_id_status_updated_at_id", "account_id", "status", "updated_at", "id"),
+    Index("ix_location_test", "account_id", "id", postgresql_where=text("test")),
     Index("uq_location_account_id_site_code_key", "account_id", "site_code_key", unique=True),
 )
 
@@ -309,7 +376,7 @@ status_change = Table(
     UniqueConstraint("location_id", "id"),
     _location_key(),
     _key("changed_by", to="user"),
-    _one_of("verb", Verb),
+    _one_of("verb", LocationAction, VERBS),
 )
 
 # The partners of a location, chosen by a lead. A location without any has all partners with access to its account.
@@ -541,6 +608,11 @@ approval = Table(
     ),
     Index("uq_approval_pending", "location_id", unique=True, postgresql_where=text("status = 'PENDING'")),
     Index("ix_approval_location_id_requested_at_id", "location_id", "requested_at", "id"),
+    Index("ix_approval_requested_at_id", "requested_at", "id"),
+    Index("ix_approval_account_id_requested_at_id", "account_id", "requested_at", "id"),
+    Index("ix_approval_status_requested_at_id", "status", "requested_at", "id"),
+    Index("ix_approval_account_id_status_requested_at_id", "account_id", "status", "requested_at", "id"),
+    Index("ix_approval_decided_at", "decided_at", postgresql_where=text("decided_at IS NOT NULL")),
 )
 
 override = Table(
@@ -753,7 +825,7 @@ audit_entry = Table(
     PrimaryKeyConstraint("id"),
     _id_form(),
     UniqueConstraint("chain", "number"),
-    CheckConstraint("outcome IN ('APPLIED', 'REFUSED')", name="outcome_known"),
+    _one_of("outcome", AuditOutcome),
     CheckConstraint("(number IS NULL) = (hash IS NULL)", name="sealed_whole"),
     CheckConstraint("number >= 1", name="number_positive"),
     CheckConstraint("octet_length(reason_salt) = 16", name="reason_salt_length"),
@@ -833,7 +905,7 @@ audit_incident = Table(
     Column("count", Integer, nullable=False, server_default="1"),
     Column("client_request_id", Text, nullable=True),
     PrimaryKeyConstraint("minute", "action", "code", "actor_id"),
-    CheckConstraint("action IN ('ROLE_DENIED', 'SECURITY_EVENT')", name="action_known"),
+    _one_of("action", SystemAction, (SystemAction.ROLE_DENIED, SystemAction.SECURITY_EVENT)),
 )
 
 erasure_due = Table(
@@ -884,6 +956,114 @@ installation = Table(
     CheckConstraint("single", name="single_only"),
     _id_form(),
     _one_of("kind", DatabaseKind),
+)
+
+# At most one row: the gauges of the business as they were measured last. See app.db.gauges.
+gauge_reading = Table(
+    "gauge_reading",
+    metadata,
+    Column("single", Boolean, nullable=False, server_default=true()),
+    Column("readings", JSONB, nullable=False),
+    _moment("measured_at"),
+    PrimaryKeyConstraint("single"),
+    CheckConstraint("single", name="single_only"),
+)
+
+# At most one row: the moment that the last verification of all chains was about, and whether all was as it should be.
+audit_verification = Table(
+    "audit_verification",
+    metadata,
+    Column("single", Boolean, nullable=False, server_default=true()),
+    _moment("verified_at"),
+    Column("ok", Boolean, nullable=False),
+    PrimaryKeyConstraint("single"),
+    CheckConstraint("single", name="single_only"),
+)
+
+# A browser in which a user signed in. It is open until it is ended, or one of the two times is reached.
+user_session = Table(
+    "user_session",
+    metadata,
+    _id(),
+    _ref("user_id"),
+    _secret_hash(),
+    _text("user_agent"),
+    _now("created_at"),
+    _now("last_used_at"),
+    # Its distance from the last use stays the same.
+    _moment("idle_until"),
+    _moment("expires_at"),
+    _moment("ended_at", nullable=True),
+    _text("end_reason", nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("secret_sha256"),
+    _key("user_id", to="user"),
+    _secret_hash_length(),
+    _one_of("end_reason", SessionEnd),
+    CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_whole"),
+    Index("ix_user_session_user_id_created_at_id", "user_id", "created_at", "id"),
+    Index("ix_user_session_expires_at", "expires_at"),
+)
+
+# A browser that went to the provider and has not come back.
+sign_in_attempt = Table(
+    "sign_in_attempt",
+    metadata,
+    Column("state_sha256", LargeBinary, nullable=False),
+    Column("browser_sha256", LargeBinary, nullable=False),
+    _text("nonce", default=None),
+    _text("code_verifier", default=None),
+    _text("next", default=None),
+    Column("invitation_sha256", LargeBinary, nullable=True),
+    _now("created_at"),
+    PrimaryKeyConstraint("state_sha256"),
+    Index("ix_sign_in_attempt_created_at", "created_at", "state_sha256"),
+)
+
+# A machine's way to sign in as a user. It can have less than the user has, and never more.
+service_token = Table(
+    "service_token",
+    metadata,
+    _id(),
+    _ref("user_id"),
+    _text("name", default=None),
+    # The beginning of the secret, by which people find the token.
+    Column("prefix", Text(collation="C"), nullable=False),
+    _secret_hash(),
+    # Null: all accounts of the user. Of an auditor, it must be null.
+    Column("account_ids", ARRAY(Text(collation="C")), nullable=True, info={HOLDS_IDS_OF: "account"}),
+    # Null: all actions of the user's role that a service token may have.
+    Column("actions", ARRAY(Text), nullable=True),
+    _ref("created_by"),
+    _now("created_at"),
+    _moment("expires_at"),
+    _moment("revoked_at", nullable=True),
+    PrimaryKeyConstraint("id"),
+    _id_form(),
+    UniqueConstraint("secret_sha256"),
+    _key("user_id", to="user"),
+    _key("created_by", to="user"),
+    _secret_hash_length(),
+    CheckConstraint("name <> ''", name="name_given"),
+    CheckConstraint("cardinality(account_ids) > 0", name="account_ids_given"),
+    CheckConstraint("cardinality(actions) > 0", name="actions_given"),
+    CheckConstraint("expires_at > created_at", name="expires_later"),
+    Index("ix_service_token_user_id_created_at_id", "user_id", "created_at", "id"),
+    Index("ix_service_token_created_at_id", "created_at", "id"),
+    Index("ix_service_token_created_by", "created_by"),
+    Index("ix_service_token_prefix", "prefix"),
+    Index("ix_service_token_end", text("LEAST(revoked_at, expires_at)")),
+)
+
+# When a service token was last used. In a table of its own, because a use changes nothing that the audit log is about.
+service_token_use = Table(
+    "service_token_use",
+    metadata,
+    _ref("token_id"),
+    _moment("last_used_at"),
+    PrimaryKeyConstraint("token_id"),
+    ForeignKeyConstraint(["token_id"], [f"{SCHEMA}.service_token.id"], ondelete="CASCADE"),
 )
 
 # The versions of the payload document that a partner accepts. A partner without any accepts all.

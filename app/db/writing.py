@@ -13,11 +13,11 @@ from typing import Any, cast
 import msgspec
 from sqlalchemy import ARRAY, ColumnElement, Table, Text, any_, bindparam, select, true
 
-from app.db import tables
+from app.db import approving, tables
 from app.db.aggregates import AGGREGATES, PREVIEWED, AggregateRecord
 from app.db.database import Transaction
 from app.db.rows import ROW_OF_TABLE, columns_of
-from app.db.scoping import Shape, scope_on, scope_values, shape_of, within
+from app.db.scoping import UNSCOPED, Shape, scope_on, scope_values, shape_of, within
 from app.db.statements import Statement, compiled, joined, many_ids
 from app.domain.ids import is_well_formed
 from app.domain.mac_holder import MacHolder
@@ -137,6 +137,16 @@ async def accepted_versions(tx: Transaction, user_id: str) -> set[str]:
     return set(await tx.fetch(_VERSIONS, user_id=user_id))
 
 
+async def open_sessions(tx: Transaction, user_id: str) -> list[Any]:
+    """Return the sessions of a user that were not ended, locked until the end of the transaction."""
+    return await tx.fetch(_OPEN_SESSIONS, user_id=user_id)
+
+
+async def valid_service_tokens(tx: Transaction, user_id: str) -> int:
+    """Return the number of a user's service tokens that have neither been revoked nor expired."""
+    return int(await tx.fetch_one(_VALID_SERVICE_TOKENS, user_id=user_id) or 0)
+
+
 async def lock_users(tx: Transaction) -> None:
     """Take a lock, so that only one transaction changes users at a time."""
     await tx.fetch(_LOCK_USERS)
@@ -145,6 +155,17 @@ async def lock_users(tx: Transaction) -> None:
 async def user_now(tx: Transaction, user_id: str) -> UserNow | None:
     """Return what a user may do as of now, not as of the start of the transaction."""
     found: UserNow | None = await tx.fetch_one(_USER_NOW, user_id=user_id)
+    return found
+
+
+async def has_user(tx: Transaction, email: str) -> bool:
+    """Return whether a user has this email address, ignoring case."""
+    return bool(await tx.fetch_one(_HAS_USER, email=email))
+
+
+async def unanswered_invitation(tx: Transaction, email: str) -> tuple[str, datetime] | None:
+    """Return the id and the expiry of the invitation of this address that was neither accepted nor revoked."""
+    found: tuple[str, datetime] | None = await tx.fetch_one(_UNANSWERED, email=email)
     return found
 
 
@@ -263,11 +284,10 @@ async def editors_since(
     submits: Sequence[str],
     approves: Sequence[str],
 ) -> dict[str, frozenset[str]]:
-    """Return the ids of the users who edited each location after its last submission or approval.
+    """Return the ids of the users who edited each location, as in `app.db.approving.editors`.
 
-    If the user who submitted it is unconfirmed, those who made that user are included if they edited the location
-    after its last approval. The arguments are the actions of the audit log that count as each of these. The numbers of
-    the audit entries decide the order.
+    The arguments are the actions of the audit log that count as edits, submissions and approvals. The numbers of the
+    audit entries decide the order.
     """
     marks = [*submits, *approves]
     values = {"edits": list(edits), "marks": marks, "approvals": list(approves)}
@@ -320,20 +340,7 @@ _DOCUMENT = Statement(
 )
 _EDITORS = Statement(
     "editors since",
-    """SELECT e.location_id, e.actor_id FROM turnup.audit_entry e
-       WHERE e.location_id = ANY ($1::text[]) AND e.outcome = 'APPLIED' AND e.actor_id IS NOT NULL
-         AND e.action = ANY ($2::text[])
-         AND e.number > coalesce((SELECT max(m.number) FROM turnup.audit_entry m
-                                  WHERE m.location_id = e.location_id AND m.outcome = 'APPLIED'
-                                    AND m.action = ANY ($3::text[])), 0)
-       UNION
-       SELECT s.location_id, s.maker FROM turnup.makers_of_submitters($1) s
-       WHERE EXISTS (SELECT FROM turnup.audit_entry e
-                     WHERE e.location_id = s.location_id AND e.outcome = 'APPLIED' AND e.actor_id = s.maker
-                       AND e.action = ANY ($2::text[])
-                       AND e.number > coalesce((SELECT max(m.number) FROM turnup.audit_entry m
-                                                WHERE m.location_id = s.location_id AND m.outcome = 'APPLIED'
-                                                  AND m.action = ANY ($4::text[])), 0))""",
+    approving.editors("$1::text[]", edits="$2::text[]", marks="$3::text[]", approvals="$4::text[]"),
     ("ids", "edits", "marks", "approvals"),
     _pair,
 )
@@ -371,12 +378,36 @@ _VERSIONS = Statement(
     ("user_id",),
     str,
 )
+_OPEN_SESSIONS = compiled(
+    "open sessions of user",
+    select(*columns_of(tables.user_session))
+    .where(tables.user_session.c.user_id == bindparam("user_id", type_=Text), tables.user_session.c.ended_at.is_(None))
+    .order_by(tables.user_session.c.id)
+    .with_for_update(key_share=True),
+    ROW_OF_TABLE[tables.user_session],
+)
+_VALID_SERVICE_TOKENS = Statement(
+    "valid service tokens",
+    "SELECT count(*) FROM turnup.service_token WHERE user_id = $1 AND revoked_at IS NULL"
+    " AND expires_at > clock_timestamp()",
+    ("user_id",),
+    int,
+)
 _LOCK_USERS = Statement("lock users", "SELECT pg_advisory_xact_lock(hashtextextended('turnup.user', 0))", (), str)
 _USER_NOW = Statement(
     "user now",
     "SELECT role, status, all_accounts, made_by = '{}' FROM turnup.\"user\" WHERE id = $1",
     ("user_id",),
     UserNow.of,
+)
+_HAS_USER = Statement(
+    "user with email", 'SELECT EXISTS (SELECT FROM turnup."user" WHERE lower(email) = lower($1))', ("email",), bool
+)
+_UNANSWERED = Statement(
+    "unanswered invitation",
+    f"SELECT id, expires_at FROM turnup.invitation WHERE lower(email) = lower($1) AND {tables.UNANSWERED}",
+    ("email",),
+    _pair,
 )
 _HOLD_APPROVAL_USERS = Statement(
     "hold users of approval",
@@ -416,8 +447,8 @@ _CLOCK = Statement("clock", "SELECT clock_timestamp()", (), lambda now: now)
 
 
 def _inside(shape: Shape, table: Table) -> ColumnElement[bool]:
-    """The predicate for rows in scope. Row-level security alone decides which users a viewer sees."""
-    return true() if table is tables.user else within(shape, table)
+    """The predicate for rows in scope."""
+    return true() if table in UNSCOPED else within(shape, table)
 
 
 @lru_cache(maxsize=64)

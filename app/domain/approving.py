@@ -12,8 +12,8 @@ from app.domain.vocabulary import Gate
 def is_own_work(viewer_id: str, *, submitted_by: str | None, editors: AbstractSet[str]) -> bool:
     """Return whether the viewer submitted the content or edited it.
 
-    `editors` are those since the last submission or approval, and those since the last approval who made the user who
-    submitted: a user who is not confirmed may be the same person.
+    `editors` are those since the last submission or approval, and those since the last approval who may be the same
+    person as who submitted or edited: the makers of a user who is not confirmed, and who shares a service token.
     """
     return viewer_id == submitted_by or viewer_id in editors
 

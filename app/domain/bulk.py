@@ -3,33 +3,40 @@
 from collections.abc import Sequence
 from types import MappingProxyType
 
-from app.domain.limits import check_cap
-from app.domain.refusals import InvalidInput
+from app.domain.limits import CAPS
+from app.domain.refusals import InvalidInput, LimitReached
 from app.domain.status_machine import TABLE
-from app.domain.vocabulary import LocationStatus, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus
 
 # The verb that leads to each target status, by the location's current status; `None` matches every other status.
 VERBS_TOWARDS = MappingProxyType(
     {
-        LocationStatus.IN_PROGRESS: MappingProxyType({LocationStatus.BLOCKED: Verb.UNBLOCK, None: Verb.REOPEN}),
-        LocationStatus.PENDING_APPROVAL: MappingProxyType({None: Verb.SUBMIT}),
-        LocationStatus.PROVISIONING: MappingProxyType({None: Verb.TRIGGER_PROVISIONING}),
-        LocationStatus.BLOCKED: MappingProxyType({None: Verb.BLOCK}),
-        LocationStatus.CANCELLED: MappingProxyType({None: Verb.CANCEL}),
+        LocationStatus.IN_PROGRESS: MappingProxyType(
+            {LocationStatus.BLOCKED: LocationAction.UNBLOCK, None: LocationAction.REOPEN}
+        ),
+        LocationStatus.PENDING_APPROVAL: MappingProxyType({None: LocationAction.SUBMIT_ONBOARDING}),
+        LocationStatus.PROVISIONING: MappingProxyType({None: LocationAction.TRIGGER_PROVISIONING}),
+        LocationStatus.BLOCKED: MappingProxyType({None: LocationAction.BLOCK}),
+        LocationStatus.CANCELLED: MappingProxyType({None: LocationAction.CANCEL}),
     }
 )
 
 
-def check_items(operation: str, ids: Sequence[str], *, path: tuple[str, ...] = ()) -> None:
-    """Refuse a bulk call as a whole: LimitReached for too many items, InvalidInput for no items or a repeated id."""
-    check_cap(operation, ids, path=path)
+def check_items(operation: str, ids: Sequence[str], *, field: str) -> None:
+    """Refuse a bulk call as a whole: LimitReached for too many items, InvalidInput for no items or a repeated id.
+
+    `field` is the input's list that names the items.
+    """
+    path = (field,)
+    if len(ids) > CAPS[operation]:
+        raise LimitReached(limit=CAPS[operation], counted=field, path=path)
     if not ids:
-        raise InvalidInput(field="items", rule="at least one is required", path=path)
+        raise InvalidInput(field=field, rule="at least one is required", path=path)
     if len(set(ids)) < len(ids):
-        raise InvalidInput(field="items", rule="must not name a location twice", path=path)
+        raise InvalidInput(field=field, rule="must not name a location twice", path=path)
 
 
-def verb_towards(target: LocationStatus, status: LocationStatus) -> Verb | None:
+def verb_towards(target: LocationStatus, status: LocationStatus) -> LocationAction | None:
     """Return the verb that takes a location from `status` to `target`, or None when it already has that status.
 
     Raises InvalidInput when bulk operations do not support `target`.

@@ -33,10 +33,10 @@ class Contact:
     id: str
     purpose: ContactPurpose
     position: int = 0
-    name: str | None = None
+    name: str | None = content_field(default=None, api_name="fullName")
     email: str | None = None
     phone: str | None = None
-    e164: str | None = None
+    e164: str | None = content_field(default=None, api_name="phoneE164")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +95,7 @@ class WorkingHours:
     With `passes_midnight` the interval ends on the next day, so that 00:00 to 00:00 is a whole day.
     """
 
+    id: str
     weekday: int
     opens: time
     closes: time
@@ -148,7 +149,7 @@ class LocationContent:
     The order of rows has no meaning, except in `CallFlow.direct_targets`.
     """
 
-    location_id: str
+    location_id: str = content_field(api_name="id")
     account_id: str
     name: str
     address: Address = Address()

@@ -1,8 +1,8 @@
 """A location's content as a JSON document, which digests, reviews and the paths of issues use.
 
-The document is derived from the content's dataclasses. Rows with ids are members of
-objects with the id as the name; hours are grouped by weekday and menu options by digit. A JSON pointer (RFC 6901) such
-as `/devices/phone-1/macAddress` therefore stays valid when other rows are added or removed.
+The document is derived from the content's dataclasses. Rows with ids are members of objects with the id as the name.
+Hours, without their ids, are grouped by weekday, and menu options by digit. A JSON pointer (RFC 6901) such as
+`/devices/phone-1/macAddress` therefore stays valid when other rows are added or removed.
 
 Version 1 of the document has all fields that were declared for it; empty fields are null. An empty field of a later
 version is absent, so that adding a field changes no existing document.
@@ -17,7 +17,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from app.domain.canonical import Json
 from app.domain.content import CallFlowOption, LocationContent, Target, WorkingHours
-from app.domain.content_field import ContentField, content_fields, is_empty
+from app.domain.content_field import ContentField, content_fields, in_camel_case, is_empty
 
 Document: TypeAlias = dict[str, Json]
 
@@ -25,7 +25,7 @@ _T = TypeVar("_T")
 
 
 def content_document(content: LocationContent) -> Document:
-    """Return all fields of the content with their names in the API. The order of the rows has no effect."""
+    """Return all fields of the content with their names in camel case. The order of the rows has no effect."""
     of_location, of_children = _members_of_location()
     return {"location": _written(content, of_location), **_written(content, of_children)}
 
@@ -38,10 +38,9 @@ def pointer_to(member: str, row_id: str, field: str) -> str:
     return f"/{in_camel_case(member)}/{row_id}/{in_camel_case(field)}"
 
 
-def in_camel_case(name: str) -> str:
-    """Return the name of a field in documents and in the API."""
-    first, *rest = name.split("_")
-    return first + "".join(map(str.capitalize, rest))
+def is_named_by_id(kind: type) -> bool:
+    """Whether the document names the rows of a class by their ids, instead of grouping them."""
+    return kind not in _GROUPED and any(field.name == "id" for field in content_fields(kind))
 
 
 def hours_in_order(intervals: Iterable[WorkingHours]) -> list[WorkingHours]:
@@ -117,7 +116,7 @@ def _writer(field: ContentField) -> Callable[[Any], Json]:
 
 
 def _lister(kind: type) -> Callable[[Any], Json]:
-    if any(field.name == "id" for field in content_fields(kind)):
+    if is_named_by_id(kind):
         return _by_id
     if kind not in _GROUPED:
         raise TypeError(f"{kind.__name__} has no id, so _GROUPED must declare how the document groups it")
@@ -139,7 +138,7 @@ def _grouped(rows: Iterable[_T], name: Callable[[_T], str]) -> Document:
     return dict(groups)
 
 
-# The groups of rows without ids.
+# The groups of rows without ids, and of rows whose ids are not part of the document.
 _GROUPED: dict[type, Callable[[Any], Json]] = {
     WorkingHours: lambda rows: _grouped(hours_in_order(rows), lambda interval: str(interval.weekday)),
     CallFlowOption: lambda rows: _grouped(options_in_order(rows), lambda option: option.digit),

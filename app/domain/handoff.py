@@ -1,10 +1,11 @@
 """Rules of the hand-off: which payload may be generated or released, and whether a partner's answer is accepted."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from app.domain.approving import check_ready
 from app.domain.issue import Issue
+from app.domain.limits import check_cap
 from app.domain.recipients import Partner, Recipient
 from app.domain.refusals import (
     AlreadyAnswered,
@@ -16,7 +17,7 @@ from app.domain.refusals import (
     PayloadSuperseded,
     PayloadWithdrawn,
 )
-from app.domain.vocabulary import Gate, LocationStatus, PayloadState, ReceiptKind, Verb
+from app.domain.vocabulary import Gate, LocationAction, LocationStatus, PayloadState, ReceiptKind
 
 WITHDRAWN_WITHOUT_REASON = "the location left provisioning"
 """What the recipients of a withdrawn payload read if no reason was given for them."""
@@ -77,22 +78,23 @@ def decide_release(
     current_digest: str,
     approved_digest: str | None,
     latest: PayloadFacts | None,
-    partners: Iterable[Partner],
-    allowed: tuple[Verb, ...],
+    partners: Collection[Partner],
+    allowed: tuple[LocationAction, ...],
     issues: Iterable[Issue],
 ) -> PayloadFacts:
     """Return the payload to release. `allowed` are the verbs that the viewer may use on the location now.
 
     Raises ApprovalOutdated; IllegalTransition when there is no payload of the approved content in a version that all
     partners accept; NotReady when an issue blocks PROVISION: since the payload was generated, a partner may have lost
-    the access that its answer needs.
+    the access that its answer needs; LimitReached for more partners than a payload can have recipients.
     """
     check_approved(current_digest, approved_digest)
     if latest is None or not _is_offerable(latest, current_digest) or _is_refused(latest, partners):
-        others = tuple(verb for verb in allowed if verb is not Verb.TRIGGER_PROVISIONING)
-        raise IllegalTransition(from_status=status, verb=Verb.TRIGGER_PROVISIONING, allowed=others)
+        others = tuple(verb for verb in allowed if verb is not LocationAction.TRIGGER_PROVISIONING)
+        raise IllegalTransition(from_status=status, action=LocationAction.TRIGGER_PROVISIONING, allowed=others)
     if latest.state is PayloadState.GENERATED:
         check_ready(Gate.PROVISION, issues)
+        check_cap("recipients", partners)
     return latest
 
 

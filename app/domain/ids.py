@@ -8,6 +8,9 @@ they use the same alphabet.
 import re
 
 LONGEST = 64
+RULE = f"must have 1 to {LONGEST} characters from A-Z, a-z, 0-9, _ and -"
+"""The rule of well-formed ids, for messages."""
+
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 _PREFIX = re.compile(r"[A-Za-z0-9]+(?=[_-])", re.ASCII)
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -17,6 +20,7 @@ TYPE_OF_PREFIX = {
     "account": "Account",
     "user": "User",
     "grant": "Grant",
+    "invitation": "Invitation",
     "location": "Location",
     "session": "OnboardingSession",
     "contact": "Contact",
@@ -35,6 +39,8 @@ TYPE_OF_PREFIX = {
     "change": "StatusChange",
     "entry": "AuditEntry",
     "model": "DeviceModel",
+    "usersession": "UserSession",
+    "token": "ServiceToken",
 }
 PREFIX_OF_TYPE = {name: prefix for prefix, name in reversed(TYPE_OF_PREFIX.items())}
 

@@ -1,4 +1,4 @@
-"""Limits as data: the maximum number of rows in each list, and the range of each number."""
+"""Limits as data: the maximum number of rows in each list, the range of each number. And checks of single values."""
 
 from collections.abc import Sized
 from datetime import time
@@ -20,7 +20,9 @@ CAPS = MappingProxyType(
         "bulkGeneratePayloads": 50,
         "reasons": 100,
         "partners": 20,
+        "recipients": 100,
         "versions": 20,
+        "serviceTokens": 20,
     }
 )
 
@@ -54,3 +56,9 @@ def check_whole_minutes(name: str, value: time, *, path: tuple[str, ...] = ()) -
     """Raise InvalidInput for a time of day with seconds or a time zone: working hours are local, in whole minutes."""
     if value.second or value.microsecond or value.tzinfo:
         raise InvalidInput(field=name, rule="must be a local time in whole minutes", path=path)
+
+
+def check_true(name: str, value: object, *, path: tuple[str, ...] = ()) -> None:
+    """Raise InvalidInput unless the value is true: a choice among several is made with true, never with false."""
+    if value is not True:
+        raise InvalidInput(field=name, rule="must be true", path=path)

@@ -78,7 +78,7 @@ def override_terms(
 ) -> OverrideTerms:
     """Return the terms of a new override. Raises InvalidInput for no sections, or an invalid reason or duration."""
     if not sections:
-        raise InvalidInput(field="sections", rule="at least one is required", path=("sections",))
+        raise InvalidInput(field="editableSections", rule="at least one is required", path=("editableSections",))
     check_range("expiresInMinutes", expires_in_minutes, path=("expiresInMinutes",))
     return OverrideTerms(
         sections=frozenset(sections),

@@ -1,10 +1,12 @@
 """Hardware addresses (IEEE 802 EUI-48): parsed from any common notation, stored as twelve lower-case hex digits."""
 
 import re
+from collections.abc import Mapping
 
 import netaddr  # type: ignore[import-untyped] # - the package has no type information
 
-from app.domain.refusals import InvalidInput
+from app.domain.mac_holder import MacHolder
+from app.domain.refusals import InvalidInput, MacInUse
 
 _TWELVE_DIGITS = re.compile(r"[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _GROUP_BIT = 0x01
@@ -25,6 +27,13 @@ def read_mac(text: str, *, path: tuple[str, ...] = ()) -> str:
 def show_mac(mac: str) -> str:
     """Format an address for display: `00155d010101` becomes `00:15:5D:01:01:01`."""
     return bytes.fromhex(mac).hex(":").upper()
+
+
+def in_use(held: Mapping[str, MacHolder | None]) -> MacInUse:
+    """The refusal of addresses that other locations hold, by address. Holders are named if any is known: to leads."""
+    macs = sorted(held)
+    holders = tuple(held[mac] for mac in macs)
+    return MacInUse(mac_addresses=tuple(map(show_mac, macs)), holders=holders if any(holders) else ())
 
 
 def is_multicast(mac: str) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from app.domain.status_machine import TABLE
 from app.domain.text import clean, given
-from app.domain.vocabulary import Verb
+from app.domain.vocabulary import LocationAction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Reasons:
 
 
 def reasons_for(
-    verb: Verb, reason: str | None, *, for_customer: str | None = None, for_partner: str | None = None
+    verb: LocationAction, reason: str | None, *, for_customer: str | None = None, for_partner: str | None = None
 ) -> Reasons:
     """Return the reasons as they are stored. Blank text is None.
 
@@ -31,7 +31,7 @@ def reasons_for(
 
 
 def reason_for(
-    verb: Verb, reason: str | None, *, field: str = "transition.reason", path: tuple[str, ...] = ("reason",)
+    verb: LocationAction, reason: str | None, *, field: str = "transition.reason", path: tuple[str, ...] = ("reason",)
 ) -> str | None:
     """Return the internal reason as it is stored, by the text rule called `field`.
 

@@ -3,14 +3,25 @@
 from collections.abc import Collection
 from dataclasses import KW_ONLY, dataclass, fields
 from datetime import UTC, datetime
-from typing import ClassVar
+from enum import Enum, StrEnum
+from typing import TYPE_CHECKING, ClassVar
 
+from app.domain.derived_enum import derived_enum, members_of
 from app.domain.issue import Issue
 from app.domain.mac_holder import MacHolder
-from app.domain.vocabulary import LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section
 
 MOST_NAMED = 5
 """The number of locations that a message names at most."""
+
+
+if TYPE_CHECKING:
+
+    class RefusalCode(StrEnum):
+        """Why a viewer cannot do something: FORBIDDEN, or the code of a problem."""
+
+else:
+    RefusalCode = derived_enum("RefusalCode", __name__, [("FORBIDDEN", "FORBIDDEN"), *members_of(ProblemCode)])
 
 
 @dataclass(eq=False)
@@ -59,12 +70,12 @@ class OverrideScope(Refusal):
 
 @dataclass(eq=False)
 class IllegalTransition(Refusal):
-    """A location in status {from_status} does not accept {verb}. Accepted verbs: {allowed}."""
+    """A location in status {from_status} does not accept {action}. Accepted actions: {allowed}."""
 
     code = ProblemCode.ILLEGAL_TRANSITION
     from_status: LocationStatus
-    verb: Verb
-    allowed: tuple[Verb, ...]
+    action: LocationAction
+    allowed: tuple[LocationAction, ...]
 
 
 @dataclass(eq=False)
@@ -96,6 +107,13 @@ class UserUnconfirmed(Refusal):
     """Another lead must confirm you before you can approve content, confirm users or manage users."""
 
     code = ProblemCode.USER_UNCONFIRMED
+
+
+@dataclass(eq=False)
+class NoBrowserSignIn(Refusal):
+    """This server has no browser sign-in. TURNUP_PUBLIC_URL and TURNUP_OIDC_CLIENT_ID turn it on."""
+
+    code = ProblemCode.NO_BROWSER_SIGN_IN
 
 
 @dataclass(eq=False)
@@ -228,5 +246,7 @@ def _in_words(fact: object) -> str:
     if isinstance(fact, frozenset):
         return _in_words(sorted(fact))
     if isinstance(fact, Collection) and not isinstance(fact, str):
-        return ", ".join(str(part) for part in fact) or "none"
+        return ", ".join(map(_in_words, fact)) or "none"
+    if isinstance(fact, Enum):
+        return fact.name
     return str(fact)

@@ -1,6 +1,7 @@
 """The status machine: which verb takes a location from which status to which, with its consequences.
 
-Which role may use a verb is decided by `permissions.matrix`, not here.
+A verb is an action on a location that has a row in the table. Which role may use it is decided by
+`permissions.matrix`, not here.
 """
 
 from collections.abc import Mapping
@@ -15,10 +16,10 @@ from app.domain.vocabulary import (
     ApprovalStatus,
     ClaimChange,
     Gate,
+    LocationAction,
     LocationStatus,
     PayloadState,
     SessionChange,
-    Verb,
 )
 
 
@@ -98,67 +99,67 @@ class Consequences:
 class Transition:
     """A decided transition: its verb, the new status of the location and the consequences."""
 
-    verb: Verb
+    verb: LocationAction
     to: LocationStatus
     consequences: Consequences
 
 
 TABLE = MappingProxyType(
     {
-        Verb.START: TransitionRule(
+        LocationAction.START_ONBOARDING: TransitionRule(
             sources=frozenset({_NOT_STARTED}),
             to=_IN_PROGRESS,
             session=SessionChange.OPEN_IF_MISSING,
         ),
-        Verb.SUBMIT: TransitionRule(
+        LocationAction.SUBMIT_ONBOARDING: TransitionRule(
             sources=frozenset({_IN_PROGRESS}),
             to=_PENDING,
             gate=Gate.SUBMIT,
         ),
-        Verb.WITHDRAW: TransitionRule(
+        LocationAction.WITHDRAW_SUBMISSION: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_IN_PROGRESS,
             request=ApprovalStatus.WITHDRAWN,
         ),
-        Verb.REQUEST_CHANGES: TransitionRule(
+        LocationAction.REQUEST_CHANGES: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_IN_PROGRESS,
             needs_reason=True,
             request=ApprovalStatus.CHANGES_REQUESTED,
         ),
-        Verb.APPROVE: TransitionRule(
+        LocationAction.APPROVE: TransitionRule(
             sources=frozenset({_PENDING}),
             to=_APPROVED,
             gate=Gate.APPROVE,
             request=ApprovalStatus.APPROVED,
         ),
-        Verb.APPROVE_AGAIN: TransitionRule(
+        LocationAction.APPROVE_AGAIN: TransitionRule(
             sources=LOCKED_STATUSES,
             to=None,
             only_when=dict.fromkeys(LOCKED_STATUSES, Fact.CONTENT_CHANGED),
             gate=Gate.APPROVE,
         ),
-        Verb.GENERATE_PAYLOAD: TransitionRule(
+        LocationAction.GENERATE_PAYLOAD: TransitionRule(
             sources=LOCKED_STATUSES,
             to=None,
             only_when={_COMPLETED: Fact.CHANGED_SINCE_RELEASE},
             gate=Gate.PROVISION,
         ),
-        Verb.TRIGGER_PROVISIONING: TransitionRule(
+        LocationAction.TRIGGER_PROVISIONING: TransitionRule(
             sources=LOCKED_STATUSES,
             to=_PROVISIONING,
             only_when={_COMPLETED: Fact.CHANGED_SINCE_RELEASE},
             gate=Gate.PROVISION,
             payload=PayloadState.RELEASED,
         ),
-        Verb.ACKNOWLEDGE: TransitionRule(
+        LocationAction.ACKNOWLEDGE_PAYLOAD: TransitionRule(
             sources=frozenset({_PROVISIONING, _COMPLETED}),
             to=_COMPLETED,
             only_when={_COMPLETED: Fact.RECEIPT_MISSING},
             session=SessionChange.CLOSE,
             payload=PayloadState.ACKNOWLEDGED,
         ),
-        Verb.COMPLETE: TransitionRule(
+        LocationAction.COMPLETE_PROVISIONING: TransitionRule(
             sources=frozenset({_PROVISIONING}),
             to=_COMPLETED,
             needs_reason=True,
@@ -166,7 +167,7 @@ TABLE = MappingProxyType(
             session=SessionChange.CLOSE,
             explains=True,
         ),
-        Verb.WAIVE_RECEIPT: TransitionRule(
+        LocationAction.WAIVE_RECEIPT: TransitionRule(
             sources=frozenset({_PROVISIONING, _COMPLETED}),
             to=_COMPLETED,
             only_when={_COMPLETED: Fact.RECEIPT_MISSING},
@@ -176,31 +177,31 @@ TABLE = MappingProxyType(
             payload=PayloadState.ACKNOWLEDGED,
             explains=True,
         ),
-        Verb.REJECT: TransitionRule(
+        LocationAction.REJECT_PAYLOAD: TransitionRule(
             sources=frozenset({_PROVISIONING}),
             to=_BLOCKED,
             payload=PayloadState.REJECTED,
             explains=True,
         ),
-        Verb.BLOCK: TransitionRule(
+        LocationAction.BLOCK: TransitionRule(
             sources=frozenset({_NOT_STARTED, _IN_PROGRESS, _PENDING, _PROVISIONING}),
             to=_BLOCKED,
             needs_reason=True,
             notifies=frozenset({_PROVISIONING}),
         ),
-        Verb.UNBLOCK: TransitionRule(
+        LocationAction.UNBLOCK: TransitionRule(
             sources=frozenset({_BLOCKED}),
             to=_IN_PROGRESS,
             session=SessionChange.OPEN_IF_MISSING,
         ),
-        Verb.CANCEL: TransitionRule(
+        LocationAction.CANCEL: TransitionRule(
             sources=frozenset(LocationStatus) - {_COMPLETED, _CANCELLED},
             to=_CANCELLED,
             needs_reason=True,
             session=SessionChange.CLOSE,
             notifies=frozenset(LocationStatus) - {_COMPLETED, _CANCELLED},
         ),
-        Verb.REOPEN: TransitionRule(
+        LocationAction.REOPEN: TransitionRule(
             sources=frozenset({_CANCELLED, _APPROVED, _COMPLETED}),
             to=_IN_PROGRESS,
             needs_reason=True,
@@ -219,32 +220,37 @@ _HANDED_OFF = frozenset({_PROVISIONING, _COMPLETED})
 
 
 def transition(
-    status: LocationStatus, verb: Verb, permitted: AbstractSet[Verb], facts: AbstractSet[Fact] = NO_FACTS
+    status: LocationStatus,
+    verb: LocationAction,
+    permitted: AbstractSet[LocationAction],
+    facts: AbstractSet[Fact] = NO_FACTS,
 ) -> Transition:
     """Return the new status and the consequences of a verb; `permitted` are the verbs of the viewer's role.
 
     Raises IllegalTransition, listing the verbs that the viewer may use now, when the table has no such transition.
     """
     if not _takes(status, verb, permitted, facts):
-        raise IllegalTransition(from_status=status, verb=verb, allowed=allowed(status, permitted, facts))
+        raise IllegalTransition(from_status=status, action=verb, allowed=allowed(status, permitted, facts))
     to = TABLE[verb].to or status
     return Transition(verb, to, _consequences(status, verb, to))
 
 
 def allowed(
-    status: LocationStatus, permitted: AbstractSet[Verb], facts: AbstractSet[Fact] = NO_FACTS
-) -> tuple[Verb, ...]:
+    status: LocationStatus, permitted: AbstractSet[LocationAction], facts: AbstractSet[Fact] = NO_FACTS
+) -> tuple[LocationAction, ...]:
     """Return the permitted verbs that a location in this status accepts, in the order of the table."""
     return tuple(verb for verb in TABLE if _takes(status, verb, permitted, facts))
 
 
-def _takes(status: LocationStatus, verb: Verb, permitted: AbstractSet[Verb], facts: AbstractSet[Fact]) -> bool:
+def _takes(
+    status: LocationStatus, verb: LocationAction, permitted: AbstractSet[LocationAction], facts: AbstractSet[Fact]
+) -> bool:
     row = TABLE[verb]
     condition = row.only_when.get(status)
     return status in row.sources and verb in permitted and (condition is None or condition in facts)
 
 
-def _consequences(status: LocationStatus, verb: Verb, to: LocationStatus) -> Consequences:
+def _consequences(status: LocationStatus, verb: LocationAction, to: LocationStatus) -> Consequences:
     row = TABLE[verb]
     leaves = to is not status
     leaves_pending = leaves and status is _PENDING

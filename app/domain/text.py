@@ -36,9 +36,12 @@ class TextRule:
     form: Form | None = None
 
 
+CONTROL_CHARACTERS = "must not contain control characters, text-direction controls or unpaired surrogates"
+
 _COUNTRY = Form(re.compile("[A-Z]{2}"), "must be two capital letters (ISO 3166-1 alpha-2)")
 _PREFIX = Form(re.compile("[0-9*#]{1,4}"), "must be one to four of the keys 0-9, * and #")
 _DIGIT = Form(re.compile("[0-9*#]{1,2}"), "must be one or two of the keys 0-9, * and #")
+_ISSUER = Form(re.compile("[!-~]*"), "must consist of visible ASCII characters without spaces")
 _POINTER = Form(re.compile("(/.*)?", re.DOTALL), "must be a JSON pointer (RFC 6901)")
 
 _NAME = TextRule(longest=120)
@@ -52,6 +55,8 @@ RULES = MappingProxyType(
         "user.name": _NAME,
         "user.email": _EMAIL,
         "user.subject": TextRule(longest=255),
+        "user.issuer": TextRule(longest=255, form=_ISSUER),
+        "serviceToken.name": _NAME,
         "location.name": _NAME,
         "location.timezone": TextRule(longest=64),
         "location.siteCode": TextRule(longest=32, only_visible=True),
@@ -61,7 +66,7 @@ RULES = MappingProxyType(
         "address.state": _NAME,
         "address.zipcode": TextRule(longest=20),
         "address.country": TextRule(longest=2, form=_COUNTRY),
-        "contact.name": _NAME,
+        "contact.fullName": _NAME,
         "contact.email": _EMAIL,
         "contact.phone": _NUMBER,
         "phoneSystem.mainNumber": _NUMBER,
@@ -158,7 +163,7 @@ def _trimmed(text: str, rule: TextRule) -> str:
 
 def _broken_rule(text: str, rule: TextRule) -> str | None:
     if any(_is_forbidden(character, rule) for character in text):
-        return "must not contain control characters, text-direction controls or unpaired surrogates"
+        return CONTROL_CHARACTERS
     if rule.only_visible and visible_length(text) and any(_hides(character) for character in text):
         return "must not contain invisible characters other than spaces"
     if len(text) > rule.longest:

@@ -1,8 +1,8 @@
 """The actions that a viewer may take on a location now, decided by the same functions that guard the mutations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
@@ -10,35 +10,34 @@ from app.domain.approving import check_confirmed, check_ready, decide_approval
 from app.domain.handoff import PayloadFacts, check_open, decide_generation, decide_release
 from app.domain.issue import Issue
 from app.domain.locks import Override, check_overridable, decide_edit, is_in_force
+from app.domain.mac_address import in_use
+from app.domain.mac_holder import MacHolder
 from app.domain.recipients import Partner, Recipient
-from app.domain.refusals import MacInUse, NotFound, OverrideScope, PayloadNotLive, Refusal
-from app.domain.status_machine import NO_FACTS, Fact, allowed, transition
+from app.domain.refusals import NotFound, OverrideScope, PayloadNotLive, Refusal, RefusalCode
+from app.domain.status_machine import NO_FACTS, TABLE, Fact, allowed, transition
 from app.domain.viewer import Viewer
 from app.domain.vocabulary import (
     ClaimChange,
     Gate,
-    IssueCode,
     LocationAction,
     LocationStatus,
-    PayloadState,
-    Verb,
 )
-
-FORBIDDEN = "FORBIDDEN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """Everything that decisions about one location depend on, for one viewer at one moment.
 
-    `permitted` are the actions and `verbs` the verbs of the status machine that the viewer's role includes.
+    `forbidden` are the actions that the viewer's role does not include, each with a message; `verbs` are the verbs of
+    the status machine that it includes.
     `partners` are those to whom the next payload would be released, `recipients` those of the payload that was released
-    last. `released_is_taken` says whether another location holds an address of that payload.
+    last. Other locations hold the addresses of `content_held` and `released_held`, which are of the current content and
+    of that payload; each is given with its holder, if the viewer may know it.
     """
 
     viewer: Viewer
-    permitted: AbstractSet[LocationAction]
-    verbs: AbstractSet[Verb]
+    forbidden: Mapping[LocationAction, str]
+    verbs: AbstractSet[LocationAction]
     now: datetime
     status: LocationStatus
     current_digest: str
@@ -50,7 +49,8 @@ class Situation:
     partners: tuple[Partner, ...] = ()
     recipients: tuple[Recipient, ...] = ()
     live_payloads: AbstractSet[str] = frozenset()
-    released_is_taken: bool = False
+    content_held: Mapping[str, MacHolder | None] = field(default_factory=dict)
+    released_held: Mapping[str, MacHolder | None] = field(default_factory=dict)
     issues: tuple[Issue, ...] = ()
     own_work: bool = False
     self_approval_allowed: bool = False
@@ -58,37 +58,33 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class ViewerAction:
-    """Whether an action would succeed; `reason` is FORBIDDEN or the code of the refusal, None when allowed."""
+    """Whether an action would succeed; `reason` and `message` are those of the refusal, None when allowed."""
 
     action: LocationAction
     allowed: bool
-    reason: str | None
+    reason: RefusalCode | None
+    message: str | None
 
 
-def viewer_actions(situation: Situation) -> tuple[ViewerAction, ...]:
-    """Return every action with its result, in the order of LocationAction."""
-    return tuple(_answer(action, situation) for action in LocationAction)
+def viewer_actions(situation: Situation, actions: Iterable[LocationAction]) -> tuple[ViewerAction, ...]:
+    """Return the actions with their results, in the same order."""
+    return tuple(_answer(action, situation) for action in actions)
 
 
 def _answer(action: LocationAction, situation: Situation) -> ViewerAction:
-    reason = _refusal(action, situation)
-    return ViewerAction(action, reason is None, reason)
-
-
-def _refusal(action: LocationAction, situation: Situation) -> str | None:
-    if action not in situation.permitted:
-        return FORBIDDEN
+    if action in situation.forbidden:
+        return ViewerAction(action, False, RefusalCode("FORBIDDEN"), situation.forbidden[action])
     try:
         _decide(action, situation)
     except Refusal as refusal:
-        return refusal.code.value
-    return None
+        return ViewerAction(action, False, RefusalCode(refusal.code.value), refusal.message)
+    return ViewerAction(action, True, None, None)
 
 
 def _decide(action: LocationAction, situation: Situation) -> None:
     decided = None
-    if action in _VERBS:
-        decided = transition(situation.status, _VERBS[action], situation.verbs, situation.facts)
+    if action in TABLE:
+        decided = transition(situation.status, action, situation.verbs, situation.facts)
     if action in _CONDITIONS:
         _CONDITIONS[action](situation)
     if decided is not None and decided.consequences.mac_claims is ClaimChange.TAKE:
@@ -97,11 +93,8 @@ def _decide(action: LocationAction, situation: Situation) -> None:
 
 def _check_claimable(situation: Situation) -> None:
     """Raise MacInUse when another location claims an address that the transition would claim."""
-    if any(each.code is IssueCode.MAC_IN_USE for each in situation.issues):
-        raise MacInUse(mac_addresses=())
-
-
-_VERBS = MappingProxyType({LocationAction(verb): verb for verb in Verb if verb in LocationAction.__members__})
+    if situation.content_held:
+        raise in_use(situation.content_held)
 
 
 def _editable(situation: Situation) -> None:
@@ -165,27 +158,26 @@ def _waivable(situation: Situation) -> None:
 
 def _completable(situation: Situation) -> None:
     """Check that the payload that was released last could become live."""
-    if situation.released_is_taken:
-        raise MacInUse(mac_addresses=())
+    if situation.released_held:
+        raise in_use(situation.released_held)
 
 
 def _decommissionable(situation: Situation) -> None:
     if not situation.live_payloads:
-        raise PayloadNotLive(
-            state=situation.released_payload.state if situation.released_payload else PayloadState.GENERATED
-        )
+        newest = situation.released_payload or situation.latest_payload
+        raise PayloadNotLive(state=newest.state) if newest else NotFound()
 
 
 _CONDITIONS: MappingProxyType[LocationAction, Callable[[Situation], None]] = MappingProxyType(
     {
         LocationAction.EDIT: _editable,
         LocationAction.OPEN_OVERRIDE: _overridable,
-        LocationAction.SUBMIT: _submittable,
+        LocationAction.SUBMIT_ONBOARDING: _submittable,
         LocationAction.APPROVE: _approvable,
         LocationAction.APPROVE_AGAIN: _approvable,
         LocationAction.GENERATE_PAYLOAD: _generable,
         LocationAction.TRIGGER_PROVISIONING: _releasable,
-        LocationAction.COMPLETE: _completable,
+        LocationAction.COMPLETE_PROVISIONING: _completable,
         LocationAction.WAIVE_RECEIPT: _waivable,
         LocationAction.REPLACE_DEVICE: _overridable,
         LocationAction.CONFIRM_DECOMMISSION: _decommissionable,

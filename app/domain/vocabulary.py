@@ -1,8 +1,8 @@
 """The enumerations of the product: every code that a table, the schema, a span or a log line may contain.
 
-Each member's value is its own name, so that database columns, GraphQL enums and JSON documents use identical text.
-Members are only added, never removed. The docstrings of DeviceBrand, CallFlowKind and CallTarget are texts of the
-published JSON Schema of the payload, so they must not change.
+A member's name is its name in the API, its value the text in database columns and JSON documents. They are the same,
+except where the API has a better name for a stored text. Members are only added, never removed. The docstrings of
+DeviceBrand, CallFlowKind and CallTarget are texts of the published JSON Schema of the payload, so they must not change.
 """
 
 from enum import StrEnum, unique
@@ -165,28 +165,6 @@ class PartnerPurpose(StrEnum):
 
 
 @unique
-class Verb(StrEnum):
-    """The verbs of the status machine: what can be done to a location as a whole."""
-
-    START = "START"
-    SUBMIT = "SUBMIT"
-    WITHDRAW = "WITHDRAW"
-    REQUEST_CHANGES = "REQUEST_CHANGES"
-    APPROVE = "APPROVE"
-    APPROVE_AGAIN = "APPROVE_AGAIN"
-    GENERATE_PAYLOAD = "GENERATE_PAYLOAD"
-    TRIGGER_PROVISIONING = "TRIGGER_PROVISIONING"
-    ACKNOWLEDGE = "ACKNOWLEDGE"
-    COMPLETE = "COMPLETE"
-    WAIVE_RECEIPT = "WAIVE_RECEIPT"
-    REJECT = "REJECT"
-    BLOCK = "BLOCK"
-    UNBLOCK = "UNBLOCK"
-    CANCEL = "CANCEL"
-    REOPEN = "REOPEN"
-
-
-@unique
 class SessionChange(StrEnum):
     """The effect of a transition on the location's onboarding session."""
 
@@ -216,6 +194,7 @@ class ProblemCode(StrEnum):
     APPROVAL_OUTDATED = "APPROVAL_OUTDATED"
     SELF_APPROVAL = "SELF_APPROVAL"
     USER_UNCONFIRMED = "USER_UNCONFIRMED"
+    NO_BROWSER_SIGN_IN = "NO_BROWSER_SIGN_IN"
     CONFLICT = "CONFLICT"
     NOT_READY = "NOT_READY"
     NOT_FOUND = "NOT_FOUND"
@@ -312,37 +291,100 @@ class IssueCode(StrEnum):
 
 
 @unique
+class AuditOutcome(StrEnum):
+    """Whether an entry of the audit log records a write or a refused attempt."""
+
+    APPLIED = "APPLIED"
+    REFUSED = "REFUSED"
+
+
+@unique
+class AuditChain(StrEnum):
+    """What a chain of the audit log is about."""
+
+    ACCOUNT = "ACCOUNT"
+    SYSTEM = "SYSTEM"
+
+
+@unique
+class SystemAction(StrEnum):
+    """The actions in the audit log that are no mutations: of commands, of migrations, and of the database itself."""
+
+    BASELINE = "BASELINE"
+    MIGRATE = "MIGRATE"
+    MARK_DATABASE = "MARK_DATABASE"
+    SEED_DEMO = "SEED_DEMO"
+    LOAD_UNAUDITED = "LOAD_UNAUDITED"
+    USER_ADDED = "USER_ADDED"
+    USER_SUSPENDED = "USER_SUSPENDED"
+    USER_REINSTATED = "USER_REINSTATED"
+    USER_CONFIRMED = "USER_CONFIRMED"
+    USER_INVITED = "USER_INVITED"
+    INVITATION_REVOKED = "INVITATION_REVOKED"
+    INVITATION_ACCEPTED = "INVITATION_ACCEPTED"
+    CATALOGUE_LOADED = "CATALOGUE_LOADED"
+    ROLE_DENIED = "ROLE_DENIED"
+    SECURITY_EVENT = "SECURITY_EVENT"
+    TOKENS_FORGOTTEN = "TOKENS_FORGOTTEN"
+    ERASE = "ERASE"
+
+
+@unique
+class SessionEnd(StrEnum):
+    """Why a session ended before it expired."""
+
+    SIGNED_OUT = "SIGNED_OUT"
+    REVOKED = "REVOKED"
+    REPLACED = "REPLACED"
+    SUSPENDED = "SUSPENDED"
+    USER_CHANGED = "USER_CHANGED"
+
+
+@unique
+class SecurityEventKind(StrEnum):
+    """The security events that the audit log counts."""
+
+    FORGED_IDENTITY_HEADERS = "forged_identity_headers"
+    SUSPENDED_USER = "suspended_user"
+
+
+@unique
 class ValueState(StrEnum):
     """What the audit log shows of a value."""
 
     ABSENT = "ABSENT"
-    TOLD = "TOLD"
-    WITHHELD = "WITHHELD"
+    PRESENT = "PRESENT"
+    REDACTED = "REDACTED"
     ERASED = "ERASED"
 
 
 @unique
 class LocationAction(StrEnum):
-    """An action on a location that a viewer may be allowed to take; verbs keep their own names."""
+    """What can be done to a location. A member is named after its mutation, where it has one of its own.
+
+    Those that the status machine decides are stored, by their values.
+    """
 
     EDIT = "EDIT"
     OPEN_OVERRIDE = "OPEN_OVERRIDE"
-    START = "START"
-    SUBMIT = "SUBMIT"
-    WITHDRAW = "WITHDRAW"
+    START_ONBOARDING = "START"
+    SUBMIT_ONBOARDING = "SUBMIT"
+    WITHDRAW_SUBMISSION = "WITHDRAW"
     REQUEST_CHANGES = "REQUEST_CHANGES"
     APPROVE = "APPROVE"
     APPROVE_AGAIN = "APPROVE_AGAIN"
     GENERATE_PAYLOAD = "GENERATE_PAYLOAD"
     TRIGGER_PROVISIONING = "TRIGGER_PROVISIONING"
-    COMPLETE = "COMPLETE"
+    ACKNOWLEDGE_PAYLOAD = "ACKNOWLEDGE"
+    COMPLETE_PROVISIONING = "COMPLETE"
     WAIVE_RECEIPT = "WAIVE_RECEIPT"
+    REJECT_PAYLOAD = "REJECT"
     BLOCK = "BLOCK"
     UNBLOCK = "UNBLOCK"
     CANCEL = "CANCEL"
     REOPEN = "REOPEN"
     REPLACE_DEVICE = "REPLACE_DEVICE"
-    SET_PARTNERS = "SET_PARTNERS"
+    SET_LOCATION_PARTNERS = "SET_LOCATION_PARTNERS"
     CONFIRM_DECOMMISSION = "CONFIRM_DECOMMISSION"
 
 
@@ -374,4 +416,4 @@ class BulkOutcome(StrEnum):
 
     APPLIED = "APPLIED"
     UNCHANGED = "UNCHANGED"
-    FAILED = "FAILED"
+    REFUSED = "REFUSED"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import StrEnum, unique
 
-from app.domain.vocabulary import LocationStatus, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus
 
 
 @unique
@@ -17,11 +17,11 @@ class Awaiting(StrEnum):
 
 
 # The verb that advances a location from each status. Statuses that are not listed are final.
-NEXT_VERB: Mapping[LocationStatus, Verb] = {
-    LocationStatus.NOT_STARTED: Verb.START,
-    LocationStatus.IN_PROGRESS: Verb.SUBMIT,
-    LocationStatus.PENDING_APPROVAL: Verb.APPROVE,
-    LocationStatus.APPROVED: Verb.TRIGGER_PROVISIONING,
-    LocationStatus.PROVISIONING: Verb.ACKNOWLEDGE,
-    LocationStatus.BLOCKED: Verb.UNBLOCK,
+NEXT_VERB: Mapping[LocationStatus, LocationAction] = {
+    LocationStatus.NOT_STARTED: LocationAction.START_ONBOARDING,
+    LocationStatus.IN_PROGRESS: LocationAction.SUBMIT_ONBOARDING,
+    LocationStatus.PENDING_APPROVAL: LocationAction.APPROVE,
+    LocationStatus.APPROVED: LocationAction.TRIGGER_PROVISIONING,
+    LocationStatus.PROVISIONING: LocationAction.ACKNOWLEDGE_PAYLOAD,
+    LocationStatus.BLOCKED: LocationAction.UNBLOCK,
 }

@@ -1,6 +1,6 @@
 """The breadth-first executor: a replacement for graphql-core's `execute`, and its two halves, planning and running."""
 
-from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from inspect import signature
 from typing import Any, TypeGuard
 
@@ -22,6 +22,7 @@ from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.execution.cache import ScanResistantCache
+from app.execution.leaves import Native
 from app.execution.model import Allowance, Observer, Plan, PlanKey, Run, SharedState
 from app.execution.planning import plan_operation, shape_for
 from app.execution.run import run_operation
@@ -38,7 +39,7 @@ class BreadthFirst:
     """Executes operations one level at a time, resolving each field once for all objects of a level.
 
     `observer` is called for each field with a resolver, once per level (see `Observer`). `native` maps scalar names to
-    classes whose values stay Python objects in the result, for an encoder that supports them. `sequential_batches`
+    values that stay Python objects in the result, for an encoder that supports them. `sequential_batches`
     awaits the batch resolvers of a level one after another instead of concurrently; this saves a task per resolver if
     they share one connection. `plans` is the maximum number of plans that `execute` caches, and `plan_bytes` the
     maximum of their estimated memory, documents included; a plan that takes over a quarter of it is not cached.
@@ -51,7 +52,7 @@ class BreadthFirst:
         self,
         *,
         observer: Observer | None = None,
-        native: Mapping[str, Collection[type]] | None = None,
+        native: Mapping[str, Native] | None = None,
         sequential_batches: bool = False,
         plans: int = 256,
         plan_bytes: int = MOST_PLAN_BYTES,

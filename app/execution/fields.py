@@ -18,6 +18,11 @@ def attribute_of(definition: GraphQLField, name: str) -> Attribute | None:
     return None if field is None else strawberry_attribute(definition, field)
 
 
+def has_resolver(definition: GraphQLField, name: str) -> bool:
+    """Return whether a field has a resolver of its own, instead of reading an attribute of its parent."""
+    return attribute_of(definition, name) is None
+
+
 def is_batched(definition: GraphQLField) -> bool:
     """Return whether a field has a batch resolver."""
     field = strawberry_field(definition)

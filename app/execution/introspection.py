@@ -141,7 +141,7 @@ class Introspection:
             if described is None:
                 continue
             selection = collector.below(described.object_type, nodes)
-            if not counting.add(selection, [described]):
+            if not counting.add(selection, (described,)):
                 return ResponseSize(most + 1, 0)
             more_objects, more_values = selection.objects[described], selection.values[described]
             objects += 1 + more_objects
@@ -306,9 +306,10 @@ class _Counting:
     objects: int = 0
     values: int = 0
 
-    def add(self, selection: _Selection, elements: Iterable[Element]) -> bool:
+    def add(self, selection: _Selection, elements: tuple[Element, ...]) -> bool:
         """Count what is below these elements. Returns False if the response is too large."""
-        new = [element for element in elements if element not in selection.objects]
+        known = selection.objects
+        new = tuple(element for element in elements if element not in known) if known else elements
         of_each = sum(1 + len(each.key) // CHARACTERS_PER_VALUE for each in selection.fields)
         objects, values = [0] * len(new), [of_each] * len(new)
         self.objects += len(new)
@@ -318,16 +319,18 @@ class _Counting:
                 continue
             if each.below is None:
                 if each.name not in SHORT_LEAVES:
-                    values = list(map(add, values, [column[element].further for element in new]))
+                    values = list(map(add, values, column.part(new).further))
                 continue
-            found = [column[element].value for element in new]
-            if not self.add(each.below, _distinct(found)):
+            part = column.part(new)
+            if not self.add(each.below, part.below):
                 return False
-            objects_below, values_below = each.below.objects.__getitem__, each.below.values.__getitem__
-            for index, items in enumerate(found):
-                if items:
-                    objects[index] += len(items) + sum(map(objects_below, items))
-                    values[index] += sum(map(values_below, items))
+            objects_below, values_below = each.below.objects, each.below.values
+            for place, item in part.single:
+                objects[place] += 1 + objects_below[item]
+                values[place] += values_below[item]
+            for place, items in part.several:
+                objects[place] += len(items) + sum(map(objects_below.__getitem__, items))
+                values[place] += sum(map(values_below.__getitem__, items))
         selection.objects.update(zip(new, objects, strict=True))
         selection.values.update(zip(new, values, strict=True))
         self.values += len(new) * of_each

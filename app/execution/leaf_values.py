@@ -14,12 +14,13 @@ def complete_leaf(run: Run, field: PlanField, nullable: bool, value: Any) -> Any
     assert field.leaf is not None  # noqa: S101 - called for leaf fields only
     if value is None or value is Undefined:
         return None if nullable else run.failure(field, null_error(field))
-    if type(value) in field.leaf.native:
+    leaf = field.leaf
+    if type(value) in leaf.native and (leaf.native_if is None or getattr(value, leaf.native_if)):
         return value
     try:
         if isinstance(value, Exception):
             return run.failure(field, value)
-        return coerce(field.leaf.definition, value)
+        return coerce(leaf.definition, value)
     except Exception as error:  # noqa: BLE001 - coercion rejects a value by raising
         return run.failure(field, error)
 

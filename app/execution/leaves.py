@@ -61,6 +61,8 @@ class Leaf:
     """Classes whose values are left to the encoder without coercion; `{native}` in `test`."""
     always_valid: frozenset[type]
     """Classes whose values all pass the test."""
+    native_if: str | None = None
+    """The name of an attribute: a native value is coerced all the same if it is false."""
 
 
 _TESTS = {
@@ -73,18 +75,36 @@ _TESTS = {
 _ALWAYS_VALID: dict[str, set[type]] = {GraphQLString.name: {str}, GraphQLID.name: {str}, GraphQLBoolean.name: {bool}}
 
 
-def leaf_of(type_: GraphQLLeafType, native: Mapping[str, Collection[type]]) -> Leaf:
-    """Analyse a leaf type. `native` maps scalar names to the classes whose values are not coerced."""
-    classes = frozenset(native.get(type_.name, ()))
+@dataclass(frozen=True, slots=True)
+class Native:
+    """The values of a scalar that its encoder writes as the scalar does: those of some classes.
+
+    With `unless_false`, the name of an attribute, a value whose attribute is false is coerced all the same.
+    """
+
+    classes: Collection[type]
+    unless_false: str | None = None
+
+
+_NO_NATIVE = Native(())
+
+
+def leaf_of(type_: GraphQLLeafType, native: Mapping[str, Native]) -> Leaf:
+    """Analyse a leaf type. `native` maps scalar names to the values that are not coerced."""
+    found = native.get(type_.name, _NO_NATIVE)
+    classes = frozenset(found.classes)
     if isinstance(type_, GraphQLEnumType):
         return Leaf(type_, None, _enum_table(type_), classes, frozenset())
     specified, test = _TESTS.get(type_.name, (None, None))
     if specified is not None and type_.coerce_output_value != specified.coerce_output_value:
         specified = test = None
     if classes:
-        test = f"({test} or type({{v}}) in {{native}})" if test else "type({v}) in {native}"
+        is_native = "type({v}) in {native}"
+        if found.unless_false:
+            is_native = f"({is_native} and {{v}}.{found.unless_false})"
+        test = f"({test} or {is_native})" if test else is_native
     always_valid = classes | _ALWAYS_VALID.get(type_.name, set()) if specified else classes
-    return Leaf(type_, test, None, classes, always_valid)
+    return Leaf(type_, test, None, classes, always_valid, found.unless_false)
 
 
 def converter(leaf: Leaf, nullable: bool, kinds: ValueKinds) -> Callable[[Any], Any]:
@@ -93,11 +113,11 @@ def converter(leaf: Leaf, nullable: bool, kinds: ValueKinds) -> Callable[[Any], 
     It raises NeedsSlowPath, or the errors of graphql-core.
     """
     type_ = leaf.definition
-    native = leaf.native
+    native, native_if = leaf.native, leaf.native_if
 
     def convert(value: Any) -> Any:
         class_ = type(value)
-        if class_ in native:
+        if class_ in native and (native_if is None or getattr(value, native_if)):
             return value
         if kinds[class_] is ORDINARY:
             return coerce(type_, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import sys
 from bisect import bisect_right
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -31,7 +31,7 @@ from graphql.pyutils import Path
 from app.execution.arguments import Arguments
 from app.execution.cache import ScanResistantCache
 from app.execution.introspection import Introspector
-from app.execution.leaves import Leaf, ValueKinds, column_converter, converter, leaf_of
+from app.execution.leaves import Leaf, Native, ValueKinds, column_converter, converter, leaf_of
 from app.execution.steps import Steps
 from app.execution.variables import Variables
 from app.execution.weights import SHAPE
@@ -93,7 +93,7 @@ class Attribute:
 class SharedState:
     """State that all plans of one executor share."""
 
-    native: Mapping[str, Collection[type]]
+    native: Mapping[str, Native]
     plans: ScanResistantCache[PlanKey, Plan]
     kinds: ValueKinds = field(default_factory=ValueKinds)
     leaves: dict[GraphQLLeafType, Leaf] = field(default_factory=dict)

@@ -147,7 +147,8 @@ def _generate(run: Run, selection: Selection, *, by_key: bool, typed: Mapping[st
                 names[f"names{number}"] = names_of(field.leaf.table, field.nullable)
                 value = f"names{number}[{reading}]"
             elif _is_always_valid(field, typed):
-                value = reading
+                names[f"convert{number}"] = field.convert(field.nullable)
+                value = _valid(reading, variable, field, f"convert{number}")
             else:
                 reads.append(f"{variable} = {reading}")
                 names[f"convert{number}"] = field.convert(field.nullable)
@@ -205,6 +206,16 @@ def _is_always_valid(field: PlanField, typed: Mapping[str, Collection[type]]) ->
         return False
     declared = set(typed.get(attribute.name, ()))
     return bool(declared) and declared <= leaf.always_valid | ({type(None)} if field.nullable else set())
+
+
+def _valid(reading: str, variable: str, field: PlanField, convert: str) -> str:
+    """Return the source of a value that needs no test of its class."""
+    attribute = field.leaf.native_if if field.leaf else None
+    if attribute is None:
+        return reading
+    read = f"({variable} := {reading})"
+    is_native = f"{read} is None or {variable}.{attribute}" if field.nullable else f"{read}.{attribute}"
+    return f"({variable} if {is_native} else {convert}({variable}))"
 
 
 def _reading(field: PlanField, number: int, by_key: bool, names: dict[str, Any]) -> str:

@@ -15,7 +15,6 @@ from graphql import (
     is_leaf_type,
     is_list_type,
     is_non_null_type,
-    is_wrapping_type,
 )
 
 from app.execution.leaves import coerce
@@ -27,6 +26,9 @@ INCLUDE_DEPRECATED = "includeDeprecated"
 
 CHARACTERS_PER_VALUE = 64
 """A text counts as one more field value per this number of characters."""
+
+PARTS_PER_COLUMN = 4
+"""How many parts of a column are kept: one for each place where a query of the whole schema selects it."""
 
 
 class Element:
@@ -55,11 +57,26 @@ class FieldValue(NamedTuple):
     """The number of further field values that the size of a leaf counts for."""
 
 
+class ColumnPart(NamedTuple):
+    """The values of one column for several elements, in their order."""
+
+    further: list[int]
+    """See `FieldValue`."""
+    below: tuple[Element, ...]
+    """The elements that are values of a field that is no leaf, each once."""
+    single: list[tuple[int, Element]]
+    """By index, the values that are one element."""
+    several: list[tuple[int, tuple[Element, ...]]]
+    """By index, the values that are several elements."""
+
+
 class Column(dict[Element, FieldValue]):
     """The values of one field of an introspection type by element, each resolved on first use."""
 
     def __init__(self, elements: "SchemaElements", field: str, include_deprecated: bool) -> None:
         super().__init__()
+        self.part = lru_cache(maxsize=PARTS_PER_COLUMN)(self._part)
+        """`_part`, kept for the elements that are asked for most: those of the whole schema."""
         self._elements = elements
         self._field = field
         self._include_deprecated = include_deprecated
@@ -69,6 +86,16 @@ class Column(dict[Element, FieldValue]):
         further = len(value) // CHARACTERS_PER_VALUE if isinstance(value, str) else 0
         self[element] = found = FieldValue(value, len(value) if isinstance(value, list) else further)
         return found
+
+    def _part(self, elements: tuple[Element, ...]) -> ColumnPart:
+        found = [self[element] for element in elements]
+        groups = [(place, each.value) for place, each in enumerate(found) if isinstance(each.value, tuple)]
+        return ColumnPart(
+            further=[each.further for each in found],
+            below=tuple(dict.fromkeys(chain.from_iterable(items for _, items in groups))),
+            single=[(place, items[0]) for place, items in groups if len(items) == 1],
+            several=[(place, items) for place, items in groups if len(items) > 1],
+        )
 
 
 class SchemaElements:
@@ -99,8 +126,8 @@ class SchemaElements:
 
     def resolve(self, element: Element, field: str, include_deprecated: bool) -> Any:
         """Resolve a field of an element, see `FieldValue`."""
-        if field == "isOneOf" and is_wrapping_type(element.source):
-            return None  # the resolver that Strawberry installs raises for lists and non-nulls
+        if field == "isOneOf":  # Strawberry replaces the resolver in all schemas of the process, by one that can raise
+            return getattr(element.source, "is_one_of", None)
         definition = element.object_type.fields[field]
         arguments = {INCLUDE_DEPRECATED: include_deprecated} if definition.args else {}
         resolver: Any = definition.resolve

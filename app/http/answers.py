@@ -28,7 +28,7 @@ _CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9_-]{1,64}\Z")
 
 
 class UniformAnswers:
-    """Pure ASGI middleware; stores a new id of the request in `scope["state"]["request_id"]`.
+    """Pure ASGI middleware; stores a new id of the request in `scope["state"]["request_id"]`, unless the server has.
 
     The id that the client sent does not identify the request, because anybody can send any id again. If it is
     well-formed, it is stored beside the other, in `scope["state"]["client_request_id"]`, else None.
@@ -42,9 +42,9 @@ class UniformAnswers:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = new_request_id()
-        scope.setdefault("state", {})["request_id"] = request_id
-        scope["state"]["client_request_id"] = client_request_id(scope["headers"])
+        state = scope.setdefault("state", {})
+        request_id = state.setdefault("request_id", new_request_id())
+        state["client_request_id"] = client_request_id(scope["headers"])
         head = scope["method"] == "HEAD"
         text_refusal: Message | None = None  # the head of a refusal that is not JSON; it waits for the text
         translated = False
@@ -71,6 +71,11 @@ class UniformAnswers:
         await self._app(scope, receive, send_uniform)
 
 
+def code_of(status: int) -> str:
+    """Return the code of a refusal with this status."""
+    return CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL")
+
+
 def new_request_id() -> str:
     """Return a new id of a request."""
     return secrets.token_hex(16)
@@ -91,7 +96,7 @@ def _has_form(content_type: str) -> bool:
 def _translated(start: Message, body: Message, request_id: str) -> tuple[Message, Message]:
     """Return head and body of a refusal as JSON with a code; the status and the other header fields are kept."""
     status = start["status"]
-    code = CODES.get(status, "BAD_REQUEST" if status < 500 else "INTERNAL")
+    code = code_of(status)
     kept = [(name, value) for name, value in start["headers"] if name not in _OF_THE_BODY]
     allowed = dict(kept).get(b"allow", b"").decode("latin-1")
     if code == "NOT_FOUND":

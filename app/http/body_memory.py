@@ -5,6 +5,7 @@ the number of connections bounds what is not counted.
 """
 
 from collections import Counter
+from collections.abc import Hashable
 from types import TracebackType
 
 from app.http.refusals import TransportRefused
@@ -24,37 +25,38 @@ class BodyMemory:
         """`largest` is the maximum size of one body, which always fits when nothing else is held. All are in bytes."""
         self._total = max(total, largest)
         self._per_user = max(per_user, largest)
-        self._held: Counter[str] = Counter()
+        self._held: Counter[Hashable] = Counter()
 
     @property
     def held(self) -> int:
         """The counted bytes of all bodies."""
         return self._held.total()
 
-    def of(self, subject: str) -> "HeldBody":
+    def of(self, user: Hashable) -> "HeldBody":
         """Return the context in which one body of a user is held."""
-        return HeldBody(self, subject)
+        return HeldBody(self, user)
 
-    def take(self, subject: str, size: int) -> None:
+    def take(self, user: Hashable, size: int) -> None:
         """Count bytes. Raises TransportRefused when they exceed a maximum."""
-        if self.held + size > self._total or self._held[subject] + size > self._per_user:
+        own_share = self._held[user] + size > self._per_user
+        if own_share or self.held + size > self._total:
             sentence = "The server is reading too many large request bodies. Retry shortly."
-            raise TransportRefused("OVERLOADED", sentence)
-        self._held[subject] += size
+            raise TransportRefused("OVERLOADED", sentence, own_share=own_share)
+        self._held[user] += size
 
-    def give_back(self, subject: str, size: int) -> None:
+    def give_back(self, user: Hashable, size: int) -> None:
         """Stop counting bytes that were taken."""
-        self._held[subject] -= size
-        if not self._held[subject]:
-            del self._held[subject]
+        self._held[user] -= size
+        if not self._held[user]:
+            del self._held[user]
 
 
 class HeldBody:
     """A context manager that counts one body from its first chunk to the end of its request."""
 
-    def __init__(self, memory: BodyMemory, subject: str) -> None:
+    def __init__(self, memory: BodyMemory, user: Hashable) -> None:
         self._memory = memory
-        self._subject = subject
+        self._user = user
         self._size = 0
         self._counted = 0
 
@@ -65,12 +67,12 @@ class HeldBody:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _: TracebackType | None
     ) -> None:
         if self._counted:
-            self._memory.give_back(self._subject, self._counted)
+            self._memory.give_back(self._user, self._counted)
 
     def add(self, size: int) -> None:
         """Count a chunk. Raises TransportRefused when this process holds too many bytes."""
         self._size += size
         more = max(0, self._size - UNCOUNTED_BYTES) - self._counted
         if more:
-            self._memory.take(self._subject, more)
+            self._memory.take(self._user, more)
             self._counted += more

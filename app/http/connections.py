@@ -59,6 +59,22 @@ class ConnectionLimits:
     exempt: Sequence[Network] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeRefusal:
+    """The answer to a request that the application has not seen.
+
+    Method and path are None if the header could not be read.
+    """
+
+    method: str | None = None
+    path: str | None = None
+    status: int
+    code: str
+    request_id: str
+    own_share: bool = False
+    """Whether the client used up its own share of the server, and not everybody together the server."""
+
+
 class OpenConnection(Protocol):
     """What this module needs of a connection. `address` is None for a connection without a limit per address."""
 
@@ -71,8 +87,15 @@ class OpenConnection(Protocol):
 class Connections:
     """The open connections of one process."""
 
-    def __init__(self, limits: ConnectionLimits, refused: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        limits: ConnectionLimits,
+        refused: Callable[[str], None] = lambda _: None,
+        answered: Callable[[EdgeRefusal], None] = lambda _: None,
+    ) -> None:
+        """`refused` is called with the reason of each refusal, `answered` with each answer to an unseen request."""
         self.limits = limits
+        self.answered = answered
         self.stopping = False
         """Whether the server stops: each response is the last one of its connection, and `/readyz` says 503."""
         self._refused = refused

@@ -41,5 +41,5 @@ class Failures:
         except Exception:
             if begun:
                 raise
-            log.exception("request failed")
+            log.exception("request failed", extra={"route": getattr(scope.get("route"), "path", "none")})
             await send_response(refused("INTERNAL", self._message, scope["state"]["request_id"]), send)

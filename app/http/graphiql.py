@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from app.http.loopback import is_loopback_address, is_loopback_authority
 
+PAGE = "/graphiql"
 POLICY = "; ".join(
     [
         "default-src 'none'",
@@ -26,7 +27,7 @@ POLICY = "; ".join(
         "connect-src 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
-        "form-action 'none'",
+        "form-action 'self'",
     ]
 )
 HEADERS = {
@@ -56,16 +57,19 @@ ASSET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 MISSING = """<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>Turnup GraphiQL</title>{refresh}
-<style>body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 40rem; padding: 0 1rem }}</style>
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Turnup GraphiQL</title>{refresh}
+<style>:root {{ color-scheme: light dark }}
+body {{ font: 1rem/1.5 system-ui, sans-serif; margin: 4rem auto; max-width: 40rem; padding: 0 1rem }}</style>
 </head>
 <body><h1>GraphiQL is not ready</h1>{reason}
 <p>The API is available at <code>/graphql</code>.</p>
 </body>
 </html>
 """
-COMING = """<p>The page is built when the server starts for the first time, which takes about 30 seconds;
-this page reloads itself until then. To build it manually: <code>python3 deploy/graphiql.py</code></p>"""
+COMING = """<p>In development, the first start of the server builds the page, which can take some minutes; this page
+reloads itself until then. In production, and to build it by hand, run <code>python3 deploy/graphiql.py</code> in the
+checkout.</p>"""
 FAILED = """<p>The page could not be built: {why}</p>
 <p>Fix the cause, run <code>python3 deploy/graphiql.py</code>, then reload.</p>"""
 REFRESH = '<meta http-equiv="refresh" content="3">'
@@ -74,9 +78,10 @@ REFRESH = '<meta http-equiv="refresh" content="3">'
 def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> list[BaseRoute]:
     """Return the routes of the page built into `dist`.
 
-    `config` is called each time the page opens and must return JSON: `mode` is "development" or "production"; `people`,
-    in development only, is `[{role, name, email, token}]`, the users that the page can sign in as, the default first;
-    `tabs`, optional, is `[{example, variables}]` with values for the variables of the examples in web/src/examples.
+    `config` is called each time the page opens and must return JSON: `mode` is "development" or "production"; `signIn`,
+    optional, is whether people sign in at /auth/login; `people`, in development only, is `[{role, name, email,
+    token}]`, the users that the page can sign in as, the default first; `tabs`, optional, is `[{example, variables}]`
+    with values for the variables of the examples in web/src/examples.
     """
 
     def page(request: Request) -> Response:
@@ -99,10 +104,10 @@ def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> l
         return Response(file.read_bytes(), headers=IMMUTABLE, media_type=MEDIA_TYPES.get(file.suffix))
 
     return [
-        Route("/graphiql", page),
-        Route("/graphiql/", page),
-        Route("/graphiql/config.json", settings),
-        Route("/graphiql/assets/{name}", asset),
+        Route(PAGE, page),
+        Route(f"{PAGE}/", page),
+        Route(f"{PAGE}/config.json", settings),
+        Route(f"{PAGE}/assets/{{name}}", asset),
     ]
 
 

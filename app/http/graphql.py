@@ -5,8 +5,9 @@ Follows the GraphQL-over-HTTP specification: POST with a JSON body, GET for quer
 every result of GraphQL has status 200. Only JSON bodies are accepted, which no HTML form can send.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -37,10 +38,12 @@ READING = frozenset({"GET", "HEAD"})
 class UnreadRequest:
     """A request before its body is read; `fields` are its header fields by lower-case name.
 
-    `client` is the address and port of the client, None for a Unix socket.
+    `scheme` is that of the client's connection, also behind a trusted proxy. `client` is the address and port of the
+    client, None for a Unix socket.
     """
 
     fields: Mapping[bytes, bytes]
+    scheme: str
     client: tuple[str, int] | None
     request_id: str
     client_request_id: str | None
@@ -53,28 +56,58 @@ class UnreadRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Admitted:
+    """An admitted request: the credential, which this package only passes on, and the key of the user for bounds."""
+
+    credential: Any
+    user: Hashable
+
+
+@dataclass(frozen=True, slots=True)
 class HttpCall:
-    """A GraphQL request received over HTTP from an admitted user; `subject` is that of the user's token."""
+    """A GraphQL request received over HTTP, with the credential with which it was admitted."""
 
     head: UnreadRequest
-    subject: str
+    credential: Any
     parameters: GraphQLParameters
     read_only: bool
     spent_seconds: float
     """The time that the admission of the request took. The time in which the client sent the body is not part of it."""
     writing: Callable[[], None]
     """Called when the request begins to write: from then on it is finished even when its client disconnects."""
+    abandoned: Callable[[Mapping[str, object]], None]
+    """Called with facts about the request, for operators, when it is cancelled."""
 
 
-# Returns the subject of a request's token. May raise TransportRefused; the body is then not read.
-Admit = Callable[[UnreadRequest], Awaitable[str]]
+# Admits a request. May raise TransportRefused; the body is then not read.
+Admit = Callable[[UnreadRequest], Awaitable[Admitted]]
 
-# Answers a call: returns the body and whether GraphQL executed it (else it was refused). May raise TransportRefused.
-Answerer = Callable[[HttpCall], Awaitable[tuple[dict[str, Any], bool]]]
+
+@dataclass(frozen=True, slots=True)
+class CallAnswer:
+    """The body of a response, whether GraphQL executed the call (else it was refused), and further header fields.
+
+    `summary` is for operators; this package only passes it on.
+    """
+
+    body: dict[str, Any]
+    executed: bool
+    headers: Mapping[str, str]
+    summary: object = None
+
+
+# Answers a call. May raise TransportRefused.
+Answerer = Callable[[HttpCall], Awaitable[CallAnswer]]
 
 
 class GraphQLEndpoint:
-    """The ASGI endpoint of `/graphql`."""
+    """The ASGI endpoint of `/graphql`.
+
+    Stores the summary of an answered call in `scope["state"]["summary"]`, and what was known of one whose client left
+    in `scope["state"]["abandoned"]`. Of a request that it refuses itself, it stores the code in
+    `scope["state"]["code"]`, and in `scope["state"]["own_share"]` whether its client used up its own share of the
+    server. `scope["state"]["receive_seconds"]` is the time for which it waited for the body.
+    """
 
     def __init__(self, admit: Admit, answer: Answerer, *, limits: BodyLimits) -> None:
         self._admit = admit
@@ -98,26 +131,39 @@ class GraphQLEndpoint:
             fields = joined(scope["headers"])
             media_type = negotiated(fields.get(b"accept", b"").decode("latin-1"))
             read_only = _reads_only(scope["method"], fields)
-            head = UnreadRequest(fields, scope.get("client"), request_id, state.get("client_request_id"))
+            head = UnreadRequest(
+                fields, scope.get("scheme", "http"), scope.get("client"), request_id, state.get("client_request_id")
+            )
             began = monotonic()
-            subject = await self._admit(head)
+            admitted = await self._admit(head)
             spent = monotonic() - began
-            with self._bodies.of(subject) as held:
+            with self._bodies.of(admitted.user) as held:
                 parameters = self._from_url(Request(scope)) if read_only else await self._read(scope, receive, held)
                 with Departure(receive) as departure:
-                    call = HttpCall(head, subject, parameters, read_only, spent, departure.ignore)
-                    body, executed = await self._answer(call)
+                    abandoned = partial(state.__setitem__, "abandoned")
+                    call = HttpCall(
+                        head, admitted.credential, parameters, read_only, spent, departure.ignore, abandoned
+                    )
+                    answer = await self._answer(call)
         except TransportRefused as refusal:
+            state["code"], state["own_share"] = refusal.code, refusal.own_share
             sentence = str(refusal)
             return refused(
                 refusal.code, sentence, request_id, refusal.headers, facts=refusal.facts, media_type=media_type
             )
         except BodyRefused as refusal:
+            state["code"] = refusal.code
             return refused(refusal.code, str(refusal), request_id, media_type=media_type)
-        return encoded(body, executed, media_type)
+        state["summary"] = answer.summary
+        return encoded(answer.body, answer.executed, media_type, answer.headers)
 
     async def _read(self, scope: Scope, receive: Receive, held: HeldBody) -> GraphQLParameters:
-        return parse_json_body(await read_body(receive, self._limits.size, scope["headers"], held.add), self._limits)
+        began = monotonic()
+        try:
+            body = await read_body(receive, self._limits.size, scope["headers"], held.add)
+        finally:
+            scope.get("state", {})["receive_seconds"] = monotonic() - began
+        return parse_json_body(body, self._limits)
 
     def _from_url(self, request: Request) -> GraphQLParameters:
         given = request.query_params
@@ -147,10 +193,14 @@ def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
 
 
 def joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return header fields by name, with repeated fields joined to one list (RFC 9110, section 5.3)."""
+    """Return header fields by name, with repeated fields joined to one list (RFC 9110, section 5.3).
+
+    The cookies of several fields are joined as browsers join them in one (RFC 9113, section 8.2.3).
+    """
     fields: dict[bytes, bytes] = {}
     for name, value in headers:
-        fields[name] = fields[name] + b", " + value if name in fields else value
+        between = b"; " if name == b"cookie" else b", "
+        fields[name] = fields[name] + between + value if name in fields else value
     return fields
 
 

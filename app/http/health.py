@@ -47,18 +47,17 @@ class SharedChecks:
         return self._begun <= CHECKS_PER_SECOND
 
 
-def health_routes(checks: Checks, stopping: Callable[[], bool] = lambda: False) -> list[BaseRoute]:
+def health_routes(checks: SharedChecks, stopping: Callable[[], bool] = lambda: False) -> list[BaseRoute]:
     """Return the routes of `/healthz`, always 200, and `/readyz`, 200 or 503 with a code.
 
     `/readyz` says 503 when a check fails, and at once when the server is `stopping`.
     """
-    shared = SharedChecks(checks)
 
     async def healthz(_request: Request) -> Response:
         return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
 
     async def readyz(request: Request) -> Response:
-        found = {} if stopping() else await shared()
+        found = {} if stopping() else await checks()
         failed = ", ".join(name for name, available in found.items() if not available)
         reason = "it is stopping" if stopping() else failed and f"failed checks: {failed}"
         if not reason:

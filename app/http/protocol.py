@@ -3,6 +3,9 @@
 One request of a connection is in progress at a time. The next one waits unread: the connection is not read while a
 response is made, except for the rest of the request's body. Whatever this module refuses itself, it answers in the form
 of the API, without a word of what was received.
+
+Each answer to a request that the application has not seen is reported to `Connections.answered`. Status and code of any
+other refusal are in `scope["state"]["refused"]` of its request; to the application, the client has left.
 """
 
 import asyncio
@@ -23,7 +26,7 @@ from uvicorn.server import ServerState
 
 from app.http.answers import new_request_id
 from app.http.chunks import Chunks, MalformedChunks
-from app.http.connections import ConnectionLimits, Connections, Refused
+from app.http.connections import ConnectionLimits, Connections, EdgeRefusal, Refused
 from app.http.heads import END, HttpHead, check_incomplete, read_head
 from app.http.health import HEALTH_PATHS
 from app.http.listening import receive_all
@@ -88,7 +91,6 @@ class HttpConnection(asyncio.Protocol):
         self._connections: Connections = connections
         self._limits = self._connections.limits
         self._slots: RequestSlots | None = app_state.get(SLOTS)
-        self._access_log = _ACCESS.hasHandlers()
         self.address: str | None = None
         self._phase = Phase.HEAD
         self._received = bytearray()
@@ -223,7 +225,7 @@ class HttpConnection(asyncio.Protocol):
             head = read_head(bytes(received[: at + len(END)]))
         except TransportRefused as refusal:
             self._connections.count(_REASONS[refusal.code])
-            self._refuse(refusal.code, str(refusal), without_body=received[:5] == b"HEAD ")
+            self._refuse_unseen(refusal.code, str(refusal), without_body=received[:5] == b"HEAD ")
             return
         rest = bytes(received[at + len(END) :])
         self._received = bytearray()
@@ -255,18 +257,14 @@ class HttpConnection(asyncio.Protocol):
         if head.path in HEALTH_PATHS and head.method in {"GET", "HEAD"}:
             return True
         self._connections.count(full)
-        sentence = "Too many connections are open. Retry shortly."
-        self._refuse(
-            "OVERLOADED",
-            sentence,
-            without_body=head.method == "HEAD",
+        own_share = full is Refused.ADDRESS_LIMIT
+        self._refuse_unseen(
+            "OVERLOADED", "Too many connections are open. Retry shortly.", head=head, own_share=own_share
         )
         return False
 
     def _begin(self, head: HttpHead, rest: bytes) -> None:
-        path = head.path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
+        path = _path_of(head)
         has_body = head.length > 0 or head.chunked
         self._keep_alive = head.keep_alive and self._has_place and not (self._ending or self._connections.stopping)
         expects = head.expects_continue and has_body and not rest
@@ -283,7 +281,9 @@ class HttpConnection(asyncio.Protocol):
                     self._end_body(rest[head.length :])
                 else:
                     self._received += rest
-                self._refuse_work(work, full, head.method, new_request_id(), reusable=reusable)
+                request_id = new_request_id()
+                status = self._refuse_work(work, full, head.method, request_id, reusable=reusable)
+                self._report(head, status, "OVERLOADED", request_id, own_share=full.own_share)
                 return
         state = self._app_state.copy()
         del state[CONNECTIONS]
@@ -308,8 +308,8 @@ class HttpConnection(asyncio.Protocol):
             self._output,
             self._flow,
             _ERRORS,
-            _ACCESS,
-            self._access_log,
+            _ERRORS,
+            False,  # no access log: the application writes a line per request
             self._server_state.default_headers,
             asyncio.Event(),
             expect_100_continue=expects,
@@ -482,20 +482,43 @@ class HttpConnection(asyncio.Protocol):
         self._flow.resume_reading()
         self._wait(self._limits.linger_seconds, self._close)
 
-    def _refuse(
+    def _refuse_unseen(
         self,
         code: str,
         sentence: str,
         *,
-        request_id: str | None = None,
+        head: HttpHead | None = None,
         without_body: bool = False,
+        own_share: bool = False,
     ) -> None:
-        """Answer in place of the application, and close."""
-        self._write(*refusal(code, sentence, request_id), without_body=without_body)
-        self.finish()
+        """Answer a request that the application has not seen, and close."""
+        request_id = new_request_id()
+        without_body = without_body or (head is not None and head.method == "HEAD")
+        status = self._refuse(code, sentence, request_id, without_body=without_body)
+        self._report(head, status, code, request_id, own_share=own_share)
 
-    def _refuse_work(self, work: Work, full: Full, method: str, request_id: str, *, reusable: bool) -> None:
-        """Answer a request that gets no slot, and continue after its body unless the connection is not reusable."""
+    def _report(self, head: HttpHead | None, status: int, code: str, request_id: str, *, own_share: bool) -> None:
+        method, path = (None, None) if head is None else (head.method, _path_of(head))
+        self.report(
+            EdgeRefusal(method=method, path=path, status=status, code=code, request_id=request_id, own_share=own_share)
+        )
+
+    def report(self, refusal: EdgeRefusal) -> None:
+        """Report an answer to a request that the application has not seen."""
+        self._connections.answered(refusal)
+
+    def _refuse(self, code: str, sentence: str, request_id: str, *, without_body: bool) -> int:
+        """Answer in place of the application, and close. Returns the status."""
+        status, fields, body = refusal(code, sentence, request_id)
+        self._write(status, fields, body, without_body=without_body)
+        self.finish()
+        return status
+
+    def _refuse_work(self, work: Work, full: Full, method: str, request_id: str, *, reusable: bool) -> int:
+        """Answer a request that gets no slot, and continue after its body unless the connection is not reusable.
+
+        Returns the status.
+        """
         self._server_state.total_requests += 1
         response = work.refusal(full, request_id)
         fields = response.headers if reusable else [*response.headers, (b"connection", b"close")]
@@ -506,6 +529,7 @@ class HttpConnection(asyncio.Protocol):
             self._continue()
         else:
             self._discard_body()
+        return response.status
 
     def _refuse_received(self, cycle: "Exchange", full: Full) -> None:
         """Answer a request that gets no slot after its body was received. The application sees a client that left."""
@@ -513,8 +537,11 @@ class HttpConnection(asyncio.Protocol):
         assert work is not None  # noqa: S101 - it was refused
         self._abandon()
         self._cycle = None
-        request_id = scope["state"].get("request_id") or new_request_id()
-        self._refuse_work(work, full, scope["method"], request_id, reusable=cycle.keep_alive)
+        state = scope["state"]
+        request_id = state.setdefault("request_id", new_request_id())
+        status = self._refuse_work(work, full, scope["method"], request_id, reusable=cycle.keep_alive)
+        state["refused"] = (status, "OVERLOADED")
+        state["own_share"] = full.own_share
 
     def _write(self, status: int, fields: Iterable[tuple[bytes, bytes]], body: bytes, *, without_body: bool) -> None:
         content = [STATUS_LINE[status]]
@@ -532,8 +559,9 @@ class HttpConnection(asyncio.Protocol):
         if started:
             self.finish()
         else:
-            request_id = cycle.scope["state"].get("request_id")
-            self._refuse(code, sentence, request_id=request_id, without_body=cycle.scope["method"] == "HEAD")
+            state, without_body = cycle.scope["state"], cycle.scope["method"] == "HEAD"
+            request_id = state.setdefault("request_id", new_request_id())
+            state["refused"] = (self._refuse(code, sentence, request_id, without_body=without_body), code)
 
     def _abandon(self) -> None:
         """Let the application know that the client is gone."""
@@ -574,7 +602,7 @@ class HttpConnection(asyncio.Protocol):
     def _head_too_late(self) -> None:
         self._connections.count(Refused.HEAD_TIMEOUT)
         if self._received:
-            self._refuse("REQUEST_TIMEOUT", "The header was not received in time.")
+            self._refuse_unseen("REQUEST_TIMEOUT", "The header was not received in time.")
         else:
             self._close()
 
@@ -657,19 +685,25 @@ class Exchange(RequestResponseCycle):
 
     async def send_500_response(self) -> None:
         """Answer for an application that failed before its response."""
-        status, fields, body = refusal(
-            "INTERNAL", "The server failed to answer.", self.scope["state"].get("request_id")
-        )
+        seen = self.scope["state"].get("request_id")
+        request_id = seen or new_request_id()
+        status, fields, body = refusal("INTERNAL", "The server failed to answer.", request_id)
         await self.send({"type": "http.response.start", "status": status, "headers": fields})
         await self.send({"type": "http.response.body", "body": body})
+        if seen is None:
+            method, path = self.scope["method"], self.scope["path"]
+            self.connection.report(
+                EdgeRefusal(method=method, path=path, status=status, code="INTERNAL", request_id=request_id)
+            )
 
 
-def refusal(code: str, sentence: str, request_id: str | None) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Return the status, the fields and the body of an answer after which the connection is closed.
+def _path_of(head: HttpHead) -> str:
+    path = head.path.decode("ascii")
+    return unquote(path) if "%" in path else path
 
-    Without the id of the request, it gets a new one.
-    """
-    request_id = request_id or new_request_id()
+
+def refusal(code: str, sentence: str, request_id: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Return the status, the fields and the body of an answer after which the connection is closed."""
     response = refused(code, sentence, request_id)
     more = [
         (b"x-request-id", request_id.encode("ascii")),
@@ -680,4 +714,3 @@ def refusal(code: str, sentence: str, request_id: str | None) -> tuple[int, list
 
 
 _ERRORS = logging.getLogger("uvicorn.error")
-_ACCESS = logging.getLogger("uvicorn.access")

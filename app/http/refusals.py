@@ -1,6 +1,6 @@
 """Refusals: the JSON body, the status and the header fields of a request that is answered before it is executed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -10,6 +10,11 @@ from starlette.types import Send
 
 RESPONSE_JSON = "application/graphql-response+json"
 PLAIN_JSON = "application/json"
+UNTRANSFORMED = "no-store, no-transform"
+"""The Cache-Control of a response with a secret: compressed beside what a client sent, its size would tell of it."""
+CHALLENGE = 'Bearer realm="Turnup"'
+"""The challenge of a 401 (RFC 6750, section 3) to a request without a token."""
+INVALID_TOKEN = f'{CHALLENGE}, error="invalid_token"'
 RETRY_SECONDS = 1
 """The seconds after which a client may repeat a request that got 503, unless the refusal names others."""
 
@@ -45,6 +50,7 @@ class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not a
     """The request is refused before GraphQL executes it.
 
     `headers` are added to the response, `facts` to the extensions of its error; RATE_LIMITED needs `retryAfterMs`.
+    `own_share` is whether the client used up its own share of the server, and not everybody together the server.
     """
 
     def __init__(
@@ -54,11 +60,13 @@ class TransportRefused(Exception):  # noqa: N818 - a refusal is an answer, not a
         headers: Mapping[str, str] | None = None,
         *,
         facts: Mapping[str, Any] | None = None,
+        own_share: bool = False,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.headers = headers or {}
         self.facts = facts or {}
+        self.own_share = own_share
 
 
 def refusal_body(code: str, message: str, request_id: str, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -79,29 +87,32 @@ def encoded(
     body: dict[str, Any], executed: bool, media_type: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """Return the response with its status: 200 for a GraphQL result, by error code for a refused request."""
-    content = orjson.dumps(body)
+    content = orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    extra = dict(headers or {})
     fields = [
         (b"content-type", _CONTENT_TYPE[media_type]),
         (b"content-length", b"%d" % len(content)),
-        (b"cache-control", b"no-store"),
-        (b"vary", b"Accept, Authorization"),
+        (b"cache-control", extra.pop("Cache-Control", "no-store").encode("latin-1")),
+        (b"vary", b"Accept, Authorization, Cookie"),
     ]
     if executed:
-        return Response(200, fields, content)
+        return Response(200, [*fields, *_encoded_fields(extra)], content)
     error = body["errors"][0]["extensions"]
     status = _status(error["code"], media_type)
-    extra = dict(headers or {})
     if status == 401:
         # RFC 9110 requires a challenge with every 401, including those for missing or suspended users.
-        extra.setdefault("WWW-Authenticate", 'Bearer error="invalid_token"')
+        extra.setdefault("WWW-Authenticate", INVALID_TOKEN)
     if status == 429:
         extra.setdefault("Retry-After", str(ceil(error["retryAfterMs"] / 1000)))  # RFC 9110 counts whole seconds
     if status == 503:
         extra.setdefault("Retry-After", str(RETRY_SECONDS))
     if status == 405:
         extra.setdefault("Allow", "POST")
-    fields += ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra.items())
-    return Response(status, fields, content)
+    return Response(status, [*fields, *_encoded_fields(extra)], content)
+
+
+def _encoded_fields(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
+    return ((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items())
 
 
 def refused(

@@ -15,7 +15,7 @@ load.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from enum import StrEnum
 from functools import cached_property
 
@@ -37,7 +37,7 @@ REFUSAL_SECONDS = 0.00025
 processor. Clients that repeat a refused request without waiting would otherwise take all of it."""
 UNPACED_SECONDS = 0.02
 """The time that refusals may be ahead of their pace before connections pause."""
-EXPOSED_FIELDS = ("X-Request-Id", "Retry-After")
+EXPOSED_FIELDS = ("X-Request-Id", "X-Trace-Id", "Retry-After", "Turnup-Token-Expires")
 """The header fields that pages of other origins may read."""
 
 Fields = Sequence[tuple[bytes, bytes]]
@@ -50,6 +50,11 @@ class Full(StrEnum):
     USER = "user"
     ADDRESS = "address"
 
+    @property
+    def own_share(self) -> bool:
+        """Whether clients used up their own share, and not everybody together the slots of the server."""
+        return self is not Full.SERVER
+
 
 class RequestSlots:
     """The slots of one process."""
@@ -59,7 +64,7 @@ class RequestSlots:
         limit: int,
         *,
         burst: int = 0,
-        user_of: Callable[[Fields], str | None] = lambda _: None,
+        user_of: Callable[[Fields], Hashable] = lambda _: None,
         floods: Callable[[str], bool] = lambda _: False,
         waiting: Callable[[], int] = lambda: 0,
         refused: Callable[[str], None] = lambda _: None,
@@ -86,7 +91,7 @@ class RequestSlots:
         self._clock = clock
         # In the order in which they began, so that the first ones have waited longest.
         self._in_progress: dict[Work, float] = {}
-        self._by_user: Counter[str | None] = Counter()
+        self._by_user: Counter[Hashable] = Counter()
         self._of_floods = 0
         self._paced_until = 0.0
         self._burst = self._burst_left = float(burst)
@@ -103,7 +108,7 @@ class RequestSlots:
         """
         return Work(self, fields, address)
 
-    def identified(self, fields: Fields, address: str | None) -> tuple[str | None, bool]:
+    def identified(self, fields: Fields, address: str | None) -> tuple[Hashable, bool]:
         """Return the user of a request, and whether it is an unknown one at an address that floods."""
         user = self._user_of(fields)
         return user, user is None and self._floods(_forwarded(fields) if address is None else address)
@@ -212,11 +217,11 @@ class Work:
         self._address = address
 
     @cached_property
-    def _identity(self) -> tuple[str | None, bool]:
+    def _identity(self) -> tuple[Hashable, bool]:
         return self._slots.identified(self._fields, self._address)
 
     @property
-    def user(self) -> str | None:
+    def user(self) -> Hashable:
         """The user of the request, None if it is not known yet."""
         return self._identity[0]
 

@@ -9,6 +9,7 @@ two budgets, one in each of two windows. The clocks of several hosts must agree.
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -104,6 +105,18 @@ class Limiter:
             CountState(name, limit, min(limit, max(0, limit - spent)), resets_at)
             for (name, limit), spent in zip(self.limits.items(), used, strict=True)
         ]
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the last call reached the store. Calls are made by requests, and by `look_again` after a failure."""
+        return not self._is_lost
+
+    async def look_again(self) -> None:
+        """Ask the store if the last call did not reach it, so that `is_up` does not wait for a request."""
+        if self._is_lost and time.monotonic() >= self._closed_until:
+            key = self._key("", "", self._window(self._clock()))
+            with suppress(LimiterUnavailable):
+                await self._asked(lambda: self._store.used([key]))
 
     async def close(self) -> None:
         """Close the store."""

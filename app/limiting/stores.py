@@ -13,6 +13,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from app.observing import Observer, unobserved
 
 T = TypeVar("T")
 
@@ -26,6 +29,9 @@ A command takes less than a millisecond, so after a second Redis counts as unrea
 """
 QUEUE_SECONDS = 1.0
 """The time for which a call may wait for one of the connections."""
+
+UNREACHABLE: tuple[type[Exception], ...] = (RedisConnectionError, RedisTimeoutError)
+"""What a store raises, beside Python's own exceptions, when Redis does not answer or cannot be reached."""
 
 # Compares before it adds: adding first and subtracting on refusal could refuse a smaller concurrent call that fits.
 # KEYS are the counts. ARGV is the number of seconds to keep them, then the cost and the limit of each. Returns the
@@ -42,6 +48,12 @@ for i, key in ipairs(KEYS) do
 end
 return 0
 """
+
+
+# Each call by its name, with its command as OpenTelemetry's conventions name it.
+_TAKE = "EVALSHA take", {"db.operation.name": "EVALSHA", "db.stored_procedure.name": "take"}
+_ADD = "MULTI", {"db.operation.name": "MULTI", "db.operation.batch.size": 2}
+_USED = "MGET", {"db.operation.name": "MGET"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +167,9 @@ class RedisStore:
 
     failures: tuple[type[Exception], ...] = (RedisError, OSError)  # TimeoutError is an OSError
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, observe: Observer = unobserved) -> None:
         """`url` is a `redis://`, `rediss://` or `unix://` URL. The store connects on first use."""
+        self._observe = observe
         pool = BlockingConnectionPool.from_url(
             url,
             max_connections=MOST_CONNECTIONS,
@@ -177,7 +190,8 @@ class RedisStore:
         """Take all portions or none, as `Store.take`."""
         keys = [_prefixed(each.key) for each in portions]
         numbers = [seconds, *(number for each in portions for number in (each.cost, each.limit))]
-        lacking = await self._asked(lambda: self._take(keys, numbers))
+        with self._observe("redis", *_TAKE):
+            lacking = await self._asked(lambda: self._take(keys, numbers))
         return int(lacking) - 1 if lacking else None
 
     async def add(self, key: str, amount: int, seconds: int) -> None:
@@ -189,11 +203,13 @@ class RedisStore:
                 commands.expire(_prefixed(key), seconds)
                 await commands.execute()
 
-        await self._asked(added)
+        with self._observe("redis", *_ADD):
+            await self._asked(added)
 
     async def used(self, keys: Sequence[str]) -> list[int]:
         """Return the current counts."""
-        counts = await self._asked(lambda: self._client.mget([_prefixed(key) for key in keys]))
+        with self._observe("redis", *_USED):
+            counts = await self._asked(lambda: self._client.mget([_prefixed(key) for key in keys]))
         return [int(count or 0) for count in counts]
 
     async def close(self) -> None:
@@ -227,6 +243,6 @@ def _prefixed(key: str) -> str:
     return f"{PREFIX}:{key}"
 
 
-def store_at(redis_url: str | None) -> Store:
+def store_at(redis_url: str | None, observe: Observer = unobserved) -> Store:
     """Return the store with this URL; without a URL, a store in memory."""
-    return MemoryStore() if redis_url is None else RedisStore(redis_url)
+    return MemoryStore() if redis_url is None else RedisStore(redis_url, observe)

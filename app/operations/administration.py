@@ -12,6 +12,7 @@ from app import audit
 from app.db import writing
 from app.db.content_columns import UNIQUE_FIELDS
 from app.db.database import Transaction
+from app.domain.events import Effect, object_id_of
 from app.domain.refusals import Conflict, InvalidInput, NotFound
 from app.domain.viewer import Viewer
 from app.operations import idempotency
@@ -31,6 +32,10 @@ class AdministrationContext:
     viewer: Viewer
     now: datetime
     transaction: Transaction
+    configured_issuer: str | None = None
+    """The issuer of the users who have none of their own."""
+    sign_in_url: str | None = None
+    """The address of browser sign-in; None if there is none."""
     new_id: Callable[[str], str] = new_id
 
     @property
@@ -59,13 +64,28 @@ class AdministrationContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdministrationChange:
-    """The writes, their audit chain, and the ids of the objects concerned."""
+    """The writes, their audit chain, and the ids of the objects concerned.
+
+    `secret` is what the response shows once, such as a service token. It is stored nowhere, not with the idempotency
+    key either: a repeated call shows none. Its response says that nothing on the way may store or compress it.
+    """
 
     writes: tuple[writing.Write, ...] = ()
     chain: str = audit.SYSTEM
     location_id: str | None = None
     reason: str | None = None
     ids: Mapping[str, str] = field(default_factory=dict)
+    secret: str | None = field(default=None, repr=False)
+
+    @property
+    def effect(self) -> Effect:
+        """The effect, for the event."""
+        return Effect(
+            account_id=None if self.chain == audit.SYSTEM else self.chain,
+            location_id=self.location_id,
+            payload_id=self.ids.get("payload"),
+            object_id=object_id_of(self.ids),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -91,12 +111,19 @@ async def _once(context: WriteContext, mutation: AdministrationMutation[C], call
             kept = await idempotency.earlier(tx, call)
             if kept is not None:
                 return MutationOutcome(ids=kept, replayed=True)
-            administration = AdministrationContext(tx.viewer, await writing.clock(tx), tx)
+            administration = AdministrationContext(
+                tx.viewer,
+                await writing.clock(tx),
+                tx,
+                configured_issuer=context.configured_issuer,
+                sign_in_url=context.sign_in_url,
+            )
             change = await mutation.decide(administration, call.command)
             if change.writes:
                 await _carry_out(tx, context, mutation.name, change)
             await idempotency.keep(tx, call, change.ids)
-            return MutationOutcome(ids=change.ids)
+            effects = (change.effect,) if change.writes else ()
+            return MutationOutcome(ids=change.ids, secret=change.secret, effects=effects)
 
 
 async def _carry_out(tx: Transaction, context: WriteContext, action: str, change: AdministrationChange) -> None:
@@ -122,8 +149,14 @@ async def write(tx: Transaction, change: AdministrationChange) -> None:
         taken = _TAKEN.get(error.constraint_name or "")
         if taken is None:
             raise
-        raise InvalidInput(field=taken, rule="already in use", path=(taken,)) from error
+        field, rule = taken
+        raise InvalidInput(field=field, rule=rule, path=(field,)) from error
 
 
-# The field that a violated unique constraint is about.
-_TAKEN = {"uq_user_email": "email", "uq_user_subject": "subject", **UNIQUE_FIELDS}
+# The field that a violated unique constraint is about, and the rule.
+_TAKEN = {
+    "uq_user_email": ("email", "already in use"),
+    "uq_user_subject_issuer": ("subject", "another user has this subject of the same issuer"),
+    **{constraint: (field, "already in use") for constraint, field in UNIQUE_FIELDS.items()},
+    "uq_invitation_email_open": ("email", "has an open invitation; revoke it first"),
+}

@@ -1,7 +1,7 @@
 """The aggregate of a location: the stored record, the viewer, and the values that follow from both."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -12,15 +12,16 @@ from app.domain.content_document import content_document
 from app.domain.digest import digest_of, digest_version
 from app.domain.handoff import PayloadFacts
 from app.domain.issue import Issue
+from app.domain.mac_holder import MacHolder
 from app.domain.payload_version import payload_version
 from app.domain.readiness import Outside, readiness
 from app.domain.recipients import Recipient
 from app.domain.refusals import Conflict, NotFound
 from app.domain.status_machine import Fact, Transition, allowed, transition
 from app.domain.viewer import Viewer
-from app.domain.vocabulary import LOCKED_STATUSES, LocationStatus, Section, Verb
-from permissions.matrix import Action, allows
-from permissions.policy import verbs_of
+from app.domain.vocabulary import LOCKED_STATUSES, LocationAction, LocationStatus, Section
+from permissions.matrix import Action
+from permissions.policy import may, verbs_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,8 @@ class Aggregate:
     editors: frozenset[str] = frozenset()
     reviewed: LocationContent | None = None
     """The reviewed content, if the content has changed since and the audit log has the reviewed content."""
+    holders: Mapping[str, MacHolder] = field(default_factory=dict)
+    """The locations that hold the addresses `released_elsewhere`. In previews for leads only."""
     payload_document: Mapping[str, Any] | None = None
     """The document of the payload that the command names, for mutations that declare to need it."""
 
@@ -86,7 +89,7 @@ class Aggregate:
             claimed_elsewhere=record.claimed_elsewhere,
             live_twice=record.handed_off.live_twice,
             partners=record.partners,
-            names_partners=allows(self.viewer.role, Action.ASSIGN_PARTNERS),
+            names_partners=may(self.viewer, Action.ASSIGN_PARTNERS),
             models=frozenset((each.brand, each.model) for each in record.models),
             rejection=record.last_rejection,
         )
@@ -118,6 +121,12 @@ class Aggregate:
         """The payload that was released last."""
         return next((each for each in self.record.payloads if each.is_released), None)
 
+    @property
+    def released_elsewhere(self) -> frozenset[str]:
+        """The addresses of the payload that was released last that other locations hold."""
+        released, handed_off = self.released_payload, self.record.handed_off
+        return handed_off.taken & handed_off.macs.get(released.id, frozenset()) if released else frozenset()
+
     def payload(self, payload_id: str) -> StoredPayload:
         """The payload with this id. Raises NotFound if it is not among the payloads that the viewer can see."""
         for each in self.record.payloads:
@@ -147,16 +156,16 @@ class Aggregate:
         return self.record.handed_off.content_macs
 
     @cached_property
-    def verbs(self) -> frozenset[Verb]:
-        """The verbs that the viewer's role includes."""
-        return verbs_of(self.viewer.role)
+    def verbs(self) -> frozenset[LocationAction]:
+        """The verbs that the viewer may use."""
+        return verbs_of(self.viewer)
 
-    def transition(self, verb: Verb) -> Transition:
+    def transition(self, verb: LocationAction) -> Transition:
         """The transition of a verb. Raises IllegalTransition."""
         return transition(self.status, verb, self.verbs, self.facts)
 
     @property
-    def allowed_verbs(self) -> tuple[Verb, ...]:
+    def allowed_verbs(self) -> tuple[LocationAction, ...]:
         """The verbs that the status allows for the viewer."""
         return allowed(self.status, self.verbs, self.facts)
 

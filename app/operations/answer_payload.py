@@ -13,7 +13,7 @@ from app.domain.recipients import completes
 from app.domain.refusals import InvalidInput
 from app.domain.text import clean
 from app.domain.text import given as given_text
-from app.domain.vocabulary import Budget, ReceiptKind, Verb
+from app.domain.vocabulary import Budget, LocationAction, ReceiptKind
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
@@ -114,7 +114,10 @@ def _answer(
     return replace(change, live=live, updates=updates, transition=answer if decides else None)
 
 
-_VERBS = {ReceiptKind.ACKNOWLEDGED: Verb.ACKNOWLEDGE, ReceiptKind.REJECTED: Verb.REJECT}
+_VERBS = {
+    ReceiptKind.ACKNOWLEDGED: LocationAction.ACKNOWLEDGE_PAYLOAD,
+    ReceiptKind.REJECTED: LocationAction.REJECT_PAYLOAD,
+}
 
 
 def _reason(given: RejectionReasonValue, place: int) -> dict[str, str]:

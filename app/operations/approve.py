@@ -8,9 +8,8 @@ from app.db.writing import Insert, Update
 from app.domain.approving import check_confirmed, decide_approval, is_own_work
 from app.domain.content_document import content_document
 from app.domain.diff import changed_paths
-from app.domain.status_machine import TABLE
 from app.domain.text import clean
-from app.domain.vocabulary import ApprovalStatus, Budget, LocationStatus, Verb
+from app.domain.vocabulary import ApprovalStatus, Budget, LocationAction, LocationStatus
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -33,8 +32,8 @@ def decide(aggregate: Aggregate, command: Approve) -> LocationChange:
     Raises IllegalTransition, UserUnconfirmed, StaleReview, NotReady, SelfApproval.
     """
     pending = aggregate.status is LocationStatus.PENDING_APPROVAL
-    verb = Verb.APPROVE_AGAIN if aggregate.status in TABLE[Verb.APPROVE_AGAIN].sources else Verb.APPROVE
-    approval = aggregate.transition(verb)
+    again = LocationAction.APPROVE_AGAIN in aggregate.allowed_verbs
+    approval = aggregate.transition(LocationAction.APPROVE_AGAIN if again else LocationAction.APPROVE)
     check_confirmed(aggregate.viewer)
     session = aggregate.record.session
     self_approved = decide_approval(
@@ -97,6 +96,6 @@ APPROVE = LocationMutation(
     budget=Budget.APPROVALS,
     content=ContentEffect.APPROVES,
     refusals=RecordedRefusals.ALWAYS,
-    counts=(Counted.APPROVAL_WAITING_TIME,),
+    counts=(Counted.APPROVALS,),
     needs_reviewed_content=True,
 )

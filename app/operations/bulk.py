@@ -8,16 +8,17 @@ ALL_OR_NOTHING, no item is applied.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeVar
 
 from app import audit
 from app.db import writing
 from app.db.database import Transaction
 from app.domain.bulk import check_items
-from app.domain.ids import is_well_formed
-from app.domain.mac_address import read_mac, show_mac
-from app.domain.refusals import InvalidInput, MacInUse, NotFound, Refusal
+from app.domain.events import NO_EFFECT, Effect
+from app.domain.mac_address import in_use, read_mac
+from app.domain.refusals import MacInUse, NotFound, Refusal
 from app.domain.vocabulary import BulkOutcome, BulkPolicy
 from app.operations import idempotency, transactions, unit_of_work
 from app.operations.aggregate import Aggregate
@@ -36,11 +37,13 @@ class ItemResult:
     """Result of one item, with its position in the input."""
 
     index: int
-    id: str
+    location_id: str
     outcome: BulkOutcome
     refusal: Refusal | None = None
     payload_id: str | None = None
     measurements: Measurements = NO_MEASUREMENTS
+    """Not stored for replays."""
+    effect: Effect = NO_EFFECT
     """Not stored for replays."""
 
 
@@ -59,21 +62,48 @@ async def perform_bulk(context: WriteContext, mutation: BulkMutation[B, I], call
     refusals. If no item is applied, the key is not stored. A dry run reports what the call would do and leaves no
     row, number, audit entry or key.
     """
+    try:
+        result = await _attempted(context, mutation, call)
+    except Refusal as refusal:
+        if not call.command.dry_run:
+            report_whole_refusal(context, mutation.name, refusal)
+        raise
+    if call.command.dry_run:
+        return result
+    context.bulk_called(mutation.name, "REPLAYED" if result.replayed else _outcome_of_all(result))
+    for item in result.items:
+        outcome = "REPLAYED" if result.replayed else item.refusal.code if item.refusal else item.outcome
+        context.performed(mutation.name, outcome, item.measurements)
+        if not result.replayed and item.outcome is not BulkOutcome.UNCHANGED:
+            context.emit(mutation.name, item.effect, item.refusal.code if item.refusal else None)
+    return result
+
+
+def report_whole_refusal(context: WriteContext, mutation: str, refusal: Refusal) -> None:
+    """Report a call that was refused as a whole and was no dry run."""
+    context.bulk_called(mutation, refusal.code)
+    context.emit(mutation, NO_EFFECT, refusal.code)
+
+
+def _outcome_of_all(result: BulkResult) -> BulkOutcome:
+    found = {item.outcome for item in result.items}
+    return next((each for each in (BulkOutcome.APPLIED, BulkOutcome.REFUSED) if each in found), BulkOutcome.UNCHANGED)
+
+
+async def _attempted(context: WriteContext, mutation: BulkMutation[B, I], call: MutationCall[B]) -> BulkResult:
     items = call.command.named_items()
-    check_items(mutation.name, [each.location_id for each in items], path=("items",))
-    if not all(is_well_formed(each.location_id) for each in items):
-        raise InvalidInput(field="items", rule="every item must be a valid id", path=("items",))
+    check_items(mutation.name, [each.location_id for each in items], field=mutation.named_in)
     if mutation.check is not None:
         mutation.check(call.command)
     idempotency.as_kept(call)
     if call.command.dry_run:
         return await transactions.retried(context, lambda: _once(context, mutation, call, items))
-    with idempotency.alone(context, call):
-        result = await transactions.retried(context, lambda: _once(context, mutation, call, items))
-    for item in result.items:
-        outcome = "REPLAYED" if result.replayed else item.refusal.code if item.refusal else item.outcome
-        context.performed(mutation.name, outcome, item.measurements)
-    return result
+    began = perf_counter()
+    try:
+        with idempotency.alone(context, call):
+            return await transactions.retried(context, lambda: _once(context, mutation, call, items))
+    finally:
+        context.bulk_ended(mutation.name, len(items), perf_counter() - began)
 
 
 async def _once(
@@ -114,7 +144,12 @@ async def _carry_out(
     if not call.command.dry_run:
         doing = _in_turns(_doing(aggregates, settled))
         await writing.write(tx, [write async for aggregate, change in doing for write in writes_of(aggregate, change)])
-    return BulkResult(tuple(_result(index, *each) for index, each in enumerate(settled.items())))
+    return BulkResult(
+        tuple(
+            _result(index, location_id, each, aggregates.get(location_id))
+            for index, (location_id, each) in enumerate(settled.items())
+        )
+    )
 
 
 async def _in_turns(them: Iterable[T]) -> AsyncIterator[T]:
@@ -201,7 +236,7 @@ def _granted(takes: Mapping[str, frozenset[str]], decided: Decisions, held: set[
     refused: Decisions = {}
     for location_id, take in sorted(takes.items()):
         if missing := take & taken:
-            refused[location_id] = MacInUse(mac_addresses=tuple(show_mac(mac) for mac in sorted(missing)))
+            refused[location_id] = in_use(dict.fromkeys(missing))
         else:
             taken |= take
     return decided | refused
@@ -214,11 +249,7 @@ async def _with_holders(tx: Transaction, settled: Decisions) -> Decisions:
         return settled
     wanted = {place: [read_mac(mac) for mac in each.mac_addresses] for place, each in refused.items()}
     holders = await writing.holders_of(tx, {mac for macs in wanted.values() for mac in macs})
-    named = {
-        place: replace(each, holders=tuple(map(holders.get, wanted[place])) if holders else ())
-        for place, each in refused.items()
-    }
-    return {**settled, **named}
+    return settled | {place: in_use({mac: holders.get(mac) for mac in macs}) for place, macs in wanted.items()}
 
 
 class _MissedError(Exception):
@@ -259,17 +290,23 @@ def _is_recorded(mutation: BulkMutation[B, I], aggregate: Aggregate, decided: De
     return unit_of_work.is_recorded(mutation, decided, aggregate.record)
 
 
-def _result(index: int, location_id: str, decided: Decided) -> ItemResult:
+def _result(index: int, location_id: str, decided: Decided, aggregate: Aggregate | None) -> ItemResult:
+    change = LocationChange() if isinstance(decided, Refusal) else decided
+    effect = NO_EFFECT if aggregate is None else unit_of_work.effect_of(aggregate, change)
     if isinstance(decided, Refusal):
-        return ItemResult(index, location_id, BulkOutcome.FAILED, decided)
-    outcome = BulkOutcome.UNCHANGED if decided.is_nothing else BulkOutcome.APPLIED
+        return ItemResult(index, location_id, BulkOutcome.REFUSED, decided, effect=effect)
     return ItemResult(
-        index, location_id, outcome, payload_id=decided.ids.get("payload"), measurements=decided.measurements
+        index,
+        location_id,
+        BulkOutcome.UNCHANGED if decided.is_nothing else BulkOutcome.APPLIED,
+        payload_id=decided.ids.get("payload"),
+        measurements=decided.measurements,
+        effect=effect,
     )
 
 
 def _to_json(item: ItemResult) -> dict[str, Any]:
-    kept = {"index": item.index, "id": item.id, "outcome": item.outcome, "payload_id": item.payload_id}
+    kept = {"index": item.index, "id": item.location_id, "outcome": item.outcome, "payload_id": item.payload_id}
     return kept | {"refusal": idempotency.refusal_to_json(item.refusal) if item.refusal else None}
 
 

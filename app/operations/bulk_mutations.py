@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from app.domain.bulk import verb_towards
-from app.domain.vocabulary import Budget, BulkPolicy, LocationStatus, Verb
+from app.domain.vocabulary import Budget, BulkPolicy, LocationAction, LocationStatus
 from app.operations import approve, generate_payload, submit_onboarding, trigger_provisioning
 from app.operations.aggregate import Aggregate
 from app.operations.commands import UNSET, Command, Unset, plain
@@ -97,6 +97,8 @@ class BulkMutation(Mutation[B], Generic[B, I]):
     """A mutation of many locations. Its items are counted in addition to the call."""
 
     item: type[I]
+    named_in: str
+    """The list of the input that names the items."""
     decide: Callable[[Aggregate, B, I], LocationChange]
     """Takes a locked location, the command and the item. An empty change means that the item needs no change."""
     check: Callable[[B], None] | None = None
@@ -118,10 +120,10 @@ def _update_status(aggregate: Aggregate, command: BulkUpdateStatus, item: BulkIt
     match verb:
         case None:
             return LocationChange()
-        case Verb.SUBMIT:
+        case LocationAction.SUBMIT_ONBOARDING:
             submission = submit_onboarding.SubmitOnboarding(location_id=item.location_id)
             change = submit_onboarding.decide(aggregate, submission)
-        case Verb.TRIGGER_PROVISIONING:
+        case LocationAction.TRIGGER_PROVISIONING:
             release = trigger_provisioning.TriggerProvisioning(location_id=item.location_id)
             change = trigger_provisioning.decide(aggregate, release)
         case _:
@@ -148,6 +150,7 @@ BULK_UPDATE_STATUS = BulkMutation(
     name="bulkUpdateStatus",
     command=BulkUpdateStatus,
     item=BulkItem,
+    named_in="locationIds",
     decide=_update_status,
     check=_check_status,
     action=Action.RUN_BULK,
@@ -161,12 +164,13 @@ BULK_APPROVE = BulkMutation(
     name="bulkApprove",
     command=BulkApprove,
     item=BulkApproveItem,
+    named_in="items",
     decide=_approve,
     action=Action.RUN_BULK,
     budget=Budget.BULK_CALLS,
     content=ContentEffect.APPROVES,
     refusals=RecordedRefusals.ALWAYS,
-    counts=(Counted.BULK_ITEMS, Counted.APPROVAL_WAITING_TIME),
+    counts=(Counted.BULK_ITEMS, Counted.APPROVALS),
     needs_reviewed_content=True,
 )
 
@@ -174,6 +178,7 @@ BULK_GENERATE_PAYLOADS = BulkMutation(
     name="bulkGeneratePayloads",
     command=BulkGeneratePayloads,
     item=BulkItem,
+    named_in="locationIds",
     decide=_generate_payload,
     action=Action.RUN_BULK,
     budget=Budget.BULK_CALLS,

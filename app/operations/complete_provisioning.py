@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from app.domain.vocabulary import Budget, Verb
+from app.domain.vocabulary import Budget, LocationAction
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
 from app.operations.commands import UNSET, Command, Unset
@@ -27,7 +27,7 @@ def decide(aggregate: Aggregate, command: CompleteProvisioning) -> LocationChang
 
     Raises IllegalTransition, and InvalidInput without a reason.
     """
-    change = explained(aggregate, Verb.COMPLETE, command)
+    change = explained(aggregate, LocationAction.COMPLETE_PROVISIONING, command)
     released = aggregate.released_payload
     if released is None:
         return change

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.db import tables
+from app.domain.limits import check_true
 from app.domain.recipients import Recipient
 from app.domain.refusals import InvalidInput, PayloadNotLive
 from app.domain.text import clean, given
 from app.domain.vocabulary import Budget
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
-from app.operations.commands import Command
+from app.operations.commands import UNSET, Command, Unset
 from app.operations.context import LocationChange
 from app.operations.mutation import ContentEffect, LocationMutation, RecordedRefusals
 from permissions.matrix import Action
@@ -18,22 +19,30 @@ from permissions.policy import acts_on_behalf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OnBehalfOf:
+    """The recipients on whose behalf a lead confirms: one of them, or all."""
+
+    user_id: str | Unset = UNSET
+    all_recipients: bool | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmDecommission(Command):
-    """The payload. A lead, on behalf of a recipient or of all, gives a reason."""
+    """The payload. A lead states on whose behalf, and gives a reason."""
 
     payload_id: str
-    user_id: str | None = None
+    on_behalf_of: OnBehalfOf | None = None
     reason: str | None = None
 
 
 def decide(aggregate: Aggregate, command: ConfirmDecommission) -> LocationChange:
     """Record that recipients no longer run with the payload. Confirming again changes nothing.
 
-    A partner confirms for itself. A lead confirms on behalf of a recipient, or of all if none is named, with a reason;
-    this is recorded as an override. Raises NotFound, PayloadNotLive and InvalidInput.
+    A partner confirms for itself. A lead confirms on behalf of a recipient, or of all, with a reason; this is recorded
+    as an override. Raises NotFound, PayloadNotLive and InvalidInput.
     """
     payload = aggregate.payload(command.payload_id)
-    on_behalf = acts_on_behalf(aggregate.viewer.role, Action.CONFIRM_DECOMMISSION)
+    on_behalf = acts_on_behalf(aggregate.viewer)
     reason = _reason(command, on_behalf=on_behalf)
     recipients = _recipients(aggregate, command, on_behalf=on_behalf)
     running = [each for each in recipients if each.live]
@@ -59,14 +68,17 @@ def _reason(command: ConfirmDecommission, *, on_behalf: bool) -> str | None:
 
 
 def _recipients(aggregate: Aggregate, command: ConfirmDecommission, *, on_behalf: bool) -> Sequence[Recipient]:
-    wanted = command.user_id
+    stated, path = command.on_behalf_of, ("onBehalfOf",)
     if not on_behalf:
-        if wanted not in {None, aggregate.viewer.id}:
-            raise InvalidInput(field="userId", rule="a partner confirms for itself only", path=("userId",))
-        wanted = aggregate.viewer.id
-    if wanted is None:
-        return aggregate.recipients_of(command.payload_id)
-    return [aggregate.recipient(command.payload_id, wanted, path=("userId",))]
+        if stated is not None:
+            raise InvalidInput(field="onBehalfOf", rule="a partner confirms for itself only", path=path)
+        return [aggregate.recipient(command.payload_id, aggregate.viewer.id)]
+    if stated is None:
+        raise InvalidInput(field="onBehalfOf", rule="required for leads", path=path)
+    if stated.user_id is not UNSET:
+        return [aggregate.recipient(command.payload_id, stated.user_id, path=(*path, "userId"))]
+    check_true("allRecipients", stated.all_recipients, path=(*path, "allRecipients"))
+    return aggregate.recipients_of(command.payload_id)
 
 
 CONFIRM_DECOMMISSION = LocationMutation(

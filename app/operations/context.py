@@ -12,6 +12,8 @@ from app.db.database import Database, Transaction
 from app.db.writing import Insert, Update
 from app.domain import ids
 from app.domain.content import LocationContent
+from app.domain.events import Effect
+from app.domain.refusals import Refusal
 from app.domain.status_machine import Transition
 from app.domain.vocabulary import Section
 from app.operations.commands import Command
@@ -34,10 +36,10 @@ NO_MEASUREMENTS = Measurements()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteContext:
-    """The environment of a user's writes: the database, the subject of the token, and the request."""
+    """The environment of a user's writes: the database, the user, and the request."""
 
     database: Database
-    subject: str
+    user_id: str
     request_id: str
     client_request_id: str | None = None
     transaction: Callable[[], AbstractAsyncContextManager[Transaction]]
@@ -45,8 +47,18 @@ class WriteContext:
     locations: Share
     """The locations for which the current attempt counts as one that locks them."""
     self_approval_allowed: bool
+    configured_issuer: str | None = None
+    """The issuer of the users who have none of their own."""
+    sign_in_url: str | None
+    """The address of browser sign-in; None if the server has none."""
     performed: Callable[[str, str, Measurements], None]
     """Called with each mutation, its outcome (APPLIED, UNCHANGED, REPLAYED or a problem code) and measurements."""
+    bulk_called: Callable[[str, str], None] = lambda *_: None
+    """Called with each bulk mutation that was not a dry run and its outcome as a whole, as Watch says."""
+    bulk_ended: Callable[[str, int, float], None] = lambda *_: None
+    """Called with each bulk mutation that was not a dry run, however it ended: its items and its seconds."""
+    emit: Callable[[str, Effect, str | None], None]
+    """Called after the commit with a mutation, each of its effects, and the code if it was refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,8 +75,20 @@ class MutationOutcome:
     """Result of a mutation: the ids of the objects concerned, by kind, and whether it is a replay."""
 
     ids: Mapping[str, str]
+    secret: str | None = field(default=None, repr=False)
+    """See AdministrationChange. None for a replay."""
     replayed: bool = False
     measurements: Measurements = NO_MEASUREMENTS
+    effects: tuple[Effect, ...] = ()
+    """One per entry of the audit log; none for a replay, and if nothing changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedAttempt:
+    """Result of a mutation that was refused about an object in scope. The transaction is committed."""
+
+    refusal: Refusal
+    effect: Effect
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from app.domain.progress import completeness
 from app.domain.readiness import readiness
 from app.domain.recipients import Partner
 from app.domain.refusals import InvalidInput
-from app.domain.vocabulary import Budget, LocationStatus, PartnerPurpose, PayloadState, Section, Verb
+from app.domain.vocabulary import Budget, LocationAction, LocationStatus, PartnerPurpose, PayloadState, Section
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
 from app.operations.commands import Command
 from app.operations.set_location_partners import broken_rules
@@ -76,7 +76,7 @@ def _location(context: AdministrationContext, content: LocationContent) -> Itera
     row = {
         "id": status_change_id,
         **_key(content),
-        "verb": Verb.TRIGGER_PROVISIONING,
+        "verb": LocationAction.TRIGGER_PROVISIONING,
         "changed_by": context.viewer.id,
         "changed_at": context.now,
     }

@@ -13,10 +13,11 @@ from permissions.policy import check_allowed
 def as_now(viewer: Viewer, now: UserNow | None, action: Action) -> Viewer:
     """The viewer, confirmed or not as of now. Raises SuspendedUser, and Forbidden if the viewer may no longer do it.
 
-    The viewer's scope is the one from the start of the transaction.
+    The viewer's scope, and what a service token leaves of it, are those from the start of the transaction.
     """
     if now is None or now.status is not UserStatus.ACTIVE:
-        raise SuspendedUser(viewer.id)
-    current = replace(viewer, role=now.role, all_accounts=now.all_accounts, confirmed=now.confirmed)
+        raise SuspendedUser(viewer.id, viewer.credential_kind)
+    all_accounts = viewer.all_accounts and now.all_accounts
+    current = replace(viewer, role=now.role, all_accounts=all_accounts, confirmed=now.confirmed)
     check_allowed(current, action)
     return current

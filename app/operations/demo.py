@@ -9,6 +9,8 @@ from app.db import demo
 from app.db.bulkheads import Share
 from app.db.database import Database
 from app.db.seed import is_only_demo, loading_demo, seed_demo
+from app.domain.credential import Credential
+from app.domain.secrets import SERVICE_TOKEN_BYTES, NewServiceToken, new_service_token
 from app.domain.vocabulary import LocationStatus as S
 from app.operations import preview
 from app.operations.aggregate import Aggregate
@@ -89,21 +91,31 @@ _BEHIND: Mapping[S, int] = {
 }
 
 
+def service_tokens_of_partners(derived: Callable[[str, int], bytes]) -> dict[str, NewServiceToken]:
+    """Return the service token of each partner, by email address. `derived(purpose, length)` makes secret bytes."""
+    return {
+        partner.email: new_service_token(derived(f"service token of {partner.id}", SERVICE_TOKEN_BYTES))
+        for partner in demo.PARTNERS
+    }
+
+
 async def load_demo(
     owner_url: str,
     app_url: str,
     *,
     reset: bool = False,
     other_accounts: int | None = None,
+    service_tokens: Mapping[str, NewServiceToken] | None = None,
     transaction_pooling: bool = False,
 ) -> bool:
     """Load the demo data into an empty database; with `reset`, replace the existing data.
 
+    The partners with these email addresses get these service tokens, whether or not anything is loaded.
     An interrupted load continues where it stopped, unless other data was written since.
     Returns whether anything was loaded. Raises what `seed_demo` raises.
     """
     async with loading_demo(owner_url):
-        loaded = await seed_demo(owner_url, reset=reset, other_accounts=other_accounts)
+        loaded = await seed_demo(owner_url, reset=reset, other_accounts=other_accounts, service_tokens=service_tokens)
         if not loaded and not await is_only_demo(owner_url, REQUEST_ID):
             return False
         database = await Database.open(app_url, size=1, transaction_pooling=transaction_pooling)
@@ -124,7 +136,7 @@ async def _ahead(database: Database, branch: demo.Branch) -> tuple[Step[Any], ..
 
 
 async def _preview(database: Database, branch: demo.Branch, email: str) -> Aggregate:
-    async with database.snapshot(email, timeout_ms=TIMEOUT_MS) as transaction:
+    async with database.snapshot(Credential.of_access_token(email), timeout_ms=TIMEOUT_MS) as transaction:
         (aggregate,) = await preview.previews(transaction, [_id(branch)], self_approval_allowed=False)
     return aggregate
 
@@ -137,14 +149,19 @@ async def _make(database: Database, branch: demo.Branch, step: Step[Any]) -> Non
     email = _email(step.actor, branch.account_id)
     context = WriteContext(
         database=database,
-        subject=email,
+        user_id=_IDS[email],
         request_id=REQUEST_ID,
-        transaction=partial(database.writing, email, timeout_ms=TIMEOUT_MS),
+        transaction=partial(database.writing, Credential.of_access_token(email), timeout_ms=TIMEOUT_MS),
         locations=Share(database.locations),
         self_approval_allowed=False,
+        sign_in_url=None,
         performed=lambda _mutation, _outcome, _measurements: None,
+        emit=lambda _mutation, _effect, _code: None,
     )
     await perform(context, step.mutation, step.call(await _preview(database, branch, email)))
+
+
+_IDS = {user.email: user.id for user in demo.USERS}
 
 
 def _email(actor: str, account_id: str) -> str:

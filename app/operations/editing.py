@@ -1,18 +1,18 @@
 """Shared code of content edits: the check of the lock, the start of the onboarding, the normalization of values."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
-from app.domain import ids
 from app.domain.content import Address, Contact, Device, LocationContent, Person, Target
 from app.domain.dialling import e164_of
+from app.domain.limits import check_true
 from app.domain.locks import decide_edit
 from app.domain.mac_address import read_mac
 from app.domain.refusals import InvalidInput, NotFound
 from app.domain.text import clean
-from app.domain.vocabulary import CallTarget, DeviceBrand, LocationStatus, Section, Verb
+from app.domain.vocabulary import CallTarget, DeviceBrand, LocationAction, LocationStatus, Section
 from app.operations.aggregate import Aggregate
 from app.operations.commands import UNSET, Unset, or_stored
 from app.operations.context import LocationChange
@@ -33,12 +33,12 @@ def permitted(aggregate: Aggregate, *sections: Section) -> str | None:
 def edited(
     aggregate: Aggregate, section: Section, override_id: str | None, content: LocationContent, **made: str
 ) -> LocationChange:
-    """The change of an edit. The first edit starts the onboarding."""
+    """The change of an edit, with the ids of the objects `made` or removed. The first edit starts the onboarding."""
     first = aggregate.status is LocationStatus.NOT_STARTED
     return LocationChange(
         content=content,
         sections=frozenset({section}),
-        transition=aggregate.transition(Verb.START) if first else None,
+        transition=aggregate.transition(LocationAction.START_ONBOARDING) if first else None,
         override_id=override_id,
         ids=made,
     )
@@ -172,31 +172,37 @@ def person_with(person: Person, given: PersonFields, country: str | None) -> Per
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetValue:
-    """The given target of a branch of a call flow."""
+    """The given target of a branch of a call flow: one of the fields."""
 
-    kind: CallTarget
-    extension_id: str | None = None
-    external_number: str | None = None
+    extension_id: str | Unset = UNSET
+    voicemail_of_extension_id: str | Unset = UNSET
+    voicemail_of_location: bool | Unset = UNSET
+    external_number: str | Unset = UNSET
+    hang_up: bool | Unset = UNSET
+
+    def named_extensions(self, path: Path) -> Iterator[tuple[str, Path]]:
+        """The id of the extension that the target names, if any, and where it is."""
+        if self.extension_id is not UNSET:
+            yield self.extension_id, (*path, "extensionId")
+        if self.voicemail_of_extension_id is not UNSET:
+            yield self.voicemail_of_extension_id, (*path, "voicemailOfExtensionId")
 
 
 def target_of(given: TargetValue, country: str | None, path: Path) -> Target:
     """The target of a branch of a call flow. A number is parsed for the country. Raises InvalidInput."""
-    number = clean("target.externalNumber", given.external_number, path=(*path, "externalNumber"))
-    if given.extension_id is not None:
-        identifier(given.extension_id, "extensionId", path)
-    return Target(
-        kind=given.kind,
-        extension_id=given.extension_id,
-        external_number=number,
-        external_number_e164=e164_of(number, country),
-    )
-
-
-def identifier(value: str, name: str, path: Path) -> str:
-    """A well-formed id. Raises InvalidInput."""
-    if not ids.is_well_formed(value):
-        raise InvalidInput(field=name, rule="must be a valid id", path=(*path, name))
-    return value
+    if given.extension_id is not UNSET:
+        return Target(kind=CallTarget.EXTENSION, extension_id=given.extension_id)
+    if given.voicemail_of_extension_id is not UNSET:
+        return Target(kind=CallTarget.VOICEMAIL, extension_id=given.voicemail_of_extension_id)
+    if given.voicemail_of_location is not UNSET:
+        check_true("voicemailOfLocation", given.voicemail_of_location, path=(*path, "voicemailOfLocation"))
+        return Target(kind=CallTarget.VOICEMAIL)
+    if given.external_number is not UNSET:
+        number = clean("target.externalNumber", given.external_number, path=(*path, "externalNumber"))
+        e164 = e164_of(number, country)
+        return Target(kind=CallTarget.EXTERNAL_NUMBER, external_number=number, external_number_e164=e164)
+    check_true("hangUp", given.hang_up, path=(*path, "hangUp"))
+    return Target(kind=CallTarget.HANG_UP)
 
 
 def check_known(wanted: str | None, known: AbstractSet[str], path: Path) -> None:

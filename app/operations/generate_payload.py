@@ -10,7 +10,7 @@ from app.domain.canonical import canonical
 from app.domain.digest import document_digest
 from app.domain.handoff import decide_generation
 from app.domain.payload import payload_document
-from app.domain.vocabulary import Budget, PayloadState, Verb
+from app.domain.vocabulary import Budget, LocationAction, PayloadState
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -30,7 +30,7 @@ def decide(aggregate: Aggregate, _command: GeneratePayload) -> LocationChange:
 
     Raises IllegalTransition, ApprovalOutdated, NotReady.
     """
-    aggregate.transition(Verb.GENERATE_PAYLOAD)
+    aggregate.transition(LocationAction.GENERATE_PAYLOAD)
     payloads = aggregate.record.payloads
     latest = payloads[0] if payloads else None
     version = aggregate.payload_version

@@ -1,15 +1,19 @@
 """Periodic tasks of a running server.
 
-They record the incidents that the audit log counted, delete old idempotency keys, and erase documents that were in use
-when a person in them was erased.
+They record the incidents that the audit log counted, delete old idempotency keys and credentials, erase documents that
+were in use when a person in them was erased, and write when credentials were last used.
 """
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
 
 from app import audit
 from app.db.database import Database
 from app.db.failures import translated
+from app.domain.events import CREDENTIALS_FORGOTTEN, DOCUMENTS_ERASED
+from app.domain.vocabulary import SystemAction
+from app.operations.event_log import emit_by_system
 
 EVERY_SECONDS = 30.0
 MOST_SECONDS = 60.0
@@ -17,6 +21,9 @@ MOST_SECONDS = 60.0
 MOST_KEYS = 1_000
 MOST_LOCATIONS = 20
 MOST_BATCHES = 20
+MOST_CREDENTIALS = 1_000
+CLOSING_SECONDS = 2.0
+"""Seconds within which the last uses of credentials must be written when the server stops."""
 
 log = logging.getLogger("turnup.housekeeping")
 
@@ -29,7 +36,10 @@ async def run_housekeeping(database: Database) -> None:
             async with asyncio.timeout(MOST_SECONDS):
                 await audit.settle(database)
                 await forget_old_keys(database)
+                await forget_old_credentials(database)
                 await erase_what_is_due(database)
+                if database.uses.are_due():
+                    await write_uses(database)
         except Exception:
             log.exception("housekeeping failed")
 
@@ -39,19 +49,50 @@ async def forget_old_keys(database: Database) -> int:
 
     A batch is one transaction of at most MOST_KEYS keys. After MOST_BATCHES, the rest is left to the next run.
     """
-    gone = 0
+    return sum([gone async for gone in _batches(database, "SELECT turnup.forget_old_keys($1)", MOST_KEYS)])
+
+
+async def forget_old_credentials(database: Database) -> None:
+    """Delete attempts to sign in, sessions and service tokens that are over for long, in batches.
+
+    A batch is one transaction of at most MOST_CREDENTIALS of each. After MOST_BATCHES, the rest is left to the next
+    run.
+    """
+    async for gone in _batches(database, "SELECT turnup.forget_credentials($1)", MOST_CREDENTIALS):
+        if gone:  # before the next batch, which may fail: this one is committed
+            emit_by_system(CREDENTIALS_FORGOTTEN, SystemAction.TOKENS_FORGOTTEN, count=gone)
+
+
+async def _batches(database: Database, statement: str, most: int) -> AsyncIterator[int]:
+    """Run a statement in batches; yields the number of deleted rows of each batch when it is committed."""
     for _ in range(MOST_BATCHES):
-        batch = await _forget_batch(database)
-        gone += batch
-        if batch < MOST_KEYS:
-            break
-    return gone
+        gone = await _batch(database, statement, most)
+        yield gone
+        if gone < most:
+            return
 
 
-async def _forget_batch(database: Database) -> int:
+async def _batch(database: Database, statement: str, most: int) -> int:
     async with database.connection() as connection:
         with translated():
-            return int(await connection.fetchval("SELECT turnup.forget_old_keys($1)", MOST_KEYS))
+            return int(await connection.fetchval(statement, most))
+
+
+async def write_uses(database: Database) -> None:
+    """Write when sessions and service tokens were last used."""
+    async with database.connection() as connection:
+        await database.uses.write(connection)
+
+
+async def write_last_uses(database: Database) -> None:
+    """Write the uses that are left when the server stops. A failure is logged."""
+    if not database.uses:
+        return
+    try:
+        async with asyncio.timeout(CLOSING_SECONDS):
+            await write_uses(database)
+    except Exception:
+        log.exception("the last uses of credentials could not be written")
 
 
 async def erase_what_is_due(database: Database) -> int:
@@ -61,4 +102,7 @@ async def erase_what_is_due(database: Database) -> int:
     """
     async with database.connection() as connection:
         with translated():
-            return int(await connection.fetchval("SELECT turnup.audit_erase_due($1)", MOST_LOCATIONS))
+            erased = int(await connection.fetchval("SELECT turnup.audit_erase_due($1)", MOST_LOCATIONS))
+    if erased:
+        emit_by_system(DOCUMENTS_ERASED, SystemAction.ERASE, count=erased)
+    return erased

@@ -8,6 +8,7 @@ from heapq import nlargest
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import msgspec
 import orjson
 
 from app.db import idempotency_keys
@@ -23,7 +24,7 @@ RETRY_AFTER_MS = 500
 MOST_KEPT = 20
 """The number of list items of a refusal that are stored for replays: 100 locations can have 100,000 issues."""
 
-# The keys of calls in progress in this process, by database, with the subjects of their users.
+# The keys of calls in progress in this process, by database, with their users.
 _UNDER_WAY: WeakKeyDictionary[Database, set[tuple[str, str]]] = WeakKeyDictionary()
 
 
@@ -39,7 +40,7 @@ def alone(context: WriteContext, call: MutationCall[Any]) -> Iterator[None]:
         yield
         return
     under_way = _UNDER_WAY.setdefault(context.database, set())
-    mine = context.subject, call.idempotency_key
+    mine = context.user_id, call.idempotency_key
     if mine in under_way:
         raise IdempotencyInProgress(retry_after_ms=RETRY_AFTER_MS)
     under_way.add(mine)
@@ -99,9 +100,8 @@ def refusal_to_json(refusal: Refusal) -> dict[str, Any]:
 
 
 def refusal_from_json(kept: Mapping[str, Any]) -> Refusal:
-    """The refusal from plain values. Enum members are restored as text."""
-    facts = {name: _restored(name, value) for name, value in kept["facts"].items()}
-    return _REFUSALS[kept["kind"]](**facts)
+    """The refusal from plain values, with the same facts and so the same message. Raises msgspec.ValidationError."""
+    return msgspec.convert(kept["facts"], _REFUSALS[kept["kind"]])
 
 
 _ISSUE = tuple(field.name for field in fields(Issue))
@@ -127,11 +127,3 @@ def _item_to_json(item: Any) -> Any:
     if isinstance(item, Issue):
         return {name: getattr(item, name) for name in _ISSUE} | {"blocks": sorted(item.blocks)}
     return asdict(item) if isinstance(item, MacHolder) else item
-
-
-def _restored(name: str, value: Any) -> Any:
-    if name == "issues":
-        return tuple(Issue(**{**each, "blocks": frozenset(each["blocks"])}) for each in value)
-    if name == "holders":
-        return tuple(MacHolder(**each) if each else None for each in value)
-    return tuple(value) if isinstance(value, list) else value

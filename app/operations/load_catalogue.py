@@ -1,9 +1,10 @@
 """Load a catalogue file, as an operator does on the command line: models are added and changed, none is removed.
 
-The file is JSON with the key `models`: objects with `brand`, `model`, `lines`, `kind` and, if known, `maker`. `source`
+The file is JSON with the key `models`: objects with `brand`, `name`, `lines`, `kind` and, if known, `maker`. `source`
 and `date` say where the values come from, for the whole file or for one model.
 """
 
+import ast
 import datetime
 import json
 import re
@@ -13,16 +14,21 @@ from typing import Any
 
 import msgspec
 
+from app.domain.events import CATALOGUE_LOADED
 from app.domain.refusals import InvalidInput
-from app.domain.vocabulary import DeviceBrand, DeviceModelKind
+from app.domain.vocabulary import DeviceBrand, DeviceModelKind, SystemAction
 from app.operations.administration import AdministrationChange, write
 from app.operations.commands import UNSET
+from app.operations.event_log import emit_by_system
 from app.operations.manage_catalogue import DeviceModelValue, LoadedModels, check_models, load_device_models
-from app.operations.system import SystemAction, as_system
+from app.operations.system import as_system
 
 BUILT_IN = Path(__file__).with_name("device_models.json")
 MOST_BYTES = 1_000_000
 LONGEST_MESSAGE = 300
+
+_NO_MEMBER = "Invalid enum value "
+_TYPES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 
 class CatalogueFileRefused(Exception):  # noqa: N818 - says what happened
@@ -31,7 +37,7 @@ class CatalogueFileRefused(Exception):  # noqa: N818 - says what happened
 
 class _ListedModel(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     brand: DeviceBrand
-    model: str
+    name: str
     kind: DeviceModelKind
     lines: int
     maker: str | None = None
@@ -53,6 +59,8 @@ async def load_catalogue(owner_url: str, models: Sequence[DeviceModelValue]) -> 
     async with as_system(owner_url, SystemAction.CATALOGUE_LOADED) as context:
         loaded = await load_device_models(context, models)
         await write(context.transaction, AdministrationChange(writes=loaded.writes))
+    if loaded.writes:
+        emit_by_system(CATALOGUE_LOADED, SystemAction.CATALOGUE_LOADED)
     return loaded
 
 
@@ -67,7 +75,7 @@ def read_catalogue(path: Path) -> tuple[DeviceModelValue, ...]:
         found = msgspec.convert(raw, _CatalogueFile)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at `$")
-        raise CatalogueFileRefused(_one_line(raw, where.rstrip("`").lstrip("."), what)) from error
+        raise CatalogueFileRefused(_one_line(raw, where.rstrip("`").lstrip("."), _in_words_of_json(what))) from error
     models = tuple(_value(raw, found, place) for place in range(len(found.models)))
     try:
         check_models(models)
@@ -93,7 +101,7 @@ def _value(raw: Any, file: _CatalogueFile, place: int) -> DeviceModelValue:
             )
     return DeviceModelValue(
         brand=entry.brand,
-        model=entry.model,
+        name=entry.name,
         lines=entry.lines,
         kind=entry.kind,
         maker=UNSET if entry.maker is None else entry.maker,
@@ -104,12 +112,14 @@ def _value(raw: Any, file: _CatalogueFile, place: int) -> DeviceModelValue:
 
 def _json(content: bytes) -> Any:
     try:
-        return json.loads(content.decode(), object_pairs_hook=_object)
+        value = json.loads(content.decode(), object_pairs_hook=_object)
+        json.dumps(value, ensure_ascii=False).encode()  # unpaired surrogates can be escaped in JSON, but are no text
     except CatalogueFileRefused:
         raise
     except (ValueError, RecursionError) as error:
         place = f": line {error.lineno}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else ""
         raise CatalogueFileRefused(f"not JSON in UTF-8{place}") from error
+    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -118,16 +128,25 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        model = f" of the model {_quoted(found['model'])}" if "model" in found else ""
+        model = f" of the model {_quoted(found['name'])}" if "name" in found else ""
         raise CatalogueFileRefused(f"the key {_quoted(twice)}{model} appears twice")
     return found
+
+
+def _in_words_of_json(what: str) -> str:
+    """A message of msgspec, which names types and quotes values as Python does."""
+    if what.startswith(_NO_MEMBER):
+        return _NO_MEMBER + _quoted(ast.literal_eval(what.removeprefix(_NO_MEMBER)))
+    if what.startswith("Expected `"):
+        return re.sub(r"\w+", lambda word: _TYPES.get(word[0], word[0]), what)
+    return what
 
 
 def _one_line(raw: Any, where: str, what: str) -> str:
     """A message that names the entry, by its place and its model, and the field."""
     entry = re.match(r"models\[(\d+)\]", where)
     given = raw["models"][int(entry[1])] if entry else None
-    names = [_quoted(given[key]) for key in ("brand", "model") if key in given] if isinstance(given, dict) else []
+    names = [_quoted(given[key]) for key in ("brand", "name") if key in given] if isinstance(given, dict) else []
     named = f" ({' '.join(names)})" if names else ""
     message = f"{where}{named}: {what}" if where else what
     return message if len(message) <= LONGEST_MESSAGE else f"{message[:LONGEST_MESSAGE]}..."

@@ -34,7 +34,7 @@ class DeviceModelFields(Protocol):
         """The maker."""
 
     @property
-    def model(self) -> str | Unset:
+    def name(self) -> str | Unset:
         """The name of the model."""
 
     @property
@@ -63,7 +63,7 @@ class DeviceModelValue:
     """A model, as it is listed or added."""
 
     brand: DeviceBrand
-    model: str
+    name: str
     lines: int
     kind: DeviceModelKind | Unset | None = UNSET
     maker: str | Unset | None = UNSET
@@ -90,7 +90,7 @@ class EditDeviceModel(Command):
     device_model_id: str
     expected_revision: int
     brand: DeviceBrand | Unset = UNSET
-    model: str | Unset = UNSET
+    name: str | Unset = UNSET
     lines: int | Unset = UNSET
     kind: DeviceModelKind | Unset | None = UNSET
     maker: str | Unset | None = UNSET
@@ -148,7 +148,8 @@ async def remove_device_model(context: AdministrationContext, command: RemoveDev
     """Remove a model. Raises NotFound and Conflict."""
     rows = await writing.catalogue(context.transaction)
     row = _at_revision(rows, command.device_model_id, command.expected_revision)
-    return AdministrationChange(writes=(Delete(tables.device_model, {"id": row.id}),))
+    writes = (Delete(tables.device_model, {"id": row.id}),)
+    return AdministrationChange(writes=writes, ids={"removed_device_model": row.id})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,12 +211,12 @@ def _wanted(
     seen: set[Name] = set()
     for place, each in enumerate(models):
         path = ("models", str(place))
-        row = rows.get(key(each.brand, given_text("deviceModel.name", each.model, path=(*path, "model"))))
+        row = rows.get(key(each.brand, given_text("deviceModel.name", each.name, path=(*path, "name"))))
         values = _values(each, row, path)
         compared = _compared(values["brand"], values["model"])
         if compared in seen:
             rule = "each model may appear only once, ignoring case"
-            raise InvalidInput(field="model", rule=rule, path=(*path, "model"))
+            raise InvalidInput(field="name", rule=rule, path=(*path, "name"))
         seen.add(compared)
         found.append((row, values))
     return found
@@ -241,7 +242,7 @@ def _at_revision(rows: Sequence[Any], row_id: str, expected: int) -> Any:
 
 def _check_free(rows: Sequence[Any], values: Mapping[str, Any]) -> None:
     if _compared(values["brand"], values["model"]) in {_compared(row.brand, row.model) for row in rows}:
-        raise InvalidInput(field="model", rule="already in the catalogue, ignoring case", path=("model",))
+        raise InvalidInput(field="name", rule="already in the catalogue, ignoring case", path=("name",))
 
 
 def _values(given: DeviceModelFields, row: Any, path: Path) -> dict[str, Any]:
@@ -250,10 +251,10 @@ def _values(given: DeviceModelFields, row: Any, path: Path) -> dict[str, Any]:
     lines = or_stored(given.lines, stored["lines"])
     if not LINES[0] <= lines <= LINES[1]:
         raise InvalidInput(field="lines", rule=f"must be between {LINES[0]} and {LINES[1]}", path=(*path, "lines"))
-    name, maker, source = given.model, given.maker, given.source
+    name, maker, source = given.name, given.maker, given.source
     values = {
         "brand": or_stored(given.brand, stored["brand"]),
-        "model": stored["model"] if name is UNSET else given_text("deviceModel.name", name, path=(*path, "model")),
+        "model": stored["model"] if name is UNSET else given_text("deviceModel.name", name, path=(*path, "name")),
         "lines": lines,
         "kind": or_stored(given.kind, stored["kind"]),
         "maker": stored["maker"] if maker is UNSET else clean("deviceModel.maker", maker, path=(*path, "maker")),

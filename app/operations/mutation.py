@@ -52,7 +52,8 @@ class Counted(Enum):
     """The metrics of a mutation, in addition to the count of transitions past a lock."""
 
     SUBMISSIONS = "SUBMISSIONS"
-    APPROVAL_WAITING_TIME = "APPROVAL_WAITING_TIME"
+    APPROVALS = "APPROVALS"
+    """With the time that each approved submission has waited."""
     OVERRIDES_OPENED = "OVERRIDES_OPENED"
     BULK_ITEMS = "BULK_ITEMS"
 

@@ -20,7 +20,7 @@ class OpenOverride(Command):
     """The sections to open, the reason, and the duration."""
 
     location_id: str
-    sections: tuple[Section, ...]
+    editable_sections: tuple[Section, ...]
     reason: str
     ticket: str | None = None
     expires_in_minutes: int
@@ -30,7 +30,7 @@ def decide(aggregate: Aggregate, command: OpenOverride) -> LocationChange:
     """Open an override. Raises NotLocked, InvalidInput, and OverrideScope while another override is in force."""
     check_overridable(aggregate.status)
     terms = override_terms(
-        sections=frozenset(command.sections),
+        sections=frozenset(command.editable_sections),
         reason=command.reason,
         ticket=command.ticket,
         expires_in_minutes=command.expires_in_minutes,

@@ -170,9 +170,10 @@ def _differing(
             yield Insert(table, row)
         elif old != row:
             values = {name: value for name, value in row.items() if old[name] != value}
-            section = aggregate.record.sections[SECTION_OF_TABLE[table]].revision
-            revision = aggregate.record.row_revisions.get(key, section)
-            yield Update(table, _key(table, key), values | {"revision": revision + 1})
+            if "revision" in table.c:
+                section = aggregate.record.sections[SECTION_OF_TABLE[table]].revision
+                values["revision"] = aggregate.record.row_revisions.get(key, section) + 1
+            yield Update(table, _key(table, key), values)
 
 
 def _by_table(content: LocationContent, aggregate: Aggregate) -> dict[Table, dict[str, dict[str, Any]]]:

@@ -1,5 +1,7 @@
 """Previews: aggregates of locations that are read without locks, and the actions that they allow."""
 
+from dataclasses import replace
+
 from app.db import writing
 from app.db.database import Transaction
 from app.domain.approving import is_own_work
@@ -8,17 +10,17 @@ from app.domain.vocabulary import LocationStatus
 from app.operations.aggregate import Aggregate
 from app.operations.context import new_id
 from app.operations.registry import APPROVES, EDITS, SUBMITS
-from permissions.matrix import Action, allows
-from permissions.policy import location_actions_of
+from permissions.matrix import Action
+from permissions.policy import actions_on_locations, forbidden_actions_of, may
 
 
 async def previews(tx: Transaction, location_ids: list[str], *, self_approval_allowed: bool) -> list[Aggregate]:
     """The aggregates of locations in the snapshot of this transaction. All of the locations are in scope."""
     editors: dict[str, frozenset[str]] = {}
-    if allows(tx.viewer.role, Action.APPROVE):
+    if may(tx.viewer, Action.APPROVE):
         editors = await writing.editors_since(tx, location_ids, edits=EDITS, submits=SUBMITS, approves=APPROVES)
     records = await writing.previewed_records_of(tx, location_ids)
-    return [
+    aggregates = [
         Aggregate(
             viewer=tx.viewer,
             record=records[location_id],
@@ -28,6 +30,11 @@ async def previews(tx: Transaction, location_ids: list[str], *, self_approval_al
         )
         for location_id in location_ids
     ]
+    held = frozenset().union(*(each.released_elsewhere for each in aggregates))
+    if not held:
+        return aggregates
+    holders = await writing.holders_of(tx, held)
+    return [replace(each, holders=holders) for each in aggregates]
 
 
 def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
@@ -39,7 +46,7 @@ def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
     return viewer_actions(
         Situation(
             viewer=aggregate.viewer,
-            permitted=location_actions_of(
+            forbidden=forbidden_actions_of(
                 aggregate.viewer,
                 account_id=aggregate.record.location.account_id,
                 location_id=aggregate.record.location.id,
@@ -56,10 +63,11 @@ def actions_of(aggregate: Aggregate) -> tuple[ViewerAction, ...]:
             partners=aggregate.record.partners,
             recipients=aggregate.recipients_of(released.id) if released else (),
             live_payloads=handed_off.live,
-            released_is_taken=released is not None
-            and not handed_off.taken.isdisjoint(handed_off.macs.get(released.id, ())),
+            content_held=aggregate.record.claimed_elsewhere,
+            released_held={mac: aggregate.holders.get(mac) for mac in aggregate.released_elsewhere},
             issues=aggregate.issues,
             own_work=is_own_work(aggregate.viewer.id, submitted_by=submitted_by, editors=aggregate.editors),
             self_approval_allowed=aggregate.self_approval_allowed,
-        )
+        ),
+        actions_on_locations(),
     )

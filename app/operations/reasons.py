@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from app.domain.reasons import reasons_for
-from app.domain.vocabulary import Verb
+from app.domain.vocabulary import LocationAction
 from app.operations.commands import Unset, or_stored
 from app.operations.context import LocationChange
 
@@ -25,7 +25,7 @@ class Reasoned(Protocol):
         """The reason for partners."""
 
 
-def with_reasons(change: LocationChange, verb: Verb, command: Reasoned) -> LocationChange:
+def with_reasons(change: LocationChange, verb: LocationAction, command: Reasoned) -> LocationChange:
     """The change with the reasons of a command. Raises InvalidInput, also if the verb requires a missing reason."""
     reasons = reasons_for(
         verb,

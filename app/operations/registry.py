@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from app.domain import events
+from app.domain.bulk import VERBS_TOWARDS
+from app.domain.vocabulary import SystemAction
 from app.operations.add_device import ADD_DEVICE
 from app.operations.add_person import ADD_PERSON
 from app.operations.answer_payload import ACKNOWLEDGE_PAYLOAD, REJECT_PAYLOAD
@@ -23,6 +26,9 @@ from app.operations.manage_catalogue import (
     REMOVE_DEVICE_MODEL,
     SET_DEVICE_MODELS,
 )
+from app.operations.manage_invitations import INVITE_USER, REVOKE_INVITATION
+from app.operations.manage_service_tokens import CREATE_SERVICE_TOKEN, REVOKE_SERVICE_TOKEN
+from app.operations.manage_sessions import REVOKE_SESSION, REVOKE_SESSIONS
 from app.operations.manage_users import CONFIRM_USER, CREATE_USER, EDIT_USER, REINSTATE_USER, SET_GRANTS, SUSPEND_USER
 from app.operations.move_device import MOVE_DEVICE
 from app.operations.mutation import ContentEffect, DeclarationError, Mutation
@@ -60,6 +66,14 @@ def by_name(declared: Iterable[Mutation[Any]]) -> Mapping[str, Mutation[Any]]:
 def names_with(effect: ContentEffect, mutations: Mapping[str, Mutation[Any]]) -> tuple[str, ...]:
     """The names of the mutations with this effect on content, as in the audit log."""
     return tuple(name for name, mutation in mutations.items() if mutation.content is effect)
+
+
+def check_events(mutations: Iterable[str]) -> None:
+    """Raises EventError unless each action of the audit log, and each item of a bulk change of status, has an event."""
+    events.check_complete([*mutations, *SystemAction])
+    for verbs in VERBS_TOWARDS.values():
+        for verb in verbs.values():
+            events.applied(BULK_UPDATE_STATUS.name, verb)
 
 
 MUTATIONS = by_name(
@@ -112,12 +126,20 @@ MUTATIONS = by_name(
         SUSPEND_USER,
         REINSTATE_USER,
         CONFIRM_USER,
+        REVOKE_SESSION,
+        REVOKE_SESSIONS,
+        CREATE_SERVICE_TOKEN,
+        REVOKE_SERVICE_TOKEN,
+        INVITE_USER,
+        REVOKE_INVITATION,
         SET_DEVICE_MODELS,
         ADD_DEVICE_MODEL,
         EDIT_DEVICE_MODEL,
         REMOVE_DEVICE_MODEL,
     )
 )
+
+check_events(MUTATIONS)
 
 EDITS = names_with(ContentEffect.EDITS, MUTATIONS)
 SUBMITS = names_with(ContentEffect.SUBMITS, MUTATIONS)

@@ -26,7 +26,8 @@ def decide(aggregate: Aggregate, command: RemoveDevice) -> LocationChange:
     device_id = command.device_id
     override_id = permitted(aggregate, Section.DEVICES, *sections_of_extensions(aggregate, device_id))
     aggregate.check_row_revision(device_id, command.expected_revision)
-    return edited(aggregate, Section.DEVICES, override_id, without_device(aggregate.content, device_id))
+    content = without_device(aggregate.content, device_id)
+    return edited(aggregate, Section.DEVICES, override_id, content, removed_device=device_id)
 
 
 def without_device(content: LocationContent, device_id: str) -> LocationContent:

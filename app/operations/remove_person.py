@@ -29,7 +29,7 @@ def decide(aggregate: Aggregate, command: RemovePerson) -> LocationChange:
         replace(each, person_id=None) if each.person_id == row_id else each for each in aggregate.content.extensions
     )
     content = replace(aggregate.content, people=without(aggregate.content.people, row_id), extensions=extensions)
-    return edited(aggregate, Section.PEOPLE, override_id, content)
+    return edited(aggregate, Section.PEOPLE, override_id, content, removed_person=row_id)
 
 
 def _sections_of_extensions(aggregate: Aggregate, row_id: str) -> tuple[Section, ...]:

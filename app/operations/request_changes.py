@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.domain.reasons import reason_for
-from app.domain.vocabulary import Budget, Verb
+from app.domain.vocabulary import Budget, LocationAction
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -21,8 +21,8 @@ class RequestChanges(Command):
 
 def decide(aggregate: Aggregate, command: RequestChanges) -> LocationChange:
     """Send the submission back. Raises IllegalTransition, and InvalidInput without a comment."""
-    decision = aggregate.transition(Verb.REQUEST_CHANGES)
-    comment = reason_for(Verb.REQUEST_CHANGES, command.comment, field="approval.comment", path=("comment",))
+    decision = aggregate.transition(LocationAction.REQUEST_CHANGES)
+    comment = reason_for(LocationAction.REQUEST_CHANGES, command.comment, field="approval.comment", path=("comment",))
     return LocationChange(transition=decision, reason=comment, reason_for_customer=comment)
 
 

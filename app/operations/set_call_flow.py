@@ -4,9 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from app.domain.content import CallFlow, CallFlowOption, Target
-from app.domain.ids import is_well_formed
 from app.domain.limits import check_cap, check_range
-from app.domain.refusals import InvalidInput
 from app.domain.text import clean
 from app.domain.text import given as given_text
 from app.domain.vocabulary import Budget, CallFlowKind, Section
@@ -43,9 +41,9 @@ class SetCallFlow(Command):
 
 
 def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
-    """Replace the call flow. Raises NotFound for a target that is no extension of the location, whatever its kind.
+    """Replace the call flow. Raises NotFound for a target that is no extension of the location.
 
-    A target can be incomplete, and one whose extension is removed later stays. Readiness reports both as issues.
+    An external number can be missing, and a target whose extension is removed later stays. Readiness reports both.
     """
     override_id = permitted(aggregate, Section.CALL_FLOW)
     aggregate.check_section_revision(Section.CALL_FLOW, command.expected_revision)
@@ -62,7 +60,7 @@ def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
         timeout_target=_target(aggregate, command.timeout_target, ("timeoutTarget",)),
         invalid_target=_target(aggregate, command.invalid_target, ("invalidTarget",)),
         options=tuple(_option(aggregate, each, place) for place, each in enumerate(options)),
-        direct_targets=tuple(_extension(each, ("directTargets", str(place))) for place, each in enumerate(direct)),
+        direct_targets=direct,
     )
     known = {each.id for each in aggregate.content.extensions}
     for extension_id, path in _named_extensions(command):
@@ -70,20 +68,15 @@ def decide(aggregate: Aggregate, command: SetCallFlow) -> LocationChange:
     return edited(aggregate, Section.CALL_FLOW, override_id, replace(aggregate.content, call_flow=flow))
 
 
-def _named_extensions(command: SetCallFlow) -> Iterator[tuple[str | None, tuple[str, ...]]]:
+def _named_extensions(command: SetCallFlow) -> Iterator[tuple[str, tuple[str, ...]]]:
     """The ids of extensions in the command, and where they are."""
     for place, direct in enumerate(command.direct_targets or ()):
         yield direct, ("directTargets", str(place))
     for place, option in enumerate(command.options or ()):
-        yield option.target.extension_id, ("options", str(place), "target", "extensionId")
+        yield from option.target.named_extensions(("options", str(place), "target"))
     for name, target in (("timeoutTarget", command.timeout_target), ("invalidTarget", command.invalid_target)):
-        yield None if target is None else target.extension_id, (name, "extensionId")
-
-
-def _extension(value: str, path: tuple[str, ...]) -> str:
-    if not is_well_formed(value):
-        raise InvalidInput(field=path[0], rule="every item must be a valid id", path=path)
-    return value
+        if target is not None:
+            yield from target.named_extensions((name,))
 
 
 def _option(aggregate: Aggregate, given: CallFlowOptionValue, place: int) -> CallFlowOption:

@@ -21,7 +21,7 @@ class ContactValue:
 
     id: str | None = None
     purpose: ContactPurpose
-    name: str | None = None
+    full_name: str | None = None
     email: str | None = None
     phone: str | None = None
 
@@ -48,7 +48,7 @@ def decide(aggregate: Aggregate, command: SetContacts) -> LocationChange:
 def _contact(aggregate: Aggregate, given: ContactValue, place: int) -> Contact:
     path = ("contacts", str(place))
     check_known(given.id, {each.id for each in aggregate.content.contacts}, (*path, "id"))
-    name = clean("contact.name", given.name, path=(*path, "name"))
+    name = clean("contact.fullName", given.full_name, path=(*path, "fullName"))
     email = clean("contact.email", given.email, path=(*path, "email"))
     phone = clean("contact.phone", given.phone, path=(*path, "phone"))
     return Contact(

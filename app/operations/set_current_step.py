@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.domain.vocabulary import Budget, LocationStatus, Section, Verb
+from app.domain.vocabulary import Budget, LocationAction, LocationStatus, Section
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -28,7 +28,7 @@ def decide(aggregate: Aggregate, command: SetCurrentStep) -> LocationChange:
     first = aggregate.status is LocationStatus.NOT_STARTED
     if aggregate.record.session is None and not first:
         return LocationChange()
-    start = aggregate.transition(Verb.START) if first else None
+    start = aggregate.transition(LocationAction.START_ONBOARDING) if first else None
     return LocationChange(transition=start, current_step=command.step, override_id=override_id)
 
 

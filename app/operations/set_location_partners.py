@@ -6,11 +6,11 @@ from typing import Any
 
 from app.db import tables, writing
 from app.db.writing import Delete, Insert, Update
-from app.domain.limits import check_cap
+from app.domain.limits import check_cap, check_true
 from app.domain.refusals import InvalidInput
 from app.domain.vocabulary import Budget, PartnerPurpose, Role, UserStatus
 from app.operations.administration import AdministrationChange, AdministrationContext, AdministrationMutation
-from app.operations.commands import Command
+from app.operations.commands import UNSET, Command, Unset, or_stored
 from permissions.matrix import Action
 from permissions.policy import answers_payloads
 
@@ -20,16 +20,24 @@ class LocationPartnerValue:
     """A partner of the location, its purpose, and whether its receipt is required."""
 
     user_id: str
-    purpose: PartnerPurpose
+    partner_purpose: PartnerPurpose
     required: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LocationPartnersValue:
+    """The partners of a location: all with access to the account, or those that are listed."""
+
+    all_of_account: bool | Unset = UNSET
+    listed: tuple[LocationPartnerValue, ...] | Unset = UNSET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetLocationPartners(Command):
-    """The complete partners of a location. None of them: all partners with access to the account."""
+    """The complete partners of a location."""
 
     location_id: str
-    partners: tuple[LocationPartnerValue, ...]
+    partners: LocationPartnersValue
 
 
 async def decide(context: AdministrationContext, command: SetLocationPartners) -> AdministrationChange:
@@ -37,22 +45,22 @@ async def decide(context: AdministrationContext, command: SetLocationPartners) -
 
     Raises NotFound, LimitReached, and InvalidInput for a user who cannot answer payloads of the location.
     """
-    check_cap("partners", command.partners, path=("partners",))
+    partners = _listed(command.partners, ("partners",))
     location = await context.found(tables.location, command.location_id)
-    rules = await broken_rules(context, location.account_id, [each.user_id for each in command.partners])
+    rules = await broken_rules(context, location.account_id, [each.user_id for each in partners])
     for place, rule in enumerate(rules):
         if rule is not None:
-            raise InvalidInput(field="userId", rule=rule, path=("partners", str(place), "userId"))
+            raise InvalidInput(field="userId", rule=rule, path=("partners", "listed", str(place), "userId"))
     rows = [
         {
             "id": context.new_id("LocationPartner"),
             "account_id": location.account_id,
             "location_id": location.id,
             "user_id": each.user_id,
-            "purpose": each.purpose,
+            "purpose": each.partner_purpose,
             "required": each.required,
         }
-        for each in command.partners
+        for each in partners
     ]
     changed = {"revision": location.revision + 1, "updated_at": context.now}
     return AdministrationChange(
@@ -65,6 +73,18 @@ async def decide(context: AdministrationContext, command: SetLocationPartners) -
         location_id=location.id,
         ids={"location": location.id},
     )
+
+
+def _listed(given: LocationPartnersValue, path: tuple[str, ...]) -> tuple[LocationPartnerValue, ...]:
+    """The listed partners; none stand for all partners with access to the account, which is stated."""
+    if given.all_of_account is not UNSET:
+        check_true("allOfAccount", given.all_of_account, path=(*path, "allOfAccount"))
+        return ()
+    listed, path = or_stored(given.listed, ()), (*path, "listed")
+    check_cap("partners", listed, path=path)
+    if not listed:
+        raise InvalidInput(field="listed", rule="must name at least one partner", path=path)
+    return listed
 
 
 async def broken_rules(

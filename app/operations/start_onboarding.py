@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.domain.vocabulary import Budget, Verb
+from app.domain.vocabulary import Budget, LocationAction
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -19,7 +19,7 @@ class StartOnboarding(Command):
 
 def decide(aggregate: Aggregate, _command: StartOnboarding) -> LocationChange:
     """NOT_STARTED becomes IN_PROGRESS, with an open session. Raises IllegalTransition."""
-    return LocationChange(transition=aggregate.transition(Verb.START))
+    return LocationChange(transition=aggregate.transition(LocationAction.START_ONBOARDING))
 
 
 START_ONBOARDING = LocationMutation(

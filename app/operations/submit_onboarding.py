@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from app.db import tables
 from app.db.writing import Insert, Update
 from app.domain.approving import check_ready
-from app.domain.vocabulary import Budget, Gate, Verb
+from app.domain.vocabulary import Budget, Gate, LocationAction
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -22,7 +22,7 @@ class SubmitOnboarding(Command):
 
 def decide(aggregate: Aggregate, _command: SubmitOnboarding) -> LocationChange:
     """Request approval of the current content. Raises IllegalTransition, and NotReady with all issues."""
-    submission = aggregate.transition(Verb.SUBMIT)
+    submission = aggregate.transition(LocationAction.SUBMIT_ONBOARDING)
     check_ready(Gate.SUBMIT, aggregate.issues)
     location, session = aggregate.record.location, aggregate.record.session
     approval_id = aggregate.new_id("Approval")

@@ -5,13 +5,12 @@ The transaction runs as the definer role, to which row-level security does not a
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import StrEnum, unique
 from typing import Any
 
 from app import audit
 from app.db import writing
 from app.db.connecting import connect_as_owner, convert_json
-from app.db.database import Transaction, commit, unobserved
+from app.db.database import Transaction, commit
 from app.db.failures import translated
 from app.db.kind import kind_of
 from app.db.migrate import newest_revision, position
@@ -19,21 +18,10 @@ from app.db.statements import Statement
 from app.db.steps import MigrationRefused
 from app.db.writers import BEGIN_WRITING, WRITES_SINCE, may_write
 from app.domain.viewer import EVERYTHING, Viewer
-from app.domain.vocabulary import Role
+from app.domain.vocabulary import Role, SystemAction
+from app.observing import unobserved
 from app.operations.administration import AdministrationContext
 from app.session_settings import LOCK_SECONDS
-
-
-@unique
-class SystemAction(StrEnum):
-    """The actions of the command line in the audit log."""
-
-    USER_ADDED = "USER_ADDED"
-    USER_SUSPENDED = "USER_SUSPENDED"
-    USER_REINSTATED = "USER_REINSTATED"
-    USER_CONFIRMED = "USER_CONFIRMED"
-    CATALOGUE_LOADED = "CATALOGUE_LOADED"
-
 
 STATEMENT_SECONDS = 60.0
 """The time limit of a statement of such a transaction."""
@@ -44,6 +32,7 @@ SYSTEM = Viewer(
     email="",
     role=Role.IMPLEMENTATION_LEAD,
     scope=EVERYTHING,
+    accounts=EVERYTHING,
     editing=EVERYTHING,
     provisioning=EVERYTHING,
     auditing=EVERYTHING,
@@ -54,7 +43,13 @@ SYSTEM = Viewer(
 
 
 @asynccontextmanager
-async def as_system(owner_url: str, action: SystemAction) -> AsyncIterator[AdministrationContext]:
+async def as_system(
+    owner_url: str,
+    action: SystemAction,
+    *,
+    configured_issuer: str | None = None,
+    sign_in_url: str | None = None,
+) -> AsyncIterator[AdministrationContext]:
     """Yield the context of decisions of the system. Their changes are committed if the block succeeds.
 
     `action` is the action of the audit entry; without changes there is no entry. `owner_url` connects as the owner, who
@@ -68,7 +63,13 @@ async def as_system(owner_url: str, action: SystemAction) -> AsyncIterator[Admin
         if not may_write(await transaction.fetch_one(_WRITES_SINCE), newest_revision()):
             raise MigrationRefused(f"{await position(owner_url)}; nothing was changed")
         await kind_of(connection, as_production=True)
-        yield AdministrationContext(SYSTEM, await writing.clock(transaction), transaction)
+        yield AdministrationContext(
+            SYSTEM,
+            await writing.clock(transaction),
+            transaction,
+            configured_issuer=configured_issuer,
+            sign_in_url=sign_in_url,
+        )
         await audit.seal(transaction)
 
 

@@ -9,9 +9,16 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from app.db.failures import Overloaded, TransactionConflict
+from app.domain.events import NO_EFFECT, Effect
 from app.domain.refusals import Refusal
 from app.operations import idempotency
-from app.operations.context import NO_MEASUREMENTS, MutationCall, MutationOutcome, WriteContext
+from app.operations.context import (
+    NO_MEASUREMENTS,
+    MutationCall,
+    MutationOutcome,
+    RefusedAttempt,
+    WriteContext,
+)
 
 T = TypeVar("T")
 
@@ -37,17 +44,30 @@ def hold_locations(context: WriteContext, location_ids: Collection[str]) -> None
 
 
 async def attempted(
-    context: WriteContext, mutation: str, call: MutationCall[Any], attempt: Callable[[], Awaitable[MutationOutcome]]
+    context: WriteContext,
+    mutation: str,
+    call: MutationCall[Any],
+    attempt: Callable[[], Awaitable[MutationOutcome | RefusedAttempt]],
 ) -> MutationOutcome:
     """Run the attempts of a mutation, alone with its idempotency key, and report its outcome. Raises its refusals."""
     try:
         with idempotency.alone(context, call):
             outcome = await retried(context, attempt)
     except Refusal as refusal:
-        context.performed(mutation, refusal.code, NO_MEASUREMENTS)
+        _report_refusal(context, mutation, refusal, NO_EFFECT)
         raise
+    if isinstance(outcome, RefusedAttempt):
+        _report_refusal(context, mutation, outcome.refusal, outcome.effect)
+        raise outcome.refusal
     context.performed(mutation, "REPLAYED" if outcome.replayed else "APPLIED", outcome.measurements)
+    for effect in outcome.effects:
+        context.emit(mutation, effect, None)
     return outcome
+
+
+def _report_refusal(context: WriteContext, mutation: str, refusal: Refusal, effect: Effect) -> None:
+    context.performed(mutation, refusal.code, NO_MEASUREMENTS)
+    context.emit(mutation, effect, refusal.code)
 
 
 async def retried(context: WriteContext, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -62,7 +82,8 @@ async def retried(context: WriteContext, attempt: Callable[[], Awaitable[T]]) ->
             try:
                 return await attempt()
             except LocationsBusy as busy:
-                await context.locations.hold(busy.location_ids)
+                with context.database.observe("step", "wait for location", {}):
+                    await context.locations.hold(busy.location_ids)
             except GivenUp as error:
                 tries += 1
                 if tries == MOST_TRIES:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.domain.vocabulary import Budget, Verb
+from app.domain.vocabulary import Budget, LocationAction
 from app.operations.aggregate import Aggregate
 from app.operations.commands import UNSET, Command, Unset
 from app.operations.context import LocationChange
@@ -55,33 +55,33 @@ class Reopen(Command):
     reason_for_partner: str | Unset | None = UNSET
 
 
-def explained(aggregate: Aggregate, verb: Verb, command: Reasoned) -> LocationChange:
+def explained(aggregate: Aggregate, verb: LocationAction, command: Reasoned) -> LocationChange:
     """The transition of a verb with reasons. Raises IllegalTransition, and InvalidInput as `with_reasons`."""
     return with_reasons(_by_verb(aggregate, verb), verb, command)
 
 
-def _by_verb(aggregate: Aggregate, verb: Verb) -> LocationChange:
+def _by_verb(aggregate: Aggregate, verb: LocationAction) -> LocationChange:
     return LocationChange(transition=aggregate.transition(verb))
 
 
 def _withdraw_submission(aggregate: Aggregate, _command: WithdrawSubmission) -> LocationChange:
-    return _by_verb(aggregate, Verb.WITHDRAW)
+    return _by_verb(aggregate, LocationAction.WITHDRAW_SUBMISSION)
 
 
 def _block(aggregate: Aggregate, command: Block) -> LocationChange:
-    return explained(aggregate, Verb.BLOCK, command)
+    return explained(aggregate, LocationAction.BLOCK, command)
 
 
 def _unblock(aggregate: Aggregate, _command: Unblock) -> LocationChange:
-    return _by_verb(aggregate, Verb.UNBLOCK)
+    return _by_verb(aggregate, LocationAction.UNBLOCK)
 
 
 def _cancel(aggregate: Aggregate, command: Cancel) -> LocationChange:
-    return explained(aggregate, Verb.CANCEL, command)
+    return explained(aggregate, LocationAction.CANCEL, command)
 
 
 def _reopen(aggregate: Aggregate, command: Reopen) -> LocationChange:
-    return explained(aggregate, Verb.REOPEN, command)
+    return explained(aggregate, LocationAction.REOPEN, command)
 
 
 WITHDRAW_SUBMISSION = LocationMutation(

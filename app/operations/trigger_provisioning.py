@@ -7,7 +7,7 @@ from app.db import tables
 from app.db.aggregates import StoredPayload
 from app.db.writing import Insert, Update
 from app.domain.handoff import decide_release
-from app.domain.vocabulary import Budget, PayloadState, Verb
+from app.domain.vocabulary import Budget, LocationAction, PayloadState
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
 from app.operations.context import LocationChange
@@ -27,7 +27,7 @@ def decide(aggregate: Aggregate, _command: TriggerProvisioning) -> LocationChang
 
     Raises IllegalTransition, ApprovalOutdated, and NotReady if a partner of the location cannot answer.
     """
-    release = aggregate.transition(Verb.TRIGGER_PROVISIONING)
+    release = aggregate.transition(LocationAction.TRIGGER_PROVISIONING)
     payloads = aggregate.record.payloads
     payload = decide_release(
         aggregate.status,

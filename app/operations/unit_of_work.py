@@ -15,9 +15,10 @@ from app.db import tables, writing
 from app.db.aggregates import AggregateRecord
 from app.db.database import Transaction
 from app.domain.digest import is_digest
-from app.domain.mac_address import show_mac
+from app.domain.events import Effect, object_id_of
+from app.domain.mac_address import in_use
 from app.domain.refusals import MacInUse, NotFound, Refusal
-from app.domain.vocabulary import LOCKED_STATUSES, ProblemCode
+from app.domain.vocabulary import LOCKED_STATUSES, AuditOutcome, ProblemCode
 from app.operations import idempotency
 from app.operations.aggregate import Aggregate
 from app.operations.commands import Command
@@ -26,6 +27,7 @@ from app.operations.context import (
     LocationChange,
     MutationCall,
     MutationOutcome,
+    RefusedAttempt,
     WriteContext,
     new_id,
 )
@@ -61,18 +63,17 @@ async def perform(context: WriteContext, mutation: AggregateMutation[C], call: M
     return await attempted(context, mutation.name, call, lambda: _once(context, mutation, call))
 
 
-async def _once(context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]) -> MutationOutcome:
+async def _once(
+    context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
+) -> MutationOutcome | RefusedAttempt:
     async with context.transaction() as tx:
         with before_commit():
-            done = await _attempt(tx, context, mutation, call)
-    if isinstance(done, Refusal):
-        raise done
-    return done
+            return await _attempt(tx, context, mutation, call)
 
 
 async def _attempt(
     tx: Transaction, context: WriteContext, mutation: AggregateMutation[C], call: MutationCall[C]
-) -> MutationOutcome | Refusal:
+) -> MutationOutcome | RefusedAttempt:
     """The outcome or the refusal; the caller commits in both cases. Raises Forbidden."""
     check_allowed(tx.viewer, mutation.action)
     kept = await idempotency.earlier(tx, call)
@@ -88,7 +89,7 @@ async def _attempt(
         if recorded:
             await audit.open_entries(tx, [opening(context, mutation, each, refusal) for each in recorded])
             await audit.seal(tx)
-        return refusal
+        return RefusedAttempt(refusal=refusal, effect=_refused_effect(mutation, call.command, aggregates[0]))
 
 
 async def _locked(
@@ -134,8 +135,10 @@ async def aggregates_of(
     viewer = tx.viewer
     if reviewed is not None:
         async with tx.locking(1 + len(location_ids)):
-            viewer = as_now(viewer, await writing.hold_approval_users(tx, location_ids), Action.APPROVE)
-        if not viewer.all_accounts and not await _still_has(tx, viewer.scope.accounts):
+            now = await writing.hold_approval_users(tx, location_ids)
+        viewer = as_now(viewer, now, Action.APPROVE)
+        has_all = now is not None and now.all_accounts
+        if not has_all and not await _still_has(tx, viewer.scope.accounts):
             raise GivenUp
     records = await writing.aggregate_records_of(tx, location_ids)
     editors: dict[str, frozenset[str]] = {}
@@ -162,7 +165,7 @@ async def aggregates_of(
 
 
 async def _still_has(tx: Transaction, accounts: AbstractSet[str] | None) -> bool:
-    """Whether the viewer, whose access is limited, has access to these accounts; None for all of them."""
+    """Whether the user, whose access is limited, has access to these accounts; None for all of them."""
     return accounts is not None and accounts <= await writing.granted_accounts(tx, tx.viewer.id)
 
 
@@ -188,7 +191,32 @@ async def _carry_out(
     await writing.write(tx, (write for aggregate, change in doing for write in writes_of(aggregate, change)))
     await idempotency.keep(tx, call, ids)
     await audit.seal(tx)
-    return MutationOutcome(ids=ids, measurements=changes[0].measurements)
+    effects = tuple(effect_of(*each) for each in doing)
+    return MutationOutcome(ids=ids, measurements=changes[0].measurements, effects=effects)
+
+
+def effect_of(aggregate: Aggregate, change: LocationChange) -> Effect:
+    """The effect of a change of a location, for its event."""
+    return Effect(
+        account_id=aggregate.record.location.account_id,
+        location_id=aggregate.record.location.id,
+        override_id=change.override_id or change.ids.get("override"),
+        payload_id=change.payload_id or change.ids.get("payload"),
+        object_id=object_id_of(change.ids),
+        verb=change.transition.verb if change.transition else None,
+    )
+
+
+def _refused_effect(mutation: AggregateMutation[C], command: C, aggregate: Aggregate) -> Effect:
+    """The ids of a refused attempt: of the location, and of the row of it that the command names."""
+    location, row_id = aggregate.record.location, mutation.row_id(command)
+    return Effect(
+        account_id=location.account_id,
+        location_id=location.id,
+        override_id=row_id if mutation.table is tables.override else None,
+        payload_id=row_id if mutation.table is tables.provisioning_payload else None,
+        object_id=row_id if mutation.table in {tables.device, tables.person} else None,
+    )
 
 
 async def _check_name(tx: Transaction, aggregate: Aggregate, change: LocationChange) -> None:
@@ -217,12 +245,9 @@ async def claim(tx: Transaction, doing: Iterable[tuple[Aggregate, LocationChange
 
 async def mac_in_use(tx: Transaction, macs: Iterable[str]) -> MacInUse:
     """The refusal of addresses that other locations hold. It names the holders to leads."""
-    wanted = sorted(macs)
-    holders = await writing.holders_of(tx, wanted)
-    return MacInUse(
-        mac_addresses=tuple(map(show_mac, wanted)),
-        holders=tuple(map(holders.get, wanted)) if holders else (),
-    )
+    held = set(macs)
+    holders = await writing.holders_of(tx, held)
+    return in_use({mac: holders.get(mac) for mac in held})
 
 
 def opening(
@@ -245,7 +270,7 @@ def opening(
         client_request_id=context.client_request_id,
         reason=recorded.reason if isinstance(recorded, LocationChange) else None,
         override_id=recorded.override_id if isinstance(recorded, LocationChange) else None,
-        outcome="APPLIED" if applied else "REFUSED",
+        outcome=AuditOutcome.APPLIED if applied else AuditOutcome.REFUSED,
         code=None if isinstance(recorded, LocationChange) else recorded.code,
         is_override=isinstance(recorded, LocationChange) and recorded.is_override,
     )

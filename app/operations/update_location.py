@@ -21,7 +21,7 @@ class UpdateLocation(Command):
 
     location_id: str
     expected_revision: int
-    name: str | Unset | None = UNSET
+    name: str | Unset = UNSET
     address: AddressPatch | Unset = UNSET
     timezone: str | Unset | None = UNSET
     site_code: str | Unset | None = UNSET

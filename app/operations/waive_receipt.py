@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from app.db import tables
 from app.domain.handoff import check_open, check_unanswered
 from app.domain.recipients import completes
-from app.domain.vocabulary import Budget, Verb
+from app.domain.vocabulary import Budget, LocationAction
 from app.operations import live_payloads
 from app.operations.aggregate import Aggregate
 from app.operations.commands import UNSET, Command, Unset
@@ -39,7 +39,7 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
         return LocationChange(ids=ids)
     check_unanswered(payload.facts, recipient)
     check_open(payload.facts)
-    waiver = explained(aggregate, Verb.WAIVE_RECEIPT, command)
+    waiver = explained(aggregate, LocationAction.WAIVE_RECEIPT, command)
     values = {"waived_at": aggregate.now, "waived_by": aggregate.viewer.id, "waived_reason": waiver.reason}
     live, updates = live_payloads.waived(aggregate, recipient, values)
     is_last = completes(recipient, aggregate.recipients_of(payload.id))

@@ -1,8 +1,9 @@
 """The static price of an operation: an upper estimate of its cost, computed before any data is read.
 
 An object costs 1 and a scalar costs 0. A root field of a mutation costs 10 instead of the 1 of its object. The
-selections in `nodes` and `edges` of a connection count once per item of the requested page (`first`); the selections
-in any other list of objects count as often as the schema's assumed size of the list. The price ignores @skip and
+selections in `nodes` and `edges` of a connection count once per item of the requested page (`first`); those in a list
+of the objects with given `ids` count once per id; the selections in any other list of objects count as often as the
+schema's assumed size of the list. The price ignores @skip and
 @include, does not merge selections of the same field, and assumes that every type condition applies. Within the
 requested pages and assumed sizes the price is therefore never less than the cost of the execution. A list can be longer
 than assumed: the execution has to reserve the objects that it finds beyond the price.
@@ -29,6 +30,7 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionNode,
@@ -50,6 +52,7 @@ ASSUMED_SIZE = "assumed_size"
 PRICE = "price"
 
 PAGE_ARGUMENT = "first"
+IDS_ARGUMENT = "ids"
 PAGE_FIELDS = frozenset({"nodes", "edges"})
 
 
@@ -110,7 +113,7 @@ class Price:
     rules: PriceRules
 
     def given(self, variables: Mapping[str, object]) -> int:
-        """Return the price for these coerced variables. A page size that is no integer counts as the largest page."""
+        """Return the price for these coerced variables. A size that is neither a number nor a list is the largest."""
         if isinstance(self.total, int):
             return self.total
         values: list[int] = []
@@ -205,8 +208,8 @@ class _Pricing:
         if node.selection_set is None:
             return _Cost(own)
         inner = self.selections(node.selection_set, result)
-        whole = self.sum([(1, own), (1, inner.once), (self.page(node, definition), inner.each)])
-        if name in PAGE_FIELDS and _is_connection(parent):
+        whole = self.sum([(1, own), (1, inner.once), (self.size(node, definition, PAGE_ARGUMENT), inner.each)])
+        if name in PAGE_FIELDS and is_connection(parent):
             return _Cost(each=whole)
         return _Cost(self.sum([(self.list_size(node, definition), whole)]))
 
@@ -222,15 +225,16 @@ class _Pricing:
         inner = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
         if not is_list_type(inner):
             return 1
-        if PAGE_ARGUMENT in definition.args:
-            return self.page(node, definition)
+        for argument in (PAGE_ARGUMENT, IDS_ARGUMENT):
+            if argument in definition.args:
+                return self.size(node, definition, argument)
         return _declared(definition, ASSUMED_SIZE) or self.rules.list_size
 
-    def page(self, node: FieldNode, definition: GraphQLField) -> _Size:
-        """Return the requested page size: the argument, or its default, or the default page of the rules."""
-        argument = definition.args.get(PAGE_ARGUMENT)
+    def size(self, node: FieldNode, definition: GraphQLField, name: str) -> _Size:
+        """Return the size that an argument sets: its value, or its default, or the default page of the rules."""
+        argument = definition.args.get(name)
         default = self.rules.page if argument is None else self.declared(argument)
-        value = next((each.value for each in node.arguments or () if each.name.value == PAGE_ARGUMENT), None)
+        value = next((each.value for each in node.arguments or () if each.name.value == name), None)
         if isinstance(value, VariableNode):
             variable = value.name.value
             return _Page(variable, self.literal(self.defaults.get(variable), default))
@@ -243,6 +247,8 @@ class _Pricing:
         return self.literal(argument.default.literal, _clamped(argument.default.value, self.rules))
 
     def literal(self, value: ValueNode | None, default: int) -> int:
+        if isinstance(value, ListValueNode):
+            return _clamped(len(value.values), self.rules)
         return _clamped(int(value.value), self.rules) if isinstance(value, IntValueNode) else default
 
     def sum(self, terms: Iterable[tuple[_Size, _Amount]]) -> _Amount:
@@ -262,7 +268,7 @@ class _Pricing:
         return _Result(len(self.steps) - 1)
 
 
-def _is_connection(named: GraphQLNamedType) -> bool:
+def is_connection(named: GraphQLNamedType) -> bool:
     """Return whether a type is a connection: the Relay cursor connections specification defines it by its name."""
     return named.name.endswith("Connection")
 
@@ -277,4 +283,6 @@ def _declared(definition: GraphQLField, key: str) -> int | None:
 
 
 def _clamped(asked: object, rules: PriceRules) -> int:
-    return max(1, min(asked, rules.largest_page)) if type(asked) is int else rules.largest_page
+    """Return a size within the bounds of the rules: a number, or the length of a list."""
+    size = len(asked) if isinstance(asked, list) else asked
+    return max(1, min(size, rules.largest_page)) if type(size) is int else rules.largest_page

@@ -1,94 +1,321 @@
-"""Error tracking: sends exceptions logged as errors to Sentry, without personal data, when a DSN is given."""
+"""Error tracking: reports unexpected exceptions to a server of Sentry's protocol, when a DSN is given.
 
+Every exception that is logged at level ERROR is reported, unless its type is one of those that are expected while the
+code is right. A report has types, code and ids. It has no message, value, variable, document or name of a machine.
+
+One bug is one issue: reports of one cause have one fingerprint, whatever the requests were. A cause is reported
+MOST_PER_CAUSE times per minute and all causes together MOST_REPORTS times, so that a failure of every request costs
+neither memory nor bandwidth. The next report of a cause says how many were left out.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
+from pathlib import PurePath
+from types import TracebackType
 from typing import Any, cast
 
 import sentry_sdk
-from sentry_sdk.integrations.dedupe import DedupeIntegration
-from sentry_sdk.integrations.logging import LoggingIntegration
-from sentry_sdk.transport import Transport
-from sentry_sdk.types import DataCollectionUserOptions, Event, Hint
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+from sentry_sdk.transport import HttpTransport
+from sentry_sdk.types import Event, Hint
+from sentry_sdk.utils import get_source_context
 from structlog.contextvars import get_contextvars
 
-from app.telemetry.tracing import trace_id
+from app.telemetry.causes import OWN, Cause, cause_of, chain_of, code_of, leaf_of
+from app.telemetry.output import log_uncaught_in_thread
 
 SHUTDOWN_SECONDS = 2.0
+SEND_SECONDS = 5
+"""The maximum time of each step of a delivery: to connect, to send and to be answered."""
+MOST_PENDING = 50
+"""Reports that wait for their delivery; further ones are dropped."""
 
-COLLECT_NOTHING: DataCollectionUserOptions = {
-    "user_info": False,
-    "cookies": {"mode": "off"},
-    "http_headers": {"request": {"mode": "off"}},
-    "http_bodies": [],
-    "url_query_params": {"mode": "off"},
-    "graphql": {"document": False, "variables": False},
-    "database_query_data": False,
-    "stack_frame_variables": False,
-}
+WINDOW_SECONDS = 60.0
+MOST_PER_CAUSE = 3
+MOST_REPORTS = 30
+MOST_KNOWN_CAUSES = 500
+MOST_FRAMES = 60
 
-KEPT = ("event_id", "timestamp", "level", "logger", "platform", "release", "environment", "sdk")
-KEPT_OF_EXCEPTION = ("type", "module")
-KEPT_OF_FRAME = ("filename", "function", "module", "lineno", "in_app", "context_line", "pre_context", "post_context")
+KEPT = frozenset({
+    "contexts", "environment", "event_id", "exception", "extra", "fingerprint", "level", "logger", "platform",
+    "release", "sdk", "tags", "timestamp", "transaction", "user",
+})  # fmt: skip
+TAGS = ("request_id", "role", "operation_type", "root_fields", "field", "route", "command")
+FACTS = frozenset({*TAGS, "user_id"})
+"""What is taken from the log line and its context."""
+MOST_ITEMS = 5
+
+_WELL_FORMED = re.compile(r"[A-Za-z0-9_.,:/{}-]{1,200}")
+_IGNORED_LOGGERS = ("sentry_sdk", "opentelemetry", "urllib3")  # a collector that fails is no bug
+_REPORTED = "_turnup_reported"  # the attribute of an exception that was reported, or left out
+
+log = logging.getLogger("turnup.errors")
+
+Count = Callable[[int], None]
 
 
 def start_error_tracking(
-    dsn: str | None, *, service_version: str, environment: str, transport: Transport | None = None
+    dsn: str | None,
+    *,
+    service_version: str,
+    environment: str,
+    expected: tuple[type[BaseException], ...] = (),
+    dropped: Count = lambda _count: None,
+    left_out: Count = lambda _count: None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> "ErrorTracking":
-    """Report each exception that is logged at level ERROR to the DSN; without a DSN nothing is reported.
+    """Report each unexpected exception that is logged at level ERROR; without a DSN nothing is reported.
 
-    `transport` replaces the connection to Sentry. Raises sentry_sdk.utils.BadDsn.
+    `dropped` is called with the number of reports that were not delivered, and `left_out` with that of reports that
+    were not made, because a quota was used up. Raises sentry_sdk.utils.BadDsn.
     """
     if not dsn:
-        return ErrorTracking(active=False)
-    sentry_sdk.init(
+        return ErrorTracking(None)
+    client = sentry_sdk.Client(
         dsn=dsn,
         release=service_version,
         environment=environment,
-        transport=transport,
-        # Explicit integrations only: the default ones send process arguments, installed packages and log lines.
+        transport=BoundedTransport,
+        transport_queue_size=MOST_PENDING,
+        # Each server of the protocol understands gzip; the library prefers Brotli where it is installed.
+        _experiments={"transport_compression_algo": "gzip"},  # type: ignore[typeddict-item] # - it compares text
+        send_client_reports=False,
         default_integrations=False,
         auto_enabling_integrations=False,
-        integrations=[DedupeIntegration(), LoggingIntegration(level=None, sentry_logs_level=None)],
-        include_local_variables=False,
-        data_collection=COLLECT_NOTHING,
-        max_request_body_size="never",
-        max_breadcrumbs=0,
+        enable_backpressure_handling=False,
         auto_session_tracking=False,
-        propagate_traces=False,
+        spotlight=False,
         shutdown_timeout=SHUTDOWN_SECONDS,
-        before_send=scrubbed,
+        before_send=_allowed,
     )
-    return ErrorTracking(active=True)
-
-
-def scrubbed(event: Event, _hint: Hint) -> Event | None:
-    """Reduce an event to exception types, stacks and the request's ids; None when it has no exception."""
-    exceptions = (event.get("exception") or {}).get("values") or []
-    if not exceptions:
-        return None
-    kept = {key: value for key, value in event.items() if key in KEPT}
-    kept["exception"] = {"values": [_scrubbed_exception(each) for each in exceptions]}
-    bound = get_contextvars()
-    tags = {name: bound.get(name) for name in ("request_id", "client_request_id")} | {"trace_id": trace_id()}
-    kept["tags"] = {name: value for name, value in tags.items() if value}
-    return cast(Event, kept)
+    assert isinstance(client.transport, BoundedTransport)  # noqa: S101 - for mypy: it is the one above
+    client.transport.dropped = dropped
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings repeat each failed attempt to connect
+    reports = Reports(client, expected, dropped, left_out, clock)
+    logging.getLogger().addHandler(reports)
+    tracking = ErrorTracking(reports)
+    threading.excepthook = log_uncaught_in_thread
+    return tracking
 
 
 class ErrorTracking:
     """The running error tracker, or none."""
 
-    __slots__ = ("_active",)
+    __slots__ = ("_hook", "_reports")
 
-    def __init__(self, *, active: bool) -> None:
-        self._active = active
+    def __init__(self, reports: "Reports | None") -> None:
+        self._reports = reports
+        self._hook = threading.excepthook
+
+    def report(self, error: BaseException, **facts: str) -> None:
+        """Report an exception that is not logged. `facts` are of TAGS."""
+        if self._reports is not None:
+            self._reports.report(error, "turnup", facts)
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> None:
-        """Send pending data and stop; blocks for at most `seconds`."""
-        if self._active:
-            sentry_sdk.get_client().close(timeout=seconds)
+        """Send what is pending within `seconds`. What is reported afterwards is sent at once, within the rest."""
+        if self._reports is not None:
+            self._reports.end_within(seconds)
+
+    def close(self) -> None:
+        """Report nothing more."""
+        if self._reports is not None:
+            logging.getLogger().removeHandler(self._reports)
+            threading.excepthook = self._hook
+            self._reports.close()
 
 
-def _scrubbed_exception(exception: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: exception[key] for key in KEPT_OF_EXCEPTION if key in exception}
-    kept["value"] = str(exception.get("type"))
-    frames = (exception.get("stacktrace") or {}).get("frames") or []
-    kept["stacktrace"] = {"frames": [{key: frame[key] for key in KEPT_OF_FRAME if key in frame} for frame in frames]}
-    return kept
+class Reports(logging.Handler):
+    """Makes reports of log records with exceptions, and hands them to the client, which sends them in its own thread.
+
+    The lock of a handler is held for one record at a time.
+    """
+
+    def __init__(
+        self,
+        client: sentry_sdk.Client,
+        expected: tuple[type[BaseException], ...],
+        dropped: Count,
+        left_out: Count,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(logging.ERROR)
+        self._client = client
+        self._expected = expected
+        self._dropped = dropped
+        self._left_out = left_out
+        self._clock = clock
+        self._per_cause, self._in_total = Quota(MOST_PER_CAUSE), Quota(MOST_REPORTS)
+        self._ends: float | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Report the exception of a record, if it has one that is unexpected."""
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not record.name.startswith(_IGNORED_LOGGERS):
+            facts = get_contextvars() | {name: value for name, value in vars(record).items() if name in FACTS}
+            self.report(error, record.name, facts)
+
+    def report(self, error: BaseException, logger: str, facts: Mapping[str, object]) -> None:
+        """Report an exception once, unless it is expected or its quota is used up. Raises nothing."""
+        error = leaf_of(error)
+        root = chain_of(error)[-1]
+        if not isinstance(error, Exception) or isinstance(error, self._expected) or hasattr(root, _REPORTED):
+            return
+        with suppress(AttributeError, TypeError):  # a class without room for attributes
+            setattr(root, _REPORTED, True)
+        try:
+            self._send(error, logger, {name: value for name in FACTS if (value := _text(facts.get(name))) is not None})
+        except Exception:  # noqa: BLE001 - a failure to report must not become one of what failed
+            self._dropped(1)
+
+    def end_within(self, seconds: float) -> None:
+        """Send what is pending, and from now on each report at once, in this time altogether."""
+        self._ends = self._clock() + seconds
+        self._client.flush(timeout=seconds)
+
+    def close(self) -> None:
+        """Stop the thread of the client."""
+        super().close()
+        self._client.close(timeout=0)
+
+    def _send(self, error: Exception, logger: str, facts: Mapping[str, str]) -> None:
+        cause, now = cause_of(error), self._clock()
+        key = tuple(cause.fingerprint(facts.get("field")))
+        if not self._per_cause.admits(key, now) or not self._in_total.admits(None, now):
+            self._per_cause.leave_out(key)
+            self._left_out(1)
+            return
+        self._client.capture_event(event_of(error, cause, logger, facts, left_out=self._per_cause.take(key)))
+        self._in_total.take(None)
+        if self._ends is not None and self._ends > now:
+            self._client.flush(timeout=self._ends - now)
+
+
+class Quota:
+    """How many reports of a key are sent per WINDOW_SECONDS. Knows the newest MOST_KNOWN_CAUSES keys."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._keys: OrderedDict[Hashable, _Window] = OrderedDict()
+
+    def admits(self, key: Hashable, now: float) -> bool:
+        """Return whether one more may be sent."""
+        window = self._keys.get(key)
+        if window is None:
+            window = self._keys[key] = _Window(now)
+            if len(self._keys) > MOST_KNOWN_CAUSES:
+                self._keys.popitem(last=False)
+        elif now - window.began >= WINDOW_SECONDS:
+            window.began, window.sent = now, 0
+        self._keys.move_to_end(key)
+        return window.sent < self._most
+
+    def take(self, key: Hashable) -> int:
+        """Note that one is sent; return how many were left out since the one before."""
+        window = self._keys[key]
+        window.sent += 1
+        left_out, window.left_out = window.left_out, 0
+        return left_out
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def leave_out(self, key: Hashable) -> None:
+        """Note that one is not sent."""
+        self._keys[key].left_out += 1
+
+
+class _Window:
+    __slots__ = ("began", "left_out", "sent")
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.sent = 0
+        self.left_out = 0
+
+
+class BoundedTransport(HttpTransport):
+    """A connection whose steps are bounded, and that calls `dropped` for each report that it does not deliver."""
+
+    TIMEOUT = SEND_SECONDS
+    dropped: Count
+    _told_at = -WINDOW_SECONDS
+
+    def on_dropped_event(self, reason: str) -> None:
+        """Count it, and say so once per minute."""
+        self.dropped(1)
+        now = time.monotonic()
+        if now - self._told_at >= WINDOW_SECONDS:
+            self._told_at = now
+            log.warning("error reports are not delivered", extra={"reason": reason})
+
+
+def event_of(error: Exception, cause: Cause, logger: str, facts: Mapping[str, str], *, left_out: int) -> Event:
+    """Return the report of an exception as an event of Sentry's protocol."""
+    operation = " ".join(facts[name] for name in ("operation_type", "root_fields") if name in facts)
+    event: dict[str, Any] = {
+        "level": "error",
+        "logger": logger,
+        "transaction": operation or facts.get("route") or facts.get("command") or logger,
+        "fingerprint": cause.fingerprint(facts.get("field")),
+        "exception": {"values": [_exception(each) for each in reversed(chain_of(error))]},
+        "tags": {name: facts[name] for name in TAGS if name in facts} | ({"code": cause.code} if cause.code else {}),
+    }
+    if "user_id" in facts:
+        event["user"] = {"id": facts["user_id"]}
+    if left_out:
+        event["extra"] = {"left_out": left_out}
+    span = get_current_span().get_span_context()
+    if span.is_valid:
+        trace = {"trace_id": format_trace_id(span.trace_id), "span_id": format_span_id(span.span_id)}
+        event["contexts"] = {"trace": trace}
+        event["tags"]["trace_id"] = trace["trace_id"]
+    return cast(Event, event)
+
+
+def _exception(error: BaseException) -> dict[str, Any]:
+    kind = type(error)
+    frames = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        frames.append(traceback)
+        traceback = traceback.tb_next
+    return {
+        "type": kind.__qualname__,
+        "module": kind.__module__,
+        "value": code_of(error) or kind.__qualname__,
+        "stacktrace": {"frames": [_frame(each) for each in frames[-MOST_FRAMES:]]},
+    }
+
+
+def _frame(traceback: TracebackType) -> dict[str, Any]:
+    code = traceback.tb_frame.f_code
+    module = str(traceback.tb_frame.f_globals.get("__name__", "?"))
+    before, line, after = get_source_context(traceback.tb_frame, traceback.tb_lineno)
+    return {
+        "filename": "/".join(PurePath(code.co_filename).parts[-module.count(".") - 1 :]),
+        "function": code.co_qualname,
+        "module": module,
+        "lineno": traceback.tb_lineno,
+        "in_app": module.partition(".")[0] in OWN,
+        "pre_context": before,
+        "context_line": line,
+        "post_context": after,
+    }
+
+
+def _allowed(event: Event, _hint: Hint) -> Event:
+    """Remove what the library adds, such as the name of the machine."""
+    return cast(Event, {key: value for key, value in event.items() if key in KEPT})
+
+
+def _text(value: object) -> str | None:
+    """Return a well-formed fact as text, or None: what is not well-formed may be a client's."""
+    if isinstance(value, list | tuple):
+        value = ",".join(map(str, value[:MOST_ITEMS]))
+    return value if isinstance(value, str) and _WELL_FORMED.fullmatch(value) else None

@@ -1,21 +1,33 @@
-"""Creates a server span per HTTP request, and binds the request ids to every log line written for it.
+"""Observes HTTP requests: a server span per request, its ids in every log line written for it, and its own line.
 
 OpenTelemetry's own ASGI middleware records the query string, which may contain a GET query's variables, and exception
 messages, which may contain personal data.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
+from os import environ
+from time import perf_counter
 
-from opentelemetry.context import attach, detach
-from opentelemetry.trace import Span, SpanKind, Tracer, set_span_in_context
+from opentelemetry.context import Context, attach, detach
+from opentelemetry.environment_variables import OTEL_PROPAGATORS
+from opentelemetry.trace import Span, Tracer, format_trace_id, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from app.telemetry.tracing import Tracing, mark_failed
+from app.telemetry.request_log import METHODS, OTHER_METHOD, RequestLog
+from app.telemetry.spans import REDACTED, SpanType, mark_failed
+from app.telemetry.tracing import Tracing
 
-METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+TRACE_ID_FIELD = b"x-trace-id"
+"""The header field with the trace id of every traced response, whether the trace is recorded or not."""
+TRACE_CONTEXT = "tracecontext"
+"""The name of W3C Trace Context in OTEL_PROPAGATORS."""
+
+_METHOD = re.compile(r"[A-Z-]{1,20}")
+"""The methods that the HTTP parser knows. The name of one that is in no convention is recorded only in this form."""
 
 _propagator = TraceContextTextMapPropagator()
 
@@ -28,13 +40,24 @@ def bind_request(request_id: str, client_request_id: str | None = None) -> Abstr
 class ObservedRequests:
     """Pure ASGI middleware; must be inside the middleware that sets `scope["state"]["request_id"]`.
 
-    A caller's `traceparent` is continued. Its `tracestate` is ignored: spans and log lines would contain its values,
-    and the server passes it to nobody. The route is the one that Starlette's router stored in the scope.
+    A caller's `traceparent` is continued, unless OTEL_PROPAGATORS leaves out `tracecontext`. Its `tracestate` is
+    ignored: spans and log lines would contain its values, and the server passes it to nobody. The route is the one that
+    Starlette's router stored in the scope.
+
+    The state of the scope has what the application knows about its answer: the `summary` of a GraphQL request, the
+    facts that were known of one that its client has `abandoned`, or the `code` with which it was refused. `refused` is
+    set if the server has answered in place of the application, and `own_share` is whether the client was refused
+    because it used up its own share. `receive_seconds` is the time in which the body arrived.
     """
 
-    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+    def __init__(self, app: ASGIApp, tracing: Tracing, requests: RequestLog, untraced: Collection[str] = ()) -> None:
+        """`untraced` are the paths whose requests have no spans and no trace id, such as health checks."""
         self._app = app
         self._tracing = tracing
+        self._requests = requests
+        self._untraced = frozenset(untraced)
+        propagators = environ.get(OTEL_PROPAGATORS, TRACE_CONTEXT).split(",")
+        self._continues = TRACE_CONTEXT in map(str.strip, propagators)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Observe an HTTP request; pass everything else on."""
@@ -45,42 +68,84 @@ class ObservedRequests:
         request_id, client_request_id = state.get("request_id", ""), state.get("client_request_id")
         with bind_request(request_id, client_request_id):
             tracer = self._tracing.tracer
-            if tracer is None:
-                await self._app(scope, receive, send)
+            if tracer is None or scope["path"] in self._untraced:
+                await self._reported(scope, receive, send)
             else:
                 await self._traced(tracer, _ids("turnup.", request_id, client_request_id), scope, receive, send)
 
+    async def _reported(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = perf_counter()
+        responded: float | None = None
+        status: int | None = None
+        crashed = True
+
+        async def send_noted(message: Message) -> None:
+            nonlocal responded, status
+            if message["type"] == "http.response.start":
+                responded, status = perf_counter(), message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noted)
+            crashed = False
+        finally:
+            ended = perf_counter()
+            sending = 0.0 if responded is None else ended - responded
+            self._requests.ended(scope, status, ended - began, sending, crashed=crashed)
+
     async def _traced(self, tracer: Tracer, ids: Mapping[str, str], scope: Scope, receive: Receive, send: Send) -> None:
-        method = scope["method"] if scope["method"] in METHODS else "_OTHER"
         span = tracer.start_span(
-            method,
-            context=_propagator.extract(_trace_headers(scope)),
-            kind=SpanKind.SERVER,
-            attributes={
-                "http.request.method": method,
-                "url.scheme": scope.get("scheme", "http"),
-                **ids,
-            },
+            _named_method(scope),
+            context=_propagator.extract(_trace_headers(scope)) if self._continues else Context(),
+            kind=SpanType.REQUEST.kind,
+            attributes={**_attributes(scope), **ids},
         )
+        trace_id = format_trace_id(span.get_span_context().trace_id).encode()
 
         async def send_observed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                span.set_attribute("http.response.status_code", message["status"])
-                if message["status"] >= 500:
-                    mark_failed(span, str(message["status"]))
+                message = {**message, "headers": [*message.get("headers", ()), (TRACE_ID_FIELD, trace_id)]}
+                _note_status(span, message["status"])
             await send(message)
 
         # Attached even when it is not sampled, so that the work inside starts no trace of its own.
         token = attach(set_span_in_context(span))
         try:
-            await self._app(scope, receive, send_observed if span.is_recording() else send)
+            await self._reported(scope, receive, send_observed)
         except BaseException as error:
             mark_failed(span, type(error).__qualname__)
             raise
         finally:
             detach(token)
-            _name_by_route(span, method, scope)
+            refused = scope.get("state", {}).get("refused")
+            if refused is not None:
+                _note_status(span, refused[0])
+            _name_by_route(span, scope)
             span.end()
+
+
+def _named_method(scope: Scope) -> str:
+    """Return the method as it is in the name of a span."""
+    return scope["method"] if scope["method"] in METHODS else "HTTP"
+
+
+def _attributes(scope: Scope) -> dict[str, str | int]:
+    """Return the attributes that are known when a request begins. None is a text that the client chose freely."""
+    method: str = scope["method"]
+    attributes: dict[str, str | int] = {
+        "http.request.method": method if method in METHODS else OTHER_METHOD,
+        "url.scheme": scope.get("scheme", "http"),
+        "url.path": REDACTED,
+        "network.protocol.version": scope.get("http_version", "1.1"),
+    }
+    if method not in METHODS and _METHOD.fullmatch(method):
+        attributes["http.request.method_original"] = method
+    address, port = scope.get("server") or (None, None)
+    if address is not None:
+        attributes["server.address"] = address
+    if port is not None:
+        attributes["server.port"] = port
+    return attributes
 
 
 def _ids(prefix: str, request_id: str, client_request_id: str | None) -> dict[str, str]:
@@ -93,8 +158,16 @@ def _trace_headers(scope: Scope) -> Mapping[str, str]:
     return {"traceparent": sent[0].decode("latin-1")} if len(sent) == 1 else {}
 
 
-def _name_by_route(span: Span, method: str, scope: Scope) -> None:
+def _note_status(span: Span, status: int) -> None:
+    span.set_attribute("http.response.status_code", status)
+    if status >= 500:
+        mark_failed(span, str(status))
+
+
+def _name_by_route(span: Span, scope: Scope) -> None:
+    """Name the span by the route, which is also its path unless it has parameters: the client chose their values."""
     route = getattr(scope.get("route"), "path", None)
     if route:
-        span.update_name(f"{method} {route}")
+        span.update_name(f"{_named_method(scope)} {route}")
         span.set_attribute("http.route", route)
+        span.set_attribute("url.path", route)

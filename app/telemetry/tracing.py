@@ -1,18 +1,15 @@
-"""Tracing: spans for the time of a request, from the HTTP request down to each SQL statement.
+"""Tracing: spans for the time of a request, from the HTTP request down to each round trip. `spans` declares them."""
 
-A span contains names, counts and types, never values, messages or documents: those may contain personal data.
-"""
-
-from collections.abc import Awaitable, Mapping, Sequence
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
 from inspect import isawaitable
 from os import environ
 from threading import Thread
 from types import TracebackType
 from typing import Any
 
-from graphql import GraphQLFieldResolver, GraphQLResolveInfo, GraphQLSchema
+from graphql import GraphQLField, GraphQLResolveInfo
 from opentelemetry.context import attach, detach
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.environment_variables import (
@@ -20,44 +17,56 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT,
     OTEL_SDK_DISABLED,
 )
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter
-from opentelemetry.trace import (
-    Span,
-    SpanKind,
-    StatusCode,
-    Tracer,
-    format_trace_id,
-    get_current_span,
-    set_span_in_context,
-)
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
+from opentelemetry.trace import Span, Tracer, format_trace_id, get_current_span, set_span_in_context
 
-Attributes = Mapping[str, str | int]
+from app.telemetry.delivery import CountedSpans
+from app.telemetry.logging import SERVICE
+from app.telemetry.resource import resource_of
+from app.telemetry.spans import (
+    ERROR_CODE,
+    ERROR_EVENT,
+    ERROR_PATH,
+    LONGEST_PATH,
+    MOST_ERRORS,
+    SCHEMA_URL,
+    UNKNOWN_OPERATION,
+    Attributes,
+    SpanType,
+    mark_failed,
+)
 
 NOTHING: AbstractContextManager[None] = nullcontext()
 """The context for everything that is not recorded; shared, because it is stateless."""
 
-LONGEST_NAME = 128  # characters; a client chooses the names of operations and aliases
 SHUTDOWN_SECONDS = 5.0
 
-_UNTRACED = "turnup_untraced"  # the attribute in which a wrapped resolver keeps the original
+OperationError = tuple[str, Sequence[str | int]]
+"""The code and the path of an error in a response."""
+IsResolved = Callable[[GraphQLField, str], bool]
+"""Whether a field has a resolver of its own, by its definition and its name."""
 
 
-def start_tracing(service_version: str, *, exporters: Sequence[SpanExporter] | None = None) -> "Tracing":
+def start_tracing(
+    service_version: str,
+    *,
+    exporters: Sequence[SpanExporter] | None = None,
+    dropped: Callable[[int], None] = lambda _count: None,
+) -> "Tracing":
     """Start tracing as configured by OpenTelemetry's environment variables; without an OTLP endpoint nothing is traced.
 
-    `exporters` replaces the configured ones: each receives every span when it ends.
+    `exporters` replaces the configured ones: each receives every span when it ends. `dropped` is called with the number
+    of spans that were not delivered.
     """
     if exporters is None:
-        processors: list[SpanProcessor] = [BatchSpanProcessor(OTLPSpanExporter())] if _exports() else []
+        processors: list[SpanProcessor] = [CountedSpans(OTLPSpanExporter(), dropped)] if _exports() else []
     else:
         processors = [SimpleSpanProcessor(exporter) for exporter in exporters]
     if not processors:
         return Tracing(None)
-    resource = Resource.create({"service.name": "turnup", "service.version": service_version})
     # The SDK's own exit handler waits 30 seconds for a collector that does not respond.
-    provider = TracerProvider(resource=resource.merge(OTELResourceDetector().detect()), shutdown_on_exit=False)
+    provider = TracerProvider(resource=resource_of(service_version), shutdown_on_exit=False)
     for processor in processors:
         provider.add_span_processor(processor)
     return Tracing(provider)
@@ -69,78 +78,103 @@ def trace_id() -> str | None:
     return format_trace_id(context.trace_id) if context.is_valid else None
 
 
-def mark_failed(span: Span, kind: str) -> None:
-    """Set the span's status to an error of this kind (a type or a code), without a message."""
-    span.set_attribute("error.type", kind)
-    span.set_status(StatusCode.ERROR)
-
-
 class Tracing:
     """Creates spans. When nothing is recorded, each method returns one shared context that does nothing."""
 
-    __slots__ = ("_provider", "_tracer")
+    __slots__ = ("_database", "_provider", "_tracer")
 
     def __init__(self, provider: TracerProvider | None) -> None:
         self._provider = provider
-        self._tracer: Tracer | None = None if provider is None else provider.get_tracer("turnup")
+        self._tracer: Tracer | None = None if provider is None else provider.get_tracer(SERVICE, schema_url=SCHEMA_URL)
+        self._database: Attributes = {"db.system.name": "postgresql"}
 
     @property
     def tracer(self) -> Tracer | None:
         """The tracer, or None when nothing is traced."""
         return self._tracer
 
-    def observer(self, kind: str, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[None]:
-        """Return a span around a round trip ("sql"), a loader's batch ("batch") or an "operation".
+    def name_database(self, name: str) -> None:
+        """Add the name of the database to the spans of further statements."""
+        self._database = {**self._database, "db.namespace": name}
 
-        This is the observer that the database takes. Of the facts, only `batch.size`, `graphql.operation.type` and
-        `graphql.document.hash` are recorded.
+    def observer(self, kind: str, name: str, facts: Mapping[str, Any]) -> AbstractContextManager[Any]:
+        """Return a span within the current one.
+
+        `kind` is a statement ("sql"), a command of SQL ("command"), a loader's batch ("batch"), a step of the request
+        ("step") or a call of Redis ("redis"). Of the facts, `batch.size` and those that the type of span declares are
+        recorded.
         """
-        if self._tracer is None:
+        tracer = self._tracer
+        if tracer is None or not get_current_span().is_recording():
             return NOTHING
-        if kind == "operation":
-            operation_type = str(facts.get("graphql.operation.type", "query"))
-            return self.operation_span(operation_type, name or None, facts.get("graphql.document.hash"))
-        if not get_current_span().is_recording():
-            return NOTHING
-        if kind == "sql":
-            attributes: Attributes = {"db.system.name": "postgresql", "db.operation.name": name}
-            return _Recorded(self._tracer, f"sql {name}", attributes, SpanKind.CLIENT)
-        return _Recorded(self._tracer, f"load {name}", {"turnup.batch.size": int(facts.get("batch.size", 0))})
+        attributes: dict[str, Any] = {}
+        match kind:
+            case "sql":
+                span_type, attributes = SpanType.STATEMENT, {**self._database, "db.query.summary": name}
+            case "command":
+                said = {"db.operation.name": name, "db.query.summary": name}
+                span_type, attributes = SpanType.COMMAND, {**self._database, **said}
+            case "batch":
+                span_type, attributes = SpanType.BATCH, {"turnup.batch.size": int(facts["batch.size"])}
+                name = f"load {name}"
+            case "redis":
+                said = {key: value for key, value in facts.items() if key in SpanType.REDIS.attributes}
+                span_type, attributes = SpanType.REDIS, {"db.system.name": "redis", **said}
+            case _:
+                span_type = SpanType.STEP
+        return Recorded(tracer, span_type, name, attributes)
 
-    def operation_span(
-        self, operation_type: str, name: str | None, document_hash: str | None = None
-    ) -> AbstractContextManager[None]:
-        """Return a span around a GraphQL operation: `graphql query Rollout`. Outside a request it starts a trace."""
+    def operation(self) -> "AbstractContextManager[OperationSpan | None]":
+        """Return a span around the answer to a GraphQL request. Outside of an HTTP request it starts a trace."""
         if self._tracer is None or _in_unrecorded_trace():
             return NOTHING
-        attributes = {"graphql.operation.type": operation_type}
-        if document_hash:
-            attributes["graphql.document.hash"] = document_hash
-        span_name = f"graphql {operation_type}"
-        if name:
-            attributes["graphql.operation.name"] = name[:LONGEST_NAME]
-            span_name = f"{span_name} {name[:LONGEST_NAME]}"
-        return _Recorded(self._tracer, span_name, attributes)
+        return OperationSpan(self._tracer)
 
     def field_observer(
         self, parent_type: str, field_name: str, path: tuple[str, ...], batch_size: int
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[Any]:
         """Return a span around one field with a resolver, for all objects of its level: `resolve Location.devices`."""
         if self._tracer is None or not get_current_span().is_recording():
             return NOTHING
-        attributes: Attributes = {"graphql.field.path": ".".join(path)[:LONGEST_NAME], "turnup.batch.size": batch_size}
-        return _Recorded(self._tracer, f"resolve {parent_type}.{field_name}", attributes)
+        attributes: Attributes = {"turnup.field.path": dotted(path), "turnup.batch.size": batch_size}
+        return Recorded(self._tracer, SpanType.RESOLVER, f"resolve {parent_type}.{field_name}", attributes)
 
-    def trace_root_fields(self, schema: GraphQLSchema) -> None:
-        """Wrap the resolver of each query and mutation in a span: `resolve Query.locations`.
+    def resolver_middleware(self, is_resolved: IsResolved) -> Callable[..., Any]:
+        """Return a middleware of graphql-core that creates a span for each field with a resolver of its own.
 
-        For executors without field observers. Wrapping again replaces the earlier wrapper.
+        graphql-core resolves a field for one object at a time. The first object of each list has spans, so that their
+        number depends on the document and not on the data.
         """
-        for root in (schema.query_type, schema.mutation_type):
-            for field_name, field in root.fields.items() if root else ():
-                if field.resolve is not None:
-                    resolve = getattr(field.resolve, _UNTRACED, field.resolve)
-                    field.resolve = self._traced(f"{root}.{field_name}", resolve)
+        known: dict[tuple[str, str], bool] = {}
+
+        def is_traced(info: GraphQLResolveInfo[Any]) -> bool:
+            place = info.parent_type.name, info.field_name
+            if place not in known:
+                definition = None if place[0].startswith("__") else info.parent_type.fields.get(info.field_name)
+                known[place] = definition is not None and is_resolved(definition, info.field_name)
+            return known[place] and _is_first(info) and get_current_span().is_recording()
+
+        def traced(resolve: Callable[..., Any], source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
+            tracer = self._tracer
+            if tracer is None or not is_traced(info):
+                return resolve(source, info, **arguments)
+            name = f"resolve {info.parent_type.name}.{info.field_name}"
+            span = SpanType.RESOLVER.begin(tracer, name, {"turnup.field.path": dotted(info.path.as_list())})
+            token = attach(set_span_in_context(span))
+            try:
+                result = resolve(source, info, **arguments)
+            except BaseException as error:
+                _end(SpanType.RESOLVER, span, error)
+                raise
+            finally:
+                detach(token)
+            if isawaitable(result):
+                return _ended_after(span, result)
+            # A resolver may return its error instead of raising it.
+            _end(SpanType.RESOLVER, span, result if isinstance(result, Exception) else None)
+            return result
+
+        return traced
 
     def shutdown(self, seconds: float = SHUTDOWN_SECONDS) -> None:
         """Send pending spans and stop; after at most `seconds` the remaining spans are dropped."""
@@ -150,29 +184,71 @@ class Tracing:
             stopping.start()
             stopping.join(seconds)
 
-    def _traced(self, coordinate: str, resolve: GraphQLFieldResolver) -> GraphQLFieldResolver:
-        @wraps(resolve)
-        def traced(source: Any, info: GraphQLResolveInfo[Any], *args: Any, **arguments: Any) -> Any:
-            tracer = self._tracer
-            if tracer is None or not get_current_span().is_recording():
-                return resolve(source, info, *args, **arguments)
-            span = tracer.start_span(f"resolve {coordinate}", attributes={"graphql.field.path": _dotted(info)})
-            token = attach(set_span_in_context(span))
-            try:
-                result = resolve(source, info, *args, **arguments)
-            except BaseException as error:
-                _end(span, error)
-                raise
-            finally:
-                detach(token)
-            if isawaitable(result):
-                return _ended_after(span, result)
-            # A resolver may return its error instead of raising it.
-            _end(span, result if isinstance(result, Exception) else None)
-            return result
 
-        setattr(traced, _UNTRACED, resolve)
-        return traced
+class Recorded:
+    """A span that is current between enter and exit; an exception sets its type, or its SQLSTATE, on the span."""
+
+    __slots__ = ("_attributes", "_name", "_span", "_token", "_tracer", "_type")
+
+    def __init__(self, tracer: Tracer, span_type: SpanType, name: str, attributes: Attributes) -> None:
+        self._tracer = tracer
+        self._type = span_type
+        self._name = name
+        self._attributes = attributes
+
+    def __enter__(self) -> Span:
+        """Begin the span."""
+        self._span = self._type.begin(self._tracer, self._name, self._attributes)
+        self._token = attach(set_span_in_context(self._span))
+        return self._span
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        """End the span."""
+        detach(self._token)
+        _end(self._type, self._span, error)
+
+
+class OperationSpan(Recorded):
+    """The span of a GraphQL operation, which is named when it is answered."""
+
+    __slots__ = ()
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__(tracer, SpanType.OPERATION, UNKNOWN_OPERATION, {})
+
+    def __enter__(self) -> "OperationSpan":  # type: ignore[override] # - the span is not for its users
+        """Begin the span."""
+        super().__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the span. It has not failed if it was cancelled: the client has left, or the server ends."""
+        super().__exit__(kind, None if isinstance(error, CancelledError) else error, traceback)
+
+    def answered(self, operation: Attributes, errors: Sequence[OperationError], fault: str | None) -> None:
+        """Record the operation and the errors of its response.
+
+        `operation` are attributes, of which the operation's type names the span. `fault` is a code of the errors that
+        is the server's fault, if there is one.
+        """
+        span = self._span
+        span.set_attributes(operation)
+        span.update_name(str(operation.get("graphql.operation.type", UNKNOWN_OPERATION)))
+        if errors:
+            span.set_attribute("turnup.error.count", len(errors))
+        for code, path in errors[:MOST_ERRORS]:
+            span.add_event(ERROR_EVENT, {ERROR_CODE: code, ERROR_PATH: dotted(path)})
+        if fault is not None:
+            mark_failed(span, fault)
+
+
+def dotted(path: Iterable[str | int]) -> str:
+    """Return a path as response keys with dots between them, without the indexes of lists."""
+    return ".".join(key for key in path if isinstance(key, str))[:LONGEST_PATH]
 
 
 def _exports() -> bool:
@@ -186,8 +262,14 @@ def _in_unrecorded_trace() -> bool:
     return not span.is_recording() and span.get_span_context().is_valid
 
 
-def _dotted(info: GraphQLResolveInfo[Any]) -> str:
-    return ".".join(str(key) for key in info.path.as_list())[:LONGEST_NAME]
+def _is_first(info: GraphQLResolveInfo[Any]) -> bool:
+    """Return whether the path of a field leads through the first object of each list only."""
+    path: Any = info.path
+    while path is not None:
+        if type(path.key) is int and path.key > 0:
+            return False
+        path = path.prev
+    return True
 
 
 async def _ended_after(span: Span, result: Awaitable[Any]) -> Any:
@@ -195,37 +277,27 @@ async def _ended_after(span: Span, result: Awaitable[Any]) -> Any:
     try:
         value = await result
     except BaseException as error:
-        _end(span, error)
+        _end(SpanType.RESOLVER, span, error)
         raise
     finally:
         detach(token)
-    _end(span, value if isinstance(value, Exception) else None)
+    _end(SpanType.RESOLVER, span, value if isinstance(value, Exception) else None)
     return value
 
 
-def _end(span: Span, error: BaseException | None) -> None:
+def _end(span_type: SpanType, span: Span, error: BaseException | None) -> None:
     if error is not None:
-        mark_failed(span, type(error).__qualname__)
+        state = _sqlstate(error) if "db.response.status_code" in span_type.attributes else None
+        if state is not None:
+            span.set_attribute("db.response.status_code", state)
+        mark_failed(span, state or type(error).__qualname__)
     span.end()
 
 
-class _Recorded:
-    """A span that is current between enter and exit; an exception sets its type on the span."""
-
-    __slots__ = ("_attributes", "_kind", "_name", "_span", "_token", "_tracer")
-
-    def __init__(self, tracer: Tracer, name: str, attributes: Attributes, kind: SpanKind = SpanKind.INTERNAL) -> None:
-        self._tracer = tracer
-        self._name = name
-        self._attributes = attributes
-        self._kind = kind
-
-    def __enter__(self) -> None:
-        self._span = self._tracer.start_span(self._name, kind=self._kind, attributes=self._attributes)
-        self._token = attach(set_span_in_context(self._span))
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
-    ) -> None:
-        detach(self._token)
-        _end(self._span, error)
+def _sqlstate(error: BaseException) -> str | None:
+    """Return the code with which PostgreSQL refused a statement: of the driver's exception, or of the one it became."""
+    for each in (error, error.__cause__):
+        state = getattr(each, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return None

@@ -17,7 +17,7 @@ const SDL = readFileSync(new URL("../../schema.graphql", import.meta.url), "utf8
 
 const SIGN_IN = {
   name: "sign_in",
-  text: "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in($1, $2)",
+  text: "SELECT id, name, email, role, status, accounts, locations FROM turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, $2)",
 };
 const PAGE = {
   name: "page",
@@ -32,7 +32,7 @@ const FLAT_PAGE = {
 const ACCOUNTS = { name: "accounts", text: "SELECT id, name FROM turnup.account WHERE id = ANY($1::text[])" };
 const CONTACTS = {
   name: "contacts",
-  text: `SELECT location_id, id, purpose, name, email, phone FROM turnup.contact
+  text: `SELECT location_id, id, purpose, name AS "fullName", email, phone FROM turnup.contact
     WHERE location_id = ANY($1::text[]) ORDER BY position`,
 };
 const DEVICES = {
@@ -244,8 +244,8 @@ async function nested(client, page) {
     accounts.set(account.id, account);
   }
   const contacts = new Map(ids.map((id) => [id, []]));
-  for (const { location_id, id, purpose, name, email, phone } of await rows(client, CONTACTS, ids)) {
-    contacts.get(location_id).push({ id, purpose, name, email, phone });
+  for (const { location_id, id, purpose, fullName, email, phone } of await rows(client, CONTACTS, ids)) {
+    contacts.get(location_id).push({ id, purpose, fullName, email, phone });
   }
   const found = await rows(client, DEVICES, ids);
   const hours = new Map(ids.map((id) => [id, []]));

@@ -1,11 +1,12 @@
 """A partner's poller: it receives payloads, puts them into operation once, acknowledges them, and notices changes.
 
 Standard library only. It can be killed at any moment and started again. Set TURNUP_URL, TURNUP_TOKEN_COMMAND (a command
-that prints an access token) and POLLER_FOLDER. docs/partners.md explains the protocol.
+that prints a service token or an access token) and POLLER_FOLDER. docs/partners.md explains the protocol.
 """
 
 import json
 import os
+import random
 import shlex
 import subprocess
 import time
@@ -26,11 +27,12 @@ WRONG = {"INVALID_INPUT", "LIMIT_REACHED"}  # the other problems mean that there
 RETRIED = {"RATE_LIMITED", "OVERLOADED", "UNAVAILABLE", "TIMEOUT", "INTERNAL", "IDEMPOTENCY_IN_PROGRESS"}
 
 FIELDS = """id test document documentDigest
-            state live supersededBy { id } statusChange { verb reason } receipts { kind } updatedAt"""
+            state live supersededBy { id } statusChange { action reason } receipts { answer } updatedAt"""
 PROBLEMS = "problems { code message ... on IdempotencyInProgress { retryAfterMs } }"
 OPERATIONS = {
     "provisioningPayloads": f"""query Poll($filter: ProvisioningPayloadFilter!, $after: String) {{
-        provisioningPayloads(filter: $filter, orderBy: UPDATED, first: 50, after: $after) {{
+        provisioningPayloads(filter: $filter, orderBy: {{field: UPDATED_AT, direction: ASC}},
+                             first: 50, after: $after) {{
           nodes {{ {FIELDS} }} pageInfo {{ hasNextPage endCursor }} }} }}""",
     "acknowledgePayload": f"""mutation Acknowledge($input: AcknowledgePayloadInput!) {{
         acknowledgePayload(input: $input) {{ {PROBLEMS} }} }}""",
@@ -124,7 +126,8 @@ def ask(field: str, **variables: Any) -> Any:
             if data and failure["code"] not in WRONG:
                 return None
             raise SystemExit(f"{failure['code']}: {failure['message']}")
-        time.sleep(failure.get("retryAfterMs", 500) / 1000)
+        wait = failure["retryAfterMs"] / 1000 if "retryAfterMs" in failure else answer.get("retryAfter", 1)
+        time.sleep(wait + random.random())  # noqa: S311 - clients that were refused together return one by one
 
 
 def send(body: dict[str, Any]) -> dict[str, Any]:
@@ -137,6 +140,7 @@ def send(body: dict[str, Any]) -> dict[str, Any]:
             response = error
         with response:
             answer: dict[str, Any] = json.load(response)
+            answer["retryAfter"] = float(response.headers.get("Retry-After", 1))
     except (OSError, HTTPException, ValueError):
         answer = {}
     return answer

@@ -14,10 +14,13 @@ from tests.builders_db import (
     a_payload,
     a_receipt,
     a_recipient,
+    a_service_token,
+    a_session,
     a_user,
     an_account,
     an_approval,
     an_entry,
+    an_invitation,
     an_override,
     committed,
     forget,
@@ -127,6 +130,9 @@ async def a_world(database: TestDatabase) -> World:
                 "AnsweredPayload": answered,
                 "AuditEntry": await an_entry(connection, location, override_id=override),
                 "DeviceModel": "model-yealink-t46s",
+                "UserSession": await a_session(connection, users[user]),
+                "ServiceToken": await a_service_token(connection, users[user]),
+                "Invitation": await an_invitation(connection),
             }
             await connection.execute(
                 "UPDATE turnup.location SET live_payload_id = $2 WHERE id = $1", location, answered

@@ -10,6 +10,7 @@ import httpx
 
 from app.auth.development import DevelopmentIssuer
 from app.db import database as pools
+from app.db.gauges import MEASURE, READ
 from app.main import create_app
 from app.settings import Settings
 from tests.harness import Client, TestDatabase
@@ -47,7 +48,11 @@ class Wire:
 _HOUSEKEEPING = (
     "SELECT turnup.audit_settle()",
     "SELECT turnup.forget_old_keys($1)",
+    "SELECT turnup.forget_credentials($1)",
+    "SELECT turnup.record_uses($1, $2, $3, $4)",
     "SELECT turnup.audit_erase_due($1)",
+    MEASURE,
+    READ,
 )
 
 

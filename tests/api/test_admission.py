@@ -17,17 +17,18 @@ from starlette.types import Message
 from app.auth.development import DevelopmentIssuer
 from app.auth.verifier import Verifier
 from app.db.database import Database
+from app.domain.credential import Credential
 from app.http.addresses import counted_address
 from app.limiting.token_buckets import TokenBuckets
 from app.settings import Settings
-from graphql_schema.refused_subjects import MOST_RECORDED, MOST_UNSIGNED, RefusedSubjects
-from tests.harness import CUSTOMER, LEAD, Client, TestDatabase, early_in_a_minute, own_database
+from graphql_schema.refused_credentials import MOST_RECORDED, MOST_UNSIGNED, RefusedCredentials
+from tests.harness import CUSTOMER, LEAD, Client, TestDatabase, by_token, early_in_a_minute, own_database
 
 from .conftest import World
 from .serving import serving
 
 INACTIVE = "The token does not belong to an active user."
-VIEWER = "{ viewer { id } }"
+VIEWER = "{ viewer { name } }"
 
 
 class Seconds:
@@ -44,7 +45,7 @@ class Seconds:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Seconds:
     """The clock of new bounds and memories."""
     seconds = Seconds()
-    for kind in (TokenBuckets, RefusedSubjects):
+    for kind in (TokenBuckets, RefusedCredentials):
         defaults = kind.__init__.__kwdefaults__
         assert defaults is not None
         monkeypatch.setitem(defaults, "clock", seconds)
@@ -60,7 +61,7 @@ async def bounded(settings: Settings, database: TestDatabase, amount: int) -> As
 @asynccontextmanager
 async def at(client: Client, host: str | None) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the same app with another address."""
-    app = client.http._transport.app  # type: ignore[attr-defined]
+    app = client.app
     transport = httpx.ASGITransport(app, client=(host, 1) if host else None)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as http:
         yield http
@@ -94,7 +95,7 @@ async def unread(client: Client, *, method: str = "POST", **headers: str) -> tup
         "client": ("10.9.8.7", 1),
         "headers": [(name.encode(), value.encode()) for name, value in fields.items()],
     }
-    await client.http._transport.app(scope, receive, send)  # type: ignore[attr-defined]
+    await client.app(scope, receive, send)
     said = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     (error,) = json.loads(sent[1]["body"])["errors"]
     return sent[0]["status"], error, said
@@ -144,7 +145,7 @@ async def test_without_a_valid_token_neither_body_nor_url_is_read(
 async def test_a_blank_after_the_token_is_ignored(client: Client) -> None:
     for blank in (" ", "\t", " \t "):
         answer = await client.ask(VIEWER, None, headers={"authorization": f"Bearer {client.token(LEAD)}{blank}"})
-        assert answer.data == {"viewer": {"id": "user-lead"}}
+        assert answer.data == {"viewer": {"name": "Lena Ortiz"}}
 
 
 async def test_two_authorization_fields_are_refused_even_when_they_are_the_same(client: Client) -> None:
@@ -168,9 +169,9 @@ async def signed_in(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     sign_in = Database._sign_in
 
-    async def noted(self: Database, connection: Any, subject: str, timeout_ms: int, *statement: str) -> Any:
-        seen.append(subject)
-        return await sign_in(self, connection, subject, timeout_ms, *statement)
+    async def noted(self: Database, connection: Any, credential: Credential, timeout_ms: int, *statement: str) -> Any:
+        seen.append(credential.subject)
+        return await sign_in(self, connection, credential, timeout_ms, *statement)
 
     monkeypatch.setattr(Database, "_sign_in", noted)
     return seen
@@ -303,20 +304,21 @@ async def test_a_flood_of_a_suspended_user_writes_the_audit_log_a_bounded_number
         metrics = (await client.http.get("/metrics")).text
     assert count == 1 + MOST_RECORDED
     assert 'turnup_security_events_total{kind="suspended_user"} 50.0' in metrics
-    assert 'turnup_errors_total{code="UNAUTHENTICATED",operation="anonymous"} 50.0' in metrics
+    assert 'turnup_errors_total{code="UNAUTHENTICATED",field="none"} 50.0' in metrics
 
 
-def test_the_memory_of_refused_subjects_is_bounded_and_loses_the_oldest() -> None:
+def test_the_memory_of_refused_credentials_is_bounded_and_loses_the_oldest() -> None:
     clock = Seconds()
-    memory = RefusedSubjects(seconds=2, most_subjects=3, clock=clock)
-    for subject in "abcd":
-        memory.remember(subject, [])
-    assert [memory.recall(subject) is not None for subject in "abcd"] == [False, True, True, True]
+    memory = RefusedCredentials(seconds=2, most_credentials=3, clock=clock)
+    sent = [by_token(subject) for subject in "abcd"]
+    for credential in sent:
+        memory.remember(credential, [])
+    assert [memory.recall(credential) is not None for credential in sent] == [False, True, True, True]
     for number in range(100):
-        memory.admit(str(number))
+        memory.admit(by_token(str(number)))
     assert (len(memory._refused), len(memory._signed_in)) == (3, 3)
     clock.now += 2
-    assert [memory.recall(subject) for subject in "bcd"] == [None] * 3
+    assert [memory.recall(credential) for credential in sent[1:]] == [None] * 3
     assert not memory._refused
 
 

@@ -41,7 +41,7 @@ class Writer:
         self.random = random
         self.ids = ids
         self.aliases = 0
-        self.budget = 45
+        self.budget = 36
 
     def operation(self) -> str:
         body = self.selections(SCHEMA.query_type, 0)
@@ -85,7 +85,7 @@ class Writer:
         if is_non_null_type(kind):
             return self.value(name, kind.of_type)
         if is_list_type(kind):
-            return f"[{self.value(name, kind.of_type)}]"
+            return f"[{', '.join(self.value(name, kind.of_type) for _ in range(self.random.choice([1, 1, 2, 5])))}]"
         if isinstance(kind, GraphQLEnumType):
             return str(self.random.choice(list(kind.values)))
         if isinstance(kind, GraphQLInputObjectType):

@@ -10,21 +10,22 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLList,
     GraphQLNonNull,
-    is_required_input_field,
 )
 
-from app.domain.vocabulary import Budget
+from app.domain.vocabulary import Budget, Role
 from app.http.refusals import RESPONSE_JSON
 from app.limiting.limiter import Limiter
 from app.operations.registry import MUTATIONS as DECLARED
 from app.settings import Settings
 from graphql_schema.schema import schema
-from tests.harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, patient
+from permissions.matrix import allows
+from tests.harness import CUSTOMER, LEAD, LEAD_2, NOON, PARTNER, Answer, Client, TestDatabase, least_fields, patient
 
 from .serving import serving, statements_logged
 
+WHO = {Role.IMPLEMENTATION_LEAD: LEAD, Role.PARTNER: PARTNER, Role.CUSTOMER: CUSTOMER}
 MUTATIONS: dict[str, GraphQLField] = schema._schema.mutation_type.fields  # type: ignore[union-attr]
-LIMITS = "{ rateLimits { name limit remaining resetsAt } }"
+LIMITS = "{ rateLimits { budget limit remaining resetsAt } }"
 STEP = 'mutation { setCurrentStep(input: {locationId: "location-9", step: DEVICES}) { problems { code } } }'
 NONSENSE = 'mutation { addDevice(input: {locationId: "location-99", brand: YEALINK}) { problems { code } } }'
 BULK = """
@@ -55,7 +56,7 @@ def noon(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 async def left(client: Client, who: str = LEAD) -> dict[str, int]:
     answer = await client.ask(LIMITS, who)
-    return {each["name"]: each["remaining"] for each in answer.data["rateLimits"]}
+    return {each["budget"]: each["remaining"] for each in answer.data["rateLimits"]}
 
 
 def sample(kind: Any) -> str:
@@ -65,8 +66,7 @@ def sample(kind: Any) -> str:
     if isinstance(kind, GraphQLList):
         return f"[{sample(kind.of_type)}]"
     if isinstance(kind, GraphQLInputObjectType):
-        wanted = {name: each for name, each in kind.fields.items() if is_required_input_field(each)}
-        return "{" + ", ".join(f"{name}: {sample(each.type)}" for name, each in wanted.items()) + "}"
+        return "{" + ", ".join(f"{name}: {sample(each.type)}" for name, each in least_fields(kind).items()) + "}"
     if isinstance(kind, GraphQLEnumType):
         return str(next(iter(kind.values)))
     return {"Int": "1", "Float": "1.5", "Boolean": "false", "JSON": "1", "Time": '"09:00:00"'}.get(kind.name, '"none"')
@@ -87,13 +87,13 @@ def one_error(answer: Answer) -> dict[str, Any]:
 async def test_a_mutation_asks_its_budget_after_the_role_and_before_its_input(
     name: str, settings: Settings, database: TestDatabase
 ) -> None:
-    budget = DECLARED[name].budget
+    budget, action = DECLARED[name].budget, DECLARED[name].action
     spent = {f"limit_{budget.lower()}": 0}
     async with serving(settings, database, **spent) as client:
-        answers = [await client.ask(document_of(name), who) for who in (LEAD, PARTNER, CUSTOMER)]
-    codes = {one_error(each)["code"] for each in answers}
-    refusals = [one_error(each) for each in answers if "RATE_LIMITED" in each.codes]
-    assert codes == {"RATE_LIMITED", "FORBIDDEN"}
+        answers = {role: await client.ask(document_of(name), who) for role, who in WHO.items()}
+    codes = {role: one_error(each)["code"] for role, each in answers.items()}
+    refusals = [one_error(each) for each in answers.values() if "RATE_LIMITED" in each.codes]
+    assert codes == {role: "RATE_LIMITED" if allows(role, action) else "FORBIDDEN" for role in WHO}
     assert {(each["budget"], each["limit"]) for each in refusals} == {(budget, 0)}
 
 
@@ -169,6 +169,19 @@ async def test_a_query_is_charged_what_it_returned(settings: Settings, database:
         assert (await left(client))["OBJECTS"] == 10_000 - returned - budgets - 10
 
 
+async def test_a_list_of_what_the_viewer_can_approve_is_charged_before_it_is_read(
+    settings: Settings, database: TestDatabase
+) -> None:
+    query = "query ($filter: LocationFilter) { locations(filter: $filter) { nodes { id } } }"
+    async with serving(settings, database, limit_objects=5_000) as client:
+        for _ in range(2):
+            found = await client.ask(query, LEAD, filter={"viewerCan": "APPROVE"})
+            assert found.codes == []
+        refused = await client.ask(query, LEAD, filter={"viewerCan": "APPROVE"})
+        assert one_error(refused)["budget"] == "OBJECTS"
+        assert (await client.ask(query, LEAD)).codes == []
+
+
 async def test_what_lies_inside_a_document_is_no_object(client: Client) -> None:
     answer = await client.ask(PAYLOADS, LEAD)
     nodes = answer.data["provisioningPayloads"]["nodes"]
@@ -179,7 +192,7 @@ async def test_what_lies_inside_a_document_is_no_object(client: Client) -> None:
 async def test_fragments_and_nulls_are_counted_as_what_came_back(client: Client) -> None:
     query = """
     query { ...Roots  none: location(id: "location-99") { id } }
-    fragment Roots on Query { a: node(id: "location-1") { ...Place } viewer { id account { id } } }
+    fragment Roots on Query { a: node(id: "location-1") { ...Place } viewer { name account { id } } }
     fragment Place on Node { id ... on Location { account { id } contacts { id } } ... on Device { location { id } } }
     """
     answer = await client.ask(query)
@@ -319,7 +332,7 @@ async def test_everybody_sees_their_own_budgets(who: str, settings: Settings, da
     plain = {f"limit_{budget.lower()}": Settings.model_fields[f"limit_{budget.lower()}"].default for budget in Budget}
     async with serving(settings, database, **plain) as client:
         answer = await client.ask(LIMITS, who)
-    assert [(each["name"], each["limit"], each["remaining"]) for each in answer.data["rateLimits"]] == [
+    assert [(each["budget"], each["limit"], each["remaining"]) for each in answer.data["rateLimits"]] == [
         ("OBJECTS", 500_000, 499_990),
         ("EDITS", 240, 240),
         ("SUBMITS", 30, 30),
@@ -329,7 +342,7 @@ async def test_everybody_sees_their_own_budgets(who: str, settings: Settings, da
         ("BULK_ITEMS", 500, 500),
         ("DRY_RUNS", 500, 500),
     ]
-    assert {each["resetsAt"] for each in answer.data["rateLimits"]} == {"2027-01-15T08:01:00+00:00"}
+    assert {each["resetsAt"] for each in answer.data["rateLimits"]} == {"2027-01-15T08:01:00.000000Z"}
 
 
 class Broken:
@@ -349,7 +362,7 @@ class Broken:
 async def test_without_the_limiter_reads_are_served_and_writes_refused_loudly(
     settings: Settings, database: TestDatabase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("app.main.store_at", lambda _url: Broken())
+    monkeypatch.setattr("app.main.store_at", lambda *_: Broken())
     monkeypatch.setattr("app.limiting.limiter.PAUSE_SECONDS", 60)
     async with serving(settings, database) as client:
         read = await client.ask("{ locations(first: 1) { nodes { id } } }")

@@ -1,6 +1,7 @@
 """Bulk mutations: the same rules as the single ones, many locations in one transaction, repeated safely."""
 
 import asyncio
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,10 +15,9 @@ from tests.harness import CUSTOMER, LEAD, LEAD_2, Client
 
 from .serving import Wire, serving, statements_logged
 
-RESULTS = """
-  results { index id outcome problem { code } location { status } payload { state } }
-  summary { applied unchanged failed } dryRun replayed problems { code message path }
-"""
+ITEM = "index locationId outcome problem { code } location { status }"
+SUMMARY = "summary { applied unchanged refused } dryRun replayed problems { code message path }"
+RESULTS = f"results {{ {ITEM} payload {{ state }} }} {SUMMARY}"
 UPDATE = f"""
 mutation Update($ids: [ID!]!, $status: LocationStatus!, $key: String!, $reason: String,
                 $policy: BulkPolicy! = PER_ITEM, $dry: Boolean! = false) {{
@@ -27,7 +27,7 @@ mutation Update($ids: [ID!]!, $status: LocationStatus!, $key: String!, $reason: 
 """
 APPROVE = f"""
 mutation Approve($items: [BulkApproveItemInput!]!, $key: String!) {{
-  bulkApprove(input: {{items: $items, idempotencyKey: $key}}) {{ {RESULTS} }}
+  bulkApprove(input: {{items: $items, idempotencyKey: $key}}) {{ results {{ {ITEM} }} {SUMMARY} }}
 }}
 """
 GENERATE = f"""
@@ -56,16 +56,17 @@ async def test_each_item_is_judged_by_the_rules_of_the_single_mutation_in_the_or
 ) -> None:
     done = await block(own_client, ["location-7", "location-6", "location-99", "location-8", "location-1"], "mixed")
     seen = [
-        (item["index"], item["id"], item["outcome"], (item["problem"] or {}).get("code")) for item in done["results"]
+        (item["index"], item["locationId"], item["outcome"], (item["problem"] or {}).get("code"))
+        for item in done["results"]
     ]
     assert seen == [
         (0, "location-7", "APPLIED", None),
-        (1, "location-6", "FAILED", "ILLEGAL_TRANSITION"),
-        (2, "location-99", "FAILED", "NOT_FOUND"),
+        (1, "location-6", "REFUSED", "ILLEGAL_TRANSITION"),
+        (2, "location-99", "REFUSED", "NOT_FOUND"),
         (3, "location-8", "UNCHANGED", None),
         (4, "location-1", "APPLIED", None),
     ]
-    assert done["summary"] == {"applied": 2, "unchanged": 1, "failed": 2}
+    assert done["summary"] == {"applied": 2, "unchanged": 1, "refused": 2}
     assert [item["location"] and item["location"]["status"] for item in done["results"]] == [
         "BLOCKED",
         "COMPLETED",
@@ -78,7 +79,7 @@ async def test_each_item_is_judged_by_the_rules_of_the_single_mutation_in_the_or
 async def test_all_or_nothing_does_nothing_when_one_item_is_refused(own_client: Client) -> None:
     before, _ = await state_of(own_client)
     done = await block(own_client, ["location-7", "location-6"], "whole", policy="ALL_OR_NOTHING")
-    assert [item["outcome"] for item in done["results"]] == ["UNCHANGED", "FAILED"]
+    assert [item["outcome"] for item in done["results"]] == ["UNCHANGED", "REFUSED"]
     after, _ = await state_of(own_client)
     assert after == before
 
@@ -89,8 +90,8 @@ async def test_a_dry_run_tells_exactly_what_the_real_one_then_does_and_leaves_no
     predicted = await block(own_client, ids, "rehearsed", dry=True)
     assert await state_of(own_client) == before
     real = await block(own_client, ids, "rehearsed")
-    outcomes = [(item["id"], item["outcome"], item["problem"]) for item in real["results"]]
-    assert outcomes == [(item["id"], item["outcome"], item["problem"]) for item in predicted["results"]]
+    outcomes = [(item["locationId"], item["outcome"], item["problem"]) for item in real["results"]]
+    assert outcomes == [(item["locationId"], item["outcome"], item["problem"]) for item in predicted["results"]]
     assert (real["replayed"], predicted["dryRun"], real["dryRun"]) == (False, True, False)
 
 
@@ -112,7 +113,7 @@ async def test_an_item_that_is_not_ready_is_told_with_its_issues_the_first_time_
     sent: dict[str, Any] = {"ids": ["location-2", "location-7"], "status": "PENDING_APPROVAL", "key": "unready"}
     first = (await own_client.ask(query, LEAD, **sent)).data["bulkUpdateStatus"]
     again = (await own_client.ask(query, LEAD, **sent)).data["bulkUpdateStatus"]
-    assert [item["outcome"] for item in first["results"]] == ["FAILED", "APPLIED"]
+    assert [item["outcome"] for item in first["results"]] == ["REFUSED", "APPLIED"]
     assert any("SUBMIT" in issue["blocks"] for issue in first["results"][0]["problem"]["issues"])
     for done in (first, again):
         for issue in done["results"][0]["problem"]["issues"]:
@@ -132,6 +133,23 @@ async def test_a_customer_runs_nothing_in_bulk(own_client: Client) -> None:
 async def test_too_many_items_none_or_one_twice_are_refused_whole(client: Client, ids: list[str], code: str) -> None:
     done = await block(client, ids, "whole-call")
     assert (done["results"], [each["code"] for each in done["problems"]]) == ([], [code])
+
+
+@pytest.mark.parametrize(
+    ("mutation", "named_in", "most"), [("bulkGeneratePayloads", "locationIds", 50), ("bulkApprove", "items", 100)]
+)
+async def test_the_refusal_of_a_whole_call_is_at_the_list_of_the_input(
+    client: Client, mutation: str, named_in: str, most: int
+) -> None:
+    document = f"""mutation Bulk($input: {mutation[0].upper()}{mutation[1:]}Input!) {{ {mutation}(input: $input) {{
+      problems {{ path message ... on InvalidInput {{ field }} }} }} }}"""
+    item: Any = {"locationId": "location-1", "expectedDigest": "0"} if named_in == "items" else "location-1"
+    for given in ([], [item] * 2, [item] * (most + 1)):
+        answer = await client.ask(document, LEAD, input={named_in: given, "idempotencyKey": f"{mutation}-{len(given)}"})
+        (problem,) = answer.data[mutation]["problems"]
+        assert problem["path"] == [named_in]
+        assert named_in in problem["message"]
+        assert problem.get("field", named_in) == named_in
 
 
 async def test_a_status_that_no_bulk_leads_to_is_refused_whole(client: Client) -> None:
@@ -156,10 +174,10 @@ async def test_contents_are_approved_as_reviewed_and_handed_on_in_bulk(own_clien
     assert [(item["outcome"], item["payload"]) for item in results] == [
         ("APPLIED", {"state": "GENERATED"}),
         ("APPLIED", {"state": "GENERATED"}),
-        ("FAILED", None),
+        ("REFUSED", None),
     ]
     released = await own_client.ask(UPDATE, LEAD, ids=["location-3", "location-4"], status="PROVISIONING", key="go")
-    assert released.data["bulkUpdateStatus"]["summary"] == {"applied": 2, "unchanged": 0, "failed": 0}
+    assert released.data["bulkUpdateStatus"]["summary"] == {"applied": 2, "unchanged": 0, "refused": 0}
 
 
 async def test_operators_see_what_became_of_items_and_how_long_a_location_waited_for_its_approval(
@@ -175,17 +193,40 @@ async def test_operators_see_what_became_of_items_and_how_long_a_location_waited
     review = (await own_client.ask(query, LEAD_2)).data
     items = [{"locationId": "location-3", "expectedDigest": review["review"]["digest"]}]
     approved = await own_client.ask(APPROVE, LEAD_2, items=items, key="approve")
-    assert approved.data["bulkApprove"]["summary"] == {"applied": 1, "unchanged": 0, "failed": 0}
+    assert approved.data["bulkApprove"]["summary"] == {"applied": 1, "unchanged": 0, "refused": 0}
     waited = datetime.now(UTC) - datetime.fromisoformat(review["location"]["session"]["submittedAt"])
     seen = await samples(own_client)
     blocked = {
-        outcome: seen[f'turnup_bulk_items_total{{operation="bulkUpdateStatus",outcome="{outcome}"}}']
+        outcome: seen[f'turnup_bulk_items_total{{mutation="bulkUpdateStatus",outcome="{outcome}"}}']
         for outcome in ("APPLIED", "ILLEGAL_TRANSITION", "UNCHANGED", "REPLAYED")
     }
     assert blocked == {"APPLIED": 1, "ILLEGAL_TRANSITION": 1, "UNCHANGED": 1, "REPLAYED": 3}
-    assert seen['turnup_bulk_items_total{operation="bulkApprove",outcome="APPLIED"}'] == 1
+    assert seen['turnup_bulk_items_total{mutation="bulkApprove",outcome="APPLIED"}'] == 1
+    assert seen['turnup_bulk_size_sum{mutation="bulkApprove"}'] == 1
+    assert seen['turnup_bulk_size_count{mutation="bulkUpdateStatus"}'] == 2
+    assert seen['turnup_bulk_size_sum{mutation="bulkUpdateStatus"}'] == 6
+    assert seen['turnup_bulk_duration_seconds_count{mutation="bulkUpdateStatus"}'] == 2
+    assert seen['turnup_approvals_total{outcome="APPLIED"}'] == 1
     assert seen["turnup_approval_processing_seconds_count"] == 1
     assert seen["turnup_approval_processing_seconds_sum"] == pytest.approx(waited.total_seconds(), abs=60)
+
+
+async def test_operators_see_each_bulk_call_by_its_outcome_as_a_whole(own_client: Client) -> None:
+    calls = {
+        "APPLIED": ["location-7", "location-6", "location-8"],
+        "REFUSED": ["location-6"],
+        "UNCHANGED": ["location-7"],
+        "INVALID_INPUT": ["location-7", "location-7"],
+    }
+    for outcome, ids in calls.items():
+        await block(own_client, ids, outcome)
+        await block(own_client, ids, f"dry-{outcome}", dry=True)
+    await block(own_client, calls["APPLIED"], "APPLIED")
+    await own_client.ask(UPDATE, LEAD, ids=["location-7"], status="BLOCKED", key="k" * 1_000)  # no key is so long
+    name = re.compile(r'turnup_bulk_calls_total{mutation="bulkUpdateStatus",outcome="(\w+)"}')
+    counted = {found[1]: value for each, value in (await samples(own_client)).items() if (found := name.match(each))}
+    expected = {**dict.fromkeys(calls, 1), "INVALID_INPUT": 2, "REPLAYED": 1}
+    assert {outcome: value for outcome, value in counted.items() if value} == expected
 
 
 async def samples(client: Client) -> dict[str, float]:
@@ -205,7 +246,7 @@ async def test_two_locations_with_one_mac_do_not_both_get_it(own_client: Client)
     submit = await own_client.ask(UPDATE, LEAD, ids=["location-7", "location-1"], status="PENDING_APPROVAL", key="both")
     results = submit.data["bulkUpdateStatus"]["results"]
     assert [(item["outcome"], item["problem"]) for item in results] == [
-        ("FAILED", {"code": "MAC_IN_USE"}),
+        ("REFUSED", {"code": "MAC_IN_USE"}),
         ("APPLIED", None),
     ]
 

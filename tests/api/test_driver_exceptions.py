@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -10,6 +11,7 @@ from asyncpg import exceptions
 from pydantic import SecretStr
 
 from app.db.failures import translation
+from app.main import CHECKS
 from app.settings import Settings
 from graphql_schema.errors import is_bug
 from tests.harness import CUSTOMER, LEAD, Client, run_as_owner
@@ -80,6 +82,14 @@ async def read_only(client: Client) -> AsyncIterator[None]:
         await owner.close()
 
 
+async def gauges_of_checks(client: Client) -> dict[str, float]:
+    """What the metrics say about each check of `/readyz`."""
+    found = (await client.http.get("/readyz")).json()
+    lines = (await client.http.get("/metrics")).text.splitlines()
+    values = dict(line.split(" ", 1) for line in lines if not line.startswith("#"))
+    return {check: float(values[CHECKS[check]]) for check in found if check not in {"status", "errors"}}
+
+
 async def test_a_server_whose_database_is_read_only_is_not_ready_and_serves_reads_until_it_accepts_writes_again(
     own_client: Client, settings: Settings
 ) -> None:
@@ -93,6 +103,7 @@ async def test_a_server_whose_database_is_read_only_is_not_ready_and_serves_read
 
     async with read_only(own_client), serving(settings, own_client.database, database_url=url) as client:
         assert await seen(client) == [503, False, 200, [("UNAVAILABLE", "NONE")]]
+        assert await gauges_of_checks(client) == {"database": 1, "migrations": 1, "writes": 0}
         owner = await asyncpg.connect(own_client.database.owner_url)
         await owner.execute("SET default_transaction_read_only = off")
         await owner.execute(f"ALTER DATABASE {url.get_secret_value().partition('?')[0].rpartition('/')[2]} RESET ALL")
@@ -168,3 +179,23 @@ async def test_a_server_whose_database_is_closed_to_new_connections_is_not_ready
         assert ready.status_code == 503
         assert (await client.ask(EDIT, LEAD)).codes == []
         assert (await client.http.get("/readyz")).status_code == 200
+
+
+async def test_a_check_that_ends_in_an_unexpected_error_shows_the_database_as_down_until_one_succeeds(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def damaged(_connection: Any) -> dict[str, bool]:
+        raise asyncpg.DataCorruptedError("invalid page")
+
+    async with serving(settings, client.database) as served:
+
+        async def seen() -> tuple[int, bool, bool]:
+            ready = await served.http.get("/readyz")
+            shown = (await served.http.get("/metrics")).text.splitlines()
+            return ready.status_code, "turnup_database_up 1.0" in shown, "turnup_database_up 0.0" in shown
+
+        assert await seen() == (200, True, False)
+        with monkeypatch.context() as damage:
+            damage.setattr("app.main._state_of", damaged)
+            assert await seen() == (500, False, True)
+        assert await seen() == (200, True, False)

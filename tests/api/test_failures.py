@@ -17,6 +17,7 @@ import pytest
 from pydantic import SecretStr
 from starlette.types import Message
 
+from app import main
 from app.db import queries
 from app.db.database import Database
 from app.settings import Settings
@@ -49,10 +50,10 @@ async def test_a_bug_in_a_field_says_a_constant_sentence_and_the_other_fields_go
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "page_of", raises_a_secret)
-    answer = await client.ask("{ locations { totalCount } viewer { id } }", LEAD)
+    answer = await client.ask("{ locations { totalCount } viewer { name } }", LEAD)
     assert (answer.status, answer.body["data"], answer.body["errors"]) == (
         200,
-        {"locations": None, "viewer": {"id": "user-lead"}},
+        {"locations": None, "viewer": {"name": "Lena Ortiz"}},
         [
             {
                 "locations": [{"line": 1, "column": 3}],
@@ -94,14 +95,14 @@ async def test_a_statement_that_is_cancelled_for_its_time_is_a_timeout_for_all_t
     client: Client, database: WorkerDatabase
 ) -> None:
     readiness = 'readiness(locationId: "location-1") { code }'
-    query = f"{{ viewer {{ id }} locations {{ totalCount }} accounts {{ totalCount }} {readiness} }}"
+    query = f"{{ viewer {{ name }} locations {{ totalCount }} accounts {{ totalCount }} {readiness} }}"
     async with held(database, client.ask(query)) as asked:
         app = await asyncpg.connect(database.app_url)
         await app.execute(f"SELECT pg_cancel_backend(pid) {WAITERS}")
         await app.close()
         answer = await asked
     nothing = {"locations": None, "accounts": None, "readiness": None}
-    assert (answer.body["data"], answer.codes) == ({"viewer": {"id": "user-lead"}, **nothing}, ["TIMEOUT"] * 3)
+    assert (answer.body["data"], answer.codes) == ({"viewer": {"name": "Lena Ortiz"}, **nothing}, ["TIMEOUT"] * 3)
 
 
 async def test_when_every_connection_is_in_use_for_too_long_the_next_request_is_refused(
@@ -110,7 +111,7 @@ async def test_when_every_connection_is_in_use_for_too_long_the_next_request_is_
     monkeypatch.setitem(Database.open.__func__.__kwdefaults__, "wait_seconds", 0.2)  # type: ignore[attr-defined]
     async with serving(settings, database, pool_size=1) as client:
         async with held(database, client.ask(LOCATIONS)) as asked:
-            refused = await client.ask("{ viewer { id } }", CUSTOMER)
+            refused = await client.ask("{ viewer { name } }", CUSTOMER)
         first = await asked
     assert (refused.status, refused.codes, first.status) == (503, ["OVERLOADED"], 200)
     assert int(refused.headers["retry-after"]) > 0
@@ -194,6 +195,28 @@ async def test_without_its_database_the_server_says_unavailable_until_it_is_back
     assert heard == [up, (503, ["UNAVAILABLE"], 503, down, 200), up]
 
 
+async def test_whether_the_database_answers_is_a_metric_without_anybody_asking_for_readiness(
+    settings: Settings, database: WorkerDatabase, cable: Cable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(main, "CHECK_SECONDS", 0.02)
+    async with serving(settings, database, database_url=SecretStr(cable.url)) as client:
+        others = {"turnup_migrations_current": 1, "turnup_database_writes": 1}
+        assert await gauges(client) == {"turnup_database_up": 1, **others}
+        for change, up in ((cable.cut, 0), (cable.connect, 1)):
+            await change()
+            async with asyncio.timeout(30):
+                wanted = {"turnup_database_up": up, **others}
+                while await gauges(client) != wanted:  # noqa: ASYNC110 - a server that knows no events of the test
+                    await asyncio.sleep(0.01)
+
+
+async def gauges(client: Client) -> dict[str, float]:
+    """What the metrics say about the database."""
+    lines = (await client.http.get("/metrics")).text.splitlines()
+    samples = dict(line.split() for line in lines if line.startswith(("turnup_database_", "turnup_migrations_")))
+    return {name: float(value) for name, value in samples.items()}
+
+
 def not_ready(failed: str, **states: bool) -> dict[str, Any]:
     """The body of `/readyz`, without the id of the request."""
     message = f"The server is not ready: failed checks: {failed}."
@@ -243,7 +266,7 @@ async def test_a_database_without_migrations_is_alive_and_not_ready(
 
 
 async def test_a_client_that_leaves_before_its_request_is_whole_is_no_failure_of_ours(client: Client) -> None:
-    app, sent = client.http._transport.app, list[Message]()  # type: ignore[attr-defined]
+    app, sent = client.app, list[Message]()
     arriving: list[Message] = [
         {"type": "http.request", "body": b'{"query": ', "more_body": True},
         {"type": "http.disconnect"},
@@ -283,7 +306,7 @@ async def left_while_waiting(
     token = f"Bearer {client.token(LEAD)}".encode()
     headers = [(b"content-type", b"application/json"), (b"authorization", token)]
     scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "root_path": ""}
-    app = client.http._transport.app  # type: ignore[attr-defined]
+    app = client.app
     async with committed(database) as connection:
         await connection.execute("LOCK TABLE turnup.location IN ACCESS EXCLUSIVE MODE")
         task = asyncio.ensure_future(app({**scope, "headers": headers}, receive, send))
@@ -300,7 +323,7 @@ async def test_a_client_that_leaves_ends_the_statement_that_it_waited_for(
             await task
         assert sent == []
         assert await connection.fetchval(f"SELECT count(*) {WAITERS}") == 0
-    assert (await client.ask("{ viewer { id } }")).status == 200
+    assert (await client.ask("{ viewer { name } }")).status == 200
 
 
 @pytest.mark.usefixtures("replayed")

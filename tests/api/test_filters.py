@@ -65,7 +65,7 @@ async def test_accounts_come_by_name(client: Client) -> None:
 
 async def test_the_device_catalogue_comes_by_id_and_by_maker(client: Client) -> None:
     answer = await client.ask(
-        "{ all: deviceModels { totalCount } mine: deviceModels(brand: YEALINK) { nodes { id brand model lines } } }",
+        "{ all: deviceModels { totalCount } mine: deviceModels(brand: YEALINK) { nodes { id brand name lines } } }",
         CUSTOMER,
     )
     yealink = {"brand": "YEALINK", "lines": 16}
@@ -73,8 +73,8 @@ async def test_the_device_catalogue_comes_by_id_and_by_maker(client: Client) -> 
         "all": {"totalCount": 7},
         "mine": {
             "nodes": [
-                {"id": "model-yealink-t46s", "model": "T46S", **yealink},
-                {"id": "model-yealink-t54w", "model": "T54W", **yealink},
+                {"id": "model-yealink-t46s", "name": "T46S", **yealink},
+                {"id": "model-yealink-t54w", "name": "T54W", **yealink},
             ]
         },
     }
@@ -118,7 +118,7 @@ query Nested($first: Int!) {
     nodes {
       id name status address { city } timezone
       account { name }
-      contacts { purpose name email phone }
+      contacts { purpose fullName email phone }
       devices { id brand model macAddress extension { number person { firstName } } }
       workingHours { weekday opens closes }
     }

@@ -151,8 +151,8 @@ async def people(home: Path) -> AsyncIterator[People]:
 async def test_the_people_see_their_own_canaries(people: People) -> None:
     """Canaries that nobody sees would prove nothing."""
     query = """{ locations(first: 100) { nodes { address { city } devices { label } approvals { comment } } }
-                 auditLog(first: 100) { nodes { reason override { reason } } }
-                 provisioningPayloads { nodes { account { name } } } }"""
+                 auditLog(first: 100) { nodes { statedReason override { reason } } }
+                 provisioningPayloads { nodes { sourceAccount { name } } } }"""
     seen = {
         person: set(CANARY.findall((await people.client.ask(query, people.subject(person))).raw.decode()))
         for person in FOREIGN

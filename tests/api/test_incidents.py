@@ -10,10 +10,12 @@ from app import audit
 from app.db.database import Database, SuspendedUser
 from app.db.failures import DatabaseUnavailable
 from app.db.request_transactions import RequestTransactions
+from app.domain.credential import CredentialKind
 from app.operations import housekeeping
 from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
-LOG = '{ auditLog(first: 50, filter: {action: "%s"}) { nodes { code chain actor { id } changes { field after } } } }'
+LOG = """{ auditLog(first: 50, filter: {action: %s}) { nodes {
+  code deniedField chain chainAccountId actor { id } changes { nodes { field after } } } } }"""
 
 
 @pytest.fixture
@@ -46,19 +48,19 @@ async def test_a_refused_field_is_entered_once_a_minute_with_its_count(own_clien
         await own_client.ask('{ location(id: "location-1") { overrides { id } } }', CUSTOMER)
     await settled(own_client)
     entries = (await own_client.ask(LOG % "ROLE_DENIED", LEAD)).data["auditLog"]["nodes"]
-    assert [(entry["code"], entry["chain"], entry["actor"]["id"]) for entry in entries] == [
-        ("overrides", "system", "user-acme")
-    ]
-    assert {change["field"]: change["after"] for change in entries[0]["changes"]}["count"] == 3
+    told = [(entry["code"], entry["deniedField"], entry["chain"], entry["actor"]["id"]) for entry in entries]
+    assert told == [("FORBIDDEN", "overrides", "SYSTEM", "user-acme")]
+    assert entries[0]["chainAccountId"] is None
+    assert {change["field"]: change["after"] for change in entries[0]["changes"]["nodes"]}["count"] == 3
 
 
 @pytest.mark.parametrize("headers", [{"x-user-id": "user-lead"}, {"x-user-role": "IMPLEMENTATION_LEAD"}])
 async def test_forged_identity_headers_are_a_security_event(own_client: Client, headers: dict[str, str]) -> None:
-    answer = await own_client.ask("{ viewer { id } }", CUSTOMER, headers=headers)
+    answer = await own_client.ask("{ viewer { name } }", CUSTOMER, headers=headers)
     assert (answer.status, answer.codes) == (403, ["FORBIDDEN"])
     await settled(own_client)
     entries = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
-    assert [(entry["code"], entry["actor"]["id"]) for entry in entries] == [("forged_identity_headers", "user-acme")]
+    assert [(entry["code"], entry["actor"]["id"]) for entry in entries] == [("FORGED_IDENTITY_HEADERS", "user-acme")]
 
 
 @pytest.mark.usefixtures("within_a_minute")
@@ -66,11 +68,11 @@ async def test_a_suspended_user_s_token_is_a_security_event(own_client: Client) 
     suspend = 'mutation { suspendUser(input: {userId: "user-acme"}) { problems { code } } }'
     assert (await own_client.ask(suspend, LEAD)).data["suspendUser"]["problems"] == []
     for _ in range(2):
-        assert (await own_client.ask("{ viewer { id } }", CUSTOMER)).codes == ["UNAUTHENTICATED"]
+        assert (await own_client.ask("{ viewer { name } }", CUSTOMER)).codes == ["UNAUTHENTICATED"]
     await settled(own_client)
     [entry] = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
-    assert (entry["code"], entry["chain"], entry["actor"]["id"]) == ("suspended_user", "system", "user-acme")
-    assert {change["field"]: change["after"] for change in entry["changes"]}["count"] == 2
+    assert (entry["code"], entry["chain"], entry["actor"]["id"]) == ("SUSPENDED_USER", "SYSTEM", "user-acme")
+    assert {change["field"]: change["after"] for change in entry["changes"]["nodes"]}["count"] == 2
 
 
 @pytest.mark.usefixtures("within_a_minute")
@@ -78,7 +80,7 @@ async def test_a_user_who_is_suspended_between_a_write_and_its_answer_is_a_secur
     own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def suspended(_self: RequestTransactions) -> None:
-        raise SuspendedUser("user-lead")
+        raise SuspendedUser("user-lead", CredentialKind.ACCESS_TOKEN)
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(RequestTransactions, "read", suspended)
@@ -86,7 +88,7 @@ async def test_a_user_who_is_suspended_between_a_write_and_its_answer_is_a_secur
         assert (await own_client.ask(start, LEAD)).codes == ["UNAVAILABLE"]
     await settled(own_client)
     [entry] = (await own_client.ask(LOG % "SECURITY_EVENT", LEAD)).data["auditLog"]["nodes"]
-    assert (entry["code"], entry["actor"]["id"]) == ("suspended_user", "user-lead")
+    assert (entry["code"], entry["actor"]["id"]) == ("SUSPENDED_USER", "user-lead")
 
 
 async def test_keys_older_than_a_day_go_and_younger_ones_stay(own_client: Client) -> None:
@@ -137,15 +139,15 @@ async def test_one_round_forgets_no_more_keys_than_it_may_and_the_next_ones_the_
 async def test_what_a_round_has_forgotten_batch_by_batch_stays_forgotten_when_it_fails(
     nine_old_keys: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    batches = [housekeeping._forget_batch, housekeeping._forget_batch]
+    batches = [housekeeping._batch, housekeeping._batch]
 
-    async def two_and_then_none(database: Database) -> int:
+    async def two_and_then_none(database: Database, statement: str, most: int) -> int:
         if not batches:
             raise DatabaseUnavailable
-        return await batches.pop()(database)
+        return await batches.pop()(database, statement, most)
 
     with monkeypatch.context() as failing:
-        failing.setattr(housekeeping, "_forget_batch", two_and_then_none)
+        failing.setattr(housekeeping, "_batch", two_and_then_none)
         with pytest.raises(DatabaseUnavailable):
             await housekeeping.forget_old_keys(nine_old_keys)
     assert [await housekeeping.forget_old_keys(nine_old_keys) for _ in range(2)] == [5, 0]

@@ -18,6 +18,7 @@ from tests.builders_db import (
     an_account,
     an_approval,
     an_entry,
+    an_override,
     committed,
     forget,
     insert,
@@ -26,7 +27,8 @@ from tests.harness import Client
 from tests.harness import TestDatabase as WorkerDatabase
 
 PAGE = """
-query Page($first: Int!, $after: String, $filter: LocationFilter, $order: LocationOrder! = NAME) {
+query Page($first: Int!, $after: String, $filter: LocationFilter,
+           $order: LocationOrder! = {field: NAME, direction: ASC}) {
   locations(first: $first, after: $after, filter: $filter, orderBy: $order) {
     nodes { id }
     edges { cursor node { id } }
@@ -74,15 +76,15 @@ async def sorted_by_database(database: WorkerDatabase, account: str, order: str)
 
 
 @pytest.mark.parametrize("first", [1, 2, 5, 22, 23, 24, 100])
-@pytest.mark.parametrize(
-    ("order", "sql"), [("NAME", "name, id"), ("RECENTLY_UPDATED", "updated_at DESC, id DESC")], ids=["name", "updated"]
-)
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+@pytest.mark.parametrize(("field", "column"), [("NAME", "name"), ("UPDATED_AT", "updated_at")])
 async def test_pages_walked_to_the_end_hold_every_row_once_and_in_order(
-    client: Client, database: WorkerDatabase, shelf: str, first: int, order: str, sql: str
+    client: Client, database: WorkerDatabase, shelf: str, first: int, field: str, column: str, direction: str
 ) -> None:
+    order = {"field": field, "direction": direction}
     pages = await walked(client, first, filter={"accountId": shelf}, order=order)
     seen = [node["id"] for page in pages for node in page["nodes"]]
-    assert seen == await sorted_by_database(database, shelf, sql)
+    assert seen == await sorted_by_database(database, shelf, f"{column} {direction}, id {direction}")
 
 
 async def test_each_page_says_where_it_stands(client: Client, shelf: str) -> None:
@@ -230,7 +232,7 @@ async def history(database: WorkerDatabase) -> AsyncIterator[tuple[str, str]]:
                 connection,
                 location,
                 id=f"entry-{location}-{number}",
-                action=("EDIT_DEVICE", "APPROVE", "SUBMIT")[number % 3],
+                action=("editDevice", "approve", "submitOnboarding")[number % 3],
                 request_id=f"request-{number}",
                 client_request_id=f"of-client-{number // 3}" if number < 6 else None,
                 actor_id="user-lead" if number else None,
@@ -247,16 +249,25 @@ LISTS = {
     "provisioningPayloads": ("ProvisioningPayloadFilter", "payload", [1, 2, 3, 4, 5, 6]),
     "auditLog": ("AuditLogFilter", "entry", [8, 7, 6, 5, 4, 3, 2, 1, 0]),
 }
+# The list's own order first, as without `orderBy`; the other one is its reverse.
+ORDERS = {
+    "approvals": ["REQUESTED_AT, direction: DESC", "REQUESTED_AT, direction: ASC"],
+    "provisioningPayloads": ["GENERATED_AT, direction: ASC", "GENERATED_AT, direction: DESC"],
+    "auditLog": ["OCCURRED_AT, direction: DESC", "OCCURRED_AT, direction: ASC"],
+}
 
 
 @pytest.mark.parametrize("first", [1, 2, 4, 100])
+@pytest.mark.parametrize("way", ["own", "same", "reverse"])
 @pytest.mark.parametrize("field", LISTS)
 async def test_other_lists_too_hold_every_row_once_and_in_order(
-    client: Client, history: tuple[str, str], field: str, first: int
+    client: Client, history: tuple[str, str], field: str, way: str, first: int
 ) -> None:
     kind, prefix, order = LISTS[field]
+    order = order[::-1] if way == "reverse" else order
+    order_by = "" if way == "own" else f", orderBy: {{field: {ORDERS[field][way == 'reverse']}}}"
     query = f"""query($first: Int!, $after: String, $filter: {kind}) {{
-      page: {field}(first: $first, after: $after, filter: $filter) {{
+      page: {field}(first: $first, after: $after, filter: $filter{order_by}) {{
         nodes {{ id }} totalCount pageInfo {{ endCursor hasNextPage hasPreviousPage }} }} }}"""
     seen: list[str] = []
     after, more = None, True
@@ -272,9 +283,13 @@ async def test_other_lists_too_hold_every_row_once_and_in_order(
 @pytest.mark.parametrize(
     ("field", "conditions", "numbers"),
     [
-        ("approvals", {"status": ["PENDING"]}, [4]),
-        ("approvals", {"status": ["VOIDED", "WITHDRAWN", "VOIDED"]}, [6, 5, 3, 2]),
-        ("approvals", {"status": []}, []),
+        ("approvals", {"reviewStatus": ["PENDING"]}, [4]),
+        ("approvals", {"reviewStatus": ["VOIDED", "WITHDRAWN", "VOIDED"]}, [6, 5, 3, 2]),
+        ("approvals", {"reviewStatus": []}, []),
+        ("approvals", {"requestedBefore": "2024-01-10T12:01:00Z"}, [1, 0]),
+        ("approvals", {"requestedBefore": "2024-01-10T13:01:00.000001+01:00"}, [3, 2, 1, 0]),
+        ("approvals", {"requestedBefore": "2024-01-10T12:00:00Z"}, []),
+        ("approvals", {"accountId": "account-1"}, []),
         ("provisioningPayloads", {"awaitingReceipt": True}, [2]),
         ("provisioningPayloads", {"awaitingReceipt": False}, [1, 3, 4, 5, 6]),
         ("provisioningPayloads", {"awaitingReceipt": None}, [1, 2, 3, 4, 5, 6]),
@@ -289,7 +304,7 @@ async def test_other_lists_too_hold_every_row_once_and_in_order(
         ("auditLog", {"overrideId": "override-9"}, [7, 5]),
         ("auditLog", {"isOverride": True}, [7, 5, 2]),
         ("auditLog", {"isOverride": False}, [8, 6, 4, 3, 1, 0]),
-        ("auditLog", {"isOverride": True, "overrideId": "override-9", "action": "SUBMIT"}, [5]),
+        ("auditLog", {"isOverride": True, "overrideId": "override-9", "action": "SUBMIT_ONBOARDING"}, [5]),
         ("auditLog", {"since": "2024-01-10T12:00:01Z"}, [8, 7, 6, 5, 4]),
         ("auditLog", {"until": "2024-01-10T12:00:01Z"}, [3, 2, 1, 0]),
         ("auditLog", {"since": "2024-01-10T12:00:01Z", "until": "2024-01-10T12:00:02Z"}, [7, 6, 5, 4]),
@@ -297,7 +312,7 @@ async def test_other_lists_too_hold_every_row_once_and_in_order(
         ("auditLog", {"since": "2024-01-10T12:00:01Z", "until": "2024-01-10T12:00:01Z"}, []),
         ("auditLog", {"since": "2024-01-10T12:00:01Z", "isOverride": True, "actorId": "user-lead"}, [7, 5]),
         ("auditLog", {"accountId": "account-1"}, []),
-        ("auditLog", {"action": "approve"}, []),
+        ("auditLog", {"action": "ERASE"}, []),
     ],
     ids=str,
 )
@@ -363,19 +378,39 @@ async def test_a_partner_does_not_learn_of_the_unreleased_payload_that_replaces_
     assert answer.data == {"provisioningPayload": {"supersededBy": None}}
 
 
-async def test_a_history_in_a_location_is_cut_to_its_newest_hundred(
-    client: Client, database: WorkerDatabase, an_empty_account: str
+@pytest.mark.parametrize(("count", "more"), [(0, False), (100, False), (101, True), (102, True)])
+async def test_a_history_in_a_location_is_cut_to_its_newest_hundred_and_says_whether_there_are_more(
+    client: Client, database: WorkerDatabase, an_empty_account: str, count: int, more: bool
 ) -> None:
     async with committed(database) as connection:
         location = await a_location(connection, an_empty_account)
-        for number in range(102):
+        beside = await a_location(connection, an_empty_account)
+        for number in range(count):
+            at = NOON + timedelta(seconds=number)
             await an_approval(
                 connection,
                 location,
                 id=f"approval-{location}-{number}",
                 status=ApprovalStatus.VOIDED,
-                requested_at=NOON + timedelta(seconds=number),
+                requested_at=at,
             )
-    answer = await client.ask("query($id: ID!) { location(id: $id) { approvals { id } } }", id=location)
-    newest = [{"id": f"approval-{location}-{number}"} for number in range(101, 1, -1)]
-    assert answer.data == {"location": {"approvals": newest}}
+            await an_override(connection, location, id=f"override-{location}-{number}", opened_at=at)
+            await a_payload(
+                connection,
+                location,
+                id=f"payload-{location}-{number}",
+                sequence=number + 1,
+                state=PayloadState.REJECTED,
+            )
+            await an_entry(connection, location, id=f"entry-{location}-{number}", occurred_at=at)
+    histories = {"Approvals": "approval", "Overrides": "override", "Payloads": "payload", "AuditLog": "entry"}
+    fields = " ".join(f"{name[0].lower()}{name[1:]} {{ id }} hasMore{name}" for name in histories)
+    query = f"query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Location {{ {fields} }} }} }}"
+    answer = await client.ask(query, ids=[beside, location])
+    numbers = range(count - 1, max(count - 101, -1), -1)
+    expected: dict[str, Any] = {}
+    for name, prefix in histories.items():
+        expected[f"{name[0].lower()}{name[1:]}"] = [{"id": f"{prefix}-{location}-{number}"} for number in numbers]
+        expected[f"hasMore{name}"] = more
+    assert answer.data["nodes"][1] == expected
+    assert set(map(str, answer.data["nodes"][0].values())) == {"[]", "False"}

@@ -248,5 +248,5 @@ async def left_at(client: Client, document: str, moment: asyncio.Event) -> list[
     token = f"Bearer {client.token(LEAD)}".encode()
     headers = [(b"content-type", b"application/json"), (b"authorization", token)]
     scope = {"type": "http", "method": "POST", "path": "/graphql", "query_string": b"", "root_path": ""}
-    await client.http._transport.app({**scope, "headers": headers}, receive, send)  # type: ignore[attr-defined]
+    await client.app({**scope, "headers": headers}, receive, send)
     return sent

@@ -93,6 +93,11 @@ class PagedWriter(Writer):
             self.definitions += f", ${variable}: {self.random.choice(PAGE_TYPES)}"
             self.pages[variable] = self.random.choice([ABSENT, 100, 100.0, 50, 20, *SPELLINGS])
             return f"${variable}"
+        if str(kind) == "[ID!]!" and self.random.random() < 0.5:
+            variable = f"n{len(self.pages)}"
+            self.definitions += f", ${variable}: [ID!]!"
+            self.pages[variable] = self.random.choices([*IDS, *CROWDED], k=self.random.choice([1, 2, 30, 100]))
+            return f"${variable}"
         written = super().value(name, kind)
         return (
             f'"{self.random.choice(CROWDED)}"' if written.strip('"') in IDS and self.random.random() < 0.5 else written
@@ -182,4 +187,4 @@ async def test_what_an_operation_finds_counts_toward_the_budget_before_it_is_ret
         assert (refused.status, refused.codes) == (429, ["RATE_LIMITED"])
         applied = await client.ask(STEP.replace("SELECTED", "devices { id }"), CUSTOMER, id=CROWDED[0])
         assert (len(applied.data["setCurrentStep"]["location"]["devices"]), applied.codes) == (250, [])
-        assert (await client.ask("{ viewer { id } }", CUSTOMER)).codes == ["RATE_LIMITED"]
+        assert (await client.ask("{ viewer { name } }", CUSTOMER)).codes == ["RATE_LIMITED"]

@@ -8,10 +8,10 @@ from .conftest import World
 
 
 async def test_the_viewer_is_who_the_token_says(client: Client) -> None:
-    answer = await client.ask("{ viewer { id name email role account { name } } }", CUSTOMER)
+    answer = await client.ask("{ viewer { user { id } name email role account { name } } }", CUSTOMER)
     assert answer.data == {
         "viewer": {
-            "id": "user-acme",
+            "user": {"id": "user-acme"},
             "name": "Alice Johnson",
             "email": "customer@acme.example",
             "role": "CUSTOMER",
@@ -33,7 +33,7 @@ query Content($id: ID!) {
     address { line1 line2 city state zipcode country }
     account { id name }
     sections { section revision complete }
-    contacts { id purpose name email phone e164 revision location { id } }
+    contacts { id purpose fullName email phone phoneE164 revision location { id } }
     phoneSystem {
       mainNumber mainNumberE164 callerIdName provider outboundPrefix voicemail extensionLength revision
     }
@@ -65,8 +65,8 @@ async def test_a_location_holds_all_of_its_content(client: Client, world: World)
             "status": "PROVISIONING",
             "timezone": "America/New_York",
             "revision": 1,
-            "createdAt": "2024-01-10T12:00:00+00:00",
-            "updatedAt": "2024-01-10T12:00:00+00:00",
+            "createdAt": "2024-01-10T12:00:00.000000Z",
+            "updatedAt": "2024-01-10T12:00:00.000000Z",
             "address": {
                 "line1": "123 Main Street",
                 "line2": "Suite 100",
@@ -93,10 +93,10 @@ async def test_a_location_holds_all_of_its_content(client: Client, world: World)
                 {
                     "id": f"contact-{world.here}",
                     "purpose": "PRIMARY",
-                    "name": "Alice Johnson",
+                    "fullName": "Alice Johnson",
                     "email": "alice@example.com",
                     "phone": "+1-555-0101",
-                    "e164": None,
+                    "phoneE164": None,
                     "revision": 1,
                     **here,
                 }
@@ -189,19 +189,20 @@ STORY = """
 query Story($id: ID!) {
   location(id: $id) {
     session {
-      id currentStep startedAt lastSavedAt submittedAt submittedBy { id name role email status } closedAt revision
+      id currentStep startedAt lastSavedAt submittedAt submittedBy { id name role email signInStatus } closedAt revision
       completeness { section complete } progress location { id }
     }
     approvals {
-      id locationRevision digest status requestedAt requestedBy { id } decidedAt decidedBy { id } comment selfApproved
-      location { id }
+      id locationRevision digest reviewStatus requestedAt requestedBy { id } decidedAt decidedBy { id } comment
+      selfApproved location { id }
     }
-    overrides { id sections reason ticket openedAt openedBy { id } expiresAt endedAt location { id } }
+    overrides { id editableSections reason ticket openedAt openedBy { id } expiresAt endedAt location { id } }
     payloads { ...Handed }
     livePayload { ...Handed }
     auditLog {
-      id chain number action outcome code actor { id } actorRole requestId clientRequestId reason reasonState occurredAt
-      override { id } isOverride changes { table rowId field before beforeState after afterState }
+      id chain chainAccountId chainNumber action outcome code deniedField actor { id } actorRole requestId
+      clientRequestId statedReason statedReasonState occurredAt override { id } isOverride
+      changes { nodes { table rowId field before beforeState after afterState } }
     }
   }
 }
@@ -209,9 +210,11 @@ fragment Handed on ProvisioningPayload {
   id locationId accountId sequence version state document documentDigest contentDigest locationRevision generatedAt
   generatedBy { id } releasedAt releasedBy { id } supersededBy { id } withdrawnReason
   live test updatedAt
-  recipients { user { id } purpose required live receipt { id } waivedAt waivedBy { id } waivedReason decommissionedAt }
-  receipts { id kind documentDigest receivedAt receivedBy { id } reasons }
-  account { id } location { id }
+  recipients {
+    user { id } partnerPurpose required live receipt { id } waivedAt waivedBy { id } waivedReason decommissionedAt
+  }
+  receipts { id answer documentDigest receivedAt receivedBy { id } reasons { path code message } }
+  sourceAccount { id } sourceLocation { id }
 }
 """
 
@@ -221,7 +224,7 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
     ids, lead, here = world.ids[world.here], {"id": "user-lead"}, {"location": {"id": world.here}}
     recipient = {
         "user": {"id": world.partner},
-        "purpose": "CARRIER",
+        "partnerPurpose": "CARRIER",
         "required": True,
         "live": False,
         "waivedAt": None,
@@ -240,35 +243,35 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
         "documentDigest": "d" * 64,
         "contentDigest": "c" * 64,
         "locationRevision": 1,
-        "generatedAt": "2024-01-10T14:02:00+00:00",
+        "generatedAt": "2024-01-10T14:02:00.000000Z",
         "generatedBy": lead,
-        "releasedAt": "2024-01-10T15:00:00+00:00",
+        "releasedAt": "2024-01-10T15:00:00.000000Z",
         "releasedBy": lead,
         "supersededBy": None,
         "withdrawnReason": None,
         "live": False,
         "test": False,
-        "updatedAt": "2024-01-10T15:00:00+00:00",
+        "updatedAt": "2024-01-10T15:00:00.000000Z",
         "recipients": [{**recipient, "receipt": None}],
         "receipts": [],
-        "account": {"id": world.account},
-        **here,
+        "sourceAccount": {"id": world.account},
+        "sourceLocation": {"id": world.here},
     }
     acknowledged = {
         **released,
         "id": answer.data["location"]["livePayload"]["id"],
         "sequence": 1,
         "state": "ACKNOWLEDGED",
-        "generatedAt": "2024-01-10T14:01:00+00:00",
+        "generatedAt": "2024-01-10T14:01:00.000000Z",
         "live": True,
-        "updatedAt": "2024-01-10T15:00:00+00:00",
+        "updatedAt": "2024-01-10T15:00:00.000000Z",
         "recipients": [{**recipient, "live": True, "receipt": {"id": ids["Receipt"]}}],
         "receipts": [
             {
                 "id": ids["Receipt"],
-                "kind": "ACKNOWLEDGED",
+                "answer": "ACKNOWLEDGED",
                 "documentDigest": "d" * 64,
-                "receivedAt": "2024-01-10T16:00:00+00:00",
+                "receivedAt": "2024-01-10T16:00:00.000000Z",
                 "receivedBy": {"id": world.partner},
                 "reasons": [],
             }
@@ -289,15 +292,15 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
             "session": {
                 "id": f"session-{world.here}",
                 "currentStep": "CALL_FLOW",
-                "startedAt": "2024-01-10T12:00:00+00:00",
-                "lastSavedAt": "2024-01-10T12:00:00+00:00",
-                "submittedAt": "2024-01-10T12:00:00+00:00",
+                "startedAt": "2024-01-10T12:00:00.000000Z",
+                "lastSavedAt": "2024-01-10T12:00:00.000000Z",
+                "submittedAt": "2024-01-10T12:00:00.000000Z",
                 "submittedBy": {
                     **lead,
                     "name": "Lena Ortiz",
                     "role": "IMPLEMENTATION_LEAD",
                     "email": "lead@turnup.example",
-                    "status": "ACTIVE",
+                    "signInStatus": "ACTIVE",
                 },
                 "closedAt": None,
                 "revision": 1,
@@ -310,10 +313,10 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
                     "id": ids["Approval"],
                     "locationRevision": 1,
                     "digest": "a" * 64,
-                    "status": "APPROVED",
-                    "requestedAt": "2024-01-10T12:00:00+00:00",
+                    "reviewStatus": "APPROVED",
+                    "requestedAt": "2024-01-10T12:00:00.000000Z",
                     "requestedBy": lead,
-                    "decidedAt": "2024-01-10T13:00:00+00:00",
+                    "decidedAt": "2024-01-10T13:00:00.000000Z",
                     "decidedBy": lead,
                     "comment": "All well.",
                     "selfApproved": False,
@@ -323,13 +326,13 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
             "overrides": [
                 {
                     "id": ids["Override"],
-                    "sections": ["DEVICES", "CONTACTS"],
+                    "editableSections": ["DEVICES", "CONTACTS"],
                     "reason": "The phones were swapped on site.",
                     "ticket": "OPS-7",
-                    "openedAt": "2024-01-10T12:00:00+00:00",
+                    "openedAt": "2024-01-10T12:00:00.000000Z",
                     "openedBy": lead,
-                    "expiresAt": "2024-01-10T13:00:00+00:00",
-                    "endedAt": "2024-01-10T12:30:00+00:00",
+                    "expiresAt": "2024-01-10T13:00:00.000000Z",
+                    "endedAt": "2024-01-10T12:30:00.000000Z",
                     **here,
                 }
             ],
@@ -338,40 +341,44 @@ async def test_a_lead_reads_the_whole_story_of_a_location(client: Client, world:
             "auditLog": [
                 {
                     "id": ids["AuditEntry"],
-                    "chain": world.account,
-                    "number": 1,
+                    "chain": "ACCOUNT",
+                    "chainAccountId": world.account,
+                    "chainNumber": 1,
                     "action": "EDIT_DEVICE",
                     "outcome": "APPLIED",
                     "code": None,
+                    "deniedField": None,
                     "actor": lead,
                     "actorRole": "IMPLEMENTATION_LEAD",
                     "requestId": f"request-{world.here}",
                     "clientRequestId": f"client-{world.here}",
-                    "reason": "The phones were swapped on site.",
-                    "reasonState": "TOLD",
-                    "occurredAt": "2024-01-10T17:00:00+00:00",
+                    "statedReason": "The phones were swapped on site.",
+                    "statedReasonState": "PRESENT",
+                    "occurredAt": "2024-01-10T17:00:00.000000Z",
                     "override": {"id": ids["Override"]},
                     "isOverride": True,
-                    "changes": [
-                        {
-                            "table": "device",
-                            "rowId": f"device-{world.here}",
-                            "field": "label",
-                            "before": "Reception",
-                            "beforeState": "TOLD",
-                            "after": "Front desk",
-                            "afterState": "TOLD",
-                        },
-                        {
-                            "table": "device",
-                            "rowId": f"device-{world.here}",
-                            "field": "voicemail",
-                            "before": None,
-                            "beforeState": "ABSENT",
-                            "after": True,
-                            "afterState": "TOLD",
-                        },
-                    ],
+                    "changes": {
+                        "nodes": [
+                            {
+                                "table": "DEVICE",
+                                "rowId": f"device-{world.here}",
+                                "field": "label",
+                                "before": "Reception",
+                                "beforeState": "PRESENT",
+                                "after": "Front desk",
+                                "afterState": "PRESENT",
+                            },
+                            {
+                                "table": "DEVICE",
+                                "rowId": f"device-{world.here}",
+                                "field": "voicemail",
+                                "before": None,
+                                "beforeState": "ABSENT",
+                                "after": True,
+                                "afterState": "PRESENT",
+                            },
+                        ]
+                    },
                 }
             ],
         }
@@ -434,6 +441,9 @@ NODE_TYPES = (
     "Receipt",
     "AuditEntry",
     "DeviceModel",
+    "UserSession",
+    "ServiceToken",
+    "Invitation",
 )
 
 

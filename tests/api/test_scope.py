@@ -54,6 +54,9 @@ node:ProvisioningPayload  sss    sss    fff       fff     fff          fff      
 node:Receipt              sss    sss    fff       fff     fff          fff        fff            ssn      nnn
 node:AuditEntry           sss    sss    fff       fff     fff          fff        fff            fff      fff
 node:DeviceModel          sss    sss    sss       sss     sss          sss        sss            fff      fff
+node:UserSession          sss    sss    snn       nsn     nnn          nnn        nns            nnn      nnn
+node:ServiceToken         sss    sss    snn       nsn     nnn          nnn        nns            nnn      nnn
+node:Invitation           sss    sss    fff       fff     fff          fff        fff            fff      fff
 
                           scoped_lead  ungranted_lead  auditor
 account                   ssn          nnn             fff
@@ -79,6 +82,9 @@ node:ProvisioningPayload  ssn          nnn             fff
 node:Receipt              ssn          nnn             fff
 node:AuditEntry           ssn          nnn             sss
 node:DeviceModel          sss          sss             fff
+node:UserSession          nnn          nnn             nnn
+node:ServiceToken         nnn          nnn             nnn
+node:Invitation           fff          fff             fff
 """
 # The locations whose rows a list holds: h(ere), b(eside), a(way).
 LISTS = """
@@ -96,6 +102,7 @@ auditLog                  hb           -               hba
 """
 LIST_PAGE = "{ nodes { id } totalCount pageInfo { hasNextPage endCursor } }"
 CODES = {"n": "NOT_FOUND", "f": "FORBIDDEN"}
+NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { __typename } }"
 
 
 def cells(table: str) -> list[tuple[str, str, str]]:
@@ -158,6 +165,33 @@ def hidden() -> Iterator[tuple[str, str, int]]:
                 yield path, asker, place
 
 
+@pytest.mark.parametrize(("path", "asker", "told"), [each for each in cells(BY_ID) if each[0].startswith("node:")])
+async def test_each_of_many_ids_is_answered_as_if_it_was_asked_for_alone(
+    client: Client, world: World, path: str, asker: str, told: str
+) -> None:
+    ids = [world.ids[place][type_of(path)] for place in (world.here, world.beside, world.away)]
+    answer = await answered(client, world, asker, NODES, ids=["nothing", *ids])
+    outcomes = "n" + told
+    assert [each is not None for each in answer.body["data"]["nodes"]] == [letter == "s" for letter in outcomes]
+    places = {code: [n for n, each in enumerate(outcomes) if each == letter] for letter, code in CODES.items()}
+    assert {
+        each["extensions"]["code"]: (each["path"], each["extensions"]["indexes"]) for each in answer.body["errors"]
+    } == {code: (["nodes", indexes[0]], indexes) for code, indexes in places.items() if indexes}
+
+
+@pytest.mark.parametrize(("path", "asker", "place"), [each for each in hidden() if each[0].startswith("node:")])
+async def test_among_many_ids_a_hidden_object_cannot_be_told_from_a_missing_one(
+    client: Client, world: World, path: str, asker: str, place: int
+) -> None:
+    there = world.ids[(world.here, world.beside, world.away)[place]][type_of(path)]
+    answers = [
+        await answered(client, world, asker, NODES, ids=["location-99", wanted])
+        for wanted in (there, there[:-6] + "zzzzzz")
+    ]
+    first, second = ((answer.status, answer.raw, dict(answer.headers)) for answer in answers)
+    assert first == second
+
+
 @pytest.mark.parametrize(("path", "asker", "place"), list(hidden()))
 async def test_a_hidden_object_cannot_be_told_from_a_missing_one(
     client: Client, world: World, path: str, asker: str, place: int
@@ -190,9 +224,32 @@ async def test_a_list_holds_what_is_in_reach_and_counts_nothing_else(
         assert [each for each in ids if each not in mine] == []
 
 
+@pytest.mark.parametrize(("asker", "told"), [each[1:] for each in cells(LISTS) if each[0] == "locations"])
+async def test_the_locations_of_accounts_are_those_that_the_root_lists(
+    client: Client, world: World, asker: str, told: str
+) -> None:
+    listed = f"{{ id list: locations(first: 100) {LIST_PAGE} }}"
+    query = f"query($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on Account {listed} }} }}"
+    answer = await answered(client, world, asker, query, ids=[world.account, world.away_account])
+    found = {each["id"]: each["list"] for each in answer.body["data"]["nodes"] if each is not None}
+    places = {"h": world.here, "b": world.beside, "a": world.away}
+    for account, page in found.items():
+        if told == "f":
+            assert page is None
+        else:
+            seen = {places[each] for each in told if each in ("a" if account == world.away_account else "hb")}
+            assert ({each["id"] for each in page["nodes"]}, page["totalCount"]) == (seen, len(seen))
+
+
 @pytest.mark.parametrize("asker", ["suspended", "unknown", "anonymous"])
 @pytest.mark.parametrize(
-    "query", ["{ viewer { id } }", "{ locations { totalCount } }", '{ node(id: "account-1") { id } }']
+    "query",
+    [
+        "{ viewer { name } }",
+        "{ locations { totalCount } }",
+        '{ node(id: "account-1") { id } }',
+        '{ nodes(ids: ["account-1"]) { id } }',
+    ],
 )
 async def test_who_is_not_signed_in_is_told_nothing(client: Client, world: World, asker: str, query: str) -> None:
     answer = await answered(client, world, asker, query)
@@ -201,7 +258,7 @@ async def test_who_is_not_signed_in_is_told_nothing(client: Client, world: World
 
 async def test_a_suspended_user_cannot_be_told_from_an_unknown_one(client: Client, world: World) -> None:
     suspended, unknown = [
-        await answered(client, world, asker, "{ viewer { id } }") for asker in ("suspended", "unknown")
+        await answered(client, world, asker, "{ viewer { name } }") for asker in ("suspended", "unknown")
     ]
     assert suspended.raw == unknown.raw
 
@@ -212,7 +269,7 @@ async def test_a_user_suspended_between_two_requests_is_refused_at_once_and_let_
     async def status_after(status: str) -> int:
         async with committed(database) as connection:
             await connection.execute('UPDATE turnup."user" SET status = $2 WHERE id = $1', world.customer, status)
-        return (await answered(client, world, "customer", "{ viewer { id } }")).status
+        return (await answered(client, world, "customer", "{ viewer { name } }")).status
 
     assert [await status_after("ACTIVE"), await status_after("SUSPENDED")] == [200, 401]
     for _ in range(300):  # the server repeats the refusal for two seconds
@@ -245,6 +302,19 @@ async def test_filtering_by_what_is_hidden_is_filtering_by_what_is_missing(
     assert answers[0].data == {"list": {"nodes": [], "totalCount": 0}}
 
 
+ASKERS = sorted({asker for _, asker, _ in cells(BY_ID)})
+
+
+@pytest.mark.parametrize("asker", ASKERS)
+async def test_everybody_sees_themselves_as_a_user(client: Client, world: World, asker: str) -> None:
+    answer = await answered(client, world, asker, "{ viewer { name role user { id name role } } }")
+    viewer = answer.data["viewer"]
+    user = viewer.pop("user")
+    query = "query($id: ID!) { node(id: $id) { id ... on User { name role } } }"
+    assert (await answered(client, world, asker, query, id=user["id"])).data == {"node": user}
+    assert user == {"id": {"lead": "user-lead", "lead2": "user-lead-2"}.get(asker, subject(world, asker)), **viewer}
+
+
 async def test_an_ungranted_customer_has_no_account_yet(client: Client, world: World) -> None:
     answer = await answered(client, world, "ungranted", "{ viewer { account { id } } accounts { totalCount } }")
     assert answer.data == {"viewer": {"account": None}, "accounts": {"totalCount": 0}}
@@ -269,17 +339,31 @@ async def test_a_partner_sees_who_handed_over_and_no_location(client: Client, wo
         world,
         "partner",
         """query($id: ID!) {
-        provisioningPayload(id: $id) { account { name } location { id } generatedBy { name email } } }""",
+        provisioningPayload(id: $id) { sourceAccount { name } sourceLocation { id } generatedBy { name email } } }""",
         id=world.ids[world.here]["ProvisioningPayload"],
     )
     assert answer.body["data"] == {
         "provisioningPayload": {
-            "account": {"name": "Dune Opticians"},
-            "location": None,
+            "sourceAccount": {"name": "Dune Opticians"},
+            "sourceLocation": None,
             "generatedBy": {"name": "Lena Ortiz", "email": None},
         }
     }
     assert answer.codes == ["FORBIDDEN", "FORBIDDEN"]
+
+
+async def test_whoever_sees_an_account_or_a_user_sees_its_revision_and_times(client: Client, world: World) -> None:
+    shown = "revision createdAt updatedAt"
+    query = f"""query($ids: [ID!]!) {{ nodes(ids: $ids) {{
+        ... on Account {{ {shown} }} ... on User {{ {shown} }} }} }}"""
+    for asker, ids in {
+        "lead": [world.account, world.customer],
+        "customer": [world.account, world.customer],
+        "partner": [world.account, world.partner],
+        "auditor": ["user-lead"],
+    }.items():
+        answer = await answered(client, world, asker, query, ids=ids)
+        assert [sorted(node) for node in answer.data["nodes"]] == [["createdAt", "revision", "updatedAt"]] * len(ids)
 
 
 async def test_a_recipient_sees_neither_the_other_recipients_nor_their_receipts(
@@ -295,7 +379,8 @@ async def test_a_recipient_sees_neither_the_other_recipients_nor_their_receipts(
         )
         receipt = await a_receipt(connection, shared, world.partner, kind=ReceiptKind.REJECTED)
     query = """query($id: ID!) { provisioningPayload(id: $id) {
-        state recipients { user { name } waivedReason } receipts { id receivedBy { id } reasons } } }"""
+        state recipients { user { name } waivedReason }
+        receipts { id receivedBy { id } reasons { path code message } } } }"""
     own, other, lead = [
         await answered(client, world, asker, query, id=shared) for asker in ("partner", "other_partner", "lead")
     ]
@@ -357,7 +442,7 @@ async def test_the_predicates_alone_return_only_what_was_released_to_a_partner(
             scope = scope_on(viewer, table)
             statement = queries._find(table, shape_of(scope))
             for place in (world.here, world.beside, world.away):
-                values = {"id": world.ids[place][type_name], **scope_values(scope)}
+                values = {"ids": world.ids[place][type_name], **scope_values(scope)}
                 found = await connection.fetch(statement.sql, *(values[each] for each in statement.parameters))
                 (said,) = [said for path, who, said in cells(BY_ID) if (path, who) == (f"node:{type_name}", asker)]
                 letter = said[(world.here, world.beside, world.away).index(place)]

@@ -39,8 +39,8 @@ async def test_a_user_is_known_after_the_first_request_with_a_token(settings: Se
     async with slotted(settings, database, limit_requests=4, limit_request_burst=0) as (client, slots):
         fields = fields_of(client, LEAD)
         assert slots.work(fields).user is None
-        await client.ask("{ viewer { id } }")
-        assert slots.work(fields).user == LEAD
+        await client.ask("{ viewer { name } }")
+        assert slots.work(fields).user == "user-lead"
         assert slots.work(fields_of(client, CUSTOMER)).user is None
         assert slots.work([*fields, *fields]).user is None
 
@@ -48,7 +48,7 @@ async def test_a_user_is_known_after_the_first_request_with_a_token(settings: Se
 async def test_operators_see_requests_in_progress_and_refused_ones(settings: Settings, database: TestDatabase) -> None:
     async with slotted(settings, database, limit_requests=2, limit_request_burst=0) as (client, slots):
         fields = fields_of(client, LEAD)
-        await client.ask("{ viewer { id } }")
+        await client.ask("{ viewer { name } }")
         assert [slots.work(fields).begin(), slots.work(fields).begin()] == [None, Full.USER]
         slots.refusal(Full.USER, "abc", fields)
         said = (await client.http.get("/metrics")).text
@@ -64,7 +64,7 @@ async def test_requests_that_have_waited_long_for_the_turn_of_their_user_leave_t
     monkeypatch.setattr(Database, "waiting_in_bulkheads", lambda _: waiting[0])
     async with slotted(settings, database, limit_requests=2, limit_request_burst=0) as (client, slots):
         for who in (LEAD, CUSTOMER):
-            await client.ask("{ viewer { id } }", who)
+            await client.ask("{ viewer { name } }", who)
         assert [slots.work(fields_of(client, who)).begin() for who in (LEAD, CUSTOMER)] == [None, None]
         assert slots.work([]).refused() is Full.SERVER
         waiting[0] = 1
@@ -74,9 +74,9 @@ async def test_requests_that_have_waited_long_for_the_turn_of_their_user_leave_t
 async def test_an_address_beyond_its_anonymous_requests_floods(settings: Settings, database: TestDatabase) -> None:
     async with slotted(settings, database, limit_anonymous=1) as (client, slots):
         fields = fields_of(client, LEAD)
-        await client.ask("{ viewer { id } }")
+        await client.ask("{ viewer { name } }")
         assert not slots.work([], "127.0.0.1").of_flood
-        await client.ask("{ viewer { id } }", None)
+        await client.ask("{ viewer { name } }", None)
         assert slots.work([], "127.0.0.1").of_flood
         assert not slots.work([], "127.0.0.2").of_flood
         assert not slots.work(fields, "127.0.0.1").of_flood, "a token that was verified before"

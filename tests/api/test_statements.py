@@ -19,7 +19,7 @@ query Nested($first: Int!, $filter: LocationFilter) {
     nodes {
       id name status address { city } timezone
       account { name }
-      contacts { purpose name email phone }
+      contacts { purpose fullName email phone }
       devices { id brand model macAddress extension { number person { firstName } } }
       workingHours { weekday opens closes }
     }
@@ -39,14 +39,16 @@ query Everything($first: Int!, $filter: LocationFilter) {
       approvals { requestedBy { id } decidedBy { id } }
       overrides { openedBy { id } }
       payloads { recipients { user { id } } receipts { receivedBy { id } } generatedBy { id } supersededBy { id } }
-      partners { user { id } } livePayload { id } auditLog { actor { id } override { id } changes { field } }
+      partners { user { id } } livePayload { id } auditLog { actor { id } override { id } changes { nodes { field } } }
+      review { digest changes { path } } hasMoreApprovals hasMoreOverrides hasMorePayloads hasMoreAuditLog
     }
   }
 }
 """
 BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 SIGN_IN = (
-    "SELECT id, name, email, role, status, accounts, locations, all_accounts, confirmed FROM turnup.sign_in($1, $2)"
+    "SELECT id, name, email, role, status, accounts, locations, all_accounts, confirmed, credential_id, actions,"
+    " expires_at FROM turnup.sign_in($1, $2, $3, $4, $5)"
 )
 
 
@@ -75,6 +77,13 @@ async def test_a_nested_page_takes_seven_statements_however_many_locations_are_o
     )
 
 
+async def test_the_user_of_the_viewer_takes_one_statement_however_often_it_is_selected(wire: Wire) -> None:
+    async with wire.recorded() as seen:
+        answer = await wire.client.ask("{ a: viewer { user { id } } b: viewer { user { name } again: user { id } } }")
+    assert answer.data["a"] == {"user": {"id": "user-lead"}}
+    assert (tables_of(seen), len(seen)) == (["user"], 4)
+
+
 async def test_a_page_of_everything_takes_as_many_statements_for_one_location_as_for_a_hundred(
     wire: Wire, hundred: str
 ) -> None:
@@ -84,7 +93,7 @@ async def test_a_page_of_everything_takes_as_many_statements_for_one_location_as
             answer = await wire.client.ask(EVERYTHING, LEAD, first=first, filter={"accountId": hundred})
         assert len(answer.data["locations"]["nodes"]) == first
         counts.append(len(seen))
-    assert counts == [24] * 3
+    assert counts == [30] * 3
 
 
 async def test_a_flat_page_takes_one_statement(wire: Wire, hundred: str) -> None:

@@ -16,14 +16,14 @@ mutation Edit($device: ID!, $revision: Int!, $label: String) {
 """
 SUBMIT = """
 mutation { submitOnboarding(input: {locationId: "location-1"}) {
-  location { status session { submittedBy { name } } } approval { status digest }
+  location { status session { submittedBy { name } } } approval { reviewStatus digest }
   problems { code ... on NotReady { issues { code path } } } } }
 """
-REVIEW = '{ review(locationId: "location-1") { revision digest changes { path after } request { id status } } }'
+REVIEW = '{ review(locationId: "location-1") { revision digest changes { path after } request { id reviewStatus } } }'
 APPROVE = """
 mutation Approve($digest: String!) {
   approve(input: {locationId: "location-1", expectedDigest: $digest, comment: "Looks good"}) {
-    location { status } approval { status digest comment decidedBy { name } } problems { code message }
+    location { status } approval { reviewStatus digest comment decidedBy { name } } problems { code message }
   }
 }
 """
@@ -42,7 +42,7 @@ POLL = """
 ACKNOWLEDGE = """
 mutation Acknowledge($id: ID!, $digest: String!) {
   acknowledgePayload(input: {payloadId: $id, documentDigest: $digest, idempotencyKey: "story-ack"}) {
-    payload { state } receipt { kind receivedBy { name } } problems { code message }
+    payload { state } receipt { answer receivedBy { name } } problems { code message }
   }
 }
 """
@@ -70,7 +70,7 @@ async def test_from_a_customers_edit_to_a_partners_receipt(own_client: Client) -
     assert approved == {
         "location": {"status": "APPROVED"},
         "approval": {
-            "status": "APPROVED",
+            "reviewStatus": "APPROVED",
             "digest": review["digest"],
             "comment": "Looks good",
             "decidedBy": {"name": "Lena Ortiz"},
@@ -93,7 +93,7 @@ async def test_from_a_customers_edit_to_a_partners_receipt(own_client: Client) -
     acknowledged = await own_client.ask(ACKNOWLEDGE, PARTNER, id=payload["id"], digest=digest)
     assert acknowledged.data["acknowledgePayload"] == {
         "payload": {"state": "ACKNOWLEDGED"},
-        "receipt": {"kind": "ACKNOWLEDGED", "receivedBy": {"name": "Carrier One"}},
+        "receipt": {"answer": "ACKNOWLEDGED", "receivedBy": {"name": "Carrier One"}},
         "problems": [],
     }
 

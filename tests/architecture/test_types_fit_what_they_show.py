@@ -17,7 +17,7 @@ from graphql_schema import checks
 from graphql_schema.checks import SchemaMismatch, check_types
 from graphql_schema.connections import ConnectionType
 from graphql_schema.fields import column, computed, derived, shows
-from graphql_schema.mutation_payloads import LocationPayload
+from graphql_schema.mutation_payloads import BulkSummary
 from graphql_schema.problems import Problem
 from graphql_schema.schema import schema
 from graphql_schema.types import AccountType, AddressType, DeviceType, ExtensionType, LocationType, PersonType, UserType
@@ -93,6 +93,13 @@ PLANTS: dict[str, tuple[type, str, Any, Any, str]] = {
         str | None,
         column(""),
         "LocationRow has no attribute fax_number",
+    ),
+    "another name than that of the content": (
+        rows.ContactRow,
+        "name",
+        str | None,
+        column(""),
+        "its name is name, but the content declares fullName",
     ),
     "a number over text": (
         rows.LocationRow,
@@ -350,14 +357,14 @@ PLANTS: dict[str, tuple[type, str, Any, Any, str]] = {
         MutationResult,
         "device",
         PersonType | None,
-        named(tables.device, ""),
+        named(tables.device, "device", ""),
         "its type is PersonRow, but table device holds DeviceRow",
     ),
     "a result's object that is never null": (
         MutationResult,
         "device",
         DeviceType,
-        named(tables.device, ""),
+        named(tables.device, "device", ""),
         "it must be nullable, because table device may be null",
     ),
     "a resolver of another row": (
@@ -457,6 +464,7 @@ def test_a_field_that_does_not_fit_is_named(shown: type, name: str, annotation: 
     ("shown", "name", "annotation", "field"),
     [
         (rows.LocationRow, "name", str, column("")),
+        (rows.ContactRow, "name", str | None, strawberry.field(name="fullName", description="")),
         (rows.LocationRow, "account_id", ID, column("")),
         (rows.LocationRow, "timezone", str | None, column("")),
         (rows.LocationRow, "name", str | None, guarded_column()),
@@ -587,8 +595,8 @@ def test_the_schema_is_not_imported_while_a_type_does_not_fit() -> None:
 
 
 def test_the_name_of_a_type_is_that_of_its_class_without_the_suffix() -> None:
-    names = {type_: schema.get_type_by_name(type_) for type_ in ("Device", "LocationPayload")}
+    names = {type_: schema.get_type_by_name(type_) for type_ in ("Device", "BulkSummary")}
     assert {name: found and found.origin for name, found in names.items()} == {  # type: ignore[union-attr]
         "Device": DeviceType,
-        "LocationPayload": LocationPayload,
+        "BulkSummary": BulkSummary,
     }

@@ -2,7 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import pytest
 
 from tests.audit.trail import definer
@@ -40,6 +42,84 @@ async def test_an_operator_proves_the_trail_and_finds_what_was_done_to_it(
     assert broken.status == 1
     assert broken.error.startswith(f"turnup: chain system, entry 1 ({entry}): ")
     assert (await turnup(copy, "audit", "verify", "--account", "account-1")).status == 0
+
+
+async def test_a_verification_of_all_chains_records_its_result_and_one_of_an_account_only_what_it_finds(
+    copy: Databases, turnup: Turnup
+) -> None:
+    async def recorded() -> tuple[bool, bool] | None:
+        """Whether the last verification found nothing, and whether it was just now."""
+        async with definer(copy.owner_url) as connection:
+            row = await connection.fetchrow(
+                "SELECT ok, verified_at BETWEEN now() - interval '1 minute' AND now() FROM turnup.audit_verification"
+            )
+        return None if row is None else (row[0], row[1])
+
+    assert (await turnup(copy, "audit", "verify", "--account", "account-1")).status == 0
+    assert await recorded() is None
+    assert (await turnup(copy, "audit", "verify")).status == 0
+    assert await recorded() == (True, True)
+    async with definer(copy.owner_url) as connection:
+        await connection.execute("UPDATE turnup.audit_verification SET verified_at = now() - interval '2 days'")
+        await connection.execute("UPDATE turnup.audit_entry SET action = 'x' WHERE chain = 'system'")
+    assert (await turnup(copy, "audit", "verify", "--account", "account-1")).status == 0
+    assert await recorded() == (True, False)
+    assert (await turnup(copy, "audit", "verify", "--account", "acount-1")).status == 1
+    assert await recorded() == (True, False)
+    assert (await turnup(copy, "audit", "verify", "--account", "system")).status == 1
+    assert await recorded() == (False, True)
+    assert (await turnup(copy, "audit", "verify", "--account", "account-1")).status == 0
+    assert await recorded() == (False, True)
+    assert (await turnup(copy, "audit", "verify")).status == 1
+    assert await recorded() == (False, True)
+
+
+async def test_changed_objects_are_a_failed_verification(copy: Databases, turnup: Turnup) -> None:
+    owner = await asyncpg.connect(copy.owner_url)
+    await owner.execute("ALTER TABLE turnup.device DISABLE TRIGGER audit_capture")
+    await owner.close()
+    assert (await turnup(copy, "audit", "verify")).status == 1
+    async with definer(copy.owner_url) as connection:
+        assert await connection.fetchval("SELECT ok FROM turnup.audit_verification") is False
+
+
+async def test_a_verification_says_when_its_result_cannot_be_recorded(copy: Databases, turnup: Turnup) -> None:
+    owner = await asyncpg.connect(copy.owner_url)
+    await owner.execute("DROP TABLE turnup.audit_verification")
+    await owner.close()
+    verified = await turnup(copy, "audit", "verify")
+    assert "The result is not recorded: the database has no table for it yet" in verified.out
+
+
+@pytest.mark.parametrize(
+    ("failure", "named"),
+    [
+        (ConnectionResetError("gone"), "ConnectionResetError"),
+        (TimeoutError(), "TimeoutError"),
+        (asyncpg.InsufficientPrivilegeError("permission denied to set role"), "InsufficientPrivilegeError"),
+        (asyncpg.InterfaceError("connection is closed"), "InterfaceError"),
+    ],
+    ids=["reset", "timeout", "privilege", "closed"],
+)
+async def test_a_broken_chain_is_named_and_logged_when_its_result_cannot_be_recorded(
+    copy: Databases,
+    turnup: Turnup,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    failure: Exception,
+    named: str,
+) -> None:
+    async def lost(_url: str) -> Any:
+        raise failure
+
+    async with definer(copy.owner_url) as connection:
+        await connection.execute("UPDATE turnup.audit_entry SET action = 'x' WHERE chain = 'system'")
+    monkeypatch.setattr("app.audit.result.connect_as_owner", lost)
+    broken = await turnup(copy, "audit", "verify")
+    assert broken.status == 1
+    assert broken.out == f"The result is not recorded: the database failed ({named})\n"
+    assert broken.error.startswith("turnup: chain system, entry 1 ")
+    assert "audit.broken" in caplog.text
 
 
 async def test_an_account_without_entries_ends_the_command_with_status_1(

@@ -7,7 +7,7 @@ from app import audit
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db import tables
 from app.db.database import Database, Transaction
-from tests.harness import CUSTOMER, LEAD
+from tests.harness import CUSTOMER, LEAD, by_token
 from tests.harness import TestDatabase as Databases
 
 from .trail import ACCOUNT, DEVICE, LOCATION, an_id, changes_of, definer, enter, entry_of, operation, run
@@ -102,12 +102,12 @@ async def test_a_row_that_moves_leaves_one_location_and_comes_to_another(pool: D
 async def test_one_statement_on_many_rows_leaves_what_each_of_them_changed_where_it_belongs(pool: Database) -> None:
     moved, renamed, untouched = (an_id("device") for _ in range(3))
     add = "INSERT INTO turnup.device (id, account_id, location_id, brand) VALUES ($1, $2, $3, 'POLY')"
-    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
         await enter(tx, ACCOUNT)
         for device, location in ((moved, LOCATION), (renamed, "location-2"), (untouched, "location-3")):
             await run(tx, add, device, ACCOUNT, location)
         await audit.seal(tx)
-    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
         here, there, elsewhere = [await enter(tx, ACCOUNT, place) for place in (LOCATION, "location-2", "location-3")]
         await run(
             tx,
@@ -136,7 +136,7 @@ async def test_an_insert_that_turns_into_an_update_is_captured_as_what_it_came_t
              ON CONFLICT (id) DO UPDATE SET name = excluded.name"""
     async with operation(pool, there, None) as (tx, _entry):
         await run(tx, "INSERT INTO turnup.account (id, name) VALUES ($1, 'Elm Florists')", there)
-    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
         came, changed = await enter(tx, fresh), await enter(tx, there)
         await run(tx, put, fresh, there)
         await audit.seal(tx)
@@ -145,7 +145,7 @@ async def test_an_insert_that_turns_into_an_update_is_captured_as_what_it_came_t
 
 
 async def test_changes_belong_to_the_entry_of_their_location_else_of_their_account(pool: Database) -> None:
-    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
         acme, here = await enter(tx, ACCOUNT), await enter(tx, ACCOUNT, LOCATION)
         birch, system = await enter(tx, "account-2"), await enter(tx, audit.SYSTEM)
         for location in (LOCATION, "location-2", "location-6"):
@@ -163,7 +163,7 @@ async def test_many_entries_open_in_one_statement_and_are_numbered_in_their_orde
         )
         for n in (3, 1, 2)
     ]
-    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
         await audit.open_entries(tx, openings)
         await audit.seal(tx)
     numbers = [(await entry_of(pool, opening.entry_id))["number"] for opening in openings]
@@ -171,7 +171,7 @@ async def test_many_entries_open_in_one_statement_and_are_numbered_in_their_orde
 
 
 async def test_a_write_that_came_before_its_entry_belongs_to_it(pool: Database) -> None:
-    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
         await run(tx, RENAME, DEVICE, "Early")
         entry = await enter(tx)
         await audit.seal(tx)
@@ -180,7 +180,7 @@ async def test_a_write_that_came_before_its_entry_belongs_to_it(pool: Database) 
 
 async def test_a_write_without_an_entry_is_refused_at_the_commit(pool: Database) -> None:
     with pytest.raises(asyncpg.PostgresError) as refused:
-        async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             await run(tx, RENAME, DEVICE, "Unseen")
     assert (refused.value.sqlstate, refused.value.constraint_name) == ("AU001", "audit_uncovered")
 
@@ -194,14 +194,14 @@ async def test_a_write_on_another_account_than_the_entry_s_is_refused_at_the_com
 
 async def test_an_entry_that_is_not_sealed_is_refused_at_the_commit(pool: Database) -> None:
     with pytest.raises(asyncpg.PostgresError) as refused:
-        async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             await enter(tx)
     assert (refused.value.sqlstate, refused.value.constraint_name) == ("AU002", "audit_unsealed")
 
 
 async def test_a_write_after_the_seal_is_refused_at_the_commit(pool: Database) -> None:
     async def write_late() -> None:
-        async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             await enter(tx)
             await audit.seal(tx)
             await run(tx, RENAME, DEVICE, "Late")
@@ -222,7 +222,7 @@ async def test_a_refused_attempt_is_entered_and_cannot_change_anything(pool: Dat
 
 
 async def test_what_a_savepoint_takes_back_leaves_no_entry_and_no_change(pool: Database) -> None:
-    async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
         with pytest.raises(asyncpg.DivisionByZeroError):
             await _attempt(tx)
         refused = await enter(tx, outcome="REFUSED", code="LOCKED")
@@ -255,7 +255,7 @@ async def test_changes_cannot_be_slipped_into_an_entry_that_was_sealed_before(po
     before = await changes_of(pool, sealed)
 
     async def write() -> None:
-        async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             memory = f'{{"all": ["{sealed}"], "at": {{"{ACCOUNT}": "{sealed}"}}}}'
             await run(tx, "SELECT set_config('turnup.audit_open', $1, true)", memory)
             await run(tx, RENAME, DEVICE, "Slipped in")
@@ -280,7 +280,7 @@ async def test_a_data_migration_is_entered_as_the_system_on_every_chain_it_touch
     action = f"MIGRATION_{an_id()}"
     async with definer(database.owner_url, system=action) as connection:
         await connection.execute("UPDATE turnup.location SET country = 'CA' WHERE id IN ('location-3', 'location-6')")
-    async with pool.snapshot(LEAD, timeout_ms=5_000) as tx:
+    async with pool.snapshot(by_token(LEAD), timeout_ms=5_000) as tx:
         found = await run(
             tx,
             "SELECT chain, actor_id FROM turnup.audit_entry WHERE action = $1 AND number IS NOT NULL ORDER BY chain",
@@ -299,7 +299,7 @@ async def test_the_switches_of_the_owner_do_nothing_for_the_app_s_role(pool: Dat
     assert label[4] is not None
 
     async def write_unseen() -> None:
-        async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             await run(tx, "SELECT set_config($1, 'on', true)", setting)
             await run(tx, RENAME, DEVICE, "Unseen")
 
@@ -341,7 +341,7 @@ FORBIDDEN = [
 @pytest.mark.parametrize("statement", FORBIDDEN)
 async def test_the_app_s_role_cannot_touch_the_trail_but_by_opening_and_sealing(pool: Database, statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        async with pool.writing(LEAD, timeout_ms=5_000) as tx:
+        async with pool.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             await run(tx, statement)
 
 
@@ -399,6 +399,6 @@ async def test_no_account_can_be_called_system(pool: Database) -> None:
 
 
 async def test_only_leads_read_the_trail(pool: Database) -> None:
-    async with pool.snapshot(CUSTOMER, timeout_ms=5_000) as tx:
+    async with pool.snapshot(by_token(CUSTOMER), timeout_ms=5_000) as tx:
         assert await run(tx, "SELECT count(*) FROM turnup.audit_entry") == [(0,)]
         assert await run(tx, "SELECT count(*) FROM turnup.field_change") == [(0,)]

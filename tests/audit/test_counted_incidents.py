@@ -5,7 +5,7 @@ import pytest
 from app import audit
 from app.audit.verify import snapshot, verify
 from app.db.database import Database
-from tests.harness import LEAD, early_in_a_minute
+from tests.harness import LEAD, by_token, early_in_a_minute
 from tests.harness import TestDatabase as Databases
 
 from .trail import an_id, changes_of, definer, run
@@ -26,7 +26,7 @@ async def within_a_minute(pool: Database) -> None:
 
 async def entries(pool: Database, code: str) -> list[tuple[object, ...]]:
     """(action, outcome, actor, role, chain, count) of the entries with a code."""
-    async with pool.snapshot(LEAD, timeout_ms=5_000) as tx:
+    async with pool.snapshot(by_token(LEAD), timeout_ms=5_000) as tx:
         found = await run(
             tx,
             """SELECT id, action, outcome, actor_id, actor_role, chain FROM turnup.audit_entry
@@ -61,7 +61,7 @@ async def test_a_denial_enters_those_of_the_minutes_before(pool: Database, datab
     await a_minute_later(database)
     await audit.record_denial(pool, field=later, user_id="user-acme", request_id="request-2")
     assert len(await entries(pool, earlier)) == 1
-    async with pool.snapshot(LEAD, timeout_ms=5_000) as tx:
+    async with pool.snapshot(by_token(LEAD), timeout_ms=5_000) as tx:
         ids = "SELECT request_id, client_request_id FROM turnup.audit_entry WHERE code = $1"
         assert await run(tx, ids, earlier) == [("request-1", "client-1")]
     assert await entries(pool, later) == []

@@ -17,7 +17,7 @@ from app.db.database import Database
 from app.domain.content_document import content_document
 from app.domain.digest import content_digest
 from app.operations.housekeeping import erase_what_is_due
-from tests.harness import LEAD, first_row
+from tests.harness import LEAD, by_token, first_row
 from tests.harness import TestDatabase as Databases
 from tests.oracle import audit_log_is_complete
 
@@ -269,7 +269,7 @@ async def test_content_as_of_before_says_what_is_erased(copy: Databases) -> None
     await removed(copy)
     await erase_person(copy.owner_url, PERSON, reason="Request 17")
     opened = await Database.open(copy.app_url, size=1)
-    async with opened.snapshot(LEAD, timeout_ms=5_000) as reading:
+    async with opened.snapshot(by_token(LEAD), timeout_ms=5_000) as reading:
         before, after = [(await as_of(reading, [LOCATION], revision))[LOCATION] for revision in (1, 2)]
     await opened.close()
     assert before.erased == tuple(f"/people/{PERSON}/{field}" for field in ("email", "firstName", "lastName"))
@@ -397,7 +397,7 @@ async def test_an_entry_of_the_app_s_does_not_cover_what_housekeeping_erases(cop
     opened = await Database.open(copy.app_url, size=1)
 
     async def superseded_and_erased() -> None:
-        async with opened.writing(LEAD, timeout_ms=5_000) as tx:
+        async with opened.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             await enter(tx, "account-1", LOCATION)
             await run(tx, "UPDATE turnup.provisioning_payload SET state = 'SUPERSEDED' WHERE id = 'payload-1'")
             assert await run(tx, "SELECT turnup.audit_erase_due(20)") == [(1,)]
@@ -600,6 +600,6 @@ async def test_copies_are_erased_where_the_reason_was_before_them(copy: Database
 async def test_the_app_s_connections_cannot_pretend_to_erase(copy: Databases) -> None:
     opened = await Database.open(copy.app_url, size=1)
     with pytest.raises(Exception, match="permission denied"):
-        async with opened.writing(LEAD, timeout_ms=5_000) as tx:
+        async with opened.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             await run(tx, "SELECT turnup.audit_erase('user', 'user-acme', 'x')")
     await opened.close()

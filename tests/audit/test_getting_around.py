@@ -9,7 +9,7 @@ import pytest
 
 from app import audit
 from app.db.database import Database
-from tests.harness import LEAD, own_database
+from tests.harness import LEAD, by_token, own_database
 from tests.harness import TestDatabase as Databases
 from tests.oracle import database_is_consistent
 
@@ -188,7 +188,7 @@ async def test_the_app_s_role_cannot_speak_for_the_system(reader: Database, acti
     facts: dict[str, Any] = {"entry_id": an_id(), "chain": ACCOUNT, "location_id": LOCATION, "request_id": "r"}
 
     async def speak() -> None:
-        async with reader.writing(LEAD, timeout_ms=5_000) as tx:
+        async with reader.writing(by_token(LEAD), timeout_ms=5_000) as tx:
             if many:
                 good = audit.Opening(**{**facts, "entry_id": an_id()}, action="editDevice")
                 await audit.open_entries(tx, [good, audit.Opening(**facts, action=action)])

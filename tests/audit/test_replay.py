@@ -23,7 +23,7 @@ from app.domain.content import CallFlow, Contact, Device, Extension, LocationCon
 from app.domain.digest import content_digest
 from app.domain.vocabulary import CallFlowKind, CallTarget, ContactPurpose, DeviceBrand
 from tests.db.scenario import TABLES, good_rows, put
-from tests.harness import LEAD
+from tests.harness import LEAD, by_token
 from tests.harness import TestDatabase as Databases
 
 from .trail import ACCOUNT, DEVICE, LOCATION, an_id, definer, enter, run
@@ -234,7 +234,7 @@ async def test_a_replay_leaves_nothing_behind_unless_asked_to(empty: Databases) 
 async def test_content_as_of_a_revision_has_the_digest_of_that_time(pool: Database, database: Databases) -> None:
     random = Random(11)
     account, histories = an_id("account"), {}
-    async with pool.writing(LEAD, timeout_ms=20_000) as tx:
+    async with pool.writing(by_token(LEAD), timeout_ms=20_000) as tx:
         await enter(tx, account, action="createAccount")
         await run(tx, "INSERT INTO turnup.account (id, name) VALUES ($1, $1)", account)
         for _ in range(HISTORIES):
@@ -249,12 +249,12 @@ async def test_content_as_of_a_revision_has_the_digest_of_that_time(pool: Databa
             )
         await audit.seal(tx)
     for _round in range(4):
-        async with pool.writing(LEAD, timeout_ms=20_000) as tx:
+        async with pool.writing(by_token(LEAD), timeout_ms=20_000) as tx:
             for history in random.sample(list(histories.values()), k=60):
                 await enter(tx, account, history[0].location_id)
                 history.append(await _written(tx, _edited(history[-1], random)))
             await audit.seal(tx)
-    async with pool.snapshot(LEAD, timeout_ms=20_000) as reading:
+    async with pool.snapshot(by_token(LEAD), timeout_ms=20_000) as reading:
         for location_id, history in histories.items():
             for revision, content in enumerate(history, start=1):
                 found = (await as_of(reading, [location_id], revision))[location_id]
@@ -270,7 +270,7 @@ async def test_there_is_no_content_of_what_was_loaded_unaudited(empty: Databases
         assert location is not None
     opened = await Database.open(empty.app_url, size=1)
     await _a_lead(empty)
-    async with opened.snapshot(LEAD, timeout_ms=5_000) as reading:
+    async with opened.snapshot(by_token(LEAD), timeout_ms=5_000) as reading:
         assert await as_of(reading, [location], 1) == {}
     await opened.close()
 
@@ -316,7 +316,8 @@ def _edited(content: LocationContent, random: Random) -> LocationContent:
         {"phone_system": random.choice([None, demo.example().phone_system])},
         {
             "working_hours": tuple(
-                WorkingHours(weekday=d, opens=NINE, closes=NINE, passes_midnight=True) for d in (1, 5)
+                WorkingHours(id=an_id("hours"), weekday=d, opens=NINE, closes=NINE, passes_midnight=True)
+                for d in (1, 5)
             )
         },
     ]

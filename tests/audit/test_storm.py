@@ -12,7 +12,7 @@ import pytest
 from app import audit
 from app.audit.verify import snapshot
 from app.db.database import Database, Transaction
-from tests.harness import LEAD
+from tests.harness import LEAD, by_token
 from tests.harness import TestDatabase as Databases
 from tests.lanes import scaled
 from tests.oracle import database_is_consistent
@@ -64,7 +64,7 @@ async def writer(pool: Database, random: Random, transactions: int) -> Counter[s
         chosen = sorted(f"{random.randrange(ACCOUNTS)}-{random.randrange(2)}" for _ in range(random.randint(1, 6)))
         locations = sorted(set(chosen))
         try:
-            async with pool.writing(LEAD, timeout_ms=20_000) as tx:
+            async with pool.writing(by_token(LEAD), timeout_ms=20_000) as tx:
                 await run(tx, "SELECT id FROM turnup.location WHERE id = ANY ($1) ORDER BY id FOR UPDATE", locations)
                 for location in random.sample(locations, k=len(locations)):
                     await enter(tx, f"account-s{location.split('-')[0]}", location)

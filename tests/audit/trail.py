@@ -10,7 +10,7 @@ import asyncpg
 from app import audit
 from app.db.database import Database, Transaction
 from app.db.statements import Statement
-from tests.harness import LEAD
+from tests.harness import LEAD, by_token
 
 ACCOUNT, LOCATION, DEVICE = "account-1", "location-1", "phone-1"
 
@@ -43,7 +43,7 @@ async def operation(
     database: Database, chain: str = ACCOUNT, location_id: str | None = LOCATION, *, who: str = LEAD, **more: Any
 ) -> AsyncIterator[tuple[Transaction, str]]:
     """A write as operations make it: entry, changes, seal, commit."""
-    async with database.writing(who, timeout_ms=20_000) as tx:
+    async with database.writing(by_token(who), timeout_ms=20_000) as tx:
         entry_id = await enter(tx, chain, location_id, **more)
         yield tx, entry_id
         await audit.seal(tx)
@@ -69,7 +69,7 @@ async def definer(owner_url: str, *, system: str = "", commit: bool = True) -> A
 
 async def changes_of(database: Database, entry_id: str) -> list[Any]:
     """(table, row, field, before, after) of an entry, in order, as a lead reads them."""
-    async with database.snapshot(LEAD, timeout_ms=5_000) as tx:
+    async with database.snapshot(by_token(LEAD), timeout_ms=5_000) as tx:
         return await run(
             tx,
             "SELECT table_name, row_id, field, before, after FROM turnup.field_change WHERE entry_id = $1 ORDER BY id",
@@ -80,5 +80,5 @@ async def changes_of(database: Database, entry_id: str) -> list[Any]:
 async def entry_of(database: Database, entry_id: str) -> Any:
     """An entry's row, as a lead reads it; None when there is none."""
     async with database.connection() as connection, connection.transaction():
-        await connection.execute("SELECT turnup.sign_in($1, 5000)", LEAD)
+        await connection.execute("SELECT turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 5000)", LEAD)
         return await connection.fetchrow("SELECT * FROM turnup.audit_entry WHERE id = $1", entry_id)

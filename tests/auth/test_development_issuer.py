@@ -83,6 +83,14 @@ async def test_another_home_has_another_key(tmp_path):
         await a_verifier_of(other).verify(f"Bearer {token}")
 
 
+def test_derived_secrets_follow_from_the_key_and_the_purpose(tmp_path):
+    one, again, other = (DevelopmentIssuer.load_or_create(tmp_path / home) for home in ("one", "one", "other"))
+    secrets = [one.derived("first", 37), one.derived("second", 37), other.derived("first", 37)]
+    assert {len(secret) for secret in secrets} == {37}
+    assert len(set(secrets)) == 3
+    assert again.derived("first", 37) == secrets[0]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
 @pytest.mark.parametrize("mask", [0o000, 0o022, 0o777])
 def test_only_the_owner_may_read_the_key_whatever_the_umask(tmp_path, mask):

@@ -12,7 +12,7 @@ from jwt.algorithms import ECAlgorithm
 
 from app.auth.claims import InvalidToken, KeysUnavailable
 from app.auth.jwks import MAX_KEYS, read_key_set
-from app.auth.keys import MAX_KEY_SET_BYTES, RemoteKeySet, StaticKeys
+from app.auth.keys import MAX_KEY_SET_BYTES, KeySetState, RemoteKeySet, StaticKeys
 
 from .auth_builders import Clock, Signer, a_verifier, serving
 
@@ -223,7 +223,7 @@ async def test_a_token_that_names_no_key_never_asks_for_keys_again():
     clock = Clock()
     async with serving(SIGNER.jwk, RSA.jwk) as server, asking(server, clock) as keys:
         assert await keys.key_for("key-1", "ES256") is not None
-        clock.advance(60)
+        clock.advance(40)
         assert await keys.key_for(None, "ES256") is None
         assert server.requests == 1
 
@@ -264,6 +264,42 @@ async def test_a_removed_key_is_not_believed_after_a_quiet_time_that_began_with_
         server.publish(fresh.jwk)
         clock.advance(301)
         assert await keys.key_for("key-1", "ES256") is None
+
+
+async def test_a_retired_key_counts_for_sixty_seconds_at_most_whether_tokens_are_new_or_remembered():
+    clock, fresh = Clock(), Signer(kid="fresh")
+    async with serving(SIGNER.jwk) as server, asking(server, clock) as keys:
+        verifier, remembered = a_verifier(keys=keys, clock=clock), SIGNER.bearer()
+        await verifier.verify(remembered)
+        server.publish(fresh.jwk)
+        believed = []
+        for second in range(1, 121):
+            clock.advance(1)
+            for number, bearer in enumerate((remembered, SIGNER.bearer())):
+                try:
+                    await verifier.verify(bearer)
+                except InvalidToken:
+                    continue
+                believed.append((second, number))
+            await until(lambda: not keys._fetching())
+        assert max(second for second, _ in believed) < 60
+        assert {number for _, number in believed} == {0, 1}
+
+
+async def test_while_an_answer_that_is_due_is_awaited_no_token_is_remembered():
+    clock, fresh = Clock(), Signer(kid="fresh")
+    async with serving(SIGNER.jwk) as server, asking(server, clock, wait_seconds=0.1, timeout_seconds=60) as keys:
+        verifier, bearer = a_verifier(keys=keys, clock=clock), SIGNER.bearer()
+        await verifier.verify(bearer)
+        server.publish(fresh.jwk)
+        server.open.clear()
+        clock.advance(60)
+        await verifier.verify(bearer)
+        assert verifier.cached(bearer) is None
+        server.open.set()
+        await until(lambda: not keys._fetching())
+        with pytest.raises(InvalidToken):
+            await verifier.verify(bearer)
 
 
 async def test_an_empty_key_set_is_believed():
@@ -418,6 +454,41 @@ async def test_an_issuer_that_is_back_is_asked_again_three_seconds_after_the_fai
             await keys.key_for("key-1", "ES256")
         clock.advance(1)
         assert await keys.key_for("key-1", "ES256") is not None
+
+
+async def test_keys_that_could_not_be_fetched_are_fetched_again_without_a_token():
+    clock = Clock()
+    async with serving(SIGNER.jwk) as server, asking(server, clock) as keys:
+        await keys.look_again()  # nothing failed
+        assert server.requests == 0
+        server.status = 503
+        with pytest.raises(KeysUnavailable):
+            await keys.key_for("key-1", "ES256")
+        clock.advance(15)
+        await keys.look_again()
+        assert not keys.state().up
+        server.status = 200
+        clock.advance(15)
+        await keys.look_again()
+        assert keys.state() == KeySetState(up=True, age_seconds=0)
+    await StaticKeys([SIGNER.jwk]).look_again()
+
+
+async def test_operators_are_told_whether_the_last_fetch_succeeded_and_how_old_the_keys_are():
+    clock = Clock()
+    async with serving(SIGNER.jwk) as server, asking(server, clock, refresh_seconds=60) as keys:
+        assert keys.state() == KeySetState(up=True, age_seconds=0)  # nobody has asked yet
+        assert await keys.key_for("key-1", "ES256") is not None
+        clock.advance(70)
+        server.status = 503
+        assert await keys.key_for("key-1", "ES256") is not None  # of the old set
+        assert keys.state() == KeySetState(up=False, age_seconds=70)
+        clock.advance(600)
+        assert keys.state() == KeySetState(up=False, age_seconds=670)  # a time without requests is no recovery
+        server.status = 200
+        assert await keys.key_for("key-1", "ES256") is not None
+        assert keys.state() == KeySetState(up=True, age_seconds=0)
+    assert StaticKeys([SIGNER.jwk]).state() == KeySetState(up=True, age_seconds=0)
 
 
 @pytest.mark.parametrize("kid", ["key-1", "perhaps-new"])

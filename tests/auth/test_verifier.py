@@ -362,6 +362,7 @@ async def test_a_token_of_which_a_part_is_spelled_in_another_way_is_malformed():
         (f"Bearer {b64(HEADER)}.{b64('x')}.{b64('x' * 64)}", []),
         ("Bearer a.b.c", []),
     ],
+    ids=["valid", "expired", "two subjects", "unknown key", "other algorithm", "no claims", "no token"],
 )
 async def test_a_signature_is_checked_only_after_asking(bearer, asked):
     class TooManyError(Exception):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect, sync_playwright
+from playwright.sync_api import Browser, Page, Request, Route, ViewportSize, expect, sync_playwright
 
 from tests.contract.served import Served, served
 from tests.needs import needs, unavailable
@@ -32,17 +32,16 @@ TELL_VIOLATIONS = """
         violations.push(`${event.violatedDirective}: ${event.blockedURI || event.sourceFile}`));
 """
 WAIT_MS = 60_000  # two busy cores are slow; nothing waits longer than it has to
-SIZE = {"width": 1400, "height": 900}
+SIZE: ViewportSize = {"width": 1400, "height": 900}
 
 expect.set_options(timeout=WAIT_MS)
 
 
 @dataclass
 class Opened:
-    """The page opened on the server, what it asked, and what it did that it should not."""
+    """A page, what it asked, and what it did that it should not."""
 
     page: Page
-    server: Served
     asked: list[tuple[str | None, str | None]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -150,9 +149,9 @@ def open_page(browser: Browser) -> Iterator[Open]:
         context = browser.new_context(base_url=server.origin, viewport=size)
         context.grant_permissions(["clipboard-read", "clipboard-write"])
         context.add_init_script(TELL_VIOLATIONS)
-        one = Opened(context.new_page(), server)
+        one = Opened(context.new_page())
         one.page.set_default_timeout(WAIT_MS)
-        _watch(one)
+        watch(one, server.origin)
         opened.append(one)
         if config:
             one.page.route("**/graphiql/config.json", config)
@@ -172,17 +171,20 @@ def open_page(browser: Browser) -> Iterator[Open]:
             one.page.context.close()
 
 
-def _watch(one: Opened) -> None:
+def watch(one: Opened, *origins: str, refusals: tuple[int, ...] = (401, 403)) -> None:
+    """Note what the page asks, and each step outside of these origins. Refusals have one of these statuses."""
+    allowed = (*(f"{origin}/" for origin in origins), "data:")
+
     def on_request(request: Request) -> None:
-        if not request.url.startswith((f"{one.server.origin}/", "data:")):
+        if not request.url.startswith(allowed):
             one.faults.append(f"asked elsewhere: {request.url}")
         if operation := _operation(request):
             one.asked.append((request.headers.get("authorization"), operation))
 
     def on_console(message: Any) -> None:
         # A refused request is logged by the browser itself; the page says it in words.
-        refused = "401 (Unauthorized)" in message.text or "403 (Forbidden)" in message.text
-        if message.type == "error" and not refused:
+        is_refusal = any(f"the server responded with a status of {each} " in message.text for each in refusals)
+        if message.type == "error" and not is_refusal:
             one.faults.append(f"console: {message.text}")
 
     one.page.on("request", on_request)

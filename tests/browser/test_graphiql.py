@@ -34,8 +34,8 @@ mutation { triggerProvisioning(input: {locationId: "location-1", idempotencyKey:
 """
 
 OVERRIDE = """
-mutation { openOverride(input: {locationId: "location-1", sections: [DEVICES], reason: "The front desk has moved",
-  expiresInMinutes: 15}) { problems { code message } } }
+mutation { openOverride(input: {locationId: "location-1", editableSections: [DEVICES],
+  reason: "The front desk has moved", expiresInMinutes: 15}) { problems { code message } } }
 """
 DEVICE = '{ node(id: "phone-1") { ... on Device { revision } } }'
 RELABEL = """
@@ -284,6 +284,17 @@ def test_an_expired_development_token_is_replaced_without_a_reload(server: Serve
     assert tokens[0] == f"Bearer {expired}"
     assert f"Bearer {expired}" not in tokens[1:]
     assert len(asked) == 2
+
+
+def test_a_narrow_screen_shows_the_whole_page_without_scrolling_sideways(demo: Served, open_page: Open) -> None:
+    one = open_page(demo, size={"width": 320, "height": 640})
+    keys = one.page.get_by_role("button", name="Keys", exact=True)
+    for shown in (one.page.locator("#role"), keys, *one.page.get_by_role("region").all()):
+        box = shown.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 320
+    assert one.page.evaluate("document.documentElement.scrollWidth") == 320
 
 
 # The picture in the documentation

@@ -18,7 +18,7 @@ from tests import harness
 from tests.builders_db import a_device_model, committed
 from tests.harness import TestDatabase, Turnup
 
-T46S = {"brand": "YEALINK", "model": "T46S", "kind": "DESK_PHONE", "lines": 16}
+T46S = {"brand": "YEALINK", "name": "T46S", "kind": "DESK_PHONE", "lines": 16}
 GOOD = {"source": "Data sheets", "date": "2026-11-30", "models": [T46S]}
 
 
@@ -50,7 +50,7 @@ def written(folder: Path, content: object) -> str:
 
 
 def with_model(**changes: object) -> dict[str, object]:
-    return {**GOOD, "models": [T46S, {**T46S, "model": "T54W", **changes}]}
+    return {**GOOD, "models": [T46S, {**T46S, "name": "T54W", **changes}]}
 
 
 async def test_a_production_database_gets_the_product_s_own_file(
@@ -88,7 +88,7 @@ async def test_loading_says_what_it_added_and_changed_and_keeps_what_leads_added
     async with committed(place) as connection:
         own = await a_device_model(connection, brand="OTHER", model="C530 IP", maker="Gigaset")
         changed = await a_device_model(connection, brand="YEALINK", model="t46s", lines=12, maker="Yealink")
-    more = {**GOOD, "models": [T46S, {**T46S, "model": "T54W", "source": "The web page", "date": "2026-01-02"}]}
+    more = {**GOOD, "models": [T46S, {**T46S, "name": "T54W", "source": "The web page", "date": "2026-01-02"}]}
     loaded = await turnup(place, "catalogue", "load", written(tmp_path, more))
     assert loaded.out.splitlines() == [
         "added    YEALINK T54W",
@@ -109,32 +109,37 @@ async def test_loading_says_what_it_added_and_changed_and_keeps_what_leads_added
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        ({**GOOD, "models": [T46S, {**T46S, "model": "t46s"}]}, 'models[1].model ("YEALINK" "t46s"): each model may'),
-        (with_model(brand="NOKIA"), 'models[1].brand ("NOKIA" "T54W"): Invalid enum value \'NOKIA\''),
-        (with_model(kind="TOASTER"), 'models[1].kind ("YEALINK" "T54W"): Invalid enum value \'TOASTER\''),
+        ({**GOOD, "models": [T46S, {**T46S, "name": "t46s"}]}, 'models[1].name ("YEALINK" "t46s"): each model may'),
+        (with_model(brand="NOKIA"), 'models[1].brand ("NOKIA" "T54W"): Invalid enum value "NOKIA"'),
+        (with_model(kind="TOASTER"), 'models[1].kind ("YEALINK" "T54W"): Invalid enum value "TOASTER"'),
         (with_model(lines=0), 'models[1].lines ("YEALINK" "T54W"): must be between 1 and 100'),
         (with_model(lines=101), 'models[1].lines ("YEALINK" "T54W"): must be between 1 and 100'),
         (with_model(lines=10**30), 'models[1].lines ("YEALINK" "T54W"): '),
-        (with_model(lines="16"), 'models[1].lines ("YEALINK" "T54W"): Expected `int`, got `str`'),
-        (with_model(lines=True), 'models[1].lines ("YEALINK" "T54W"): Expected `int`, got `bool`'),
-        (with_model(lines=None), 'models[1].lines ("YEALINK" "T54W"): Expected `int`, got `null`'),
+        (with_model(lines="16"), 'models[1].lines ("YEALINK" "T54W"): Expected `integer`, got `string`'),
+        (with_model(lines=True), 'models[1].lines ("YEALINK" "T54W"): Expected `integer`, got `boolean`'),
+        (with_model(lines=1.5), 'models[1].lines ("YEALINK" "T54W"): Expected `integer`, got `number`'),
+        (with_model(maker=5), 'models[1].maker ("YEALINK" "T54W"): Expected `string | null`, got `integer`'),
+        (with_model(kind="It's"), 'models[1].kind ("YEALINK" "T54W"): Invalid enum value "It\'s"'),
+        (with_model(str=1), 'models[1] ("YEALINK" "T54W"): Object contains unknown field `str`'),
+        (with_model(name="\ud800"), "not JSON in UTF-8"),
+        (with_model(lines=None), 'models[1].lines ("YEALINK" "T54W"): Expected `integer`, got `null`'),
         (with_model(colour="grey"), 'models[1] ("YEALINK" "T54W"): Object contains unknown field `colour`'),
-        (with_model(model=" "), 'models[1].model ("YEALINK" " "): must not be empty'),
-        (with_model(model="x" * 61), "models[1].model ("),
-        (with_model(model="T54\u001b[2JW"), 'models[1].model ("YEALINK" "T54\\u001b[2JW"): '),
+        (with_model(name=" "), 'models[1].name ("YEALINK" " "): must not be empty'),
+        (with_model(name="x" * 61), "models[1].name ("),
+        (with_model(name="T54\u001b[2JW"), 'models[1].name ("YEALINK" "T54\\u001b[2JW"): '),
         (with_model(date="30.11.2026", source="x"), 'models[1].date ("YEALINK" "T54W"): Invalid RFC3339 encoded date'),
         (with_model(source="A data sheet"), 'models[1].date ("YEALINK" "T54W"): missing'),
-        ({**GOOD, "models": [{"brand": "YEALINK"}]}, 'models[0] ("YEALINK"): Object missing required field `model`'),
-        ({**GOOD, "models": [T46S, 7]}, "models[1]: Expected `object`, got `int`"),
+        ({**GOOD, "models": [{"brand": "YEALINK"}]}, 'models[0] ("YEALINK"): Object missing required field `name`'),
+        ({**GOOD, "models": [T46S, 7]}, "models[1]: Expected `object`, got `integer`"),
         ({**GOOD, "models": {}}, "models: Expected `array`, got `object`"),
         ({"models": [T46S]}, 'models[0].source ("YEALINK" "T46S"): missing'),
         ({**GOOD, "version": 2}, "Object contains unknown field `version`"),
-        ({**GOOD, "models": [{**T46S, "model": f"Z{each}"} for each in range(501)]}, "models: at most 500 models"),
+        ({**GOOD, "models": [{**T46S, "name": f"Z{each}"} for each in range(501)]}, "models: at most 500 models"),
         ([], "Expected `object`, got `array`"),
         ('{"models": [', "not JSON in UTF-8: line 1, column 13"),
         ("[" * 100_000, "not JSON in UTF-8"),
         (
-            '{"models": [{"model": "T46S", "lines": 1, "lines": 2}]}',
+            '{"models": [{"name": "T46S", "lines": 1, "lines": 2}]}',
             'the key "lines" of the model "T46S" appears twice',
         ),
         (f'{{"models": {"9" * 5_000}}}', "not JSON in UTF-8"),
@@ -169,7 +174,7 @@ async def test_a_file_that_does_not_fit_beside_the_kept_models_changes_nothing(
 ) -> None:
     async with committed(place) as connection:
         await a_device_model(connection, model="C530 IP")
-    many = {**GOOD, "models": [{**T46S, "model": f"Z{each}"} for each in range(500)]}
+    many = {**GOOD, "models": [{**T46S, "name": f"Z{each}"} for each in range(500)]}
     file = written(tmp_path, many)
     refused = await turnup(place, "catalogue", "load", file)
     assert refused.error == f"turnup: {file}: with the models that it does not list, more than 500 models"
@@ -184,7 +189,7 @@ async def test_a_database_that_lacks_migrations_is_named(turnup: Turnup) -> None
 
 
 def test_the_product_s_own_file_has_every_maker_and_the_models_of_the_demo_data() -> None:
-    models = {(each.brand, each.model): each for each in read_catalogue(BUILT_IN)}
+    models = {(each.brand, each.name): each for each in read_catalogue(BUILT_IN)}
     assert {brand for brand, _ in models} == set(DeviceBrand) - {DeviceBrand.OTHER}
     assert {(brand, model): models[brand, model].lines for brand, model, _ in demo.DEVICE_MODELS} == {
         (brand, model): lines for brand, model, lines in demo.DEVICE_MODELS
@@ -194,7 +199,7 @@ def test_the_product_s_own_file_has_every_maker_and_the_models_of_the_demo_data(
 def test_each_model_of_the_product_s_own_file_names_the_document_with_its_number_of_lines() -> None:
     documents = r"(wazo-platform/wazo-provd-plugins, plugins/\w+/\w+/plugin-info|tetra-fox/asterix, PROVISIONING\.md)"
     models = read_catalogue(BUILT_IN)
-    assert [each.model for each in models if not re.fullmatch(documents, str(each.source))] == []
+    assert [each.name for each in models if not re.fullmatch(documents, str(each.source))] == []
     assert {each.source_date for each in models} == {datetime.date(2026, 11, 30)}
 
 

@@ -1,5 +1,6 @@
 """In production no server starts on a database whose triggers, policies, functions or grants somebody changed."""
 
+import json
 from pathlib import Path
 
 import asyncpg
@@ -41,8 +42,9 @@ async def test_production_refuses_to_start_and_names_the_change_in_one_line(tmp_
             TURNUP_AUDIENCE="https://turnup.example.com",
         )
     assert ended.returncode == 1
-    (line,) = [each for each in ended.stderr.splitlines() if each]
-    assert line.startswith(f"turnup: the database is not as the migrations make it: {NAMED}")
+    (line,) = map(json.loads, ended.stderr.splitlines())
+    assert line["level"] == "error"
+    assert line["message"].startswith(f"the database is not as the migrations make it: {NAMED}")
 
 
 async def test_development_warns_and_a_setting_decides_otherwise(capsys: pytest.CaptureFixture[str]) -> None:

@@ -165,6 +165,24 @@ def test_a_schema_that_drifted_fails_the_check(monkeypatch: pytest.MonkeyPatch, 
         cli.main(["schema", "--check"])
 
 
+def test_a_schema_that_breaks_clients_of_the_newest_release_fails_the_check(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    schema = cli.SCHEMA_FILE.read_text(encoding="utf-8")
+    monkeypatch.setattr(cli, "RELEASED_SCHEMAS", tmp_path)
+    with pytest.raises(SystemExit, match="docs/released has no schema of a release"):
+        cli.main(["schema", "--check"])
+    (tmp_path / "0.9.0.graphql").write_text(schema.replace("type PageInfo {", "type PageInfo { page: Int"))
+    with pytest.raises(SystemExit) as failed:
+        cli.main(["schema", "--check"])
+    assert str(failed.value.code).splitlines() == [
+        "turnup: the schema would break clients of 0.9.0; see docs/evolution.md",
+        "- Field PageInfo.page was removed.",
+    ]
+    (tmp_path / "0.10.0.graphql").write_text(schema)
+    cli.main(["schema", "--check"])
+
+
 def test_the_roles_script_holds_no_password_and_tells_how_it_is_run(capsys: pytest.CaptureFixture[str]) -> None:
     cli.main(["roles", "--sql"])
     script = capsys.readouterr().out

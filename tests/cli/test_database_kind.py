@@ -422,7 +422,7 @@ async def test_a_demo_that_is_served_in_production_is_warned_of_and_stays_a_demo
             return server.printed
 
     printed = await asyncio.to_thread(served)
-    assert printed.count("turnup: warning: this database is a demo") == 1
+    assert printed.count("warning: this database is a demo") == 1
     assert await kind(demo) is DEMO
 
 

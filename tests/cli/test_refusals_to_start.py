@@ -51,6 +51,19 @@ WRONG = [
     ("TURNUP_TRUSTED_PROXIES", "proxy"),
     ("TURNUP_TRUSTED_PROXIES", "10.0.0.1/8"),
     ("TURNUP_TRUSTED_PROXIES", "*"),
+    ("TURNUP_TOKEN_TYPES", "id+jwt"),
+    ("TURNUP_TOKEN_TYPES", "at+jwt,logout+jwt"),
+    ("TURNUP_TOKEN_TYPES", "*"),
+    ("TURNUP_TOKEN_TYPES", ","),
+    ("TURNUP_TOKEN_TYPES", "at+jwt JWT"),
+    ("TURNUP_METRICS_TOKEN", "s3cret"),
+    ("TURNUP_METRICS_TOKEN", "s3cret-für-Prometheus"),
+    ("TURNUP_METRICS_TOKEN", "s3cret for Prometheus"),
+    ("TURNUP_METRICS_TOKEN", "=s3cret-for-Prometheus"),
+    ("TURNUP_KEY_TTL", "0"),
+    ("TURNUP_KEY_TTL", "9"),
+    ("TURNUP_KEY_TTL", "86400"),
+    ("TURNUP_KEY_TTL", "soon"),
     ("TURNUP_INSECURE_DEVELOPMENT", "perhaps"),
     ("SENTRY_DSN", "s3cret"),
     ("SENTRY_DSN", "https://sentry.example/1"),
@@ -71,6 +84,11 @@ WRONG = [
             "TURNUP_JWKS_URL",
             "TURNUP_ISSUER",
             "TURNUP_AUDIENCE",
+            "TURNUP_PUBLIC_URL",
+            "TURNUP_OIDC_ISSUER",
+            "TURNUP_OIDC_CLIENT_ID",
+            "TURNUP_OIDC_CLIENT_SECRET",
+            "TURNUP_OIDC_SCOPES",
             "TURNUP_REDIS_URL",
             "SENTRY_DSN",
         )
@@ -86,7 +104,41 @@ WRONG = [
     ("TURNUP_JWKS_URL", "https://user:s3cret@issuer.example/keys"),
     ("TURNUP_JWKS_URL", "keys"),
     ("TURNUP_JWKS_CA_FILE", "/nowhere/authorities.pem"),
+    *(
+        ("TURNUP_PUBLIC_URL", value)
+        for value in (
+            *("turnup.example", "https://turnup.example/", "https://turnup.example/api", "https://turnup.example:443"),
+            *("https://s3cret@turnup.example", "http://turnup.example", "http://10.0.0.5:8000", "ftp://turnup.example"),
+            *("HTTPS://turnup.example", "https://turnup.example?a=s3cret", "http://localhost.example"),
+        )
+    ),
+    *(
+        ("TURNUP_OIDC_ISSUER", value)
+        for value in (
+            *("login.example", "http://login.example", "https://user:s3cret@login.example"),
+            *("https://login.example?a=s3cret", "https://login.example/#s3cret"),
+        )
+    ),
+    ("TURNUP_OIDC_SCOPES", "email profile"),
+    ("TURNUP_SESSION_IDLE_SECONDS", "299"),
+    ("TURNUP_SESSION_SECONDS", "31536000"),
 ]
+
+# What is missing for browser sign-in: the variables that differ from a complete set, and the one that is named.
+INCOMPLETE = [
+    ({"TURNUP_PUBLIC_URL": ""}, "TURNUP_PUBLIC_URL"),
+    ({"TURNUP_OIDC_ISSUER": ""}, "TURNUP_OIDC_ISSUER"),
+    ({"TURNUP_OIDC_ISSUER": "", "TURNUP_ISSUER": "no URL"}, "TURNUP_OIDC_ISSUER"),
+    ({"TURNUP_OIDC_CLIENT_ID": "", "TURNUP_OIDC_CLIENT_SECRET": ""}, "TURNUP_OIDC_ISSUER"),
+    ({"TURNUP_OIDC_CLIENT_ID": "", "TURNUP_OIDC_ISSUER": ""}, "TURNUP_OIDC_CLIENT_SECRET"),
+    ({"TURNUP_SESSION_IDLE_SECONDS": "7200", "TURNUP_SESSION_SECONDS": "3600"}, "TURNUP_SESSION_IDLE_SECONDS"),
+]
+SIGN_IN = {
+    "TURNUP_PUBLIC_URL": "http://127.0.0.1:8000",
+    "TURNUP_OIDC_ISSUER": "https://login.example",
+    "TURNUP_OIDC_CLIENT_ID": "turnup",
+    "TURNUP_OIDC_CLIENT_SECRET": "s3cret",
+}
 
 # What production refuses beside: the variables that differ from a good configuration, and the one that is named.
 UNSAFE = [
@@ -103,6 +155,11 @@ UNSAFE = [
     ({"TURNUP_WORKERS": "2"}, "TURNUP_REDIS_URL"),
     ({"TURNUP_OWNER_DATABASE_URL": PRODUCTION["DATABASE_URL"]}, "TURNUP_OWNER_DATABASE_URL"),
     ({"TURNUP_INSECURE_DEVELOPMENT": "true"}, "TURNUP_INSECURE_DEVELOPMENT"),
+    ({"TURNUP_PUBLIC_URL": "http://127.0.0.1:8000"}, "TURNUP_PUBLIC_URL"),
+    (
+        {"TURNUP_PUBLIC_URL": "https://turnup.example.com", "TURNUP_OIDC_CLIENT_ID": "turnup"},
+        "TURNUP_OIDC_CLIENT_SECRET",
+    ),
     *(
         ({"TURNUP_TRUSTED_PROXIES": networks}, "TURNUP_TRUSTED_PROXIES")
         for networks in ("10.0.0.5, 0.0.0.0/0", "::/0", "128.0.0.0/1", "::ffff:0:0/96", "::ffff:0:0/97", "2000::/3")
@@ -140,7 +197,7 @@ UNSAFE = [
 ]
 
 
-OURS = ("HOST", *PRODUCTION, *{variable for variable, _ in WRONG}, *{variable for _, variable in UNSAFE})
+OURS = ("HOST", *PRODUCTION, *SIGN_IN, *{variable for variable, _ in WRONG}, *{variable for _, variable in UNSAFE})
 
 
 @pytest.fixture(autouse=True)
@@ -191,6 +248,17 @@ def test_production_refuses_by_name_what_is_fit_for_development_only(
     words = last_words("serve")
     assert words.startswith("turnup: ")
     assert variable in words
+    assert "\n" not in words
+    assert "s3cret" not in words
+
+
+@pytest.mark.parametrize(("changes", "variable"), INCOMPLETE, ids=[f"{number}" for number in range(len(INCOMPLETE))])
+def test_a_part_of_browser_sign_in_is_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], variable: str
+) -> None:
+    set_all(monkeypatch, {**SIGN_IN, **changes})
+    words = last_words("serve")
+    assert words.startswith(f"turnup: {variable} ")
     assert "\n" not in words
     assert "s3cret" not in words
 
@@ -265,6 +333,17 @@ def test_production_trusts_the_proxies_of_private_networks(monkeypatch: pytest.M
         "fe80::/10",
         "192.168.0.0/16",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "types"),
+    [("JWT", ["JWT"]), ("AT+JWT, jwt", ["at+jwt", "JWT"]), ("jwt,at+jwt,JWT,", ["JWT", "at+jwt"]), ("", ["at+jwt"])],
+)
+def test_types_of_tokens_are_read_without_regard_to_case(
+    monkeypatch: pytest.MonkeyPatch, value: str, types: list[str]
+) -> None:
+    set_all(monkeypatch, {**PRODUCTION, "TURNUP_TOKEN_TYPES": value})
+    assert list(map(str, Settings().token_types)) == types
 
 
 def test_production_listens_where_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,14 @@ def test_a_release_is_a_tagged_commit_of_the_dated_changes_and_the_schema(checko
     assert git(checkout, "diff", "--name-only", "HEAD~1") == "CHANGELOG.md\ndocs/released/1.2.0.graphql"
 
 
+def test_the_schema_that_was_promised_before_the_release_is_replaced(checkout: Path) -> None:
+    (checkout / "docs/released/1.2.0.graphql").write_text("type Query { early: ID }\n")
+    git(checkout, "add", ".")
+    git(checkout, "commit", "--quiet", "--message", "the schema so far")
+    assert release(checkout).returncode == 0
+    assert git(checkout, "show", "v1.2.0:docs/released/1.2.0.graphql") == "type Query { viewer: ID }"
+
+
 def test_a_check_changes_nothing(checkout: Path) -> None:
     before = git(checkout, "rev-parse", "HEAD")
     assert release(checkout, "--check").stdout == "1.2.0 can be released: make release\n"

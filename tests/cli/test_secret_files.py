@@ -15,9 +15,17 @@ from .turnup import run
 VALUES = {
     "DATABASE_URL": "postgresql://turnup_app:s3cret@db.example/turnup",
     "TURNUP_OWNER_DATABASE_URL": "postgresql://turnup_owner:s3cret@db.example/turnup",
+    "TURNUP_OIDC_CLIENT_SECRET": "s3cret",
+    "TURNUP_METRICS_TOKEN": "s3cret" * 8,
     "TURNUP_REDIS_URL": "rediss://:s3cret@limits.example",
     "SENTRY_DSN": "https://s3cret@sentry.example/1",
 }
+SIGN_IN = {
+    "TURNUP_PUBLIC_URL": "https://turnup.example",
+    "TURNUP_OIDC_ISSUER": "https://login.example",
+    "TURNUP_OIDC_CLIENT_ID": "turnup",
+}
+"""The settings without which the secret of the client is refused."""
 FIELDS = {variable_of(name, field): name for name, field in secrets_of(Settings).items()}
 
 
@@ -25,6 +33,8 @@ FIELDS = {variable_of(name, field): name for name, field in secrets_of(Settings)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in variables_of_secrets(Settings):
         monkeypatch.delenv(name, raising=False)
+    for name, value in SIGN_IN.items():
+        monkeypatch.setenv(name, value)
 
 
 def value_of(variable: str) -> str:

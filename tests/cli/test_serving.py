@@ -1,10 +1,15 @@
 """`turnup serve` as a new user starts it: from nothing to answers, and to an end that leaves nothing behind."""
 
 import os
+import re
+import shlex
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,11 +21,14 @@ import pytest
 
 from app import cli
 from app.postgres import embedded
+from app.settings import Settings
 
 from .turnup import (
+    CHECKOUT,
     Server,
     command_line,
     descendants,
+    environment,
     eventually,
     free_port,
     postgres_of,
@@ -38,6 +46,8 @@ pytestmark = [
 LOCATIONS = "{ locations(first: 100) { nodes { id name } } }"
 START = 'mutation { startOnboarding(input: {locationId: "location-12"}) { location { status } } }'
 STATUS = '{ location(id: "location-12") { status } }'
+CARRIER = "partner@carrier.example"
+RELEASED = '{ location(id: "location-5") { status } }'
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,26 @@ def test_a_killed_server_leaves_no_postgres_and_loses_no_data(killed: Seen, stop
     assert stopped.answer == {"location": {"status": "IN_PROGRESS"}}
 
 
+def test_every_answer_of_a_server_has_one_line_and_no_other(server: Server) -> None:
+    url = f"http://127.0.0.1:{server.port}"
+    answers = [
+        httpx.post(
+            f"{url}/graphql", json={"query": LOCATIONS}, headers={"authorization": f"Bearer {server.token('lead')}"}
+        ),
+        httpx.post(f"{url}/graphql", json={"query": LOCATIONS}),
+        httpx.get(f"{url}/nowhere?secret=hunter2"),
+        httpx.options(f"{url}/graphql", headers={"origin": url, "access-control-request-method": "POST"}),
+        httpx.get(f"{url}/graphql", headers={"x-a": "b" * 40_000}),
+        httpx.get(f"{url}/healthz"),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 401, 404, 200, 431, 200]
+    *others, health = [answer.headers["x-request-id"] for answer in answers]
+    eventually(lambda: all(f"request_id={each}" in server.printed.replace("'", "") for each in others), within=10)
+    lines = [line for line in server.printed.splitlines() if "request.answered" in line]
+    assert [sum(each in line for line in lines) for each in (*others, health)] == [1] * len(others) + [0]
+    assert not re.search(r"hunter2|uvicorn.access|GET /|POST /", server.printed)
+
+
 @pytest.mark.slow
 def test_an_interrupt_at_the_keyboard_ends_a_server_in_order(home: Path) -> None:
     with serving(home) as server:
@@ -136,6 +166,9 @@ def test_several_workers_answer_and_end_together(home: Path) -> None:
         for asked in range(1, 21):
             assert len(server.ask(LOCATIONS)["locations"]["nodes"]) == 12
             eventually(lambda: requests_counted(server) == asked, within=5)  # noqa: B023 - called before it changes
+        text = httpx.get(f"http://127.0.0.1:{server.port}/metrics").text
+        assert 'turnup_errors_total{code="INTERNAL",field="approve"} 0.0\n' in text
+        assert text.count("# TYPE turnup_errors_total counter") == 1
         assert server.end(signal.SIGTERM, within=30) == 0
     eventually(lambda: not [pid for pid in everyone if command_line(pid)], within=30)
     assert not postgres_of(home)
@@ -192,6 +225,35 @@ def restarts_counted(server: Server) -> float:
     lines = httpx.get(f"http://127.0.0.1:{server.port}/metrics", trust_env=False).text.splitlines()
     (value,) = (line.rpartition(" ")[2] for line in lines if line.startswith("turnup_embedded_restarts_total"))
     return float(value)
+
+
+@pytest.mark.slow
+def test_the_gauges_are_those_of_all_workers_that_live_whichever_is_scraped(home: Path) -> None:
+    with serving(home, TURNUP_WORKERS="2", TURNUP_POOL_SIZE="3") as server:
+        eventually(lambda: gauges(server).get("turnup_pool_size") == 6, within=60)
+        assert {gauges(server)["turnup_pool_size"] for _ in range(10)} == {6}
+        started = gauges(server)["turnup_process_start_time_seconds"]
+        eventually(lambda: "turnup_approvals_waiting" in gauges(server), within=60)
+        found = gauges(server)
+        assert found["turnup_gauges_age_seconds"] < 130
+        assert [found[f"turnup_{name}_up"] for name in ("database", "key_set", "limiter")] == [1, 1, 1]
+        assert found["turnup_migrations_current"] == 1
+        assert found["turnup_process_resident_memory_bytes"] > 2 * 30_000_000
+        assert "turnup_audit_verification_ok" not in found
+        files = home.parent.glob("turnup-metrics-*/gauge_livesum_*.db")
+        os.kill(max(int(file.stem.rpartition("_")[2]) for file in files), signal.SIGKILL)
+        eventually(lambda: gauges(server)["turnup_process_start_time_seconds"] > started, within=60)
+        eventually(lambda: gauges(server)["turnup_pool_size"] == 6, within=60)
+        server.end(signal.SIGTERM, within=30)
+
+
+def gauges(server: Server) -> dict[str, float]:
+    """The metrics without labels, as the worker says that happens to be scraped; none while it is replaced."""
+    with suppress(httpx.TransportError):
+        text = httpx.get(f"http://127.0.0.1:{server.port}/metrics", trust_env=False).text
+        lines = (line.split() for line in text.splitlines() if line.startswith("turnup_") and "{" not in line)
+        return {name: float(value) for name, value in lines}
+    return defaultdict(float)
 
 
 @pytest.mark.slow
@@ -276,6 +338,49 @@ def test_a_token_from_the_command_line_is_believed_by_the_server(
         trust_env=False,
     )
     assert answer.json()["data"] == {"viewer": {"email": "lead2@turnup.example"}}
+
+
+def test_the_example_poller_answers_a_payload_of_the_demo_with_the_service_token_that_the_server_printed(
+    home: Path, server: Server, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "app.cli", "token", "--service", CARRIER]
+    printed = run(*command[3:], TURNUP_HOME=str(home))
+    assert (printed.stdout, printed.stderr) == (f"{server.token('partner')}\n", "")
+    assert server.token("partner").startswith("turnup_")
+    assert server.ask(RELEASED) == {"location": {"status": "PROVISIONING"}}
+    poller = subprocess.Popen(
+        [sys.executable, str(CHECKOUT / "docs" / "examples" / "poller.py")],
+        env=environment(
+            TURNUP_HOME=str(home),
+            TURNUP_URL=f"http://127.0.0.1:{server.port}/graphql",
+            TURNUP_TOKEN_COMMAND=shlex.join(command),
+            POLLER_FOLDER=str(tmp_path),
+        ),
+    )
+    try:
+        eventually((tmp_path / "bookmark.json").exists, within=60)
+    finally:
+        poller.kill()
+        poller.wait(10)
+    assert len(list(tmp_path.glob("*.document.json"))) == 1
+    assert server.ask(RELEASED) == {"location": {"status": "COMPLETED"}}
+
+
+def test_another_home_has_other_service_tokens_and_only_partners_of_the_demo_have_one(tmp_path: Path) -> None:
+    one, again, other, pbx = (
+        run("token", "--service", who, TURNUP_HOME=str(tmp_path / home)).stdout
+        for home, who in (("one", CARRIER), ("one", CARRIER), ("other", CARRIER), ("one", "partner@pbx.example"))
+    )
+    assert one == again
+    assert len({one, other, pbx}) == 3
+    nobody = run("token", "--service", "lead@turnup.example", TURNUP_HOME=str(tmp_path / "one"))
+    assert (nobody.returncode, nobody.stdout) == (1, "")
+    assert nobody.stderr.startswith("turnup: lead@turnup.example is no partner of the demo data")
+
+
+def test_no_service_tokens_follow_from_a_home_where_another_issuer_signs(tmp_path: Path) -> None:
+    assert cli.demo_service_tokens(Settings(home=tmp_path / "home", jwks_url="https://issuer.example/keys")) == {}
+    assert not (tmp_path / "home").exists()
 
 
 def test_a_token_for_a_stranger_comes_with_a_warning_from_the_database_of_the_running_server(

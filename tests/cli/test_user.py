@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from app.auth.development import ISSUER
 from app.postgres import embedded
 from tests import harness
 from tests.audit.trail import definer
+from tests.builders_db import a_session, committed
 from tests.harness import CUSTOMER, LEAD, LEAD_2, PARTNER, Ended, TestDatabase, Turnup, served
 from tests.oracle import database_is_consistent
 
 from .turnup import environment, free_port, run
 
-ADD = ("user", "add", "--role", "lead", "--email", "ops@example.com", "--subject", "idp|ops")
+ADD = ("user", "add", "--role", "lead", "--all-accounts", "--email", "ops@example.com", "--subject", "idp|ops")
 VIEWER = "{ viewer { email role } }"
 ACCOUNTS = "{ accounts(first: 9) { nodes { id } } }"
 CREATE_USER = "mutation ($input: CreateUserInput!) { createUser(input: $input) { problems { code } } }"
@@ -56,9 +58,9 @@ async def test_the_first_lead_of_a_new_database_signs_in(fresh: TestDatabase, tu
     added = await turnup(fresh, *ADD, "--name", "Olga Peters")
     assert (added.status, added.error) == (0, "")
     async with served(fresh, home) as client:
-        viewer = await client.ask("{ viewer { id name email role } }", "idp|ops")
+        viewer = await client.ask("{ viewer { user { id } name email role } }", "idp|ops")
     assert viewer.data["viewer"] == {
-        "id": added.out.split()[-1],
+        "user": {"id": added.out.split()[-1]},
         "name": "Olga Peters",
         "email": "ops@example.com",
         "role": "IMPLEMENTATION_LEAD",
@@ -67,7 +69,7 @@ async def test_the_first_lead_of_a_new_database_signs_in(fresh: TestDatabase, tu
 
 async def test_what_the_command_line_changes_is_recorded_as_the_systems(fresh: TestDatabase, turnup: Turnup) -> None:
     await turnup(fresh, *ADD)
-    await turnup(fresh, "user", "add", "--role", "lead", "--email", "second@example.com")
+    await turnup(fresh, "user", "add", "--role", "lead", "--all-accounts", "--email", "second@example.com")
     await turnup(fresh, "user", "suspend", "ops@example.com")
     await turnup(fresh, "user", "reinstate", "ops@example.com")
     recorded = await rows(
@@ -83,7 +85,8 @@ async def test_what_the_command_line_changes_is_recorded_as_the_systems(fresh: T
 
 @pytest.mark.parametrize("role", ["lead", "LEAD", "IMPLEMENTATION_LEAD", "implementation-lead"])
 async def test_a_role_has_a_short_name_and_its_own(fresh: TestDatabase, turnup: Turnup, role: str) -> None:
-    assert (await turnup(fresh, "user", "add", "--role", role, "--email", "ops@example.com")).status == 0
+    add = ("user", "add", "--all-accounts", "--email", "ops@example.com")
+    assert (await turnup(fresh, *add, "--role", role)).status == 0
     assert await rows(fresh, 'SELECT role, subject, name FROM turnup."user"') == [
         ("IMPLEMENTATION_LEAD", "ops@example.com", "ops@example.com")
     ]
@@ -143,20 +146,50 @@ async def test_an_auditor_reads_the_audit_log(fresh: TestDatabase, turnup: Turnu
 
 WRONG_ADDITIONS = {
     "an unknown role": ("--role", ("--role", "boss", "--email", "a@example.com")),
-    "no address": ("--email", ("--role", "lead", "--email", "nobody")),
-    "an empty address": ("--email", ("--role", "lead", "--email", "")),
-    "an address in use": ("--email", ("--role", "lead", "--email", LEAD.upper(), "--subject", "s")),
-    "a subject in use": ("--subject", ("--role", "lead", "--email", "a@example.com", "--subject", LEAD)),
+    "no address": ("--email", ("--role", "lead", "--all-accounts", "--email", "nobody")),
+    "an empty address": ("--email", ("--role", "lead", "--all-accounts", "--email", "")),
+    "an address in use": ("--email", ("--role", "lead", "--all-accounts", "--email", LEAD.upper(), "--subject", "s")),
+    "a subject in use": (
+        "--subject",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--subject", LEAD),
+    ),
     "the subject of an address in use": (
         "--subject",
-        ("--role", "lead", "--email", "a@example.com", "--subject", LEAD_2),
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--subject", LEAD_2),
     ),
-    "an empty subject": ("--subject", ("--role", "lead", "--email", "a@example.com", "--subject", "")),
-    "a blank subject": ("--subject", ("--role", "lead", "--email", "a@example.com", "--subject", " ")),
-    "a subject that is too long": ("--subject", ("--role", "lead", "--email", "a@example.com", "--subject", "s" * 256)),
-    "an empty name": ("--name", ("--role", "lead", "--email", "a@example.com", "--name", "")),
-    "a name of two lines": ("--name", ("--role", "lead", "--email", "a@example.com", "--name", "a\nb")),
-    "a name that is not UTF-8": ("--name", ("--role", "lead", "--email", "a@example.com", "--name", "\udcff")),
+    "an empty subject": (
+        "--subject",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--subject", ""),
+    ),
+    "a blank subject": (
+        "--subject",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--subject", " "),
+    ),
+    "a subject that is too long": (
+        "--subject",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--subject", "s" * 256),
+    ),
+    "an empty issuer": (
+        "--issuer",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--issuer", ""),
+    ),
+    "an issuer with a space": (
+        "--issuer",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--issuer", "https://idp example"),
+    ),
+    "a subject in use at the configured issuer": (
+        "--subject",
+        ("--role", "auditor", "--email", "a@example.com", "--subject", LEAD, "--issuer", ISSUER),
+    ),
+    "an empty name": ("--name", ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--name", "")),
+    "a name of two lines": (
+        "--name",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--name", "a\nb"),
+    ),
+    "a name that is not UTF-8": (
+        "--name",
+        ("--role", "lead", "--all-accounts", "--email", "a@example.com", "--name", "\udcff"),
+    ),
     "an unknown account": (
         "--account",
         ("--role", "customer", "--email", "a@example.com", "--account", "account-99"),
@@ -182,6 +215,11 @@ WRONG_ADDITIONS = {
     "an auditor of an account": (
         "--account",
         ("--role", "auditor", "--email", "a@example.com", "--account", "account-1"),
+    ),
+    "a lead whose access is not stated": ("--all-accounts", ("--role", "lead", "--email", "a@example.com")),
+    "a partner of all accounts": (
+        "--all-accounts",
+        ("--role", "partner", "--email", "a@example.com", "--all-accounts"),
     ),
 }
 
@@ -209,6 +247,32 @@ async def test_a_required_option_that_is_missing_is_named(
     ended = await turnup(fresh, "user", "add", *left)
     assert ended.status == 1
     assert missing in ended.error
+
+
+async def test_a_suspension_ends_the_sessions_of_the_user_and_a_reinstatement_opens_none(
+    demo: TestDatabase, turnup: Turnup
+) -> None:
+    async with committed(demo) as connection:
+        session, other = await a_session(connection, "user-acme"), await a_session(connection, "user-birch")
+    await turnup(demo, "user", "suspend", CUSTOMER)
+    await turnup(demo, "user", "reinstate", CUSTOMER)
+    assert await rows(demo, "SELECT id, end_reason FROM turnup.user_session ORDER BY user_id") == [
+        (session, "SUSPENDED"),
+        (other, None),
+    ]
+
+
+async def test_a_user_has_the_issuer_that_is_named_and_by_default_the_configured_one(
+    fresh: TestDatabase, turnup: Turnup
+) -> None:
+    add = ("user", "add", "--role", "auditor", "--subject", "s1", "--email")
+    assert (await turnup(fresh, *add, "a@example.com", "--issuer", "https://other.example")).status == 0
+    assert (await turnup(fresh, *add, "b@example.com", "--issuer", ISSUER)).status == 0
+    refused(await turnup(fresh, *add, "c@example.com"), "--subject")
+    assert await rows(fresh, 'SELECT email, subject, issuer FROM turnup."user" ORDER BY email') == [
+        ("a@example.com", "s1", "https://other.example"),
+        ("b@example.com", "s1", None),
+    ]
 
 
 async def test_the_last_active_lead_is_not_suspended(demo: TestDatabase, turnup: Turnup) -> None:
@@ -246,7 +310,7 @@ async def test_a_lead_whom_a_lead_made_approves_after_the_operators_confirmation
 ) -> None:
     async with served(demo, home) as client:
         for who, role, maker in (("second", "IMPLEMENTATION_LEAD", LEAD), ("third", "PARTNER", LEAD_2)):
-            made = {"name": who, "email": f"{who}@example.com", "role": role}
+            made = {"name": who, "email": f"{who}@example.com", "role": role, "allAccounts": role != "PARTNER"}
             assert (await client.ask(CREATE_USER, maker, input=made)).data["createUser"]["problems"] == []
         assert await _confirmed(turnup, demo, "second@example.com") == "no: made by user-lead"
         assert await _confirmed(turnup, demo, "third@example.com") == "no: made by user-lead-2"
@@ -265,7 +329,7 @@ async def test_a_lead_whom_a_lead_made_approves_after_the_operators_confirmation
 async def test_an_unconfirmed_lead_is_no_replacement_for_the_last_one(
     demo: TestDatabase, turnup: Turnup, home: Path
 ) -> None:
-    made = {"name": "Second", "email": "second@example.com", "role": "IMPLEMENTATION_LEAD"}
+    made = {"name": "Second", "email": "second@example.com", "role": "IMPLEMENTATION_LEAD", "allAccounts": True}
     async with served(demo, home) as client:
         assert (await client.ask(CREATE_USER, LEAD_2, input=made)).data["createUser"]["problems"] == []
     await turnup(demo, "user", "suspend", LEAD_2)

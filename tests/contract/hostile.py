@@ -22,6 +22,7 @@ from graphql_schema.documents import Documents
 from graphql_schema.errors import RequestRefused
 from graphql_schema.requests import PreparedOperation, Request, prepare
 from graphql_schema.schema import schema
+from tests.harness import by_token
 
 MEBIBYTE = 1024 * 1024
 TOKENS = 1_000
@@ -65,7 +66,7 @@ def encoded(query: str, variables: Mapping[str, Any] | None = None, **others: An
 
 def raw(value: str, *, place: str = "variables") -> bytes:
     """A body with this text where `variables.v` is, or `extensions.v`."""
-    return f'{{"query": "{{viewer{{id}}}}", "{place}": {{"v": {value}}}}}'.encode()
+    return f'{{"query": "{{viewer{{name}}}}", "{place}": {{"v": {value}}}}}'.encode()
 
 
 def repeated(part: str, *, start: str = "[", end: str = "1]", place: str = "variables") -> Family:
@@ -142,7 +143,7 @@ BODIES: dict[str, Family] = {
     "long fractions": Family(lambda size: raw("[" + ("0." + "1234567890" * 20 + ",") * size + "1]"), 4_990),
     "small exponents": Family(lambda size: raw("[" + ("1" * 190 + "e-300,") * size + "1]"), 4_990),
     "a large document": Family(lambda size: encoded("{a " * size), MEBIBYTE // 3 - 100),
-    "a large operation name": Family(lambda size: encoded("{viewer{id}}", operationName="n" * size), MEBIBYTE - 100),
+    "a large operation name": Family(lambda size: encoded("{viewer{name}}", operationName="n" * size), MEBIBYTE - 100),
 }
 
 
@@ -153,7 +154,7 @@ def _chain(count: int, selections: Callable[[int], str], on: str = "Location") -
 
 PAYLOAD = (
     "id locationId accountId sequence version state documentDigest contentDigest locationRevision generatedAt"
-    " releasedAt withdrawnReason generatedBy{...user} releasedBy{...user} account{...account} receipts{id kind"
+    " releasedAt withdrawnReason generatedBy{...user} releasedBy{...user} sourceAccount{...account} receipts{id answer"
     " receivedAt receivedBy{...user}}"
 )
 PLACE = (
@@ -188,7 +189,7 @@ DOCUMENTS: dict[str, Family] = {
     ),
     "a chain of fragments": document(lambda n: LOCATION + "...f0}} " + _chain(n, lambda i: f"id ...f{i}"), 60),
     "fragments that nobody uses": document(
-        lambda n: "{viewer{id}} " + " ".join(f"fragment f{i} on Location {{id}}" for i in range(n)), 140
+        lambda n: "{viewer{name}} " + " ".join(f"fragment f{i} on Location {{id}}" for i in range(n)), 140
     ),
     "fragments in pairs": document(
         lambda n: (
@@ -207,10 +208,10 @@ DOCUMENTS: dict[str, Family] = {
         lambda n: '{node(id: "none"){' + "... on Location{account{id}} ... on Device{location{id}} " * n + "}}", 54
     ),
     "one fragment": document(lambda n: LOCATION + "...f " * n + "}} fragment f on Location {account{id}}", 485),
-    "operations": document(lambda n: " ".join(f"query q{i} {{viewer{{id}}}}" for i in range(n)), 120),
+    "operations": document(lambda n: " ".join(f"query q{i} {{viewer{{name}}}}" for i in range(n)), 120),
     "operations of one fragment": document(
         lambda n: (
-            " ".join(f"query q{i} {{...f}}" for i in range(n)) + " fragment f on Query {viewer{" + "id " * 180 + "}}"
+            " ".join(f"query q{i} {{...f}}" for i in range(n)) + " fragment f on Query {viewer{" + "name " * 180 + "}}"
         ),
         110,
     ),
@@ -266,13 +267,13 @@ DOCUMENTS: dict[str, Family] = {
         ),
         18,
     ),
-    "variables": document(lambda n: "query(" + " ".join(f"$v{i}: ID" for i in range(n)) + "){viewer{id}}", 245),
+    "variables": document(lambda n: "query(" + " ".join(f"$v{i}: ID" for i in range(n)) + "){viewer{name}}", 245),
     "variables and uses": document(
         lambda n: (
             "query("
             + " ".join(f"$v{i}: Boolean!" for i in range(n))
             + "){viewer{"
-            + " ".join(f"id @skip(if: $v{i})" for i in range(min(n, 48)))
+            + " ".join(f"name @skip(if: $v{i})" for i in range(min(n, 48)))
             + "}}"
         ),
         48,
@@ -296,9 +297,9 @@ DOCUMENTS: dict[str, Family] = {
     "undefined variables": document(
         lambda n: "{locations(filter: {status: [" + " ".join(f"$v{i}" for i in range(n)) + "]}){totalCount}}", 480
     ),
-    "a variable twice": document(lambda n: "query(" + "$v: ID " * n + "){viewer{id}}", 245),
+    "a variable twice": document(lambda n: "query(" + "$v: ID " * n + "){viewer{name}}", 245),
     "nested types of variables": document(
-        lambda n: "query(" + " ".join(f"$v{i}: {'[' * 30}ID{']' * 30}" for i in range(n)) + "){viewer{id}}", 14
+        lambda n: "query(" + " ".join(f"$v{i}: {'[' * 30}ID{']' * 30}" for i in range(n)) + "){viewer{name}}", 14
     ),
     "default values": document(
         lambda n: (
@@ -319,7 +320,7 @@ DOCUMENTS: dict[str, Family] = {
         lambda n: "{viewer{" + " ".join(f"... on Locatio{i} {{id}}" for i in range(n)) + "}}", 160
     ),
     "unknown fragments": document(lambda n: LOCATION + " ".join(f"...f{i}" for i in range(n)) + "}}", 490),
-    "unknown directives": document(lambda n: "{viewer{" + "id @skipp " * n + "}}", 49),
+    "unknown directives": document(lambda n: "{viewer{" + "name @skipp " * n + "}}", 49),
     "unknown enum values": document(
         lambda n: "{locations(filter: {status: [" + " ".join(f"STATUS{i}" for i in range(n)) + "]}){nodes{id}}}", 970
     ),
@@ -337,16 +338,16 @@ DOCUMENTS: dict[str, Family] = {
             '{provisioningPayload(id: "none"){...p0}} '
             + " ".join(
                 f"fragment p{i} on ProvisioningPayload {{{PAYLOAD} supersededBy{{...p{i + 1}}}"
-                f" location{{{PLACE} livePayload{{...p{i + 1}}}}}}}"
+                f" sourceLocation{{{PLACE} livePayload{{...p{i + 1}}}}}}}"
                 for i in range(n)
             )
             + f" fragment p{n} on ProvisioningPayload {{{PAYLOAD}}}"
-            " fragment user on User {id name role email status revision __typename}"
+            " fragment user on User {id name role email signInStatus revision __typename}"
             " fragment account on Account {id name revision createdAt updatedAt __typename}"
         ),
         4,
     ),
-    "a long name": document(lambda n: "{viewer{" + "a" * n + ": id}}", CHARACTERS - 40),
+    "a long name": document(lambda n: "{viewer{" + "a" * n + ": name}}", CHARACTERS - 40),
     "a long string": document(lambda n: '{location(id:"' + "a" * n + '"){id}}', CHARACTERS - 40),
     "a string of escapes": document(lambda n: '{location(id:"' + "\\u00e9" * n + '"){id}}', _filled(6)),
     "a block string of lines": document(lambda n: '{location(id:"""' + "\n a" * n + '"""){id}}', _filled(3)),
@@ -361,8 +362,8 @@ DOCUMENTS: dict[str, Family] = {
     "a text that is no cursor": document(
         lambda n: '{locations(after: "' + "A" * n + '"){totalCount}}', CHARACTERS - 60
     ),
-    "comments": document(lambda n: "#\n" * n + "{viewer{id}}", _filled(2)),
-    "commas": document(lambda n: "," * n + "{viewer{id}}", _filled(1)),
+    "comments": document(lambda n: "#\n" * n + "{viewer{name}}", _filled(2)),
+    "commas": document(lambda n: "," * n + "{viewer{name}}", _filled(1)),
 }
 
 
@@ -415,11 +416,11 @@ VARIABLES: dict[str, Family] = {
         "query($n: Int!){locations(first: $n){totalCount}}", lambda n: {"n": "1" * n}, 900_000
     ),
     "a boolean that is a text": variables(
-        "query($n: Boolean!){viewer{id @skip(if: $n)}}", lambda n: {"n": "1" * n}, 900_000
+        "query($n: Boolean!){viewer{name @skip(if: $n)}}", lambda n: {"n": "1" * n}, 900_000
     ),
     "a cursor": variables("query($a: String){locations(after: $a){totalCount}}", lambda n: {"a": "A" * n}, 900_000),
     "nested lists": variables(
-        "query($f: [[[[LocationStatus!]]]]){viewer{id}}", lambda n: {"f": [[[["BLOCKED"]]]] * n}, 1_200
+        "query($f: [[[[LocationStatus!]]]]){viewer{name}}", lambda n: {"f": [[[["BLOCKED"]]]] * n}, 1_200
     ),
     "long labels": variables(
         "mutation($input: SetExtensionsInput!){setExtensions(input: $input){replayed}}",
@@ -432,7 +433,7 @@ VARIABLES: dict[str, Family] = {
             "input": {
                 "userId": "a",
                 "expectedRevision": 1,
-                "grants": [{"accountId": "a", "locationIds": ["location-1"] * 990}] * n,
+                "grants": [{"accountId": "a", "scope": {"locationIds": ["location-1"] * 990}}] * n,
             }
         },
         5,
@@ -465,7 +466,7 @@ TOGETHER: dict[str, Family] = {
     ),
     "comparisons, introspection and a body of escapes": Family(
         lambda size: encoded(
-            f'{{{introspections(10)} location(id: "none"){{{"account{id} " * 62}}}}}',
+            f'{{{introspections(9)} location(id: "none"){{{"account{id} " * 62}}}}}',
             extensions={"x": ["\t" * 100] * size},
         ),
         4_900,
@@ -537,11 +538,12 @@ def planning(prepared: PreparedOperation) -> float:
 
 def _request(parameters: Any) -> Request:
     return Request(
-        subject="bench",
+        credential=by_token("bench"),
         request_id="bench",
         query=parameters["query"],
         operation_name=parameters["operationName"],
         variables=parameters["variables"],
         read_only=False,
         writing=lambda: None,
+        abandoned=lambda _facts: None,
     )

@@ -83,7 +83,7 @@ def served(**settings: str) -> Iterator[Served]:
                 process.kill()
                 process.wait()
     finally:
-        _erase(home)
+        erase(home)
 
 
 def turnup(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -98,8 +98,8 @@ def turnup(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def _erase(home: Path) -> None:
-    """The cluster's supervisor leaves a moment after its last user."""
+def erase(home: Path) -> None:
+    """Erase a home and its cluster, whose supervisor leaves a moment after its last user."""
     deadline = time.monotonic() + 30
     while True:
         try:

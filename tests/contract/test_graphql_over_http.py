@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.harness import LEAD
-from tests.needs import needs, unavailable
+from tests.needs import needs, needs_packages
 
 from .served import Served, served
 
@@ -19,16 +19,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("audits")]
 
 
 def test_all_audits_of_graphql_http_pass(capsys: pytest.CaptureFixture[str]) -> None:
-    installed = subprocess.run(
-        [needs("npm"), "ci", "--ignore-scripts", "--prefer-offline", "--fetch-retries=5", "--loglevel=error"],
-        cwd=LANE,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    if installed.returncode:
-        unavailable("graphql-http", installed.stderr.strip())
+    needs_packages(LANE)
     with served() as server:
         results = audited(server)
     passed = [each for each in results if each["status"] == "ok"]

@@ -7,6 +7,7 @@ from typing import Any
 from app.db.database import Database, Transaction
 from app.db.reading import Reading
 from app.db.statements import Statement
+from tests.harness import by_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,11 @@ class Plan:
         """The rows that scans looked at, those included that a filter took away."""
         scans = [node for node in self.nodes if "Scan" in node["Node Type"] and "Relation Name" in node]
         return sum(int(n["Actual Rows"] * n["Actual Loops"]) + n.get("Rows Removed by Filter", 0) for n in scans)
+
+    @property
+    def rows_in_vain(self) -> int:
+        """The rows that a filter took away."""
+        return sum(int(node.get("Rows Removed by Filter", 0) * node["Actual Loops"]) for node in self.nodes)
 
 
 class Explaining(Transaction):
@@ -61,7 +67,7 @@ def nodes_of(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 async def plan_of(pool: Database, who: str, mode: str, ask: Any) -> Plan:
-    async with pool.snapshot(who, timeout_ms=10_000) as transaction:
+    async with pool.snapshot(by_token(who), timeout_ms=10_000) as transaction:
         await transaction._connection.execute(f"SET LOCAL plan_cache_mode = {mode}")
         explaining = Explaining(transaction)
         await ask(Reading(explaining, transaction._observe))

@@ -1,6 +1,7 @@
 """A good row for every table, for each of the locations that tests set up; tests then change one thing about them."""
 
 from datetime import UTC, datetime, time, timedelta
+from hashlib import sha256
 from typing import Any
 from zlib import crc32
 
@@ -43,10 +44,19 @@ TABLES = (
     "erasure_due",
     "idempotency_key",
     "accepted_version",
+    "invitation",
+    "user_session",
+    "sign_in_attempt",
+    "service_token",
+    "service_token_use",
     "device_model",
     "schema_state",
     "installation",
+    "gauge_reading",
+    "audit_verification",
 )
+ONE_ROW = ("installation", "gauge_reading", "audit_verification")
+"""The tables that have one row at most."""
 
 
 # The marks in use. Their places are revisions that are older than the code's.
@@ -185,9 +195,51 @@ def good_rows(mark: str = "x", account: str = "account-x") -> dict[str, dict[str
             "outcome": "{}",
         },
         "accepted_version": {"user_id": user, "version": "1.0.0"},
+        "invitation": {
+            "id": f"invitation-{mark}",
+            "email": f"invited-{mark}@house.example",
+            "name": "Ida Frost",
+            "role": Role.PARTNER,
+            "all_accounts": False,
+            "granted_account_ids": [account],
+            "granted_location_ids": [],
+            "secret_sha256": sha256(f"invitation of {mark}".encode()).digest(),
+            "invited_by": user,
+            "created_at": MOMENT,
+            "expires_at": MOMENT + timedelta(days=7),
+        },
+        "user_session": {
+            "id": f"usersession-{mark}",
+            "user_id": user,
+            "secret_sha256": sha256(f"session of {mark}".encode()).digest(),
+            "idle_until": MOMENT + timedelta(hours=8),
+            "expires_at": MOMENT + timedelta(hours=24),
+        },
+        "sign_in_attempt": {
+            "state_sha256": sha256(mark.encode()).digest(),
+            "browser_sha256": sha256(b"browser").digest(),
+            "nonce": "nonce-1",
+            "code_verifier": "verifier-1",
+            "next": "/graphiql",
+        },
+        "service_token": {
+            "id": f"token-{mark}",
+            "user_id": user,
+            "name": "Poller",
+            "prefix": "turnup_abcdefgh",
+            "secret_sha256": sha256(f"token of {mark}".encode()).digest(),
+            "account_ids": [account],
+            "actions": ["ACKNOWLEDGE"],
+            "created_by": user,
+            "created_at": MOMENT,
+            "expires_at": MOMENT + timedelta(days=90),
+        },
+        "service_token_use": {"token_id": f"token-{mark}", "last_used_at": MOMENT},
         "device_model": {"id": f"model-{mark}", "brand": "POLY", "model": f"VVX {mark}", "lines": 12},
         "installation": {"id": f"installation-{mark}", "kind": "DEMO"},
         "schema_state": {"writes_since": f"{MARKS.index(mark):04}"},
+        "gauge_reading": {"single": True, "readings": "{}", "measured_at": MOMENT},
+        "audit_verification": {"single": True, "verified_at": MOMENT, "ok": True},
     }
 
 
@@ -209,7 +261,8 @@ async def put_scenario(connection: asyncpg.Connection, mark: str = "x", account:
     rows["location"]["site_code_key"] = mark  # of this location alone: no two of an account share one
     if await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.account WHERE id = $1)", account):
         del rows["account"]
-    await connection.execute("DELETE FROM turnup.installation")  # a database has one row
+    for table in ONE_ROW:
+        await connection.execute(f"DELETE FROM {name_of(table)}")
     for table in TABLES:
         if table in rows:
             await put(connection, table, rows[table])

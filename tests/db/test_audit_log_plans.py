@@ -10,7 +10,7 @@ import pytest
 from app.audit.history import as_of
 from app.db import writing
 from app.db.database import Database
-from app.db.paging import Page
+from app.db.paging import Order, Page
 from app.db.queries import ENTRIES_BY_TIME, page_of
 from tests import harness
 
@@ -83,12 +83,13 @@ async def pool(empty_database: harness.TestDatabase) -> AsyncIterator[Database]:
 @pytest.mark.parametrize("plans", ["force_custom_plan", "force_generic_plan"])
 @pytest.mark.parametrize("place", ["first", "later"])
 @pytest.mark.parametrize("which", FILTERS)
+@pytest.mark.parametrize("order", [ENTRIES_BY_TIME, ENTRIES_BY_TIME.reverse], ids=lambda order: order.mark)
 async def test_a_page_of_the_audit_log_is_read_from_the_index_of_its_filter(
-    pool: Database, which: str, place: str, plans: str
+    pool: Database, which: str, place: str, plans: str, order: Order
 ) -> None:
     filters, index = FILTERS[which]
     page = Page(PAGE, None if place == "first" else (MIDDLE, "entry_zzz"))
-    plan: Plan = await plan_of(pool, "lead", plans, lambda reading: page_of(reading, ENTRIES_BY_TIME, page, filters))
+    plan: Plan = await plan_of(pool, "lead", plans, lambda reading: page_of(reading, order, page, filters))
     assert index in plan.indexes
     assert "Seq Scan" not in plan.kinds
     assert plan.rows_read <= PAGE + 1

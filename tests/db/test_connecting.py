@@ -5,9 +5,8 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from operator import itemgetter
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -25,7 +24,7 @@ from app.db.database import PROBE_SECONDS, Database
 from app.db.failures import DatabaseUnavailable
 from app.session_settings import APP, OWNER, SessionSetting, Transport
 from tests import harness
-from tests.outages.proxy import FaultProxy, Mode
+from tests.outages.proxy import FaultProxy, Mode, socket_of
 
 
 async def effective(connection: Any, declared: Sequence[SessionSetting]) -> dict[str, str]:
@@ -115,7 +114,7 @@ async def test_the_sign_in_sets_the_statement_timeout_until_the_end_of_its_trans
     connection = await connect(database.app_url)
     try:
         async with connection.transaction():
-            await connection.fetch("SELECT turnup.sign_in($1, $2)", harness.LEAD, 1_234)
+            await connection.fetch("SELECT turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, $2)", harness.LEAD, 1_234)
             assert await connection.fetchval("SHOW statement_timeout") == "1234ms"
         assert await connection.fetchval("SHOW statement_timeout") == "30s"
     finally:
@@ -192,12 +191,6 @@ async def test_if_no_host_answers_the_wait_is_that_for_one(database: harness.Tes
             second.set(mode)
             with pytest.raises(OSError):  # noqa: PT011 - of several kinds, one of which is TimeoutError
                 await connect(with_hosts(database.app_url, first, second), timeout=1)
-
-
-def socket_of(url: str) -> str:
-    """Return the path of PostgreSQL's Unix socket."""
-    (folder,), (port,) = itemgetter("host", "port")(parse_qs(urlsplit(url).query))
-    return f"{folder}/.s.PGSQL.{port}"
 
 
 async def test_a_probe_succeeds_although_a_connection_takes_longer_than_its_time(

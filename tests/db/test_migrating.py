@@ -19,7 +19,7 @@ from app.db.migrate import DatabaseIsNewer, is_current, migrate, missing_sql, ne
 from app.db.steps import MigrationRefused
 from app.db.tables import metadata
 from app.db.writers import WRITES_LOCK
-from tests.harness import EMPTY_TEMPLATE, LEAD, SUPERUSER_URL, TestDatabase, own_database, with_database
+from tests.harness import EMPTY_TEMPLATE, LEAD, SUPERUSER_URL, TestDatabase, by_token, own_database, with_database
 from tests.needs import unavailable
 
 from .later import CONTENT_TABLES, OLDER_MAY_ONLY_READ, content_fields, later, revision_after
@@ -214,7 +214,7 @@ async def test_nobody_writes_when_the_database_does_not_say_who_may() -> None:
         await owner.close()
         database = await Database.open(made.app_url, size=1)
         with pytest.raises(WritesOfOlderCode):
-            async with database.writing(LEAD, timeout_ms=60_000):
+            async with database.writing(by_token(LEAD), timeout_ms=60_000):
                 pass
         await database.close()
 

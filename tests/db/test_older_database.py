@@ -1,6 +1,7 @@
 """Databases that earlier releases made: migrated, they keep every digest, approval, document and answer."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
@@ -16,6 +17,7 @@ from app.db.migrate import migrate
 from app.domain.canonical import canonical
 from app.domain.digest import content_digest, digest_of, digest_version
 from app.domain.payload import payload_document
+from app.domain.vocabulary import LocationAction
 from tests.harness import LEAD, LEAD_2, Client, TestDatabase, first_row, own_database, served
 from tests.oracle import audit_log_is_complete
 
@@ -161,20 +163,41 @@ async def test_content_that_was_handed_over_makes_the_same_document_byte_for_byt
     assert made == MADE_AGAIN[older.revision]
 
 
+# What the older releases called otherwise.
+RENAMED = {
+    "approvals { id status ": "approvals { id status: reviewStatus ",
+    "request { id status }": "request { id status: reviewStatus }",
+    "contacts { id name e164 }": "contacts { id name: fullName e164: phoneE164 }",
+}
+
+
+def in_names_of_today(question: str) -> str:
+    """The question with the names of today, so that the answer has the names of then."""
+    for then, now in RENAMED.items():
+        question = question.replace(then, now)
+    return question
+
+
+def with_times_of_today(answer: Any) -> Any:
+    """The answer with its times in the form of today."""
+    time = r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{6})?\+00:00"'
+    return json.loads(re.sub(time, lambda found: f'"{found[1]}{found[2] or ".000000"}Z"', json.dumps(answer)))
+
+
 async def test_review_viewer_actions_approvals_and_history_answer_as_before(
     older: OlderDatabase, client: Client
 ) -> None:
     found = {}
     for location, before in older.answers.items():
-        answer = await client.ask(older.made["question"], LEAD_2, id=location)
-        news = list(differences(before, answer.data))
+        answer = await client.ask(in_names_of_today(older.made["question"]), LEAD_2, id=location)
+        news = list(differences(with_times_of_today(before), answer.data))
         if news:
             found[older.title(location)] = news
     assert found == NEW_ANSWERS[older.revision]
 
 
 async def test_generating_again_returns_the_payload_that_is_there(older: OlderDatabase, client: Client) -> None:
-    made = """mutation ($input: ProvisioningInput!) {
+    made = """mutation ($input: GeneratePayloadInput!) {
         generatePayload(input: $input) { problems { message } payload { id version documentDigest } } }"""
     given = {"locationId": "location-4", "idempotencyKey": "again"}
     answer: Any = (await client.ask(made, LEAD, input=given)).data["generatePayload"]
@@ -201,6 +224,19 @@ async def test_leads_have_access_to_all_accounts_as_the_trail_says_and_everybody
     assert (await client.ask("{ viewer { allAccounts } }", LEAD)).data == {"viewer": {"allAccounts": True}}
 
 
+async def test_users_sign_in_by_the_configured_issuer_and_have_no_session_and_no_service_token(
+    definer: asyncpg.Connection, client: Client
+) -> None:
+    assert await definer.fetch('SELECT id FROM turnup."user" WHERE issuer IS NOT NULL') == []
+    users = await definer.fetch("SELECT id, subject FROM turnup.\"user\" WHERE status = 'ACTIVE'")
+    assert users
+    for user in users:
+        answer = await client.ask("{ viewer { user { id } } }", user["subject"])
+        assert answer.data == {"viewer": {"user": {"id": user["id"]}}}
+    for table in ("user_session", "service_token"):
+        assert await definer.fetchval(f"SELECT count(*) FROM turnup.{table}") == 0
+
+
 async def test_triggers_policies_functions_and_grants_are_those_of_a_new_database(migrated: TestDatabase) -> None:
     connection = await asyncpg.connect(migrated.owner_url)
     assert await changed_objects(connection) == ()
@@ -221,9 +257,9 @@ def differences(before: Any, now: Any) -> Iterator[str]:
         {each["action"]: each["reason"] or "allowed" for each in side["viewerActions"]} for side in (then, here)
     )
     yield from (
-        f"{action}: {reason}, now {new_reasons[action]}"
-        for action, reason in reasons.items()
-        if new_reasons[action] != reason
+        f"{action.name}: {reasons[action.value]}, now {new_reasons[action.name]}"
+        for action in LocationAction
+        if action.value in reasons and new_reasons[action.name] != reasons[action.value]
     )
     sequences = {each["id"]: each["sequence"] for each in here["payloads"]}
     for payload, same in zip(then["payloads"], here["payloads"], strict=True):

@@ -107,8 +107,11 @@ async def test_a_poll_for_what_awaits_a_receipt_does_not_read_what_was_answered(
     assert plan.rows_read == 0
 
 
-async def test_the_first_page_of_many_payloads_is_read_in_the_order_of_an_index(pool: Database, plans: str) -> None:
-    plan = await polled(pool, "many", plans, {}, PAYLOADS_BY_UPDATED)
+@pytest.mark.parametrize("order", [PAYLOADS_BY_UPDATED, PAYLOADS_BY_UPDATED.reverse], ids=lambda order: order.mark)
+async def test_the_first_page_of_many_payloads_is_read_in_the_order_of_an_index(
+    pool: Database, plans: str, order: Order
+) -> None:
+    plan = await polled(pool, "many", plans, {}, order)
     assert not plan.kinds & {"Seq Scan", "Sort"}
     assert plan.rows_read <= (PAGE + 1) * 3
 

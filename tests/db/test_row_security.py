@@ -28,11 +28,18 @@ RESTRICTED: dict[str, set[str]] = {
     "erasure_due": set(),
     "schema_state": {"SELECT"},
     "installation": {"SELECT"},
+    "gauge_reading": set(),
+    "audit_verification": set(),
     "payload_recipient": READ_AND_WRITE - {"UPDATE"},
+    "user_session": set(),
+    "sign_in_attempt": set(),
+    "service_token": {"INSERT"},
+    "service_token_use": {"SELECT"},
+    "invitation": {"INSERT"},
 }
-# The columns of which the app's role may change the values, in tables whose other columns it only reads and adds.
-CHANGEABLE = {
-    "payload_recipient": {
+# The columns of which the app's role may read or change the values, in tables where it may not do so with all columns.
+OF_COLUMNS = {
+    ("payload_recipient", "UPDATE"): {
         "live",
         "waived_at",
         "waived_by",
@@ -41,6 +48,12 @@ CHANGEABLE = {
         "decommissioned_by",
         "decommission_reason",
     },
+    ("user_session", "SELECT"): set(tables.user_session.c.keys()) - {"secret_sha256"},
+    ("user_session", "UPDATE"): {"ended_at", "end_reason"},
+    ("service_token", "SELECT"): set(tables.service_token.c.keys()) - {"secret_sha256"},
+    ("service_token", "UPDATE"): {"revoked_at"},
+    ("invitation", "SELECT"): set(tables.invitation.c.keys()) - {"secret_sha256"},
+    ("invitation", "UPDATE"): {"revoked_at"},
 }
 
 # The functions that the app's role may call.
@@ -50,6 +63,7 @@ CALLABLE = {
     "makers_of_submitters",
     "name_key",  # of its argument alone
     "sign_in",
+    "work_by_tokens",
     "audit_open",
     "audit_seal",
     "audit_count",
@@ -63,6 +77,15 @@ CALLABLE = {
     "macs_of",  # computes from its argument alone
     "forget_old_keys",
     "mark_database",
+    "begin_sign_in_attempt",
+    "take_sign_in_attempt",
+    "begin_session",
+    "end_session",
+    "record_uses",
+    "forget_credentials",
+    "accept_invitation",
+    "measure_gauges",
+    "read_gauges",
 }
 
 # Three houses: two locations of one account, one of another. Who signs in sees the rows of which.
@@ -105,12 +128,17 @@ VISIBLE: dict[str, dict[str, set[str]]] = {
     "audit_entry": AUDITED,
     "field_change": AUDITED,
     "idempotency_key": {},
+    "invitation": {"lead": EVERY_HOUSE},
+    "user_session": {"lead": EVERY_HOUSE},
+    "service_token": {"lead": EVERY_HOUSE},
+    "service_token_use": {"lead": EVERY_HOUSE},
     "device_model": dict.fromkeys(EVERYONE - {"suspended", "stranger", "auditor"}, EVERY_HOUSE),
     "schema_state": dict.fromkeys(EVERYONE, EVERY_HOUSE),
     "installation": dict.fromkeys(EVERYONE, LAST_HOUSE),  # a database has one row
 }
 ELSEWHERE = {"account", "user"}  # have tests of their own below
-CLOSED = {"chain_head", "audit_incident", "erasure_due"}  # the definer's own
+# The definer's own.
+CLOSED = {"chain_head", "audit_incident", "erasure_due", "sign_in_attempt", "gauge_reading", "audit_verification"}
 OPEN = {"schema_state", "installation"}  # read before anybody signs in; about code and database, not about users
 
 FORBIDDEN = [
@@ -150,6 +178,23 @@ FORBIDDEN = [
     "SELECT turnup.audit_entry_for('system', NULL)",
     "SELECT * FROM turnup.audit_incident",
     "DELETE FROM turnup.audit_incident",
+    "SELECT * FROM turnup.sign_in_attempt",
+    "SELECT secret_sha256 FROM turnup.user_session",
+    "SELECT secret_sha256 FROM turnup.service_token",
+    "SELECT secret_sha256 FROM turnup.invitation",
+    "UPDATE turnup.invitation SET email = 'mine@house.example'",
+    "UPDATE turnup.invitation SET accepted_by = 'user-lead'",
+    "DELETE FROM turnup.invitation",
+    "SELECT turnup.audit_erase_invitation('invitation-a1', 'mine')",
+    "INSERT INTO turnup.user_session (id, user_id, secret_sha256, idle_until, expires_at) VALUES"
+    " ('usersession-mine', 'user-lead', sha256('mine'), now() + interval '1 hour', now() + interval '1 hour')",
+    "UPDATE turnup.user_session SET expires_at = now() + interval '1 year'",
+    "UPDATE turnup.service_token SET expires_at = now() + interval '1 year'",
+    "DELETE FROM turnup.service_token",
+    "SELECT * FROM turnup.gauge_reading",
+    "UPDATE turnup.gauge_reading SET readings = '{}'",
+    "SELECT * FROM turnup.audit_verification",
+    "INSERT INTO turnup.audit_verification (verified_at, ok) VALUES (now(), true)",
     "SELECT * FROM turnup.erasure_due",
     "INSERT INTO turnup.erasure_due (location_id, payload_id) VALUES ('location-a1', 'payload-a1')",
     "UPDATE turnup.alembic_version SET version_num = '9999'",
@@ -243,7 +288,7 @@ OWN_ROWS = {"payload_recipient": own_recipient, "receipt": own_receipt}
 
 
 async def sign_in(app: asyncpg.Connection, subject: str) -> None:
-    await app.execute("SELECT turnup.sign_in($1, 5000)", subject)
+    await app.execute("SELECT turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 5000)", subject)
 
 
 async def seen(app: asyncpg.Connection, table: str) -> set[str]:
@@ -294,12 +339,14 @@ async def test_nothing_is_granted_on_sequences(owner: asyncpg.Connection) -> Non
     assert [each["name"] for each in found] == []
 
 
-async def test_on_columns_only_the_change_of_some_values_is_granted(owner: asyncpg.Connection) -> None:
+async def test_on_columns_only_the_use_of_some_values_is_granted(owner: asyncpg.Connection) -> None:
     found = await owner.fetch("""
         SELECT c.relname, a.attname, x.grantee::regrole::text, x.privilege_type
         FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid, aclexplode(a.attacl) x
         WHERE c.relnamespace = 'turnup'::regnamespace""")
-    granted = {(table, column, "turnup_app", "UPDATE") for table, columns in CHANGEABLE.items() for column in columns}
+    granted = {
+        (table, column, "turnup_app", command) for (table, command), columns in OF_COLUMNS.items() for column in columns
+    }
     assert set(map(tuple, found)) == granted
 
 
@@ -309,7 +356,7 @@ async def test_functions_that_run_as_the_definer_are_its_own_and_pin_their_searc
     found = await owner.fetch("""
         SELECT p.oid::regprocedure::text AS name, p.proowner::regrole::text AS owner, p.proconfig AS settings
         FROM pg_proc p WHERE p.pronamespace = 'turnup'::regnamespace AND p.prosecdef""")
-    assert {"turnup.sign_in(text,integer)"} <= {each["name"] for each in found}
+    assert {"turnup.sign_in(text,text,text,bytea,integer)"} <= {each["name"] for each in found}
     for function in found:
         assert function["owner"] == "turnup_definer", function["name"]
         assert "search_path=pg_catalog, pg_temp" in (function["settings"] or []), function["name"]
@@ -356,7 +403,7 @@ async def test_a_user_sees_the_rows_that_are_theirs(app: asyncpg.Connection, tab
 
 @pytest.mark.parametrize("table", sorted(set(ALL_TABLES) - CLOSED - OPEN))
 async def test_nobody_sees_anything_before_signing_in(app: asyncpg.Connection, table: str) -> None:
-    assert await app.fetch(f"SELECT * FROM {name_of(table)}") == []
+    assert await app.fetch(f"SELECT {', '.join(key_of(table))} FROM {name_of(table)}") == []
 
 
 @pytest.mark.parametrize("table", ALL_TABLES)
@@ -414,7 +461,7 @@ async def test_a_lead_of_some_accounts_sees_no_change_of_the_chain_system(
     policy = await owner.fetchval(
         "SELECT qual FROM pg_policies WHERE tablename = 'field_change' AND roles = '{turnup_app}'"
     )
-    assert on_system == {"user", "grant", "grant_location"}
+    assert on_system == {"user", "grant", "grant_location", "invitation"}
     assert all(f"'{table}'" in policy for table in on_system)
 
 
@@ -446,7 +493,9 @@ async def test_a_lead_of_some_accounts_cannot_change_itself(app: asyncpg.Connect
         await app.execute("UPDATE turnup.\"user\" SET all_accounts = true WHERE id = 'user-scoped'")
 
 
-@pytest.mark.parametrize("table", sorted(set(ALL_TABLES) - CLOSED - OPEN - {"audit_entry", "field_change"}))
+@pytest.mark.parametrize(
+    "table", [each for each in sorted(set(ALL_TABLES) - OPEN) if "INSERT" in RESTRICTED.get(each, READ_AND_WRITE)]
+)
 async def test_an_auditor_writes_nothing(app: asyncpg.Connection, table: str) -> None:
     await sign_in(app, "auditor")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
@@ -456,6 +505,59 @@ async def test_an_auditor_writes_nothing(app: asyncpg.Connection, table: str) ->
 async def test_an_idempotency_key_is_seen_by_its_user_alone(app: asyncpg.Connection) -> None:
     await sign_in(app, "subject-a1")
     assert await seen(app, "idempotency_key") == {"a1"}
+
+
+@pytest.mark.parametrize("table", ["user_session", "service_token", "service_token_use"])
+async def test_a_user_without_access_to_all_accounts_sees_the_own_credentials_alone(
+    app: asyncpg.Connection, table: str
+) -> None:
+    await sign_in(app, "subject-a1")
+    assert await seen(app, table) == {"a1"}
+
+
+async def test_a_user_ends_the_own_session_alone(app: asyncpg.Connection) -> None:
+    await sign_in(app, "subject-a1")
+    ended = await app.fetch("UPDATE turnup.user_session SET ended_at = now(), end_reason = 'REVOKED' RETURNING user_id")
+    assert [row["user_id"] for row in ended] == ["user-a1"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["ended_at = NULL, end_reason = NULL", "ended_at = now(), end_reason = 'SIGNED_OUT'", "end_reason = 'REPLACED'"],
+)
+async def test_a_session_can_be_revoked_and_neither_opened_again_nor_ended_in_another_way(
+    app: asyncpg.Connection, end: str
+) -> None:
+    await sign_in(app, "subject-a1")
+    await app.execute("UPDATE turnup.user_session SET ended_at = now(), end_reason = 'REVOKED'")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await app.execute(f"UPDATE turnup.user_session SET {end}")
+
+
+async def test_a_user_without_access_to_all_accounts_revokes_no_service_token(app: asyncpg.Connection) -> None:
+    await sign_in(app, "subject-a1")
+    assert await app.execute("UPDATE turnup.service_token SET revoked_at = now()") == "UPDATE 0"
+
+
+@pytest.mark.parametrize("table", ["invitation", "service_token"])
+async def test_a_lead_invites_and_makes_tokens_in_nobody_elses_name(app: asyncpg.Connection, table: str) -> None:
+    await sign_in(app, "lead")
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await put(app, table, good_rows("new", "account-b")[table])
+
+
+@pytest.mark.parametrize("table", ["invitation", "service_token"])
+async def test_what_a_lead_revokes_stays_revoked(app: asyncpg.Connection, table: str) -> None:
+    await sign_in(app, "lead")
+    one = f"UPDATE turnup.{table} SET revoked_at = now() WHERE id = (SELECT min(id) FROM turnup.{table})"
+    await app.execute(one)
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="row-level security"):
+        await app.execute(f"UPDATE turnup.{table} SET revoked_at = NULL")
+
+
+async def test_a_lead_of_some_accounts_revokes_no_invitation(app: asyncpg.Connection) -> None:
+    await sign_in(app, "scoped")
+    assert await app.execute("UPDATE turnup.invitation SET revoked_at = now()") == "UPDATE 0"
 
 
 async def test_a_partner_does_not_see_a_payload_before_its_release(
@@ -570,6 +672,10 @@ async def test_a_customer_can_neither_change_nor_delete_what_is_out_of_scope(
         ("customer", "device_model"),
         ("partner", "grant_location"),
         ("lead", "idempotency_key"),
+        ("scoped", "service_token"),
+        ("partner", "service_token"),
+        ("scoped", "invitation"),
+        ("customer", "invitation"),
     ],
 )
 async def test_a_row_out_of_scope_cannot_be_written(app: asyncpg.Connection, who: str, table: str) -> None:
@@ -636,8 +742,15 @@ TABLE_OF_AUDIENCE = {
     "FieldChange": "field_change",
     "DeviceModel": "device_model",
     "Grant": "grant",
+    "Invitation": "invitation",
 }
-OF_NO_TABLE = {"ContentAsOf", "Account", "User"}  # put together from changes; and tested on their own below
+OF_NO_TABLE = {
+    "ContentAsOf",
+    "Account",
+    "User",
+    "UserSession",
+    "ServiceToken",
+}  # made from changes; the others have their own tests
 
 
 def test_somebody_of_every_role_signs_in() -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import asyncpg
 import pytest
 
-from app.db.database import Database, SuspendedUser, Transaction, UnknownUser, unobserved
+from app.db.database import Database, PoolUsage, SuspendedUser, Transaction, UnknownUser
 from app.db.failures import DatabaseReadOnly, DatabaseUnavailable, Overloaded, StatementTimeout
 from app.db.statements import Statement
+from app.observing import unobserved
 from tests import harness
 
 from .scenario import unaudited
@@ -87,13 +88,13 @@ async def left_behind(pool: Database) -> tuple[tuple[Any, ...], int]:
 
 @pytest.mark.parametrize("who", WHO)
 async def test_signing_in_sets_who_asks(one_connection: Database, who: str) -> None:
-    async with one_connection.snapshot(who, timeout_ms=5000) as transaction:
+    async with one_connection.snapshot(harness.by_token(who), timeout_ms=5000) as transaction:
         assert await settings_of(transaction) == WHO[who]
 
 
 @pytest.mark.parametrize("who", WHO)
 async def test_a_transaction_leaves_nobody_signed_in(one_connection: Database, who: str) -> None:
-    async with one_connection.snapshot(who, timeout_ms=5000):
+    async with one_connection.snapshot(harness.by_token(who), timeout_ms=5000):
         pass
     settings, locations = await left_behind(one_connection)
     assert set(settings) <= set(NOBODY)
@@ -103,7 +104,7 @@ async def test_a_transaction_leaves_nobody_signed_in(one_connection: Database, w
 async def test_the_next_user_of_a_connection_is_not_the_last_one(one_connection: Database) -> None:
     backends, settings, seen = [], [], []
     for who in (harness.LISTED_CUSTOMER, harness.PARTNER, harness.OTHER_CUSTOMER, harness.LISTED_CUSTOMER):
-        async with one_connection.snapshot(who, timeout_ms=5000) as transaction:
+        async with one_connection.snapshot(harness.by_token(who), timeout_ms=5000) as transaction:
             backends.append(await transaction.fetch_one(BACKEND))
             settings.append(await settings_of(transaction))
             seen.append({*await transaction.fetch(LOCATIONS)})
@@ -115,19 +116,19 @@ async def test_the_next_user_of_a_connection_is_not_the_last_one(one_connection:
 
 async def test_signing_in_again_within_a_transaction_forgets_the_first_user(as_definer: asyncpg.Connection) -> None:
     for who in (harness.LEAD, harness.SCOPED_LEAD, harness.PARTNER, harness.LISTED_CUSTOMER):
-        await as_definer.fetchrow("SELECT turnup.sign_in($1, 5000)", who)
+        await as_definer.fetchrow("SELECT turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 5000)", who)
     assert tuple(await harness.first_row(as_definer, SETTINGS.sql)) == WHO[harness.LISTED_CUSTOMER]
 
 
 async def test_a_refused_sign_in_forgets_the_user_before(as_definer: asyncpg.Connection) -> None:
-    await as_definer.fetchrow("SELECT turnup.sign_in($1, 5000)", harness.LEAD)
-    assert await as_definer.fetch("SELECT turnup.sign_in('nobody', 5000)") == []
+    await as_definer.fetchrow("SELECT turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 5000)", harness.LEAD)
+    assert await as_definer.fetch("SELECT turnup.sign_in('ACCESS_TOKEN', 'nobody', NULL, NULL, 5000)") == []
     assert set(await harness.first_row(as_definer, SETTINGS.sql)) == {""}
 
 
 async def test_a_failed_transaction_leaves_nobody_signed_in(one_connection: Database) -> None:
     with pytest.raises(asyncpg.UndefinedTableError):
-        async with one_connection.writing(harness.LEAD, timeout_ms=5000) as transaction:
+        async with one_connection.writing(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
             await transaction.fetch(Statement("wrong", "SELECT 1 FROM turnup.missing", (), int))
     settings, locations = await left_behind(one_connection)
     assert set(settings) <= set(NOBODY)
@@ -138,7 +139,7 @@ async def test_a_cancelled_transaction_leaves_nobody_signed_in(one_connection: D
     with pytest.raises(TimeoutError):
         async with (
             asyncio.timeout(0.3),
-            one_connection.writing(harness.LEAD, timeout_ms=30_000) as transaction,
+            one_connection.writing(harness.by_token(harness.LEAD), timeout_ms=30_000) as transaction,
         ):
             await transaction.fetch(SLEEP)
     settings, locations = await left_behind(one_connection)
@@ -149,10 +150,13 @@ async def test_a_cancelled_transaction_leaves_nobody_signed_in(one_connection: D
 async def test_a_cancelled_statement_is_cancelled_in_the_database_too(
     one_connection: Database, as_definer: asyncpg.Connection
 ) -> None:
-    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+    async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
         backend = await transaction.fetch_one(BACKEND)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.3), one_connection.snapshot(harness.LEAD, timeout_ms=30_000) as transaction:
+        async with (
+            asyncio.timeout(0.3),
+            one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=30_000) as transaction,
+        ):
             await transaction.fetch(SLEEP)
     busy = "SELECT count(*) FROM pg_stat_activity WHERE pid = $1 AND query LIKE '%pg_sleep(30)%' AND state = 'active'"
     assert await as_definer.fetchval(busy, backend) == 0
@@ -160,7 +164,7 @@ async def test_a_cancelled_statement_is_cancelled_in_the_database_too(
 
 async def test_nobody_signs_in_without_a_user(one_connection: Database) -> None:
     with pytest.raises(UnknownUser):
-        async with one_connection.snapshot("nobody@turnup.example", timeout_ms=5000):
+        async with one_connection.snapshot(harness.by_token("nobody@turnup.example"), timeout_ms=5000):
             pass
 
 
@@ -169,18 +173,18 @@ async def test_a_suspended_user_does_not_sign_in(database: harness.TestDatabase,
         database, "UPDATE turnup.\"user\" SET status = $1 WHERE id = 'user-pbx'", "SUSPENDED", "ACTIVE"
     ):
         with pytest.raises(SuspendedUser):
-            async with one_connection.snapshot(harness.OTHER_PARTNER, timeout_ms=5000):
+            async with one_connection.snapshot(harness.by_token(harness.OTHER_PARTNER), timeout_ms=5000):
                 pass
 
 
 async def test_a_statement_ends_at_its_timeout(one_connection: Database) -> None:
     with pytest.raises(StatementTimeout):
-        async with one_connection.snapshot(harness.LEAD, timeout_ms=100) as transaction:
+        async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=100) as transaction:
             await transaction.fetch(SLEEP)
 
 
 async def test_the_timeout_does_not_outlive_its_transaction(one_connection: Database) -> None:
-    async with one_connection.snapshot(harness.LEAD, timeout_ms=123):
+    async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=123):
         pass
     async with one_connection.connection() as connection:
         assert await connection.fetchval("SHOW statement_timeout") != "123ms"
@@ -188,10 +192,17 @@ async def test_the_timeout_does_not_outlive_its_transaction(one_connection: Data
 
 async def test_who_finds_every_connection_in_use_is_told_so_in_time(database: harness.TestDatabase) -> None:
     pool = await Database.open(database.app_url, size=1, wait_seconds=2)
+    assert pool.usage() == PoolUsage(size=1, in_use=0, waiting=0, refused=0)
     async with pool.connection(), asyncio.timeout(30):
+        asked = asyncio.create_task(pool.acquire())
+        await asyncio.sleep(0)
+        assert pool.usage() == PoolUsage(size=1, in_use=1, waiting=1, refused=0)
         with pytest.raises(Overloaded):
-            async with pool.snapshot(harness.LEAD, timeout_ms=5000):
+            async with pool.snapshot(harness.by_token(harness.LEAD), timeout_ms=5000):
                 pass
+        with pytest.raises(Overloaded):
+            await asked
+        assert pool.usage() == PoolUsage(size=1, in_use=1, waiting=0, refused=2)
     await pool.close()
 
 
@@ -209,15 +220,15 @@ async def test_closing_does_not_wait_for_ever_for_who_keeps_a_connection(
 
 async def test_a_connection_that_was_ended_is_replaced(one_connection: Database) -> None:
     with pytest.raises(DatabaseUnavailable):
-        async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+        async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
             await transaction.fetch(Statement("end", "SELECT 1 WHERE pg_terminate_backend(pg_backend_pid())", (), int))
-    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+    async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
         assert transaction.viewer.id == "user-lead"
 
 
 async def test_a_snapshot_cannot_write(one_connection: Database) -> None:
     with pytest.raises(DatabaseReadOnly):
-        async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+        async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
             await transaction.fetch(RENAME, name="Written")
 
 
@@ -225,7 +236,7 @@ async def test_a_snapshot_does_not_see_what_others_commit_meanwhile(
     database: harness.TestDatabase, one_connection: Database
 ) -> None:
     names = Statement("names", "SELECT name FROM turnup.account WHERE id = 'account-3'", (), str)
-    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+    async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
         before = await transaction.fetch(names)
         async with committed(database, "UPDATE turnup.account SET name = $1 WHERE id = 'account-3'", "New", *before):
             assert await transaction.fetch(names) == before
@@ -233,10 +244,10 @@ async def test_a_snapshot_does_not_see_what_others_commit_meanwhile(
 
 async def test_what_a_failed_block_wrote_is_gone(one_connection: Database) -> None:
     with suppress(ZeroDivisionError):
-        async with one_connection.writing(harness.LEAD, timeout_ms=5000) as transaction:
+        async with one_connection.writing(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
             assert len(await transaction.fetch(RENAME, name="Written")) >= 12
             raise ZeroDivisionError
-    async with one_connection.snapshot(harness.LEAD, timeout_ms=5000) as transaction:
+    async with one_connection.snapshot(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
         names = await transaction.fetch(Statement("names", "SELECT name FROM turnup.location", (), str))
     assert "Written" not in names
 
@@ -308,7 +319,7 @@ async def test_being_cancelled_at_the_end_of_a_savepoint_stays_being_cancelled(
     one_connection: Database, final: bool
 ) -> None:
     async def write() -> None:
-        async with one_connection.writing(harness.LEAD, timeout_ms=5000) as transaction:
+        async with one_connection.writing(harness.by_token(harness.LEAD), timeout_ms=5000) as transaction:
             cut_off = Transaction(CutOffAtRelease(transaction._connection), transaction.viewer, unobserved)
             async with cut_off.savepoint(final=final):
                 pass

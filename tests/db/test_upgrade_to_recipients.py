@@ -21,6 +21,7 @@ from tests.oracle import audit_log_is_complete
 from .older import BEFORE_RECIPIENTS as BEFORE
 
 SECOND, THIRD = "second@carrier.example", "third@carrier.example"
+ALL = {"allRecipients": True}
 CLAIMING = {"PENDING_APPROVAL", "APPROVED", "PROVISIONING", "COMPLETED"}
 # Of two locations whose live payloads name one address, the one that was handed off first comes first.
 LIVE_TWICE = {
@@ -122,7 +123,7 @@ async def do(client: Client, mutation: str, who: str, /, select: str = "", **giv
 async def payloads_of(client: Client, title: str, who: str = LEAD) -> list[Any]:
     """The payloads of a location, in order."""
     query = """query($id: ID!) { location(id: $id) { status payloads {
-        id sequence state live documentDigest receipts { id kind receivedBy { id } } } } }"""
+        id sequence state live documentDigest receipts { id answer receivedBy { id } } } } }"""
     found = (await client.ask(query, who, id=place(title))).data["location"]["payloads"]
     return sorted(found, key=lambda each: each["sequence"])
 
@@ -363,7 +364,7 @@ async def test_after_the_younger_location_is_decommissioned_the_older_is_handed_
         assert "MAC_LIVE_TWICE" in await findings(client, title)
     (payload,) = await payloads_of(client, younger)
     reason = "The phone is at the other site."
-    answer = await do(client, "confirmDecommission", LEAD, payloadId=payload["id"], reason=reason)
+    answer = await do(client, "confirmDecommission", LEAD, payloadId=payload["id"], onBehalfOf=ALL, reason=reason)
     assert answer["problems"] == []
     for title in (older, younger):
         assert "MAC_LIVE_TWICE" not in await findings(client, title)
@@ -378,7 +379,14 @@ async def test_the_older_location_is_handed_off_again_while_both_are_live_and_th
     await hand_off_again(client, older)
     for payload in await payloads_of(client, older):
         if payload["live"]:
-            ended = await do(client, "confirmDecommission", LEAD, payloadId=payload["id"], reason="The site is closed.")
+            ended = await do(
+                client,
+                "confirmDecommission",
+                LEAD,
+                payloadId=payload["id"],
+                onBehalfOf=ALL,
+                reason="The site is closed.",
+            )
             assert ended["problems"] == []
     assert "MAC_LIVE_TWICE" not in await findings(client, younger)
 
@@ -387,7 +395,9 @@ async def test_the_older_location_is_handed_off_again_while_both_are_live_and_th
 async def test_a_lead_ends_what_was_completed_by_hand(client: Client, title: str) -> None:
     (payload,) = await payloads_of(client, title)
     assert payload["live"]
-    answer = await do(client, "confirmDecommission", LEAD, payloadId=payload["id"], reason="The site is closed.")
+    answer = await do(
+        client, "confirmDecommission", LEAD, payloadId=payload["id"], onBehalfOf=ALL, reason="The site is closed."
+    )
     assert answer["problems"] == []
     assert [each["live"] for each in await payloads_of(client, title)] == [False]
 

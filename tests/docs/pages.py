@@ -8,8 +8,11 @@ ROOT = Path(__file__).parent.parent.parent
 
 # A shell block, and the answer that stands right below it, if one does.
 _SHELL = re.compile(r"^```sh\n(?P<command>.*?)^```\n(?:\n```(?:json|text)\n(?P<answer>.*?)^```\n)?", re.M | re.S)
-# What differs from run to run: ids that were made, digests, times.
-_VARYING = re.compile(r"\b[a-z]+_[0-9A-Z]{26}\b|\b[0-9a-f]{64}\b|\b\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|\+00:00)")
+# What differs from run to run: ids that were made, service tokens (the pages leave out most of them), digests, times.
+_VARYING = re.compile(
+    r"\b[a-z]+_[0-9A-Z]{26}\b|\bturnup_(?:\.\.\.|[0-9a-z]{8}_[\w-]{49})|\b[0-9a-f]{64}\b"
+    r"|\b\d{4}-\d\d-\d\dT[0-9:.]+(?:Z|\+00:00)"
+)
 
 
 def page(path: str) -> str:
@@ -20,6 +23,11 @@ def page(path: str) -> str:
 def shell_blocks(text: str) -> list[tuple[str, str | None]]:
     """Every shell block with the answer printed below it, or None."""
     return [(found["command"], found["answer"]) for found in _SHELL.finditer(text)]
+
+
+def varying(text: str) -> list[str]:
+    """What of a text differs from run to run, in order of appearance."""
+    return _VARYING.findall(text)
 
 
 def comparable(text: str) -> str:

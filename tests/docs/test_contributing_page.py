@@ -1,4 +1,4 @@
-"""The commands, options, files and links that CONTRIBUTING.md names exist."""
+"""The commands, options and files that CONTRIBUTING.md names exist."""
 
 import os
 import re
@@ -28,7 +28,6 @@ HELP = {"pytest": ["pytest", "--help"], "uv": ["uv", "pip", "compile", "--help"]
 _BLOCK = re.compile(r"^ *```(?:sh|sql)?\n(.*?)^ *```$", re.M | re.S)
 _SPAN = re.compile(r"`([^`\n]+)`")
 _PATH = re.compile(r"(?<![\w./-])(?:app|bench|deploy|docs|graphql_schema|permissions|resolvers|tests|web)/[\w./-]*\w")
-_LINK = re.compile(r"\]\(([^)#:]*)(?:#([^)]*))?\)")
 
 
 def code() -> list[str]:
@@ -106,10 +105,3 @@ def test_turnup_has_the_command_with_its_options(words: list[str]) -> None:
 @pytest.mark.parametrize("path", sorted({path for each in code() for path in _PATH.findall(each)} - CREATED))
 def test_the_file_exists(path: str) -> None:
     assert (ROOT / path).exists()
-
-
-@pytest.mark.parametrize("target", sorted({f"{path}#{anchor}".strip("#") for path, anchor in _LINK.findall(PAGE)}))
-def test_a_link_leads_to_a_page_and_its_heading(target: str) -> None:
-    path, _, anchor = (target if ".md" in target else f"CONTRIBUTING.md#{target}").partition("#")
-    headings = re.findall(r"^#+ (.+)$", page(path), re.M)
-    assert not anchor or anchor in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}

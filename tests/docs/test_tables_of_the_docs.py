@@ -5,6 +5,7 @@ from dataclasses import asdict
 from enum import Enum
 
 import pytest
+from graphql import GraphQLEnumType, build_schema, is_enum_type
 from prometheus_client import Counter
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -12,11 +13,10 @@ from app.admission import CHECKS_OF_KNOWN_SUBJECT
 from app.audit.replay import ON_SYSTEM, TRACKED, UNTRACKED
 from app.db.database import WAIT_SECONDS
 from app.db.demo import USERS
-from app.db.kind import LOAD_UNAUDITED, MARK_DATABASE, SEED_DEMO
 from app.domain import vocabulary, waiting
 from app.domain.limits import CAPS, RANGES
 from app.domain.refusals import Refusal
-from app.domain.vocabulary import Role
+from app.domain.vocabulary import Role, SystemAction
 from app.http.body import BodyLimits
 from app.http.body_memory import TOTAL_BYTES, UNCOUNTED_BYTES, USER_BYTES
 from app.http.chunks import CHUNKS, LINE_BYTES, TRAILER_BYTES
@@ -27,30 +27,35 @@ from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
 from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_of_floods, most_per_user
 from app.main import connections_of
-from app.operations.system import SystemAction
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
 from app.session_settings import APP, LOCK_SECONDS, OF_ROLE
 from app.settings import Environment, Settings, production_problems
-from app.telemetry.metrics import Metrics, start_metrics
+from app.telemetry.gauges import AGE, BUSINESS, LOCATIONS, RUNTIME, TOTALS
+from app.telemetry.metrics import Family, Metrics, start_metrics
 from bench import picture
 from graphql_schema.documents import MOST_COMPARISONS
 from graphql_schema.errors import TABLE
 from graphql_schema.introspection import MOST_NAMES_PER_LIST
 from graphql_schema.problems import PROBLEMS
-from graphql_schema.refused_subjects import MOST_RECORDED, MOST_SUBJECTS, MOST_UNSIGNED
+from graphql_schema.refused_credentials import MOST_CREDENTIALS, MOST_RECORDED, MOST_UNSIGNED
 from graphql_schema.schema import schema
-from permissions.matrix import AUDIENCE, Action, allows
-from resolvers.lists import LocationOrder, PayloadOrder
+from permissions.matrix import AUDIENCE, REQUIRES, Action, allows
+from resolvers import lists
 
 from .pages import page, table
 
 ENUMS = [
     each
-    for module in (vocabulary, waiting)
+    for module in (vocabulary, waiting, lists)
     for each in vars(module).values()
     if isinstance(each, type) and issubclass(each, Enum) and each.__module__ == module.__name__
-] + [LocationOrder, PayloadOrder]
+]
+ENUMS_OF_THE_SCHEMA = [
+    each
+    for name, each in build_schema(schema.as_str()).type_map.items()
+    if is_enum_type(each) and name in {enum.__name__ for enum in ENUMS}
+]
 
 
 def test_the_permissions_page_has_the_matrix() -> None:
@@ -61,6 +66,14 @@ def test_the_permissions_page_has_the_matrix() -> None:
 def test_the_permissions_page_has_the_audience_of_every_type() -> None:
     said = dict(table(page("docs/permissions.md"), "Types"))
     assert said == {name: action.value for name, action in AUDIENCE.items()}
+
+
+def test_the_permissions_page_has_what_actions_of_service_tokens_require() -> None:
+    said = {
+        action: set(required.replace("`", "").split(", "))
+        for action, required in table(page("docs/permissions.md"), "Service tokens")
+    }
+    assert said == {action.value: set(required) for action, required in REQUIRES.items()}
 
 
 def test_the_permissions_page_has_the_scope_of_every_role() -> None:
@@ -96,17 +109,21 @@ def test_the_metrics_page_has_every_metric_with_its_labels() -> None:
     said = {name: labels for name, labels, _ in table(page("docs/metrics.md"), "Names")}
     metrics = start_metrics("1.2.3")
     held = [getattr(metrics, name) for name in Metrics.__slots__]
+    held = [each.metric if isinstance(each, Family) else each for each in held]
     (restarts,) = metrics._restarts.collect()
-    assert said == {f"{restarts.name}_total": ""} | {
+    gauges = dict.fromkeys([*RUNTIME, *(f"{name}_total" for name in TOTALS)], "")
+    business = dict.fromkeys([f"turnup_{name}" for name in (*BUSINESS, AGE)], "") | {f"turnup_{LOCATIONS}": "status"}
+    build = {"turnup_build_info": "version, python"}
+    assert said == {f"{restarts.name}_total": ""} | gauges | business | build | {
         each._name + ("_total" if isinstance(each, Counter) else ""): ", ".join(each._labelnames)
         for each in held
         if isinstance(each, MetricWrapperBase)
     }
 
 
-def test_the_audit_page_has_every_action_of_commands() -> None:
-    said = {action for action, _ in table(page("docs/audit.md"), "Actions of the system")}
-    assert said >= {MARK_DATABASE, SEED_DEMO, LOAD_UNAUDITED, *(action.value for action in SystemAction)}
+def test_the_audit_page_has_every_action_of_the_system() -> None:
+    said = [name for names, _ in table(page("docs/audit.md"), "Actions of the system") for name in names.split(", ")]
+    assert sorted(said) == sorted(SystemAction)
 
 
 def test_the_audit_page_lists_every_table_by_its_chain() -> None:
@@ -207,7 +224,7 @@ def test_the_metrics_page_has_every_reason_of_a_refused_request() -> None:
 
 
 def test_the_settings_of_connections_have_the_defaults_of_their_limits() -> None:
-    made = connections_of(Settings(), start_metrics("1.2.3")).limits
+    made = connections_of(Settings(), start_metrics("1.2.3"), lambda _: None).limits
     assert made == within_descriptors(ConnectionLimits(), descriptors())
 
 
@@ -227,7 +244,7 @@ def test_the_errors_page_has_every_limit_of_the_entry() -> None:
     assert said == {
         _variable("limit_anonymous"): str(Settings.model_fields["limit_anonymous"].default),
         "known subject": str(CHECKS_OF_KNOWN_SUBJECT),
-        "refused subjects": str(MOST_SUBJECTS),
+        "refused credentials": str(MOST_CREDENTIALS),
         "refused again": str(MOST_RECORDED),
         "requests without sign-in": str(MOST_UNSIGNED),
         "bodies": str(TOTAL_BYTES),
@@ -240,8 +257,14 @@ def test_the_errors_page_has_every_limit_of_the_entry() -> None:
 @pytest.mark.parametrize("enum", ENUMS, ids=lambda each: each.__name__)
 def test_the_glossary_explains_every_member(enum: type[Enum]) -> None:
     rows = table(page("docs/glossary.md"), enum.__name__)
-    assert [name for name, _ in rows] == [member.value for member in enum]
+    assert [name for name, _ in rows] == [member.name for member in enum]
     assert all(sentence for _, sentence in rows)
+
+
+@pytest.mark.parametrize("enum", ENUMS_OF_THE_SCHEMA, ids=lambda each: each.name)
+def test_the_glossary_and_the_schema_explain_a_member_alike(enum: GraphQLEnumType) -> None:
+    said = {name: sentence.replace("`", "") for name, sentence in table(page("docs/glossary.md"), enum.name)}
+    assert said == {name: (value.description or "").replace("`", "") for name, value in enum.values.items()}
 
 
 def test_the_glossary_has_every_type_of_the_audience() -> None:
@@ -259,6 +282,8 @@ def _default(value: object) -> str:
         return "not set"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return str(value.value if isinstance(value, Enum) else value)
 
 

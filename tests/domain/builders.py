@@ -109,7 +109,15 @@ def an_extension(**changes: Any) -> Extension:
 
 
 def an_interval(weekday: int = 1, opens: str = "09:00", closes: str = "17:00", **changes: Any) -> WorkingHours:
-    return WorkingHours(weekday=weekday, opens=time.fromisoformat(opens), closes=time.fromisoformat(closes), **changes)
+    return WorkingHours(
+        **{
+            "id": f"hours-{weekday}-{opens[:2]}",
+            "weekday": weekday,
+            "opens": time.fromisoformat(opens),
+            "closes": time.fromisoformat(closes),
+            **changes,
+        }
+    )
 
 
 def to_extension(identifier: str | None = "extension-1") -> Target:
@@ -204,6 +212,7 @@ def a_lead(identifier: str = "user-lead") -> Viewer:
         EVERYTHING,
         EVERYTHING,
         EVERYTHING,
+        EVERYTHING,
         all_accounts=True,
         confirmed=True,
     )
@@ -216,6 +225,7 @@ def a_customer(identifier: str = "user-customer") -> Viewer:
         "Customer",
         "customer@example.com",
         Role.CUSTOMER,
+        scope,
         scope,
         scope,
         scope,

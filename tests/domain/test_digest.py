@@ -72,13 +72,20 @@ def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 VARIANTS = dict(variants(a_full_location()))
+# The document groups working hours by weekday, so their ids are not part of what is approved.
+IDS_OF_HOURS = {place for place in VARIANTS if place.startswith(".working_hours[") and place.endswith(".id")}
 
 
-@pytest.mark.parametrize("place", VARIANTS)
+@pytest.mark.parametrize("place", [place for place in VARIANTS if place not in IDS_OF_HOURS])
 def test_a_change_of_any_field_moves_the_digest_and_shows_in_the_diff(place):
     before, after = a_full_location(), VARIANTS[place]
     assert content_digest(after) != content_digest(before)
     assert diff(content_document(before), content_document(after))
+
+
+def test_the_ids_of_working_hours_do_not_move_the_digest():
+    assert len(IDS_OF_HOURS) == 3
+    assert {content_digest(VARIANTS[place]) for place in IDS_OF_HOURS} == {content_digest(a_full_location())}
 
 
 @pytest.mark.parametrize("seed", range(10))

@@ -12,6 +12,7 @@ from app.domain.handoff import (
     decide_generation,
     decide_release,
 )
+from app.domain.limits import CAPS
 from app.domain.readiness import readiness
 from app.domain.recipients import Recipient, completes
 from app.domain.refusals import (
@@ -19,20 +20,21 @@ from app.domain.refusals import (
     ApprovalOutdated,
     DigestMismatch,
     IllegalTransition,
+    LimitReached,
     NotReady,
     PayloadNotLive,
     PayloadRejected,
     PayloadSuperseded,
     PayloadWithdrawn,
 )
-from app.domain.vocabulary import LocationStatus, PayloadState, ReceiptKind, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState, ReceiptKind
 
 from .builders import NOON, a_location, a_partner, a_payload
 
 CURRENT = "c" * 64
 DOCUMENT = "d" * 64
 READY = readiness(a_location())
-ALLOWED = (Verb.GENERATE_PAYLOAD, Verb.TRIGGER_PROVISIONING, Verb.CANCEL)
+ALLOWED = (LocationAction.GENERATE_PAYLOAD, LocationAction.TRIGGER_PROVISIONING, LocationAction.CANCEL)
 
 
 def generation(**changes):
@@ -98,13 +100,23 @@ ONLY_OLD, ONLY_NEW, BOTH = (a_partner(*versions) for versions in (("1.0.0",), ("
 def test_a_payload_whose_version_a_partner_does_not_accept_is_not_released(partners):
     with pytest.raises(IllegalTransition) as refusal:
         release(partners=partners)
-    assert refusal.value.allowed == (Verb.GENERATE_PAYLOAD, Verb.CANCEL)
+    assert refusal.value.allowed == (LocationAction.GENERATE_PAYLOAD, LocationAction.CANCEL)
     assert release(partners=[ONLY_OLD, BOTH]) == a_payload()
 
 
 def test_a_payload_that_was_released_stays_whatever_the_partners_accept_since():
     released = a_payload(state=PayloadState.RELEASED)
     assert release(latest=released, partners=[ONLY_NEW]) == released
+
+
+def test_a_payload_is_not_released_to_more_partners_than_it_can_have_recipients():
+    most = [a_partner()] * CAPS["recipients"]
+    assert release(partners=most) == a_payload()
+    with pytest.raises(LimitReached) as refusal:
+        release(partners=[*most, a_partner()])
+    assert (refusal.value.counted, refusal.value.limit) == ("recipients", 100)
+    released = a_payload(state=PayloadState.RELEASED)
+    assert release(latest=released, partners=[*most, a_partner()]) == released
 
 
 def test_triggering_releases_the_latest_payload_of_the_approved_content():
@@ -115,7 +127,7 @@ def test_triggering_releases_the_latest_payload_of_the_approved_content():
 def test_triggering_without_such_a_payload_says_what_can_be_done_instead(latest):
     with pytest.raises(IllegalTransition) as refusal:
         release(latest=latest)
-    assert refusal.value.allowed == (Verb.GENERATE_PAYLOAD, Verb.CANCEL)
+    assert refusal.value.allowed == (LocationAction.GENERATE_PAYLOAD, LocationAction.CANCEL)
 
 
 def a_recipient(answer: ReceiptKind | None = None, **changes: Any) -> Recipient:

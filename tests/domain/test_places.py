@@ -17,6 +17,7 @@ S = Section
         ("/devices/phone-1/macAddress", ContentPlace(section=S.DEVICES, object_id="phone-1", field="macAddress")),
         ("/devices/phone-1", ContentPlace(section=S.DEVICES, object_id="phone-1")),
         ("/devices", ContentPlace(section=S.DEVICES)),
+        ("/contacts/contact-1/name", ContentPlace(section=S.CONTACTS, object_id="contact-1", field="fullName")),
         ("/contacts/contact-1/email", ContentPlace(section=S.CONTACTS, object_id="contact-1", field="email")),
         ("/people/person-1/firstName", ContentPlace(section=S.PEOPLE, object_id="person-1", field="firstName")),
         ("/extensions/extension-1/number", ContentPlace(section=S.EXTENSIONS, object_id="extension-1", field="number")),

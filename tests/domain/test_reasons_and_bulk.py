@@ -8,10 +8,10 @@ from app.domain.bulk import VERBS_TOWARDS, check_items, verb_towards
 from app.domain.reasons import reason_for
 from app.domain.refusals import InvalidInput, LimitReached
 from app.domain.status_machine import TABLE
-from app.domain.vocabulary import LocationStatus, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus
 
 
-@pytest.mark.parametrize("verb", Verb)
+@pytest.mark.parametrize("verb", TABLE)
 def test_a_verb_that_must_be_explained_refuses_silence(verb):
     assert reason_for(verb, " Site closes ") == "Site closes"
     if TABLE[verb].needs_reason:
@@ -21,11 +21,11 @@ def test_a_verb_that_must_be_explained_refuses_silence(verb):
 
 
 def test_a_verb_that_needs_no_reason_takes_none():
-    assert reason_for(Verb.UNBLOCK, None) is None
+    assert reason_for(LocationAction.UNBLOCK, None) is None
 
 
 def test_a_bulk_call_takes_up_to_its_cap_of_different_locations():
-    check_items("bulkGeneratePayloads", [f"location-{number}" for number in range(50)])
+    check_items("bulkGeneratePayloads", [f"location-{number}" for number in range(50)], field="locationIds")
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,9 @@ def test_a_bulk_call_takes_up_to_its_cap_of_different_locations():
     ],
 )
 def test_too_many_locations_or_none_or_one_twice_are_refused(ids, refusal):
-    with pytest.raises(refusal):
-        check_items("bulkGeneratePayloads", ids)
+    with pytest.raises(refusal) as refused:
+        check_items("bulkGeneratePayloads", ids, field="locationIds")
+    assert refused.value.path == ("locationIds",)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from app.domain.refusals import (
     PayloadNotLive,
     Refusal,
 )
-from app.domain.vocabulary import LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState, ProblemCode, ReceiptKind, Section
 
 from .builders import NOON
 
@@ -33,13 +33,17 @@ def test_every_problem_code_has_exactly_one_refusal():
         ),
         (
             IllegalTransition(
-                from_status=LocationStatus.BLOCKED, verb=Verb.SUBMIT, allowed=(Verb.UNBLOCK, Verb.CANCEL)
+                from_status=LocationStatus.BLOCKED,
+                action=LocationAction.SUBMIT_ONBOARDING,
+                allowed=(LocationAction.UNBLOCK, LocationAction.CANCEL),
             ),
-            "A location in status BLOCKED does not accept SUBMIT. Accepted verbs: UNBLOCK, CANCEL.",
+            "A location in status BLOCKED does not accept SUBMIT_ONBOARDING. Accepted actions: UNBLOCK, CANCEL.",
         ),
         (
-            IllegalTransition(from_status=LocationStatus.CANCELLED, verb=Verb.SUBMIT, allowed=()),
-            "A location in status CANCELLED does not accept SUBMIT. Accepted verbs: none.",
+            IllegalTransition(
+                from_status=LocationStatus.CANCELLED, action=LocationAction.SUBMIT_ONBOARDING, allowed=()
+            ),
+            "A location in status CANCELLED does not accept SUBMIT_ONBOARDING. Accepted actions: none.",
         ),
         (
             OverrideScope(sections=frozenset({Section.DEVICES, Section.CONTACTS})),

@@ -6,21 +6,21 @@ import pytest
 
 from app.domain.readiness import readiness
 from app.domain.recipients import Recipient
-from app.domain.status_machine import Fact
-from app.domain.viewer_actions import FORBIDDEN, Situation, viewer_actions
-from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState, Verb
+from app.domain.status_machine import TABLE, Fact
+from app.domain.viewer_actions import Situation, viewer_actions
+from app.domain.vocabulary import LocationAction, LocationStatus, PayloadState
 
 from .builders import NOON, a_customer, a_lead, a_location, a_partner, a_payload, an_override
 
-PARTNERS_OWN = {Verb.ACKNOWLEDGE, Verb.REJECT}
-CUSTOMERS = {Verb.START, Verb.SUBMIT, Verb.WITHDRAW}
+PARTNERS_OWN = {LocationAction.ACKNOWLEDGE_PAYLOAD, LocationAction.REJECT_PAYLOAD}
+CUSTOMERS = {LocationAction.START_ONBOARDING, LocationAction.SUBMIT_ONBOARDING, LocationAction.WITHDRAW_SUBMISSION}
 
 
 def a_situation(**changes):
     situation = Situation(
         viewer=a_lead(),
-        permitted=frozenset(LocationAction),
-        verbs=frozenset(Verb) - PARTNERS_OWN,
+        forbidden={},
+        verbs=frozenset(TABLE) - PARTNERS_OWN,
         now=NOON,
         status=LocationStatus.IN_PROGRESS,
         current_digest="c" * 64,
@@ -29,41 +29,52 @@ def a_situation(**changes):
 
 
 def to_a_customer(**changes):
-    permitted = {LocationAction.EDIT, LocationAction.SUBMIT, LocationAction.WITHDRAW}
-    return {"viewer": a_customer(), "permitted": permitted, "verbs": CUSTOMERS} | changes
+    permitted = {LocationAction.EDIT, LocationAction.SUBMIT_ONBOARDING, LocationAction.WITHDRAW_SUBMISSION}
+    forbidden = dict.fromkeys(set(LocationAction) - permitted, "Not for customers.")
+    return {"viewer": a_customer(), "forbidden": forbidden, "verbs": CUSTOMERS} | changes
+
+
+ASKED = [action for action in LocationAction if action not in PARTNERS_OWN]
+
+
+def told(**changes):
+    return {answer.action.name: answer for answer in viewer_actions(a_situation(**changes), ASKED)}
 
 
 def answers(**changes):
-    return {answer.action: answer.reason for answer in viewer_actions(a_situation(**changes))}
+    return {name: answer.reason for name, answer in told(**changes).items()}
 
 
 def allowed(**changes):
-    return {answer.action for answer in viewer_actions(a_situation(**changes)) if answer.allowed}
+    return {name for name, answer in told(**changes).items() if answer.allowed}
 
 
-def test_every_action_is_answered_once_in_the_order_of_the_closed_set():
-    assert [answer.action for answer in viewer_actions(a_situation())] == list(LocationAction)
+def test_the_actions_that_were_asked_for_are_answered_in_their_order():
+    assert list(told()) == [action.name for action in ASKED]
 
 
-def test_every_verb_of_those_who_see_a_location_is_an_action():
-    assert {verb.value for verb in Verb} - PARTNERS_OWN <= set(LocationAction)
+def test_a_viewer_reads_the_sentence_that_the_mutation_would_refuse_with():
+    approve = told(status=LocationStatus.CANCELLED)["APPROVE"]
+    assert approve.message == "A location in status CANCELLED does not accept APPROVE. Accepted actions: REOPEN."
+    assert told(**to_a_customer())["APPROVE"].message == "Not for customers."
+    assert told(status=LocationStatus.CANCELLED)["REOPEN"].message is None
 
 
 def test_a_customer_in_progress_may_edit_and_submit():
-    assert allowed(**to_a_customer()) == {"EDIT", "SUBMIT"}
+    assert allowed(**to_a_customer()) == {"EDIT", "SUBMIT_ONBOARDING"}
 
 
 def test_a_lead_in_progress_may_also_block_and_cancel():
-    assert allowed() == {"EDIT", "SUBMIT", "BLOCK", "CANCEL", "SET_PARTNERS"}
+    assert allowed() == {"EDIT", "SUBMIT_ONBOARDING", "BLOCK", "CANCEL", "SET_LOCATION_PARTNERS"}
 
 
 def test_what_a_role_never_does_is_forbidden_whatever_the_status():
     for status in LocationStatus:
-        assert answers(**to_a_customer(status=status))["APPROVE"] == FORBIDDEN
+        assert answers(**to_a_customer(status=status))["APPROVE"] == "FORBIDDEN"
 
 
 def test_content_that_is_not_ready_is_not_submitted():
-    assert answers(issues=readiness(a_location(timezone=None)))["SUBMIT"] == "NOT_READY"
+    assert answers(issues=readiness(a_location(timezone=None)))["SUBMIT_ONBOARDING"] == "NOT_READY"
 
 
 @pytest.mark.parametrize(
@@ -126,10 +137,11 @@ def test_a_receipt_that_is_awaited_can_be_waived():
 
 @pytest.mark.parametrize("status", LocationStatus)
 def test_what_is_live_can_be_decommissioned_in_any_status(status):
-    assert answers(status=status)["CONFIRM_DECOMMISSION"] == "PAYLOAD_NOT_LIVE"
+    assert answers(status=status)["CONFIRM_DECOMMISSION"] == "NOT_FOUND"
+    assert answers(status=status, latest_payload=a_payload())["CONFIRM_DECOMMISSION"] == "PAYLOAD_NOT_LIVE"
     assert answers(status=status, live_payloads={"payload-1"})["CONFIRM_DECOMMISSION"] is None
 
 
 @pytest.mark.parametrize("status", LocationStatus)
 def test_partners_are_chosen_in_any_status(status):
-    assert answers(status=status)["SET_PARTNERS"] is None
+    assert answers(status=status)["SET_LOCATION_PARTNERS"] is None

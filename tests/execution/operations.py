@@ -132,7 +132,10 @@ class _Writer:
         if isinstance(type_, GraphQLEnumType):
             return str(self.random.choice(list(type_.values)))
         if isinstance(type_, GraphQLInputObjectType):
-            return "{" + ", ".join(f"{name}: {self.literal(f.type)}" for name, f in type_.fields.items()) + "}"
+            names = list(type_.fields)
+            if type_.is_one_of and self.random.random() < 0.8:
+                names = [self.random.choice(names)]
+            return "{" + ", ".join(f"{name}: {self.literal(type_.fields[name].type)}" for name in names) + "}"
         return {"Int": "3", "Float": "1.5", "Boolean": "true"}.get(type_.name, '"x"')
 
 

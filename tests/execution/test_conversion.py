@@ -44,6 +44,13 @@ class Tree:
     below: list[Annotated["Tree", strawberry.lazy(__name__)]] | None = None
 
 
+@strawberry.input(one_of=True)
+class Choice:
+    inner: strawberry.Maybe[Inner]
+    counts: strawberry.Maybe[list[int]]
+    yes: strawberry.Maybe[bool]
+
+
 @strawberry.type
 class Query:
     @strawberry.field
@@ -54,6 +61,7 @@ class Query:
         grid: list[list[int | None]] | None = None,
         pair: Pair[Inner] | None = None,
         tree: Tree | None = None,
+        choices: list[Choice] | None = None,
         json: JSON | None = None,
         at: GlobalID | None = None,
         maybe: strawberry.Maybe[int | None] = None,
@@ -78,6 +86,7 @@ GIVEN: list[dict[str, Any]] = [
     {"pair": {"first": {"size": Size.SMALL}, "second": {"size": Size.LARGE}}},
     {"pair": {"first": {"size": Size.SMALL}, "second": None}},
     {"tree": {"name": None, "below": [{"name": "a", "below": [{"name": "b"}]}, {"name": "c", "below": []}]}},
+    {"choices": [{"inner": {"size": Size.SMALL, "note": "n"}}, {"counts": [1, 2]}, {"yes": False}]},
     {"json": {"a": [1, {"b": None}]}, "at": "UXVlcnk6MQ=="},
     {"maybe": 3, "surely": 4, "other": 5},
     {"grid": strawberry.UNSET, "inner": strawberry.UNSET},

@@ -8,7 +8,7 @@ import pytest
 import strawberry
 from graphql import ExecutionResult
 
-from app.execution import BATCH_RESOLVER, TYPED, BreadthFirst, BreadthFirstSchema
+from app.execution import BATCH_RESOLVER, TYPED, BreadthFirst, BreadthFirstSchema, Native
 
 
 class Kind(StrEnum):
@@ -18,7 +18,9 @@ class Kind(StrEnum):
 
 class Row:
     def __init__(self, **values: Any) -> None:
-        vars(self).update({"name": "n", "nick": None, "seen": MOMENT, "count": 1, "kind": "plain"} | values)
+        vars(self).update(
+            {"name": "n", "nick": None, "seen": MOMENT, "last_seen": None, "count": 1, "kind": "plain"} | values
+        )
 
 
 class Promising(Row):
@@ -26,6 +28,7 @@ class Promising(Row):
         "name": {str},
         "nick": {str, type(None)},
         "seen": {datetime},
+        "last_seen": {datetime, type(None)},
         "count": {int},
         "kind": {str},
     }
@@ -37,7 +40,8 @@ class Hasty(Row):
     typed_attributes: ClassVar = {"name": {str, type(None)}}
 
 
-MOMENT = datetime(2026, 11, 24, tzinfo=UTC)
+MOMENT = datetime(2026, 11, 24, microsecond=1, tzinfo=UTC)
+WHOLE_SECOND = datetime(2026, 11, 24, tzinfo=UTC)
 
 
 @strawberry.type
@@ -45,6 +49,7 @@ class Item:
     name: str
     nick: str | None
     seen: datetime
+    last_seen: datetime | None
     count: int
     kind: strawberry.enum(Kind)  # type: ignore[valid-type]
     first: str = strawberry.field(
@@ -59,7 +64,7 @@ def answer(rows: list[Any], text: str = "{ items { name nick seen count kind fir
         def items(self) -> list[Item | None]:
             return rows
 
-    executor = BreadthFirst(native={"DateTime": {datetime}})
+    executor = BreadthFirst(native={"DateTime": Native({datetime}, unless_false="microsecond")})
     return BreadthFirstSchema(Query, breadth_first=executor).execute_sync(text)  # type: ignore[return-value]
 
 
@@ -80,6 +85,20 @@ def test_promising_objects_answer_as_others_do() -> None:
         "kind": "ODD",
         "first": "at once",
     }
+
+
+@pytest.mark.parametrize("row", [Row, Promising])
+def test_a_native_value_whose_attribute_is_false_is_coerced(row: type[Row]) -> None:
+    rows = [row(), row(seen=WHOLE_SECOND), row(last_seen=MOMENT), row(last_seen=WHOLE_SECOND)]
+    result = answer(rows, "{ items { seen lastSeen } }")
+    assert result.data is not None
+    text = WHOLE_SECOND.isoformat()
+    assert [(each["seen"], each["lastSeen"]) for each in result.data["items"]] == [
+        (MOMENT, None),
+        (text, None),
+        (MOMENT, MOMENT),
+        (MOMENT, text),
+    ]
 
 
 def test_what_is_promised_is_not_tested() -> None:

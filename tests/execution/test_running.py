@@ -16,7 +16,7 @@ import strawberry
 from graphql import ExecutionResult, GraphQLSchema, build_schema, execute, parse
 from strawberry.permission import BasePermission
 
-from app.execution import BATCH_RESOLVER, BreadthFirst, BreadthFirstSchema, by_class
+from app.execution import BATCH_RESOLVER, BreadthFirst, BreadthFirstSchema, Native, by_class
 
 MANY = 1000
 E = StrEnum("E", "A")
@@ -317,7 +317,7 @@ def test_dates_and_identifiers_become_text() -> None:
 
 
 def test_native_classes_are_left_for_the_encoder() -> None:
-    native: dict[str, list[type]] = {"DateTime": [datetime], "Date": [date], "ID": [UUID]}
+    native = {"DateTime": Native([datetime]), "Date": Native([date]), "ID": Native([UUID])}
     result = BreadthFirstSchema(Query, breadth_first=BreadthFirst(native=native)).execute_sync(ROW)
     row: Any = result.data["row"]  # type: ignore[index]
     assert (row["id"], row["at"], row["day"], row["days"]) == (Values.id, Values.at, Values.day, list(Values.days))

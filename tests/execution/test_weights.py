@@ -31,7 +31,7 @@ LIMITS = DocumentLimits()
 MEGABYTE = 1024 * 1024
 COPIES = 10
 RICH = (
-    "{id name status timezone account{id name} contacts{id name email phone purpose} people{id firstName lastName}"
+    "{id name status timezone account{id name} contacts{id fullName email phone purpose} people{id firstName lastName}"
     " devices{id label macAddress brand model extension{id number person{id firstName lastName}}}}"
 )
 
@@ -46,24 +46,24 @@ def near_the_limits(number: int) -> str:
 
 
 DOCUMENTS: dict[str, Callable[[int], str]] = {
-    "small": lambda n: f"query q{n}{{viewer{{id}}}}",
+    "small": lambda n: f"query q{n}{{viewer{{name}}}}",
     "usual": lambda n: f"query q{n}{{locations(first:5){{nodes{RICH} pageInfo{{endCursor hasNextPage}} totalCount}}}}",
     "near the limits": near_the_limits,
     "introspection": lambda n: get_introspection_query().replace("IntrospectionQuery", f"I{n}"),
     "list of values": lambda n: f"query q{n}{{locations(filter:{{status:[{'APPROVED ' * 900}]}}){{nodes{{id}}}}}}",
     "long string": lambda n: f'query q{n}{{location(id:"{"x" * 14_000}"){{id}}}}',
     "string of emoji": lambda n: f'query q{n}{{location(id:"{chr(0x1F600) * 14_000}"){{id}}}}',
-    "one comment": lambda n: f"query q{n}{{viewer{{id}}}}#{'x' * 14_000}",
-    "many comments": lambda n: f"query q{n}{{viewer{chr(10)}{'#' + chr(10)}{('#' + chr(10)) * 7_000}{{id}}}}"[:15_000],
-    "commas": lambda n: f"query q{n}{{viewer{{id}}}}{',' * 14_000}",
-    "operations": lambda n: repeated(lambda k: f"query q{n}_{k}{{viewer{{id}}}}", 120),
+    "one comment": lambda n: f"query q{n}{{viewer{{name}}}}#{'x' * 14_000}",
+    "many comments": lambda n: f"query q{n}{{viewer{chr(10)}{'#' + chr(10)}{('#' + chr(10)) * 7_000}{{name}}}}",
+    "commas": lambda n: f"query q{n}{{viewer{{name}}}}{',' * 14_000}",
+    "operations": lambda n: repeated(lambda k: f"query q{n}_{k}{{viewer{{name}}}}", 120),
     "operations with pages": lambda n: (
         repeated(lambda k: f"query q{n}_{k}($p:Int){{...F}}", 40)
         + " fragment F on Query{"
         + "locations(first:$p){nodes{id}} " * 20
         + "}"
     ),
-    "long aliases": lambda n: f"query q{n}{{viewer{{{repeated(lambda k: 'a' * 450 + f'{k}:id', 30)}}}}}",
+    "long aliases": lambda n: f"query q{n}{{viewer{{{repeated(lambda k: 'a' * 450 + f'{k}:name', 30)}}}}}",
     "variables": lambda n: (
         f"query q{n}({repeated(lambda k: f'$v{k}:ID!', 20)})"
         f"{{{repeated(lambda k: f'a{k}:location(id:$v{k}){{id}}', 20)}}}"
@@ -71,7 +71,7 @@ DOCUMENTS: dict[str, Callable[[int], str]] = {
     "conditions": lambda n: f"query q{n}($v0:Boolean!){{locations{{nodes{{{'id@skip(if:$v0) ' * 48}}}}}}}",
     "fragments": lambda n: (
         f"query q{n}{{{repeated(lambda k: f'a{k}:location(id:1){{...F}}', 20)}}}"
-        " fragment F on Location{id name status contacts{id name} devices{id} people{id} extensions{number}}"
+        " fragment F on Location{id name status contacts{id fullName} devices{id} people{id} extensions{number}}"
     ),
     "abstract type": lambda n: (
         f"query q{n}{{node(id:1){{id __typename ...on Location{{name}} ...on Device{{brand}}}}}}"

@@ -27,6 +27,7 @@ from app.auth.development import AUDIENCE, DevelopmentIssuer
 from tests.cli.turnup import CHECKOUT, START_LIMIT, environment, eventually, free_port, is_ready
 from tests.docs.pages import page
 from tests.needs import needs
+from tests.tls.authority import Certificate
 
 PAGE = "docs/deployment.md"
 LOCATIONS = "{ locations(first: 5) { nodes { id status } } }"
@@ -110,26 +111,38 @@ def instances(folder: Path, *variables: dict[str, str]) -> Iterator[list[Instanc
 
 
 @contextmanager
-def nginx(folder: Path, ports: list[int], text: str = "") -> Iterator[int]:
-    """Run nginx with the configuration of the page, or of another text, in front of servers.
+def nginx(
+    folder: Path,
+    ports: list[int],
+    text: str = "",
+    *,
+    port: int | None = None,
+    certificate: Certificate | None = None,
+    more: str = "",
+) -> Iterator[int]:
+    """Run nginx with the configuration of the page, or of another text, in front of servers; `more` is added to it.
 
-    Yields its port, which is without TLS.
+    Yields its port, which is without TLS unless there is a certificate.
     """
-    port = free_port()
+    port = port or free_port()
     site = block("nginx", "upstream turnup {", text)
     servers = re.findall(r"^ +server 127\.0\.0\.1:800\d(.*);\n", site, re.MULTILINE)
     assert len(set(servers)) == 1
     lines = "".join(f"    server 127.0.0.1:{each}{servers[0]};\n" for each in ports)
     site = replaced(site, r"(?:^ +server 127\.0\.0\.1:.*\n)+", lines)
-    site = replaced(site, r"^ +listen 443 ssl;\n", f"    listen 127.0.0.1:{port};\n")
-    site = re.sub(r"^ +ssl_certificate.*\n", "", site, flags=re.MULTILINE)
+    site = replaced(site, r"^ +listen 443 ssl;\n", f"    listen 127.0.0.1:{port}{' ssl' if certificate else ''};\n")
+    site = replaced(site, r"^( +access_log) /var/log/nginx/", rf"\1 {folder}/")
+    shown = f"    ssl_certificate {certificate.certificate};\n" if certificate else ""
+    key = f"    ssl_certificate_key {certificate.key};\n" if certificate else ""
+    site = replaced(site, r"^ +ssl_certificate .*\n", shown)
+    site = replaced(site, r"^ +ssl_certificate_key .*\n", key)
     temporary = "".join(
         f"    {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     user = "user root;\n" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(
         f"{user}worker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.log warn;\n"
-        f"events {{}}\nhttp {{\n    access_log off;\n{temporary}{site}}}\n"
+        f"events {{}}\nhttp {{\n    access_log off;\n{temporary}{site}{more}}}\n"
     )
     command = [needs("nginx"), "-p", str(folder), "-e", f"{folder}/nginx.log", "-c", f"{folder}/nginx.conf"]
     with subprocess.Popen([*command, "-g", "daemon off;"], stdin=subprocess.DEVNULL) as process:

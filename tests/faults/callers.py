@@ -40,8 +40,8 @@ CONTENDED = ("addDevice", "addPerson")
 QUERIES = (
     ("lead", "{ locations(first: 20) { nodes { id name status revision devices { id macAddress } } } }"),
     ("customer", "{ locations(first: 5) { nodes { id status readiness { code severity } people { id } } } }"),
-    ("partner", "{ provisioningPayloads(first: 20) { nodes { id state document receipts { kind } } } }"),
-    ("lead_2", "{ viewer { id name role } }"),
+    ("partner", "{ provisioningPayloads(first: 20) { nodes { id state document receipts { answer } } } }"),
+    ("lead_2", "{ viewer { name role } }"),
 )
 _ENTRIES = """
 SELECT client_request_id, coalesce(location_id, '') AS location, count(*) AS entries FROM turnup.audit_entry

@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 
 S = LocationStatus
 PLACE = "location { id status revision }"
-BULK = """
-  results { index id outcome problem { code message } location { id status revision } payload { id state } }
-  summary { applied unchanged failed }
-"""
+ITEM = "index locationId outcome problem { code message } location { id status revision }"
+BULK = f"results {{ {ITEM} }} summary {{ applied unchanged refused }}"
+BULK_WITH_PAYLOADS = f"results {{ {ITEM} payload {{ id state }} }} summary {{ applied unchanged refused }}"
 NOWHERE = ""
 REASON = "The landlord changed the locks."
 
@@ -82,7 +81,7 @@ async def acknowledge(ground: Ground, _items: int) -> Sending:
     location = await ground.a_location(S.PROVISIONING)
     given = {"payloadId": location.payload, "documentDigest": location.payload_digest}
     return _sending(
-        ground.partner, "acknowledgePayload", location.id, select="payload { id state } receipt { id kind }", **given
+        ground.partner, "acknowledgePayload", location.id, select="payload { id state } receipt { id answer }", **given
     )
 
 
@@ -114,7 +113,7 @@ async def move_device(ground: Ground, _items: int) -> Sending:
 
 async def open_override(ground: Ground, _items: int) -> Sending:
     location = await ground.a_location(S.APPROVED)
-    given = {"locationId": location.id, "sections": ["DEVICES"], "reason": REASON, "expiresInMinutes": 60}
+    given = {"locationId": location.id, "editableSections": ["DEVICES"], "reason": REASON, "expiresInMinutes": 60}
     return _sending(ground.lead, "openOverride", location.id, select="override { id }", **given)
 
 
@@ -158,7 +157,7 @@ async def bulk_generate(ground: Ground, items: int) -> Sending:
         given={"locationIds": [bad, *good], "idempotencyKey": a_key()},
         touched=tuple(good),
         spared=(bad,),
-        select=BULK,
+        select=BULK_WITH_PAYLOADS,
     )
 
 

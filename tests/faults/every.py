@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLObjectType, get_named_type
 
 from app.domain.status_machine import TABLE
-from app.domain.vocabulary import LocationStatus, Role, UserStatus, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus, Role, UserStatus
 from tests.agreed import WHO_MAY
-from tests.builders_db import a_device_model, a_user, an_account
+from tests.builders_db import a_device_model, a_service_token, a_session, a_user, an_account, an_invitation
+from tests.harness import granting
 from tests.operations.edits import EDITS
 from tests.operations.scenario import a_key, a_mac, payload_fields
 from tests.operations.test_verbs import MUTATION, conditions
@@ -32,7 +34,7 @@ def _edit(mutation: str) -> Arrange:
     return arrange
 
 
-def _verb(verb: Verb) -> Arrange:
+def _verb(verb: LocationAction) -> Arrange:
     async def arrange(ground: Ground, _items: int) -> Sending:
         status = sorted(TABLE[verb].sources)[0]
         location = await ground.a_location(status, **conditions(status, verb))
@@ -55,8 +57,9 @@ async def _decommission(ground: Ground, _items: int) -> Sending:
 
 async def _set_partners(ground: Ground, _items: int) -> Sending:
     location = await ground.a_location(LocationStatus.IN_PROGRESS)
-    partners = [{"userId": location.recipient, "purpose": "CARRIER", "required": True}]
-    return _sending(ground.lead, "setLocationPartners", {"locationId": location.id, "partners": partners}, location.id)
+    partners = [{"userId": location.recipient, "partnerPurpose": "CARRIER", "required": True}]
+    given = {"locationId": location.id, "partners": {"listed": partners}}
+    return _sending(ground.lead, "setLocationPartners", given, location.id)
 
 
 async def _replace_device(ground: Ground, _items: int) -> Sending:
@@ -108,7 +111,7 @@ async def _edited_user(ground: Ground) -> dict[str, Any]:
 
 
 async def _granted_user(ground: Ground) -> dict[str, Any]:
-    grants = [{"accountId": ground.account}]
+    grants = [granting(ground.account)]
     return {"userId": await _a_partner(ground), "expectedRevision": 1, "grants": grants}
 
 
@@ -129,14 +132,50 @@ async def _unconfirmed_user(ground: Ground) -> dict[str, Any]:
         return {"userId": await a_user(ground.connection, Role.PARTNER, made_by=[ground.lead_2])}
 
 
+async def _signed_in_user(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        user = await a_user(ground.connection, Role.PARTNER)
+        await a_session(ground.connection, user)
+    return {"userId": user}
+
+
+async def _new_service_token(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        user = await a_user(ground.connection, Role.PARTNER)
+    everything = {"allOfUser": True}
+    expires_at = (datetime.now(UTC) + timedelta(days=90)).isoformat()
+    return {"userId": user, "name": "Poller", "accounts": everything, "actions": everything, "expiresAt": expires_at}
+
+
+async def _service_token(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        user = await a_user(ground.connection, Role.PARTNER)
+        return {"serviceTokenId": await a_service_token(ground.connection, user)}
+
+
+async def _session(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        user = await a_user(ground.connection, Role.PARTNER)
+        return {"sessionId": await a_session(ground.connection, user)}
+
+
+async def _invited_person(_ground: Ground) -> dict[str, Any]:
+    return {"name": "Ida Frost", "email": f"{a_key()}@dune.example", "role": "PARTNER", "grants": []}
+
+
+async def _open_invitation(ground: Ground) -> dict[str, Any]:
+    async with ground.arranging():
+        return {"invitationId": await an_invitation(ground.connection)}
+
+
 async def _catalogue(ground: Ground) -> dict[str, Any]:
     """The models that are there, and one more."""
-    found = await ground.connection.fetch("SELECT brand, model, lines FROM turnup.device_model ORDER BY id")
-    return {"models": [*map(dict, found), {"brand": "SNOM", "model": a_key(), "lines": 4}]}
+    found = await ground.connection.fetch("SELECT brand, model AS name, lines FROM turnup.device_model ORDER BY id")
+    return {"models": [*map(dict, found), {"brand": "SNOM", "name": a_key(), "lines": 4}]}
 
 
 async def _new_model(_ground: Ground) -> dict[str, Any]:
-    return {"brand": "SNOM", "model": a_key(), "lines": 4, "kind": "DESK_PHONE"}
+    return {"brand": "SNOM", "name": a_key(), "lines": 4, "kind": "DESK_PHONE"}
 
 
 async def _edited_model(ground: Ground) -> dict[str, Any]:
@@ -160,6 +199,12 @@ ADMINISTRATION: Mapping[str, Fresh] = {
     "suspendUser": _active_user,
     "reinstateUser": _suspended_user,
     "confirmUser": _unconfirmed_user,
+    "createServiceToken": _new_service_token,
+    "revokeServiceToken": _service_token,
+    "inviteUser": _invited_person,
+    "revokeInvitation": _open_invitation,
+    "revokeSession": _session,
+    "revokeSessions": _signed_in_user,
     "setDeviceModels": _catalogue,
     "addDeviceModel": _new_model,
     "editDeviceModel": _edited_model,
@@ -182,7 +227,7 @@ def _objects(mutation: str) -> str:
 
 EVERY: Mapping[str, Arrange] = {
     **{mutation: _edit(mutation) for mutation in EDITS},
-    **{MUTATION[verb]: _verb(verb) for verb in TABLE if verb is not Verb.APPROVE_AGAIN},
+    **{MUTATION[verb]: _verb(verb) for verb in TABLE if verb is not LocationAction.APPROVE_AGAIN},
     "closeOverride": _close_override,
     "confirmDecommission": _decommission,
     "replaceDevice": _replace_device,

@@ -14,7 +14,7 @@ import httpx
 
 from app.auth.development import DevelopmentIssuer
 from tests.cli.turnup import environment, free_port
-from tests.harness import Client
+from tests.harness import BROWSER_SIGN_IN_VARIABLES, Client
 
 from .ground import Ground
 
@@ -97,7 +97,7 @@ def stem_of(home: Path, **variables: str) -> Iterator[Servers]:
     with (home / "servers.log").open("w") as log:
         process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("stem.py"))],
-            env=environment(TURNUP_HOME=str(home), **variables),
+            env=environment(TURNUP_HOME=str(home), **BROWSER_SIGN_IN_VARIABLES, **variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -13,15 +13,15 @@ from .ground import Ground
 ITEMS = 3
 # An item's problem with every fact of it.
 PROBLEM = PROBLEMS.replace("problems", "problem", 1)
-FORETOLD = f"results {{ index id outcome {PROBLEM} }} summary {{ applied unchanged failed }}"
-LEFT = "{ rateLimits { name remaining } }"
+FORETOLD = f"results {{ index locationId outcome {PROBLEM} }} summary {{ applied unchanged refused }}"
+LEFT = "{ rateLimits { budget remaining } }"
 BULK = sorted(case for case in CASES if case.startswith("bulk"))
 
 
 async def left(ground: Ground, who: str) -> dict[str, int]:
     """What is left of the budgets that mutations are counted by."""
     found = (await ground.client.ask(LEFT, who)).data["rateLimits"]
-    return {each["name"]: each["remaining"] for each in found if each["name"] != "OBJECTS"}
+    return {each["budget"]: each["remaining"] for each in found if each["budget"] != "OBJECTS"}
 
 
 async def rehearsed(ground: Ground, sending: Sending, policy: str) -> Sent:
@@ -69,8 +69,8 @@ async def test_a_dry_run_foretells_the_real_run_and_leaves_tables_numbers_keys_a
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [
-        ("PER_ITEM", [("APPLIED", None), ("FAILED", "MAC_IN_USE")]),
-        ("ALL_OR_NOTHING", [("UNCHANGED", None), ("FAILED", "MAC_IN_USE")]),
+        ("PER_ITEM", [("APPLIED", None), ("REFUSED", "MAC_IN_USE")]),
+        ("ALL_OR_NOTHING", [("UNCHANGED", None), ("REFUSED", "MAC_IN_USE")]),
     ],
 )
 async def test_a_dry_run_foretells_which_of_two_gets_an_address_that_both_want(
@@ -90,11 +90,11 @@ async def test_a_replay_tells_what_was_done_when_it_was_done_and_shows_the_locat
     first = await ground.send(sending.who, sending.mutation, FORETOLD, **sending.given)
     moved = sending.touched[0]
     await ground.send(ground.lead, "cancel", locationId=moved, reason="The landlord changed the locks.")
-    shown = "results { id outcome location { status } } summary { applied unchanged failed }"
+    shown = "results { locationId outcome location { status } } summary { applied unchanged refused }"
     again = await ground.send(sending.who, sending.mutation, shown, **sending.given)
     assert again.replayed
-    told = {item["id"]: item["outcome"] for item in first.payload["results"]}
-    assert {item["id"]: item["outcome"] for item in again.payload["results"]} == told
+    told = {item["locationId"]: item["outcome"] for item in first.payload["results"]}
+    assert {item["locationId"]: item["outcome"] for item in again.payload["results"]} == told
     assert again.payload["summary"] == first.payload["summary"]
-    now = {item["id"]: item["location"] and item["location"]["status"] for item in again.payload["results"]}
+    now = {item["locationId"]: item["location"] and item["location"]["status"] for item in again.payload["results"]}
     assert (now[moved], now[sending.touched[1]]) == ("CANCELLED", "PENDING_APPROVAL")

@@ -25,12 +25,12 @@ from .every import EVERY
 from .ground import BUDGETS, Ground
 
 READS = {
-    LEAD: """{ viewer { id } locations(first: 100) { totalCount nodes {
+    LEAD: """{ viewer { name } locations(first: 100) { totalCount nodes {
         id name status revision contentDigest siteCode readiness { code } viewerActions { action allowed }
         account { id } sections { section revision } contacts { id } phoneSystem { revision } devices { id label }
         people { id } extensions { id } workingHours { id } callFlow { options { digit } }
         session { currentStep } approvals { id digest } overrides { id } payloads { id documentDigest document }
-        auditLog { id action changes { field before after } }
+        auditLog { id action changes(first: 20) { nodes { field before after } } }
     } } }""",
     CUSTOMER: "{ locations(first: 100) { nodes { id name readiness { code } devices { id } people { id } } } }",
     PARTNER: "{ provisioningPayloads(first: 100) { nodes { id state document } } }",

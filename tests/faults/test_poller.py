@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
 SHOWN = """{ provisioningPayloads(first: 100) {
-  nodes { id state live supersededBy { id } statusChange { verb reason } receipts { kind } updatedAt } } }"""
+  nodes { id state live supersededBy { id } statusChange { action reason } receipts { answer } updatedAt } } }"""
 ACKNOWLEDGED = """
 SELECT p.id, (SELECT count(*) FROM turnup.receipt r WHERE r.payload_id = p.id) AS receipts,
        (SELECT count(*) FROM turnup.audit_entry e JOIN turnup.field_change c ON c.entry_id = e.id

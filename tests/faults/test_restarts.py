@@ -1,19 +1,27 @@
 """Servers behind nginx are restarted as docs/deployment.md says, under load: no request is lost, and no write."""
 
 import asyncio
+import json
 import os
 import re
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import httpx
 import pytest
 
+from app.auth.keys import trusting
 from app.serving import StopTimes
-from tests.cli.turnup import descendants, environment, eventually
+from tests.cli.turnup import descendants, environment, eventually, free_port
 from tests.harness import TestDatabase
+from tests.monitoring.rules import CONFIGURATION
 from tests.operations.scenario import as_definer
+from tests.tls.authority import Authority
 
 from .behind_nginx import (
     Instance,
@@ -22,6 +30,7 @@ from .behind_nginx import (
     instances,
     nginx,
     play_restart,
+    replaced,
     sent,
     settings_of_page,
     under_load,
@@ -143,10 +152,86 @@ async def test_a_signal_to_all_servers_at_once_and_without_delay_loses_requests_
     assert not await missing(own_database, load)
 
 
+@pytest.mark.slow
+def test_the_log_of_nginx_has_no_query_strings(tmp_path: Path) -> None:
+    with nginx(tmp_path, [free_port()]) as port:
+        answer = httpx.get(f"http://127.0.0.1:{port}/auth/callback?code=s3cret&state=s3cret", trust_env=False)
+    assert answer.status_code == 502
+    log = (tmp_path / "turnup.log").read_text()
+    assert '"GET /auth/callback" 502' in log
+    assert "s3cret" not in log
+
+
 def seconds(text: str, directive: str) -> float:
     """Return the time that a directive of nginx or systemd sets."""
     (found,) = re.findall(rf"^ *{directive}[ =](\d+)s?;?$", text, re.MULTILINE)
     return float(found)
+
+
+@contextmanager
+def scraped() -> Iterator[int]:
+    """A stub of an instance, which answers with its port, the path and the Authorization header. Yields its port."""
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            told = f"{server.server_port} {self.path} {self.headers['Authorization']}".encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(told)))
+            self.end_headers()
+            self.wfile.write(told)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.slow
+def test_prometheus_reads_the_metrics_of_each_instance_through_nginx_and_others_do_not(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "private")
+    certificate = authority.certificate("127.0.0.1")
+    site = block("nginx", "$turnup_instance")
+    site = replaced(site, r"allow 10\.0\.0\.20;", "allow 127.0.0.1;")
+    site = replaced(site, r"ssl_certificate .*;", f"ssl_certificate {certificate.certificate};")
+    site = replaced(site, r"ssl_certificate_key .*;", f"ssl_certificate_key {certificate.key};")
+    targets = ports_of_targets()
+    with ExitStack() as stack:
+        instances_there = [stack.enter_context(scraped()) for _ in targets]
+        own = [free_port() for _ in targets]
+        ports = dict(zip((*targets, "8001", "8002"), (*own, *instances_there), strict=True))
+        site = re.sub(r"\b[89]00\d\b", lambda found: str(ports[found[0]]), site)
+        stack.enter_context(nginx(tmp_path, instances_there, certificate=certificate, more=site))
+        tls = trusting(authority.ca_file)
+        for port, instance in zip(own, instances_there, strict=True):
+            with httpx.Client(base_url=f"https://127.0.0.1:{port}", verify=tls, trust_env=False) as client:
+                answer = client.get("/metrics", headers={"Authorization": "Bearer secret"})
+                assert answer.text == f"{instance} /metrics Bearer secret"
+                assert client.get("/graphql").status_code == 404
+            stranger = httpx.HTTPTransport(verify=tls, local_address="127.0.0.2")
+            with httpx.Client(base_url=f"https://127.0.0.1:{port}", transport=stranger) as client:
+                assert client.get("/metrics", headers={"Authorization": "Bearer secret"}).status_code == 403
+
+
+def ports_of_targets() -> list[str]:
+    """The ports of the targets in the configuration of Prometheus."""
+    (line,) = re.findall(r"- targets: (.*)", CONFIGURATION.read_text())
+    return [target.rpartition(":")[2] for target in json.loads(line)]
+
+
+def test_prometheus_is_told_the_ports_that_nginx_has_for_the_instances() -> None:
+    site = block("nginx", "$turnup_instance")
+    mapped = dict(re.findall(r"^ +(\d+) (127\.0\.0\.1:\d+);$", site, re.MULTILINE))
+    assert list(mapped) == ports_of_targets() == re.findall(r"listen (\d+) ssl;", site)
+    assert list(mapped.values()) == re.findall(r"^ +server (\S+) ", block("nginx", "upstream turnup {"), re.MULTILINE)
+    assert "\n    scheme: https\n" in CONFIGURATION.read_text()
+    assert "\nTURNUP_METRICS_TOKEN=" in block("sh", "TURNUP_ENV=production")
 
 
 def test_the_times_of_the_page_fit_each_other() -> None:

@@ -8,11 +8,11 @@ from tests.harness import LEAD, own_database, served
 from tests.operations.scenario import as_definer
 
 LACKING = {
-    "the function of sign-in is missing": "DROP FUNCTION turnup.sign_in(text, integer)",
+    "the function of sign-in is missing": "DROP FUNCTION turnup.sign_in(text, text, text, bytea, integer)",
     "a column that sign-in reads is missing": 'RESET ROLE; ALTER TABLE turnup."user" RENAME COLUMN status TO state',
     "nothing says which code may write": "RESET ROLE; ALTER TABLE turnup.schema_state RENAME TO schema_state_before",
 }
-READING = "{ viewer { id } }"
+READING = "{ viewer { name } }"
 WRITING = 'mutation { startOnboarding(input: {locationId: "location-2"}) { problems { code } } }'
 
 

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from .case import Case
 
-QUERY = '{"query": "{viewer{id}}"%s}'
+QUERY = '{"query": "{viewer{name}}"%s}'
 MEGABYTE = 1024 * 1024
 Fields = tuple[tuple[str, str], ...]
 
@@ -120,7 +120,9 @@ def other_keys(random: Random) -> tuple[bytes, Fields]:
         ["1", "null", "[]", "{}", '"x"', "true", '"Nothing"', json.dumps({"persistedQuery": {"version": 1}})]
     )
     body = (
-        "{" + ", ".join([f"{json.dumps(key)}: {value}", *(['"query": "{viewer{id}}"'] if key != "query" else [])]) + "}"
+        "{"
+        + ", ".join([f"{json.dumps(key)}: {value}", *(['"query": "{viewer{name}}"'] if key != "query" else [])])
+        + "}"
     )
     return body.encode(), ()
 
@@ -151,7 +153,7 @@ def other_content_types(random: Random) -> tuple[bytes, Fields]:
 
 def forms(random: Random) -> tuple[bytes, Fields]:
     if random.random() < 0.5:
-        body = urlencode({"query": "{viewer{id}}", "x": "y" * random.choice([1, 100_000])}).encode()
+        body = urlencode({"query": "{viewer{name}}", "x": "y" * random.choice([1, 100_000])}).encode()
         return body, (("Content-Type", "application/x-www-form-urlencoded"),)
     parts = "".join(
         f'--b\r\nContent-Disposition: form-data; name="{n}"\r\n\r\nx\r\n' for n in range(random.choice([1, 5_000]))

@@ -26,8 +26,14 @@ ADMINISTRATION = frozenset(
         "createUser",
         "editDeviceModel",
         "editUser",
+        "inviteUser",
         "reinstateUser",
+        "createServiceToken",
+        "revokeServiceToken",
+        "revokeSession",
+        "revokeSessions",
         "removeDeviceModel",
+        "revokeInvitation",
         "setAcceptedPayloadVersions",
         "setDeviceModels",
         "setGrants",
@@ -112,6 +118,9 @@ class GoodValues:
             return [self.value(kind.of_type, name, depth + 1) for _ in range(random.randint(0, 2))]
         if isinstance(kind, GraphQLEnumType):
             return random.choice(list(kind.values))
+        if isinstance(kind, GraphQLInputObjectType) and kind.is_one_of:
+            each = random.choice(list(kind.fields))
+            return {each: self.value(kind.fields[each].type, each, depth + 1)}
         if isinstance(kind, GraphQLInputObjectType):
             return {
                 each: self.value(field.type, each, depth + 1)

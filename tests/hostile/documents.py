@@ -28,7 +28,7 @@ def aliases(random: Random) -> str:
 
 def aliases_of_roots(random: Random) -> str:
     count = random.choice([5, 20, 21, 30, 200])
-    root = random.choice(["viewer{id}", "locations(first:100){nodes{id}}", 'location(id:"location-1"){name}'])
+    root = random.choice(["viewer{name}", "locations(first:100){nodes{id}}", 'location(id:"location-1"){name}'])
     return "{" + " ".join(f"a{n}:{root}" for n in range(count)) + "}"
 
 
@@ -63,7 +63,7 @@ def unused_fragments(random: Random) -> str:
     count = random.choice([10, 100])
     used = random.choice(["", "...f0 "])
     return (
-        "{viewer{id}} "
+        "{viewer{name}} "
         + LOCATION.replace("{", "query Q {", 1)
         + used
         + "id}} "
@@ -159,7 +159,7 @@ def directives(random: Random) -> str:
         ]
     )
     count = random.choice([2, 49, 51, 200])
-    places = ["id " + each + " ", f"...{{id}} {each} ", f"id {each} {each} "]
+    places = ["name " + each + " ", f"...{{name}} {each} ", f"name {each} {each} "]
     return "{viewer{" + random.choice(places) * count + "}}"
 
 
@@ -191,7 +191,14 @@ def deep_fields(random: Random) -> str:
 def long_names(random: Random) -> str:
     name = random.choice("abc_") * random.choice([100, 5_000, 14_000])
     shape = random.choice(
-        ["{%s}", "query %s {viewer{id}}", "{viewer{%s:id}}", "{...%s}", "{viewer{id @%s}}", "{location(%s:1){id}}"]
+        [
+            "{%s}",
+            "query %s {viewer{name}}",
+            "{viewer{%s:name}}",
+            "{...%s}",
+            "{viewer{name @%s}}",
+            "{location(%s:1){id}}",
+        ]
     )
     return shape % name
 
@@ -217,29 +224,29 @@ def block_strings(random: Random) -> str:
 def comments(random: Random) -> str:
     piece = random.choice(["#\n", "# x" * 10 + "\n", "#" * 100 + "\r", "#\u2028", ",", " ", "\ufeff", "\t"])
     count = random.choice([10, 14_000 // len(piece), 100_000])
-    return piece * count + "{viewer{id}}"
+    return piece * count + "{viewer{name}}"
 
 
 def unicode_text(random: Random) -> str:
     text = "".join(random.choice(STRANGE_TEXT) for _ in range(random.choice([1, 5, 200])))
     shapes = [
-        "{viewer{id}}%s",
-        "%s{viewer{id}}",
+        "{viewer{name}}%s",
+        "%s{viewer{name}}",
         '{location(id:"%s"){id}}',
         "{viewer{%s}}",
-        "#%s\n{viewer{id}}",
-        "{%s:viewer{id}}",
+        "#%s\n{viewer{name}}",
+        "{%s:viewer{name}}",
     ]
     return random.choice(shapes).replace("%s", text)
 
 
 def many_operations(random: Random) -> str:
     count = random.choice([2, 50, 120, 300])
-    kind = random.choice(["query", "mutation", "subscription", "{viewer{id}}"])
+    kind = random.choice(["query", "mutation", "subscription", "{viewer{name}}"])
     names = random.choice(["q%d", "q"])
     if kind.startswith("{"):
         return kind * count
-    return " ".join(f"{kind} {names % n if '%' in names else names} {{viewer{{id}}}}" for n in range(count))
+    return " ".join(f"{kind} {names % n if '%' in names else names} {{viewer{{name}}}}" for n in range(count))
 
 
 def overlapping_fields(random: Random) -> str:
@@ -257,10 +264,10 @@ def unknown_names(random: Random) -> str:
         [
             LOCATION + "%s}}",
             "{locations(filter:{%s:1}){totalCount}}",
-            "{locations(orderBy:%s){totalCount}}",
+            "{locations(orderBy:{field:%s}){totalCount}}",
             "{viewer{...%s}}",
             "{location(%s:1){id}}",
-            "{viewer{id @%s}}",
+            "{viewer{name @%s}}",
             '{node(id:"x"){... on %s{id}}}',
         ]
     )
@@ -278,10 +285,10 @@ def strange_names(random: Random) -> str:
     shape = random.choice(
         [
             "{%s}",
-            "{viewer{%s:id}}",
+            "{viewer{%s:name}}",
             "{__type(name:%s){name}}",
-            "fragment %s on Viewer{id} {viewer{id}}",
-            "query %s{viewer{id}}",
+            "fragment %s on Viewer{name} {viewer{name}}",
+            "query %s{viewer{name}}",
         ]
     )
     return shape % random.choice(NAMES)
@@ -350,12 +357,17 @@ def definitions(random: Random) -> str:
     ]
     count = random.choice([1, 10, 100])
     text = " ".join(random.choice(kinds) for _ in range(count))
-    return random.choice(["%s", "{viewer{id}} %s", "%s {viewer{id}}"]) % text
+    return random.choice(["%s", "{viewer{name}} %s", "%s {viewer{name}}"]) % text
 
 
 def subscriptions(random: Random) -> str:
     return random.choice(
-        ["subscription{viewer{id}}", "subscription S{__typename}", "subscription{a b}", "query Q{a} subscription S{b}"]
+        [
+            "subscription{viewer{name}}",
+            "subscription S{__typename}",
+            "subscription{a b}",
+            "query Q{a} subscription S{b}",
+        ]
     )
 
 

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 from random import Random
 from urllib.parse import quote
 
+from app.domain.secrets import SECRET_BYTES, SERVICE_TOKEN_BYTES, new_secret, new_service_token
+
 from .case import TOKEN, Case
 
-BODY = b'{"query": "{viewer{id}}"}'
+BODY = b'{"query": "{viewer{name}}"}'
 HOST = b"Host: 127.0.0.1\r\n"
 JSON = b"Content-Type: application/json\r\n"
 SIGNED_IN = b"Authorization: Bearer " + TOKEN + b"\r\n"
@@ -55,7 +57,7 @@ def targets(random: Random) -> bytes:
 
 
 def queries_by_get(random: Random) -> bytes:
-    query = random.choice(["{viewer{id}}", "{", "mutation{x}", "\0", "{viewer{id}}#" + "é" * 5_000, ""])
+    query = random.choice(["{viewer{name}}", "{", "mutation{x}", "\0", "{viewer{name}}#" + "é" * 5_000, ""])
     more = random.choice(
         [
             "",
@@ -291,6 +293,64 @@ def tokens(random: Random) -> bytes:
     return sent(HOST + JSON + b"Authorization: " + value + b"\r\n")
 
 
+def service_tokens(random: Random) -> bytes:
+    known = new_service_token(random.randbytes(SERVICE_TOKEN_BYTES)).text.encode()
+    value = random.choice(
+        [
+            known,
+            known[:-1],
+            known + b"A",
+            known[:-6] + b"000000",
+            known.upper(),
+            known.replace(b"turnup", b"ghp"),
+            known + b"." + known + b"." + known,
+            known + b" " + known,
+            known + b", Bearer " + TOKEN,
+            known + b"\r\nAuthorization: Bearer " + known,
+            known[:20] + b"\xff" + known[21:],
+            known[:20] + b"\0" + known[21:],
+            b"turnup_",
+            b"turnup_" + b"a" * 20_000,
+            b"turnup_" + b"_" * 5_000,
+        ]
+    )
+    return sent(HOST + JSON + b"Authorization: Bearer " + value + b"\r\n")
+
+
+def session_cookies(random: Random) -> bytes:
+    name, known = b"turnup_session=", new_secret(random.randbytes(SECRET_BYTES)).encode()
+    cookie = random.choice(
+        [
+            name + known,
+            name + known[:-1],
+            name + known + b"A",
+            name,
+            name + b'"' + known + b'"',
+            name + TOKEN,
+            b"__Host-" + name + known,
+            b"\xa0" + name + known,
+            name + known + b"; " + name + known,
+            (name + known + b"; ") * 100,
+            (name + b"x;") * 1_500,
+            b";" * 20_000,
+            b"=" * 20_000,
+            name + known + b"\r\nCookie: " + name + known,
+            name + known[:20] + b"\0" + known[21:],
+            name + b"\xff" * 10_000,
+        ]
+    )
+    page = random.choice(
+        [
+            b"",
+            b"X-Turnup-CSRF: 1\r\n",
+            b"Sec-Fetch-Site: same-origin\r\n",
+            b"Sec-Fetch-Site: cross-site\r\nX-Turnup-CSRF: 1\r\n",
+            SIGNED_IN,
+        ]
+    )
+    return sent(HOST + JSON + b"Cookie: " + cookie + b"\r\n" + page)
+
+
 def identities(random: Random) -> bytes:
     field = random.choice(
         [
@@ -352,6 +412,8 @@ FAMILIES: Mapping[str, Callable[[Random], bytes]] = {
         prefaces,
         proxy_fields,
         tokens,
+        service_tokens,
+        session_cookies,
         identities,
         request_ids,
         traces,

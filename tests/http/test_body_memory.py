@@ -46,10 +46,10 @@ async def test_an_ordinary_body_is_read_when_nothing_more_is_counted() -> None:
     memory.take("a", 150 * KIB)
     memory.take("b", 150 * KIB)
     assert await read(memory, "a", arriving(chunk(16))) == 300 * KIB
-    for subject in ("a", "c"):
+    for subject, own_share in (("a", True), ("c", False)):
         with pytest.raises(TransportRefused) as refusal:
             await read(memory, subject, arriving(chunk(16, more=True), chunk(1)))
-        assert refusal.value.code == "OVERLOADED"
+        assert (refusal.value.code, refusal.value.own_share) == ("OVERLOADED", own_share)
     assert memory.held == 300 * KIB
 
 

@@ -20,8 +20,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.http.connections import ConnectionLimits, Connections
-from app.http.health import health_routes
+from app.http.connections import ConnectionLimits, Connections, EdgeRefusal
+from app.http.health import SharedChecks, health_routes
 from app.http.protocol import CONNECTIONS, HttpConnection
 from app.http.slots import SLOTS, RequestSlots
 from app.serving import StoppingServer, StopTimes
@@ -42,6 +42,7 @@ class Serving:
     seen: list[Scope] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+    reported: list[EdgeRefusal] = field(default_factory=list)
     connections: Connections | None = None
     slots: RequestSlots | None = None
     released: threading.Event = field(default_factory=threading.Event)
@@ -248,7 +249,9 @@ def application(found: Serving) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
-        found.connections = Connections(found.limits, lambda reason: found.refused.update([reason]))
+        found.connections = Connections(
+            found.limits, lambda reason: found.refused.update([reason]), found.reported.append
+        )
         yield {CONNECTIONS: found.connections} | ({} if found.slots is None else {SLOTS: found.slots})
 
     methods = ["GET", "POST", "OPTIONS"]
@@ -258,7 +261,7 @@ def application(found: Serving) -> ASGIApp:
             for each in (echo, refuse, large, hold, slow_reader, until_it_leaves, end_all)
         ),
         Route("/graphql", graphql, methods=methods),
-        *health_routes(checks, lambda: found.connections is not None and found.connections.stopping),
+        *health_routes(SharedChecks(checks), lambda: found.connections is not None and found.connections.stopping),
     ]
     return _Noting(Starlette(routes=routes, lifespan=lifespan), found)
 
@@ -270,6 +273,8 @@ class _Noting:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             self._found.seen.append(scope)
+            if scope["path"] == "/broken/at-once":
+                raise LookupError("the secret of the application")
             scope["state"]["request_id"] = REQUEST_ID
             if scope["path"] == "/broken":
                 raise LookupError("the secret of the application")

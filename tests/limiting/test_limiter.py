@@ -8,12 +8,16 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from app.limiting import limiter as limiting
 from app.limiting import stores
 from app.limiting.limiter import Limiter, LimiterUnavailable
 from app.limiting.stores import MemoryStore, RedisStore, Store
+from app.telemetry.tracing import start_tracing
 from tests.outages.proxy import FaultProxy, Mode
+from tests.telemetry.span_types import type_of
+from tests.telemetry.telemetry_builders import an_operation
 
 from .redis_server import RedisServer
 
@@ -156,6 +160,24 @@ async def test_counts_in_redis_do_not_stay_for_ever(redis_server: RedisServer) -
 
 
 @pytest.mark.xdist_group("redis")
+async def test_each_call_of_redis_is_a_span_without_the_names_of_users(redis_server: RedisServer) -> None:
+    spans = InMemorySpanExporter()
+    tracing = start_tracing("1.2.3", exporters=[spans])
+    store = RedisStore(redis_server.url, tracing.observer)
+    limiter = a_limiter(store, EDITS=5)
+    with an_operation(tracing, "query"):
+        taken = await limiter.take("anna", {EDITS: 1})
+        await limiter.correct("anna", taken.window, EDITS, -1)
+        await limiter.states("anna")
+    await store.close()
+    found = spans.get_finished_spans()
+    assert [span.name for span in found] == ["EVALSHA take", "MULTI", "MGET", "query"]
+    assert all(type_of(span) is not None for span in found)
+    assert [(span.attributes or {}).get("db.system.name") for span in found] == ["redis", "redis", "redis", None]
+    assert not any("anna" in span.to_json() for span in found)
+
+
+@pytest.mark.xdist_group("redis")
 async def test_a_redis_that_went_away_is_told_each_time_and_asked_again_once_it_is_back(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -163,16 +185,38 @@ async def test_a_redis_that_went_away_is_told_each_time_and_asked_again_once_it_
     store = RedisStore(redis_server.url)
     limiter = Limiter({EDITS: 1}, store, failed=lambda: failures.append(None), clock=lambda: NOON)
     assert (await limiter.take("anna", {EDITS: 1})).refused is None
+    assert limiter.is_up
     redis_server.stop()
     for _ in range(3):
         with pytest.raises(LimiterUnavailable):
             await limiter.take("anna", {EDITS: 1})
     assert len(failures) == 3
+    assert not limiter.is_up
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     redis_server.start()
     monkeypatch.setattr(limiting, "PAUSE_SECONDS", 0)
     limiter._closed_until = 0
     assert (await limiter.take("anna", {EDITS: 1})).refused is None
+    assert limiter.is_up
+    await store.close()
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.xdist_group("redis")
+async def test_a_limiter_without_requests_finds_out_that_redis_is_back(redis_server: RedisServer) -> None:
+    store = RedisStore(redis_server.url)
+    limiter = a_limiter(store, EDITS=1)
+    redis_server.stop()
+    with pytest.raises(LimiterUnavailable):
+        await limiter.take("anna", {EDITS: 1})
+    limiter._closed_until = 0
+    await limiter.look_again()
+    assert not limiter.is_up
+    redis_server.start()
+    limiter._closed_until = 0
+    await limiter.look_again()
+    assert limiter.is_up
+    assert await left(limiter) == {EDITS: 1}
     await store.close()
 
 
@@ -237,6 +281,8 @@ async def test_a_crowd_that_waits_for_a_silent_redis_waits_together_and_then_one
         await store.close()
 
 
+# A connection whose opening is cancelled in its last step belongs to nobody: the collector closes it, and warns.
+@pytest.mark.filterwarnings("ignore:Exception ignored in.*StreamWriter:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.usefixtures("patient")
 @pytest.mark.xdist_group("redis")
 async def test_a_call_that_is_cancelled_leaves_no_answer_to_the_next_and_no_connection_in_use(

@@ -32,6 +32,19 @@ async def scenario(own_database: TestDatabase, home: Path) -> AsyncIterator[Scen
     await connection.close()
 
 
+@pytest.fixture
+async def users_as_before(scenario: Scenario) -> AsyncIterator[None]:
+    """After the test, no service token is valid, and users have the makers and the revision that they had before."""
+    users = await scenario.connection.fetch('SELECT id, made_by, revision FROM turnup."user"')
+    yield
+    async with scenario.arranging():
+        await scenario.connection.execute("UPDATE turnup.service_token SET revoked_at = now() WHERE revoked_at IS NULL")
+        await scenario.connection.executemany(
+            'UPDATE turnup."user" SET made_by = $2, revision = $3 WHERE id = $1 AND (made_by, revision) <> ($2, $3)',
+            [tuple(each) for each in users],
+        )
+
+
 @pytest.fixture(scope="session")
 async def lenient_scenario(scenario: Scenario, own_database: TestDatabase, home: Path) -> AsyncIterator[Scenario]:
     """The same scenario, on a server where leads can approve their own work."""

@@ -18,7 +18,7 @@ EDITS: Mapping[str, Callable[[Rollout], Given]] = {
     "setCurrentStep": lambda location: {"locationId": location.id, "step": "DEVICES"},
     "updateLocation": lambda location: _named(location, name=f"Harbour {location.id}"),
     "setContacts": lambda location: _named(
-        location, contacts=[{"purpose": "PRIMARY", "name": "Ida Frost", "email": "ida@dune.example"}]
+        location, contacts=[{"purpose": "PRIMARY", "fullName": "Ida Frost", "email": "ida@dune.example"}]
     ),
     "setPhoneSystem": lambda location: _named(location, callerIdName="DUNE"),
     "addDevice": lambda location: {"locationId": location.id, "brand": "YEALINK", "model": "T54W"},

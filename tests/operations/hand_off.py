@@ -10,6 +10,7 @@ from .scenario import Rollout, Scenario, Sent, a_key, complete_content
 
 S = LocationStatus
 REASON = "The site closed for good."
+ALL_RECIPIENTS = {"allRecipients": True}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class Account:
 
     async def set_partners(self, location: Rollout, required: dict[str, bool]) -> Sent:
         """Choose the partners of a location, and whether the receipt of each is required."""
-        partners = [{"userId": user, "purpose": "PBX", "required": needed} for user, needed in required.items()]
+        listed = [{"userId": user, "partnerPurpose": "PBX", "required": needed} for user, needed in required.items()]
+        partners = {"listed": listed} if listed else {"allOfAccount": True}
         return await self.lead("setLocationPartners", locationId=location.id, partners=partners)
 
     async def lead(self, mutation: str, /, select: str = "", **given: Any) -> Sent:
@@ -82,7 +84,7 @@ class Account:
     async def decommission(self, who: str, payload: Payload, **given: Any) -> Sent:
         """A partner confirms for itself, or a lead on behalf of others."""
         if who in {self.scenario.lead, self.scenario.lead_2}:
-            given = {"reason": REASON, **given}
+            given = {"onBehalfOf": ALL_RECIPIENTS, "reason": REASON, **given}
         return await self.scenario.send(who, "confirmDecommission", "payload { live }", payloadId=payload.id, **given)
 
     async def edit(self, location: Rollout, mac: str | None, device: str | None = None) -> Sent:
@@ -94,7 +96,7 @@ class Account:
     async def override(self, location: Rollout) -> Sent:
         """A lead opens an override of the phones."""
         terms: dict[str, Any] = {
-            "sections": ["DEVICES", "EXTENSIONS"],
+            "editableSections": ["DEVICES", "EXTENSIONS"],
             "reason": "Two phones were swapped.",
             "expiresInMinutes": 60,
         }

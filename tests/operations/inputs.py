@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLInputObjectType, GraphQLList, GraphQLNonNull, get_named_type
@@ -33,11 +34,19 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "deviceId": lambda here, _: here.device,
     "personId": lambda here, _: here.person,
     "extensionId": lambda here, _: here.extension,
+    "partners": lambda here, _: {"listed": [{"userId": here.recipient, "partnerPurpose": "PBX", "required": True}]},
+    "onBehalfOf": lambda *_: None,
+    "scope": lambda *_: {"allLocations": True},
+    "target": lambda here, _: {"extensionId": here.extension},
+    "timeoutTarget": lambda here, _: {"extensionId": here.extension},
+    "invalidTarget": lambda here, _: {"voicemailOfExtensionId": here.extension},
     "directTargets": lambda here, _: [here.extension],
     "payloadId": lambda here, _: here.payload,
     "overrideId": lambda here, _: here.override or "override-of-nobody",
     "accountId": lambda here, _: here.content.account_id,
     "userId": lambda here, _: here.recipient,
+    "sessionId": lambda *_: "usersession-of-nobody",
+    "issuer": lambda *_: "https://issuer.example",
     "expectedRevision": lambda *_: 1,
     "expectedDigest": lambda here, _: here.digest,
     "documentDigest": lambda here, _: here.payload_digest,
@@ -62,9 +71,14 @@ _VALUES: Mapping[str, Callable[[Rollout, Rollout], Any]] = {
     "lines": lambda *_: 2,
     "deviceModelId": lambda *_: "model-yealink-t46s",
     "sourceDate": lambda *_: "2026-11-30",
+    "serviceTokenId": lambda *_: "token-of-nobody",
     "versions": lambda *_: ["1.0.0"],
     "dryRun": lambda *_: False,
     "allAccounts": lambda *_: False,
+    "accounts": lambda *_: {"allOfUser": True},
+    "actions": lambda *_: {"allOfUser": True},
+    "expiresAt": lambda *_: (datetime.now(UTC) + timedelta(days=1)).isoformat(),
+    "invitationId": lambda *_: "invitation-of-nobody",
 }
 _NAMING = frozenset({"locationId", "locationIds", "deviceId", "personId", "payloadId", "overrideId", "items"})
 OF_A_LOCATION = sorted(mutation for mutation in MUTATIONS if _NAMING & set(input_fields(mutation)))
@@ -74,16 +88,22 @@ OF_NO_LOCATION = frozenset(
     {
         "confirmUser",
         "createAccount",
+        "createServiceToken",
         "createLocation",
         "createTestPayload",
         "createUser",
         "editUser",
+        "inviteUser",
         "reinstateUser",
         "setAcceptedPayloadVersions",
         "setDeviceModels",
         "addDeviceModel",
         "editDeviceModel",
         "removeDeviceModel",
+        "revokeServiceToken",
+        "revokeSession",
+        "revokeSessions",
+        "revokeInvitation",
         "setGrants",
         "suspendUser",
         "updateAccount",
@@ -115,13 +135,20 @@ def places_of_text(mutation: str) -> Iterator[Path]:
     yield from _texts(input_fields(mutation), ())
 
 
-def with_text(given: Any, place: Path, text: str) -> Any:
-    """The input with another text at a place."""
+def places_of_null(mutation: str) -> Iterator[Path]:
+    """Where a mutation takes null, at any depth and in lists."""
+    yield from _nulls(input_fields(mutation), ())
+
+
+def with_text(given: Any, place: Path, text: str | None) -> Any:
+    """The input with another text, or null, at a place."""
     if not place:
         return text
     if isinstance(given, list):
         return [with_text(given[0], place[1:], text)]
-    return {**given, place[0]: with_text(given[place[0]], place[1:], text)}
+    if place[0] not in given and place[0] != "id":  # another member of a @oneOf input
+        return {place[0]: text}
+    return {**given, place[0]: with_text(given.get(place[0]), place[1:], text)}
 
 
 def _object(fields: Mapping[str, Any], here: Rollout, other: Rollout) -> dict[str, Any]:
@@ -135,10 +162,23 @@ def _value(name: str, kind: Any, here: Rollout, other: Rollout) -> Any:
     if isinstance(kind, GraphQLList):
         return [_value("", kind.of_type, here, other)]
     if isinstance(kind, GraphQLInputObjectType):
+        assert not kind.is_one_of, f"no value for {name}, a {kind}"
         return _object(kind.fields, here, other)
     if isinstance(kind, GraphQLEnumType):
         return next(iter(kind.values))
     return {"String": "Entirely new", "Boolean": True}[kind.name]
+
+
+def _nulls(fields: Mapping[str, Any], above: Path) -> Iterator[Path]:
+    for name, field in fields.items():
+        kind = field.type.of_type if isinstance(field.type, GraphQLNonNull) else field.type
+        within = (*above, name)
+        if kind is field.type and "cannot be null" not in field.description:
+            yield within
+        if isinstance(kind, GraphQLList):
+            kind, within = get_named_type(kind), (*within, 0)
+        if isinstance(kind, GraphQLInputObjectType) and not kind.is_one_of:
+            yield from _nulls(kind.fields, within)
 
 
 def _texts(fields: Mapping[str, Any], above: Path) -> Iterator[Path]:

@@ -41,7 +41,7 @@ MUTATIONS = GRAPHQL.mutation_type.fields if GRAPHQL.mutation_type else {}
 
 PROBLEMS = """problems { __typename code message path
   ... on Locked { status } ... on NotLocked { status } ... on OverrideScope { sections }
-  ... on IllegalTransition { from verb allowed } ... on StaleReview { currentDigest changedPaths }
+  ... on IllegalTransition { from action allowed } ... on StaleReview { currentDigest changedPaths }
   ... on ApprovalOutdated { currentDigest } ... on Conflict { currentRevision }
   ... on NotReady { issues { code severity path message blocks } } ... on InvalidInput { field rule }
   ... on LimitReached { limit } ... on MacInUse { macAddresses } ... on PayloadSuperseded { by }
@@ -97,6 +97,10 @@ class Rollout:
     @property
     def contact(self) -> str:
         return f"contact-{self.id}"
+
+    @property
+    def hours(self) -> str:
+        return f"hours-{self.id}-1"
 
     @property
     def mac(self) -> str:
@@ -388,9 +392,13 @@ class Scenario:
 
     async def without_hours(self, location: Rollout) -> Rollout:
         """Remove the location's working hours directly, so that the content is not ready for any step."""
-        content = replace(location.content, working_hours=())
         async with self.arranging():
             await self.connection.execute("DELETE FROM turnup.working_hours WHERE location_id = $1", location.id)
+            await self.connection.execute(
+                "UPDATE turnup.section SET complete = false WHERE location_id = $1 AND section = 'WORKING_HOURS'",
+                location.id,
+            )
+            content = (await self.record(location.id)).content
             await self.connection.execute(
                 "UPDATE turnup.location SET content_digest = $2 WHERE id = $1", location.id, content_digest(content)
             )

@@ -8,9 +8,9 @@ import pytest
 
 from app.domain.vocabulary import LocationStatus, Role
 from app.operations.registry import MUTATIONS as DECLARED
-from permissions.matrix import MATRIX, NEEDS_ALL_ACCOUNTS
+from permissions.matrix import MATRIX, NEEDS_ALL_ACCOUNTS, Action
 from tests.builders_db import a_grant, a_user
-from tests.harness import TestDatabase
+from tests.harness import TestDatabase, granting
 
 from .inputs import OF_A_LOCATION, arranged, good_input
 from .scenario import MUTATIONS, Rollout, Scenario, Sent, a_key, document
@@ -82,7 +82,10 @@ async def test_a_lead_of_the_account_changes_its_locations(scenario: Scenario, m
         "updateLocation": {"locationId": here.id, "expectedRevision": 1, "name": "Dune Opticians - Harbour"},
         "submitOnboarding": {"locationId": here.id},
         "block": {"locationId": here.id, "reason": "The carrier is late"},
-        "setLocationPartners": {"locationId": here.id, "partners": [{"userId": here.recipient, "purpose": "PBX"}]},
+        "setLocationPartners": {
+            "locationId": here.id,
+            "partners": {"listed": [{"userId": here.recipient, "partnerPurpose": "PBX"}]},
+        },
         "bulkUpdateStatus": {"locationIds": [here.id], "status": "BLOCKED", "reason": "The carrier is late"},
         "addDevice": {"locationId": here.id, "brand": "YEALINK"},
     }
@@ -110,14 +113,14 @@ async def test_in_bulk_a_location_of_another_account_is_missing_and_the_others_a
         await scenario.a_location(S.IN_PROGRESS, account=scenario.away),
     )
     query = """mutation($input: BulkUpdateStatusInput!) { bulkUpdateStatus(input: $input) {
-        results { id outcome problem { code message } } problems { code } } }"""
+        results { locationId outcome problem { code message } } problems { code } } }"""
     given = {"locationIds": [here.id, away.id], "status": "BLOCKED", "reason": "Late", "idempotencyKey": a_key()}
     answer = await scenario.client.ask(query, scenario.scoped_lead, input=given)
     done, not_found = answer.data["bulkUpdateStatus"]["results"]
     assert (done["outcome"], not_found["problem"]["code"]) == ("APPLIED", "NOT_FOUND")
     given |= {"locationIds": [missing(away.id)], "idempotencyKey": a_key()}
     answer = await scenario.client.ask(query, scenario.scoped_lead, input=given)
-    assert answer.data["bulkUpdateStatus"]["results"] == [{**not_found, "id": missing(away.id)}]
+    assert answer.data["bulkUpdateStatus"]["results"] == [{**not_found, "locationId": missing(away.id)}]
     assert (await scenario.state_of(away.id)).status == S.IN_PROGRESS
 
 
@@ -153,7 +156,7 @@ async def test_a_partner_without_access_to_the_account_cannot_be_told_from_a_mis
             scenario,
             scenario.scoped_lead,
             "setLocationPartners",
-            {"locationId": here.id, "partners": [{"userId": user, "purpose": "PBX"}]},
+            {"locationId": here.id, "partners": {"listed": [{"userId": user, "partnerPurpose": "PBX"}]}},
         )
         for user in (scenario.away_partner, missing(scenario.away_partner))
     ]
@@ -190,8 +193,8 @@ async def accounts_of(scenario: Scenario, who: str) -> tuple[bool, set[str]]:
     return answer.data["viewer"]["allAccounts"], {each["id"] for each in answer.data["accounts"]["nodes"]}
 
 
-async def test_a_new_lead_has_access_to_all_accounts_unless_it_is_limited(scenario: Scenario) -> None:
-    subject, made = await a_new_lead(scenario)
+async def test_a_new_lead_has_access_to_all_accounts_or_to_those_of_the_grants_as_stated(scenario: Scenario) -> None:
+    subject, made = await a_new_lead(scenario, allAccounts=True)
     assert made.payload["user"]["allAccounts"] is True
     assert {scenario.account, scenario.away} <= (await accounts_of(scenario, subject))[1]
     subject, made = await a_new_lead(scenario, allAccounts=False)
@@ -199,18 +202,33 @@ async def test_a_new_lead_has_access_to_all_accounts_unless_it_is_limited(scenar
     assert await accounts_of(scenario, subject) == (False, set())
 
 
+async def test_nobody_becomes_a_lead_whose_access_is_not_stated(scenario: Scenario) -> None:
+    _, created = await a_new_lead(scenario)
+    async with scenario.arranging():
+        user = await a_user(scenario.connection, Role.PARTNER)
+    about: dict[str, Any] = {"userId": user, "role": "IMPLEMENTATION_LEAD"}
+    edited = await scenario.send(scenario.lead, "editUser", **about, expectedRevision=1)
+    for sent in (created, edited):
+        assert (sent.outcome, sent.problem["path"]) == ("INVALID_INPUT", ["allAccounts"])
+        assert sent.problem["rule"] == "required for leads"
+    limited = await scenario.send(
+        scenario.lead, "editUser", "user { allAccounts }", **about, expectedRevision=1, allAccounts=False
+    )
+    assert limited.payload["user"] == {"allAccounts": False}
+
+
 async def test_the_access_of_a_lead_is_limited_and_widened_from_the_next_request_on(scenario: Scenario) -> None:
-    subject, made = await a_new_lead(scenario)
+    subject, made = await a_new_lead(scenario, allAccounts=True)
     user = made.payload["user"]["id"]
 
     async def changed(mutation: str, revision: int, **more: Any) -> Sent:
         return await scenario.send(scenario.lead, mutation, userId=user, expectedRevision=revision, **more)
 
-    grants = [{"accountId": scenario.account}]
+    grants = [granting(scenario.account)]
     assert (await changed("setGrants", 1, grants=grants)).problem["path"] == ["grants", "0"]
     assert (await changed("setGrants", 1, grants=grants, allAccounts=False)).outcome == "DONE"
     assert await accounts_of(scenario, subject) == (False, {scenario.account})
-    assert (await changed("setGrants", 2, grants=[{"accountId": scenario.away}])).outcome == "DONE"
+    assert (await changed("setGrants", 2, grants=[granting(scenario.away)])).outcome == "DONE"
     assert await accounts_of(scenario, subject) == (False, {scenario.away})
     assert (await changed("editUser", 3, allAccounts=True)).outcome == "DONE"
     assert (await accounts_of(scenario, subject))[0] is True
@@ -237,7 +255,7 @@ async def test_access_to_all_accounts_is_for_leads_only(scenario: Scenario, role
 
 
 async def test_nobody_limits_their_own_access(scenario: Scenario) -> None:
-    for mutation, more in (("editUser", {}), ("setGrants", {"grants": [{"accountId": scenario.account}]})):
+    for mutation, more in (("editUser", {}), ("setGrants", {"grants": [granting(scenario.account)]})):
         given: dict[str, Any] = {"userId": scenario.lead, "allAccounts": False, **more}
         given["expectedRevision"] = await revision_of(scenario, scenario.lead)
         sent = await scenario.send(scenario.lead, mutation, **given)
@@ -247,8 +265,8 @@ async def test_nobody_limits_their_own_access(scenario: Scenario) -> None:
 async def test_a_lead_is_granted_whole_accounts_and_an_auditor_none(scenario: Scenario) -> None:
     here = await scenario.a_location(S.IN_PROGRESS)
     for user, grant, path in (
-        (scenario.away_lead, {"accountId": scenario.account, "locationIds": [here.id]}, ["grants", "0", "locationIds"]),
-        (scenario.auditor, {"accountId": scenario.account}, ["grants", "0"]),
+        (scenario.away_lead, granting(scenario.account, here.id), ["grants", "0", "scope", "locationIds"]),
+        (scenario.auditor, granting(scenario.account), ["grants", "0"]),
     ):
         revision = await revision_of(scenario, user)
         sent = await scenario.send(scenario.lead, "setGrants", userId=user, expectedRevision=revision, grants=[grant])
@@ -273,43 +291,50 @@ async def test_an_auditor_reads_who_did_what_and_neither_addresses_nor_documents
     here = await scenario.a_location(S.APPROVED, payload=False)
     generated = await scenario.send(scenario.lead, "generatePayload", locationId=here.id, idempotencyKey=a_key())
     assert generated.outcome == "DONE"
-    await a_new_lead(scenario)
+    assert (await a_new_lead(scenario, allAccounts=True))[1].outcome == "DONE"
     name = (await scenario.client.ask("{ viewer { name } }", scenario.lead)).data["viewer"]["name"]
     query = """query($filter: AuditLogFilter) { auditLog(first: 10, filter: $filter) { nodes {
-        chain action actor { id name role } changes { table field before beforeState after afterState } } } }"""
+        chain action actor { id name role }
+        changes { nodes { table field before beforeState after afterState } } } } }"""
     for action, table, field in (
-        ("createUser", "user", "email"),
-        ("generatePayload", "provisioning_payload", "document"),
+        ("CREATE_USER", "USER", "email"),
+        ("GENERATE_PAYLOAD", "PROVISIONING_PAYLOAD", "document"),
     ):
         told = {}
         for who in (scenario.auditor, scenario.lead):
             answer = await scenario.client.ask(query, who, filter={"action": action, "actorId": scenario.lead})
             node = answer.data["auditLog"]["nodes"][0]
             assert node["actor"] == {"id": scenario.lead, "name": name, "role": "IMPLEMENTATION_LEAD"}
-            (told[who],) = [each for each in node["changes"] if (each["table"], each["field"]) == (table, field)]
+            (told[who],) = [
+                each for each in node["changes"]["nodes"] if (each["table"], each["field"]) == (table, field)
+            ]
         assert told[scenario.auditor]["after"] is None
-        assert (told[scenario.auditor]["beforeState"], told[scenario.auditor]["afterState"]) == ("ABSENT", "WITHHELD")
-        assert (told[scenario.lead]["after"] is not None, told[scenario.lead]["afterState"]) == (True, "TOLD")
+        assert (told[scenario.auditor]["beforeState"], told[scenario.auditor]["afterState"]) == ("ABSENT", "REDACTED")
+        assert (told[scenario.lead]["after"] is not None, told[scenario.lead]["afterState"]) == (True, "PRESENT")
 
 
-async def test_of_an_actor_an_auditor_reads_id_name_and_role_alone(scenario: Scenario) -> None:
-    await a_new_lead(scenario)
+async def test_of_an_actor_an_auditor_reads_no_address_no_rights_and_no_status(scenario: Scenario) -> None:
+    assert (await a_new_lead(scenario, allAccounts=True))[1].outcome == "DONE"
     name = (await scenario.client.ask("{ viewer { name } }", scenario.lead)).data["viewer"]["name"]
     query = """query($id: ID!) { auditLog(first: 1, filter: {actorId: $id}) { nodes { override { id } actor {
-        id name role email allAccounts status revision grants { account { id } } acceptedPayloadVersions } } } }"""
+        id name role revision email allAccounts signInStatus grants { account { id } } acceptedPayloadVersions
+        } } } }"""
     answer = await scenario.client.ask(query, scenario.auditor, id=scenario.lead)
     (node,) = answer.body["data"]["auditLog"]["nodes"]
-    actor = {"id": scenario.lead, "name": name, "role": "IMPLEMENTATION_LEAD"}
-    fields = ("email", "allAccounts", "status", "revision", "grants", "acceptedPayloadVersions")
+    actor = {"id": scenario.lead, "name": name, "role": "IMPLEMENTATION_LEAD", "revision": 1}
+    fields = ("email", "allAccounts", "signInStatus", "grants", "acceptedPayloadVersions")
     assert node == {"override": None, "actor": {**actor, **dict.fromkeys(fields)}}
     assert set(answer.codes) == {"FORBIDDEN"}
 
 
-async def test_an_auditor_changes_nothing(scenario: Scenario, rest: dict[S, Rollout]) -> None:
+async def test_an_auditor_changes_nothing_and_the_sessions_of_others_are_missing(
+    scenario: Scenario, rest: dict[S, Rollout]
+) -> None:
     here, other = rest[S.PROVISIONING], rest[S.IN_PROGRESS]
     for mutation in sorted(MUTATIONS):
         sent = await scenario.send(scenario.auditor, mutation, **good_input(mutation, here, other))
-        assert sent.outcome == "FORBIDDEN", mutation
+        has_own = DECLARED[mutation].action == Action.MANAGE_OWN_SESSIONS
+        assert sent.outcome == ("NOT_FOUND" if has_own else "FORBIDDEN"), mutation
 
 
 # At the same time
@@ -328,7 +353,7 @@ async def test_an_approval_that_waited_finds_nothing_where_access_ended_meanwhil
     here = await scenario.a_location(S.PENDING_APPROVAL)
 
     async def access_ends() -> None:
-        given: dict[str, Any] = {"grants": [{"accountId": scenario.away}], "allAccounts": False}
+        given: dict[str, Any] = {"grants": [granting(scenario.away)], "allAccounts": False}
         sent = await scenario.send(scenario.lead, "setGrants", userId=approver, expectedRevision=1, **given)
         assert sent.outcome == "DONE"
 

@@ -9,7 +9,7 @@ import pytest
 from app.domain.vocabulary import LocationStatus, Role
 from app.operations import transactions
 from tests.builders_db import a_user
-from tests.harness import TestDatabase, served, until_waiting
+from tests.harness import TestDatabase, granting, served, until_waiting
 
 from .scenario import Rollout, Scenario, Sent, a_key
 
@@ -51,11 +51,11 @@ async def servers_connections(scenario: Scenario) -> int:
 async def in_bulk(scenario: Scenario, who: str, status: str, locations: Sequence[Rollout]) -> Sent:
     ids = [each.id for each in locations]
     given = {"locationIds": ids, "status": status, "reason": "The carrier is late", "idempotencyKey": a_key()}
-    return await scenario.send(who, "bulkUpdateStatus", "summary { failed }", **given)
+    return await scenario.send(who, "bulkUpdateStatus", "summary { refused }", **given)
 
 
 async def granted(scenario: Scenario, user: str, revision: int, locations: Sequence[Rollout]) -> Sent:
-    grants = [{"accountId": scenario.account, "locationIds": [each.id for each in locations]}]
+    grants = [granting(scenario.account, *(each.id for each in locations))]
     return await scenario.send(scenario.lead, "setGrants", userId=user, expectedRevision=revision, grants=grants)
 
 

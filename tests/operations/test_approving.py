@@ -26,7 +26,7 @@ async def reviewed(scenario: Scenario, location: Rollout) -> str:
 
 
 async def approved(scenario: Scenario, who: str, location: Rollout, digest: str) -> Sent:
-    select = "approval { id status digest selfApproved comment decidedBy { id } }"
+    select = "approval { id reviewStatus digest selfApproved comment decidedBy { id } }"
     return await scenario.send(who, "approve", select, locationId=location.id, expectedDigest=digest)
 
 
@@ -52,7 +52,7 @@ async def test_a_review_between_two_edits_is_told_the_second_alone(scenario: Sce
             scenario.lead_2,
             "openOverride",
             locationId=location.id,
-            sections=["DEVICES", "CONTACTS"],
+            editableSections=["DEVICES", "CONTACTS"],
             reason="Two phones were swapped.",
             expiresInMinutes=30,
         )
@@ -117,7 +117,7 @@ async def test_an_edit_before_somebody_elses_approval_is_no_own_work(scenario: S
         scenario.lead_2,
         "openOverride",
         locationId=location.id,
-        sections=["DEVICES"],
+        editableSections=["DEVICES"],
         reason="A phone was swapped on site.",
         expiresInMinutes=30,
     )
@@ -145,7 +145,7 @@ async def test_where_self_approval_is_allowed_it_is_marked(scenario: Scenario, l
         sent = await approved(lenient_scenario, scenario.lead, location, location.digest)
         assert sent.payload["approval"] == {
             "id": location.request,
-            "status": "APPROVED",
+            "reviewStatus": "APPROVED",
             "digest": location.digest,
             "selfApproved": marked,
             "comment": None,

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from app.domain.status_machine import TABLE
-from app.domain.vocabulary import LocationStatus, Role, Verb
+from app.domain.vocabulary import LocationAction, LocationStatus, Role
 from tests.agreed import WHO_MAY
 from tests.harness import TestDatabase
 
@@ -15,7 +15,7 @@ from .scenario import LOCKED, Rollout, Scenario, Sent, a_key, document
 from .test_verbs import MUTATION, REASON, conditions
 from .test_verbs import given as good_input
 
-S, V = LocationStatus, Verb
+S, V = LocationStatus, LocationAction
 ROLES = {"customer": "CUSTOMER", "lead": "IMPLEMENTATION_LEAD", "partner": "PARTNER"}
 
 
@@ -44,8 +44,8 @@ async def test_an_edit_leaves_one_entry(scenario: Scenario, mutation: str, who: 
     await only_entry(scenario, location, sent, who, action=mutation)
 
 
-@pytest.mark.parametrize("verb", [verb for verb in Verb if verb is not V.GENERATE_PAYLOAD])
-async def test_a_verb_leaves_one_entry_with_its_reason(scenario: Scenario, verb: Verb) -> None:
+@pytest.mark.parametrize("verb", [verb for verb in TABLE if verb is not V.GENERATE_PAYLOAD])
+async def test_a_verb_leaves_one_entry_with_its_reason(scenario: Scenario, verb: LocationAction) -> None:
     row = TABLE[verb]
     who = "partner" if Role.PARTNER in WHO_MAY[verb] else "customer" if Role.CUSTOMER in WHO_MAY[verb] else "lead"
     for status in sorted(row.sources):
@@ -162,7 +162,7 @@ async def test_the_database_refuses_a_write_that_no_entry_covers(
     location = await scenario.a_location(S.IN_PROGRESS)
     connection = await asyncpg.connect(own_database.app_url)
     await connection.execute("BEGIN")
-    await connection.fetch("SELECT * FROM turnup.sign_in($1, 1000)", scenario.lead)
+    await connection.fetch("SELECT * FROM turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, 1000)", scenario.lead)
     moved = await connection.execute("UPDATE turnup.device SET label = 'x' WHERE id = $1", location.device)
     assert moved == "UPDATE 1"
     with pytest.raises(asyncpg.PostgresError) as refusal:

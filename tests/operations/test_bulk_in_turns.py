@@ -10,13 +10,14 @@ from itertools import pairwise
 import pytest
 
 from app.db.bulkheads import Share
-from app.db.database import Database, Observer, unobserved
+from app.db.database import Database
 from app.domain.vocabulary import LocationStatus
+from app.observing import Observer, unobserved
 from app.operations.aggregate import Aggregate
 from app.operations.bulk import perform_bulk
 from app.operations.bulk_mutations import BULK_UPDATE_STATUS, BulkItem, BulkUpdateStatus
 from app.operations.context import LocationChange, MutationCall, WriteContext
-from tests.harness import TestDatabase
+from tests.harness import TestDatabase, by_token
 
 from .scenario import Scenario
 
@@ -45,12 +46,14 @@ async def a_write_context(
     try:
         yield WriteContext(
             database=opened,
-            subject=subject,
+            user_id=subject,
             request_id="at-a-desk",
-            transaction=partial(opened.writing, subject, timeout_ms=10_000),
+            transaction=partial(opened.writing, by_token(subject), timeout_ms=10_000),
             locations=Share(opened.locations),
             self_approval_allowed=False,
+            sign_in_url=None,
             performed=lambda *_: None,
+            emit=lambda *_: None,
         )
     finally:
         await opened.close()

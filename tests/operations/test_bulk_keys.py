@@ -38,7 +38,7 @@ async def test_a_call_that_applied_nothing_is_made_with_the_same_key_once_the_ca
     location = await scenario.a_location(S.CANCELLED)
     given = {"policy": policy, "idempotencyKey": a_key()}
     refused = await blocked(scenario, location, **given)
-    assert (outcomes(refused), refused.replayed) == (["FAILED"], False)
+    assert (outcomes(refused), refused.replayed) == (["REFUSED"], False)
     assert await kept(scenario, given["idempotencyKey"]) == 0
     await scenario.send(scenario.lead, "reopen", locationId=location.id, reason="A change order")
     done, again = [await blocked(scenario, location, **given) for _ in range(2)]
@@ -49,7 +49,7 @@ async def test_a_call_that_applied_nothing_is_made_with_the_same_key_once_the_ca
 async def test_a_refused_item_of_all_or_nothing_leaves_the_key_free_for_all_of_them(scenario: Scenario) -> None:
     ready, cancelled = await scenario.a_location(S.IN_PROGRESS), await scenario.a_location(S.CANCELLED)
     given = {"policy": "ALL_OR_NOTHING", "idempotencyKey": a_key()}
-    assert outcomes(await blocked(scenario, ready, cancelled, **given)) == ["UNCHANGED", "FAILED"]
+    assert outcomes(await blocked(scenario, ready, cancelled, **given)) == ["UNCHANGED", "REFUSED"]
     await scenario.send(scenario.lead, "reopen", locationId=cancelled.id, reason="A change order")
     done = await blocked(scenario, ready, cancelled, **given)
     assert (outcomes(done), done.replayed) == (["APPLIED", "APPLIED"], False)
@@ -65,11 +65,21 @@ async def test_a_call_that_found_everything_done_leaves_the_key_free(scenario: S
 async def test_a_call_that_applied_something_is_not_made_again_for_what_it_did_not(scenario: Scenario) -> None:
     ready, cancelled = await scenario.a_location(S.IN_PROGRESS), await scenario.a_location(S.CANCELLED)
     key = a_key()
-    assert outcomes(await blocked(scenario, ready, cancelled, idempotencyKey=key)) == ["APPLIED", "FAILED"]
+    assert outcomes(await blocked(scenario, ready, cancelled, idempotencyKey=key)) == ["APPLIED", "REFUSED"]
     await scenario.send(scenario.lead, "reopen", locationId=cancelled.id, reason="A change order")
     again = await blocked(scenario, ready, cancelled, idempotencyKey=key)
-    assert (outcomes(again), again.replayed) == (["APPLIED", "FAILED"], True)
+    assert (outcomes(again), again.replayed) == (["APPLIED", "REFUSED"], True)
     assert (await scenario.state_of(cancelled.id)).status == S.IN_PROGRESS
+
+
+async def test_a_replay_refuses_an_item_in_the_words_of_the_first_answer(scenario: Scenario) -> None:
+    ready, new = await scenario.a_location(S.IN_PROGRESS), await scenario.a_location(S.NOT_STARTED)
+    given = {"locationIds": [ready.id, new.id], "status": "PENDING_APPROVAL", "idempotencyKey": a_key()}
+    words = "results { problem { code message path ... on IllegalTransition { from action allowed } } }"
+    first, again = [await scenario.send(scenario.lead, "bulkUpdateStatus", words, **given) for _ in range(2)]
+    refused = first.payload["results"][1]["problem"]
+    assert (refused["action"], "START_ONBOARDING" in refused["allowed"]) == ("SUBMIT_ONBOARDING", True)
+    assert (again.replayed, again.payload["results"]) == (True, first.payload["results"])
 
 
 async def test_a_refused_approval_is_entered_though_its_key_stays_free(scenario: Scenario) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from app.db.database import Observer
 from app.domain.mac_address import show_mac
 from app.domain.vocabulary import LocationStatus
+from app.observing import Observer
 from app.operations.bulk import perform_bulk
 from app.operations.bulk_mutations import BULK_UPDATE_STATUS, BulkUpdateStatus
 from app.operations.context import MutationCall
@@ -24,7 +24,7 @@ from .test_bulk_in_turns import a_write_context
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
-ITEMS = "results { id outcome problem { code ... on MacInUse { macAddresses } } }"
+ITEMS = "results { locationId outcome problem { code ... on MacInUse { macAddresses } } }"
 ROUNDS = [8, pytest.param(scaled(50), marks=pytest.mark.slow)]
 
 
@@ -54,7 +54,7 @@ async def test_who_is_refused_keeps_no_address_from_the_others(scenario: Scenari
     mac_1, mac_2 = a_mac(), a_mac()
     locations = await wanting(scenario, [mac_1], [mac_1, mac_2], [mac_2])
     results = await submitted(scenario, locations, dryRun=dry)
-    assert outcomes(results) == ["APPLIED", "FAILED", "APPLIED"]
+    assert outcomes(results) == ["APPLIED", "REFUSED", "APPLIED"]
     assert results[1]["problem"] == {"code": "MAC_IN_USE", "macAddresses": [show_mac(mac_1)]}
     held = [(await scenario.state_of(each.id)).claims for each in locations]
     assert held == ([(), (), ()] if dry else [(mac_1,), (), (mac_2,)])
@@ -67,7 +67,7 @@ async def test_all_or_nothing_tells_only_of_who_misses_an_address_and_claims_non
     mac_1, mac_2 = a_mac(), a_mac()
     locations = await wanting(scenario, [mac_1], [mac_1, mac_2], [mac_2])
     results = await submitted(scenario, locations, policy="ALL_OR_NOTHING", dryRun=dry)
-    assert outcomes(results) == ["UNCHANGED", "FAILED", "UNCHANGED"]
+    assert outcomes(results) == ["UNCHANGED", "REFUSED", "UNCHANGED"]
     assert [(await scenario.state_of(each.id)).claims for each in locations] == [(), (), ()]
 
 
@@ -78,7 +78,7 @@ async def test_one_that_misses_an_address_held_elsewhere_leaves_the_others_what_
     locations = await wanting(scenario, [held, shared], [shared])
     owner = await scenario.a_location(S.APPROVED, account=scenario.away, macs=[held])
     results = await submitted(scenario, locations)
-    assert outcomes(results) == ["FAILED", "APPLIED"]
+    assert outcomes(results) == ["REFUSED", "APPLIED"]
     assert results[0]["problem"]["code"] == "NOT_READY"
     claims = [(await scenario.state_of(each.id)).claims for each in (owner, *locations)]
     assert claims == [(held,), (), (shared,)]
@@ -94,7 +94,7 @@ async def test_rivals_cost_one_more_try_however_many_they_are(scenario: Scenario
             command = BulkUpdateStatus(location_ids=ids, status=S.PENDING_APPROVAL)
             call = MutationCall(mutation=BULK_UPDATE_STATUS.name, command=command)
             done = await perform_bulk(context, BULK_UPDATE_STATUS, call)
-        assert Counter(each.outcome for each in done.items) == {"APPLIED": 2 * triples, "FAILED": triples}
+        assert Counter(each.outcome for each in done.items) == {"APPLIED": 2 * triples, "REFUSED": triples}
         counted.append(Counter(names))
     assert counted == [counted[0]] * 3
     assert counted[0]["claim macs"] == 2
@@ -129,7 +129,7 @@ async def test_a_bulk_call_and_its_rehearsal_apply_what_single_submissions_in_th
         expected = []
         for location in singly:
             sent = await scenario.send(scenario.lead, "submitOnboarding", locationId=location.id)
-            expected.append("APPLIED" if sent.outcome == "DONE" else "FAILED")
+            expected.append("APPLIED" if sent.outcome == "DONE" else "REFUSED")
         foretold = await submitted(scenario, together, dryRun=True)
         done = await submitted(scenario, together)
         assert outcomes(done) == expected, (wanted, outside)

@@ -12,9 +12,9 @@ UPDATE = """
 mutation Update($ids: [ID!]!, $key: String!) {
   bulkUpdateStatus(input: {locationIds: $ids, status: PENDING_APPROVAL, idempotencyKey: $key}) {
     results {
-      id outcome problem { code ... on NotReady { issues { code severity path message fix blocks } } }
+      outcome problem { code ... on NotReady { issues { code severity path message fix blocks } } }
     }
-    summary { applied unchanged failed } replayed
+    summary { applied unchanged refused } replayed
   }
 }
 """
@@ -67,7 +67,7 @@ async def test_of_99_locations_with_a_thousand_findings_each_less_than_a_megabyt
     owner_url = own_client.database.owner_url
     ids = [READY, *await unready_locations(owner_url, 99, rows=200)]
     first = await submitted(own_client, ids)
-    assert first["summary"] == {"applied": 1, "unchanged": 0, "failed": 99}
+    assert first["summary"] == {"applied": 1, "unchanged": 0, "refused": 99}
     assert await kept_bytes(owner_url) < 1_000_000
     again = await submitted(own_client, ids)
     assert (again["replayed"], again["summary"]) == (True, first["summary"])

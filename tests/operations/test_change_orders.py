@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("replayed")
 S = LocationStatus
 REASON = "The phone at reception broke."
 REPLACED = """device { id macAddress serialNumber label brand model extension { id } revision }
-  override { id openedBy { id } sections reason ticket openedAt endedAt }"""
+  override { id openedBy { id } editableSections reason ticket openedAt endedAt }"""
 UNANSWERED = frozenset({"GENERATED", "RELEASED"})
 ROUNDS = [12, pytest.param(scaled(50), marks=pytest.mark.slow)]
 
@@ -104,7 +104,7 @@ async def test_a_replacement_is_one_step_under_an_override_of_its_own(
         "extension": {"id": location.extension},
         "revision": 2,
     }
-    assert (override["openedBy"], override["sections"], override["reason"], override["ticket"]) == (
+    assert (override["openedBy"], override["editableSections"], override["reason"], override["ticket"]) == (
         {"id": scenario.lead},
         ["DEVICES"],
         REASON,

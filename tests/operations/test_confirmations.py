@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.vocabulary import LocationStatus, Role
 from tests.builders_db import a_user, fresh
-from tests.harness import TestDatabase
+from tests.harness import TestDatabase, granting
 
 from .scenario import Rollout, Scenario, Sent, a_key, as_definer
 from .test_ways_round import until_waiting
@@ -26,10 +26,12 @@ async def made(scenario: Scenario, who: str, role: str = LEAD, **more: Any) -> s
     """A user whom `who` creates, whose subject is the id of another thing: tokens name it."""
     subject = fresh("subject")
     given = {"name": "Uma Frost", "email": f"{subject}@dune.example", "role": role, "subject": subject, **more}
+    if role == LEAD:
+        given["allAccounts"] = True
     sent = await scenario.send(who, "createUser", "user { id }", **given)
     assert sent.outcome == "DONE"
     if role == "CUSTOMER":
-        grants = [{"accountId": given["accountId"]}]
+        grants = [granting(given["accountId"])]
         granted = await scenario.send(
             who, "setGrants", userId=sent.payload["user"]["id"], expectedRevision=1, grants=grants
         )
@@ -114,7 +116,12 @@ async def test_a_lead_whom_a_lead_created_may_do_everything_else(scenario: Scena
 
 
 MANAGING: dict[str, Callable[[str, Scenario], dict[str, Any]]] = {
-    "createUser": lambda _, __: {"name": "Third", "email": f"{fresh('third')}@dune.example", "role": LEAD},
+    "createUser": lambda _, __: {
+        "name": "Third",
+        "email": f"{fresh('third')}@dune.example",
+        "role": LEAD,
+        "allAccounts": True,
+    },
     "editUser": lambda user, _: {"userId": user, "expectedRevision": 1, "name": "Other"},
     "setGrants": lambda user, _: {"userId": user, "expectedRevision": 1, "grants": []},
     "suspendUser": lambda user, _: {"userId": user},
@@ -151,7 +158,7 @@ async def test_who_made_a_user_cannot_confirm_it_and_another_lead_can(scenario: 
     user = await id_of(scenario, await made(scenario, scenario.lead))
     refused = await confirmed(scenario, scenario.lead, user)
     assert (refused.outcome, refused.problem["path"]) == ("INVALID_INPUT", ["userId"])
-    assert "you created this user" in refused.problem["message"]
+    assert "you created or invited this user" in refused.problem["message"]
     answer = await confirmed(scenario, scenario.lead_2, user)
     assert answer.payload["user"] == {"id": user, "confirmed": True}
     entry = await scenario.connection.fetchrow(
@@ -185,8 +192,8 @@ async def test_a_lead_who_gives_a_subject_or_a_role_makes_the_user(scenario: Sce
     async with scenario.arranging():
         user = await a_user(scenario.connection, Role.PARTNER if change == "role" else Role.IMPLEMENTATION_LEAD)
     subject = fresh("subject") if change == "subject" else user
-    value = {"subject": subject, "role": LEAD}[change]
-    answer = await edited(scenario, scenario.lead, user, **{change: value})
+    given: dict[str, Any] = {"role": LEAD, "allAccounts": True} if change == "role" else {"subject": subject}
+    answer = await edited(scenario, scenario.lead, user, **given)
     assert answer.payload["user"]["confirmed"] is False
     location = await scenario.a_location(S.PENDING_APPROVAL)
     assert (await approved(scenario, subject, location)).outcome == UNCONFIRMED
@@ -213,7 +220,7 @@ async def test_names_addresses_grants_and_values_that_stay_change_no_confirmatio
     same = {"subject": user, "role": "CUSTOMER", "accountId": scenario.account}
     for changes in ({"name": "Other"}, {"email": f"{user}@elsewhere.example"}, same, {"accountId": scenario.away}):
         assert (await edited(scenario, scenario.lead, user, **changes)).payload["user"]["confirmed"] is True
-    grants = [{"accountId": scenario.away}]
+    grants = [granting(scenario.away)]
     await scenario.send(scenario.lead, "setGrants", userId=user, expectedRevision=5, grants=grants)
     for mutation in ("suspendUser", "reinstateUser"):
         assert (await scenario.send(scenario.lead, mutation, userId=user)).outcome == "DONE"
@@ -307,7 +314,7 @@ async def test_a_customer_whom_the_lead_gave_another_subject_afterwards_no_longe
     async with scenario.arranging():
         user = await a_user(scenario.connection, Role.CUSTOMER, scenario.account)
     await scenario.send(
-        scenario.lead_2, "setGrants", userId=user, expectedRevision=1, grants=[{"accountId": scenario.account}]
+        scenario.lead_2, "setGrants", userId=user, expectedRevision=1, grants=[granting(scenario.account)]
     )
     location = await scenario.a_location(S.IN_PROGRESS)
     await labelled(scenario, scenario.lead, location)
@@ -388,7 +395,7 @@ async def test_an_approval_that_waited_counts_what_became_of_the_submitter(
         user = await a_user(scenario.connection, Role.CUSTOMER, scenario.account)
     location = await scenario.a_location(S.IN_PROGRESS)
     await scenario.send(
-        scenario.lead_2, "setGrants", userId=user, expectedRevision=1, grants=[{"accountId": scenario.account}]
+        scenario.lead_2, "setGrants", userId=user, expectedRevision=1, grants=[granting(scenario.account)]
     )
     await labelled(scenario, scenario.lead, location)
     await submitted(scenario, user, location)

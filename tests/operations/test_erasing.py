@@ -58,7 +58,7 @@ async def test_a_live_document_loses_a_contact_once_the_next_one_is_live(
 @pytest.mark.parametrize(
     ("status", "mutation", "word", "given"),
     [
-        (S.APPROVED, "openOverride", "reason", {"sections": ["DEVICES"], "expiresInMinutes": 10}),
+        (S.APPROVED, "openOverride", "reason", {"editableSections": ["DEVICES"], "expiresInMinutes": 10}),
         (S.PENDING_APPROVAL, "requestChanges", "comment", {}),
         (S.PROVISIONING, "block", "reason", {}),
         (S.APPROVED, "cancel", "reason", {}),
@@ -109,7 +109,7 @@ async def done(
 
 async def contacts_set(scenario: Scenario, location: Rollout, name: str, email: str) -> None:
     """One new contact in the place of those that were there."""
-    contact = {"purpose": "PRIMARY", "name": name, "email": email, "phone": "+1 212 555 0177"}
+    contact = {"purpose": "PRIMARY", "fullName": name, "email": email, "phone": "+1 212 555 0177"}
     revision = (await scenario.revisions(location.id))["CONTACTS"]
     await done(scenario, scenario.customer, "setContacts", location, expectedRevision=revision, contacts=[contact])
 

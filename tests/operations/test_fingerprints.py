@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 from graphql import coerce_input_value
-from strawberry.types.arguments import convert_argument
 
 from app.operations.context import MutationCall
 from app.operations.idempotency import fingerprint_of
 from graphql_schema.mutations import FIELDS
-from graphql_schema.schema import schema
 from resolvers.commands import conversion
 
 from .scenario import MUTATIONS
@@ -23,11 +21,10 @@ FIELD_OF = {each.mutation.name: each for each in FIELDS}
 
 
 def call_of(mutation: str, given: dict[str, Any]) -> MutationCall[Any]:
-    """The call that an input makes, by Strawberry's own conversion of arguments."""
-    field, converter = FIELD_OF[mutation], schema.schema_converter
+    """The call that an input makes."""
+    field = FIELD_OF[mutation]
     coerced = coerce_input_value(given, MUTATIONS[mutation].args["input"].type)
-    value = convert_argument(coerced, field.input, converter.scalar_registry, converter.config)
-    return MutationCall(mutation=mutation, command=conversion(field.input, field.mutation.command)(value))
+    return MutationCall(mutation=mutation, command=conversion(field.input, field.mutation.command)(coerced))
 
 
 @pytest.mark.parametrize("mutation", sorted({each["mutation"] for each in KEPT}))

@@ -7,19 +7,19 @@ from typing import Any
 import pytest
 
 from app.db import tables
-from app.domain.vocabulary import LocationStatus
-from tests.builders_db import insert
+from app.domain.vocabulary import LocationStatus, Role
+from tests.builders_db import a_device_model, a_session, a_user, insert
 
 from .edits import EDITS
-from .inputs import OF_A_RECIPIENT, OF_NO_LOCATION, Path, arranged, good_input, places_of_text, with_text
-from .scenario import MUTATIONS, Rollout, Scenario, a_key, input_fields
+from .inputs import OF_NO_LOCATION, Path, arranged, good_input, places_of_null, places_of_text, with_text
+from .scenario import MUTATIONS, Rollout, Scenario, a_key
 
 S = LocationStatus
 NUL, BIDI, HALF = "a\0b", "a\u202eb", "a\u0007b"
-CONTACT = {"purpose": "PRIMARY", "name": "Ida"}
+CONTACT = {"purpose": "PRIMARY", "fullName": "Ida"}
 EXTENSION = {"number": "1002"}
 HOURS = {"weekday": 1, "opens": "09:00:00", "closes": "12:00:00"}
-OPTION = {"digit": "1", "target": {"kind": "HANG_UP"}}
+OPTION = {"digit": "1", "target": {"hangUp": True}}
 OTHER = "an id of another location"
 
 # mutation, what differs from a good input, the problem, and the place it is at
@@ -41,12 +41,13 @@ BAD: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("setPhoneSystem", {"outboundPrefix": "12345"}, "INVALID_INPUT", ["outboundPrefix"]),
     ("setPhoneSystem", {"extensionLength": 7}, "INVALID_INPUT", ["extensionLength"]),
     ("setPhoneSystem", {"extensionLength": 1}, "INVALID_INPUT", ["extensionLength"]),
+    ("setContacts", {"contacts": [{**CONTACT, "fullName": NUL}]}, "INVALID_INPUT", ["contacts", "0", "fullName"]),
     ("setContacts", {"contacts": [CONTACT, {**CONTACT, "email": NUL}]}, "INVALID_INPUT", ["contacts", "1", "email"]),
     ("setContacts", {"contacts": [{**CONTACT, "phone": "1" * 41}]}, "INVALID_INPUT", ["contacts", "0", "phone"]),
     ("setContacts", {"contacts": [CONTACT] * 9}, "LIMIT_REACHED", ["contacts"]),
     ("setContacts", {"contacts": [CONTACT, {**CONTACT, "id": OTHER}]}, "NOT_FOUND", ["contacts", "1", "id"]),
     ("setContacts", {"contacts": [{**CONTACT, "id": "contact-of-nobody"}]}, "NOT_FOUND", ["contacts", "0", "id"]),
-    ("setContacts", {"contacts": [{**CONTACT, "id": NUL}]}, "NOT_FOUND", ["contacts", "0", "id"]),
+    ("setContacts", {"contacts": [{**CONTACT, "id": NUL}]}, "INVALID_INPUT", ["contacts", "0", "id"]),
     ("addPerson", {"firstName": NUL}, "INVALID_INPUT", ["firstName"]),
     ("addPerson", {"email": "x" * 255}, "INVALID_INPUT", ["email"]),
     ("editPerson", {"mobile": BIDI}, "INVALID_INPUT", ["mobile"]),
@@ -61,24 +62,41 @@ BAD: list[tuple[str, dict[str, Any], str, list[str]]] = [
         ["extensions", "1", "number"],
     ),
     *(
-        (
-            "setExtensions",
-            {"extensions": [EXTENSION, {**EXTENSION, name: given}]},
-            "NOT_FOUND",
-            ["extensions", "1", name],
-        )
+        ("setExtensions", {"extensions": [EXTENSION, {**EXTENSION, name: given}]}, code, ["extensions", "1", name])
         for name in ("id", "personId", "deviceId")
-        for given in (OTHER, "extension-of-nobody", "", NUL)
+        for given, code in (
+            (OTHER, "NOT_FOUND"),
+            ("extension-of-nobody", "NOT_FOUND"),
+            ("", "INVALID_INPUT"),
+            (NUL, "INVALID_INPUT"),
+        )
     ),
     ("setWorkingHours", {"intervals": [HOURS] * 43}, "LIMIT_REACHED", ["intervals"]),
     ("setWorkingHours", {"intervals": [{**HOURS, "weekday": 0}]}, "INVALID_INPUT", ["intervals", "0", "weekday"]),
     ("setWorkingHours", {"intervals": [{**HOURS, "opens": "09:00:30"}]}, "INVALID_INPUT", ["intervals", "0", "opens"]),
-    (
-        "setWorkingHours",
-        {"intervals": [HOURS, {**HOURS, "closes": "12:00:00+02:00"}]},
-        "INVALID_INPUT",
-        ["intervals", "1", "closes"],
+    *(
+        ("setWorkingHours", {"intervals": [HOURS, {**HOURS, "id": each}]}, code, ["intervals", "1", "id"])
+        for each, code in (
+            (OTHER, "NOT_FOUND"),
+            ("hours-of-nobody", "NOT_FOUND"),
+            ("", "INVALID_INPUT"),
+            (NUL, "INVALID_INPUT"),
+        )
     ),
+    *(
+        (
+            "setWorkingHours",
+            {"intervals": [HOURS, {**HOURS, "closes": text}]},
+            "INVALID_INPUT",
+            ["intervals", "1", "closes"],
+        )
+        for text in ("12:00:00+02:00", "12:00:00.5", "12", "24:00", "25:00", "")
+    ),
+    ("updateLocation", {"name": None}, "INVALID_INPUT", ["name"]),
+    ("updateLocation", {"address": None}, "INVALID_INPUT", ["address"]),
+    ("setPhoneSystem", {"voicemail": None}, "INVALID_INPUT", ["voicemail"]),
+    ("editDevice", {"brand": None}, "INVALID_INPUT", ["brand"]),
+    ("editPerson", {"voicemail": None}, "INVALID_INPUT", ["voicemail"]),
     ("setCallFlow", {"options": [OPTION] * 101}, "LIMIT_REACHED", ["options"]),
     ("setCallFlow", {"options": [{**OPTION, "digit": "123"}]}, "INVALID_INPUT", ["options", "0", "digit"]),
     ("setCallFlow", {"greeting": NUL}, "INVALID_INPUT", ["greeting"]),
@@ -89,15 +107,30 @@ BAD: list[tuple[str, dict[str, Any], str, list[str]]] = [
     ("setCallFlow", {"directTargets": ["extension-1", NUL]}, "INVALID_INPUT", ["directTargets", "1"]),
     (
         "setCallFlow",
-        {"options": [{"digit": "1", "target": {"kind": "EXTENSION", "extensionId": NUL}}]},
+        {"options": [{"digit": "1", "target": {"extensionId": NUL}}]},
         "INVALID_INPUT",
         ["options", "0", "target", "extensionId"],
     ),
     (
         "setCallFlow",
-        {"timeoutTarget": {"kind": "EXTERNAL_NUMBER", "externalNumber": BIDI}},
+        {"timeoutTarget": {"externalNumber": BIDI}},
         "INVALID_INPUT",
         ["timeoutTarget", "externalNumber"],
+    ),
+    *(
+        (
+            "setCallFlow",
+            {"options": [{**OPTION, "target": {name: False}}]},
+            "INVALID_INPUT",
+            ["options", "0", "target", name],
+        )
+        for name in ("hangUp", "voicemailOfLocation")
+    ),
+    (
+        "setCallFlow",
+        {"invalidTarget": {"voicemailOfExtensionId": NUL}},
+        "INVALID_INPUT",
+        ["invalidTarget", "voicemailOfExtensionId"],
     ),
     ("editDevice", {"idempotencyKey": NUL}, "INVALID_INPUT", ["idempotencyKey"]),
     ("editDevice", {"idempotencyKey": ""}, "INVALID_INPUT", ["idempotencyKey"]),
@@ -128,7 +161,7 @@ async def test_a_value_that_cannot_be_is_refused_at_its_place_and_nothing_is_wri
     for account in (scenario.account, scenario.away) if OTHER in str(changes) else (scenario.account,):
         other = await scenario.a_location(S.IN_PROGRESS, account=account) if OTHER in str(changes) else location
         ids = {
-            "id": other.contact if mutation == "setContacts" else other.extension,
+            "id": {"setContacts": other.contact, "setWorkingHours": other.hours}.get(mutation, other.extension),
             "personId": other.person,
             "deviceId": other.device,
         }
@@ -152,7 +185,7 @@ async def test_every_text_input_of_the_schema_is_validated_in_the_same_way(
         given = with_text(good_input(mutation, location, location), place, text)
         if mutation in OF_NO_LOCATION and "userId" in given:
             given["userId"] = scenario.clerk
-        if "policy" in given:  # each item of a bulk answers for itself
+        if "policy" in given and text != NUL:  # each item of a bulk answers for itself
             sent = await scenario.send(who, mutation, "results { problem { code path } }", **given)
             (told,) = [each["problem"] for each in sent.payload["results"]]
         else:
@@ -161,44 +194,29 @@ async def test_every_text_input_of_the_schema_is_validated_in_the_same_way(
     assert replace(await scenario.state_of(location.id), entries=0) == replace(before, entries=0)
 
 
-IDS = ("locationId", "deviceId", "personId", "payloadId", "overrideId")
-NAMING_ONE = sorted(name for name in MUTATIONS if set(IDS) & set(input_fields(name)))
+NULLS = [(mutation, place) for mutation in sorted(MUTATIONS) for place in places_of_null(mutation)]
 
 
-@pytest.mark.parametrize("mutation", NAMING_ONE)
-async def test_what_cannot_be_an_id_is_nobodys(scenario: Scenario, mutation: str) -> None:
-    fields = input_fields(mutation)
-    (name,) = [each for each in IDS if each in fields]
-    given = {each: _something(field) for each, field in fields.items() if _is_required(field)}
-    who = scenario.partner if mutation in OF_A_RECIPIENT else scenario.lead
-    for bad in ("a\0b", "", "x" * 65, "location 1", "\u0661", "'; DROP TABLE turnup.location; --"):
-        sent = await scenario.send(who, mutation, **{**given, name: bad})
-        assert (sent.outcome, sent.problem["path"]) == ("NOT_FOUND", [])
-
-
-@pytest.mark.parametrize("bad", ["a\0b", "x" * 65, ""])
-async def test_a_bulk_with_what_cannot_be_an_id_is_refused_whole(scenario: Scenario, bad: str) -> None:
-    location = await scenario.a_location(S.IN_PROGRESS)
-    given = {"status": "BLOCKED", "reason": "A flood", "locationIds": [location.id, bad], "idempotencyKey": a_key()}
-    sent = await scenario.send(scenario.lead, "bulkUpdateStatus", "results { outcome }", **given)
-    assert sent.outcome == "INVALID_INPUT"
-    assert (await scenario.state_of(location.id)).status == S.IN_PROGRESS
-
-
-def _is_required(field: Any) -> bool:
-    return str(field.type).endswith("!")
-
-
-def _something(field: Any) -> Any:
-    return {
-        "ID!": "location-of-nobody",
-        "String!": "Something that is long enough",
-        "Int!": 1,
-        "Section!": "DEVICES",
-        "DeviceBrand!": "YEALINK",
-        "CallFlowKind!": "IVR",
-        "LocationStatus!": "BLOCKED",
-    }.get(str(field.type), [])
+@pytest.mark.parametrize(("mutation", "place"), NULLS, ids=lambda each: each if isinstance(each, str) else None)
+async def test_null_is_answered_wherever_a_mutation_takes_it(scenario: Scenario, mutation: str, place: Path) -> None:
+    who, location = await arranged(scenario, mutation)
+    given = with_text(good_input(mutation, location, location), place, None)
+    if mutation in OF_NO_LOCATION and "userId" in given:
+        async with scenario.arranging():
+            given["userId"] = await a_user(scenario.connection, Role.PARTNER)
+    if "sessionId" in given:
+        async with scenario.arranging():
+            given["sessionId"] = await a_session(scenario.connection, who)
+    if "deviceModelId" in given:  # the devices of other tests have the models of the demo data
+        async with scenario.arranging():
+            given["deviceModelId"] = await a_device_model(scenario.connection)
+    if mutation == "setDeviceModels":
+        found = await scenario.connection.fetch("SELECT brand, model AS name, lines FROM turnup.device_model")
+        given["models"] += map(dict, found)
+    sent = await scenario.send(who, mutation, **given)
+    assert not sent.error
+    assert "null" not in sent.problem.get("message", "")
+    await scenario.retire(location)
 
 
 @pytest.mark.parametrize(
@@ -209,14 +227,14 @@ def _something(field: Any) -> Any:
         ("editDevice", {"expectedRevision": "1"}),
         ("editDevice", {"nobodyKnows": 1}),
         ("editDevice", {"label": {"a": 1}}),
-        ("setWorkingHours", {"intervals": [{**HOURS, "opens": "25:00"}]}),
+        ("setWorkingHours", {"intervals": [{**HOURS, "opens": 9}]}),
         ("setWorkingHours", {"intervals": None}),
         ("setContacts", {"contacts": [None]}),
         ("setCurrentStep", {"step": "NOWHERE"}),
-        ("updateLocation", {"address": None}),
-        ("setPhoneSystem", {"voicemail": None}),
-        ("editDevice", {"brand": None}),
-        ("editPerson", {"voicemail": None}),
+        *(
+            ("setCallFlow", {"timeoutTarget": target})
+            for target in ({}, {"hangUp": None}, {"hangUp": True, "voicemailOfLocation": True}, {"kind": "HANG_UP"})
+        ),
     ],
 )
 async def test_a_value_of_the_wrong_type_is_bad_user_input(

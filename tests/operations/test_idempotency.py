@@ -116,14 +116,14 @@ async def test_another_users_key_is_another_key(scenario: Scenario) -> None:
 async def test_a_replay_reads_what_is_there_now_even_when_the_call_would_be_refused_by_now(scenario: Scenario) -> None:
     location = await scenario.a_location(S.IN_PROGRESS)
     given = {"locationId": location.id, "idempotencyKey": a_key()}
-    select = "location { status } approval { status }"
+    select = "location { status } approval { reviewStatus }"
     assert (await scenario.send(scenario.customer, "submitOnboarding", **given)).outcome == "DONE"
     approval = {"locationId": location.id, "expectedDigest": location.digest}
     assert (await scenario.send(scenario.lead, "approve", **approval)).outcome == "DONE"
     again = await scenario.send(scenario.customer, "submitOnboarding", select, **given)
     assert again.payload == {
         "location": {"status": "APPROVED"},
-        "approval": {"status": "APPROVED"},
+        "approval": {"reviewStatus": "APPROVED"},
         "replayed": True,
         "problems": [],
     }

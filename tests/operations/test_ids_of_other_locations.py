@@ -15,7 +15,13 @@ pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
 # The rows of a location that an input can name, by the name of the field.
-ROWS = {"extensionId": "extension", "directTargets": "extension", "personId": "person", "deviceId": "device"}
+ROWS = {
+    "extensionId": "extension",
+    "voicemailOfExtensionId": "extension",
+    "directTargets": "extension",
+    "personId": "person",
+    "deviceId": "device",
+}
 FLOW = "location { callFlow { directTargets { id } timeoutTarget { extension { id } } } readiness { code path } }"
 
 
@@ -42,9 +48,11 @@ NAMED = [
 
 def test_every_target_of_a_call_flow_and_every_row_of_an_extension_is_among_the_places() -> None:
     assert {(mutation, place) for mutation, place, _ in NAMED} == {
-        ("setCallFlow", ("options", 0, "target", "extensionId")),
-        ("setCallFlow", ("timeoutTarget", "extensionId")),
-        ("setCallFlow", ("invalidTarget", "extensionId")),
+        *(
+            ("setCallFlow", (*target, name))
+            for target in (("options", 0, "target"), ("timeoutTarget",), ("invalidTarget",))
+            for name in ("extensionId", "voicemailOfExtensionId")
+        ),
         ("setCallFlow", ("directTargets", 0)),
         ("setExtensions", ("extensions", 0, "personId")),
         ("setExtensions", ("extensions", 0, "deviceId")),
@@ -70,17 +78,9 @@ async def test_a_row_of_another_location_is_answered_like_one_that_does_not_exis
     assert (await scenario.state_of(here.id)).revision == 1
 
 
-@pytest.mark.parametrize("kind", ["VOICEMAIL", "HANG_UP", "EXTERNAL_NUMBER"])
-async def test_a_target_names_no_other_extension_whatever_its_kind(scenario: Scenario, kind: str) -> None:
-    here, other = await scenario.a_location(S.IN_PROGRESS), await scenario.a_location(S.IN_PROGRESS)
-    target = {"kind": kind, "extensionId": other.extension, "externalNumber": "+1 212 555 0100"}
-    sent = await sent_flow(scenario, here, kind="IVR", timeoutTarget=target)
-    assert (sent.outcome, sent.problem["path"]) == ("NOT_FOUND", ["timeoutTarget", "extensionId"])
-
-
 async def test_a_target_whose_extension_is_removed_stays_and_is_reported(scenario: Scenario) -> None:
     here = await scenario.a_location(S.IN_PROGRESS)
-    target = {"kind": "EXTENSION", "extensionId": here.extension}
+    target = {"extensionId": here.extension}
     flow = {"kind": "IVR", "timeoutTarget": target, "invalidTarget": target, "greeting": "Welcome."}
     assert (await sent_flow(scenario, here, **flow)).outcome == "DONE"
     given = {"locationId": here.id, "expectedRevision": (await scenario.revisions(here.id))["EXTENSIONS"]}

@@ -103,10 +103,11 @@ async def read(scenario: Scenario, who: str, role: Role, location: Rollout) -> s
             for row in rows
         ]
     asked = [around % query for root, around in roots for query in queries(root, role)]
+    values = "changes(first: 100) { nodes { before after } }"
     asked += [
         f'readiness(locationId: "{location.id}") {{ path message fix }}',
         f'review(locationId: "{location.id}") {{ changes {{ path before after }} request {{ comment }} }}',
-        f'auditLog(filter: {{locationId: "{location.id}"}}) {{ nodes {{ reason changes {{ before after }} }} }}',
+        f'auditLog(filter: {{locationId: "{location.id}"}}) {{ nodes {{ statedReason {values} }} }}',
         f'provisioningPayloads(filter: {{locationId: "{location.id}"}}) {{ nodes {{ withdrawnReason document }} }}',
     ]
     texts = []
@@ -156,6 +157,7 @@ async def test_the_words_of_leads_are_read_by_those_whom_they_are_for(scenario: 
         location = await scenario.a_location(status, live=live)
         given, put = words.put(mutation, good_input(mutation, location, location))
         given |= {name: scenario.partner for name in given if name == "userId"}
+        given |= {name: {"allRecipients": True} for name in given if name == "onBehalfOf"}
         await scenario.client.ask(document(mutation), scenario.lead, input=given)
         stored = await everything_of(scenario, location)
         accepted = [(name, word) for name, word in put.items() if word in stored]

@@ -229,8 +229,11 @@ async def test_a_completion_by_hand_does_not_run_a_phone_that_another_location_g
     location, _ = await superseded(here)
     rival = await there.rival(location.mac)
     assert (await there.submit(rival)).outcome == "DONE"
-    assert await told(here, location, "COMPLETE") == "MAC_IN_USE"
+    assert await told(here, location, "COMPLETE_PROVISIONING") == "MAC_IN_USE"
     refused = await here.complete(location)
+    sentence = await told(here, location, "COMPLETE_PROVISIONING", "message")
+    assert sentence == refused.problem["message"]
+    assert rival.id in str(sentence)
     assert (refused.outcome, refused.problem["macAddresses"]) == ("MAC_IN_USE", [show_mac(location.mac)])
     assert (await here.scenario.state_of(location.id)).status == S.PROVISIONING
     # The next payload names the phone that is there now.
@@ -239,11 +242,11 @@ async def test_a_completion_by_hand_does_not_run_a_phone_that_another_location_g
     assert (await here.complete(location)).outcome == "DONE"
 
 
-async def told(account: Account, location: Rollout, action: str) -> str | None:
+async def told(account: Account, location: Rollout, action: str, field: str = "reason") -> str | None:
     """Why the lead cannot take an action, according to `viewerActions`; None if it can."""
-    query = f'{{ location(id: "{location.id}") {{ viewerActions {{ action reason }} }} }}'
+    query = f'{{ location(id: "{location.id}") {{ viewerActions {{ action {field} }} }} }}'
     said = (await account.scenario.client.ask(query, account.scenario.lead)).data["location"]["viewerActions"]
-    reasons: dict[str, str | None] = {each["action"]: each["reason"] for each in said}
+    reasons: dict[str, str | None] = {each["action"]: each[field] for each in said}
     return reasons[action]
 
 
@@ -401,6 +404,21 @@ async def test_a_phone_moves_between_two_sites_that_were_handed_off(here: Accoun
 # Who confirms
 
 
+@pytest.mark.parametrize(
+    ("stated", "path"),
+    [(None, ["onBehalfOf"]), ({"allRecipients": False}, ["onBehalfOf", "allRecipients"])],
+    ids=["nobody", "not all"],
+)
+async def test_a_lead_states_on_whose_behalf_it_confirms(
+    here: Account, stated: dict[str, Any] | None, path: list[str]
+) -> None:
+    location, payload = await here.running(2)
+    before = await here.scenario.state_of(location.id)
+    refused = await here.decommission(here.scenario.lead, payload, onBehalfOf=stated)
+    assert (refused.outcome, refused.problem["path"]) == ("INVALID_INPUT", path)
+    assert await here.scenario.state_of(location.id) == before
+
+
 async def test_a_lead_confirms_on_behalf_of_one_recipient_or_of_all_with_a_reason(here: Account) -> None:
     first, second = here.partners
     lead = here.scenario.lead
@@ -408,7 +426,7 @@ async def test_a_lead_confirms_on_behalf_of_one_recipient_or_of_all_with_a_reaso
     for missing in ({"reason": None}, {"reason": " \n"}, {"reason": "\u200b"}):
         refused = await here.decommission(lead, payload, **missing)
         assert (refused.outcome, refused.problem["path"]) == ("INVALID_INPUT", ["reason"])
-    assert (await here.decommission(lead, payload, userId=first)).payload["payload"] == {"live": True}
+    assert (await here.decommission(lead, payload, onBehalfOf={"userId": first})).payload["payload"] == {"live": True}
     assert await live_recipients(here, payload.id) == {second}
     assert (await here.decommission(lead, payload)).payload["payload"] == {"live": False}
     entries = [each for each in await here.scenario.entries(location.id) if each["action"] == "confirmDecommission"]
@@ -477,7 +495,7 @@ async def test_a_payload_that_is_not_live_has_nothing_to_decommission(here: Acco
     if state == "GENERATED":
         location = await here.a_location()
         sent = await here.lead("generatePayload", "payload { id }", locationId=location.id, idempotencyKey=a_key())
-        refused = await here.lead("confirmDecommission", payloadId=sent.payload["payload"]["id"], reason=REASON)
+        refused = await here.decommission(here.scenario.lead, Payload(sent.payload["payload"]["id"], ""))
         assert (refused.outcome, refused.problem["state"]) == ("PAYLOAD_NOT_LIVE", state)
         return
     later = await here.change_order(location, a_mac())
@@ -493,17 +511,18 @@ async def test_a_partner_confirms_for_nobody_else(here: Account, there: Account)
     first, second = here.partners
     location, payload = await here.running(1)
     before = await here.scenario.state_of(location.id)
-    refused = await here.decommission(first, payload, userId=second)
-    assert (refused.outcome, refused.problem["path"]) == ("INVALID_INPUT", ["userId"])
+    for other in (second, first):
+        refused = await here.decommission(first, payload, onBehalfOf={"userId": other})
+        assert (refused.outcome, refused.problem["path"]) == ("INVALID_INPUT", ["onBehalfOf"])
     missing = await here.decommission(first, type(payload)("payload-of-nobody", ""))
     for stranger in (second, there.partners[0]):
-        for named in ({}, {"userId": first}):
+        for named in ({}, {"onBehalfOf": {"userId": first}}):
             hidden = await here.decommission(stranger, payload, **named)
             assert (hidden.outcome, hidden.problem) == ("NOT_FOUND", missing.problem)
-    nobody = await here.decommission(here.scenario.lead, payload, userId=second)
-    assert (nobody.outcome, nobody.problem["path"]) == ("NOT_FOUND", ["userId"])
+    nobody = await here.decommission(here.scenario.lead, payload, onBehalfOf={"userId": second})
+    assert (nobody.outcome, nobody.problem["path"]) == ("NOT_FOUND", ["onBehalfOf", "userId"])
     assert await here.scenario.state_of(location.id) == before
-    assert (await here.decommission(first, payload, userId=first)).outcome == "DONE"
+    assert (await here.decommission(first, payload)).outcome == "DONE"
 
 
 async def test_a_live_payload_can_be_decommissioned_however_many_followed(here: Account, there: Account) -> None:

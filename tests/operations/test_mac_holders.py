@@ -25,7 +25,7 @@ SINGLE = f"""mutation($input: EditDeviceInput!) {{ editDevice(input: $input) {{
   problems {{ code message ... on MacInUse {{ {HOLDERS} }} }} }} }}"""
 BULK = f"results {{ outcome problem {{ code message ... on MacInUse {{ {HOLDERS} }} }} }}"
 LOOKED_UP = """query($id: ID!) { location(id: $id) {
-  readiness { code message fix path } viewerActions { action allowed reason } } }"""
+  readiness { code message fix path } viewerActions { action allowed reason message } } }"""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ async def test_a_bulk_call_names_the_item_that_got_the_address(scenario: Scenari
         [await scenario.a_location(S.IN_PROGRESS, macs=[mac]) for _ in range(2)], key=lambda each: each.id
     )
     got, missed = (await in_bulk(scenario, [first.id, second.id], dryRun=dry)).payload["results"]
-    assert (got["outcome"], missed["outcome"]) == ("APPLIED", "FAILED")
+    assert (got["outcome"], missed["outcome"]) == ("APPLIED", "REFUSED")
     (holder,) = missed["problem"]["holders"]
     assert holder["locationId"] == first.id
     assert first.id in missed["problem"]["message"]

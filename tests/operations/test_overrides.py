@@ -9,11 +9,11 @@ from .scenario import Rollout, Scenario, Sent, a_key
 
 S = LocationStatus
 REASON = "Two phones were swapped on site."
-OPENED = "override { id openedBy { id } sections reason ticket openedAt expiresAt endedAt }"
+OPENED = "override { id openedBy { id } editableSections reason ticket openedAt expiresAt endedAt }"
 
 
 async def opened(scenario: Scenario, who: str, location: Rollout, **more: object) -> Sent:
-    given = {"sections": ["DEVICES"], "reason": REASON, "ticket": "OPS-7", "expiresInMinutes": 30, **more}
+    given = {"editableSections": ["DEVICES"], "reason": REASON, "ticket": "OPS-7", "expiresInMinutes": 30, **more}
     return await scenario.send(who, "openOverride", OPENED, locationId=location.id, **given)
 
 
@@ -29,7 +29,7 @@ async def digest_of(scenario: Scenario, location: Rollout) -> str:
 async def approved(scenario: Scenario, who: str, location: Rollout) -> Sent:
     digest = await digest_of(scenario, location)
     return await scenario.send(
-        who, "approve", "approval { status digest }", locationId=location.id, expectedDigest=digest
+        who, "approve", "approval { reviewStatus digest }", locationId=location.id, expectedDigest=digest
     )
 
 
@@ -51,7 +51,7 @@ async def test_the_whole_story_of_a_broken_glass(scenario: Scenario) -> None:
     assert (await edited(scenario, scenario.lead, location, "Too early")).outcome == "LOCKED"
 
     override = (await opened(scenario, scenario.lead, location)).payload["override"]
-    assert (override["openedBy"], override["sections"], override["endedAt"]) == (
+    assert (override["openedBy"], override["editableSections"], override["endedAt"]) == (
         {"id": scenario.lead},
         ["DEVICES"],
         None,
@@ -70,7 +70,7 @@ async def test_the_whole_story_of_a_broken_glass(scenario: Scenario) -> None:
 
     assert (await approved(scenario, scenario.lead, location)).outcome == "SELF_APPROVAL"
     assert (await approved(scenario, scenario.lead_2, location)).payload["approval"] == {
-        "status": "APPROVED",
+        "reviewStatus": "APPROVED",
         "digest": await digest_of(scenario, location),
     }
     new = (await generated(scenario, location)).payload["payload"]
@@ -173,7 +173,7 @@ async def test_there_is_nothing_to_override_on_an_unlocked_location(scenario: Sc
 @pytest.mark.parametrize(
     ("changes", "path", "field"),
     [
-        ({"sections": []}, ["sections"], "sections"),
+        ({"editableSections": []}, ["editableSections"], "editableSections"),
         ({"reason": "Too short"}, ["reason"], "reason"),
         ({"reason": "a\u200b b\u200b c\u200b d\u200b e"}, ["reason"], "reason"),
         ({"reason": "x" * 1001}, ["reason"], "reason"),

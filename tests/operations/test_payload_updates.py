@@ -29,8 +29,9 @@ SELECT p.id, p.updated_at,
 FROM turnup.provisioning_payload p WHERE p.location_id = $1
 """
 POLL = """query($filter: ProvisioningPayloadFilter, $after: String, $first: Int! = 100) {
-  provisioningPayloads(filter: $filter, after: $after, first: $first, orderBy: UPDATED) {
-    nodes { id state live updatedAt supersededBy { id } statusChange { verb } receipts { kind } }
+  provisioningPayloads(filter: $filter, after: $after, first: $first,
+                       orderBy: {field: UPDATED_AT, direction: ASC}) {
+    nodes { id state live updatedAt supersededBy { id } statusChange { action } receipts { answer } }
     pageInfo { endCursor hasNextPage } } }"""
 # The mutations of leads and partners about recipients are in the histories below, with two recipients.
 IN_HISTORIES = {"waiveReceipt", "confirmDecommission", "setLocationPartners", "replaceDevice"}
@@ -139,7 +140,8 @@ async def history(scenario: Scenario) -> AsyncIterator[History]:
     location = await scenario.a_location(S.APPROVED, payload=False)
     async with scenario.more_partners(2) as partners:
         made = History(scenario, location, partners)
-        chosen = [{"userId": each, "purpose": "CARRIER", "required": True} for each in partners]
+        listed = [{"userId": each, "partnerPurpose": "CARRIER", "required": True} for each in partners]
+        chosen = {"listed": listed}
         assert await made.step(scenario.lead, "setLocationPartners", locationId=location.id, partners=chosen) == []
         yield made
 
@@ -161,7 +163,7 @@ async def test_a_poll_since_the_last_change_shows_every_step_of_a_hand_off(histo
     assert not history.seen[one][first]["live"]
     decommission = {"payloadId": second}
     assert await history.step(one, "confirmDecommission", **decommission) == [second]
-    by_lead = {**decommission, "userId": two, "reason": "The partner left"}
+    by_lead = {**decommission, "onBehalfOf": {"userId": two}, "reason": "The partner left"}
     assert await history.step(scenario.lead, "confirmDecommission", **by_lead) == [second]
     assert not history.seen[two][second]["live"]
 
@@ -170,7 +172,7 @@ async def test_a_poll_since_the_last_change_shows_rejections_withdrawals_and_sup
     scenario, (one, two) = history.scenario, history.partners
     place = {"locationId": history.location.id}
     first = await history.hand_off()
-    opened = {**place, "sections": ["DEVICES"], "reason": "The phone was swapped.", "expiresInMinutes": 30}
+    opened = {**place, "editableSections": ["DEVICES"], "reason": "The phone was swapped.", "expiresInMinutes": 30}
     assert await history.step(scenario.lead, "openOverride", **opened) == []
     revision = (await scenario.revisions(history.location.id))[history.location.device]
     edit = {"deviceId": history.location.device, "expectedRevision": revision, "label": "The third floor"}
@@ -201,7 +203,7 @@ async def test_a_payload_names_its_successor_from_the_release_on_though_another_
     place = {"locationId": history.location.id}
     first = await history.hand_off()
     for label in ("The third floor", "The fourth floor"):
-        opened = {**place, "sections": ["DEVICES"], "reason": "The phone was swapped.", "expiresInMinutes": 30}
+        opened = {**place, "editableSections": ["DEVICES"], "reason": "The phone was swapped.", "expiresInMinutes": 30}
         await history.step(scenario.lead, "openOverride", **opened)
         revision = (await scenario.revisions(history.location.id))[history.location.device]
         edit = {"deviceId": history.location.device, "expectedRevision": revision, "label": label}

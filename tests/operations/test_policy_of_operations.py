@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from app.domain.vocabulary import LocationAction, Role
 from app.domain.vocabulary import LocationStatus as S
-from app.domain.vocabulary import Role, Verb
 from app.operations.registry import MUTATIONS as DECLARED
 from permissions import matrix
 from permissions.guards import Can
@@ -64,9 +64,9 @@ async def test_a_lead_who_may_not_edit_any_onboarding_does_not_find_a_location_t
 
 @pytest.mark.parametrize("verb", MUTATION)
 async def test_the_mutation_of_a_verb_asks_for_the_verbs_own_action(
-    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, rest: dict[S, Rollout], verb: Verb
+    scenario: Scenario, monkeypatch: pytest.MonkeyPatch, rest: dict[S, Rollout], verb: LocationAction
 ) -> None:
-    action, mutation = matrix.ACTION_OF_VERB[verb], MUTATION[verb]
+    action, mutation = matrix.ACTION_OF_LOCATION_ACTION[verb], MUTATION[verb]
     who = scenario.partner if verb in ANSWERS else scenario.lead
     sending = good_input(mutation, rest[S.PROVISIONING], rest[S.IN_PROGRESS])
     everything = frozenset(Role)
@@ -80,7 +80,7 @@ async def test_viewer_actions_and_the_awaiting_filter_follow_a_flipped_cell(
     _, location = await arranged(scenario, "approve")
     query = """query ($id: ID!, $filter: LocationFilter) {
       location(id: $id) { viewerActions { action reason } }
-      locations(first: 100, orderBy: RECENTLY_UPDATED, filter: $filter) { nodes { id } }
+      locations(first: 100, orderBy: {field: UPDATED_AT, direction: DESC}, filter: $filter) { nodes { id } }
     }"""
     asked: dict[str, Any] = {"id": location.id, "filter": {"awaiting": "ME", "accountId": location.content.account_id}}
 

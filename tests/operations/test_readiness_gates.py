@@ -61,6 +61,9 @@ def as_another(content: LocationContent, location: str, account: str) -> Locatio
             for each in content.devices
         ),
         people=tuple(replace(each, id=f"{each.id}-{location}") for each in content.people),
+        working_hours=tuple(
+            replace(each, id=f"hours-{place}-{location}") for place, each in enumerate(content.working_hours)
+        ),
         extensions=tuple(
             replace(
                 each,
@@ -115,7 +118,7 @@ async def must_agree_in_bulk(
     sent = await scenario.send(scenario.lead, mutation, select, dryRun=True, idempotencyKey=a_key(), **given)
     (told,) = sent.payload["results"]
     if any(gate in issue["blocks"] for issue in preview):
-        assert told == {"outcome": "FAILED", "problem": {"code": "NOT_READY", "issues": preview}}
+        assert told == {"outcome": "REFUSED", "problem": {"code": "NOT_READY", "issues": preview}}
     else:
         assert told == {"outcome": "APPLIED", "problem": None}
 

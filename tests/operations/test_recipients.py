@@ -14,7 +14,7 @@ from app.audit.erasure import erase_person
 from app.domain.vocabulary import LocationStatus, ReceiptKind, Role
 from app.operations import transactions
 from tests.builders_db import a_grant, a_user, an_account
-from tests.harness import TestDatabase, served
+from tests.harness import TestDatabase, granting, served
 from tests.lanes import scaled
 
 from .scenario import Rollout, Scenario, Sent, a_key
@@ -22,7 +22,7 @@ from .scenario import Rollout, Scenario, Sent, a_key
 pytestmark = pytest.mark.usefixtures("replayed")
 
 S = LocationStatus
-RECEIPT = "payload { id state } receipt { id kind receivedBy { id } }"
+RECEIPT = "payload { id state } receipt { id answer receivedBy { id } }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,9 @@ class Team:
         return made
 
     async def assigned(self, location: Rollout, *partners: dict[str, Any], **given: Any) -> Sent:
-        select = "location { revision contentDigest partners { user { id } purpose required } }"
-        given = {"locationId": location.id, "partners": list(partners), **given}
+        select = "location { revision contentDigest partners { user { id } partnerPurpose required } }"
+        chosen = {"listed": list(partners)} if partners else {"allOfAccount": True}
+        given = {"locationId": location.id, "partners": chosen, **given}
         return await self.scenario.send(self.scenario.lead, "setLocationPartners", select, **given)
 
     async def triggered(self, location: Rollout) -> Sent:
@@ -81,7 +82,7 @@ class Team:
     async def recipients(self, location: Rollout) -> list[dict[str, Any]]:
         """The recipients of the payload as a lead sees them."""
         query = """query($id: ID!) { provisioningPayload(id: $id) { recipients {
-            user { id } purpose required live receipt { kind } waivedBy { id } waivedReason } } }"""
+            user { id } partnerPurpose required live receipt { answer } waivedBy { id } waivedReason } } }"""
         answer = await self.scenario.client.ask(query, self.scenario.lead, id=location.payload)
         found: list[dict[str, Any]] = answer.data["provisioningPayload"]["recipients"]
         return found
@@ -104,7 +105,7 @@ class Team:
         """Replace the grants of a user."""
         asked = await self.scenario.client.ask(_REVISION, self.scenario.lead, id=user)
         revision = asked.data["node"]["revision"]
-        grants = [{"accountId": each} for each in accounts]
+        grants = [granting(each) for each in accounts]
         given = {"userId": user, "expectedRevision": revision, "grants": grants}
         return await self.scenario.send(self.scenario.lead, "setGrants", **given)
 
@@ -113,7 +114,7 @@ _REVISION = "query($id: ID!) { node(id: $id) { ... on User { revision } } }"
 
 
 def partner(user: str, purpose: str = "CARRIER", *, required: bool = True) -> dict[str, Any]:
-    return {"userId": user, "purpose": purpose, "required": required}
+    return {"userId": user, "partnerPurpose": purpose, "required": required}
 
 
 @pytest.fixture(scope="module")
@@ -139,13 +140,13 @@ async def test_without_a_choice_every_active_partner_of_the_account_is_a_require
     await team.status_of(team.installer, "SUSPENDED")
     location = await team.released()
     await team.status_of(team.installer, "ACTIVE")
-    told = [(each["user"]["id"], each["purpose"], each["required"]) for each in await team.recipients(location)]
+    told = [(each["user"]["id"], each["partnerPurpose"], each["required"]) for each in await team.recipients(location)]
     assert told == [(user, "OTHER", True) for user in sorted((team.carrier, team.pbx))]
 
 
 async def test_the_chosen_partners_are_the_recipients(team: Team) -> None:
     location = await team.released(partner(team.pbx, "PBX"), partner(team.carrier, required=False))
-    told = {each["user"]["id"]: (each["purpose"], each["required"]) for each in await team.recipients(location)}
+    told = {each["user"]["id"]: (each["partnerPurpose"], each["required"]) for each in await team.recipients(location)}
     assert told == {team.pbx: ("PBX", True), team.carrier: ("CARRIER", False)}
     assert (await team.acknowledged(team.installer, location)).outcome == "NOT_FOUND"
 
@@ -324,7 +325,7 @@ async def override_edit(team: Team, location: Rollout) -> None:
     lead = team.scenario.lead
     opened: dict[str, Any] = {
         "locationId": location.id,
-        "sections": ["DEVICES"],
+        "editableSections": ["DEVICES"],
         "reason": "The phones were swapped",
         "expiresInMinutes": 5,
     }
@@ -476,7 +477,7 @@ async def test_viewer_actions_say_whether_a_receipt_can_be_waived(team: Team) ->
     await team.acknowledged(team.pbx, location)
     seen.append(await actions_of(team, location))
     assert [each["WAIVE_RECEIPT"] for each in seen] == ["ILLEGAL_TRANSITION", None, None, "ILLEGAL_TRANSITION"]
-    assert [each["SET_PARTNERS"] for each in seen] == [None] * 4
+    assert [each["SET_LOCATION_PARTNERS"] for each in seen] == [None] * 4
 
 
 # Partners that go between the release and the answer
@@ -506,7 +507,7 @@ async def test_a_suspended_partner_is_refused_and_answers_after_its_reinstatemen
     await team.status_of(team.pbx, "ACTIVE")
     assert refused.codes == ["UNAUTHENTICATED"]
     async with asyncio.timeout(30):  # the server repeats the refusal for two seconds
-        while (await team.scenario.client.ask("{ viewer { id } }", team.pbx)).status != 200:  # noqa: ASYNC110 - no event
+        while (await team.scenario.client.ask("{ viewer { name } }", team.pbx)).status != 200:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.1)
     assert (await team.acknowledged(team.pbx, location)).outcome == "DONE"
 
@@ -546,12 +547,16 @@ async def test_a_payload_whose_document_was_erased_awaits_no_receipt(team: Team,
     location = await team.released(partner(team.carrier), partner(team.pbx, "PBX", required=False))
     await team.acknowledged(team.carrier, location)
     await team.scenario.send(team.carrier, "confirmDecommission", payloadId=location.payload)
-    opened: dict[str, Any] = {"sections": ["CONTACTS"], "reason": "Somebody left the site", "expiresInMinutes": 5}
+    opened: dict[str, Any] = {
+        "editableSections": ["CONTACTS"],
+        "reason": "Somebody left the site",
+        "expiresInMinutes": 5,
+    }
     assert (await team.scenario.send(team.scenario.lead, "openOverride", locationId=location.id, **opened)).outcome == (
         "DONE"
     )
     revision = (await team.scenario.revisions(location.id))["CONTACTS"]
-    contact = {"purpose": "PRIMARY", "name": "Ida Frost", "email": "ida@dune.example", "phone": "+1 212 555 0177"}
+    contact = {"purpose": "PRIMARY", "fullName": "Ida Frost", "email": "ida@dune.example", "phone": "+1 212 555 0177"}
     edit: dict[str, Any] = {"locationId": location.id, "expectedRevision": revision, "contacts": [contact]}
     assert (await team.scenario.send(team.scenario.lead, "setContacts", **edit)).outcome == "DONE"
     assert await team.awaited(team.pbx, location, True)
@@ -572,7 +577,9 @@ async def test_a_lead_chooses_partners_in_any_status_without_touching_the_conten
     before = await team.scenario.state_of(location.id)
     sections = await team.scenario.revisions(location.id)
     sent = await team.assigned(location, partner(team.pbx, "PBX"), partner(team.carrier, required=False))
-    told = {each["user"]["id"]: (each["purpose"], each["required"]) for each in sent.payload["location"]["partners"]}
+    told = {
+        each["user"]["id"]: (each["partnerPurpose"], each["required"]) for each in sent.payload["location"]["partners"]
+    }
     assert told == {team.pbx: ("PBX", True), team.carrier: ("CARRIER", False)}
     after = await team.scenario.state_of(location.id)
     assert (after.status, after.digest, after.approvals, after.payloads) == (
@@ -626,11 +633,25 @@ async def test_a_user_who_cannot_answer_the_payloads_of_the_location_is_refused_
     if case == "suspended":
         await team.status_of(team.installer, "ACTIVE")
     assert (refused.outcome, refused.problem["field"]) == ("INVALID_INPUT", "userId")
-    assert refused.problem["path"] == ["partners", "1", "userId"]
+    assert refused.problem["path"] == ["partners", "listed", "1", "userId"]
     kept = await team.scenario.connection.fetch(
         "SELECT FROM turnup.location_partner WHERE location_id = $1", location.id
     )
     assert kept == []
+
+
+@pytest.mark.parametrize(("chosen", "field"), [({"listed": []}, "listed"), ({"allOfAccount": False}, "allOfAccount")])
+async def test_that_every_partner_of_the_account_gets_the_payload_is_stated(
+    team: Team, chosen: dict[str, Any], field: str
+) -> None:
+    location = await team.scenario.a_location(S.IN_PROGRESS, account=team.account)
+    assert (await team.assigned(location, partner(team.pbx))).outcome == "DONE"
+    refused = await team.assigned(location, partners=chosen)
+    assert (refused.outcome, refused.problem["path"]) == ("INVALID_INPUT", ["partners", field])
+    kept = await team.scenario.connection.fetchval(
+        "SELECT array_agg(user_id) FROM turnup.location_partner WHERE location_id = $1", location.id
+    )
+    assert kept == [team.pbx]
 
 
 async def test_more_than_twenty_partners_are_refused(team: Team) -> None:
@@ -643,7 +664,7 @@ async def test_more_than_twenty_partners_are_refused(team: Team) -> None:
 async def test_nobody_but_leads_chooses_partners_or_waives_receipts(team: Team, who: str) -> None:
     location = await team.released(partner(team.carrier), partner(team.pbx, "PBX"))
     user = getattr(team, who)
-    given: dict[str, Any] = {"locationId": location.id, "partners": [partner(team.carrier)]}
+    given: dict[str, Any] = {"locationId": location.id, "partners": {"listed": [partner(team.carrier)]}}
     assert (await team.scenario.send(user, "setLocationPartners", **given)).outcome == "FORBIDDEN"
     waiver: dict[str, Any] = {"payloadId": location.payload, "userId": team.pbx, "reason": "Closed"}
     assert (await team.scenario.send(user, "waiveReceipt", **waiver)).outcome == "FORBIDDEN"
@@ -746,7 +767,9 @@ async def test_leads_who_administer_partners_and_partners_who_answer_never_meet_
     """Nothing is tried a second time here, so that a single deadlock would be told as OVERLOADED."""
     monkeypatch.setattr(transactions, "MOST_TRIES", 1)
     async with team.scenario.arranging():
-        account = await an_account(team.scenario.connection, name="Crowded Quays")
+        account, second = [
+            await an_account(team.scenario.connection, name=name) for name in ("Crowded Quays", "Crowded Piers")
+        ]
         users = [await a_user(team.scenario.connection, Role.PARTNER) for _ in range(4)]
         for user in users:
             await a_grant(team.scenario.connection, user, account)
@@ -761,8 +784,8 @@ async def test_leads_who_administer_partners_and_partners_who_answer_never_meet_
             lambda location=location, other=other, mine=mine: team.assigned(location, partner(other), partner(mine)),
             lambda location=location, other=other: team.acknowledged(other, location),
             lambda location=location, mine=mine: team.waived(mine, location),
-            lambda user=mine: team.granted(user, account, team.account),
-            lambda user=other: team.granted(user, team.account, account),
+            lambda user=mine: team.granted(user, account, second),
+            lambda user=other: team.granted(user, second, account),
             lambda user=users[place % 3]: team.scenario.send(team.scenario.lead, "suspendUser", userId=user),
             lambda user=users[place % 3]: team.scenario.send(team.scenario.lead_2, "reinstateUser", userId=user),
         ]

@@ -146,13 +146,13 @@ async def test_a_code_is_reviewed_approved_handed_over_and_told_by_the_trail(sce
         "reason": "Their new numbering of sites.",
         "expiresInMinutes": 30,
     }
-    await scenario.send(scenario.lead, "openOverride", sections=["DEVICES"], **override)
+    await scenario.send(scenario.lead, "openOverride", editableSections=["DEVICES"], **override)
     code = a_code()
     assert (await coded(scenario, location, code, scenario.lead)).outcome == "OVERRIDE_SCOPE"
     opened = (await scenario.record(location.id)).override
     assert opened is not None
     await scenario.send(scenario.lead, "closeOverride", overrideId=opened.id)
-    await scenario.send(scenario.lead, "openOverride", sections=["LOCATION"], **override)
+    await scenario.send(scenario.lead, "openOverride", editableSections=["LOCATION"], **override)
     made = await coded(scenario, location, code, scenario.lead)
     assert made.outcome == "DONE"
 
@@ -162,16 +162,18 @@ async def test_a_code_is_reviewed_approved_handed_over_and_told_by_the_trail(sce
                    location(id: "{location.id}") {{
                      asOf(revision: {made.payload["location"]["revision"]}) {{ digest content }}
                      readiness {{ path }}
-                     auditLog {{ action changes {{ table field after }} }} }} }}"""
+                     auditLog {{ action changes {{ nodes {{ table field after }} }} }} }} }}"""
     told = (await scenario.client.ask(asked, scenario.lead)).data
     assert told["review"]["changes"] == [{"path": "/location/siteCode", "before": None, "after": code}]
     digest = told["review"]["digest"]
     assert told["location"]["asOf"]["digest"] == digest
     assert told["location"]["asOf"]["content"]["location"]["siteCode"] == code
     entry = next(
-        each for each in told["location"]["auditLog"] if each["action"] == "updateLocation" and each["changes"]
+        each
+        for each in told["location"]["auditLog"]
+        if each["action"] == "UPDATE_LOCATION" and each["changes"]["nodes"]
     )
-    assert {"table": "location", "field": "site_code", "after": code} in entry["changes"]
+    assert {"table": "LOCATION", "field": "site_code", "after": code} in entry["changes"]["nodes"]
 
     approve = {"locationId": location.id, "expectedDigest": digest}
     assert (await scenario.send(scenario.lead_2, "approve", **approve)).outcome == "DONE"

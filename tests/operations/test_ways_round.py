@@ -57,7 +57,11 @@ async def acknowledged(scenario: Scenario, location: Rollout) -> Sent:
 
 
 async def decommissioned(scenario: Scenario, location: Rollout) -> None:
-    given: dict[str, Any] = {"payloadId": location.live, "reason": "The phone was unplugged."}
+    given: dict[str, Any] = {
+        "payloadId": location.live,
+        "onBehalfOf": {"allRecipients": True},
+        "reason": "The phone was unplugged.",
+    }
     assert (await scenario.send(scenario.lead, "confirmDecommission", **given)).outcome == "DONE"
 
 
@@ -88,8 +92,8 @@ async def test_nobody_approves_their_own_work_in_bulk_either(scenario: Scenario,
     sent = await scenario.send(scenario.lead, "bulkApprove", "results { outcome problem { code } }", **given)
     assert [(each["outcome"], each["problem"]) for each in sent.payload["results"]] == [
         ("APPLIED", None),
-        ("FAILED", {"code": "SELF_APPROVAL"}),
-        ("FAILED", {"code": "SELF_APPROVAL"}),
+        ("REFUSED", {"code": "SELF_APPROVAL"}),
+        ("REFUSED", {"code": "SELF_APPROVAL"}),
     ]
 
 
@@ -152,7 +156,7 @@ async def step(scenario: Scenario, chance: random.Random, location: Rollout) -> 
         else now.sections[Section.LOCATION].revision,
         "overrideId": now.override.id if now.override else "override-of-nobody",
         "items": [{"locationId": location.id, "expectedDigest": digest}],
-        "sections": [section.value for section in Section],
+        "editableSections": [section.value for section in Section],
         "name": secrets.token_hex(4),
         "label": secrets.token_hex(4),
         "timezone": "America/Chicago",
@@ -251,7 +255,7 @@ async def test_a_device_moves_no_further_than_its_account_and_the_viewers_reach(
     assert (await moved(scenario, scenario.listed, source, near)).outcome == "DONE"
 
 
-async def until_waiting(scenario: Scenario, *sent: "asyncio.Task[Sent]") -> None:
+async def until_waiting(scenario: Scenario, *sent: "asyncio.Task[Any]") -> None:
     """Return once as many others as were sent wait for locks."""
     waiting = """SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"""
@@ -452,7 +456,11 @@ async def test_a_new_approval_raced_against_an_edit_is_of_what_was_reviewed_or_n
 
 @pytest.mark.parametrize("rounds", ROUNDS)
 async def test_of_two_leads_who_open_an_override_concurrently_one_succeeds(scenario: Scenario, rounds: int) -> None:
-    terms: dict[str, Any] = {"sections": ["DEVICES"], "reason": "Two phones were swapped.", "expiresInMinutes": 5}
+    terms: dict[str, Any] = {
+        "editableSections": ["DEVICES"],
+        "reason": "Two phones were swapped.",
+        "expiresInMinutes": 5,
+    }
     for _ in range(rounds):
         location = await scenario.a_location(S.APPROVED)
         sent = await asyncio.gather(

@@ -16,6 +16,7 @@ from pathlib import Path
 from tests.cli.turnup import environment
 
 NUMBERS = count()
+STEM = Path(__file__).with_name("stem.py")
 
 
 @dataclass
@@ -78,10 +79,10 @@ class Stem:
 
 
 @contextmanager
-def a_stem(folder: Path) -> Iterator[Stem]:
-    """Yield what starts commands; all of them end with the block."""
+def a_stem(folder: Path, script: Path = STEM) -> Iterator[Stem]:
+    """Yield what starts commands; all of them end with the block. The script is `stem.py`, or runs its loop."""
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("stem.py"))],
+        [sys.executable, str(script)],
         env=environment(TURNUP_HOME=str(folder / "home")),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

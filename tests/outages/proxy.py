@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from enum import Enum, auto
+from operator import itemgetter
 from types import TracebackType
 from typing import Self
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit, urlunsplit
 
 CHUNK = 64 * 1024
 LOCALHOST = "127.0.0.1"
@@ -231,6 +232,12 @@ class _Connection:
             if mode is Mode.LATENCY:
                 await asyncio.sleep(latency)
             return
+
+
+def socket_of(url: str) -> str:
+    """Return the path of PostgreSQL's Unix socket."""
+    (folder,), (port,) = itemgetter("host", "port")(parse_qs(urlsplit(url).query))
+    return f"{folder}/.s.PGSQL.{port}"
 
 
 @contextmanager

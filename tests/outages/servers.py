@@ -18,7 +18,7 @@ from tests.limiting.redis_server import RedisServer
 
 from .processes import Started, Stem
 from .proxy import LOCALHOST, FaultProxy
-from .traffic import AUDIENCE
+from .traffic import AUDIENCE, METRICS_TOKEN, SCRAPER
 
 DEADLINE_SECONDS = 3.0
 STOP_DELAY_SECONDS = 0.5
@@ -82,7 +82,7 @@ class Served:
     async def gauge(self, name: str) -> float:
         """A metric without labels."""
         async with httpx.AsyncClient(base_url=self.url, timeout=30, trust_env=False, verify=False) as http:
-            text = (await http.get("/metrics")).text
+            text = (await http.get("/metrics", headers=SCRAPER)).text
         return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
@@ -125,6 +125,7 @@ class Surroundings:
             "TURNUP_ISSUER": ISSUER,
             "TURNUP_AUDIENCE": AUDIENCE,
             "TURNUP_GRAPHIQL": "true",
+            "TURNUP_METRICS_TOKEN": METRICS_TOKEN,
             "TURNUP_POOL_SIZE": str(POOL_SIZE),
             "TURNUP_LIMIT_DEADLINE_SECONDS": str(DEADLINE_SECONDS),
             "TURNUP_STOP_DELAY_SECONDS": str(STOP_DELAY_SECONDS),

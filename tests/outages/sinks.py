@@ -7,13 +7,15 @@ from typing import Self
 from .proxy import LOCALHOST
 
 ACCEPTED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+FAILED = b"HTTP/1.1 500 Internal Server Error\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 
 class Sink:
-    """Counts the requests that it accepted."""
+    """Counts the requests that it answered."""
 
-    def __init__(self) -> None:
+    def __init__(self, answer: bytes = ACCEPTED) -> None:
         self.requests = 0
+        self.answer = answer
         self.port = 0
         self._server: asyncio.Server | None = None
 
@@ -36,7 +38,7 @@ class Sink:
                 fields = dict(line.split(b": ", 1) for line in head.lower().split(b"\r\n")[1:] if b": " in line)
                 await reader.readexactly(int(fields.get(b"content-length", b"0")))
                 self.requests += 1
-                writer.write(ACCEPTED)
+                writer.write(self.answer)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             pass

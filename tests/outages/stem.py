@@ -28,7 +28,8 @@ def become(arguments: list[str], variables: dict[str, str], log: str) -> None:
     sys.exit(0)
 
 
-if __name__ == "__main__":
+def take_orders() -> None:
+    """Start a command per line of standard input, until its end."""
     gc.collect()
     gc.freeze()  # each server would traverse everything that is loaded
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -38,3 +39,7 @@ if __name__ == "__main__":
             become(**json.loads(line))
         sys.stdout.write(f"{child}\n")
         sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    take_orders()

@@ -21,7 +21,7 @@ EDIT = """mutation ($key: String!, $step: Section!) { setCurrentStep(input: {loc
   idempotencyKey: $key}) { problems { code } } }"""
 BULK = """mutation ($key: String!, $dry: Boolean!) {
   bulkUpdateStatus(input: {locationIds: ["location-1", "location-2"], status: PENDING_APPROVAL, dryRun: $dry,
-  idempotencyKey: $key}) { summary { applied failed } } }"""
+  idempotencyKey: $key}) { summary { applied refused } } }"""
 STEPS = ("DEVICES", "CONTACTS", "PEOPLE")
 PAUSE_SECONDS = 0.1
 ANSWER_SECONDS = 60.0
@@ -29,6 +29,8 @@ ANSWER_SECONDS = 60.0
 WRITES = frozenset({"edit", "bulk"})
 HEALTH = frozenset({"healthz", "readyz"})
 AUDIENCE = "turnup-api"
+METRICS_TOKEN = "token-of-the-scraper"
+SCRAPER = {"authorization": f"Bearer {METRICS_TOKEN}"}
 SIGNER = Signer()  # type: ignore[no-untyped-call] # - the builders of tokens are untyped
 STRANGERS = count()
 
@@ -123,7 +125,7 @@ KINDS: dict[str, Callable[[Traffic], Awaitable[httpx.Response]]] = {
     "refused": lambda traffic: traffic.graphql(READ, "always-the-same-stranger"),
     "anonymous": lambda traffic: traffic.graphql(READ, None),
     "config": _path("/graphiql/config.json"),
-    "metrics": _path("/metrics"),
+    "metrics": lambda traffic: traffic.http.get("/metrics", headers=SCRAPER),
     "healthz": _path("/healthz"),
     "readyz": _path("/readyz"),
 }

@@ -1,5 +1,6 @@
 """Every path through the schema meets a guard, and no guard lets a role further than the matrix does."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -9,36 +10,38 @@ from graphql import GraphQLObjectType
 from app.domain.vocabulary import Role
 from graphql_schema.schema import schema
 from graphql_schema.types import AuditEntryType, DeviceType, Node, ProvisioningPayloadType
-from permissions.guards import CanViewTypeOfId, can, guarded
-from permissions.matrix import AUDIENCE, Action
+from permissions.guards import JUDGES_EACH_ID, Can, CanViewTypeOfId, can, guarded
+from permissions.matrix import AUDIENCE, NEEDS_ALL_ACCOUNTS, Action
+from permissions.policy import actions_of_token
 
-from .walk import walked
+from .walk import guards_of, walked
 
 OPEN_FIELDS = {
     line for line in (Path(__file__).parent / "open_fields.txt").read_text().splitlines() if not line.startswith("#")
 }
 # Fields that fewer roles see than see the object.
-LEADS, NOT_PARTNERS = {Role.IMPLEMENTATION_LEAD}, {Role.IMPLEMENTATION_LEAD, Role.CUSTOMER}
+LEADS = {Role.IMPLEMENTATION_LEAD}
 WHO_SEES = {
     "User.email": LEADS,
     "User.allAccounts": LEADS,
     "User.confirmed": LEADS,
     "User.subject": LEADS,
-    "User.status": LEADS,
-    "User.revision": LEADS,
+    "User.issuer": LEADS,
+    "User.signInStatus": LEADS,
     "User.grants": LEADS,
     "User.acceptedPayloadVersions": {Role.IMPLEMENTATION_LEAD, Role.PARTNER},
     "StatusChange.reasonForCustomer": LEADS,
     "StatusChange.reasonForPartner": LEADS,
     "ProvisioningPayload.withdrawnReason": LEADS,
-    "Account.revision": NOT_PARTNERS,
-    "Account.createdAt": NOT_PARTNERS,
-    "Account.updatedAt": NOT_PARTNERS,
+    "Account.statusCounts": {Role.IMPLEMENTATION_LEAD, Role.CUSTOMER},
+    "Location.hasMoreOverrides": LEADS,
+    "Location.hasMorePayloads": LEADS,
+    "Location.hasMoreAuditLog": LEADS,
 }
 BUILT = schema._schema
 
 # Guards that repeat what the way to them already asked, in case another way is made.
-REPEATED = {"ProvisioningPayload.account"}
+REPEATED = {"ProvisioningPayload.sourceAccount", "Location.review"}
 
 
 def test_only_the_listed_fields_are_reached_without_a_guard() -> None:
@@ -49,9 +52,39 @@ def test_no_role_arrives_at_a_type_that_the_matrix_keeps_from_it() -> None:
     assert walked(BUILT).trespasses() == set()
 
 
-def test_users_addresses_are_for_leads_alone_and_partners_know_an_account_by_id_and_name() -> None:
+def reached_by_tokens_without(action: Action, *, without: Collection[str] = ()) -> set[str]:
+    """The types that need an action and that a token without it arrives at; its user and itself do not count."""
+    actions = actions_of_token(frozenset(Action) - {action})
+    walk = walked(BUILT, without=without, actions=actions, closed={"Viewer.user", "Viewer.session"})
+    found = {name for name, roles in walk.roles_at_type.items() if roles and AUDIENCE.get(name) is action}
+    return found - {"ServiceToken"}
+
+
+@pytest.mark.parametrize("action", sorted(set(AUDIENCE.values())))
+def test_a_token_without_an_action_arrives_at_no_type_that_needs_it(action: Action) -> None:
+    assert reached_by_tokens_without(action) == set()
+
+
+def test_addresses_and_rights_of_users_are_for_leads_alone() -> None:
     reached = walked(BUILT).roles_at_field
     assert {place: reached[place] for place in WHO_SEES} == WHO_SEES
+
+
+def test_a_field_that_needs_access_to_all_accounts_says_so() -> None:
+    described = {
+        f"{name}.{key}": each.description
+        for name, type_ in BUILT.type_map.items()
+        if isinstance(type_, GraphQLObjectType)
+        for key, each in type_.fields.items()
+        if any(isinstance(guard, Can) and guard.action in NEEDS_ALL_ACCOUNTS for guard in guards_of(each))
+    }
+    assert described.keys() >= {
+        "User.email",
+        "Query.users",
+        "Mutation.createAccount",
+        "Mutation.setAcceptedPayloadVersions",
+    }
+    assert [place for place, words in described.items() if "leads of all accounts" not in str(words).lower()] == []
 
 
 def test_every_node_type_has_an_audience() -> None:
@@ -68,7 +101,15 @@ def test_every_type_with_an_audience_that_is_in_the_schema_is_reached_by_somebod
 def test_a_guard_that_goes_missing_is_noticed(place: str) -> None:
     walk = walked(BUILT, without={place})
     leaked = {each for each, roles in WHO_SEES.items() if walk.roles_at_field[each] != roles}
-    assert walk.open_fields - OPEN_FIELDS or walk.trespasses() or leaked
+    of_tokens = (reached_by_tokens_without(action, without={place}) for action in actions_that_guard(place))
+    assert walk.open_fields - OPEN_FIELDS or walk.trespasses() or leaked or any(of_tokens)
+
+
+def actions_that_guard(place: str) -> list[Action]:
+    name, _, key = place.partition(".")
+    type_ = BUILT.type_map[name]
+    assert isinstance(type_, GraphQLObjectType)
+    return [guard.action for guard in guards_of(type_.fields[key]) if isinstance(guard, Can)]
 
 
 @strawberry.type
@@ -83,6 +124,7 @@ class Leaky:
         resolver=lambda: None, extensions=guarded(can(Action.VIEW_LOCATIONS))
     )
     node: Node | None = strawberry.field(resolver=lambda: None, extensions=guarded(CanViewTypeOfId))
+    nodes: list[Node] | None = strawberry.field(resolver=lambda: None, metadata={JUDGES_EACH_ID: True})
 
 
 LEAKY = strawberry.Schema(query=Leaky)._schema

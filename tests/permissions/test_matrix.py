@@ -39,6 +39,7 @@ COMPLETE                - L - -
 VIEW_ACCOUNTS           C L P -
 VIEW_CATALOGUE          C L - -
 VIEW_USERS              C L P A
+MANAGE_OWN_SESSIONS     C L P A
 CREATE_LOCATIONS        - L - -
 ADMINISTER              - L - -
 """

@@ -19,10 +19,11 @@ from strawberry.permission import BasePermission, PermissionExtension
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from app.domain.vocabulary import Role
-from permissions.guards import Can, CanViewTypeOfId
-from permissions.matrix import AUDIENCE, MATRIX
+from permissions.guards import JUDGES_EACH_ID, Can, CanViewTypeOfId
+from permissions.matrix import AUDIENCE, MATRIX, Action
 
 EVERYBODY = frozenset(Role)
+ALL_ACTIONS = frozenset(Action)
 
 
 @dataclass
@@ -44,8 +45,17 @@ class Walk:
         }
 
 
-def walked(schema: GraphQLSchema, *, without: Collection[str] = ()) -> Walk:
-    """Walk every path from the roots; the guards of the fields in `without` are taken for missing."""
+def walked(
+    schema: GraphQLSchema,
+    *,
+    without: Collection[str] = (),
+    actions: Collection[str] = ALL_ACTIONS,
+    closed: Collection[str] = (),
+) -> Walk:
+    """Walk every path from the roots; the guards of the fields in `without` are taken for missing.
+
+    Nobody may take other actions than `actions`, and nobody follows the fields in `closed`.
+    """
     walk = Walk()
     roots = [root for root in (schema.query_type, schema.mutation_type) if root is not None]
     _walk_open(schema, roots, walk, without)
@@ -60,12 +70,15 @@ def walked(schema: GraphQLSchema, *, without: Collection[str] = ()) -> Walk:
             guards = [] if place in without else guards_of(each)
             if guards:
                 walk.guarded_fields.add(place)
-            passing = frozenset(role for role in roles if all(_passes(guard, role, None) for guard in guards))
+            passing = frozenset(role for role in roles if all(_passes(guard, role, None, actions) for guard in guards))
             walk.roles_at_field[place] |= passing
             target = get_named_type(each.type)
-            if is_composite_type(target):
+            if is_composite_type(target) and place not in closed:
                 pending += [
-                    (found, frozenset(role for role in passing if all(_passes(g, role, found) for g in guards)))
+                    (
+                        found,
+                        frozenset(role for role in passing if all(_passes(g, role, found, actions) for g in guards)),
+                    )
                     for found in _possible(schema, target)
                 ]
     return walk
@@ -88,17 +101,19 @@ def _walk_open(schema: GraphQLSchema, roots: Iterable[GraphQLNamedType], walk: W
 
 
 def guards_of(each: GraphQLField) -> list[BasePermission]:
-    """The permission classes that stand before a field."""
+    """The permission classes that stand before a field, or before each object of its list."""
     definition: Any = each.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
     extensions = getattr(definition, "extensions", [])
-    return [guard for one in extensions if isinstance(one, PermissionExtension) for guard in one.permissions]
+    guards = [guard for one in extensions if isinstance(one, PermissionExtension) for guard in one.permissions]
+    return [*guards, CanViewTypeOfId()] if JUDGES_EACH_ID in getattr(definition, "metadata", {}) else guards
 
 
-def _passes(guard: BasePermission, role: Role, target: GraphQLNamedType | None) -> bool:
+def _passes(guard: BasePermission, role: Role, target: GraphQLNamedType | None, actions: Collection[str]) -> bool:
     if isinstance(guard, Can):
-        return role in MATRIX[guard.action]
+        return guard.action in actions and role in MATRIX[guard.action]
     assert isinstance(guard, CanViewTypeOfId), f"the walk does not know {guard}"
-    return target is None or target.name not in AUDIENCE or role in MATRIX[AUDIENCE[target.name]]
+    needed = None if target is None else AUDIENCE.get(target.name)
+    return needed is None or (needed in actions and role in MATRIX[needed])
 
 
 def _fields(type_: GraphQLNamedType) -> dict[str, GraphQLField]:

@@ -41,8 +41,8 @@ DEADLINE_SECONDS = 2.0
 BUSY_MACHINE_SECONDS = 10.0
 PLACES = "{ locations(first: 50) { totalCount nodes { id name status contacts { id } devices { id } people { id } } } }"
 LOG = "{ auditLog(first: 20) { nodes { id action } } }"
-LOCATIONS = "{ viewer { id } locations(first: 100) { nodes { id account { id } } } }"
-PAYLOADS = "{ viewer { id } provisioningPayloads(first: 100) { nodes { id state } } }"
+LOCATIONS = "{ viewer { user { id } } locations(first: 100) { nodes { id account { id } } } }"
+PAYLOADS = "{ viewer { user { id } } provisioningPayloads(first: 100) { nodes { id state } } }"
 REFUSED = '{ location(id: "%s") { overrides { id } } }'
 
 
@@ -294,7 +294,7 @@ async def test_a_sign_in_ends_with_its_transaction(
     first, second = await connect(url, **options), await connect(url, **options)
     try:
         await first.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
-        (row,) = await first.fetch("SELECT * FROM turnup.sign_in($1, $2)", who, 5_000)
+        (row,) = await first.fetch("SELECT * FROM turnup.sign_in('ACCESS_TOKEN', $1, NULL, NULL, $2)", who, 5_000)
         assert row["status"] == "ACTIVE"
         assert await first.fetchval("SELECT count(*) FROM turnup.location")
         await ENDINGS[ending](first)

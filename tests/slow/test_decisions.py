@@ -77,6 +77,26 @@ def test_a_slow_test_that_passes_alone_is_flaky_and_its_first_failure_is_printed
     assert "1 flaky" in printed.splitlines()[-1]
 
 
+def test_a_slow_test_of_a_group_runs_again_too(run: Run) -> None:
+    grouped = FAILS_ONCE.replace("@pytest.mark.slow", "@pytest.mark.slow\n@pytest.mark.xdist_group('a')")
+    status, printed = run(grouped, "--dist", "loadgroup", workers=1)
+    assert status == 0, printed
+    assert "1 flaky" in printed.splitlines()[-1]
+
+
+IN_A_GROUP = """
+@pytest.mark.xdist_group("a")
+@pytest.mark.parametrize("n", range(12))
+def test_of_a_group(n, worker_id): pathlib.Path(worker_id).touch()
+"""
+
+
+def test_the_tests_of_a_group_run_in_one_process(run: Run, tmp_path: Path) -> None:
+    status, printed = run(IN_A_GROUP, "--dist", "loadgroup", workers=2)
+    assert status == 0, printed
+    assert len(list(tmp_path.glob("gw*"))) == 1
+
+
 def test_a_slow_test_that_fails_again_decides(run: Run) -> None:
     status, printed = run("@pytest.mark.slow\ndef test_fails(): assert random.random() == 2")
     assert (status, "FLAKY" in printed, "1 failed" in printed) == (1, False, True)

@@ -12,13 +12,12 @@ from tests.lanes import without_this_run
 ROOT = Path(__file__).parent.parent.parent
 COMMAND = [sys.executable, "-m", "pytest", "tests/api", "-n", "0", "-m", "not slow", "-p", "no:cacheprovider"]
 
-# Spans a field and level are what the breadth-first executor adds; the reference has one per root field. And references
-# go in circles through a run of graphql-core, through one of ours they do not. Only the breadth-first executor counts
-# objects while it reads, so that it can stop after a write, and the changes of all payloads of a level together.
+# References go in circles through a run of graphql-core, through one of ours they do not. Only the breadth-first
+# executor counts objects while it reads, so that it can stop after a write, and the changes of all payloads of a level
+# together.
 BREADTH_FIRST_ONLY = (
     "tests/api/test_payload_changes.py::test_more_changes_than_any_operation_returns_end_the_operation",
     "tests/api/test_price_holds.py::test_a_mutation_whose_result_is_too_large_has_been_applied",
-    "tests/api/test_spans.py::test_a_query_is_traced_by_resolved_field_loader_batch_and_statement",
     "tests/api/test_statements.py::test_an_answer_leaves_nothing_that_only_the_garbage_collector_could_free",
 )
 

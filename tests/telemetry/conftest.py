@@ -15,6 +15,9 @@ def _no_settings_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "OTEL_METRICS_EXPORTER",
+        "OTEL_METRIC_EXPORT_INTERVAL",
         "OTEL_SDK_DISABLED",
         "OTEL_TRACES_EXPORTER",
         "OTEL_TRACES_SAMPLER",
@@ -42,7 +45,7 @@ def tracing(spans: InMemorySpanExporter) -> Iterator[Tracing]:
 
 @pytest.fixture
 def _logging_restored() -> Iterator[None]:
-    names = ("", "uvicorn", "uvicorn.error", "uvicorn.access")
+    names = ("", "turnup", "app", "uvicorn", "uvicorn.error")
     before = {
         name: (logger.handlers[:], logger.filters[:], logger.level, logger.propagate)
         for name in names

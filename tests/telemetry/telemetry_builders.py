@@ -1,10 +1,13 @@
 """A small schema, and spans read as a tree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema, GraphQLString
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from app.telemetry.tracing import Tracing
 
 SECRETS = {
     "token": "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJsZWFkIn0.c2lnbmF0dXJl",
@@ -24,6 +27,16 @@ def a_schema(**resolvers: object) -> GraphQLSchema:
         GraphQLObjectType("Query", queries or {"plain": GraphQLField(GraphQLString)}),
         GraphQLObjectType("Mutation", mutations) if mutations else None,
     )
+
+
+@contextmanager
+def an_operation(tracing: Tracing, kind: str, name: str | None = None) -> Iterator[None]:
+    """The span of an operation of this type and name, answered without errors unless the block raises."""
+    with tracing.operation() as span:
+        yield
+        if span is not None:
+            named = {} if name is None else {"graphql.operation.name": name}
+            span.answered({"graphql.operation.type": kind, **named}, (), None)
 
 
 def names(exporter: InMemorySpanExporter) -> list[str]:

@@ -1,6 +1,5 @@
 """What a log line holds, and what it never holds."""
 
-import asyncio
 import json
 import logging
 import threading
@@ -11,14 +10,14 @@ from io import StringIO
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 import structlog
-import uvicorn
-from starlette.types import Receive, Scope, Send
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from app.telemetry.logging import LONGEST_TEXT, MASK, MOST_ITEMS, masked, start_logging
+from app.telemetry.logging import LONGEST_TEXT, MASK, MOST_ITEMS, VETTED, Configuration, masked, start_logging
 from app.telemetry.requests import bind_request
+from app.telemetry.tracing import Tracing
+from app.version import VERSION
 
 from .telemetry_builders import SECRETS
 
@@ -44,7 +43,51 @@ def test_a_line_is_one_json_object_whoever_wrote_it(stream: StringIO) -> None:
     assert all(line.pop("timestamp").endswith("Z") for line in lines)
     assert [line.pop("logger") for line in lines] == ["turnup.test", "turnup.test", "uvicorn.error"]
     expected = {"message": "PostgreSQL is back", "attempt": 2, "level": "warning", "request_id": "request-1"}
-    assert lines == [expected] * 3
+    assert lines == [{**expected, "service": "turnup", "version": VERSION}] * 3
+
+
+def test_a_line_begins_with_what_all_lines_have(stream: StringIO) -> None:
+    log.info("seen", extra={"attempt": 2})
+    assert [*_lines(stream)[0]][:6] == ["timestamp", "level", "service", "version", "message", "logger"]
+
+
+def test_a_line_within_a_span_has_its_ids(stream: StringIO, tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with tracing.operation():
+        log.info("seen")
+    log.info("after")
+    within, after = _lines(stream)
+    (span,) = spans.get_finished_spans()
+    assert span.context
+    assert within["trace_id"] == f"{span.context.trace_id:032x}"
+    assert within["span_id"] == f"{span.context.span_id:016x}"
+    assert not {"trace_id", "span_id"} & after.keys()
+
+
+@pytest.mark.parametrize(("level", "own", "library"), [("DEBUG", 10, 30), ("INFO", 20, 30), ("ERROR", 40, 40)])
+def test_libraries_log_no_headers_and_no_addresses_of_requests(level: str, own: int, library: int) -> None:
+    start_logging(development=False, level=level, stream=StringIO())
+    assert logging.getLogger("turnup.test").getEffectiveLevel() == own
+    assert logging.getLogger("app.auth.keys").getEffectiveLevel() == own
+    assert logging.getLogger("httpcore").getEffectiveLevel() == library
+    assert logging.getLogger("uvicorn.error").getEffectiveLevel() == max(own, logging.INFO)
+
+
+def test_the_values_of_settings_are_all_shown_and_masked_as_texts(stream: StringIO) -> None:
+    values: dict[str, Any] = {f"limit_{number}": number for number in range(99)}
+    values |= {
+        "TURNUP_LIMIT_CONNECTIONS_PER_ADDRESS": 200,
+        "TURNUP_JWKS_URL": f"https://ada:{SECRETS['token']}@idp.example/",
+    }
+    log.info("configured", extra={"settings": Configuration(values)})
+    (line,) = _lines(stream)
+    assert line["settings"] == {**values, "TURNUP_JWKS_URL": f"https://{MASK}@idp.example/"}
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**63) - 1, float("nan")])
+def test_a_number_that_json_does_not_have_makes_no_line_unreadable(stream: StringIO, value: float) -> None:
+    log.info("seen", extra={"value": value})
+    (line,) = _lines(stream)
+    assert line["value"] in {str(value), None}
 
 
 def test_lines_below_the_level_are_not_written(stream: StringIO) -> None:
@@ -168,48 +211,28 @@ def test_an_unknown_level_is_refused() -> None:
         start_logging(development=False, level="LOUD")
 
 
-@pytest.mark.parametrize(
-    ("path", "shown"),
-    [
-        ("/graphql", "/graphql"),
-        ("/anna%40clinic.example/x", f"/{MASK}/x"),
-        ("/devices/00%3A15%3A5D%3A01%3A01%3A01", f"/devices/{MASK}"),
-        ("/call/%2B1%20555%20010%207788", f"/call/{MASK}"),
-        ("/caf%C3%A9%0Aline", "/caf%C3%A9%0Aline"),
-    ],
-)
-def test_an_access_line_masks_personal_data_in_the_path(stream: StringIO, path: str, shown: str) -> None:
-    logging.getLogger("uvicorn.access").info('%s - "%s %s HTTP/%s" %d', "192.0.2.7:1", "GET", path, "1.1", 404)
-    assert _lines(stream)[0]["path"] == shown
+FACTS = {"method": "POST", "status": 200, "root_fields": ("viewer", "locations"), "document_hash": "0f" * 32}
 
 
-async def test_uvicorns_access_lines_carry_the_requests_id_and_no_query_string(stream: StringIO) -> None:
-    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
-        with bind_request("request-1"):
-            await send({"type": "http.response.start", "status": 204, "headers": []})
-            await send({"type": "http.response.body"})
+@pytest.mark.parametrize("as_text", [False, True], ids=["json", "text"])
+def test_a_line_with_vetted_facts_is_like_every_other(tracing: Tracing, as_text: bool) -> None:
+    stream = StringIO()
+    start_logging(development=False, as_text=as_text, stream=stream)
+    with bind_request("request-1", "client-1"), tracing.operation():
+        log.info("answered", extra=FACTS)
+        log.info("answered", extra={VETTED: FACTS})
+    usual, vetted = stream.getvalue().splitlines()
+    if as_text:
+        assert usual.partition(" ")[2] == vetted.partition(" ")[2]
+    else:
+        assert {**json.loads(vetted), "timestamp": ""} == {**json.loads(usual), "timestamp": ""}
+        assert [*json.loads(vetted)][:6] == [*json.loads(usual)][:6]
 
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, lifespan="off"))
-    serving = asyncio.ensure_future(server._serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn sets a flag
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(trust_env=False) as client:
-        await client.get(f"http://127.0.0.1:{port}/graphql?{SECRETS['query_string']}")
-    server.should_exit = True
-    await serving
-    (line,) = [line for line in _lines(stream) if line["logger"] == "uvicorn.access"]
-    del line["timestamp"]
-    assert line == {
-        "level": "info",
-        "logger": "uvicorn.access",
-        "message": "request",
-        "method": "GET",
-        "path": "/graphql",
-        "request_id": "request-1",
-        "status": 204,
-    }
-    assert "variables" not in stream.getvalue()
+
+def test_what_a_client_sent_is_masked_in_a_line_with_vetted_facts(stream: StringIO) -> None:
+    with bind_request("request-1", "00-1b-54-aa-bb-cc"):
+        log.info("answered", extra={VETTED: FACTS})
+    assert _lines(stream)[0]["client_request_id"] == MASK
 
 
 def test_threads_do_not_share_a_requests_id(stream: StringIO) -> None:

@@ -1,7 +1,6 @@
 """What is traced, under which names, what it costs when nothing is, and that it is sent where the operator says."""
 
 import asyncio
-import inspect
 import threading
 import time
 import timeit
@@ -10,50 +9,91 @@ from contextlib import contextmanager, nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import asyncpg
 import pytest
-from graphql import graphql
+from graphql import (
+    ExecutionResult,
+    GraphQLField,
+    GraphQLList,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLString,
+    MiddlewareManager,
+    graphql,
+)
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import SpanKind, StatusCode
 
-from app.telemetry.tracing import NOTHING, Tracing, start_tracing, trace_id
+from app.execution import has_resolver
+from app.telemetry.tracing import NOTHING, OperationError, Tracing, start_tracing, trace_id
 
-from .telemetry_builders import SECRETS, a_schema, ancestry, names, the_span
+from .telemetry_builders import SECRETS, a_schema, an_operation, ancestry, names, the_span
 
 
 def test_a_statement_lies_within_its_load_its_field_and_its_operation(
     tracing: Tracing, spans: InMemorySpanExporter
 ) -> None:
     with (
-        tracing.operation_span("query", "Rollout", "9f86d081"),
+        an_operation(tracing, "query", "Rollout"),
         tracing.field_observer("Location", "devices", ("locations", "nodes", "devices"), 20),
         tracing.observer("batch", "device_by_location", {"batch.size": 20}),
         tracing.observer("sql", "device_by_location", {}),
     ):
         pass
-    assert ancestry(spans, "sql device_by_location") == [
-        "graphql query Rollout",
+    assert ancestry(spans, "device_by_location") == [
+        "query",
         "resolve Location.devices",
         "load device_by_location",
-        "sql device_by_location",
+        "device_by_location",
     ]
     attributes = {span.name: dict(span.attributes or {}) for span in spans.get_finished_spans()}
     assert attributes == {
-        "graphql query Rollout": {
-            "graphql.operation.type": "query",
-            "graphql.operation.name": "Rollout",
-            "graphql.document.hash": "9f86d081",
-        },
-        "resolve Location.devices": {"graphql.field.path": "locations.nodes.devices", "turnup.batch.size": 20},
+        "query": {"graphql.operation.type": "query", "graphql.operation.name": "Rollout"},
+        "resolve Location.devices": {"turnup.field.path": "locations.nodes.devices", "turnup.batch.size": 20},
         "load device_by_location": {"turnup.batch.size": 20},
-        "sql device_by_location": {"db.system.name": "postgresql", "db.operation.name": "device_by_location"},
+        "device_by_location": {"db.system.name": "postgresql", "db.query.summary": "device_by_location"},
     }
 
 
-def test_the_observer_also_takes_operations(tracing: Tracing, spans: InMemorySpanExporter) -> None:
-    with tracing.observer("operation", "", {"graphql.operation.type": "mutation"}):
-        pass
-    assert names(spans) == ["graphql mutation"]
+def test_an_operation_has_the_errors_of_its_response_as_events_without_indexes_and_values(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    errors: list[OperationError] = [("NOT_FOUND", ["locations", "nodes", number, "devices"]) for number in range(11)]
+    with tracing.operation() as span:
+        assert span is not None
+        span.answered({"graphql.operation.type": "query", "turnup.document.hash": "9f86d081"}, errors, None)
+    (recorded,) = spans.get_finished_spans()
+    assert recorded.name == "query"
+    assert recorded.kind is SpanKind.SERVER
+    assert recorded.status.status_code is StatusCode.UNSET
+    assert (recorded.attributes or {})["turnup.error.count"] == 11
+    assert [(event.name, dict(event.attributes or {})) for event in recorded.events] == [
+        ("turnup.error", {"turnup.error.code": "NOT_FOUND", "turnup.error.path": "locations.nodes.devices"})
+    ] * 10
+
+
+def test_an_operation_with_a_fault_of_the_server_has_failed(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with tracing.operation() as span:
+        assert span is not None
+        span.answered({}, [("TIMEOUT", ())], "TIMEOUT")
+    (recorded,) = spans.get_finished_spans()
+    assert recorded.name == "GraphQL Operation"
+    assert (recorded.status.status_code, (recorded.attributes or {})["error.type"]) == (StatusCode.ERROR, "TIMEOUT")
+
+
+def test_an_operation_whose_client_left_has_not_failed(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with (
+        pytest.raises(asyncio.CancelledError),
+        an_operation(tracing, "query"),
+        tracing.field_observer("Query", "locations", ("locations",), 1),
+        tracing.observer("sql", "device", {}),
+    ):
+        raise asyncio.CancelledError
+    operation, statement = (the_span(spans.get_finished_spans(), name) for name in ("GraphQL Operation", "device"))
+    assert operation.status.status_code is StatusCode.UNSET
+    assert "error.type" not in (operation.attributes or {})
+    assert (statement.attributes or {})["error.type"] == "CancelledError"
 
 
 def test_a_statement_outside_of_a_trace_begins_none(tracing: Tracing, spans: InMemorySpanExporter) -> None:
@@ -63,7 +103,7 @@ def test_a_statement_outside_of_a_trace_begins_none(tracing: Tracing, spans: InM
 
 
 def test_facts_that_nobody_named_are_not_recorded(tracing: Tracing, spans: InMemorySpanExporter) -> None:
-    with tracing.operation_span("query", None), tracing.observer("sql", "sign_in", dict(SECRETS)):
+    with an_operation(tracing, "query"), tracing.observer("sql", "sign_in", dict(SECRETS)):
         pass
     assert not any(secret in str(span.to_json()) for span in spans.get_finished_spans() for secret in SECRETS.values())
 
@@ -71,7 +111,7 @@ def test_facts_that_nobody_named_are_not_recorded(tracing: Tracing, spans: InMem
 def test_an_exception_leaves_its_type_and_not_its_message(tracing: Tracing, spans: InMemorySpanExporter) -> None:
     with (
         pytest.raises(LookupError),
-        tracing.operation_span("query", "Rollout"),
+        an_operation(tracing, "query", "Rollout"),
         tracing.observer("sql", "device", {}),
     ):
         raise LookupError(SECRETS["email"])
@@ -82,10 +122,44 @@ def test_an_exception_leaves_its_type_and_not_its_message(tracing: Tracing, span
         assert SECRETS["email"] not in span.to_json()
 
 
-def test_a_name_chosen_by_a_client_is_cut(tracing: Tracing, spans: InMemorySpanExporter) -> None:
-    with tracing.operation_span("query", "N" * 10_000):
+def test_a_path_with_aliases_of_a_client_is_cut(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    with an_operation(tracing, "query"), tracing.field_observer("Query", "viewer", ("n" * 10_000,), 1):
         pass
-    assert names(spans) == ["graphql query " + "N" * 128]
+    span = the_span(spans.get_finished_spans(), "resolve Query.viewer")
+    assert (span.attributes or {})["turnup.field.path"] == "n" * 128
+
+
+def test_the_name_of_the_database_is_on_further_statements(tracing: Tracing, spans: InMemorySpanExporter) -> None:
+    tracing.name_database("rollouts")
+    with an_operation(tracing, "query"), tracing.observer("command", "COMMIT", {}):
+        pass
+    span = the_span(spans.get_finished_spans(), "COMMIT")
+    assert dict(span.attributes or {}) == {
+        "db.system.name": "postgresql",
+        "db.namespace": "rollouts",
+        "db.operation.name": "COMMIT",
+        "db.query.summary": "COMMIT",
+    }
+
+
+@pytest.mark.parametrize("translated", [True, False])
+def test_a_refused_statement_leaves_the_code_of_postgresql(
+    tracing: Tracing, spans: InMemorySpanExporter, translated: bool
+) -> None:
+    error = asyncpg.exceptions.DeadlockDetectedError(SECRETS["email"])
+
+    def refused() -> None:
+        if not translated:
+            raise error
+        raise LookupError(SECRETS["email"]) from error
+
+    with pytest.raises(Exception, match="acme"), an_operation(tracing, "mutation"), tracing.observer("sql", "x", {}):
+        refused()
+    statement, operation = (the_span(spans.get_finished_spans(), name) for name in ("x", "GraphQL Operation"))
+    assert (statement.attributes or {})["db.response.status_code"] == "40P01"
+    assert (statement.attributes or {})["error.type"] == "40P01"
+    assert "db.response.status_code" not in (operation.attributes or {})
+    assert SECRETS["email"] not in statement.to_json()
 
 
 async def test_root_fields_are_traced_whether_their_resolvers_wait_or_not(
@@ -104,21 +178,18 @@ async def test_root_fields_are_traced_whether_their_resolvers_wait_or_not(
         return later(source, info)
 
     schema = a_schema(atOnce=at_once, later=later, awaitable=returns_awaitable)
-    tracing.trace_root_fields(schema)
-    with tracing.operation_span("query", "Both"):
-        result = await graphql(schema, "{ atOnce mine: later awaitable }")
+    with an_operation(tracing, "query", "Both"):
+        result = await _traced_by_the_reference(tracing, schema, "{ atOnce mine: later awaitable }")
     assert (result.data, result.errors) == ({"atOnce": "a", "mine": "b", "awaitable": "b"}, None)
-    assert ancestry(spans, "sql at_once") == ["graphql query Both", "resolve Query.atOnce", "sql at_once"]
-    assert ancestry(spans, "resolve Query.later") == ["graphql query Both", "resolve Query.later"]
-    parents = {span.parent.span_id for span in spans.get_finished_spans() if span.name == "sql later" and span.parent}
+    assert ancestry(spans, "at_once") == ["query", "resolve Query.atOnce", "at_once"]
+    assert ancestry(spans, "resolve Query.later") == ["query", "resolve Query.later"]
+    parents = {span.parent.span_id for span in spans.get_finished_spans() if span.name == "later" and span.parent}
     assert parents == {
         span.context.span_id
         for span in spans.get_finished_spans()
         if span.name in {"resolve Query.later", "resolve Query.awaitable"} and span.context
     }
-    assert (the_span(spans.get_finished_spans(), "resolve Query.later").attributes or {})[
-        "graphql.field.path"
-    ] == "mine"
+    assert (the_span(spans.get_finished_spans(), "resolve Query.later").attributes or {})["turnup.field.path"] == "mine"
 
 
 async def test_mutations_are_traced_one_after_the_other(tracing: Tracing, spans: InMemorySpanExporter) -> None:
@@ -127,9 +198,8 @@ async def test_mutations_are_traced_one_after_the_other(tracing: Tracing, spans:
         return "written"
 
     schema = a_schema(set_a=write, set_b=write)
-    tracing.trace_root_fields(schema)
-    with tracing.operation_span("mutation", None):
-        await graphql(schema, "mutation { set_a set_b }")
+    with an_operation(tracing, "mutation"):
+        await _traced_by_the_reference(tracing, schema, "mutation { set_a set_b }")
     first, second = (the_span(spans.get_finished_spans(), f"resolve Mutation.set_{each}") for each in "ab")
     assert (first.end_time or 0) <= (second.start_time or 0)
 
@@ -149,9 +219,8 @@ async def test_a_failed_root_field_leaves_the_type_of_its_error(
         return fail(source, info)
 
     schema = a_schema(viewer=fail_later if waits else fail)
-    tracing.trace_root_fields(schema)
-    with tracing.operation_span("query", None):
-        result = await graphql(schema, "{ viewer }")
+    with an_operation(tracing, "query"):
+        result = await _traced_by_the_reference(tracing, schema, "{ viewer }")
     assert result.errors
     span = the_span(spans.get_finished_spans(), "resolve Query.viewer")
     assert span.status.status_code is StatusCode.ERROR
@@ -159,32 +228,30 @@ async def test_a_failed_root_field_leaves_the_type_of_its_error(
     assert SECRETS["email"] not in span.to_json()
 
 
-async def test_wrapping_root_fields_twice_traces_them_once(tracing: Tracing, spans: InMemorySpanExporter) -> None:
-    schema = a_schema(viewer=lambda _source, _info: "me")
-    Tracing(None).trace_root_fields(schema)
-    tracing.trace_root_fields(schema)
-    tracing.trace_root_fields(schema)
-    with tracing.operation_span("query", None):
-        await graphql(schema, "{ viewer }")
-    assert names(spans) == ["graphql query", "resolve Query.viewer"]
-
-
-def test_a_wrapped_resolver_keeps_its_signature_and_marks(tracing: Tracing) -> None:
-    def locations(source: Any, info: Any, *, first: int = 20) -> str:
-        return str(first)
-
-    locations.mark = "batched"  # type: ignore[attr-defined]
-    schema = a_schema(locations=locations)
-    tracing.trace_root_fields(schema)
-    assert schema.query_type
-    resolve: Any = schema.query_type.fields["locations"].resolve
-    assert inspect.signature(resolve) == inspect.signature(locations)
-    assert (resolve.__name__, resolve.mark) == ("locations", "batched")
+async def test_the_reference_executor_traces_fields_with_resolvers_for_the_first_object_of_each_list(
+    tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    device = GraphQLObjectType(
+        "Device",
+        {"id": GraphQLField(GraphQLString), "label": GraphQLField(GraphQLString, resolve=lambda *_: "desk")},
+    )
+    site = GraphQLObjectType(
+        "Site", {"devices": GraphQLField(GraphQLList(device), resolve=lambda *_: [{"id": "1"}, {"id": "2"}])}
+    )
+    query = GraphQLObjectType("Query", {"sites": GraphQLField(GraphQLList(site), resolve=lambda *_: [{}] * 3)})
+    with an_operation(tracing, "query"):
+        document = "{ __typename sites { devices { __typename id label } } }"
+        result = await _traced_by_the_reference(tracing, GraphQLSchema(query), document)
+    assert result.errors is None
+    assert names(spans) == ["query", "resolve Device.label", "resolve Query.sites", "resolve Site.devices"]
+    assert (the_span(spans.get_finished_spans(), "resolve Device.label").attributes or {}) == {
+        "turnup.field.path": "sites.devices.label"
+    }
 
 
 def test_the_trace_id_is_known_inside_of_a_trace_only(tracing: Tracing, spans: InMemorySpanExporter) -> None:
     assert trace_id() is None
-    with tracing.operation_span("query", None):
+    with an_operation(tracing, "query"):
         inside = trace_id()
     (span,) = spans.get_finished_spans()
     assert span.context
@@ -204,7 +271,7 @@ def test_within_a_trace_that_is_not_sampled_it_costs_next_to_nothing(
     monkeypatch.setenv("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
     monkeypatch.setenv("OTEL_TRACES_SAMPLER_ARG", "0.0")
     tracing = start_tracing("1.2.3", exporters=[spans])
-    with tracing.operation_span("query", "Rollout"):
+    with an_operation(tracing, "query", "Rollout"):
         assert _handed_out(tracing) == [NOTHING] * 4
         assert _cost(tracing) < 6
     tracing.shutdown()
@@ -218,7 +285,7 @@ def test_spans_are_posted_to_the_collector_of_the_environment(monkeypatch: pytes
         monkeypatch.setenv(variable, f"http://127.0.0.1:{collector.server_port}{suffix}")
         monkeypatch.setenv("OTEL_SERVICE_NAME", "turnup-west")
         tracing = start_tracing("1.2.3")
-        with tracing.operation_span("query", "Rollout"):
+        with an_operation(tracing, "query", "Rollout"):
             pass
         tracing.shutdown()
     ((path, body),) = collector.received
@@ -226,7 +293,7 @@ def test_spans_are_posted_to_the_collector_of_the_environment(monkeypatch: pytes
     resource = {each.key: each.value.string_value for each in request.resource_spans[0].resource.attributes}
     assert path == "/v1/traces"
     assert (resource["service.name"], resource["service.version"]) == ("turnup-west", "1.2.3")
-    assert [span.name for span in request.resource_spans[0].scope_spans[0].spans] == ["graphql query Rollout"]
+    assert [span.name for span in request.resource_spans[0].scope_spans[0].spans] == ["query"]
 
 
 @pytest.mark.parametrize(("variable", "value"), [("OTEL_SDK_DISABLED", "true"), ("OTEL_TRACES_EXPORTER", "none")])
@@ -241,7 +308,7 @@ def test_shutdown_does_not_wait_for_a_collector_that_hangs(monkeypatch: pytest.M
     with _collector(before_answer=lambda: answering.wait(30)) as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{collector.server_port}")
         tracing = start_tracing("1.2.3")
-        with tracing.operation_span("query", "Rollout"):
+        with an_operation(tracing, "query", "Rollout"):
             pass
         before = time.monotonic()
         tracing.shutdown(seconds=0.3)
@@ -252,12 +319,17 @@ def test_shutdown_does_not_wait_for_a_collector_that_hangs(monkeypatch: pytest.M
     assert _handed_out(tracing) == [NOTHING] * 4
 
 
+async def _traced_by_the_reference(tracing: Tracing, schema: GraphQLSchema, document: str) -> ExecutionResult:
+    middleware = tracing.resolver_middleware(has_resolver)
+    return await graphql(schema, document, middleware=MiddlewareManager(middleware))
+
+
 def _handed_out(tracing: Tracing) -> list[Any]:
     return [
         tracing.observer("sql", "device", {}),
         tracing.observer("batch", "device", {"batch.size": 3}),
         tracing.field_observer("Location", "devices", ("locations", "devices"), 20),
-        tracing.operation_span("query", "Rollout"),
+        tracing.operation(),
     ]
 
 

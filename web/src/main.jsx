@@ -1,4 +1,4 @@
-// Starts the page: asks the server who may sign in here and which examples to open, then draws.
+// Starts the page: asks the server who may sign in here, who is signed in and which examples to open, then draws.
 import "graphiql/setup-workers/vite";
 import "@graphiql/react/style.css";
 import "@graphiql/plugin-doc-explorer/style.css";
@@ -8,13 +8,14 @@ import "./page.css";
 
 import { createRoot } from "react-dom/client";
 
-import { configuration } from "./api.js";
+import { configuration, sessionUser } from "./api.js";
 import { Page } from "./page.jsx";
 
 const root = createRoot(document.getElementById("root"));
 
 try {
-  root.render(<Page config={await configuration()} />);
+  const config = await configuration();
+  root.render(<Page config={config} user={config.signIn ? await sessionUser() : null} />);
 } catch (error) {
   root.render(<p className="opening" role="alert">GraphiQL could not open: {error.message}. Reload to try again.</p>);
 }

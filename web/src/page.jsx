@@ -2,23 +2,29 @@
 // how the last request ended.
 import { useGraphiQL } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
-import { useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useState } from "react";
 
-import { ask, configuration, isSignedOut } from "./api.js";
+import { ask, configuration, isSignedOut, sessionUser } from "./api.js";
 import { exampleTabs } from "./examples.js";
 import { refusals } from "./outcome.js";
 import { KEYS, Shortcuts } from "./shortcuts.jsx";
 import { forgetTabs, storage } from "./storage.js";
 
+const SIGN_IN = "/auth/login?next=/graphiql";
+const SIGN_OUT = "/auth/logout";
 const SIGNED_IN = "turnup:signed-in"; // an email, for this browser tab; never a token
 
-export function Page({ config }) {
+export function Page({ config, user }) {
   const people = config.people ?? [];
   const [email, setEmail] = useState(() => sessionStorage.getItem(SIGNED_IN));
   const person = people.find((one) => one.email === email) ?? people[0];
   const [pasted, setPasted] = useState(null);
+  const [session, renewSession] = useSession(user, config.signIn);
   // A new fetcher makes GraphiQL fetch the schema again, as the new person sees it.
-  const fetcher = useMemo(() => (person ? as(person) : withToken(pasted)), [person, pasted]);
+  const fetcher = useMemo(
+    () => (person ? as(person) : pasted ? withToken(pasted) : withSession(renewSession)),
+    [person, pasted, session.user?.id, renewSession],
+  );
 
   const signIn = (chosen) => {
     sessionStorage.setItem(SIGNED_IN, chosen);
@@ -29,7 +35,10 @@ export function Page({ config }) {
     <>
       <header className="bar">
         <h1>Turnup</h1>
-        {person ? <RoleSwitch people={people} person={person} onChoose={signIn} /> : <TokenHint known={pasted !== null} refusal={config.refusal} />}
+        {person ? <RoleSwitch people={people} person={person} onChoose={signIn} />
+          : pasted ? <p className="hint">Your token goes with every request from this page, until you reload it.</p>
+          : config.signIn ? <Session {...session} />
+          : <p className="hint">{config.refusal} <HowToPaste /></p>}
         <span className="bar-end">
           <button type="button" onClick={openExamples}>Examples</button>
           <button type="button" popoverTarget="keys">Keys</button>
@@ -42,7 +51,7 @@ export function Page({ config }) {
         shouldPersistHeaders={false}
         defaultTabs={exampleTabs(config.tabs)}
         defaultQuery=""
-        defaultEditorToolsVisibility={person ? "variables" : "headers"}
+        defaultEditorToolsVisibility={person || config.signIn ? "variables" : "headers"}
         onEditHeaders={person ? undefined : laterOn((text) => setPasted((before) => authorizationIn(text) ?? before))}
         inputValueDeprecation
       >
@@ -69,14 +78,25 @@ function RoleSwitch({ people, person, onChoose }) {
   );
 }
 
-function TokenHint({ known, refusal }) {
+/** Who is signed in with the identity provider, and the way in or out. */
+function Session({ user, hasEnded }) {
+  if (!user) return <p className="hint"><a className="button" href={SIGN_IN}>Sign in</a> <HowToPaste start="or paste" /></p>;
+  if (hasEnded) {
+    return (
+      <p className="hint ended" role="alert">
+        The session of {user.name} has ended. <a className="button" href={SIGN_IN}>Sign in again</a> Your tabs stay as they are.
+      </p>
+    );
+  }
   return (
-    <p className="hint">
-      {known
-        ? "Your token goes with every request from this page, until you reload it."
-        : <>{refusal} Paste your token into the Headers pane: <code>{'{"Authorization": "Bearer …"}'}</code>. It is not stored.</>}
-    </p>
+    <form className="hint" method="post" action={SIGN_OUT}>
+      Signed in as <strong>{user.name}</strong> ({words(user.role)}) <button>Sign out</button>
+    </form>
   );
+}
+
+function HowToPaste({ start = "Paste" }) {
+  return <>{start} your token into the Headers pane: <code>{'{"Authorization": "Bearer …"}'}</code>. It is not stored.</>;
 }
 
 function Keys() {
@@ -130,7 +150,38 @@ function as(person) {
 
 /** Requests with the token pasted in any tab's Headers pane. */
 function withToken(authorization) {
-  return (params, { headers } = {}) => ask(params, authorization ? { authorization } : {}, headers);
+  return (params, { headers } = {}) => ask(params, { authorization }, headers);
+}
+
+/** Requests with the browser's session, unless the tab's own headers have a token. */
+function withSession(renew) {
+  return async (params, { headers } = {}) => {
+    const result = await ask(params, headers);
+    if (isSignedOut(result)) renew();
+    return result;
+  };
+}
+
+/**
+ * The user of the browser's session, null until there is one, and whether it has ended; and a function that asks the
+ * server again. Another tab can sign in or out, so that happens as well when this tab comes into view.
+ */
+function useSession(first, isOffered) {
+  const [session, setSession] = useState({ user: first ?? null, hasEnded: false });
+  const renew = useCallback(async () => {
+    const user = await sessionUser();
+    if (user) setSession({ user, hasEnded: false });
+    else if (user === null) setSession((before) => ({ ...before, hasEnded: before.user !== null }));
+  }, []);
+
+  useEffect(() => {
+    if (!isOffered) return undefined;
+    const onView = () => document.hidden || renew();
+    document.addEventListener("visibilitychange", onView);
+    return () => document.removeEventListener("visibilitychange", onView);
+  }, [isOffered, renew]);
+
+  return [session, renew];
 }
 
 function authorizationIn(text) {

@@ -1,0 +1,21 @@
+// A session of urql with the cache of docs/clients.md, as the user whose token is in LEAD_TOKEN.
+//
+//     LEAD_TOKEN=... node urql.mjs http://127.0.0.1:8000/graphql [bare]
+
+import { Client, fetchExchange } from "@urql/core";
+import { cacheExchange } from "@urql/exchange-graphcache";
+
+import { cache } from "./__generated__/urql.mjs";
+import { session } from "./documents.mjs";
+import { fetching, isConfigured, report, url } from "./session.mjs";
+
+const exchanges = [isConfigured ? cache : cacheExchange(), fetchExchange];
+const client = new Client({ url, fetch: fetching, exchanges, preferGetMethod: false });
+
+report(
+  await session({
+    query: (query, variables) => client.query(query, variables, { requestPolicy: "network-only" }).toPromise(),
+    mutate: (mutation, variables) => client.mutation(mutation, variables).toPromise(),
+    read: (query, variables) => client.readQuery(query, variables, { requestPolicy: "cache-only" })?.data ?? null,
+  }),
+);

@@ -1,0 +1,300 @@
+"""The page about logging: its catalogue, what log services read, and the log of one approved onboarding."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import runpy
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import StringIO
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import pytest
+import structlog
+
+from app.domain.events import EVENTS
+from app.operations.event_log import emit
+from app.telemetry.logging import FIRST_KEYS, SERVICE, start_logging
+from tests.api.test_story import (
+    ACKNOWLEDGE,
+    APPROVE,
+    EDIT,
+    GENERATE,
+    POLL,
+    REVIEW,
+    SUBMIT,
+    TRIGGER,
+    as_rfc_8785,
+)
+from tests.contract.served import Served, served
+from tests.harness import CUSTOMER, LEAD, LEAD_2, PARTNER
+
+from .pages import ROOT, comparable, page, table
+
+PAGE = "docs/logging.md"
+ROLLBAR = ROOT / "docs/examples/rollbar.py"
+EXAMPLE = "One approved onboarding"
+MARKS = (
+    "Marked-Label-7741", "00:15:5d:7a:b1:c9", "00155d7ab1c9", "Marked-Name-7741", "marked7741@acme.example",
+    "+14155557741", "Marked comment 7741", "marked-key-7741", "marked-id-7741",
+)  # fmt: skip
+HOSTILE = 'seen\r\n{"level":"critical"}\x1b[2J\x07\x85\u2028\u2029\u202e'
+_REQUEST_ID = re.compile(r'"(request_id)":"[0-9a-f]{32}"')
+
+
+def block(heading: str, language: str) -> str:
+    """The first block of a language under a heading of any level."""
+    under = re.split(rf"^#+ {re.escape(heading)}\n", page(PAGE), maxsplit=1, flags=re.M)[1]
+    return under.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+def test_the_page_has_the_catalogue_of_events() -> None:
+    audited = {event.name: ", ".join(f"`{each}`" for each in event.actions) for event in EVENTS}
+    assert [[each.replace("`", "") for each in row] for row in table(page(PAGE), "Events")] == [
+        [
+            event.name,
+            event.level,
+            audited[event.name].replace("`", "") or f"none: {event.unaudited}".replace("`", ""),
+            event.says.replace("`", ""),
+        ]
+        for event in EVENTS
+    ]
+
+
+def test_the_page_explains_every_field() -> None:
+    fields = set(re.findall(r"`(\w+)`", page(PAGE).partition("\n## Fields\n")[2].partition("\n## Events\n")[0]))
+    example = [json.loads(line) for line in block(EXAMPLE, "json").splitlines()]
+    assert {*FIRST_KEYS, *(name for line in example for name in line)} <= fields
+    assert {name for event in EVENTS for name in re.findall(r"`(\w+)`", event.says) if name.islower()} <= fields
+
+
+@pytest.fixture
+def lines() -> list[dict[str, Any]]:
+    """Lines of JSON: of an event, of an error and of a warning."""
+    root, stream = logging.getLogger(), StringIO()
+    before = root.handlers[:], root.level
+    start_logging(development=False, stream=stream)
+    emit(EVENTS[0], user_id="user-lead")
+    try:
+        raise LookupError("unexpected")  # noqa: TRY301 - the exception that is logged
+    except LookupError:
+        logging.getLogger("turnup.http").exception("request failed", extra={"request_id": "request-1"})
+    logging.getLogger("library").warning("worn out")
+    root.handlers[:] = before[0]
+    root.setLevel(before[1])
+    structlog.reset_defaults()
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_cloudwatch_reads_the_times(lines: list[dict[str, Any]]) -> None:
+    agent = json.loads(block("CloudWatch", "json"))
+    (source,) = agent["logs"]["logs_collected"]["files"]["collect_list"]
+    assert source["timezone"] == "UTC"
+    for line in lines:
+        read = datetime.strptime(line["timestamp"][:19], source["timestamp_format"]).replace(tzinfo=UTC)
+        assert abs((datetime.fromisoformat(line["timestamp"]) - read).total_seconds()) < 1
+
+
+def test_datadog_finds_its_reserved_attributes(lines: list[dict[str, Any]]) -> None:
+    for line in lines:
+        assert {"timestamp", "level", "service", "message"} <= line.keys()
+        assert f"service: {line['service']}" in block("Datadog", "yaml")
+
+
+def test_loki_finds_the_fields_that_become_labels(lines: list[dict[str, Any]]) -> None:
+    configuration = block("Loki", "text")
+    expressions = dict(re.findall(r'(\w+) = "(\w+)"', configuration.partition("stage.timestamp")[0]))
+    labels = re.findall(r'(\w+) = ""', configuration)
+    assert labels
+    assert set(labels) <= expressions.keys()
+    for line in lines:
+        assert set(expressions.values()) <= line.keys()
+
+
+def test_rollbar_gets_the_errors_and_the_log_passes_through(lines: list[dict[str, Any]]) -> None:
+    strange = (
+        b'no JSON\n[]\n7\n{"level":"error"}\n{"level":[]}\n{"level":"error","timestamp":"x"}\n\xff\xfe\n\n'
+        + b"[" * 9_999
+    )
+    sent = b"".join(f"{json.dumps(line)}\n".encode() for line in lines) + strange
+    with rollbar() as (url, received):
+        ended = copied(sent, url)
+    (item,) = received
+    assert (ended.returncode, ended.stdout, item["access_token"]) == (0, sent, "t")
+    assert (item["data"]["level"], item["data"]["body"]) == ("error", {"message": {"body": "request failed"}})
+    assert item["data"]["custom"]["request_id"] == "request-1"
+    assert item["data"]["custom"]["exception"][0]["type"] == "builtins.LookupError"
+
+
+def test_an_answer_that_is_no_http_does_not_end_the_sending_to_rollbar() -> None:
+    with rollbar(garbled=1) as (url, received):
+        ended = copied(an_error("first") + an_error("second"), url)
+    assert [each["data"]["body"]["message"]["body"] for each in received] == ["first", "second"]
+    assert ended.stderr.count(b"an item was not sent: BadStatusLine") == 1
+
+
+def test_a_full_disk_stops_neither_the_reading_nor_the_sending_to_rollbar() -> None:
+    with rollbar() as (url, received), Path("/dev/full").open("wb") as full:
+        ended = copied(an_error("first") * 2_000 + an_error("last"), url, stdout=full)
+    assert ended.returncode == 0
+    assert received[0]["data"]["body"] == {"message": {"body": "first"}}
+    assert ended.stderr.count(b"a line was not written") == 1
+
+
+def test_a_rollbar_that_does_not_answer_delays_neither_the_log_nor_its_end_for_long() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        sent = an_error("lost") * 3_000
+        began = time.monotonic()
+        ended = copied(sent, f"http://127.0.0.1:{silent.getsockname()[1]}/")
+    assert (ended.returncode, ended.stdout) == (0, sent)
+    assert time.monotonic() - began < 3 + 10, "its own limit, and what a busy machine adds"
+    assert b"an item was dropped" in ended.stderr
+
+
+def test_the_line_after_a_torn_one_begins_a_new_line() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    output = runpy.run_path(str(ROLLBAR))["Output"](writing)
+    with pytest.raises(OSError, match="temporarily unavailable"):
+        output.write(b"x" * 1_000_000 + b"\n")
+    torn = os.read(reading, 1_000_000)
+    output.write(b"whole\n")
+    assert os.read(reading, 100) == b"\nwhole\n"
+    assert set(torn) == set(b"x")
+    os.close(reading)
+    os.close(writing)
+
+
+@contextmanager
+def rollbar(garbled: int = 0) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """The URL of a server that takes items, and what it got. Its first `garbled` answers are no HTTP."""
+    received: list[dict[str, Any]] = []
+
+    class Rollbar(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            if len(received) <= garbled:
+                self.wfile.write(b"garbled\r\n\r\n")
+                return
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_arguments: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Rollbar) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api/1/item/", received
+        server.shutdown()
+
+
+def copied(sent: bytes, url: str, stdout: IO[bytes] | int = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
+    """The ended example, to which these lines were sent."""
+    return subprocess.run(
+        [sys.executable, str(ROLLBAR)],
+        input=sent,
+        env={**os.environ, "ROLLBAR_TOKEN": "t", "ROLLBAR_URL": url},
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+
+def an_error(message: str) -> bytes:
+    """A line of the log."""
+    fields = {"timestamp": "2026-11-30T08:00:00Z", "level": "error", "version": "1.2.3", "message": message}
+    return f"{json.dumps(fields)}\n".encode()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("logging-page")
+def test_the_log_of_one_approved_onboarding_is_the_one_of_the_page_and_has_nothing_personal() -> None:
+    with served(TURNUP_GRAPHIQL="false", TURNUP_LOG_FORMAT="json", TURNUP_LOG_LEVEL="DEBUG") as server:
+        tokens = [server.token(who) for who in (CUSTOMER, LEAD, PARTNER)]
+        _onboarding(server)
+        begun = len(_printed(server))
+        _marked_requests(server)
+        text = (server.home / "serve.log").read_text(encoding="utf-8")
+        lines = _printed(server)
+    assert all({*FIRST_KEYS} <= line.keys() for line in lines)
+    assert {line["service"] for line in lines} == {SERVICE}
+    events = [line for line in text.splitlines() if '"logger":"turnup.events"' in line and '"action"' in line]
+    onboarding = [line for line in events if json.loads(line).get("location_id") == "location-1"]
+    assert _compared("\n".join(onboarding)) == _compared(block(EXAMPLE, "json").rstrip("\n"))
+    names = [line["message"] for line in lines[begun:]]
+    assert {"person.added", "contacts.set", "change.refused", "permission.denied", "user.created"} <= set(names)
+    assert [mark for mark in (*MARKS, *tokens, "Bearer") if mark.lower() in text.lower()] == []
+    assert {"server.configured", "tokens.withheld"} <= {line["message"] for line in lines}
+    assert all(line.isprintable() for line in text.splitlines())
+
+
+def _printed(server: Served) -> list[dict[str, Any]]:
+    """What the server has printed; each line is an object of JSON."""
+    text = (server.home / "serve.log").read_text(encoding="utf-8")
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def _compared(text: str) -> str:
+    return comparable(_REQUEST_ID.sub(r'"\1":"..."', text))
+
+
+def _onboarding(server: Served) -> None:
+    """One onboarding, from the customer's edit to the partner's acknowledgement."""
+    revision = server.ask('{ node(id: "phone-1") { ... on Device { revision } } }', CUSTOMER)["node"]["revision"]
+    server.ask(EDIT, CUSTOMER, device="phone-1", revision=revision, label=MARKS[0])
+    server.ask(SUBMIT, CUSTOMER)
+    digest = server.ask(REVIEW, LEAD)["review"]["digest"]
+    server.ask(APPROVE, LEAD, digest=digest)
+    server.ask(GENERATE, LEAD)
+    server.ask(TRIGGER, LEAD)
+    (payload,) = server.ask(POLL, PARTNER)["provisioningPayloads"]["nodes"]
+    received = hashlib.sha256(as_rfc_8785(payload["document"])).hexdigest()
+    server.ask(ACKNOWLEDGE, PARTNER, id=payload["id"], digest=received)
+
+
+def _marked_requests(server: Served) -> None:
+    """Send marked values wherever a client can put a text, in requests that succeed and in those that are refused."""
+    label, mac, _, name, email, phone, comment, key, marked_id = MARKS
+    operation = "Rollout"  # a name, which the line of the request has
+    place = '"location-2"'
+    for mutation, who in (
+        (f'addPerson(input: {{locationId: {place}, firstName: "{name}", lastName: "{name}", email: "{email}", '
+         f'mobile: "{phone}", idempotencyKey: "{key}"}})', CUSTOMER),
+        (f'setContacts(input: {{locationId: {place}, expectedRevision: 1, contacts: [{{purpose: PRIMARY, '
+         f'fullName: "{name}", email: "{email}", phone: "{phone}"}}]}})', LEAD),
+        (f'addDevice(input: {{locationId: {place}, macAddress: "{mac}", label: "{label}", brand: YEALINK}})', LEAD),
+        (f'block(input: {{locationId: "{marked_id}", reason: "{comment}"}})', LEAD),
+        (f'requestChanges(input: {{locationId: {place}, comment: "{comment}"}})', LEAD_2),
+        (f'createUser(input: {{email: "{email}", name: "{name}", subject: "{name}", role: AUDITOR}})', LEAD),
+        (f'block(input: {{locationId: {place}, reason: "{comment}"}})', CUSTOMER),
+    ):  # fmt: skip
+        _send(server, who, {"query": f"mutation {operation} {{ {mutation} {{ problems {{ code message }} }} }}"})
+    _send(server, CUSTOMER, {"query": f'query {operation} {{ nothing(x: "{name}") }}'})
+    _send(server, CUSTOMER, {"query": "{ viewer { id } }", "operationName": email, "variables": {"x": email}})
+    hostile = {"query": "{ viewer { id } }", "operationName": HOSTILE, "variables": {HOSTILE: HOSTILE}}
+    _send(server, CUSTOMER, hostile)
+    _send(
+        server, CUSTOMER, {"query": f'mutation {{ block(input: {{locationId: {json.dumps(HOSTILE)}, reason: "x"}}) }}'}
+    )
+    _send(server, "nobody" + email, {"query": "{ viewer { id } }"})
+    get = {"query": f'{{ location(id: "{marked_id}") {{ id }} }}', "variables": json.dumps({"x": name})}
+    headers = {"authorization": f"Bearer {server.token(LEAD)}", "x-user-id": name}
+    httpx.get(f"{server.origin}/graphql", params=get, headers=headers, trust_env=False)
+    httpx.get(f"{server.origin}/{email}?{key}", headers={"user-agent": name, "referer": name}, trust_env=False)
+
+
+def _send(server: Served, who: str, body: dict[str, Any]) -> None:
+    headers = {"authorization": f"Bearer {server.token(who)}"}
+    httpx.post(f"{server.origin}/graphql", json=body, headers=headers, timeout=30, trust_env=False)
