@@ -10,6 +10,7 @@ from typing import Any
 from app.db.database import Database
 from app.db.failures import translated
 from app.domain.vocabulary import UserStatus
+from app.observing import note_statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,5 +102,9 @@ async def end_session(database: Database, secret_sha256: bytes) -> None:
 
 async def _called(database: Database, name: str, statement: str, *arguments: object) -> Any:
     async with database.connection() as connection:
-        with database.observe("sql", name, {}), translated():
-            return await connection.fetchrow(statement, *arguments)
+        try:
+            with database.observe("sql", name, {}), translated():
+                return await connection.fetchrow(statement, *arguments)
+        except Exception as error:
+            note_statement(error, name)
+            raise

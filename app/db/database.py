@@ -39,7 +39,7 @@ from app.db.writers import BEGIN_WRITING, WRITES_SINCE, may_write
 from app.domain.credential import REFUSED, Credential, CredentialKind
 from app.domain.viewer import Scope, Viewer
 from app.domain.vocabulary import Role, UserStatus
-from app.observing import Observer, unobserved
+from app.observing import Observer, note_statement, unobserved
 from app.session_settings import LOCK_SECONDS
 from permissions.policy import actions_of_token, viewer_of
 
@@ -144,9 +144,13 @@ class Transaction:
     async def fetch(self, statement: Statement, **values: Any) -> list[Any]:
         """Return every row of a statement as a struct."""
         self._sent.count += 1
-        with self._observe("sql", statement.name, {}), translated():
-            records = await self._connection.fetch(statement.sql, *statement.arguments(values))
-        return list(starmap(statement.build, map(_WHOLE, records)))
+        try:
+            with self._observe("sql", statement.name, {}), translated():
+                records = await self._connection.fetch(statement.sql, *statement.arguments(values))
+            return list(starmap(statement.build, map(_WHOLE, records)))
+        except Exception as error:
+            note_statement(error, statement.name)
+            raise
 
     @asynccontextmanager
     async def savepoint(self, *, final: bool = False) -> AsyncIterator[None]:

@@ -13,6 +13,7 @@ from app.db.database import Database
 from app.db.failures import translated
 from app.domain.events import CREDENTIALS_FORGOTTEN, DOCUMENTS_ERASED
 from app.domain.vocabulary import SystemAction
+from app.observing import note_statement
 from app.operations.event_log import emit_by_system
 
 EVERY_SECONDS = 30.0
@@ -49,7 +50,8 @@ async def forget_old_keys(database: Database) -> int:
 
     A batch is one transaction of at most MOST_KEYS keys. After MOST_BATCHES, the rest is left to the next run.
     """
-    return sum([gone async for gone in _batches(database, "SELECT turnup.forget_old_keys($1)", MOST_KEYS)])
+    batches = _batches(database, "forget old keys", "SELECT turnup.forget_old_keys($1)", MOST_KEYS)
+    return sum([gone async for gone in batches])
 
 
 async def forget_old_credentials(database: Database) -> None:
@@ -58,24 +60,29 @@ async def forget_old_credentials(database: Database) -> None:
     A batch is one transaction of at most MOST_CREDENTIALS of each. After MOST_BATCHES, the rest is left to the next
     run.
     """
-    async for gone in _batches(database, "SELECT turnup.forget_credentials($1)", MOST_CREDENTIALS):
+    statement = "SELECT turnup.forget_credentials($1)"
+    async for gone in _batches(database, "forget credentials", statement, MOST_CREDENTIALS):
         if gone:  # before the next batch, which may fail: this one is committed
             emit_by_system(CREDENTIALS_FORGOTTEN, SystemAction.TOKENS_FORGOTTEN, count=gone)
 
 
-async def _batches(database: Database, statement: str, most: int) -> AsyncIterator[int]:
+async def _batches(database: Database, name: str, statement: str, most: int) -> AsyncIterator[int]:
     """Run a statement in batches; yields the number of deleted rows of each batch when it is committed."""
     for _ in range(MOST_BATCHES):
-        gone = await _batch(database, statement, most)
+        gone = await _batch(database, name, statement, most)
         yield gone
         if gone < most:
             return
 
 
-async def _batch(database: Database, statement: str, most: int) -> int:
+async def _batch(database: Database, name: str, statement: str, most: int) -> int:
     async with database.connection() as connection:
-        with translated():
-            return int(await connection.fetchval(statement, most))
+        try:
+            with translated():
+                return int(await connection.fetchval(statement, most))
+        except Exception as error:
+            note_statement(error, name)
+            raise
 
 
 async def write_uses(database: Database) -> None:

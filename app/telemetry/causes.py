@@ -6,21 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 
+from app.observing import statement_of
+
 OWN = ("app", "graphql_schema", "permissions", "resolvers")
 """The packages of this product."""
 OF_FIELDS = ("app.execution",)
 """Own modules, or packages, that every field passes. An exception there is about a field."""
-OF_STATEMENTS = (
-    "app.db.database",
-    "app.db.failures",
-    "app.db.loaders",
-    "app.db.queries",
-    "app.db.reading",
-    "app.db.request_transactions",
-    "app.db.statements",
-    "resolvers.paging",
-)
-"""Own modules that many statements pass. An error of the database there is about what called them."""
 MOST_CAUSES = 8
 
 _CODE = re.compile(r"[A-Za-z0-9_:-]{1,80}")
@@ -49,22 +40,31 @@ class CodePlace:
 class Cause:
     """The types of an exception and of its causes, outermost first, the place, and the code of the error, if any.
 
-    `place` is that of the innermost own frame outside of modules that others share. Without one, it is that of the
-    innermost own frame, and without any own frame that of the innermost frame; then it `is_shared`. It is None for an
-    exception that was never raised.
+    `place` is that of the innermost own frame outside of modules that every field passes. Without one, it is that of
+    the innermost own frame, and without any own frame that of the innermost frame; then it `is_shared`. It is None for
+    an exception that was never raised. `statement` is the name of the statement of the database that failed. All
+    statements pass the same code, so for an error of PostgreSQL in one without a name, such as COMMIT, the place
+    `is_shared` as well.
     """
 
     types: tuple[str, ...]
     place: CodePlace | None
     is_shared: bool
     code: str | None
+    statement: str | None = None
+
+    def tags(self) -> dict[str, str]:
+        """Return the code and the statement, if there are any."""
+        return {name: value for name in ("code", "statement") if (value := getattr(self, name)) is not None}
 
     def fingerprint(self, field: str | None = None) -> list[str]:
-        """Return what identifies the bug in all releases: the text of the line, not its number.
+        """Return what identifies the bug in all releases: the statement, or the text of the line, not its number.
 
         `field` is the field of the schema that failed. It is used where the place is shared.
         """
         parts = [*self.types, *filter(None, [self.code])]
+        if self.statement is not None:
+            return [*parts, self.statement]
         if self.place is not None:
             text = linecache.getline(self.place.file, self.place.line).strip()
             parts += [f"{self.place.module}:{self.place.function}", *filter(None, [text])]
@@ -95,11 +95,17 @@ def cause_of(error: BaseException) -> Cause:
     """Return the cause of an exception."""
     chain = chain_of(error)
     innermost_first = [place for each in reversed(chain) for place in reversed(list(places_of(each.__traceback__)))]
-    shared = OF_FIELDS + OF_STATEMENTS if hasattr(chain[-1], "sqlstate") else OF_FIELDS
     own = [place for place in innermost_first if place.is_own]
-    unshared = [place for place in own if not place.is_in(shared)]
+    unshared = [place for place in own if not place.is_in(OF_FIELDS)]
     places = unshared or own or innermost_first
-    return Cause(tuple(map(name_of, chain)), places[0] if places else None, not unshared, code_of(chain[-1]))
+    statement = next(filter(None, map(statement_of, reversed(chain))), None)
+    return Cause(
+        types=tuple(map(name_of, chain)),
+        place=places[0] if places else None,
+        is_shared=not unshared or (hasattr(chain[-1], "sqlstate") and statement is None),
+        code=code_of(chain[-1]),
+        statement=statement,
+    )
 
 
 def places_of(traceback: TracebackType | None) -> Iterator[CodePlace]:

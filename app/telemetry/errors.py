@@ -264,7 +264,7 @@ def event_of(error: Exception, cause: Cause, logger: str, facts: Mapping[str, st
         "transaction": operation or facts.get("route") or facts.get("command") or logger,
         "fingerprint": cause.fingerprint(facts.get("field")),
         "exception": {"values": [_exception(each) for each in reversed(chain_of(error))]},
-        "tags": {name: facts[name] for name in TAGS if name in facts} | ({"code": cause.code} if cause.code else {}),
+        "tags": {name: facts[name] for name in TAGS if name in facts} | cause.tags(),
     }
     if "user_id" in facts:
         event["user"] = {"id": facts["user_id"]}

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import asyncpg
 import pytest
 from starlette.types import Message
 
@@ -127,6 +128,41 @@ async def test_a_wrong_statement_arrives_with_its_sqlstate(
     event = await only(tracker)
     assert types(event) == ["UndefinedColumnError"]
     assert (event["exception"]["values"][0]["value"], event["tags"]["code"]) == ("42703", "42703")
+
+
+EDIT_DEVICE = """mutation {
+  editDevice(input: {deviceId: "phone-1", expectedRevision: 1, label: "Till"}) { problems { code } } }"""
+EDIT_PERSON = """mutation {
+  editPerson(input: {personId: "person-1", expectedRevision: 1, firstName: "Ada"}) { problems { code } } }"""
+DEVICES_OF_ONE = '{ location(id: "location-1") { devices { id } } }'
+PEOPLE_OF_ONE = '{ location(id: "location-1") { people { id } } }'
+
+
+@pytest.mark.parametrize(
+    ("broken", "requests"),
+    [
+        ("SELECT ON turnup.device, turnup.person", [DEVICES_OF_ONE, PEOPLE_OF_ONE]),
+        ("UPDATE ON turnup.device, turnup.person", [EDIT_DEVICE, EDIT_PERSON]),
+    ],
+    ids=["reads", "writes"],
+)
+@pytest.mark.usefixtures("tracking")
+async def test_each_table_that_is_broken_is_an_issue_of_its_own(
+    own_client: Client, tracker: ErrorServer, tracking: ErrorTracking, broken: str, requests: list[str]
+) -> None:
+    connection = await asyncpg.connect(own_client.database.owner_url)
+    try:
+        await connection.execute(f"REVOKE {broken} FROM turnup_app")
+    finally:
+        await connection.close()
+    for each in (*requests, *requests):
+        answer = await own_client.ask(each, LEAD)
+        assert answer.codes == ["INTERNAL"], answer.body
+    await asyncio.to_thread(tracking.shutdown)
+    assert [event["tags"]["code"] for event in tracker.events] == ["42501"] * 4
+    fingerprints = [tuple(event["fingerprint"]) for event in tracker.events]
+    assert fingerprints[:2] == fingerprints[2:]
+    assert len(set(fingerprints)) == 2, fingerprints
 
 
 @pytest.mark.usefixtures("tracking")

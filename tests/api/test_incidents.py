@@ -141,10 +141,10 @@ async def test_what_a_round_has_forgotten_batch_by_batch_stays_forgotten_when_it
 ) -> None:
     batches = [housekeeping._batch, housekeeping._batch]
 
-    async def two_and_then_none(database: Database, statement: str, most: int) -> int:
+    async def two_and_then_none(database: Database, name: str, statement: str, most: int) -> int:
         if not batches:
             raise DatabaseUnavailable
-        return await batches.pop()(database, statement, most)
+        return await batches.pop()(database, name, statement, most)
 
     with monkeypatch.context() as failing:
         failing.setattr(housekeeping, "_batch", two_and_then_none)

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 import sentry_sdk
 
+from app.observing import note_statement
 from app.telemetry import errors
 from app.telemetry.causes import cause_of
 from app.telemetry.errors import (
@@ -351,23 +352,35 @@ def test_a_bug_keeps_its_fingerprint_when_the_lines_above_it_change(tmp_path: Pa
     assert fingerprint_of(lambda: before["act"]({})) == fingerprint_of(lambda: after["act"]({}))
 
 
-def test_an_error_of_postgresql_is_told_apart_by_its_sqlstate_and_its_caller(tmp_path: Path) -> None:
-    shared = own_module(tmp_path / "shared.py", "def fetch(error):\n    raise error\n", name="app.db.database")
+def test_an_error_of_the_database_is_told_apart_by_its_statement_and_its_sqlstate(tmp_path: Path) -> None:
+    shared = own_module(tmp_path / "shared.py", "def fetch(error):\n    raise error\n", name="app.db.made_up")
     callers = own_module(
         tmp_path / "callers.py",
         "def first(fetch, error):\n    fetch(error)\n\n\ndef second(fetch, error):\n    fetch(error)\n",
         name="app.operations.made_up",
     )
 
-    def found(caller: str, error: Callable[[], Exception]) -> list[str]:
-        return fingerprint_of(lambda: callers[caller](shared["fetch"], error()))
+    def found(statement: str, error: Exception, caller: str = "first") -> list[str]:
+        note_statement(error, statement)
+        return fingerprint_of(lambda: callers[caller](shared["fetch"], error), "editDevice")
 
     undefined, ambiguous = asyncpg.UndefinedColumnError, asyncpg.AmbiguousColumnError
-    assert found("first", undefined) == found("first", undefined)
-    assert found("first", undefined) != found("first", ambiguous)
-    assert found("first", undefined) != found("second", undefined)
-    assert "42703" in found("first", undefined)
-    assert found("first", KeyError) == found("second", KeyError), "an exception of Python is a bug where it is raised"
+    assert found("update device", undefined()) == found("update device", undefined(), "second")
+    assert found("update device", undefined()) != found("update person", undefined())
+    assert found("update device", undefined()) != found("update device", ambiguous())
+    assert found("update device", TypeError()) != found("update person", TypeError()), "a value that does not fit"
+    assert "42703" in found("update device", undefined())
+
+
+def test_an_error_of_postgresql_at_the_commit_is_told_apart_by_the_field(tmp_path: Path) -> None:
+    code = "def commit(error):\n    raise error\n"
+    commit = own_module(tmp_path / "commit.py", code, name="app.db.made_up")["commit"]
+
+    def found(field: str, error: Exception) -> list[str]:
+        return fingerprint_of(lambda: commit(error), field)
+
+    assert found("editDevice", asyncpg.DataCorruptedError()) != found("editPerson", asyncpg.DataCorruptedError())
+    assert found("editDevice", KeyError()) == found("editPerson", KeyError()), "any other exception is a bug there"
 
 
 def test_where_every_field_passes_the_field_tells_bugs_apart(tmp_path: Path) -> None:
