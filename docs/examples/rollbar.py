@@ -1,11 +1,13 @@
-"""Sends the errors in a log of JSON lines to Rollbar: turnup serve 2>&1 | python3 rollbar.py >> turnup.log
+"""Sends the errors in a log of JSON lines to Rollbar: tail --follow=name turnup.log | python3 rollbar.py > /dev/null
 
 It copies each line from standard input to standard output, whatever is in it, and reads on whatever fails: lines that
 cannot be written are lost, and items that Rollbar does not take in time are dropped. Both are reported on standard
-error. ROLLBAR_TOKEN is a token with the scope post_server_item, ROLLBAR_URL the address of Rollbar's API for items (its
-path is /api/1/item/). Uses the standard library only.
+error, as are lines that are not those of TURNUP_LOG_FORMAT=json. ROLLBAR_TOKEN is a token with the scope
+post_server_item, ROLLBAR_URL the address of Rollbar's API for items (its path is /api/1/item/); without either it does
+not start. Uses the standard library of Python 3.11 or later only.
 """
 
+import hashlib
 import json
 import os
 import queue
@@ -18,6 +20,9 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
+if sys.version_info < (3, 11):  # noqa: UP036 - it may run with another Python than the server
+    sys.exit("rollbar: Python 3.11 or later is needed")
+
 MOST_WAITING = 1_000
 ANSWER_SECONDS = 10
 LAST_SECONDS = 3
@@ -26,26 +31,57 @@ PAUSE_SECONDS = 60
 """The time between two reports of the same failure."""
 LEVELS = {"error": "error", "critical": "critical"}
 OWN = ("message", "level", "timestamp", "version")
+SETTINGS = ("ROLLBAR_TOKEN", "ROLLBAR_URL")
+LONGEST_TITLE = 255
+
+LIBRARIES = ("/lib/python3", "/site-packages/")
+"""What is in the path of code that is not Turnup's own."""
+SHARED = ("/app/db/", "/app/execution/", "/app/telemetry/", "/resolvers/paging.py")
+"""What is in the path of code that many requests pass. What called it says more about an exception."""
 
 Items = queue.Queue[dict[str, Any]]
 
 
 def item_of(line: bytes) -> dict[str, Any] | None:
-    """Return the item of a line, or None if the line is none of JSON or no error."""
+    """Return the item of a line, or None if it is no error. Raises ValueError for what is no line of Turnup's log."""
     try:
         fields = json.loads(line)
-        if fields["level"] not in LEVELS:
+        level = LEVELS.get(fields["level"])
+        if level is None:
             return None
+        message, exceptions = fields["message"], fields.get("exception", [])
+        types = [each["type"] for each in exceptions]
+        places = places_of(exceptions[0]["stack"]) if exceptions else []
+        title = " ".join([types[0], *(["in", places[0]] if places else [])]) if types else message
         return {
             "environment": os.environ.get("ROLLBAR_ENVIRONMENT", "production"),
-            "level": LEVELS[fields["level"]],
+            "level": level,
             "timestamp": int(datetime.fromisoformat(fields["timestamp"]).timestamp()),
             "code_version": fields["version"],
-            "body": {"message": {"body": fields["message"]}},
+            "title": title[:LONGEST_TITLE],
+            "fingerprint": hashlib.sha256("\n".join([message, *types, *places]).encode()).hexdigest()[:40],
+            "body": {"message": {"body": message}},
             "custom": {name: value for name, value in fields.items() if name not in OWN},
         }
-    except (KeyError, OverflowError, RecursionError, TypeError, ValueError):
-        return None
+    except (AttributeError, IndexError, KeyError, OverflowError, RecursionError, TypeError, ValueError) as error:
+        raise ValueError("no line of JSON") from error
+
+
+def places_of(stack: list[str]) -> list[str]:
+    """Return where an exception happened: Turnup's innermost function outside of SHARED, and its innermost one.
+
+    Frames have the form `path:number function`. Numbers of lines and the folder of the installation are left out, so
+    that a place survives a release.
+    """
+    own = [frame for frame in reversed(stack) if not any(each in frame for each in LIBRARIES)]
+    innermost = own or stack[::-1]
+    unshared = [frame for frame in own if not any(each in frame for each in SHARED)]
+    return [_without_number(each) for each in [*unshared[:1], *innermost[:1]]]
+
+
+def _without_number(frame: str) -> str:
+    path, _, rest = frame.rpartition(":")
+    return f"{'/'.join(path.split('/')[-2:])} {rest.partition(' ')[2]}"
 
 
 class Failures:
@@ -100,16 +136,21 @@ def copy(lines: Iterable[bytes], output: Output, items: Items, failures: Failure
             output.write(line)
         except OSError as error:
             failures.tell("a line was not written", error)
-        item = item_of(line)
-        if item is not None:
-            try:
+        try:
+            item = item_of(line)
+            if item is not None:
                 items.put_nowait(item)
-            except queue.Full:
-                failures.tell("an item was dropped")
+        except ValueError:
+            failures.tell("a line is not one of TURNUP_LOG_FORMAT=json")
+        except queue.Full:
+            failures.tell("an item was dropped")
 
 
 def main() -> None:
-    """Copy and send until the lines have ended and LAST_SECONDS have passed."""
+    """Copy and send until the lines have ended and LAST_SECONDS have passed. Exits with 1 without the settings."""
+    missing = [name for name in SETTINGS if not os.environ.get(name)]
+    if missing:
+        sys.exit(f"rollbar: {' and '.join(missing)} must be set")
     items, failures = Items(MOST_WAITING), Failures()
     threading.Thread(target=send, args=(items, failures), daemon=True).start()
     copy(sys.stdin.buffer, Output(sys.stdout.fileno()), items, failures)
