@@ -85,7 +85,7 @@ LANES: Mapping[str, Lane] = {
     "monitoring": Lane(("tests/monitoring/",), 70, needs=("prometheus", "redis")),
     "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
     "overload": Lane(("tests/load/", "tests/slow/test_large_lists.py", "tests/slow/test_overload.py"), 55),
-    "pages": Lane(("tests/docs/",), 55, needs=("curl",)),
+    "pages": Lane(("tests/docs/",), 55, needs=("curl", "jq")),
     "people": Lane(("tests/api/test_five_people.py",), 40, campaign=10),
     "poolers": Lane(("tests/poolers/",), 50, needs=("pgbouncer",)),
     "postgresql15": Lane(("tests/db/",), 140, needs=("postgresql15",)),

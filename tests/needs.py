@@ -103,6 +103,7 @@ def _on_the_path(name: str) -> Callable[[], str]:
 PROGRAMS: Mapping[str, Callable[[], str]] = {
     "chromium": _by_script("deploy/chromium.py"),
     "curl": _on_the_path("curl"),
+    "jq": _on_the_path("jq"),
     "nginx": _by_script("deploy/nginx.py"),
     "node": _on_the_path("node"),
     "npm": _on_the_path("npm"),

@@ -140,7 +140,7 @@ class Limiter:
     def _lose(self) -> None:
         """Note a failure, and log the first one: a store that is away for an hour fails every second."""
         if not self._is_lost:
-            log.exception("the store of the budgets cannot be reached: writes are refused, reads are not limited")
+            log.exception("Redis cannot be reached: writes are refused, reads are not limited")
         self._is_lost, self._closed_until = True, time.monotonic() + PAUSE_SECONDS
         self._failed()
 

@@ -1,17 +1,19 @@
 """The page about logging: its catalogue, what log services read, and the log of one approved onboarding."""
 
+import ast
 import hashlib
 import json
 import logging
 import os
 import re
 import runpy
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -39,8 +41,9 @@ from tests.api.test_story import (
 )
 from tests.contract.served import Served, served
 from tests.harness import CUSTOMER, LEAD, LEAD_2, PARTNER
+from tests.needs import needs
 
-from .pages import ROOT, comparable, page, table
+from .pages import ROOT, comparable, page, shell_blocks, table
 
 PAGE = "docs/logging.md"
 ROLLBAR = ROOT / "docs/examples/rollbar.py"
@@ -133,8 +136,98 @@ def test_rollbar_gets_the_errors_and_the_log_passes_through(lines: list[dict[str
     (item,) = received
     assert (ended.returncode, ended.stdout, item["access_token"]) == (0, sent, "t")
     assert (item["data"]["level"], item["data"]["body"]) == ("error", {"message": {"body": "request failed"}})
+    assert item["data"]["title"] == "builtins.LookupError in docs/test_logging_page.py lines"
     assert item["data"]["custom"]["request_id"] == "request-1"
     assert item["data"]["custom"]["exception"][0]["type"] == "builtins.LookupError"
+    assert ended.stderr.count(b"a line is not one of TURNUP_LOG_FORMAT=json") == 1
+
+
+ENTRY, EXECUTOR = "/opt/turnup/app/http/endpoint.py:20 answer", "/opt/turnup/app/execution/executor.py:300 _resolve"
+QUERY = "/opt/turnup/graphql_schema/queries.py:80 _accounts"
+OTHER_QUERY = "/opt/turnup/graphql_schema/queries.py:120 _locations"
+STATEMENT, DRIVER = "/opt/turnup/app/db/database.py:9 fetch", "/x/site-packages/asyncpg/connection.py:7 fetch"
+STACK = [ENTRY, EXECUTOR, QUERY, STATEMENT, DRIVER]
+UNDEFINED = "asyncpg.exceptions.UndefinedColumnError"
+
+
+def fingerprint(stack: list[str], error: str = UNDEFINED, message: str = "resolver failed") -> str:
+    """The fingerprint that Rollbar gets for an exception."""
+    item = runpy.run_path(str(ROLLBAR))["item_of"](an_error(message, exception=[{"type": error, "stack": stack}]))
+    found: str = item["fingerprint"]
+    return found
+
+
+def test_one_bug_is_one_item_of_rollbar_in_all_releases_and_places_of_installation() -> None:
+    released = [frame.replace("/opt/turnup", "/srv/2").replace(":", ":1") for frame in STACK]
+    other_way = [EXECUTOR, EXECUTOR, QUERY, STATEMENT, DRIVER]
+    assert {fingerprint(STACK), fingerprint(released), fingerprint(other_way)} == {fingerprint(STACK)}
+    assert len(fingerprint(STACK)) == 40
+
+
+def test_different_bugs_are_different_items_of_rollbar() -> None:
+    others = [
+        fingerprint([OTHER_QUERY if frame == QUERY else frame for frame in STACK]),
+        fingerprint(STACK, error="asyncpg.exceptions.UndefinedTableError"),
+        fingerprint(STACK, message="request failed"),
+        fingerprint([ENTRY, EXECUTOR, "/opt/turnup/app/execution/completion.py:4 complete"]),
+        fingerprint([ENTRY, EXECUTOR]),
+        fingerprint([DRIVER]),
+        fingerprint([]),
+    ]
+    assert len({fingerprint(STACK), *others}) == 1 + len(others)
+
+
+def test_an_item_of_rollbar_is_named_after_the_exception_and_its_place() -> None:
+    item_of = runpy.run_path(str(ROLLBAR))["item_of"]
+    assert item_of(an_error("resolver failed", exception=[{"type": UNDEFINED, "stack": STACK}]))["title"] == (
+        f"{UNDEFINED} in graphql_schema/queries.py _accounts"
+    )
+    assert item_of(an_error("Redis cannot be reached"))["title"] == "Redis cannot be reached"
+
+
+@pytest.mark.parametrize("missing", ["ROLLBAR_TOKEN", "ROLLBAR_URL"])
+def test_the_sending_to_rollbar_does_not_start_without_its_settings(missing: str) -> None:
+    ended = copied(b"", "http://127.0.0.1:1/", settings={missing: ""})
+    assert (ended.returncode, ended.stderr) == (1, f"rollbar: {missing} must be set\n".encode())
+
+
+def test_the_sending_to_rollbar_does_not_start_with_an_older_python() -> None:
+    older = f"import runpy, sys; sys.version_info = (3, 10, 12); runpy.run_path({str(ROLLBAR)!r}, run_name='__main__')"
+    ended = subprocess.run([sys.executable, "-c", older], capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.returncode, ended.stderr) == (1, "rollbar: Python 3.11 or later is needed\n")
+
+
+def test_the_unit_of_rollbar_follows_the_log_also_after_its_rotation(tmp_path: Path) -> None:
+    logged = "/var/log/turnup/turnup.log"
+    (unit,) = re.findall(r"^ExecStart=/bin/sh -c '(.+)'$", page(PAGE), re.M)
+    assert f"StandardError=append:{logged}" in page(PAGE)
+    log = tmp_path / "turnup.log"
+    log.write_bytes(an_error("before the start"))
+    with rollbar() as (url, received):
+        environment = {**os.environ, "ROLLBAR_TOKEN": "t", "ROLLBAR_URL": url}
+        command = unit.replace(logged, str(log)).replace(".venv/bin/python", sys.executable)
+        running = subprocess.Popen(["/bin/sh", "-c", command], cwd=ROOT, env=environment, start_new_session=True)
+        try:
+            arrived = sent_until_received(log, "first", received)
+            os.truncate(log, 0)  # as copytruncate does
+            arrived += sent_until_received(log, "second", received)
+        finally:
+            os.killpg(running.pid, signal.SIGTERM)  # as systemd does, to all processes of the unit
+            running.wait(30)
+    assert set(arrived) == {"first", "second"}
+
+
+def sent_until_received(log: Path, message: str, received: list[dict[str, Any]]) -> list[str]:
+    """Append the line of an error again and again until Rollbar has it. Returns the messages that Rollbar has."""
+    deadline = time.monotonic() + 60
+    while True:
+        with log.open("ab") as file:
+            file.write(an_error(message))
+        time.sleep(0.1)
+        messages = [each["data"]["body"]["message"]["body"] for each in list(received)]
+        if message in messages:
+            return messages
+        assert time.monotonic() < deadline, messages
 
 
 def test_an_answer_that_is_no_http_does_not_end_the_sending_to_rollbar() -> None:
@@ -199,12 +292,14 @@ def rollbar(garbled: int = 0) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
 
 
-def copied(sent: bytes, url: str, stdout: IO[bytes] | int = subprocess.PIPE) -> subprocess.CompletedProcess[bytes]:
+def copied(
+    sent: bytes, url: str, stdout: IO[bytes] | int = subprocess.PIPE, settings: Mapping[str, str] = {}
+) -> subprocess.CompletedProcess[bytes]:
     """The ended example, to which these lines were sent."""
     return subprocess.run(
         [sys.executable, str(ROLLBAR)],
         input=sent,
-        env={**os.environ, "ROLLBAR_TOKEN": "t", "ROLLBAR_URL": url},
+        env={**os.environ, "ROLLBAR_TOKEN": "t", "ROLLBAR_URL": url, **settings},
         stdout=stdout,
         stderr=subprocess.PIPE,
         timeout=60,
@@ -212,10 +307,75 @@ def copied(sent: bytes, url: str, stdout: IO[bytes] | int = subprocess.PIPE) -> 
     )
 
 
-def an_error(message: str) -> bytes:
+def an_error(message: str, **facts: object) -> bytes:
     """A line of the log."""
-    fields = {"timestamp": "2026-11-30T08:00:00Z", "level": "error", "version": "1.2.3", "message": message}
+    fields = {"timestamp": "2026-11-30T08:00:00Z", "level": "error", "version": "1.2.3", "message": message, **facts}
     return f"{json.dumps(fields)}\n".encode()
+
+
+def test_the_page_lists_the_message_of_every_error() -> None:
+    listed = " ".join(row[0] for row in table(page(PAGE), "Other lines"))
+    parts = {part.strip() for message in error_messages() for part in re.split(r"%\S*", message)} - {"", "s", ":"}
+    assert len(parts) > 15
+    assert {part for part in parts if part not in listed} == set()
+
+
+def error_messages() -> Iterator[str]:
+    """The messages that the code logs at the levels ERROR and CRITICAL."""
+    for folder in ("app", "graphql_schema", "resolvers", "permissions"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                match node:
+                    case ast.Call(
+                        func=ast.Attribute(
+                            value=ast.Name(id="log" | "logger"), attr="error" | "exception" | "critical"
+                        ),
+                        args=[message, *_],
+                    ):
+                        constants = [each.value for each in ast.walk(message) if isinstance(each, ast.Constant)]
+                        yield from (each for each in constants if isinstance(each, str))
+
+
+READ = [command for command, _ in shell_blocks(page(PAGE).partition("\n## Read the log\n")[2].partition("\n## ")[0])]
+
+
+@pytest.mark.slow
+def test_the_commands_that_read_the_log_print_what_the_page_says(tmp_path: Path) -> None:
+    needs("jq")
+    request = "3084a36f40e7bb14941ac727497c3cb7"
+    answered = {"level": "info", "message": "request.answered"}
+    lines: list[dict[str, Any]] = [
+        {"level": "info", "message": "server.configured", "settings": {"port": 1}},
+        {**answered, "request_id": "1", "duration_ms": 5.5, "route": "/graphql", "user_id": "user-acme"},
+        {**answered, "request_id": "2", "duration_ms": 12.5, "root_fields": ["me", "accounts"], "user_id": "user-lead"},
+        {**answered, "request_id": request, "duration_ms": 7, "root_fields": ["me"], "codes": ["INTERNAL"]},
+        {"level": "error", "message": "resolver failed", "request_id": request},
+        {**answered, "request_id": "3", "duration_ms": 1, "root_fields": ["me"], "codes": ["INTERNAL"]},
+        {**answered, "request_id": "4", "duration_ms": 1, "root_fields": ["me"], "user_id": "user-lead"},
+        {"level": "info", "message": "server.configured", "settings": {"port": 2}},
+    ]
+    log = tmp_path / "log"
+    log.write_text("Started Turnup on port 8001.\n" + "".join(f"{json.dumps(line)}\n" for line in lines))
+    journalctl = tmp_path / "journalctl"
+    journalctl.write_text(f"#!/bin/sh\ncat {log}\n")
+    journalctl.chmod(0o755)
+    errors, of_request, slowest, failed, users, settings = (shown(command, tmp_path) for command in READ)
+    assert [json.loads(line)["message"] for line in errors] == ["resolver failed"]
+    assert [json.loads(line)["message"] for line in of_request] == ["request.answered", "resolver failed"]
+    assert slowest[:3] == ["12.5\tme,accounts\t2", f"7\tme\t{request}", "5.5\t/graphql\t1"]
+    assert [line.split() for line in failed] == [["2", "me"]]
+    assert [line.split() for line in users] == [["2", "user-lead"], ["1", "user-acme"]]
+    assert json.loads("".join(settings)) == {"port": 2}
+
+
+def shown(command: str, folder: Path) -> list[str]:
+    """What a command prints, with the programs of a folder."""
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    ended = subprocess.run(
+        ["/bin/sh", "-c", command], env=environment, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert not ended.stderr
+    return ended.stdout.splitlines()
 
 
 @pytest.mark.slow

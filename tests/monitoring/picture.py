@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from .prometheus import Prometheus
-from .rules import quicker
+from .rules import FACTOR, quicker
 
 POINTS = 150
 """The number of steps in the time that is drawn."""
@@ -16,6 +16,23 @@ COLUMN, LINE, GAP, MARGIN = 62, 26, 8, 16  # pixels of Grafana's grid of 24 colu
 COLORS = ("#5794f2", "#73bf69", "#ff9830", "#f2495c", "#b877d9", "#fade2a", "#8ab8ff", "#96d98d", "#ffb357", "#ff7383")
 BACKGROUND, PANEL, TEXT, FAINT, GRID, ALARM = "#111217", "#181b1f", "#d8d9da", "#8e9196", "#2c3235", "#f2495c"
 LEGEND_LINES = 4
+ROUND_SECONDS = [
+    number * size
+    for size, numbers in (
+        (1, (1, 2, 4, 10, 20, 30)),
+        (60, (1, 2, 4, 10, 20, 30)),
+        (3_600, (1, 2, 4, 8, 12)),
+        (86_400, (1, 2, 4, 10, 20, 40, 100, 200)),
+    )
+    for number in numbers
+]
+"""The ends of axes from a second on, whose halves are round as well."""
+MEBIBYTE = 1_024**2
+RATES = {"reqps": " req/s", "cps": " /s"}
+CAPTION = (
+    f"Durations of the queries are divided by {FACTOR}: the last hour of a title is one minute of the time axis. "
+    "Ages are those in the database, which were moved back."
+)
 NARROW = 300
 """Up to this width a graph has no label in the middle of its time axis."""
 Place = Callable[[float], float]
@@ -55,7 +72,7 @@ async def draw(dashboard: Mapping[str, Any], prometheus: Prometheus, span: Span)
         found = [each for target in panel["targets"] for each in await _series(target, prometheus, span)]
         drawn.append(_stat(panel, found) if panel["type"] == "stat" else _graph(panel, found, span))
     last = max((panel["gridPos"] for panel in dashboard["panels"]), key=lambda place: place["y"] + place["h"])
-    width, height = 24 * COLUMN + 2 * MARGIN, (last["y"] + last["h"]) * LINE + 2 * MARGIN
+    width, height = 24 * COLUMN + 2 * MARGIN, (last["y"] + last["h"]) * LINE + 2 * MARGIN + LINE
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     return "\n".join(
         [
@@ -63,6 +80,7 @@ async def draw(dashboard: Mapping[str, Any], prometheus: Prometheus, span: Span)
             f"<title>{escape(dashboard['title'])}</title>",
             f'<rect width="100%" height="100%" fill="{BACKGROUND}"/>',
             *drawn,
+            f'<text x="{MARGIN}" y="{height - MARGIN}" fill="{FAINT}">{escape(CAPTION)}</text>',
             "</svg>\n",
         ]
     )
@@ -141,7 +159,7 @@ def _graph(panel: Mapping[str, Any], found: Sequence[Series], span: Span) -> str
     limit = _threshold(panel)
     most = max(value for _, points in found for _, value in points)
     shows_limit = limit is not None and limit <= 4 * most
-    top_value = _round_up(max(most, limit * 1.1) if limit is not None and shows_limit else most)
+    top_value = _end_of_axis(max(most, limit * 1.1) if limit is not None and shows_limit else most, defaults["unit"])
     left, right, top, bottom = 72, width - 10, 30, height - 28 - 14 * min(LEGEND_LINES, math.ceil(len(found) / 2))
 
     def x(moment: float) -> float:
@@ -203,14 +221,28 @@ def _stacked(found: Sequence[Series]) -> list[Series]:
 
 
 def _legends(names: Sequence[str], width: int, top: float) -> list[str]:
+    """Return the names of the series with their colours. The last place says how many more there are."""
     lines, room = [], (width - 20) // 2
-    for number, name in enumerate(names[: 2 * LEGEND_LINES]):
+    places = 2 * LEGEND_LINES
+    named = len(names) if len(names) <= places else places - 1
+    more = [f"+{len(names) - named} more"] if named < len(names) else []
+    for number, name in enumerate([*names[:named], *more]):
         left, line = 10 + (number % 2) * room, top + 12 + 14 * (number // 2)
         shown = name if len(name) < room // 7 else f"{name[: room // 7 - 1]}…"
-        color = COLORS[number % len(COLORS)]
-        lines.append(f'<rect x="{left}" y="{line - 6}" width="12" height="3" fill="{color}"/>')
+        if number < named:
+            color = COLORS[number % len(COLORS)]
+            lines.append(f'<rect x="{left}" y="{line - 6}" width="12" height="3" fill="{color}"/>')
         lines.append(f'<text x="{left + 18}" y="{line}" fill="{FAINT}" style="font-size: 11px">{escape(shown)}</text>')
     return lines
+
+
+def _end_of_axis(value: float, unit: str) -> float:
+    """Return a number that is at least the value, and round in the unit in which `_unit` shows it."""
+    if unit == "bytes":
+        return _round_up(value / MEBIBYTE) * MEBIBYTE
+    if unit == "s" and value > 0.5:
+        return next((float(each) for each in ROUND_SECONDS if value <= each * 1.0001), _round_up(value))
+    return _round_up(value)
 
 
 def _round_up(value: float) -> float:
@@ -225,9 +257,11 @@ def _unit(value: float, unit: str) -> str:
     if unit == "percentunit":
         return f"{100 * value:.3g} %"
     if unit == "bytes":
-        return f"{value / 1024**2:.0f} MiB"
+        return f"{value / MEBIBYTE:.0f} MiB"
     if unit == "s":
         scales = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-        size, name = next(((size, name) for size, name in scales if value >= size), (0.001, "ms"))
+        size, name = next(
+            ((size, name) for size, name in scales if value >= size), (0.001, "ms") if value else (1, "s")
+        )
         return f"{value / size:.3g} {name}"
-    return f"{value:.3g}{' req/s' if unit == 'reqps' else ''}"
+    return f"{value:.3g}{RATES.get(unit, '')}"
