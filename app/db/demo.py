@@ -73,6 +73,9 @@ USERS = (
     DemoUser("user-pbx", "Hosted PBX Two", "partner@pbx.example", Role.PARTNER, ("account-3",)),
 )
 
+USER_AGE = timedelta(days=1)
+"""How long ago the users were created: a lead who approves within an hour of being created raises an alert."""
+
 # The partners sign in with a service token, which can receive and answer payloads and nothing else.
 PARTNERS = tuple(user for user in USERS if user.role is Role.PARTNER)
 ANSWERS = (Action.ACKNOWLEDGE, Action.REJECT)

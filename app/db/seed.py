@@ -134,11 +134,12 @@ def location_rows(content: LocationContent, status: LocationStatus, submitted_by
 def _demo_rows() -> Iterable[TableRow]:
     for account_id, name in demo.ACCOUNTS.items():
         yield tables.account, {"id": account_id, "name": name}
+    created_at = datetime.now(UTC) - demo.USER_AGE
     for user in demo.USERS:
         account = user.accounts[0] if user.role is Role.CUSTOMER else None
         row = {"id": user.id, "subject": user.email, "name": user.name, "email": user.email, "role": user.role}
         all_accounts = user.role is Role.IMPLEMENTATION_LEAD and not user.accounts
-        yield tables.user, {**row, "account_id": account, "all_accounts": all_accounts}
+        yield tables.user, {**row, "account_id": account, "all_accounts": all_accounts, "created_at": created_at}
     for user_id, version in demo.ACCEPTED_VERSIONS:
         yield tables.accepted_version, {"user_id": user_id, "version": version}
     for brand, model, lines in demo.DEVICE_MODELS:

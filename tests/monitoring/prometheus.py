@@ -110,7 +110,7 @@ def _running(folder: Path, targets: Collection[str], token: str) -> Iterator[tup
     configuration = quicker(CONFIGURATION.read_text())
     configuration = _replaced(configuration, r"(credentials_file:) .*", rf"\1 {file}")
     configuration = _replaced(configuration, r"(scheme:) https", r"\1 http")
-    configuration = _replaced(configuration, r"(- targets:) .*", rf"\1 {json.dumps(list(targets))}")
+    configuration = _replaced(configuration, r'(- targets:) \["api.*', rf"\1 {json.dumps(list(targets))}")
     (folder / CONFIGURATION.name).write_text(configuration)
     (folder / RULES.name).write_text(quicker(RULES.read_text()))
     address = f"127.0.0.1:{free_port()}"
