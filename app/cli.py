@@ -262,10 +262,11 @@ def app_of_worker() -> Starlette:
     if server is not None:
         threading.Thread(target=_end_after, args=(server,), daemon=True).start()
     with in_one_line():
-        app = from_environment()
-        if Settings().logs_json:
+        settings = Settings()
+        if settings.logs_json:
+            start_logging(development=False, level=settings.log_level.value)
             take_over_output()
-        return app
+        return from_environment()
 
 
 def _end_after(server: BaseProcess) -> None:

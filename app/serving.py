@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.synchronize import Event
+from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
@@ -126,22 +126,26 @@ class Restarts:
 
 @dataclass(frozen=True, slots=True)
 class Siblings:
-    """What the workers of one server share with the process that started them."""
+    """What a worker learns from the process that started it: the reading ends of two pipes, in which nothing is sent.
 
-    stopping: Event
-    """The whole server stops, not only one of its workers."""
-    hurried: Event
-    """The delay ends now."""
+    The server closes the other ends. If it is killed, the system closes them, and nothing of them is left: of named
+    semaphores, a process of Python that outlives the server would print a warning.
+    """
+
+    stopping: "Connection[Any, Any]"
+    """Closed when the whole server stops, not only one of its workers."""
+    hurried: "Connection[Any, Any]"
+    """Closed when the delay ends."""
 
     @property
     def all_stop(self) -> bool:
         """Whether no other worker accepts the connections that this one leaves."""
-        return self.stopping.is_set() or not _parent_lives()
+        return self.stopping.poll()
 
     @property
     def must_hurry(self) -> bool:
         """Whether the delay ends, because of a second signal to the server or because the server was killed."""
-        return self.hurried.is_set() or not _parent_lives()
+        return self.hurried.poll()
 
 
 class StoppingServer(uvicorn.Server):
@@ -337,7 +341,9 @@ class Workers(Multiprocess):
         super().__init__(config, sockets)
         self._times = times
         spawning = multiprocessing.get_context("spawn")
-        self._siblings = Siblings(spawning.Event(), spawning.Event())
+        stopping, self._until_stop = spawning.Pipe(duplex=False)
+        hurried, self._until_hurry = spawning.Pipe(duplex=False)
+        self._siblings = Siblings(stopping, hurried)
         self._restarts = [Restarts() for _ in range(config.workers)]
         self._start_at: dict[int, float] = {}
         """When the worker of a place starts again, for places without one."""
@@ -403,7 +409,7 @@ class Workers(Multiprocess):
 
     def _stop(self) -> None:
         """Stop the workers; the delay ends early at a second signal, and with it the life of those that hang."""
-        self._siblings.stopping.set()
+        self._until_stop.close()
         for listener in self.sockets:
             listener.close()  # the workers have their own; the last one that closes it ends the listening
         running = [worker for place, worker in enumerate(self.processes) if place not in self._start_at]
@@ -417,7 +423,7 @@ class Workers(Multiprocess):
         while any(worker.process.is_alive() for worker in running) and time.monotonic() < ends:
             if self.signal_queue:
                 self.signal_queue.clear()
-                self._siblings.hurried.set()
+                self._until_hurry.close()
             time.sleep(TICK_SECONDS / 2)
         for worker in running:
             worker.process.kill()
@@ -469,11 +475,6 @@ def _held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-
-
-def _parent_lives() -> bool:
-    parent = multiprocessing.parent_process()
-    return parent is not None and parent.is_alive()
 
 
 def _abandon(seconds: float) -> None:

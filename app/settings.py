@@ -400,12 +400,10 @@ class Settings(BaseSettings):
 
 
 def logs_json(log_format: str | None, env: str | None) -> bool:
-    """Return whether a server prints JSON, also for values that are no valid settings."""
-    if not log_format:
-        return env == Environment.PRODUCTION
+    """Return whether a server prints JSON: if the format is not set, or does not exist, in production."""
     with suppress(ValueError):
-        return LogFormat(log_format) is LogFormat.JSON
-    return False
+        return LogFormat(log_format or "") is LogFormat.JSON
+    return env == Environment.PRODUCTION
 
 
 def log_level_of(variable: str | None) -> LogLevel:

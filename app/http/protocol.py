@@ -4,6 +4,9 @@ One request of a connection is in progress at a time. The next one waits unread:
 response is made, except for the rest of the request's body. Whatever this module refuses itself, it answers in the form
 of the API, without a word of what was received.
 
+The task of a request calls the connection when its response is complete, and the next request may begin in this call.
+So each task, timer and report has a context of its own: it would inherit the ids and the span of the other request.
+
 Each answer to a request that the application has not seen is reported to `Connections.answered`. Status and code of any
 other refusal are in `scope["state"]["refused"]` of its request; to the application, the client has left.
 """
@@ -14,6 +17,7 @@ import logging
 import sys
 import termios
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from enum import Enum, auto
 from typing import Any, Literal
 from urllib.parse import unquote
@@ -317,7 +321,7 @@ class HttpConnection(asyncio.Protocol):
             on_response=self._responded,
         )
         cycle.connection = self
-        task = self._loop.create_task(cycle.run_asgi(self._app))
+        task = self._loop.create_task(cycle.run_asgi(self._app), context=Context())
         task.add_done_callback(self._server_state.tasks.discard)
         self._server_state.tasks.add(task)
         if work is not None:
@@ -505,7 +509,7 @@ class HttpConnection(asyncio.Protocol):
 
     def report(self, refusal: EdgeRefusal) -> None:
         """Report an answer to a request that the application has not seen."""
-        self._connections.answered(refusal)
+        Context().run(self._connections.answered, refusal)
 
     def _refuse(self, code: str, sentence: str, request_id: str, *, without_body: bool) -> int:
         """Answer in place of the application, and close. Returns the status."""
@@ -586,7 +590,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _wait(self, seconds: float, late: Callable[[], None]) -> None:
         self._stop_waiting()
-        self._timer = self._loop.call_later(seconds, late)
+        self._timer = self._loop.call_later(seconds, late, context=Context())
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
@@ -619,7 +623,8 @@ class HttpConnection(asyncio.Protocol):
     def _watch_writing(self) -> None:
         if self._writing_timer is None:
             size = self._transport.get_write_buffer_size()
-            self._writing_timer = self._loop.call_later(self._limits.write_seconds, self._check_writing, size)
+            seconds = self._limits.write_seconds
+            self._writing_timer = self._loop.call_later(seconds, self._check_writing, size, context=Context())
 
     def _check_writing(self, size: int) -> None:
         self._writing_timer = None

@@ -17,7 +17,7 @@ from app.settings import LogLevel, Settings
 from app.telemetry.logging import FIRST_KEYS
 from tests.harness import own_database
 
-from .turnup import environment, eventually, free_port, is_ready, run, serving
+from .turnup import command_line, descendants, environment, eventually, free_port, is_ready, run, serving
 
 REQUESTS = 400
 """Requests of which the lines, at the level DEBUG, are more than a pipe takes."""
@@ -42,6 +42,13 @@ def test_why_a_server_does_not_start_is_told_in_lines_of_json() -> None:
     assert (ended.returncode, ended.stdout) == (1, "")
     assert {line["level"] for line in lines} == {"error"}
     assert "TURNUP_ISSUER is missing" in [line["message"] for line in lines]
+
+
+def test_a_production_server_whose_log_format_does_not_exist_says_so_in_json() -> None:
+    ended = run("serve", TURNUP_ENV="production", TURNUP_LOG_FORMAT="xml")
+    lines = parsed(ended.stderr)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert any(line["message"].startswith("TURNUP_LOG_FORMAT: ") for line in lines)
 
 
 async def test_a_command_prints_for_people_and_logs_its_event_where_a_server_logs_json(tmp_path: Path) -> None:
@@ -87,6 +94,17 @@ def test_workers_and_the_end_of_one_of_them_are_lines_of_json_without_tokens(hom
     assert (configured["TURNUP_WORKERS"], configured["TURNUP_LOG_FORMAT"]) == (2, "json")
     assert "eyJ" not in server.printed
     assert "turnup_" not in server.printed.replace("turnup_owner", "").replace("turnup_app", "")
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("output-of-a-server")
+def test_what_a_killed_server_leaves_behind_prints_nothing_but_lines_of_json(home: Path) -> None:
+    with serving(home, TURNUP_LOG_FORMAT="json", TURNUP_WORKERS="2") as server:
+        started = {pid for pid in descendants(server.process.pid) if "multiprocessing" in command_line(pid)}
+        assert len(started) > 2, "two workers, and what Python starts beside them"
+        server.end(signal.SIGKILL, within=60)
+        eventually(lambda: not any(map(command_line, started)), within=60)
+    assert {"Shutting down", "Application shutdown complete."} <= {line["message"] for line in parsed(server.printed)}
 
 
 @pytest.mark.slow

@@ -488,6 +488,38 @@ def test_a_request_is_not_read_before_the_one_before_it_is_answered() -> None:
         assert len(server.seen) == 1_001
 
 
+NEXT = {
+    "a request": (GET, 200),
+    "a health check": (b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n", 200),
+    "garbage": (b"X\r\n\r\n", 400),
+    "a header that is not completed": (b"GET /x HT", 408),
+    "a body that is not completed": (b"POST /echo HTTP/1.1\r\n" + HOST + b"Content-Length: 9\r\n\r\nx", 408),
+}
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("first", ["echo", "large"])
+@pytest.mark.parametrize("kind", NEXT)
+def test_nothing_that_a_request_binds_to_its_context_reaches_the_next_of_the_connection(
+    kind: str, first: str, loop: str
+) -> None:
+    after, status = NEXT[kind]
+    with serving(loop, head_seconds=SHORT, body_seconds=SHORT) as server, server.connect() as wire:
+        wire.send(b"GET /%b HTTP/1.1\r\n" % first.encode() + HOST + b"\r\n" + after)
+        assert (wire.answer().status, wire.answer().status) == (200, status)
+        eventually(lambda: len(server.inherited) == 2)
+        assert server.inherited == [None, None]
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+def test_a_request_that_is_sent_after_the_answer_to_the_one_before_inherits_nothing_either(loop: str) -> None:
+    with serving(loop) as server, server.connect() as wire:
+        for _ in range(3):
+            wire.send(GET)
+            assert wire.answer().status == 200
+        assert server.inherited == [None] * 3
+
+
 def test_a_client_that_does_not_read_its_responses_is_not_read_and_then_cut_off() -> None:
     with serving(write_seconds=SHORT) as server, server.connect() as wire:
         wire.end.setblocking(False)

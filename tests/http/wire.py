@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -31,6 +32,8 @@ PATIENCE = 10.0
 LARGE = 5_000_000
 AT_ONCE = StopTimes(delay=0, drain=5)
 REQUEST_ID = "id-of-the-application"
+BOUND: ContextVar[str | None] = ContextVar("BOUND", default=None)
+"""The path of the request that is in progress, bound to its context as telemetry binds ids and spans."""
 
 
 @dataclass
@@ -43,6 +46,8 @@ class Serving:
     bodies: list[bytes] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     reported: list[EdgeRefusal] = field(default_factory=list)
+    inherited: list[str | None] = field(default_factory=list)
+    """What was bound when each request began, and when each refusal was reported."""
     connections: Connections | None = None
     slots: RequestSlots | None = None
     released: threading.Event = field(default_factory=threading.Event)
@@ -247,11 +252,13 @@ def application(found: Serving) -> ASGIApp:
     async def checks() -> dict[str, bool]:
         return {"ready": True}
 
+    def report(refusal: EdgeRefusal) -> None:
+        found.inherited.append(BOUND.get())
+        found.reported.append(refusal)
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
-        found.connections = Connections(
-            found.limits, lambda reason: found.refused.update([reason]), found.reported.append
-        )
+        found.connections = Connections(found.limits, lambda reason: found.refused.update([reason]), report)
         yield {CONNECTIONS: found.connections} | ({} if found.slots is None else {SLOTS: found.slots})
 
     methods = ["GET", "POST", "OPTIONS"]
@@ -272,6 +279,8 @@ class _Noting:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
+            self._found.inherited.append(BOUND.get())
+            BOUND.set(scope["path"])
             self._found.seen.append(scope)
             if scope["path"] == "/broken/at-once":
                 raise LookupError("the secret of the application")
