@@ -175,6 +175,15 @@ def test_several_workers_answer_and_end_together(home: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_second_signal_ends_the_delay_of_all_workers(home: Path) -> None:
+    with serving(home, TURNUP_WORKERS="2", TURNUP_STOP_DELAY_SECONDS="300") as server:
+        server.process.send_signal(signal.SIGTERM)
+        eventually(lambda: not server.ready(), within=30)
+        assert server.process.poll() is None
+        assert server.end(signal.SIGTERM, within=60) == 0
+
+
+@pytest.mark.slow
 def test_with_reload_a_change_of_the_code_is_served_without_a_new_start(home: Path, tmp_path: Path) -> None:
     for package in cli.PACKAGES:
         shutil.copytree(cli.ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
