@@ -18,7 +18,7 @@ from app.db.bulkheads import Share
 from app.db.database import Database, UnknownUser
 from app.db.request_transactions import RequestTransactions
 from app.domain.credential import Credential
-from app.observing import Observer
+from app.observing import Observer, statement_of
 from app.operations.context import Measurements, WriteContext
 from app.operations.event_log import emit_attempt
 from app.operations.registry import MUTATIONS
@@ -342,5 +342,9 @@ def _summarised(
 def _log_bugs(found: Iterable[GraphQLError], progress: RequestProgress) -> None:
     for error in found:
         if errors.is_bug(error):
+            cause = errors.cause_of(error)
             facts = {**progress.facts(), "field": errors.field_of(error)}  # no path, which has the client's aliases
-            log.error("resolver failed", exc_info=errors.cause_of(error), extra=facts)
+            statement = statement_of(cause)
+            if statement is not None:
+                facts["statement"] = statement
+            log.error("resolver failed", exc_info=cause, extra=facts)

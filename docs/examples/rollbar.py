@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -51,8 +51,8 @@ def item_of(line: bytes) -> dict[str, Any] | None:
             return None
         message, exceptions = fields["message"], fields.get("exception", [])
         types = [each["type"] for each in exceptions]
-        places = places_of(exceptions[0]["stack"]) if exceptions else []
-        title = " ".join([types[0], *(["in", places[0]] if places else [])]) if types else message
+        places = places_of(fields, exceptions[0]["stack"]) if exceptions else []
+        title = " in ".join([*types[:1], *places[:1]]) or message
         return {
             "environment": os.environ.get("ROLLBAR_ENVIRONMENT", "production"),
             "level": level,
@@ -67,16 +67,19 @@ def item_of(line: bytes) -> dict[str, Any] | None:
         raise ValueError("no line of JSON") from error
 
 
-def places_of(stack: list[str]) -> list[str]:
-    """Return where an exception happened: Turnup's innermost function outside of SHARED, and its innermost one.
+def places_of(fields: Mapping[str, Any], stack: list[str]) -> list[str]:
+    """Return where an exception happened: the statement of the database, or two places, the most telling one first.
 
-    Frames have the form `path:number function`. Numbers of lines and the folder of the installation are left out, so
-    that a place survives a release.
+    The places are Turnup's innermost function outside of SHARED, or the field of the schema if there is none, and its
+    innermost function. Frames have the form `path:number function`. Numbers of lines and the folder of the installation
+    are left out, so that a place survives a release.
     """
-    own = [frame for frame in reversed(stack) if not any(each in frame for each in LIBRARIES)]
-    innermost = own or stack[::-1]
-    unshared = [frame for frame in own if not any(each in frame for each in SHARED)]
-    return [_without_number(each) for each in [*unshared[:1], *innermost[:1]]]
+    if "statement" in fields:
+        return [fields["statement"]]
+    own = [frame for frame in reversed(stack) if frame.startswith("/") and not any(each in frame for each in LIBRARIES)]
+    unshared = [_without_number(frame) for frame in own if not any(each in frame for each in SHARED)]
+    told = unshared[:1] or [fields[name] for name in ("field", "route") if name in fields][:1]
+    return [*told, *map(_without_number, (own or stack[::-1])[:1])]
 
 
 def _without_number(frame: str) -> str:

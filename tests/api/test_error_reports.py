@@ -2,12 +2,15 @@
 
 import asyncio
 import logging
+import runpy
 import threading
 from collections.abc import Iterator
+from io import StringIO
 from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 from starlette.types import Message
 
 from app.cli import main
@@ -22,6 +25,7 @@ from app.serving import StartReport
 from app.settings import Settings
 from app.telemetry import Telemetry
 from app.telemetry.errors import ErrorTracking, start_error_tracking
+from app.telemetry.logging import start_logging
 from app.telemetry.metrics import start_metrics
 from app.telemetry.tracing import start_tracing
 from graphql_schema.incidents import IncidentRecorder
@@ -150,11 +154,7 @@ PEOPLE_OF_ONE = '{ location(id: "location-1") { people { id } } }'
 async def test_each_table_that_is_broken_is_an_issue_of_its_own(
     own_client: Client, tracker: ErrorServer, tracking: ErrorTracking, broken: str, requests: list[str]
 ) -> None:
-    connection = await asyncpg.connect(own_client.database.owner_url)
-    try:
-        await connection.execute(f"REVOKE {broken} FROM turnup_app")
-    finally:
-        await connection.close()
+    await revoke(own_client, broken)
     for each in (*requests, *requests):
         answer = await own_client.ask(each, LEAD)
         assert answer.codes == ["INTERNAL"], answer.body
@@ -163,6 +163,43 @@ async def test_each_table_that_is_broken_is_an_issue_of_its_own(
     fingerprints = [tuple(event["fingerprint"]) for event in tracker.events]
     assert fingerprints[:2] == fingerprints[2:]
     assert len(set(fingerprints)) == 2, fingerprints
+
+
+async def test_each_table_that_is_broken_is_an_item_of_rollbar_of_its_own(
+    own_client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    await revoke(own_client, "SELECT ON turnup.device, turnup.person")
+    for each in (DEVICES_OF_ONE, PEOPLE_OF_ONE, DEVICES_OF_ONE, PEOPLE_OF_ONE):
+        assert (await own_client.ask(each, LEAD)).codes == ["INTERNAL"]
+    item_of = runpy.run_path("docs/examples/rollbar.py")["item_of"]
+    items = [item_of(line_of(record)) for record in caplog.records if record.levelno >= logging.ERROR]
+    error = "asyncpg.exceptions.InsufficientPrivilegeError"
+    titles = [f"{error} in many device by location_id", f"{error} in many person by location_id"]
+    assert [item["title"] for item in items] == [*titles, *titles]
+    assert len({item["fingerprint"] for item in items}) == 2
+
+
+def line_of(record: logging.LogRecord) -> bytes:
+    """The line of a record, in production."""
+    stream = StringIO()
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    try:
+        start_logging(development=False, stream=stream).handle(record)
+    finally:
+        root.handlers[:] = before[0]
+        root.setLevel(before[1])
+        structlog.reset_defaults()
+    return stream.getvalue().encode()
+
+
+async def revoke(client: Client, rights: str) -> None:
+    """Take rights from the server, as a mistake in a migration could."""
+    connection = await asyncpg.connect(client.database.owner_url)
+    try:
+        await connection.execute(f"REVOKE {rights} FROM turnup_app")
+    finally:
+        await connection.close()
 
 
 @pytest.mark.usefixtures("tracking")

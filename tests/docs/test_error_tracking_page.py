@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.telemetry.tracker import ErrorServer
+from tests.telemetry.tracker import ErrorServer, a_refusing_dsn, a_silent_listener, an_error_server
 
 from .pages import ROOT, page, shell_blocks
 
 
 @pytest.fixture
 def tracker() -> Iterator[ErrorServer]:
-    server = ErrorServer()
-    yield server
-    server.close()
+    """The server of the error tracker."""
+    with an_error_server() as server:
+        yield server
 
 
 def tried(dsn: str) -> "subprocess.CompletedProcess[str]":
@@ -45,8 +45,15 @@ def test_the_trial_fails_with_the_reason_if_the_key_is_wrong(tracker: ErrorServe
     assert "status_403" in ended.stderr
 
 
-def test_the_trial_fails_if_no_server_answers(tracker: ErrorServer) -> None:
-    tracker.close()
-    ended = tried(tracker.dsn)
+def test_the_trial_fails_if_nobody_listens() -> None:
+    ended = tried(a_refusing_dsn())
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "The report was not delivered." in ended.stderr
+
+
+@pytest.mark.slow
+def test_the_trial_fails_if_the_server_does_not_answer() -> None:
+    with a_silent_listener() as dsn:
+        ended = tried(dsn)
     assert (ended.returncode, ended.stdout) == (1, "")
     assert "The report was not delivered." in ended.stderr

@@ -145,44 +145,51 @@ def test_rollbar_gets_the_errors_and_the_log_passes_through(lines: list[dict[str
 ENTRY, EXECUTOR = "/opt/turnup/app/http/endpoint.py:20 answer", "/opt/turnup/app/execution/executor.py:300 _resolve"
 QUERY = "/opt/turnup/graphql_schema/queries.py:80 _accounts"
 OTHER_QUERY = "/opt/turnup/graphql_schema/queries.py:120 _locations"
-STATEMENT, DRIVER = "/opt/turnup/app/db/database.py:9 fetch", "/x/site-packages/asyncpg/connection.py:7 fetch"
-STACK = [ENTRY, EXECUTOR, QUERY, STATEMENT, DRIVER]
+STATEMENT, LIBRARY = "/opt/turnup/app/db/database.py:9 fetch", "/x/site-packages/asyncpg/connection.py:7 fetch"
+STACK = [ENTRY, EXECUTOR, QUERY, STATEMENT, LIBRARY, "asyncpg/protocol/protocol.pyx:161 prepare"]
 UNDEFINED = "asyncpg.exceptions.UndefinedColumnError"
 
 
-def fingerprint(stack: list[str], error: str = UNDEFINED, message: str = "resolver failed") -> str:
-    """The fingerprint that Rollbar gets for an exception."""
-    item = runpy.run_path(str(ROLLBAR))["item_of"](an_error(message, exception=[{"type": error, "stack": stack}]))
-    found: str = item["fingerprint"]
-    return found
+def item(stack: list[str], error: str = UNDEFINED, message: str = "resolver failed", **facts: str) -> dict[str, Any]:
+    """What Rollbar gets for the line of an exception."""
+    line = an_error(message, exception=[{"type": error, "stack": stack}], **facts)
+    made: dict[str, Any] = runpy.run_path(str(ROLLBAR))["item_of"](line)
+    return made
 
 
-def test_one_bug_is_one_item_of_rollbar_in_all_releases_and_places_of_installation() -> None:
+def test_one_bug_is_one_item_of_rollbar_in_all_releases_and_folders() -> None:
     released = [frame.replace("/opt/turnup", "/srv/2").replace(":", ":1") for frame in STACK]
-    other_way = [EXECUTOR, EXECUTOR, QUERY, STATEMENT, DRIVER]
-    assert {fingerprint(STACK), fingerprint(released), fingerprint(other_way)} == {fingerprint(STACK)}
-    assert len(fingerprint(STACK)) == 40
+    other_way = [EXECUTOR, *STACK[1:]]
+    prints = [item(stack)["fingerprint"] for stack in (STACK, released, other_way)]
+    prints.append(item(STACK, field="accounts")["fingerprint"])
+    assert len(set(prints)) == 1
+    assert len(prints[0]) == 40
+    by_statement = [item(stack, statement="page account") for stack in (STACK, [ENTRY])]
+    assert len({each["fingerprint"] for each in by_statement}) == 1
 
 
 def test_different_bugs_are_different_items_of_rollbar() -> None:
     others = [
-        fingerprint([OTHER_QUERY if frame == QUERY else frame for frame in STACK]),
-        fingerprint(STACK, error="asyncpg.exceptions.UndefinedTableError"),
-        fingerprint(STACK, message="request failed"),
-        fingerprint([ENTRY, EXECUTOR, "/opt/turnup/app/execution/completion.py:4 complete"]),
-        fingerprint([ENTRY, EXECUTOR]),
-        fingerprint([DRIVER]),
-        fingerprint([]),
+        item([OTHER_QUERY if frame == QUERY else frame for frame in STACK]),
+        item(STACK, error="asyncpg.exceptions.UndefinedTableError"),
+        item(STACK, message="request failed"),
+        item(STACK, statement="page account"),
+        item(STACK, statement="page location"),
+        item([EXECUTOR, LIBRARY], field="accounts"),
+        item([EXECUTOR, LIBRARY], field="locations"),
+        item([EXECUTOR, "/opt/turnup/app/execution/completion.py:4 complete"], field="locations"),
+        item([LIBRARY]),
+        item([]),
     ]
-    assert len({fingerprint(STACK), *others}) == 1 + len(others)
+    assert len({each["fingerprint"] for each in (item(STACK), *others)}) == 1 + len(others)
 
 
 def test_an_item_of_rollbar_is_named_after_the_exception_and_its_place() -> None:
-    item_of = runpy.run_path(str(ROLLBAR))["item_of"]
-    assert item_of(an_error("resolver failed", exception=[{"type": UNDEFINED, "stack": STACK}]))["title"] == (
-        f"{UNDEFINED} in graphql_schema/queries.py _accounts"
-    )
-    assert item_of(an_error("Redis cannot be reached"))["title"] == "Redis cannot be reached"
+    assert item(STACK)["title"] == f"{UNDEFINED} in graphql_schema/queries.py _accounts"
+    assert item(STACK, statement="page account")["title"] == f"{UNDEFINED} in page account"
+    assert item([EXECUTOR, LIBRARY], field="accounts")["title"] == f"{UNDEFINED} in accounts"
+    outage = runpy.run_path(str(ROLLBAR))["item_of"](an_error("Redis cannot be reached"))
+    assert outage["title"] == "Redis cannot be reached"
 
 
 @pytest.mark.parametrize("missing", ["ROLLBAR_TOKEN", "ROLLBAR_URL"])
