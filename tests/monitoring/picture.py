@@ -255,7 +255,7 @@ def _round_up(value: float) -> float:
 
 def _unit(value: float, unit: str) -> str:
     if unit == "percentunit":
-        return f"{100 * value:.3g} %"
+        return f"{_short(100 * value)} %"
     if unit == "bytes":
         return f"{value / MEBIBYTE:.0f} MiB"
     if unit == "s":
@@ -264,4 +264,9 @@ def _unit(value: float, unit: str) -> str:
             ((size, name) for size, name in scales if value >= size), (0.001, "ms") if value else (1, "s")
         )
         return f"{value / size:.3g} {name}"
-    return f"{value:.3g}{RATES.get(unit, '')}"
+    return f"{_short(value)}{RATES.get(unit, '')}"
+
+
+def _short(value: float) -> str:
+    """Return a number with three digits, or all digits before the point."""
+    return f"{value:.3g}" if value < 1_000 else f"{value:,.0f}"

@@ -67,5 +67,10 @@ async def test_an_axis_of_memory_has_round_labels() -> None:
     assert texts[1:4] == ["0 MiB", "250 MiB", "500 MiB"]
 
 
+async def test_an_axis_of_rates_has_round_labels() -> None:
+    texts = await drawn("Requests by field", ({"field": "me"}, 900.0))
+    assert texts[1:4] == ["0 req/s", "500 req/s", "1,000 req/s"]
+
+
 async def test_the_picture_says_by_what_its_times_are_divided() -> None:
     assert "divided by 60" in (await drawn("Memory", ({"instance": "a"}, 1.0)))[-1]
