@@ -190,7 +190,7 @@ class BrowserSignIns:
             return Outcome.UNKNOWN_USER
         if begun.status is not UserStatus.ACTIVE:
             return Outcome.SUSPENDED_USER
-        emit(SESSION_STARTED, Effect(object_id=session_id), user_id=begun.user_id)
+        emit(SESSION_STARTED, Effect(object_id=session_id), user_id=begun.user_id, role=begun.role)
         return Outcome.SIGNED_IN
 
 

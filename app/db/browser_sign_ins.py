@@ -9,7 +9,7 @@ from typing import Any
 
 from app.db.database import Database
 from app.db.failures import translated
-from app.domain.vocabulary import UserStatus
+from app.domain.vocabulary import Role, UserStatus
 from app.observing import note_statement
 
 
@@ -29,6 +29,7 @@ class BegunSession:
 
     user_id: str
     status: UserStatus
+    role: Role
 
 
 async def begin_attempt(database: Database, state_sha256: bytes, browser_sha256: bytes, attempt: Attempt) -> None:
@@ -83,7 +84,7 @@ async def begin_session(
     row = await _called(
         database,
         "begin session",
-        "SELECT user_id, status FROM turnup.begin_session($1, $2, $3, $4, $5, $6, $7)",
+        "SELECT user_id, status, role FROM turnup.begin_session($1, $2, $3, $4, $5, $6, $7)",
         session_id,
         issuer,
         subject,
@@ -92,7 +93,7 @@ async def begin_session(
         idle_seconds,
         lifetime_seconds,
     )
-    return None if row is None else BegunSession(row["user_id"], UserStatus(row["status"]))
+    return None if row is None else BegunSession(row["user_id"], UserStatus(row["status"]), Role(row["role"]))
 
 
 async def end_session(database: Database, secret_sha256: bytes) -> None:

@@ -4,10 +4,10 @@ from enum import StrEnum, unique
 
 from app.db.database import Database
 from app.db.failures import translated
-from app.domain.events import INVITATION_ACCEPTED
-from app.domain.vocabulary import SystemAction
+from app.domain.events import INVITATION_ACCEPTED, Effect
+from app.domain.vocabulary import AuditOutcome, SystemAction
 from app.operations.context import new_id
-from app.operations.event_log import emit_by_system
+from app.operations.event_log import emit
 
 
 @unique
@@ -44,14 +44,22 @@ async def accept_invitation(
     The user has the id of nobody before, the inviter among those who made it, and what the invitation states. One of
     several acceptances at the same time creates it. The same person can accept again, which changes nothing.
     """
+    new_user_id = new_id("User")
     async with database.connection() as connection:
         with database.observe("sql", "accept invitation", {}), translated():
-            outcome = await connection.fetchval(
-                _ACCEPT, invitation_sha256, issuer, subject, email, email_verified, new_id("User"), request_id
+            accepted = await connection.fetchrow(
+                _ACCEPT, invitation_sha256, issuer, subject, email, email_verified, new_user_id, request_id
             )
-    if outcome == Acceptance.ACCEPTED:
-        emit_by_system(INVITATION_ACCEPTED, SystemAction.INVITATION_ACCEPTED)
-    return Acceptance(outcome)
+    if accepted["user_id"] == new_user_id:  # otherwise nothing has changed
+        emit(
+            INVITATION_ACCEPTED,
+            Effect(object_id=accepted["invitation_id"]),
+            user_id=new_user_id,
+            role=accepted["role"],
+            action=SystemAction.INVITATION_ACCEPTED,
+            outcome=AuditOutcome.APPLIED,
+        )
+    return Acceptance(accepted["outcome"])
 
 
-_ACCEPT = "SELECT turnup.accept_invitation($1, $2, $3, $4, $5, $6, $7)"
+_ACCEPT = "SELECT outcome, invitation_id, user_id, role FROM turnup.accept_invitation_of($1, $2, $3, $4, $5, $6, $7)"

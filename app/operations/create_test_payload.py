@@ -54,7 +54,7 @@ async def decide(context: AdministrationContext, command: CreateTestPayload) -> 
         ),
         chain=account.id,
         location_id=content.location_id,
-        ids={"location": content.location_id, "payload": payload_id},
+        ids={"location": content.location_id, "payload": payload_id, "user": user.id},
     )
 
 

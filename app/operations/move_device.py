@@ -43,7 +43,8 @@ def decide(source: Aggregate, target: Aggregate, command: MoveDevice) -> tuple[L
     revision = Update(tables.device, {"id": device_id}, {"revision": command.expected_revision + 1})
     joined = replace(edited(target, Section.DEVICES, joining, content), updates=(revision,))
     target_id = target.record.location.id
-    return left, replace(joined, ids={"device": device_id, "location": target_id})
+    moved = {"device": device_id}
+    return replace(left, ids=moved), replace(joined, ids={**moved, "location": target_id})
 
 
 def _check_target(source: Aggregate, target: Aggregate) -> None:

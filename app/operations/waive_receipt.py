@@ -34,7 +34,7 @@ def decide(aggregate: Aggregate, command: WaiveReceipt) -> LocationChange:
     """
     payload = aggregate.payload(command.payload_id)
     recipient = aggregate.recipient(payload.id, command.user_id, path=("userId",))
-    ids = {"payload": payload.id}
+    ids = {"payload": payload.id, "user": command.user_id}
     if recipient.waived_at is not None and recipient.answer is None:
         return LocationChange(ids=ids)
     check_unanswered(payload.facts, recipient)

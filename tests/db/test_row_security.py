@@ -84,6 +84,7 @@ CALLABLE = {
     "record_uses",
     "forget_credentials",
     "accept_invitation",
+    "accept_invitation_of",
     "measure_gauges",
     "read_gauges",
 }

@@ -25,7 +25,7 @@ import httpx
 import pytest
 import structlog
 
-from app.domain.events import EVENTS
+from app.domain.events import EVENTS, UNLOGGED
 from app.operations.event_log import emit
 from app.telemetry.logging import FIRST_KEYS, SERVICE, start_logging
 from tests.api.test_story import (
@@ -73,6 +73,11 @@ def test_the_page_has_the_catalogue_of_events() -> None:
         ]
         for event in EVENTS
     ]
+
+
+def test_the_page_says_which_actions_have_no_event() -> None:
+    without = page(PAGE).partition("\nThese actions of the audit log have no event:\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(\w+)` \| (.+) \|$", without, re.M) == list(UNLOGGED.items())
 
 
 def test_the_page_explains_every_field() -> None:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from app.domain import events
-from app.domain.events import EVENTS, Effect, Event, EventError, check_complete, object_id_of
+from app.domain.events import EVENTS, UNLOGGED, Effect, Event, EventError, check_complete, object_id_of
 from app.domain.vocabulary import AuditOutcome, LocationAction
 from app.operations.audit_names import AuditAction
 from app.operations.mutation import Counted
@@ -18,9 +18,14 @@ def an_event(name: str = "wall.painted", *actions: str, outcome: AuditOutcome = 
     return Event(name=name, says="A wall was painted.", actions=actions or ("paintWall",), outcome=outcome)
 
 
-def test_every_action_of_the_audit_log_has_an_event() -> None:
+def test_every_action_of_the_audit_log_has_an_event_or_a_reason_for_none() -> None:
     named = {action for event in EVENTS if event.outcome is AuditOutcome.APPLIED for action in event.actions}
-    assert named == {action.value for action in AuditAction}
+    assert named | UNLOGGED.keys() == {action.value for action in AuditAction}
+
+
+def test_an_action_with_both_an_event_and_a_reason_for_none_stops_the_import() -> None:
+    with pytest.raises(EventError, match="BASELINE has an event and is listed in UNLOGGED"):
+        check_complete(["BASELINE"], [an_event("wall.painted", "BASELINE")])
 
 
 def test_every_event_is_named_in_the_past_tense() -> None:
