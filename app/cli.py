@@ -103,7 +103,10 @@ def main(arguments: list[str] | None = None) -> None:
             print(line, file=sys.stderr, flush=True)
         if options.run is serve:  # before the error tracker, which listens to what is logged
             start_logging(
-                development=not settings.in_production, as_text=not settings.logs_json, level=settings.log_level.value
+                development=not settings.in_production,
+                as_text=not settings.logs_json,
+                level=settings.log_level.value,
+                port=settings.port,
             )
         with in_one_line(settings), errors_tracked(settings, options.command):
             options.run(settings, options)

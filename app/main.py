@@ -234,6 +234,7 @@ def from_environment() -> Starlette:
         expected=EXPECTED,
         log_level=settings.log_level.value,
         log_as_text=not settings.logs_json,
+        port=settings.port,
     )
     app = create_app(settings, telemetry)
     _spare_the_collector()

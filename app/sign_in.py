@@ -120,7 +120,7 @@ class BrowserSignIns:
             if outcome is Outcome.SIGNED_IN:
                 await self._end(former_session)
         except ResponseRefused as refused:
-            log.warning("a response of the identity provider was refused: %s", refused)
+            log.warning("a response of the identity provider was refused: %s", refused.fault)
             outcome = Outcome.RESPONSE_REFUSED
         except ProviderUnavailable:
             outcome = Outcome.PROVIDER_UNAVAILABLE

@@ -25,10 +25,10 @@ class Authorised:
 class ForgedIdentity(RequestRefused):
     """The identity headers contradict the token."""
 
-    def __init__(self, user_id: str) -> None:
+    def __init__(self, viewer: Viewer) -> None:
         sentence = "The x-user-id and x-user-role headers do not match the token's user."
         super().__init__([refused("FORBIDDEN", GraphQLError(sentence))])
-        self.user_id = user_id
+        self.viewer = viewer
 
 
 async def authorise(
@@ -54,4 +54,4 @@ def check_identity(viewer: Viewer, request: Request) -> None:
     """
     agrees = request.claimed_user_id in {None, viewer.id} and request.claimed_role in {None, viewer.role.value}
     if not agrees:
-        raise ForgedIdentity(viewer.id)
+        raise ForgedIdentity(viewer)

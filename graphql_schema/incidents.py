@@ -41,9 +41,10 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class SecurityEvent:
-    """An event such as a sign-in of a suspended user; `user_id` is None if there is no such user."""
+    """An event such as a sign-in of a suspended user; `user_id` and `role` are None if there is no such user."""
 
     user_id: str | None
+    role: Role | None
     kind: str
 
 
@@ -73,11 +74,11 @@ def incidents_in(result: ExecutionResult, viewer: Viewer) -> list[Incident]:
 def incidents_of(failure: BaseException) -> list[Incident]:
     """The security event that caused a failure, if any."""
     if isinstance(failure, ForgedIdentity):
-        return [SecurityEvent(failure.user_id, SecurityEventKind.FORGED_IDENTITY_HEADERS)]
+        return [SecurityEvent(failure.viewer.id, failure.viewer.role, SecurityEventKind.FORGED_IDENTITY_HEADERS)]
     if isinstance(failure, SuspendedUser):
-        return [SecurityEvent(failure.user_id, SecurityEventKind.SUSPENDED_USER)]
+        return [SecurityEvent(failure.user_id, failure.role, SecurityEventKind.SUSPENDED_USER)]
     if isinstance(failure, UnknownUser):
-        return [SecurityEvent(None, UNKNOWN_USER)]
+        return [SecurityEvent(None, None, UNKNOWN_USER)]
     return [] if failure.__cause__ is None else incidents_of(failure.__cause__)
 
 
@@ -87,7 +88,7 @@ def log_incidents(incidents: Iterable[Incident]) -> None:
         if isinstance(each, Denial):
             emit(events.PERMISSION_DENIED, user_id=each.user_id, role=each.role, field=each.field)
         else:
-            emit(SECURITY_EVENTS[each.kind], user_id=each.user_id)
+            emit(SECURITY_EVENTS[each.kind], user_id=each.user_id, role=each.role)
 
 
 class IncidentRecorder:
@@ -126,7 +127,8 @@ class IncidentRecorder:
                 for each in incidents:
                     await self._count_one(each, request_id, client_request_id)
         except Exception:
-            log.exception("the audit log could not count an incident")
+            # The request may have ended, and its ids with it.
+            log.exception("the audit log could not count an incident", extra={"request_id": request_id})
 
     async def _count_one(self, incident: Incident, request_id: str, client_request_id: str | None) -> None:
         database, user_id = self._database, incident.user_id

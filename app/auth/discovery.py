@@ -6,12 +6,13 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from app.auth.fetching import fetch, provider_url
+from app.auth.fetching import UnusableAnswer, fetch, provider_url, reason_of
 from app.auth.jwks import ALGORITHMS
 
 PATH = "/.well-known/openid-configuration"
@@ -20,7 +21,7 @@ CLOSING_SECONDS = 1.0
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
 """The ways to send a client's secret, the preferred one first."""
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("turnup.auth")
 
 
 class ProviderUnavailable(Exception):  # noqa: N818 - a state of the provider, not a mistake in a call
@@ -58,13 +59,13 @@ def read_provider(body: bytes | bytearray, issuer: str) -> Provider:
     try:
         document = json.loads(body)
     except RecursionError:
-        raise ValueError("the discovery document is nested too deeply") from None
+        raise UnusableAnswer("the discovery document is nested too deeply") from None
     if not isinstance(document, dict) or document.get("issuer") != issuer:
-        raise ValueError("the discovery document is of another issuer")
+        raise UnusableAnswer("the discovery document is of another issuer")
     if not ALGORITHMS.intersection(_texts(document, "id_token_signing_alg_values_supported", ["RS256"])):
-        raise ValueError("the provider signs ID tokens with no accepted algorithm")
+        raise UnusableAnswer("the provider signs ID tokens with no accepted algorithm")
     if "S256" not in _texts(document, "code_challenge_methods_supported", ["S256"]):  # some providers leave it out
-        raise ValueError("the provider does not support PKCE with S256")
+        raise UnusableAnswer("the provider does not support PKCE with S256")
     methods = _texts(document, "token_endpoint_auth_methods_supported", ["client_secret_basic"])
     return Provider(
         issuer=issuer,
@@ -159,12 +160,10 @@ class Discovery:
                 headers={"Accept": "application/json"},
             )
             if answer.status != httpx.codes.OK:
-                raise ValueError(f"the issuer answered with status {answer.status}")  # noqa: TRY301 - one log line for all causes
+                raise UnusableAnswer(f"the issuer answered with status {answer.status}")
             self._known = read_provider(answer.body, self._issuer)
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
-            logger.warning(
-                "The discovery document of %s could not be used: %s: %s", self._issuer, type(error).__name__, error
-            )
+            log.warning("the discovery document could not be used: %s", reason_of(error))
         else:
             self._fetched_at = asked_at
 
@@ -175,9 +174,10 @@ class Discovery:
 def _endpoint(document: dict[str, Any], name: str) -> str:
     match document.get(name):
         case str() as value if "#" not in value:
-            provider_url(value)
-            return value
-    raise ValueError(f"{name} of the discovery document is not the URL of an endpoint")
+            with suppress(ValueError):
+                provider_url(value)
+                return value
+    raise UnusableAnswer(f"{name} of the discovery document is not the URL of an endpoint")
 
 
 def _optional_endpoint(document: dict[str, Any], name: str) -> str | None:
@@ -188,4 +188,4 @@ def _texts(document: dict[str, Any], name: str, default: list[str]) -> list[str]
     match document.get(name, default):
         case list() as values if all(isinstance(each, str) for each in values):
             return values
-    raise ValueError(f"{name} of the discovery document is not a list of texts")
+    raise UnusableAnswer(f"{name} of the discovery document is not a list of texts")

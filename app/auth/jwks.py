@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import jwt
 
+from app.auth.fetching import UnusableAnswer
+
 MAX_KEYS = 64
 
 # One algorithm per type of key, regardless of the key set and the token: nothing is negotiated (RFC 8725, section 3.1).
@@ -21,11 +23,11 @@ def read_key_set(body: bytes | bytearray) -> Keys:
     try:
         document = json.loads(body)
     except RecursionError:
-        raise ValueError("the key set is nested too deeply") from None
+        raise UnusableAnswer("the key set is nested too deeply") from None
     match document:
         case {"keys": list() as entries} if len(entries) <= MAX_KEYS:
             return usable_keys(entries)
-    raise ValueError(f"the document is not a JSON Web Key Set with at most {MAX_KEYS} keys")
+    raise UnusableAnswer(f"the document is not a JSON Web Key Set with at most {MAX_KEYS} keys")
 
 
 def usable_keys(entries: list[object]) -> Keys:

@@ -14,7 +14,7 @@ import httpx
 import jwt
 
 from app.auth.claims import KeysUnavailable
-from app.auth.fetching import fetch, provider_url
+from app.auth.fetching import UnusableAnswer, fetch, provider_url, reason_of
 from app.auth.jwks import Keys, find, read_key_set, usable_keys
 
 MAX_KEY_SET_BYTES = 256 * 1024
@@ -24,7 +24,7 @@ CLOSING_SECONDS = 1.0
 # the issuer.
 RENEW_AHEAD = 0.8
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("turnup.auth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ class RemoteKeySet:
             self._failed_at = self._clock()
             self._next_attempt_at = asked_at + self._failed_retry_seconds
             self._failed()
-            logger.warning("The key set could not be renewed: %s: %s", type(error).__name__, error)
+            log.warning("the key set could not be renewed: %s", reason_of(error))
         else:
             self._failed_at = -math.inf
             self._fetched_at = asked_at
@@ -205,7 +205,7 @@ class RemoteKeySet:
             headers={"Accept": "application/jwk-set+json, application/json"},
         )
         if answer.status != httpx.codes.OK:
-            raise ValueError(f"the issuer answered with status {answer.status}")
+            raise UnusableAnswer(f"the issuer answered with status {answer.status}")
         return answer.body
 
     def _trusted_for(self) -> float:

@@ -29,7 +29,7 @@ from joserfc.errors import JoseError
 
 from app.auth.claims import KeysUnavailable
 from app.auth.discovery import Discovery, Provider, ProviderUnavailable
-from app.auth.fetching import Fetched, fetch
+from app.auth.fetching import Fetched, fetch, reason_of
 from app.auth.jwks import ALGORITHMS
 from app.auth.keys import RemoteKeySet
 from app.auth.verifier import MAX_SUBJECT_LENGTH
@@ -44,7 +44,7 @@ ID_TOKEN_TYPES = frozenset({"jwt", "application/jwt"})
 PROFILE = ("email", "email_verified")
 """The claims about a person, which come from the ID token or from the user information, never from both."""
 
-logger = logging.getLogger(__name__)
+log = logging.getLogger("turnup.auth")
 
 
 @unique
@@ -211,7 +211,7 @@ class RelyingParty:
             async with asyncio.timeout(self._wait_seconds):
                 await self._exchanges.acquire()
         except TimeoutError:
-            logger.warning("%d sign-ins wait for the identity provider", MOST_EXCHANGES)
+            log.warning("%d sign-ins wait for the identity provider", MOST_EXCHANGES)
             raise ProviderUnavailable from None
         try:
             yield
@@ -231,7 +231,7 @@ class RelyingParty:
         elif registration.client_secret is not None and provider.secret_method is not None:
             client["client_secret"] = registration.client_secret
         elif registration.client_secret is not None:
-            logger.error("the identity provider accepts no secret of a client, neither basic nor post")
+            log.error("the identity provider accepts no secret of a client, neither basic nor post")
             raise ProviderUnavailable
         body = prepare_token_request(
             "authorization_code",
@@ -248,9 +248,9 @@ class RelyingParty:
         if reason == "invalid_grant":
             raise ResponseRefused(Fault.CODE)
         if reason in {"invalid_client", "unauthorized_client"}:
-            logger.error("the identity provider refuses this client: check its id, its secret and its redirect URI")
+            log.error("the identity provider refuses this client: check its id, its secret and its redirect URI")
         else:
-            logger.warning("the token endpoint answered with status %d", answer.status)
+            log.warning("the token endpoint answered with status %d", answer.status)
         raise ProviderUnavailable
 
     async def _claims(self, provider: Provider, token: str, nonce: str, access_token: object) -> dict[str, Any]:
@@ -305,7 +305,7 @@ class RelyingParty:
         answer = await self._asked("GET", url, headers)
         found = _object(answer)
         if answer.status != httpx.codes.OK or found is None:
-            logger.warning("the endpoint of user information answered with status %d", answer.status)
+            log.warning("the endpoint of user information answered with status %d", answer.status)
             raise ProviderUnavailable
         if found.get("sub") != subject:
             raise ResponseRefused(Fault.SUBJECT)
@@ -323,7 +323,7 @@ class RelyingParty:
                 content=body,
             )
         except (httpx.HTTPError, TimeoutError, ValueError) as error:
-            logger.warning("The identity provider did not answer: %s", type(error).__name__)
+            log.warning("the identity provider did not answer: %s", reason_of(error))
             raise ProviderUnavailable from None
 
     async def _key_set(self, url: str) -> RemoteKeySet:

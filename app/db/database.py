@@ -114,9 +114,10 @@ class UnknownUser(Exception):  # noqa: N818 - names what happened
 class SuspendedUser(UnknownUser):
     """The user of the credential is suspended."""
 
-    def __init__(self, user_id: str, kind: CredentialKind) -> None:
+    def __init__(self, user_id: str, role: Role, kind: CredentialKind) -> None:
         super().__init__(kind)
         self.user_id = user_id
+        self.role = role
 
 
 class SentStatements:
@@ -455,7 +456,7 @@ class Database:
         if record is None:
             raise UnknownUser(kind)
         if record["status"] != UserStatus.ACTIVE:
-            raise SuspendedUser(record["id"], kind)
+            raise SuspendedUser(record["id"], Role(record["role"]), kind)
         self.user_keys.learn(credential, record["id"])
         credential_id = record["credential_id"]
         if credential_id is not None:

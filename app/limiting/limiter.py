@@ -27,6 +27,8 @@ PAUSE_SECONDS = 1.0
 
 Then one call per pause is passed on, until one succeeds, so that only one request per second waits for a silent store.
 """
+REPEAT_SECONDS = 60.0
+"""Seconds between two lines of the log while the store cannot be reached."""
 
 
 class LimiterUnavailable(ConnectionError):  # noqa: N818 - a state of the store
@@ -72,6 +74,9 @@ class Limiter:
         self._clock = clock
         self._is_lost = False
         self._closed_until = 0.0
+        self._failures = 0
+        """Calls that failed since the last line of the log about it."""
+        self._logged_at = 0.0
 
     async def take(self, user_id: str, costs: Mapping[str, int]) -> TakeResult:
         """Take from several budgets, all or nothing. A cost above the limit of a budget takes the whole budget.
@@ -125,24 +130,35 @@ class Limiter:
     async def _asked(self, ask: Callable[[], Awaitable[T]]) -> T:
         now = time.monotonic()
         if now < self._closed_until:
-            self._failed()
+            self._count_failure(None)
             raise LimiterUnavailable
         if self._is_lost:  # this call finds out whether the store is back
             self._closed_until = now + PAUSE_SECONDS
         try:
             answer = await ask()
         except self._store.failures as error:
-            self._lose()
+            self._count_failure(error)
+            self._is_lost, self._closed_until = True, time.monotonic() + PAUSE_SECONDS
             raise LimiterUnavailable from error
+        if self._is_lost:
+            log.warning("Redis can be reached again", extra={"count": self._failures})
+            self._failures = 0
         self._is_lost, self._closed_until = False, 0.0
         return answer
 
-    def _lose(self) -> None:
-        """Note a failure, and log the first one: a store that is away for an hour fails every second."""
-        if not self._is_lost:
-            log.exception("Redis cannot be reached: writes are refused, reads are not limited")
-        self._is_lost, self._closed_until = True, time.monotonic() + PAUSE_SECONDS
+    def _count_failure(self, error: Exception | None) -> None:
+        """Count a failed call. The first one has a line in the log, and then those of each minute together."""
+        now = time.monotonic()
         self._failed()
+        self._failures += 1
+        facts = {"count": self._failures}
+        if not self._is_lost:
+            log.error("Redis cannot be reached: writes are refused, reads are not limited", extra=facts, exc_info=error)
+        elif now - self._logged_at >= REPEAT_SECONDS:
+            log.error("Redis still cannot be reached: writes are refused, reads are not limited", extra=facts)
+        else:
+            return
+        self._failures, self._logged_at = 0, now
 
     def _window(self, now: float) -> int:
         return int(now // self._window_seconds)

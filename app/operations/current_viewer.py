@@ -16,7 +16,7 @@ def as_now(viewer: Viewer, now: UserNow | None, action: Action) -> Viewer:
     The viewer's scope, and what a service token leaves of it, are those from the start of the transaction.
     """
     if now is None or now.status is not UserStatus.ACTIVE:
-        raise SuspendedUser(viewer.id, viewer.credential_kind)
+        raise SuspendedUser(viewer.id, viewer.role, viewer.credential_kind)
     all_accounts = viewer.all_accounts and now.all_accounts
     current = replace(viewer, role=now.role, all_accounts=all_accounts, confirmed=now.confirmed)
     check_allowed(current, action)

@@ -220,15 +220,20 @@ class EmbeddedPostgres:
             self._connection.close()
             if self._left.is_set():
                 return
-            log.error("the embedded PostgreSQL ended unexpectedly; restarting it%s", _tail(self._place.log))
+            log.error("the embedded PostgreSQL ended unexpectedly and is restarted; its log is %s", self._place.log)
             if time.monotonic() - attached_at > STEADY:
                 pause = 0.0
             while not self._left.wait(pause):
                 pause = min(2 * pause or 1.0, LONGEST_PAUSE)
                 try:
                     connection = _attach(self._place, START_LIMIT, self._left)
-                except EmbeddedPostgresError as error:
-                    log.error("%s; retrying in %.0f s", error, pause)  # noqa: TRY400 - the message is complete
+                except EmbeddedPostgresError:
+                    # Its message quotes the log of PostgreSQL, which quotes statements.
+                    log.error(  # noqa: TRY400 - no stack of this file says more
+                        "the embedded PostgreSQL did not start; its log is %s; retrying in %.0f s",
+                        self._place.log,
+                        pause,
+                    )
                 else:
                     self._hold(connection)
                     break

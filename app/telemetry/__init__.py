@@ -44,14 +44,15 @@ def start_telemetry(
     expected: tuple[type[BaseException], ...] = (),
     log_level: str = "INFO",
     log_as_text: bool | None = None,
+    port: int | None = None,
 ) -> Telemetry:
     """Start all telemetry. `environment` is "development" (log lines are text by default) or "production" (JSON).
 
-    `expected` are the types of exceptions that are no bugs, which are not reported. Raises sentry_sdk.utils.BadDsn, or
-    ValueError for an unknown log level.
+    `expected` are the types of exceptions that are no bugs, which are not reported. Log lines name the server by its
+    host and `port`. Raises sentry_sdk.utils.BadDsn, or ValueError for an unknown log level.
     """
     metrics = start_metrics(service_version)
-    handler = start_logging(development=environment == "development", as_text=log_as_text, level=log_level)
+    handler = start_logging(development=environment == "development", as_text=log_as_text, level=log_level, port=port)
     handler.on_drop = partial(metrics.telemetry_dropped, "logs")
     return Telemetry(
         tracing=start_tracing(service_version, dropped=partial(metrics.telemetry_dropped, "traces")),

@@ -26,10 +26,14 @@ log = logging.getLogger("turnup.tracing")
 
 
 class CountedExporter(SpanExporter):
-    """Exports by another exporter, and calls `dropped` with the number of spans that it did not deliver."""
+    """Exports by another exporter.
 
-    def __init__(self, exporter: SpanExporter, dropped: Callable[[int], None]) -> None:
+    Calls `dropped` with the number of spans that it did not deliver, and then `failed`.
+    """
+
+    def __init__(self, exporter: SpanExporter, dropped: Callable[[int], None], failed: Callable[[], None]) -> None:
         self._exporter = exporter
+        self._failed = failed
         self._dropped = dropped
         self.taken = 0
         """The number of spans that were handed to the exporter."""
@@ -43,6 +47,7 @@ class CountedExporter(SpanExporter):
             result = SpanExportResult.FAILURE
         if result is not SpanExportResult.SUCCESS:
             self._dropped(len(spans))
+            self._failed()
         return result
 
     def shutdown(self) -> None:
@@ -51,10 +56,15 @@ class CountedExporter(SpanExporter):
 
 
 class CountedSpans(BatchSpanProcessor):
-    """Hands ended spans to a thread that exports them in batches, and calls `dropped` for those that it drops."""
+    """Hands ended spans to a thread that exports them in batches, and calls `dropped` for those that it drops.
 
-    def __init__(self, exporter: SpanExporter, dropped: Callable[[int], None]) -> None:
-        self._counted = CountedExporter(exporter, dropped)
+    `failed` is called after each export that was not delivered.
+    """
+
+    def __init__(
+        self, exporter: SpanExporter, dropped: Callable[[int], None], failed: Callable[[], None] = lambda: None
+    ) -> None:
+        self._counted = CountedExporter(exporter, dropped, failed)
         self._dropped = dropped
         self._ended = 0
         self._most = positive(OTEL_BSP_MAX_QUEUE_SIZE, MOST_PENDING)

@@ -20,13 +20,12 @@ from types import TracebackType
 from typing import Any, cast
 
 import sentry_sdk
-from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from sentry_sdk.transport import HttpTransport
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import get_source_context
-from structlog.contextvars import get_contextvars
 
 from app.telemetry.causes import OWN, Cause, cause_of, chain_of, code_of, leaf_of
+from app.telemetry.current_ids import TRACE_IDS, current_ids
 from app.telemetry.output import log_uncaught_in_thread
 
 SHUTDOWN_SECONDS = 2.0
@@ -95,7 +94,6 @@ def start_error_tracking(
     )
     assert isinstance(client.transport, BoundedTransport)  # noqa: S101 - for mypy: it is the one above
     client.transport.dropped = dropped
-    logging.getLogger("urllib3").setLevel(logging.ERROR)  # its warnings repeat each failed attempt to connect
     reports = Reports(client, expected, dropped, left_out, clock)
     logging.getLogger().addHandler(reports)
     tracking = ErrorTracking(reports)
@@ -157,7 +155,7 @@ class Reports(logging.Handler):
         """Report the exception of a record, if it has one that is unexpected."""
         error = record.exc_info[1] if record.exc_info else None
         if error is not None and not record.name.startswith(_IGNORED_LOGGERS):
-            facts = get_contextvars() | {name: value for name, value in vars(record).items() if name in FACTS}
+            facts = current_ids() | {name: value for name, value in vars(record).items() if name in FACTS}
             self.report(error, record.name, facts)
 
     def report(self, error: BaseException, logger: str, facts: Mapping[str, object]) -> None:
@@ -270,9 +268,8 @@ def event_of(error: Exception, cause: Cause, logger: str, facts: Mapping[str, st
         event["user"] = {"id": facts["user_id"]}
     if left_out:
         event["extra"] = {"left_out": left_out}
-    span = get_current_span().get_span_context()
-    if span.is_valid:
-        trace = {"trace_id": format_trace_id(span.trace_id), "span_id": format_span_id(span.span_id)}
+    trace = {name: value for name, value in current_ids().items() if name in TRACE_IDS}
+    if trace:
         event["contexts"] = {"trace": trace}
         event["tags"]["trace_id"] = trace["trace_id"]
     return cast(Event, event)

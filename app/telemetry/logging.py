@@ -1,9 +1,9 @@
 """Logging: JSON lines on standard error, or text for people, for this product, uvicorn and all libraries.
 
-Each line has the request id, the trace id and the span id. Lines contain no personal data: values under sensitive keys
-and values that look like personal data or secrets are masked, and an exception is logged with its type and stack,
-without its message. A line is one line: characters that do not print are written as escapes, so that nothing that a
-client sends begins a line, or is obeyed by a terminal.
+Each line has the instance that wrote it and, within a request, the request id, the trace id and the span id. Lines
+contain no personal data: values under sensitive keys and values that look like personal data or secrets are masked, and
+an exception is logged with its type and stack, without its message. A line is one line: characters that do not print
+are written as escapes, so that nothing that a client sends begins a line, or is obeyed by a terminal.
 """
 
 import logging
@@ -14,23 +14,32 @@ from copy import copy
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from errno import errorcode
 from os import environ
 from pathlib import PurePath
-from typing import Any, TextIO
+from socket import gethostname
+from typing import Any, TextIO, TypeGuard
 from uuid import UUID
 
 import orjson
 import structlog
-from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from structlog.typing import EventDict, ExcInfo, Processor
 
+from app.telemetry.causes import name_of
+from app.telemetry.current_ids import TRACE_IDS, current_ids
 from app.telemetry.output import LineHandler, standard_error
 from app.version import VERSION
 
 SERVICE = "turnup"
 """The name of this service in log lines, metrics and traces."""
-OWN_LOGGERS = ("turnup", "app")
-"""The loggers of this product, which alone log below INFO: libraries log headers and URLs there."""
+OWN_LOGGER = "turnup"
+"""The logger of this product, which alone logs below INFO: libraries log headers and URLs there."""
+SILENT_LOGGERS = ("opentelemetry.exporter", "redis", "sentry_sdk.errors", "urllib3")
+"""The loggers of libraries that write messages of exceptions, URLs and answers of others into their texts.
+
+The product writes a line of its own where one of them fails: `turnup.tracing`, `turnup.metrics`, `turnup.errors` or
+`turnup.limiting`.
+"""
 
 MASK = "[masked]"
 LONGEST_TEXT = 1_000  # characters
@@ -47,9 +56,9 @@ SENSITIVE_ENDINGS = (
     "address", "apikey", "authorization", "cookie", "dsn", "email", "mac", "password", "phone", "secret", "token",
 )  # fmt: skip
 
-FIRST_KEYS = ("timestamp", "level", "service", "version", "message", "logger")
+FIRST_KEYS = ("timestamp", "level", "service", "version", "instance", "message", "logger")
 """The keys with which each line of JSON begins, in this order."""
-OWN_KEYS = frozenset(FIRST_KEYS) - {"message"} | {"exc_info", "trace_id", "span_id"}  # set by this module
+OWN_KEYS = frozenset(FIRST_KEYS) - {"message"} | {"exc_info", *TRACE_IDS}  # set by this module
 
 VETTED = "vetted"
 """The attribute of a record with facts that need no masking, which takes most of the time of a line.
@@ -82,23 +91,31 @@ class Configuration(dict[str, Any]):
 
 
 def start_logging(
-    *, development: bool, as_text: bool | None = None, level: str = "INFO", stream: TextIO | None = None
+    *,
+    development: bool,
+    as_text: bool | None = None,
+    level: str = "INFO",
+    port: int | None = None,
+    stream: TextIO | None = None,
 ) -> LineHandler:
     """Send the lines of all loggers, structlog's and the standard library's, to one handler; replaces earlier handlers.
 
     Lines are JSON unless `as_text`, whose default is `development`. Text in development has the messages of exceptions.
+    `port` is the one of the server that logs, which names it beside the host; None for a command.
+
     `stream` defaults to standard error. Libraries log from WARNING on, uvicorn from INFO on. Start uvicorn with
     `log_config=None`: its own configuration would replace this one. Raises ValueError for an unknown level.
     """
     as_text = development if as_text is None else as_text
+    instance = gethostname() if port is None else f"{gethostname()}:{port}"
+    origin = {"service": SERVICE, "version": VERSION, "instance": instance}
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
         structlog.stdlib.ExtraAdder(),
         # The processors from here on add the keys in OWN_KEYS and overwrite a caller's.
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         _stamped,
-        _with_ids,
+        _With(origin),
     ]
     structlog.configure(
         processors=[
@@ -117,6 +134,7 @@ def start_logging(
         LineFormatter(
             as_text=as_text,
             messages=development and as_text,
+            origin=origin,
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
@@ -127,9 +145,10 @@ def start_logging(
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    for name in OWN_LOGGERS:
-        logging.getLogger(name).setLevel(level)
-    own = logging.getLogger(OWN_LOGGERS[0]).level
+    logging.getLogger(OWN_LOGGER).setLevel(level)
+    own = logging.getLogger(OWN_LOGGER).level
+    for name in SILENT_LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     root.setLevel(max(own, logging.WARNING))
     logging.getLogger("uvicorn").setLevel(max(own, logging.INFO))
     for name in ("uvicorn", "uvicorn.error"):
@@ -142,24 +161,24 @@ def start_logging(
 class LineFormatter(structlog.stdlib.ProcessorFormatter):
     """Formats records as lines; one with vetted facts in a tenth of the time."""
 
-    def __init__(self, *, as_text: bool, messages: bool, **options: Any) -> None:
-        """`messages` is whether lines have the messages of exceptions."""
+    def __init__(self, *, as_text: bool, messages: bool, origin: Mapping[str, str], **options: Any) -> None:
+        """`messages` is whether lines have the messages of exceptions, `origin` what the process adds to each line."""
         super().__init__(**options)
         self._as_text = as_text
         self._messages = messages
+        self._origin = origin
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
         facts = getattr(record, VETTED, None)
         if facts is None:
-            shows_objects = self._messages or record.name != EVENT_LOOP
-            return super().format(record if shows_objects else _without_objects(record))
+            return super().format(record if self._messages else _without_messages(record))
         if self._as_text:
             record = copy(record)
             del record.__dict__[VETTED]
             record.__dict__.update(facts)
             return super().format(record)
-        return _json(_vetted(record, facts))
+        return _json(_vetted(record, facts, self._origin))
 
 
 def masked(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -189,7 +208,10 @@ def _for_people(stream: TextIO | None, *, messages: bool) -> list[Processor]:
     is_terminal = stream is not None and stream.isatty()
     colors = is_terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
     formatter = _write_traceback if messages else _write_stack
-    return [_without_service, structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter)]
+    return [
+        _without_instance if messages else _without_service,
+        structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=formatter),
+    ]
 
 
 def _for_machines() -> list[Processor]:
@@ -204,6 +226,12 @@ def _for_machines() -> list[Processor]:
 def _without_service(_logger: Any, _method: str, event: EventDict) -> EventDict:
     del event["service"], event["version"]
     return event
+
+
+def _without_instance(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Remove what is the same in all lines of the one server that somebody develops with."""
+    del event["instance"]
+    return _without_service(logger, method, event)
 
 
 def _in_order(_logger: Any, _method: str, event: EventDict) -> EventDict:
@@ -224,37 +252,68 @@ def _write_stack(to: TextIO, exc_info: ExcInfo) -> None:
             to.write(f"\n      {frame}")
 
 
-def _without_objects(record: logging.LogRecord) -> logging.LogRecord:
-    """Return a record of the event loop with its text before the first object; the exception is kept."""
-    record = copy(record)
-    record.msg, record.args = _OBJECTS.sub("", record.getMessage()), ()
+def _without_messages(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a record whose text has no message of an exception. The exception that it is about is kept.
+
+    An exception in the text is shown as its type, and the text of the event loop ends before its first object.
+    """
+    if record.name == EVENT_LOOP:
+        record = copy(record)
+        record.msg, record.args = _OBJECTS.sub("", record.getMessage()), ()
+        return record
+    arguments = record.args.values() if isinstance(record.args, Mapping) else record.args or ()
+    if any(map(_has_message, (record.msg, *arguments))):
+        record = copy(record)
+        record.msg = _without_message(record.msg)
+        if isinstance(record.args, Mapping):
+            record.args = {name: _without_message(each) for name, each in record.args.items()}
+        else:
+            record.args = tuple(map(_without_message, arguments))
     return record
+
+
+def _has_message(value: object) -> TypeGuard[BaseException]:
+    """Return whether a value is an exception that something raised: not a warning, whose text is for developers."""
+    return isinstance(value, BaseException) and not isinstance(value, Warning)
+
+
+def _without_message(value: object) -> Any:
+    """Return the type of an exception, with the name of its error number if it has one; of anything else, itself."""
+    if not _has_message(value):
+        return value
+    number = errorcode.get(value.errno or 0) if isinstance(value, OSError) else None
+    return name_of(value) if number is None else f"{name_of(value)} {number}"
 
 
 def _json(event: Any, **_options: Any) -> str:
     return orjson.dumps(event, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def _vetted(record: logging.LogRecord, facts: Mapping[str, Any]) -> EventDict:
-    """Return the line of a record with vetted facts. What is bound to the context may be a client's, and is masked."""
-    bound = {name: _plain(name, value, 0) for name, value in structlog.contextvars.get_contextvars().items()}
-    event = {"level": record.levelname.lower(), "message": record.msg, "logger": record.name, **bound, **facts}
-    return _in_order(None, "", _with_ids(None, "", _stamped(None, "", event)))
+def _vetted(record: logging.LogRecord, facts: Mapping[str, Any], origin: Mapping[str, str]) -> EventDict:
+    """Return the line of a record with vetted facts. The id that the client sent is masked."""
+    ids = current_ids()
+    if "client_request_id" in ids:
+        ids["client_request_id"] = _plain_text(ids["client_request_id"])
+    level = record.levelname.lower()
+    event = {**origin, "level": level, "message": record.msg, "logger": record.name, **ids, **facts}
+    return _in_order(None, "", _stamped(None, "", event))
 
 
 _stamped = structlog.processors.TimeStamper(fmt="iso", utc=True)
 
 
-def _with_ids(_logger: Any, _method: str, event: EventDict) -> EventDict:
-    for name in ("trace_id", "span_id"):
-        event.pop(name, None)
-    event["service"], event["version"] = SERVICE, VERSION
-    span = get_current_span().get_span_context()
-    if span.is_valid:
-        event["trace_id"], event["span_id"] = format_trace_id(span.trace_id), format_span_id(span.span_id)
-    # uvicorn's copy of its message, coloured for terminals.
-    event.pop("color_message", None)
-    return event
+class _With:
+    """A structlog processor: adds what the process adds to each line, and the current ids."""
+
+    def __init__(self, origin: Mapping[str, str]) -> None:
+        self._origin = origin
+
+    def __call__(self, _logger: Any, _method: str, event: EventDict) -> EventDict:
+        for name in TRACE_IDS:
+            event.pop(name, None)
+        # uvicorn's copy of its message, coloured for terminals.
+        event.pop("color_message", None)
+        return {**current_ids(), **event, **self._origin}
 
 
 def _plain(key: str, value: Any, depth: int) -> Any:  # noqa: PLR0911 - one line per type of value

@@ -6,6 +6,7 @@ goes on with the same identity.
 """
 
 import fcntl
+import logging
 import os
 import re
 import time
@@ -42,6 +43,7 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client import Metric
 from prometheus_client.samples import Sample
 
+from app.telemetry.collector import CollectorSession
 from app.telemetry.logging import SERVICE
 from app.telemetry.resource import resource_of
 
@@ -52,6 +54,8 @@ STOP_SECONDS = 2.0
 """Seconds within which the last export must be done when the server stops."""
 LOCK_FILE = "exporter"
 """The file, in the folder of processes that count together, whose lock the exporting process holds."""
+
+log = logging.getLogger("turnup.metrics")
 
 _KNOWN = re.compile(rb"(\S+) (\d+)\n")
 """The identity in the file of the lock. Without the end of the line it was written in part."""
@@ -106,7 +110,8 @@ class MetricsExport:
         self._lock = None if folder is None else folder / LOCK_FILE
         self._held: IO[bytes] | None = None
         self._identity = None if folder is not None else SeriesIdentity(str(uuid4()), time.time_ns())
-        self._exporter = exporter or OTLPMetricExporter()
+        self._session = CollectorSession("metrics", log)
+        self._exporter = exporter or OTLPMetricExporter(session=self._session)
         self._every_seconds = every_seconds or export_seconds()
         self._ending = Event()
         self._thread = Thread(target=self._run, name="metrics-export", daemon=True)
@@ -124,6 +129,7 @@ class MetricsExport:
             succeeded = False
         if not succeeded:
             self._failed()
+            self._session.tell()
 
     def shutdown(self, seconds: float = STOP_SECONDS) -> None:
         """Send what was counted since the last export, and stop; blocks for at most `seconds`."""

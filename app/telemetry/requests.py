@@ -6,7 +6,6 @@ messages, which may contain personal data.
 
 import re
 from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
 from os import environ
 from time import perf_counter
 
@@ -15,8 +14,8 @@ from opentelemetry.environment_variables import OTEL_PROPAGATORS
 from opentelemetry.trace import Span, Tracer, format_trace_id, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.contextvars import bound_contextvars
 
+from app.telemetry.current_ids import bind_request
 from app.telemetry.request_log import METHODS, OTHER_METHOD, RequestLog
 from app.telemetry.spans import REDACTED, SpanType, mark_failed
 from app.telemetry.tracing import Tracing
@@ -30,11 +29,6 @@ _METHOD = re.compile(r"[A-Z-]{1,20}")
 """The methods that the HTTP parser knows. The name of one that is in no convention is recorded only in this form."""
 
 _propagator = TraceContextTextMapPropagator()
-
-
-def bind_request(request_id: str, client_request_id: str | None = None) -> AbstractContextManager[None]:
-    """Add the request id, and the one that the client sent, to every log line written in this context."""
-    return bound_contextvars(**_ids("", request_id, client_request_id))
 
 
 class ObservedRequests:
@@ -71,7 +65,7 @@ class ObservedRequests:
             if tracer is None or scope["path"] in self._untraced:
                 await self._reported(scope, receive, send)
             else:
-                await self._traced(tracer, _ids("turnup.", request_id, client_request_id), scope, receive, send)
+                await self._traced(tracer, _ids(request_id, client_request_id), scope, receive, send)
 
     async def _reported(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = perf_counter()
@@ -148,9 +142,9 @@ def _attributes(scope: Scope) -> dict[str, str | int]:
     return attributes
 
 
-def _ids(prefix: str, request_id: str, client_request_id: str | None) -> dict[str, str]:
-    ids = {f"{prefix}request_id": request_id}
-    return ids if client_request_id is None else ids | {f"{prefix}client_request_id": client_request_id}
+def _ids(request_id: str, client_request_id: str | None) -> dict[str, str]:
+    ids = {"turnup.request_id": request_id}
+    return ids if client_request_id is None else ids | {"turnup.client_request_id": client_request_id}
 
 
 def _trace_headers(scope: Scope) -> Mapping[str, str]:

@@ -21,7 +21,8 @@ from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter
 from opentelemetry.trace import Span, Tracer, format_trace_id, get_current_span, set_span_in_context
 
-from app.telemetry.delivery import CountedSpans
+from app.telemetry.collector import CollectorSession
+from app.telemetry.delivery import CountedSpans, log
 from app.telemetry.logging import SERVICE
 from app.telemetry.resource import resource_of
 from app.telemetry.spans import (
@@ -60,7 +61,7 @@ def start_tracing(
     of spans that were not delivered.
     """
     if exporters is None:
-        processors: list[SpanProcessor] = [CountedSpans(OTLPSpanExporter(), dropped)] if _exports() else []
+        processors: list[SpanProcessor] = [_to_collector(dropped)] if _exports() else []
     else:
         processors = [SimpleSpanProcessor(exporter) for exporter in exporters]
     if not processors:
@@ -249,6 +250,11 @@ class OperationSpan(Recorded):
 def dotted(path: Iterable[str | int]) -> str:
     """Return a path as response keys with dots between them, without the indexes of lists."""
     return ".".join(key for key in path if isinstance(key, str))[:LONGEST_PATH]
+
+
+def _to_collector(dropped: Callable[[int], None]) -> CountedSpans:
+    session = CollectorSession("spans", log)
+    return CountedSpans(OTLPSpanExporter(session=session), dropped, session.tell)
 
 
 def _exports() -> bool:

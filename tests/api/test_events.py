@@ -162,11 +162,11 @@ async def test_security_events_and_unknown_users_are_logged(own_client: Client, 
     await own_client.ask('mutation { suspendUser(input: {userId: "user-acme"}) { problems { code } } }', LEAD)
     for _ in range(3):
         await own_client.ask("{ viewer { name } }", CUSTOMER)
-    assert logged.facts("user_id", "object_id") == [
-        ("identity.forged", "user-acme", None),
-        ("unknown_user.refused", None, None),
-        ("user.suspended", "user-lead", "user-acme"),
-        *[("suspended_user.refused", "user-acme", None)] * 3,
+    assert logged.facts("user_id", "role", "object_id") == [
+        ("identity.forged", "user-acme", "CUSTOMER", None),
+        ("unknown_user.refused", None, None, None),
+        ("user.suspended", "user-lead", "IMPLEMENTATION_LEAD", "user-acme"),
+        *[("suspended_user.refused", "user-acme", "CUSTOMER", None)] * 3,
     ]
 
 

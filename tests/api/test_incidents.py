@@ -11,6 +11,7 @@ from app.db.database import Database, SuspendedUser
 from app.db.failures import DatabaseUnavailable
 from app.db.request_transactions import RequestTransactions
 from app.domain.credential import CredentialKind
+from app.domain.vocabulary import Role
 from app.operations import housekeeping
 from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute
 
@@ -80,7 +81,7 @@ async def test_a_user_who_is_suspended_between_a_write_and_its_answer_is_a_secur
     own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def suspended(_self: RequestTransactions) -> None:
-        raise SuspendedUser("user-lead", CredentialKind.ACCESS_TOKEN)
+        raise SuspendedUser("user-lead", Role.IMPLEMENTATION_LEAD, CredentialKind.ACCESS_TOKEN)
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(RequestTransactions, "read", suspended)

@@ -13,6 +13,7 @@ from app.db.failures import DatabaseUnavailable
 from app.db.loaders import OneLoader
 from app.db.request_transactions import RequestTransactions
 from app.domain.credential import CredentialKind
+from app.domain.vocabulary import Role
 from app.settings import Settings
 from resolvers.budgets import Budgets
 from resolvers.context import Context
@@ -133,7 +134,7 @@ async def test_a_writer_who_may_not_read_any_more_after_the_commit_is_told_that_
     own_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def suspended(_self: Context) -> None:
-        raise SuspendedUser("user-lead", CredentialKind.ACCESS_TOKEN)
+        raise SuspendedUser("user-lead", Role.IMPLEMENTATION_LEAD, CredentialKind.ACCESS_TOKEN)
 
     with monkeypatch.context() as broken:
         broken.setattr(Context, "renew_reading", suspended)

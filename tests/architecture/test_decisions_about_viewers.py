@@ -13,11 +13,13 @@ BY_ROLE_ALONE = {"allows", "MATRIX"}
 # Who the viewer is, which no service token changes, and not what the viewer may do.
 WHO_THE_VIEWER_IS = {
     "app/expiring_tokens.py fields_for": "an event of the log names the role",
+    "app/operations/current_viewer.py as_now": "an event of the log names the role",
     "app/operations/event_log.py emit_attempt": "an event of the log names the role",
     "app/operations/set_accepted_payload_versions.py _partner": "a partner names itself only",
     "graphql_schema/authorisation.py authorise": "an event of the log names the role",
     "graphql_schema/authorisation.py check_identity": "the role that headers claim is compared",
     "graphql_schema/incidents.py incidents_in": "an event of the log names the role",
+    "graphql_schema/incidents.py incidents_of": "an event of the log names the role",
     "graphql_schema/service.py _summarised": "operators see who sent a request",
     "graphql_schema/service.py facts": "reports and log lines of a bug name who sent the request",
     "resolvers/computed_fields.py live": "a partner sees its own part of a payload",

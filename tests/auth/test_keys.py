@@ -393,7 +393,7 @@ async def test_a_bad_answer_does_not_displace_the_keys_at_hand(caplog):
         clock.advance(301)
         assert await keys.key_for("key-1", "ES256") is not None
         assert server.requests == 2
-    assert "The key set could not be renewed" in caplog.text
+    assert "the key set could not be renewed" in caplog.text
     assert "maintenance" not in caplog.text
 
 

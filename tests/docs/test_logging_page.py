@@ -53,7 +53,7 @@ MARKS = (
     "+14155557741", "Marked comment 7741", "marked-key-7741", "marked-id-7741",
 )  # fmt: skip
 HOSTILE = 'seen\r\n{"level":"critical"}\x1b[2J\x07\x85\u2028\u2029\u202e'
-_REQUEST_ID = re.compile(r'"(request_id)":"[0-9a-f]{32}"')
+_OF_ONE_RUN = re.compile(r'"(?:(request_id)":"[0-9a-f]{32}|(instance)":"[^"]+:\d+)"')
 
 
 def block(heading: str, language: str) -> str:
@@ -419,7 +419,7 @@ def _printed(server: Served) -> list[dict[str, Any]]:
 
 
 def _compared(text: str) -> str:
-    return comparable(_REQUEST_ID.sub(r'"\1":"..."', text))
+    return comparable(_OF_ONE_RUN.sub(r'"\1\2":"..."', text))
 
 
 def _onboarding(server: Served) -> None:

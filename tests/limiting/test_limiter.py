@@ -179,7 +179,7 @@ async def test_each_call_of_redis_is_a_span_without_the_names_of_users(redis_ser
 
 @pytest.mark.xdist_group("redis")
 async def test_a_redis_that_went_away_is_told_each_time_and_asked_again_once_it_is_back(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures: list[None] = []
     store = RedisStore(redis_server.url)
@@ -192,13 +192,44 @@ async def test_a_redis_that_went_away_is_told_each_time_and_asked_again_once_it_
             await limiter.take("anna", {EDITS: 1})
     assert len(failures) == 3
     assert not limiter.is_up
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
     redis_server.start()
     monkeypatch.setattr(limiting, "PAUSE_SECONDS", 0)
     limiter._closed_until = 0
     assert (await limiter.take("anna", {EDITS: 1})).refused is None
     assert limiter.is_up
     await store.close()
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.xdist_group("redis")
+async def test_the_log_has_a_line_when_redis_goes_one_per_minute_and_one_when_it_comes_back(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = RedisStore(redis_server.url)
+    limiter = a_limiter(store, EDITS=100)
+
+    async def fail(times: int) -> None:
+        for _ in range(times):
+            with pytest.raises(LimiterUnavailable):
+                await limiter.take("anna", {EDITS: 1})
+
+    redis_server.stop()
+    await fail(3)
+    limiter._logged_at -= limiting.REPEAT_SECONDS
+    await fail(3)
+    redis_server.start()
+    limiter._closed_until = 0
+    for _ in range(2):
+        await limiter.take("anna", {EDITS: 1})
+    await store.close()
+    lines = [
+        (record.levelname, record.getMessage().partition(":")[0], vars(record)["count"]) for record in caplog.records
+    ]
+    assert lines == [
+        ("ERROR", "Redis cannot be reached", 1),
+        ("ERROR", "Redis still cannot be reached", 3),
+        ("WARNING", "Redis can be reached again", 2),
+    ]
 
 
 @pytest.mark.usefixtures("patient")

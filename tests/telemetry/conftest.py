@@ -7,6 +7,7 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from app.telemetry.logging import SILENT_LOGGERS
 from app.telemetry.tracing import Tracing, start_tracing
 
 
@@ -45,7 +46,7 @@ def tracing(spans: InMemorySpanExporter) -> Iterator[Tracing]:
 
 @pytest.fixture
 def _logging_restored() -> Iterator[None]:
-    names = ("", "turnup", "app", "uvicorn", "uvicorn.error")
+    names = ("", "turnup", "uvicorn", "uvicorn.error", *SILENT_LOGGERS)
     before = {
         name: (logger.handlers[:], logger.filters[:], logger.level, logger.propagate)
         for name in names

@@ -15,6 +15,7 @@ import sentry_sdk
 from app.observing import note_statement
 from app.telemetry import errors
 from app.telemetry.causes import cause_of
+from app.telemetry.current_ids import bind_request
 from app.telemetry.errors import (
     MOST_FRAMES,
     MOST_KNOWN_CAUSES,
@@ -27,7 +28,6 @@ from app.telemetry.errors import (
     Quota,
     start_error_tracking,
 )
-from app.telemetry.requests import bind_request
 from app.telemetry.tracing import Tracing
 
 from .telemetry_builders import SECRETS, an_operation

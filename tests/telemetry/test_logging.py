@@ -1,5 +1,7 @@
 """What a log line holds, and what it never holds."""
 
+import asyncio
+import errno
 import json
 import logging
 import threading
@@ -7,6 +9,8 @@ import time
 from datetime import UTC, datetime
 from enum import Enum
 from io import StringIO
+from pathlib import Path
+from socket import gethostname
 from typing import Any
 from uuid import UUID
 
@@ -14,8 +18,8 @@ import pytest
 import structlog
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from app.telemetry.current_ids import bind_request
 from app.telemetry.logging import LONGEST_TEXT, MASK, MOST_ITEMS, VETTED, Configuration, masked, start_logging
-from app.telemetry.requests import bind_request
 from app.telemetry.tracing import Tracing
 from app.version import VERSION
 
@@ -43,12 +47,12 @@ def test_a_line_is_one_json_object_whoever_wrote_it(stream: StringIO) -> None:
     assert all(line.pop("timestamp").endswith("Z") for line in lines)
     assert [line.pop("logger") for line in lines] == ["turnup.test", "turnup.test", "uvicorn.error"]
     expected = {"message": "PostgreSQL is back", "attempt": 2, "level": "warning", "request_id": "request-1"}
-    assert lines == [{**expected, "service": "turnup", "version": VERSION}] * 3
+    assert lines == [{**expected, "service": "turnup", "version": VERSION, "instance": gethostname()}] * 3
 
 
 def test_a_line_begins_with_what_all_lines_have(stream: StringIO) -> None:
     log.info("seen", extra={"attempt": 2})
-    assert [*_lines(stream)[0]][:6] == ["timestamp", "level", "service", "version", "message", "logger"]
+    assert [*_lines(stream)[0]][:7] == ["timestamp", "level", "service", "version", "instance", "message", "logger"]
 
 
 def test_a_line_within_a_span_has_its_ids(stream: StringIO, tracing: Tracing, spans: InMemorySpanExporter) -> None:
@@ -63,11 +67,68 @@ def test_a_line_within_a_span_has_its_ids(stream: StringIO, tracing: Tracing, sp
     assert not {"trace_id", "span_id"} & after.keys()
 
 
+async def test_what_goes_on_after_a_request_has_none_of_its_ids(
+    stream: StringIO, tracing: Tracing, spans: InMemorySpanExporter
+) -> None:
+    ended = asyncio.Event()
+
+    async def go_on() -> None:
+        log.warning("within")
+        await ended.wait()
+        with tracing.observer("sql", "keep alive", {}):
+            log.warning("after")
+            log.warning("after", extra={VETTED: FACTS})
+
+    with bind_request("request-1", "client-1"), tracing.operation(), tracing.observer("step", "read", {}):
+        task = asyncio.create_task(go_on())
+        await asyncio.sleep(0)
+    recorded = len(spans.get_finished_spans())
+    ended.set()
+    await task
+    ids = {"request_id", "client_request_id", "trace_id", "span_id"}
+    assert [ids & line.keys() for line in _lines(stream)] == [ids, set(), set()]
+    assert len(spans.get_finished_spans()) == recorded
+
+
+def test_a_line_names_the_instance_by_host_and_port(tmp_path: Path) -> None:
+    for port in (8001, 8002):
+        with (tmp_path / "turnup.log").open("a") as file:
+            start_logging(development=False, port=port, stream=file)
+            log.info("seen")
+            log.info("seen", extra={VETTED: FACTS})
+    lines = [json.loads(line) for line in (tmp_path / "turnup.log").read_text().splitlines()]
+    assert [line["instance"] for line in lines] == [f"{gethostname()}:{port}" for port in (8001, 8001, 8002, 8002)]
+
+
+@pytest.mark.parametrize("development", [False, True], ids=["production", "development"])
+def test_text_names_the_instance_in_production(development: bool) -> None:
+    stream = StringIO()
+    start_logging(development=development, as_text=True, port=8001, stream=stream)
+    log.info("seen")
+    assert (f"{gethostname()}:8001" in stream.getvalue()) is not development
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["json", "text"])
+def test_an_exception_in_the_text_of_a_library_is_shown_as_its_type(as_text: bool) -> None:
+    stream = StringIO()
+    start_logging(development=False, as_text=as_text, stream=stream)
+    refused, unreadable = OSError(errno.ECONNREFUSED, "Ada Lovelace"), ValueError("Ada Lovelace")
+    library = logging.getLogger("library")
+    library.error(refused)
+    library.error("it failed: %s, %d times", unreadable, 3)
+    library.error("it failed: %(error)s", {"error": unreadable})
+    text = stream.getvalue()
+    assert "Ada" not in text
+    assert "ConnectionRefusedError ECONNREFUSED" in text
+    assert "it failed: ValueError, 3 times" in text
+    assert text.count("it failed: ValueError") == 2
+
+
 @pytest.mark.parametrize(("level", "own", "library"), [("DEBUG", 10, 30), ("INFO", 20, 30), ("ERROR", 40, 40)])
 def test_libraries_log_no_headers_and_no_addresses_of_requests(level: str, own: int, library: int) -> None:
     start_logging(development=False, level=level, stream=StringIO())
     assert logging.getLogger("turnup.test").getEffectiveLevel() == own
-    assert logging.getLogger("app.auth.keys").getEffectiveLevel() == own
+    assert logging.getLogger("turnup.auth").getEffectiveLevel() == own
     assert logging.getLogger("httpcore").getEffectiveLevel() == library
     assert logging.getLogger("uvicorn.error").getEffectiveLevel() == max(own, logging.INFO)
 
@@ -226,7 +287,7 @@ def test_a_line_with_vetted_facts_is_like_every_other(tracing: Tracing, as_text:
         assert usual.partition(" ")[2] == vetted.partition(" ")[2]
     else:
         assert {**json.loads(vetted), "timestamp": ""} == {**json.loads(usual), "timestamp": ""}
-        assert [*json.loads(vetted)][:6] == [*json.loads(usual)][:6]
+        assert [*json.loads(vetted)][:7] == [*json.loads(usual)][:7]
 
 
 def test_what_a_client_sent_is_masked_in_a_line_with_vetted_facts(stream: StringIO) -> None:

@@ -15,9 +15,9 @@ from typing import TextIO
 
 import pytest
 
+from app.telemetry.current_ids import bind_request
 from app.telemetry.logging import VETTED, start_logging
 from app.telemetry.output import WAIT_MS, LineHandler
-from app.telemetry.requests import bind_request
 
 pytestmark = pytest.mark.usefixtures("_logging_restored")
 

@@ -57,10 +57,10 @@ async def test_any_other_certificate_makes_the_keys_unavailable_and_the_log_says
 ) -> None:
     Authority(authority.ca_file.parent, "other")
     ca_file = authority.ca_file.with_name(trusted) if trusted else None
-    with caplog.at_level(logging.WARNING, "app.auth.keys"):
+    with caplog.at_level(logging.WARNING, "turnup.auth"):
         answer = await asked(database, home, host=host, signed_by=authority, trusted=ca_file)
     assert (answer.status, answer.codes) == (503, ["UNAVAILABLE"])
-    logged = [record.getMessage() for record in caplog.records if record.name == "app.auth.keys"]
+    logged = [record.getMessage() for record in caplog.records if record.name == "turnup.auth"]
     assert len(logged) == 1
     assert reason in logged[0]
 
