@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,11 +15,12 @@ TELL_SECONDS = 60.0
 class CollectorSession(requests.Session):
     """Sends the exports of one signal. The exporters' own lines quote URLs, exceptions and answers of the collector."""
 
-    def __init__(self, signal: str, log: logging.Logger) -> None:
+    def __init__(self, signal: str, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`signal` is what is exported, such as spans."""
         super().__init__()
         self._signal = signal
         self._log = log
+        self._clock = clock
         self._host: str | None = None
         self._reason = "not_sent"
         self._told_at: float | None = None
@@ -37,7 +39,7 @@ class CollectorSession(requests.Session):
 
     def tell(self) -> None:
         """Log that an export was not delivered, with the reason of the last attempt; once per TELL_SECONDS."""
-        now = time.monotonic()
+        now = self._clock()
         if self._told_at is None or now - self._told_at >= TELL_SECONDS:
             self._told_at = now
             facts = {"collector": self._host, "reason": self._reason}
