@@ -267,7 +267,7 @@ def app_of_worker() -> Starlette:
     with in_one_line():
         settings = Settings()
         if settings.logs_json:
-            start_logging(development=False, level=settings.log_level.value)
+            start_logging(development=False, level=settings.log_level.value, port=settings.port)
             take_over_output()
         return from_environment()
 
