@@ -26,6 +26,7 @@ from app.secret_files import PREFIX, SUFFIX, UnusableSecretFile, secrets_of, var
 from app.settings import Settings
 from app.telemetry import metrics
 from app.telemetry.errors import start_error_tracking
+from app.telemetry.metrics import count_unexpected_beside_workers
 from app.version import VERSION
 
 PACKAGES = ("app", "graphql_schema", "permissions", "resolvers")
@@ -67,7 +68,8 @@ def errors_tracked(settings: Settings, command: str) -> Iterator[None]:
     loggers = logging.getLogger()
     if dsn is not None and logging.lastResort is not None and not loggers.handlers:
         loggers.addHandler(logging.lastResort)  # Python uses it only while there is no other handler
-    tracking = start_error_tracking(dsn, service_version=VERSION, environment=settings.env.value)
+    counted = count_unexpected_beside_workers if command == "serve" else None
+    tracking = start_error_tracking(dsn, service_version=VERSION, environment=settings.env.value, counted=counted)
     try:
         yield
     except Exception as error:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from datetime import time as time_of_day
@@ -89,7 +89,7 @@ from graphql_schema.errors import (
     RequestOutcome,
     outcome_of_request,
 )
-from graphql_schema.incidents import SECURITY_EVENTS
+from graphql_schema.incidents import SECURITY_EVENTS, note_denial
 from graphql_schema.names import guarded_fields, root_fields
 from graphql_schema.requests import Request
 from graphql_schema.schema import schema
@@ -300,6 +300,7 @@ def _label_values(paths: Collection[str]) -> LabelValues:
         sign_ins=tuple(Outcome),
         connection_refusals=tuple(Refused),
         request_refusals=tuple(Full),
+        loggers=sorted(each for each in logging.root.manager.loggerDict if each.startswith("turnup.")),
     )
 
 
@@ -320,6 +321,19 @@ def connections_of(settings: Settings, metrics: Metrics, answered: Callable[[Edg
     connections = Connections(within_descriptors(limits, descriptors()), metrics.connection_refused, answered)
     metrics.gauges.watch({"turnup_connections": lambda: len(connections)})
     return connections
+
+
+def _in_background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Start a task that runs until it is cancelled. If it fails, which nobody would see, the exception is logged."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_log_failure)
+    return task
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    failure = None if task.cancelled() else task.exception()
+    if failure is not None:
+        log.error("a task in the background has ended", exc_info=failure)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:
@@ -358,6 +372,7 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         sequential_batches=True,
         allowance=attrgetter("allowance"),
         ending=ENDING,
+        failing=note_denial,
     )
     return engine.execute
 
@@ -493,7 +508,7 @@ class Runtime:
             _check_regularly("the key set", keys.look_again),
             telemetry.metrics.gauges.run(),
         ):
-            stack.push_async_callback(_ended, asyncio.create_task(work))
+            stack.push_async_callback(_ended, _in_background(work))
         self.service = Service(
             schema._schema,
             self.database,

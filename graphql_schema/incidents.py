@@ -16,6 +16,8 @@ from app.domain.vocabulary import Role, SecurityEventKind
 from app.operations.event_log import emit
 from graphql_schema import errors
 from graphql_schema.authorisation import ForgedIdentity
+from permissions.policy import Forbidden
+from resolvers.context import Context
 
 log = logging.getLogger("turnup.graphql")
 
@@ -82,6 +84,12 @@ def incidents_of(failure: BaseException) -> list[Incident]:
     return [] if failure.__cause__ is None else incidents_of(failure.__cause__)
 
 
+def note_denial(context: Context, field: str, error: Exception) -> None:
+    """Note a refused field in the context, for an operation that ends without a result."""
+    if isinstance(error, Forbidden):
+        context.denied.add(field)
+
+
 def log_incidents(incidents: Iterable[Incident]) -> None:
     """Write the event of each distinct incident of a request."""
     for each in dict.fromkeys(incidents):
@@ -89,6 +97,10 @@ def log_incidents(incidents: Iterable[Incident]) -> None:
             emit(events.PERMISSION_DENIED, user_id=each.user_id, role=each.role, field=each.field)
         else:
             emit(SECURITY_EVENTS[each.kind], user_id=each.user_id, role=each.role)
+
+
+class AuditLogBehind(Exception):  # noqa: N818 - says what happened
+    """Incidents are not in the audit log: too many wait to be counted, or for too long."""
 
 
 class IncidentRecorder:
@@ -102,16 +114,24 @@ class IncidentRecorder:
 
     async def record(self, incidents: Iterable[Incident], request_id: str, client_request_id: str | None) -> None:
         """Count each distinct incident of a known user, each in its own transaction."""
+        count = self.begin(incidents, request_id, client_request_id)
+        if count is not None:
+            await asyncio.wait([count], timeout=ANSWER_SECONDS)
+
+    def begin(
+        self, incidents: Iterable[Incident], request_id: str, client_request_id: str | None
+    ) -> asyncio.Task[None] | None:
+        """Do the same without a wait. Returns the task that counts, None if there is nothing to count."""
         found = {each for each in incidents if each.user_id is not None}
         if not found:
-            return
+            return None
         if len(self._counts) >= MOST_COUNTS:
-            log.error("the audit log is behind and does not count the incidents of a request")
-            return
+            _log_behind()
+            return None
         count = asyncio.create_task(self._count(found, request_id, client_request_id))
         self._counts.add(count)
         count.add_done_callback(self._counts.discard)
-        await asyncio.wait([count], timeout=ANSWER_SECONDS)
+        return count
 
     async def close(self) -> None:
         """Wait CLOSING_SECONDS until everything is counted, and give up the rest."""
@@ -126,6 +146,8 @@ class IncidentRecorder:
             async with asyncio.timeout(COUNT_SECONDS), self._turn:
                 for each in incidents:
                     await self._count_one(each, request_id, client_request_id)
+        except TimeoutError:
+            _log_behind()
         except Exception:
             # The request may have ended, and its ids with it.
             log.exception("the audit log could not count an incident", extra={"request_id": request_id})
@@ -148,3 +170,8 @@ class IncidentRecorder:
                 request_id=request_id,
                 client_request_id=client_request_id,
             )
+
+
+def _log_behind() -> None:
+    """Log an exception, so that what the audit log lacks is counted and somebody is told."""
+    log.error("the audit log is behind and does not count the incidents of a request", exc_info=AuditLogBehind())

@@ -7,7 +7,7 @@ and reports to the callbacks of the operators.
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -77,6 +77,13 @@ class RequestProgress:
     prepared: PreparedOperation | None = None
     execution: Execution | None = None
     began: bool = False
+    denied: set[str] = field(default_factory=set)
+    """The fields that were refused for the user's role so far."""
+
+    def denials(self) -> list[Incident]:
+        """Return the denials of a request that has no result."""
+        viewer = self.transactions.viewer
+        return [] if viewer is None else [Denial(viewer.id, each, viewer.role) for each in sorted(self.denied)]
 
     def facts(self) -> dict[str, object]:
         """Return who requested what, as far as it is known, for the log line of a bug."""
@@ -127,12 +134,18 @@ class Service:
     async def answer(self, request: Request) -> Answer:
         """Run the request within the deadline. Every exception becomes an error of the API."""
         progress = RequestProgress(self._transactions(request.credential))
+        found: list[Incident] | None = None
         try:
             answer, found = await self._answered(request, progress)
             self._report(found)
             log_incidents(found)
             await self._recorder.record(found, request.request_id, request.client_request_id)
         except asyncio.CancelledError:
+            if found is None:
+                denials = progress.denials()
+                self._report(denials)
+                log_incidents(denials)
+                self._recorder.begin(denials, request.request_id, request.client_request_id)
             request.abandoned(_summarised(request, None, progress, ()).facts())
             raise
         return answer.with_summary(_summarised(request, answer, progress, found))
@@ -207,6 +220,7 @@ class Service:
             found = incidents.incidents_of(error)
             if isinstance(error, UnknownUser):
                 self._refused_credentials.remember(request.credential, found)
+            found = [*found, *progress.denials()]
             outcome = None if written is None else "UNKNOWN" if transactions.commit_sent else "NONE"
             return answers.failed(error, request.request_id, outcome=outcome), found
         progress.execution = execution
@@ -239,7 +253,14 @@ class Service:
                 maximum=self._prices.maximum,
                 has_written=prepared.is_mutation,
             )
-            context = self._context(request, authorised, transactions, allowance, set() if written is None else written)
+            context = self._context(
+                request,
+                authorised,
+                transactions,
+                allowance,
+                written=set() if written is None else written,
+                denied=progress.denied,
+            )
             progress.began = True
             execution = await execute(
                 self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept_answers
@@ -266,7 +287,9 @@ class Service:
         authorised: Authorised,
         transactions: RequestTransactions,
         allowance: ObjectAllowance,
+        *,
         written: set[str | int],
+        denied: set[str],
     ) -> Context:
         write_context = WriteContext(
             database=self._database,
@@ -291,6 +314,7 @@ class Service:
             open_reading=transactions.read,
             current=authorised.reading,
             written=written,
+            denied=denied,
         )
 
     def _performed(self, mutation: str, outcome: str, measurements: Measurements) -> None:

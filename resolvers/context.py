@@ -30,6 +30,8 @@ class Context:
     open_reading: Callable[[], Awaitable[Reading]]
     written: set[str | int]
     """The response keys of the root fields that have begun to write."""
+    denied: set[str]
+    """The names of the fields that were refused for the viewer's role, as far as the operation has come."""
     current: Reading | None = None
     holds_secret: bool = False
     """Whether a mutation has returned a secret, which the response shows once."""

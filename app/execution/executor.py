@@ -23,7 +23,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from app.execution.cache import ScanResistantCache
 from app.execution.leaves import Native
-from app.execution.model import Allowance, Observer, Plan, PlanKey, Run, SharedState
+from app.execution.model import Allowance, Observer, OnFailure, Plan, PlanKey, Run, SharedState
 from app.execution.planning import plan_operation, shape_for
 from app.execution.run import run_operation
 from app.execution.steps import start
@@ -46,6 +46,7 @@ class BreadthFirst:
 
     `allowance` returns, by the context value of an operation, the number of objects that it may find; the executor asks
     before it resolves more. `ending` are the exceptions that end an operation; others are errors of their field.
+    `failing` is called for each value that fails, also of an operation that is cancelled before it has a result.
     """
 
     def __init__(
@@ -58,10 +59,12 @@ class BreadthFirst:
         plan_bytes: int = MOST_PLAN_BYTES,
         allowance: Callable[[Any], Allowance] | None = None,
         ending: tuple[type[Exception], ...] = (),
+        failing: OnFailure | None = None,
     ) -> None:
         self._observer = observer
         self._allowance = allowance
         self._ending = ending
+        self._failing = failing
         self._sequential_batches = sequential_batches
         self._plans: ScanResistantCache[PlanKey, Plan] = ScanResistantCache(
             plans, lambda plan: plan.bytes, plan_bytes, plan_bytes // 4
@@ -196,6 +199,8 @@ class BreadthFirst:
             sequential_batches=self._sequential_batches,
             allowance=allowance,
             ending=self._ending,
+            failing=self._failing,
+            context_value=context_value,
         )
         return start(run_operation(run, shape))
 

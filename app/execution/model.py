@@ -42,6 +42,9 @@ Observer = Callable[[tuple[str, ...], str, str, int], AbstractContextManager[Any
 the parent type, the name of the field, and the number of parents. The field is resolved inside the context manager that
 the observer returns; None leaves the field unobserved."""
 
+OnFailure = Callable[[Any, str, Exception], None]
+"""Called for each value that fails with the context value of the operation, the name of the field and the exception."""
+
 MOST_SHAPES = 1_024
 """The maximum number of shapes of one plan. A plan has a shape per set of @skip/@include values."""
 MOST_SHAPE_BYTES = 8 * 1024 * 1024
@@ -361,6 +364,8 @@ class Run:
         sequential_batches: bool,
         allowance: Allowance | None,
         ending: tuple[type[Exception], ...],
+        failing: OnFailure | None,
+        context_value: Any,
     ) -> None:
         self.executor = executor
         self.plan = plan
@@ -372,6 +377,8 @@ class Run:
         self.allowance = allowance
         self._most = sys.maxsize if allowance is None else allowance.maximum
         self.ending = ending
+        self._failing = failing
+        self._context_value = context_value
         self.failed: set[PlanField] = set()
         """The fields with failed values, and all fields above them."""
         self.objects = 0
@@ -427,6 +434,8 @@ class Run:
 
     def failure(self, field: PlanField, error: Exception) -> Failure:
         """Record that a value of a field failed. Returns the object that takes its position."""
+        if self._failing is not None:
+            self._failing(self._context_value, field.name, error)
         above: PlanField | None = field
         while above is not None and above not in self.failed:
             self.failed.add(above)

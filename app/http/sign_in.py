@@ -63,6 +63,8 @@ class Outcome(StrEnum):
     SUSPENDED_USER = "suspended_user"
     PROVIDER_UNAVAILABLE = "provider_unavailable"
     SERVER_UNAVAILABLE = "server_unavailable"
+    FAILED = "failed"
+    """By an exception that the code does not expect. It has no page here: the middleware answers every such request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,9 @@ class SignInRoutes:
                 return self._ended(SignInFailed(Outcome.SERVER_UNAVAILABLE))
             except SignInFailed as failure:
                 return self._ended(failure)
+            except Exception:
+                self._counted(Outcome.FAILED)
+                raise
 
         return answer
 

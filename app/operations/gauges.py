@@ -48,7 +48,7 @@ async def run_gauges(
             pause = every_seconds
         failure = unmeasured or unread
         if failure is not None and not failed:
-            log.warning("the gauges could not be measured or read: %s", type(failure).__name__)
+            log.error("the gauges could not be measured or read: %s", type(failure).__name__, exc_info=failure)
         failed = failure is not None
 
 

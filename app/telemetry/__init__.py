@@ -48,8 +48,8 @@ def start_telemetry(
 ) -> Telemetry:
     """Start all telemetry. `environment` is "development" (log lines are text by default) or "production" (JSON).
 
-    `expected` are the types of exceptions that are no bugs, which are not reported. Log lines name the server by its
-    host and `port`. Raises sentry_sdk.utils.BadDsn, or ValueError for an unknown log level.
+    `expected` are the types of exceptions that are no bugs: they are neither counted as such nor reported. Log lines
+    name the server by its host and `port`. Raises sentry_sdk.utils.BadDsn, or ValueError for an unknown log level.
     """
     metrics = start_metrics(service_version)
     handler = start_logging(development=environment == "development", as_text=log_as_text, level=log_level, port=port)
@@ -62,6 +62,7 @@ def start_telemetry(
             service_version=service_version,
             environment=environment,
             expected=expected,
+            counted=metrics.unexpected_exception,
             dropped=partial(metrics.telemetry_dropped, "errors"),
             left_out=metrics.error_reports_left_out,
         ),

@@ -1,7 +1,8 @@
-"""Error tracking: reports unexpected exceptions to a server of Sentry's protocol, when a DSN is given.
+"""Error tracking: counts unexpected exceptions, and reports them to a server of Sentry's protocol, if there is a DSN.
 
-Every exception that is logged at level ERROR is reported, unless its type is one of those that are expected while the
-code is right. A report has types, code and ids. It has no message, value, variable, document or name of a machine.
+Every exception that is logged at level ERROR is unexpected, unless its type is one of those that are expected while the
+code is right. It is counted once, with or without a DSN. A report has types, code and ids. It has no message, value,
+variable, document or name of a machine.
 
 One bug is one issue: reports of one cause have one fingerprint, whatever the requests were. A cause is reported
 MOST_PER_CAUSE times per minute and all causes together MOST_REPORTS times, so that a failure of every request costs
@@ -64,17 +65,28 @@ def start_error_tracking(
     service_version: str,
     environment: str,
     expected: tuple[type[BaseException], ...] = (),
+    counted: Callable[[str], None] | None = None,
     dropped: Count = lambda _count: None,
     left_out: Count = lambda _count: None,
     clock: Callable[[], float] = time.monotonic,
 ) -> "ErrorTracking":
-    """Report each unexpected exception that is logged at level ERROR; without a DSN nothing is reported.
+    """Count and report each unexpected exception that is logged at level ERROR; without a DSN nothing is reported.
 
-    `dropped` is called with the number of reports that were not delivered, and `left_out` with that of reports that
-    were not made, because a quota was used up. Raises sentry_sdk.utils.BadDsn.
+    `counted` is called with the name of the logger of each of them, `dropped` with the number of reports that were not
+    delivered, and `left_out` with that of reports that were not made, because a quota was used up. Raises
+    sentry_sdk.utils.BadDsn.
     """
-    if not dsn:
+    if not dsn and counted is None:
         return ErrorTracking(None)
+    client = _client(dsn, service_version, environment, dropped) if dsn else None
+    reports = Reports(client, expected=expected, counted=counted, dropped=dropped, left_out=left_out, clock=clock)
+    logging.getLogger().addHandler(reports)
+    tracking = ErrorTracking(reports)
+    threading.excepthook = log_uncaught_in_thread
+    return tracking
+
+
+def _client(dsn: str, service_version: str, environment: str, dropped: Count) -> sentry_sdk.Client:
     client = sentry_sdk.Client(
         dsn=dsn,
         release=service_version,
@@ -94,11 +106,7 @@ def start_error_tracking(
     )
     assert isinstance(client.transport, BoundedTransport)  # noqa: S101 - for mypy: it is the one above
     client.transport.dropped = dropped
-    reports = Reports(client, expected, dropped, left_out, clock)
-    logging.getLogger().addHandler(reports)
-    tracking = ErrorTracking(reports)
-    threading.excepthook = log_uncaught_in_thread
-    return tracking
+    return client
 
 
 class ErrorTracking:
@@ -129,15 +137,18 @@ class ErrorTracking:
 
 
 class Reports(logging.Handler):
-    """Makes reports of log records with exceptions, and hands them to the client, which sends them in its own thread.
+    """Decides which exceptions of log records are unexpected, counts them, and makes reports of them.
 
-    The lock of a handler is held for one record at a time.
+    The client sends the reports in its own thread; without one, none are made. The lock of a handler is held for one
+    record at a time.
     """
 
     def __init__(
         self,
-        client: sentry_sdk.Client,
+        client: sentry_sdk.Client | None,
+        *,
         expected: tuple[type[BaseException], ...],
+        counted: Callable[[str], None] | None,
         dropped: Count,
         left_out: Count,
         clock: Callable[[], float],
@@ -145,6 +156,7 @@ class Reports(logging.Handler):
         super().__init__(logging.ERROR)
         self._client = client
         self._expected = expected
+        self._counted = counted
         self._dropped = dropped
         self._left_out = left_out
         self._clock = clock
@@ -152,46 +164,60 @@ class Reports(logging.Handler):
         self._ends: float | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Report the exception of a record, if it has one that is unexpected."""
+        """Count and report the exception of a record, if it has one that is unexpected."""
         error = record.exc_info[1] if record.exc_info else None
         if error is not None and not record.name.startswith(_IGNORED_LOGGERS):
             facts = current_ids() | {name: value for name, value in vars(record).items() if name in FACTS}
             self.report(error, record.name, facts)
 
     def report(self, error: BaseException, logger: str, facts: Mapping[str, object]) -> None:
-        """Report an exception once, unless it is expected or its quota is used up. Raises nothing."""
+        """Count and report an exception once, unless it is expected or, for the report, its quota is used up.
+
+        Raises nothing.
+        """
         error = leaf_of(error)
         root = chain_of(error)[-1]
         if not isinstance(error, Exception) or isinstance(error, self._expected) or hasattr(root, _REPORTED):
             return
         with suppress(AttributeError, TypeError):  # a class without room for attributes
             setattr(root, _REPORTED, True)
+        if self._counted is not None:
+            self._counted(logger)
+        if self._client is None:
+            return
         try:
-            self._send(error, logger, {name: value for name in FACTS if (value := _text(facts.get(name))) is not None})
+            self._send(
+                self._client,
+                error,
+                logger,
+                {name: text for name in FACTS if (text := _text(facts.get(name))) is not None},
+            )
         except Exception:  # noqa: BLE001 - a failure to report must not become one of what failed
             self._dropped(1)
 
     def end_within(self, seconds: float) -> None:
         """Send what is pending, and from now on each report at once, in this time altogether."""
         self._ends = self._clock() + seconds
-        self._client.flush(timeout=seconds)
+        if self._client is not None:
+            self._client.flush(timeout=seconds)
 
     def close(self) -> None:
         """Stop the thread of the client."""
         super().close()
-        self._client.close(timeout=0)
+        if self._client is not None:
+            self._client.close(timeout=0)
 
-    def _send(self, error: Exception, logger: str, facts: Mapping[str, str]) -> None:
+    def _send(self, client: sentry_sdk.Client, error: Exception, logger: str, facts: Mapping[str, str]) -> None:
         cause, now = cause_of(error), self._clock()
         key = tuple(cause.fingerprint(facts.get("field")))
         if not self._per_cause.admits(key, now) or not self._in_total.admits(None, now):
             self._per_cause.leave_out(key)
             self._left_out(1)
             return
-        self._client.capture_event(event_of(error, cause, logger, facts, left_out=self._per_cause.take(key)))
+        client.capture_event(event_of(error, cause, logger, facts, left_out=self._per_cause.take(key)))
         self._in_total.take(None)
         if self._ends is not None and self._ends > now:
-            self._client.flush(timeout=self._ends - now)
+            client.flush(timeout=self._ends - now)
 
 
 class Quota:

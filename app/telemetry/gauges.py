@@ -138,9 +138,9 @@ class RuntimeGauges:
                 if samples % PROCESS_SAMPLES == 0:
                     self.read_process()
                 self.read()
-            except Exception as error:  # noqa: BLE001 - whatever it was, the sampling goes on
+            except Exception as error:
                 if not failed:
-                    log.warning("the gauges of the process could not be sampled: %s", type(error).__name__)
+                    log.exception("the gauges of the process could not be sampled: %s", type(error).__name__)
                 failed = True
             else:
                 failed = False

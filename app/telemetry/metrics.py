@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from http import HTTPStatus
 from itertools import product
 from pathlib import Path
@@ -25,7 +26,7 @@ from prometheus_client.utils import floatToGoString
 
 from app.telemetry.gauges import BusinessGauges, RuntimeGauges
 from app.telemetry.logging import SERVICE
-from app.telemetry.shared_files import merge_ended, unmerged, use_reserved_files
+from app.telemetry.shared_files import merge_ended, unmerged, use_folder, use_reserved_files
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 """The environment variable of the shared folder; prometheus-client reads it on import."""
@@ -51,6 +52,9 @@ BULK_BUCKETS = (0.1, 0.3, 1.0, 2.0, 5.0, 15.0)
 BULK_SIZES = (1, 2, 5, 10, 20, 50, 100)
 HOUR, DAY = 3_600, 86_400
 APPROVAL_BUCKETS = (1, 60, 600, HOUR, 4 * HOUR, 8 * HOUR, DAY, 2 * DAY, 3 * DAY, 7 * DAY, 14 * DAY, 30 * DAY)
+
+UNEXPECTED = "turnup_unexpected_exceptions"
+_UNEXPECTED_DESCRIPTION = "exceptions that the code does not expect, by the logger of their line"
 
 M = TypeVar("M", Counter, Histogram)
 
@@ -82,6 +86,8 @@ class LabelValues:
     sign_ins: Collection[str]
     connection_refusals: Collection[str]
     request_refusals: Collection[str]
+    loggers: Collection[str]
+    """The loggers of this product."""
 
 
 class Family(Generic[M]):
@@ -205,6 +211,12 @@ def start_metrics(service_version: str) -> "Metrics":
         _key_set_failures=counter("key_set_failures", "attempts to fetch the key set that failed"),
         _connections_refused=counters("connections_refused", "connections or requests refused by the edge", "reason"),
         _requests_refused=counters("requests_refused", "requests refused because too many were in progress", "reason"),
+        _unexpected=Family(
+            Counter(UNEXPECTED, _UNEXPECTED_DESCRIPTION, ("logger",), registry=registry),
+            _UNEXPECTED_DESCRIPTION,
+            UNEXPECTED,
+            ("logger",),
+        ),
         _restarts=restarts,
         _telemetry_dropped=_telemetry_dropped(registry),
         _reports_left_out=counter(
@@ -213,6 +225,21 @@ def start_metrics(service_version: str) -> "Metrics":
         gauges=RuntimeGauges(registry, service_version),
         business=business,
     )
+
+
+def count_unexpected_beside_workers(logger: str) -> None:
+    """Count an exception that the code does not expect in the process that starts the workers.
+
+    It serves no request and no scrape. It counts in the folder of the workers, which is there once they are started.
+    """
+    if FOLDER in os.environ:
+        _beside_workers().labels(logger if logger.startswith(f"{SERVICE}.") else OTHER).inc()
+
+
+@cache
+def _beside_workers() -> Counter:
+    use_folder()
+    return Counter(UNEXPECTED, _UNEXPECTED_DESCRIPTION, ("logger",), registry=None)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -247,6 +274,7 @@ class Metrics:
     _key_set_failures: Counter
     _connections_refused: Family[Counter]
     _requests_refused: Family[Counter]
+    _unexpected: Family[Counter]
     _restarts: "_Restarts"
     _telemetry_dropped: Counter
     _reports_left_out: Counter
@@ -282,6 +310,7 @@ class Metrics:
         self._sign_ins.declare(values.sign_ins)
         self._connections_refused.declare(values.connection_refusals)
         self._requests_refused.declare(values.request_refusals)
+        self._unexpected.declare((*values.loggers, OTHER))
 
     def response(self, route: str, status: int) -> None:
         """Count an answer. `route` is the path of a route, OTHER, or NONE."""
@@ -370,6 +399,10 @@ class Metrics:
     def request_refused(self, reason: str) -> None:
         """Count a request that was refused because too many were in progress."""
         self._requests_refused.of(reason).inc()
+
+    def unexpected_exception(self, logger: str) -> None:
+        """Count an exception that the code does not expect, by the logger of its line."""
+        self._unexpected.of(logger).inc()
 
     def telemetry_dropped(self, signal: str, count: int = 1) -> None:
         """Count what did not reach its collector; `signal` is one of EXPORTED."""

@@ -40,6 +40,13 @@ def use_reserved_files() -> None:
     library.MmapedDict = ReservedFile  # the library has no setting for it
 
 
+def use_folder() -> None:
+    """Let the first metric of a process count in a folder that was named after prometheus-client was imported."""
+    use_reserved_files()
+    library: Any = values
+    library.ValueClass = values.get_value_class()  # the library chooses it on import
+
+
 class ReservedFile(MmapedDict):
     """A file of values by key. Those for which there is no space are not written; the caller has them."""
 

@@ -76,3 +76,12 @@ def tables_of(statements: list[str]) -> list[str]:
     """Return the sorted tables of the statements that read data, without transaction control and sign-in."""
     data = [each for each in statements if "\nFROM turnup." in each]
     return sorted(each.split("\nFROM turnup.")[1].split()[0].strip('"') for each in data)
+
+
+def a_scope(method: str, path: str, headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, Any]:
+    """Return the ASGI scope of a request."""
+    return {
+        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "root_path": "", "scheme": "http",
+        "query_string": b"", "headers": headers or [], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
+        "http_version": "1.1", "state": {},
+    }  # fmt: skip

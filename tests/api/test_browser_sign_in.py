@@ -129,11 +129,13 @@ async def sign_in_database() -> AsyncIterator[TestDatabase]:
 async def running(
     settings: Settings, database: TestDatabase, provider: SmallProvider, **changes: Any
 ) -> AsyncIterator[Place]:
-    spans = InMemorySpanExporter()
+    spans, metrics = InMemorySpanExporter(), start_metrics(VERSION)
     telemetry = Telemetry(
         tracing=start_tracing(VERSION, exporters=[spans]),
-        metrics=start_metrics(VERSION),
-        errors=start_error_tracking(None, service_version=VERSION, environment="development"),
+        metrics=metrics,
+        errors=start_error_tracking(
+            None, service_version=VERSION, environment="development", counted=metrics.unexpected_exception
+        ),
     )
     own = {
         "database_url": SecretStr(database.app_url),
@@ -143,8 +145,11 @@ async def running(
         "oidc_client_secret": SecretStr(CLIENT_SECRET),
     }
     app = create_app(settings.model_copy(update={**own, **changes}), telemetry)
-    async with app.router.lifespan_context(app):
-        yield Place(app, provider, database, spans, telemetry)
+    try:
+        async with app.router.lifespan_context(app):
+            yield Place(app, provider, database, spans, telemetry)
+    finally:
+        telemetry.errors.close()
 
 
 @pytest.fixture
@@ -558,6 +563,27 @@ async def test_no_secret_of_a_sign_in_that_fails_inside_reaches_the_browser_or_t
     )
     secrets = [*back.params.values(), *browser.http.cookies.values()]
     assert not [secret for secret in secrets if secret in response.text or secret.encode() in tracker.received]
+
+
+@pytest.mark.parametrize("step", [LOGIN, CALLBACK])
+async def test_a_sign_in_that_a_bug_ends_is_counted_and_has_its_event(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, step: str
+) -> None:
+    async def fails(*_arguments: object, **_given: object) -> None:
+        raise LookupError
+
+    browser = place.browser()
+    path = LOGIN if step == LOGIN else await browser.begin()
+    failing = {LOGIN: "app.db.browser_sign_ins.begin_attempt", CALLBACK: "app.auth.oidc.RelyingParty.identity"}
+    monkeypatch.setattr(failing[step], fails)
+    with caplog.at_level(logging.INFO, "turnup.events"):
+        response = await browser.http.get(path)
+    assert response.status_code == 500
+    assert place.counted(Outcome.FAILED)
+    rendered = place.telemetry.metrics.render().decode().splitlines()
+    assert 'turnup_unexpected_exceptions_total{logger="turnup.http"} 1.0' in rendered
+    (event,) = [record for record in caplog.records if record.name == "turnup.events"]
+    assert (event.getMessage(), vars(event)["code"]) == ("sign_in.failed", "failed")
 
 
 async def test_graphiql_says_that_people_can_sign_in(place: Place) -> None:

@@ -1,10 +1,15 @@
 """Incidents that the audit log counts: refused fields, forged identity headers, suspended users."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import asyncpg
+import orjson
 import pytest
+from pydantic import SecretStr
+from starlette.types import Message
 
 from app import audit
 from app.db.database import Database, SuspendedUser
@@ -13,7 +18,10 @@ from app.db.request_transactions import RequestTransactions
 from app.domain.credential import CredentialKind
 from app.domain.vocabulary import Role
 from app.operations import housekeeping
-from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute
+from app.settings import Settings
+from tests.harness import CUSTOMER, LEAD, Client, early_in_a_minute, own_database
+
+from .serving import a_scope, serving
 
 LOG = """{ auditLog(first: 50, filter: {action: %s}) { nodes {
   code deniedField chain chainAccountId actor { id } changes { nodes { field after } } } } }"""
@@ -53,6 +61,81 @@ async def test_a_refused_field_is_entered_once_a_minute_with_its_count(own_clien
     assert told == [("FORBIDDEN", "overrides", "SYSTEM", "user-acme")]
     assert entries[0]["chainAccountId"] is None
     assert {change["field"]: change["after"] for change in entries[0]["changes"]["nodes"]}["count"] == 3
+
+
+DENIED_AND_WAITING = '{ auditLog(first: 1) { totalCount } location(id: "location-1") { devices { id } } }'
+
+
+@asynccontextmanager
+async def waiting_for_devices(client: Client) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Lock the devices. Yields a function that waits until a request waits for them."""
+    connection = await asyncpg.connect(client.database.owner_url)
+
+    async def until_waiting() -> None:
+        async with asyncio.timeout(30):
+            while not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)
+
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE turnup.device")
+            yield until_waiting
+    finally:
+        await connection.close()
+
+
+async def told_of_denial(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    """Check that the metric, the log and the audit log each have the denial of the audit log once."""
+    connection = await asyncpg.connect(client.database.owner_url)
+    try:
+        await connection.execute("SET ROLE turnup_definer")
+        async with asyncio.timeout(30):
+            while not await connection.fetchval("SELECT EXISTS (SELECT FROM turnup.audit_incident)"):  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.01)
+    finally:
+        await connection.close()
+    rendered = (await client.http.get("/metrics")).text.splitlines()
+    assert 'turnup_permission_denied_total{field="auditLog"} 1.0' in rendered
+    assert [each.getMessage() for each in caplog.records if each.name == "turnup.events"] == ["permission.denied"]
+    await settled(client)
+    [entry] = (await client.ask(LOG % "ROLE_DENIED", LEAD)).data["auditLog"]["nodes"]
+    assert (entry["deniedField"], entry["actor"]["id"]) == ("auditLog", "user-acme")
+    assert {change["field"]: change["after"] for change in entry["changes"]["nodes"]}["count"] == 1
+
+
+async def test_a_refused_field_counts_when_the_client_leaves_before_the_answer(
+    own_client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "turnup.events"):
+        async with waiting_for_devices(own_client) as until_waiting:
+            body = orjson.dumps({"query": DENIED_AND_WAITING})
+            arriving: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+            async def receive() -> Message:
+                if arriving:
+                    return arriving.pop()
+                await until_waiting()
+                return {"type": "http.disconnect"}
+
+            async def send(message: Message) -> None:
+                raise AssertionError(message)
+
+            token = own_client.recent_token(CUSTOMER).encode()
+            fields = [(b"authorization", b"Bearer " + token), (b"content-type", b"application/json")]
+            await own_client.app(a_scope("POST", "/graphql", fields), receive, send)
+        await told_of_denial(own_client, caplog)
+
+
+async def test_a_refused_field_counts_when_the_request_exceeds_the_deadline(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with own_database() as database:
+        own = {"database_url": SecretStr(database.app_url), "limit_deadline_seconds": 2}
+        async with serving(settings, database, **own) as client:
+            with caplog.at_level("INFO", "turnup.events"):
+                async with waiting_for_devices(client):
+                    assert (await client.ask(DENIED_AND_WAITING, CUSTOMER)).codes == ["TIMEOUT"]
+                await told_of_denial(client, caplog)
 
 
 @pytest.mark.parametrize("headers", [{"x-user-id": "user-lead"}, {"x-user-role": "IMPLEMENTATION_LEAD"}])

@@ -27,7 +27,7 @@ from app.telemetry.request_log import ABANDONED, ANSWERED
 from tests.harness import CUSTOMER, LEAD, Client
 from tests.harness import TestDatabase as WorkerDatabase
 
-from .serving import Wire, serving, statements_logged
+from .serving import Wire, a_scope, serving, statements_logged
 
 LOGGER = "turnup.requests"
 TOKEN = "operators-token-of-32-characters"
@@ -426,14 +426,6 @@ async def test_a_refusal_for_the_share_of_its_client_is_no_failure_of_the_server
         state[CONNECTIONS].answered(refusal)
     expected = ("refused", "INFO") if own_share else ("failed", "WARNING")
     assert (lines.only["outcome"], lines.only["level"]) == expected
-
-
-def a_scope(method: str, path: str, headers: list[tuple[bytes, bytes]] | None = None) -> dict[str, Any]:
-    return {
-        "type": "http", "method": method, "path": path, "raw_path": path.encode(), "root_path": "", "scheme": "http",
-        "query_string": b"", "headers": headers or [], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 8000),
-        "http_version": "1.1", "state": {},
-    }  # fmt: skip
 
 
 # What clients try

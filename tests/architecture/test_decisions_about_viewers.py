@@ -21,6 +21,7 @@ WHO_THE_VIEWER_IS = {
     "graphql_schema/incidents.py incidents_in": "an event of the log names the role",
     "graphql_schema/incidents.py incidents_of": "an event of the log names the role",
     "graphql_schema/service.py _summarised": "operators see who sent a request",
+    "graphql_schema/service.py denials": "an event of the log names the role",
     "graphql_schema/service.py facts": "reports and log lines of a bug name who sent the request",
     "resolvers/computed_fields.py live": "a partner sees its own part of a payload",
     "resolvers/computed_fields.py live_of_all": "a partner sees its own part of a payload",

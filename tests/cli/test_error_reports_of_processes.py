@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.telemetry.tracker import an_error_server
@@ -27,6 +28,8 @@ def test_a_worker_that_is_killed_is_reported_with_the_signal_and_replaced(tmp_pa
         assert (exception["type"], exception["value"]) == ("WorkerEnded", f"{-signal.SIGKILL}")
         assert event["tags"] == {"code": f"{-signal.SIGKILL}"}
         eventually(lambda: server.printed.count("Application startup complete") == 3, within=60)
+        scraped = httpx.get(f"http://127.0.0.1:{server.port}/metrics", timeout=20, trust_env=False).text.splitlines()
+        assert 'turnup_unexpected_exceptions_total{logger="turnup.serving"} 1.0' in scraped
         assert f"worker {workers[0]} ended with exit status -9; replacing it" in server.printed
         assert server.end(signal.SIGTERM, within=60) == 0
         assert len(tracker.wait(1)) == 1, "a server that is told to stop reports nothing"

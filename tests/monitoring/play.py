@@ -515,6 +515,7 @@ async def alone(play: Play, side: Server, redis: FaultProxy, issuer: FaultProxy,
                 f"{SIGN_INS} sign-ins of browsers without the provider",
                 once(signing_in(side)),
                 "TurnupSignInsFail",
+                "TurnupPagesFail",
             )
         )
 

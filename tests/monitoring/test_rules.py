@@ -311,28 +311,58 @@ CASES = (
     Case(
         "TurnupInternalError",
         "fires at the first one, and resolves",
-        {series("errors_total", field="location", code="INTERNAL"): burst(1, 5, 30)},
+        {series("unexpected_exceptions_total", logger="turnup.graphql"): burst(1, 5, 30)},
         firing=(5.25, 9),
         silent=(4.5, 11),
     ),
     Case(
         "TurnupInternalError",
         "is silent about what happened before the first scrape of a new target, and fires at the next one",
-        {series("errors_total", field="location", code="INTERNAL"): level((1, 5), (2, 10))},
+        {series("unexpected_exceptions_total", logger="turnup.graphql"): level((1, 5), (2, 10))},
         firing=(5.25, 9),
         silent=(0.25, 4.5, 11),
     ),
     Case(
         "TurnupInternalError",
         "fires if the first one after a restart is before the first scrape",
-        {series("errors_total", field="location", code="INTERNAL"): level((0, 5), (ABSENT, 1), (1, 10))},
+        {series("unexpected_exceptions_total", logger="turnup.graphql"): level((0, 5), (ABSENT, 1), (1, 10))},
         firing=(6.25, 9),
         silent=(4.5, 11.5),
     ),
     Case(
         "TurnupInternalError",
-        "is silent about other codes",
+        "fires at the first one of a worker that ended",
+        {series("unexpected_exceptions_total", logger="turnup.serving"): burst(1, 5, 30)},
+        firing=(5.25, 9),
+        silent=(4.5, 11),
+    ),
+    Case(
+        "TurnupInternalError",
+        "is silent about refusals",
         {series("errors_total", field="location", code="NOT_FOUND"): burst(50, 5, 30)},
+        silent=(5.25, 9),
+    ),
+    *(
+        Case(
+            "TurnupPagesFail",
+            f"fires if sign-in is answered {status}, and resolves",
+            {series("responses_total", route="/auth/login", status=status): burst(7, 5, 30)},
+            firing=(5.25, 9),
+            silent=(4.5, 11),
+        )
+        for status in ("500", "503")
+    ),
+    Case(
+        "TurnupPagesFail",
+        "is silent about four, about refusals, and about the routes that have alerts of their own",
+        {
+            series("responses_total", route="/auth/login", status="500"): burst(4, 5, 30),
+            series("responses_total", route="/auth/callback", status="400"): burst(50, 5, 30),
+            series("responses_total", route="/graphql", status="503"): burst(50, 5, 30),
+            series("responses_total", route="/graphql/", status="500"): burst(50, 5, 30),
+            series("responses_total", route="/readyz", status="503"): burst(50, 5, 30),
+            series("responses_total", route="none", status="503"): burst(50, 5, 30),
+        },
         silent=(5.25, 9),
     ),
     Case(
@@ -468,12 +498,15 @@ CASES = (
         firing=(5.25, 15),
         silent=(4.5, 21),
     ),
-    Case(
-        "TurnupSignInsFail",
-        "fires if the provider is out of reach, and resolves",
-        {series("sign_ins_total", outcome="provider_unavailable"): burst(8, 5, 30)},
-        firing=(5.25, 15),
-        silent=(4.5, 21),
+    *(
+        Case(
+            "TurnupSignInsFail",
+            f"fires if {why}, and resolves",
+            {series("sign_ins_total", outcome=outcome): burst(8, 5, 30)},
+            firing=(5.25, 15),
+            silent=(4.5, 21),
+        )
+        for why, outcome in (("the provider is out of reach", "provider_unavailable"), ("the code fails", "failed"))
     ),
     *(
         Case(

@@ -213,7 +213,7 @@ async def test_samples_that_fail_are_logged_once_and_do_not_end_the_sampling(
             await asyncio.sleep(0.001)
     sampling.cancel()
     assert [(each.levelname, each.getMessage()) for each in caplog.records] == [
-        ("WARNING", "the gauges of the process could not be sampled: OSError")
+        ("ERROR", "the gauges of the process could not be sampled: OSError")
     ]
 
 

@@ -30,6 +30,7 @@ DECLARED = LabelValues(
     sign_ins=("signed_in",),
     connection_refusals=("malformed",),
     request_refusals=("server",),
+    loggers=("turnup.graphql",),
 )
 
 
@@ -57,6 +58,8 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
     metrics.bulk_called("bulkApprove", "APPLIED")
     metrics.bulk_ended("bulkApprove", 40, 2.5)
     metrics.permission_denied("devices")
+    metrics.unexpected_exception("turnup.graphql")
+    metrics.unexpected_exception("asyncio")
     metrics.override_opened()
     metrics.passed_lock("reopen")
     metrics.security_event("forged_identity_headers")
@@ -106,6 +109,8 @@ def test_every_event_is_rendered_under_its_name(metrics: Metrics) -> None:
         "turnup_connections_refused_total reason=malformed": 1,
         "turnup_requests_refused_total reason=server": 1,
         "turnup_sign_ins_total outcome=signed_in": 1,
+        "turnup_unexpected_exceptions_total logger=turnup.graphql": 1,
+        "turnup_unexpected_exceptions_total logger=other": 1,
         "turnup_error_reports_left_out_total": 5,
         "turnup_telemetry_dropped_total signal=traces": 3,
     }
