@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import requests
 
+from app.telemetry.bounded_http import BoundedAdapter
+
 TELL_SECONDS = 60.0
 """Seconds between two lines about exports that are not delivered."""
 
@@ -18,6 +20,8 @@ class CollectorSession(requests.Session):
     def __init__(self, signal: str, log: logging.Logger, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`signal` is what is exported, such as spans."""
         super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, BoundedAdapter())
         self._signal = signal
         self._log = log
         self._clock = clock
@@ -26,7 +30,11 @@ class CollectorSession(requests.Session):
         self._told_at: float | None = None
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a request. Raises requests.RequestException."""
+        """Send a request.
+
+        Raises requests.RequestException, also for a redirect, which the exporters would take for a success, or
+        urllib3.exceptions.HTTPError.
+        """
         address = urlsplit(request.url or "")
         self._host = address.hostname if address.port is None else f"{address.hostname}:{address.port}"
         try:
@@ -35,6 +43,8 @@ class CollectorSession(requests.Session):
             self._reason = type(error).__name__
             raise
         self._reason = f"status_{response.status_code}"
+        if 300 <= response.status_code < 400:
+            raise requests.HTTPError(self._reason, response=response)
         return response
 
     def tell(self) -> None:

@@ -21,17 +21,20 @@ from types import TracebackType
 from typing import Any, cast
 
 import sentry_sdk
+from sentry_sdk.consts import EndpointType
 from sentry_sdk.transport import HttpTransport
 from sentry_sdk.types import Event, Hint
 from sentry_sdk.utils import get_source_context
+from urllib3 import BaseHTTPResponse, PoolManager
 
+from app.telemetry.bounded_http import bounded
 from app.telemetry.causes import OWN, Cause, cause_of, chain_of, code_of, leaf_of
 from app.telemetry.current_ids import TRACE_IDS, current_ids
 from app.telemetry.output import log_uncaught_in_thread
 
 SHUTDOWN_SECONDS = 2.0
 SEND_SECONDS = 5
-"""The maximum time of each step of a delivery: to connect, to send and to be answered."""
+"""The maximum time of a delivery."""
 MOST_PENDING = 50
 """Reports that wait for their delivery; further ones are dropped."""
 
@@ -264,7 +267,7 @@ class _Window:
 
 
 class BoundedTransport(HttpTransport):
-    """A connection whose steps are bounded, and that calls `dropped` for each report that it does not deliver."""
+    """Bounded deliveries, which call `dropped` for each report that is not delivered."""
 
     TIMEOUT = SEND_SECONDS
     dropped: Count
@@ -277,6 +280,19 @@ class BoundedTransport(HttpTransport):
         if now - self._told_at >= WINDOW_SECONDS:
             self._told_at = now
             log.warning("error reports are not delivered", extra={"reason": reason})
+
+    def _make_pool(self) -> PoolManager:
+        return bounded(super()._make_pool())
+
+    def _request(
+        self, method: str, endpoint_type: EndpointType, body: bytes, headers: Mapping[str, str]
+    ) -> BaseHTTPResponse:
+        url = self._auth.get_api_url(endpoint_type)
+        return self._pool.request(method, url, body=body, headers=headers, redirect=False, retries=False)
+
+    def _update_rate_limits(self, response: Any) -> None:
+        with suppress(Exception):  # one that is not well-formed is none; the library would lose the report uncounted
+            super()._update_rate_limits(response)
 
 
 def event_of(error: Exception, cause: Cause, logger: str, facts: Mapping[str, str], *, left_out: int) -> Event:

@@ -1,5 +1,6 @@
 """Spans that do not reach their collector are counted, and neither requests nor the end of the process wait for it."""
 
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 
+from app.telemetry.collector import CollectorSession
 from app.telemetry.delivery import MOST_PENDING, CountedSpans
 
 from .test_errors import SLACK_SECONDS, Counted
@@ -121,4 +123,6 @@ def test_as_many_spans_wait_as_the_variable_says(monkeypatch: pytest.MonkeyPatch
 
 def exporter_to(server: ErrorServer) -> SpanExporter:
     """The exporter of the product to a server."""
-    return OTLPSpanExporter(endpoint=f"{server.url}/v1/traces")
+    return OTLPSpanExporter(
+        endpoint=f"{server.url}/v1/traces", session=CollectorSession("spans", logging.getLogger("turnup.test"))
+    )
