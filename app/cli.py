@@ -62,6 +62,7 @@ from app.secret_files import SUFFIX, secrets_of, variable_of, variables_of_secre
 from app.serving import STOP_SIGNALS, StopTimes, run
 from app.settings import IN_A_PASSWORD, Settings, exposure, log_level_of, logs_json, shown
 from app.telemetry import metrics
+from app.telemetry.environment import configured, malformed
 from app.telemetry.logging import Configuration, start_logging
 from app.telemetry.output import exits_logged, take_over_output
 from app.version import VERSION
@@ -624,12 +625,14 @@ def _hand_down(settings: Settings, found: Databases) -> None:
 
 
 def _log_configuration(settings: Settings) -> None:
-    """Log the settings: in text, those that are set; in JSON, all."""
+    """Log the settings: in text, those that are set; in JSON, all. Warn of variables that are not understood."""
     values = shown(settings)
     if not settings.logs_json:
         named = {variable_of(name, Settings.model_fields[name]) for name in settings.model_fields_set}
         values = {variable: value for variable, value in values.items() if variable in named}
-    emit(SERVER_CONFIGURED, settings=Configuration(values))
+    emit(SERVER_CONFIGURED, settings=Configuration(values | configured(os.environ)))
+    for name in malformed(os.environ):
+        print(f"turnup: warning: {name} is not a list of name=value with commas between", file=sys.stderr, flush=True)
 
 
 def _greet(settings: Settings, service_tokens: Mapping[str, NewServiceToken]) -> None:

@@ -34,7 +34,7 @@ from app.execution.variables import GivenVariables, Variables
 from app.execution.weights import document_bytes
 from app.query_cost.limits import DocumentLimits, DocumentTooComplex, parse_document
 from app.query_cost.price import Price, PriceRules, price_of
-from graphql_schema.errors import RequestRefused, raised, refused, resolved
+from graphql_schema.errors import RequestedOperation, RequestRefused, raised, refused, resolved
 from graphql_schema.input_bounds import BoundedLists, BoundedVariables, InputBounds, ValueOutOfBounds
 from graphql_schema.introspection import IntrospectionPrice, check_roots
 from graphql_schema.one_of import OneOfVariables
@@ -114,6 +114,11 @@ class Operation:
     def root_field_names(self) -> tuple[str, ...]:
         """The distinct names of the root fields."""
         return tuple(dict.fromkeys(self.root_fields.values()))
+
+    @property
+    def requested(self) -> RequestedOperation:
+        """What operators learn about it."""
+        return RequestedOperation(self.type.value, self.name, self.root_field_names)
 
     @property
     def is_priced(self) -> bool:
@@ -212,12 +217,15 @@ class Documents:
             size, lambda prepared: prepared.bytes, most_bytes, most_bytes // 4
         )
 
-    def prepare(self, text: str) -> Prepared:
-        """The prepared document of this text. Raises RequestRefused with the errors of the first check that fails."""
+    def prepare(self, text: str, operation_name: str | None = None) -> Prepared:
+        """The prepared document of this text. Raises RequestRefused with the errors of the first check that fails.
+
+        The refusal of a document that can be parsed has the operation of this name, or the only one.
+        """
         prepared = self._kept.get(text)
         if prepared is None:
             with _collections_postponed():
-                prepared = self._made(text)
+                prepared = self._made(text, operation_name)
             self._kept.put(text, prepared)
         return prepared
 
@@ -225,22 +233,24 @@ class Documents:
         """Weigh the document of this text again. Call this after an operation of it was priced."""
         self._kept.reweigh(text)
 
-    def _made(self, text: str) -> Prepared:
+    def _made(self, text: str, operation_name: str | None = None) -> Prepared:
         try:
             document = parse_document(text, self._limits)
         except DocumentTooComplex as error:
-            raise RequestRefused([raised(error)]) from error
+            requested = None if error.document is None else _requested(_operations(error.document), operation_name)
+            raise RequestRefused([raised(error)], requested) from error
         except GraphQLSyntaxError as error:
             raise RequestRefused([refused("GRAPHQL_PARSE_FAILED", error)]) from error
-        operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+        operations = _operations(document)
+        requested = _requested(operations, operation_name)
         if len(operations) * text.count("$") > MOST_VARIABLE_USES:
-            raise RequestRefused([_too_many_variable_uses()])
+            raise RequestRefused([_too_many_variable_uses()], requested)
         found = validate(self._schema, document, RULES, max_errors=MOST_ERRORS, hide_suggestions=not self._suggestions)
         errors = found[:MOST_ERRORS]
         if any(isinstance(error, ValidationAbortedError) for error in errors):
-            raise RequestRefused([_too_many_comparisons()])
+            raise RequestRefused([_too_many_comparisons()], requested)
         if errors:
-            raise RequestRefused([refused("GRAPHQL_VALIDATION_FAILED", error) for error in errors])
+            raise RequestRefused([refused("GRAPHQL_VALIDATION_FAILED", each) for each in errors], requested)
         hashed = hash_of(text)
         prepared = tuple(self._operation(document, each, hashed) for each in operations)
         return Prepared(document, prepared, document_bytes(document))
@@ -260,6 +270,17 @@ class Documents:
 def hash_of(text: str) -> str:
     """The hash by which operators and clients recognise a document: SHA-256 of its UTF-8, in hexadecimal digits."""
     return sha256(text.encode()).hexdigest()
+
+
+def _operations(document: DocumentNode) -> list[OperationDefinitionNode]:
+    return [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+
+
+def _requested(operations: Iterable[OperationDefinitionNode], name: str | None) -> RequestedOperation | None:
+    """What operators learn about the operation of this name, or the only one, in a document that may be invalid."""
+    names = [(each.operation.value, each.name.value if each.name else None) for each in operations]
+    wanted = [each for each in names if name is None or each[1] == name]
+    return RequestedOperation(*wanted[0]) if len(wanted) == 1 else None
 
 
 def _root_fields(document: DocumentNode, selected: SelectionSetNode) -> Iterator[tuple[str, str]]:

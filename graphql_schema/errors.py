@@ -7,7 +7,7 @@ is logged.
 import re
 from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import FieldNode, GraphQLError, ValueNode
 
@@ -117,11 +117,23 @@ class RequestOutcome(StrEnum):
 
 
 class RequestRefused(Exception):  # noqa: N818 - a refusal is an answer, not an error
-    """The request ends before execution, with these errors and no data."""
+    """The request ends before execution, with these errors and no data. `operation` is what it asked for, if known."""
 
-    def __init__(self, errors: list[dict[str, Any]]) -> None:
+    def __init__(self, errors: list[dict[str, Any]], operation: "RequestedOperation | None" = None) -> None:
         super().__init__(errors[0]["message"])
         self.errors = errors
+        self.operation = operation
+
+
+class RequestedOperation(NamedTuple):
+    """What operators learn about an operation: its type, its name, and the distinct names of its root fields.
+
+    A document that is not valid has no root fields here: their names may be any text of the client.
+    """
+
+    type: str
+    name: str | None
+    root_fields: tuple[str, ...] = ()
 
 
 def refused(code: str, error: GraphQLError) -> dict[str, Any]:

@@ -60,15 +60,19 @@ def prepare(request: Request, documents: Documents, prices: PriceRules) -> Prepa
     """The operation of a request: parsed, validated, with its variables coerced, and priced.
 
     Raises RequestRefused for a document or an operation name that is not valid, for an operation that the transport
-    does not allow, for variables that do not match their types, and for a price over the maximum.
+    does not allow, for variables that do not match their types, and for a price over the maximum. If the document has
+    the operation, the refusal names it.
     """
-    document = documents.prepare(request.query)
+    document = documents.prepare(request.query, request.operation_name)
     operation = document.operation(request.operation_name)
-    _check_type(operation.type, read_only=request.read_only)
-    variables = operation.variables(request.variables or {})
     was_priced = operation.is_priced
     try:
+        _check_type(operation.type, read_only=request.read_only)
+        variables = operation.variables(request.variables or {})
         price, surcharge = _price(operation, variables, prices)
+    except RequestRefused as refusal:
+        refusal.operation = operation.requested
+        raise
     finally:
         if not was_priced:
             documents.reweigh(request.query)

@@ -29,7 +29,7 @@ from graphql_schema.allowance import ObjectAllowance
 from graphql_schema.answers import LONGEST_NAME, Answer, Summary, summaries_of
 from graphql_schema.authorisation import Authorised, authorise
 from graphql_schema.documents import Documents, hash_of
-from graphql_schema.errors import RequestRefused, outcome_of_request
+from graphql_schema.errors import RequestedOperation, RequestRefused, outcome_of_request
 from graphql_schema.execution import Execution, execute
 from graphql_schema.incidents import Denial, Incident, IncidentRecorder, log_incidents
 from graphql_schema.introspection import KeptAnswers
@@ -75,6 +75,8 @@ class RequestProgress:
 
     transactions: RequestTransactions
     prepared: PreparedOperation | None = None
+    refused: RequestedOperation | None = None
+    """The operation, if it was refused before it was prepared, and is known."""
     execution: Execution | None = None
     began: bool = False
     denied: set[str] = field(default_factory=set)
@@ -213,6 +215,7 @@ class Service:
                 result, maximum = execution.result, self._prices.maximum
                 answer = answers.executed(execution, request.request_id, maximum=maximum, written=written)
         except RequestRefused as refusal:
+            progress.refused = refusal.operation
             return answers.refused(refusal.errors, request.request_id), incidents.incidents_of(refusal)
         except Exception as error:
             if errors.is_bug(error):
@@ -338,7 +341,11 @@ def _summarised(
     codes = () if answer is None else tuple(dict.fromkeys(answer.codes))
     user_id = viewer.id if viewer else next((each.user_id for each in found), None)
     if prepared is None:
+        kind, name, root_fields = progress.refused or (None, None, ())
         return Summary(
+            operation_type=kind,
+            operation_name=_shortened(name),
+            root_fields=root_fields,
             document_hash=hash_of(request.query),
             user_id=user_id,
             outcome=outcome_of_request(codes),
@@ -349,7 +356,7 @@ def _summarised(
     operation = prepared.operation
     return Summary(
         operation_type=operation.type.value,
-        operation_name=operation.name[:LONGEST_NAME] if operation.name else None,
+        operation_name=_shortened(operation.name),
         root_fields=operation.root_field_names,
         document_hash=operation.document_hash,
         user_id=user_id,
@@ -361,6 +368,10 @@ def _summarised(
         price=execution.price if execution else prepared.price,
         returned=execution.returned if execution else None,
     )
+
+
+def _shortened(name: str | None) -> str | None:
+    return name[:LONGEST_NAME] if name else None
 
 
 def _log_bugs(found: Iterable[GraphQLError], progress: RequestProgress) -> None:

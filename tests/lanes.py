@@ -62,7 +62,7 @@ LANES: Mapping[str, Lane] = {
         90,
         campaign=10,
     ),
-    "commands": Lane(("tests/cli/",), 140),
+    "commands": Lane(("tests/cli/",), 170),
     "decisions": Lane(("tests/slow/test_decisions.py",), 40),
     "differential": Lane(
         ("tests/api/test_both_executors.py", "tests/api/test_price_holds.py", "tests/execution/"), 60, campaign=50

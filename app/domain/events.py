@@ -258,7 +258,7 @@ TOKEN_EXPIRY_NOTICED = Event(
 )
 SERVER_CONFIGURED = Event(
     name="server.configured",
-    says="A server starts, with these settings. Of secrets it says only whether they are set.",
+    says="A server starts, with these settings. Of secrets and of `OTEL_` variables it says only whether they are set.",
     unaudited="settings are no data of the database",
 )
 TOKENS_WITHHELD = Event(

@@ -70,7 +70,7 @@ def check_document(document: DocumentNode, limits: "DocumentLimits") -> None:
     for each in fields(Measures):
         maximum: int = getattr(limits, each.name)
         if getattr(measures, each.name) > maximum:
-            raise DocumentTooComplex(limit=each.name, maximum=maximum)
+            raise DocumentTooComplex(limit=each.name, maximum=maximum, document=document)
 
 
 def measure(document: DocumentNode) -> "Measures":
@@ -164,13 +164,19 @@ def _expand(start: "_DefinitionCounts", fragments: Mapping[str, "_DefinitionCoun
 
 
 class DocumentTooComplex(Exception):  # noqa: N818 - clients receive it as a rejection of their document
-    """The document exceeds a limit. `limit` is the name of the limit, `maximum` its value."""
+    """The document exceeds a limit. `limit` is the name of the limit, `maximum` its value.
 
-    def __init__(self, *, limit: str, maximum: int, field: str | None = None) -> None:
+    `document` is None if the limit ended its parsing.
+    """
+
+    def __init__(
+        self, *, limit: str, maximum: int, field: str | None = None, document: DocumentNode | None = None
+    ) -> None:
         """`field` is the field of introspection that the message names."""
         super().__init__(MESSAGES[limit].format(maximum=maximum, field=field))
         self.limit = limit
         self.maximum = maximum
+        self.document = document
 
 
 @dataclass(frozen=True, kw_only=True)

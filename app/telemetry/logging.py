@@ -82,6 +82,10 @@ EVENT_LOOP = "asyncio"
 exception, a callback with its arguments."""
 _OBJECTS = re.compile(r"\s*(?:<|\((?!\))).*|\n.*", re.DOTALL)
 
+QUOTING = "opentelemetry."
+"""How the loggers begin that write values of environment variables into their texts. These can be secrets."""
+_VARIABLE = re.compile(r"OTEL_[A-Z0-9_]+")
+
 _NUMBERS = range(-(2**63), 2**63)  # what every reader of JSON takes
 _PRINTED_AS_TEXT = (str, date, Decimal, PurePath, UUID)
 
@@ -171,6 +175,8 @@ class LineFormatter(structlog.stdlib.ProcessorFormatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line of a record."""
         facts = getattr(record, VETTED, None)
+        if record.name.startswith(QUOTING):
+            record = _without_values(record)
         if facts is None:
             return super().format(record if self._messages else _without_messages(record))
         if self._as_text:
@@ -283,6 +289,21 @@ def _without_message(value: object) -> Any:
         return value
     number = errorcode.get(value.errno or 0) if isinstance(value, OSError) else None
     return name_of(value) if number is None else f"{name_of(value)} {number}"
+
+
+def _without_values(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a record whose text has only numbers and names of variables in place of the values that it quotes."""
+    record = copy(record)
+    if isinstance(record.args, Mapping):
+        record.args = {name: _number_or_name(value) for name, value in record.args.items()}
+    elif record.args:
+        record.args = tuple(map(_number_or_name, record.args))
+    return record
+
+
+def _number_or_name(value: object) -> object:
+    is_name = isinstance(value, str) and _VARIABLE.fullmatch(value) is not None
+    return value if is_name or isinstance(value, int | float) else MASK
 
 
 def _json(event: Any, **_options: Any) -> str:

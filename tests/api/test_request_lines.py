@@ -186,6 +186,38 @@ async def test_a_document_that_is_refused_is_known_by_its_hash(own: Client, line
     assert lines.only["codes"] == ["GRAPHQL_VALIDATION_FAILED"]
 
 
+DEEP = "{ location(id: 1) " + "{ devices { nodes " * 8 + "{ id }" + " } }" * 8 + " }"
+REFUSED_OPERATIONS: dict[str, tuple[str, dict[str, Any], str, tuple[object, ...]]] = {
+    "an unknown field": ("query Broken { nothing }", {}, "GRAPHQL_VALIDATION_FAILED", ("query", "Broken", None)),
+    "the chosen one of two": ("query A { nothing } mutation B { nothing }", {"operationName": "B"},
+        "GRAPHQL_VALIDATION_FAILED", ("mutation", "B", None)),
+    "none of two chosen": ("query A { nothing } query B { nothing }", {}, "GRAPHQL_VALIDATION_FAILED",
+        (None, None, None)),
+    "too deep": (f"query Deep {DEEP}", {}, "QUERY_TOO_COMPLEX", ("query", "Deep", None)),
+    "too dear": ("query Dear { locations(first: 100) { nodes { account { locations(first: 100) { nodes { account { "
+        "locations(first: 100) { nodes { id } } } } } } } } }", {}, "QUERY_TOO_COMPLEX",
+        ("query", "Dear", ("locations",))),
+    "a wrong variable": ("query Typed($first: Int) { locations(first: $first) { totalCount } }",
+        {"variables": {"first": "x"}}, "BAD_USER_INPUT", ("query", "Typed", ("locations",))),
+    "a name that no operation has": ("query Here { viewer { name } }", {"operationName": "There"}, "BAD_REQUEST",
+        (None, None, None)),
+    "no document": ("query Broken {", {}, "GRAPHQL_PARSE_FAILED", (None, None, None)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFUSED_OPERATIONS)
+async def test_the_line_of_a_refused_document_names_its_operation_as_far_as_it_is_known(
+    own: Client, lines: Lines, kind: str
+) -> None:
+    query, given, code, known = REFUSED_OPERATIONS[kind]
+    headers = {**JSON, "authorization": f"Bearer {own.recent_token(LEAD)}"}
+    await own.http.post("/graphql", json={"query": query, **given}, headers=headers)
+    line = lines.only
+    assert line["codes"] == [code]
+    assert (line.get("operation_type"), line.get("operation_name"), line.get("root_fields")) == known
+    assert "user_id" not in line, "nobody is looked up for a document that is not executed"
+
+
 # Every answer
 
 

@@ -98,6 +98,26 @@ def test_workers_and_the_end_of_one_of_them_are_lines_of_json_without_tokens(hom
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("output-of-a-server")
+@pytest.mark.parametrize("kind", ["json", "text"])
+def test_a_server_prints_no_value_of_a_variable_of_opentelemetry(home: Path, kind: str) -> None:
+    secret = "4f1c9a77secretkey"
+    wrong = {
+        "OTEL_EXPORTER_OTLP_HEADERS": f"x-api-key: {secret}",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": secret,
+        "OTEL_RESOURCE_ATTRIBUTES": secret,
+    }
+    endpoint = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}  # nothing listens on the port for discarding
+    with serving(home, TURNUP_LOG_FORMAT=kind, **endpoint, **wrong) as server:
+        server.end(signal.SIGTERM, within=60)
+    assert secret not in server.printed
+    for name in ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_RESOURCE_ATTRIBUTES"):
+        assert f"warning: {name} is not a list of name=value" in server.printed
+    (configured,) = [line for line in server.printed.splitlines() if "server.configured" in line]
+    assert configured.count("OTEL_") == 4
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("output-of-a-server")
 def test_what_a_killed_server_leaves_behind_prints_nothing_but_lines_of_json(home: Path) -> None:
     with serving(home, TURNUP_LOG_FORMAT="json", TURNUP_WORKERS="2") as server:
         started = {pid for pid in descendants(server.process.pid) if "multiprocessing" in command_line(pid)}
