@@ -82,7 +82,7 @@ LANES: Mapping[str, Lane] = {
         300,
         campaign=10,
     ),
-    "monitoring": Lane(("tests/monitoring/",), 70, needs=("prometheus", "redis")),
+    "monitoring": Lane(("tests/monitoring/",), 90, needs=("alertmanager", "curl", "jq", "prometheus", "psql", "redis")),
     "outages": Lane(("tests/outages/",), 150, needs=("redis",)),
     "overload": Lane(("tests/load/", "tests/slow/test_large_lists.py", "tests/slow/test_overload.py"), 55),
     "pages": Lane(("tests/docs/",), 55, needs=("curl", "jq")),

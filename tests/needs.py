@@ -101,6 +101,7 @@ def _on_the_path(name: str) -> Callable[[], str]:
 
 
 PROGRAMS: Mapping[str, Callable[[], str]] = {
+    "alertmanager": _by_script("deploy/alertmanager.py"),
     "chromium": _by_script("deploy/chromium.py"),
     "curl": _on_the_path("curl"),
     "jq": _on_the_path("jq"),
@@ -110,5 +111,6 @@ PROGRAMS: Mapping[str, Callable[[], str]] = {
     "pgbouncer": _by_script("deploy/pgbouncer.py"),
     "postgresql15": _by_script("deploy/postgres15.py", "echo", "/usr/lib/postgresql/15/bin"),
     "prometheus": _by_script("deploy/prometheus.py"),
+    "psql": _on_the_path("psql"),
     "redis": _by_script("deploy/redis.py"),
 }

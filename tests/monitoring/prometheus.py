@@ -88,9 +88,14 @@ class Prometheus:
 
 
 @asynccontextmanager
-async def a_prometheus(folder: Path, targets: Collection[str], token: str) -> AsyncIterator[Prometheus]:
-    """Run a Prometheus that scrapes these targets, each a host and a port, with the rules divided by FACTOR."""
-    with _running(folder, targets, token) as (url, process):
+async def a_prometheus(
+    folder: Path, targets: Collection[str], token: str, *, alertmanager: str = ""
+) -> AsyncIterator[Prometheus]:
+    """Run a Prometheus that scrapes these targets, each a host and a port, with the rules divided by FACTOR.
+
+    It sends alerts to the Alertmanager at a host and a port, or to none.
+    """
+    with _running(folder, targets, token, alertmanager) as (url, process):
         prometheus = Prometheus(url)
         try:
             deadline = time.monotonic() + START_SECONDS
@@ -104,12 +109,16 @@ async def a_prometheus(folder: Path, targets: Collection[str], token: str) -> As
 
 
 @contextmanager
-def _running(folder: Path, targets: Collection[str], token: str) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
+def _running(
+    folder: Path, targets: Collection[str], token: str, alertmanager: str
+) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     file = folder / "token"
     file.write_text(token)
     configuration = quicker(CONFIGURATION.read_text())
     configuration = _replaced(configuration, r"(credentials_file:) .*", rf"\1 {file}")
     configuration = _replaced(configuration, r"(scheme:) https", r"\1 http")
+    alertmanagers = json.dumps([alertmanager] if alertmanager else [])
+    configuration = _replaced(configuration, r'(- targets:) \["127.*', rf"\1 {alertmanagers}")
     configuration = _replaced(configuration, r'(- targets:) \["api.*', rf"\1 {json.dumps(list(targets))}")
     (folder / CONFIGURATION.name).write_text(configuration)
     (folder / RULES.name).write_text(quicker(RULES.read_text()))
