@@ -85,7 +85,10 @@ def incidents_of(failure: BaseException) -> list[Incident]:
 
 
 def note_denial(context: Context, field: str, error: Exception) -> None:
-    """Note a refused field in the context, for an operation that ends without a result."""
+    """Note a refused field in the context, for an operation that ends without a result.
+
+    The breadth-first executor calls it for each value that fails; graphql-core's has no such call.
+    """
     if isinstance(error, Forbidden):
         context.denied.add(field)
 
