@@ -44,7 +44,10 @@ _current: ContextVar[BoundRequest | None] = ContextVar("request", default=None)
 
 
 def bind_request(request_id: str, client_request_id: str | None = None) -> BoundRequest:
-    """Return a block in which `current_ids` has the id of a request, and the one that its client sent."""
+    """Return a block in which `current_ids` has the id of a request, and the one that its client sent.
+
+    The client's must be masked: error reports and lines have it as it is.
+    """
     ids = {"request_id": request_id}
     return BoundRequest(ids if client_request_id is None else ids | {"client_request_id": client_request_id})
 

@@ -311,12 +311,9 @@ def _json(event: Any, **_options: Any) -> str:
 
 
 def _vetted(record: logging.LogRecord, facts: Mapping[str, Any], origin: Mapping[str, str]) -> EventDict:
-    """Return the line of a record with vetted facts. The id that the client sent is masked."""
-    ids = current_ids()
-    if "client_request_id" in ids:
-        ids["client_request_id"] = _plain_text(ids["client_request_id"])
+    """Return the line of a record with vetted facts."""
     level = record.levelname.lower()
-    event = {**origin, "level": level, "message": record.msg, "logger": record.name, **ids, **facts}
+    event = {**origin, "level": level, "message": record.msg, "logger": record.name, **current_ids(), **facts}
     return _in_order(None, "", _stamped(None, "", event))
 
 
@@ -349,10 +346,10 @@ def _plain(key: str, value: Any, depth: int) -> Any:  # noqa: PLR0911 - one line
     if isinstance(value, Enum):
         return _plain(key, value.value, depth)
     if isinstance(value, _PRINTED_AS_TEXT):
-        return _plain_text(str(value))
+        return plain_text(str(value))
     if depth < DEEPEST and isinstance(value, Mapping):
         items = list(value.items())[:MOST_ITEMS]
-        return {_plain_text(str(inner)): _plain(str(inner), each, depth + 1) for inner, each in items}
+        return {plain_text(str(inner)): _plain(str(inner), each, depth + 1) for inner, each in items}
     if depth < DEEPEST and isinstance(value, list | tuple | set | frozenset):
         return [_plain(key, each, depth + 1) for each in list(value)[:MOST_ITEMS]]
     return f"<{type(value).__qualname__}>"
@@ -363,7 +360,8 @@ def _is_sensitive(key: str) -> bool:
     return bare in SENSITIVE_KEYS or bare.endswith(SENSITIVE_ENDINGS)
 
 
-def _plain_text(text: str) -> str:
+def plain_text(text: str) -> str:
+    """Return a text as lines have it: shortened, masked where it looks like personal data or a secret, printable."""
     return printable(_masked_text(text))
 
 

@@ -16,6 +16,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.telemetry.current_ids import bind_request
+from app.telemetry.logging import plain_text
 from app.telemetry.request_log import METHODS, OTHER_METHOD, RequestLog
 from app.telemetry.spans import REDACTED, SpanType, mark_failed
 from app.telemetry.tracing import Tracing
@@ -60,6 +61,8 @@ class ObservedRequests:
             return
         state = scope.get("state", {})
         request_id, client_request_id = state.get("request_id", ""), state.get("client_request_id")
+        if client_request_id is not None:  # it can be a MAC address
+            client_request_id = plain_text(client_request_id)
         with bind_request(request_id, client_request_id):
             tracer = self._tracing.tracer
             if tracer is None or scope["path"] in self._untraced:

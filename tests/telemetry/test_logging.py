@@ -290,12 +290,6 @@ def test_a_line_with_vetted_facts_is_like_every_other(tracing: Tracing, as_text:
         assert [*json.loads(vetted)][:7] == [*json.loads(usual)][:7]
 
 
-def test_what_a_client_sent_is_masked_in_a_line_with_vetted_facts(stream: StringIO) -> None:
-    with bind_request("request-1", "00-1b-54-aa-bb-cc"):
-        log.info("answered", extra={VETTED: FACTS})
-    assert _lines(stream)[0]["client_request_id"] == MASK
-
-
 def test_threads_do_not_share_a_requests_id(stream: StringIO) -> None:
     def elsewhere() -> None:
         log.info("elsewhere")

@@ -1,5 +1,6 @@
 """Over HTTP: the server span of a request, the trace it continues, and what it must not record."""
 
+import json
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping
 from io import StringIO
@@ -15,7 +16,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.telemetry.logging import start_logging
+from app.http.answers import client_request_id
+from app.telemetry.logging import MASK, start_logging
 from app.telemetry.metrics import start_metrics
 from app.telemetry.request_log import RequestLog
 from app.telemetry.requests import ObservedRequests
@@ -237,6 +239,21 @@ async def test_lines_logged_within_a_request_carry_its_id(tracing: Tracing, trac
     assert "request_id" not in after
 
 
+@pytest.mark.usefixtures("_logging_restored")
+@pytest.mark.parametrize(("sent", "shown"), [("00-15-5D-0A-0A-0A", MASK), ("client-2", "client-2")])
+async def test_an_id_of_a_client_that_looks_like_a_mac_address_is_masked_in_lines_and_in_the_span(
+    tracing: Tracing, spans: InMemorySpanExporter, sent: str, shown: str
+) -> None:
+    stream = StringIO()
+    start_logging(development=False, stream=stream)
+    await _ask(tracing, "POST", "/graphql", {"x-request-id": sent})
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {line["message"] for line in lines} == {"answering", "request.answered"}
+    assert {line["client_request_id"] for line in lines} == {shown}
+    span = the_span(spans.get_finished_spans(), "POST /graphql")
+    assert (span.attributes or {})["turnup.client_request_id"] == shown
+
+
 async def test_what_is_not_http_passes_untouched(tracing: Tracing, spans: InMemorySpanExporter) -> None:
     seen: list[str] = []
 
@@ -316,5 +333,6 @@ class _NumbersRequests:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {}).update(request_id="request-1", client_request_id="client-1")
+        sent = client_request_id(scope["headers"]) or "client-1"
+        scope.setdefault("state", {}).update(request_id="request-1", client_request_id=sent)
         await self._app(scope, receive, send)
