@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from signal import SIGTERM
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from tests.harness import LEAD
 
 from .proxy import Mode
 from .servers import Surroundings
+from .test_outages import STOP_SECONDS
 from .traffic import READ, Traffic
 
 pytestmark = pytest.mark.slow
@@ -30,13 +32,16 @@ async def test_no_line_after_that_of_a_request_has_its_ids_when_the_database_goe
         async with httpx.AsyncClient(base_url=served.url, timeout=30, trust_env=False) as http:
             traffic = Traffic(http)
             assert "errors" not in (await traffic.graphql(READ, LEAD)).json()
-            surroundings.database.set(Mode.REFUSE)
+            surroundings.database.set(Mode.BLACK_HOLE)
+            # The request ends its connection at its deadline, and what restores the connection begins in the request.
+            assert "errors" in (await traffic.graphql(READ, LEAD)).json()
+            surroundings.database.set(Mode.RESET)
             until = time.monotonic() + LINES_SECONDS
             while len(served.process.lines(f'"{POOL}"')) < MOST_LINES:
                 assert time.monotonic() < until, served.process.printed
-                await traffic.graphql(READ, LEAD)
                 await asyncio.sleep(0.1)
         surroundings.database.set(Mode.PASS)
+        await served.process.end(STOP_SECONDS, SIGTERM)
         lines = [json.loads(line) for line in served.process.printed.splitlines()]
     answered: dict[str, set[str]] = {name: set() for name in IDS}
     late = []
