@@ -235,11 +235,11 @@ async def begin(
 
 async def test_a_session_begins_for_an_active_user_of_its_issuer(as_definer: asyncpg.Connection) -> None:
     await unaudited(as_definer)
-    assert tuple(await begin(as_definer, 1)) == (LEAD, "ACTIVE")
+    assert tuple(await begin(as_definer, 1)) == (LEAD, "ACTIVE", "IMPLEMENTATION_LEAD")
     assert await begin(as_definer, 2, issuer="https://other.example") is None
     assert await begin(as_definer, 3, "nobody@turnup.example") is None
     await as_definer.execute("UPDATE turnup.\"user\" SET status = 'SUSPENDED' WHERE id = $1", PARTNER)
-    assert tuple(await begin(as_definer, 4, harness.PARTNER)) == (PARTNER, "SUSPENDED")
+    assert tuple(await begin(as_definer, 4, harness.PARTNER)) == (PARTNER, "SUSPENDED", "PARTNER")
     found = await as_definer.fetch(
         "SELECT id, idle_until - now(), expires_at - now(), user_agent FROM turnup.user_session"
     )
