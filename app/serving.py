@@ -332,6 +332,7 @@ class Worker(Process):
             self._asked_at, self.has_begun = None, True
             if said and self.served_since is None:
                 self.served_since = now
+                log.info("worker %s serves", self.pid)
 
 
 class Workers(Multiprocess):
