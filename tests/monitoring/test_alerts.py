@@ -48,7 +48,7 @@ async def test_an_alert_fires_after_a_fault_and_resolves_after_its_repair(
     assert name not in play.failures, play.failures[name]
     proof = play.proofs[name]
     record_property("tried", f"| {name} | {proof.fault} | {proof.fired_after:.1f} s | {proof.resolved_after:.1f} s |")
-    # Prometheus' own record of the alert: it fired, and does not any more. A busy machine can fire it again for a moment.
+    # Prometheus' own record of the alert: it fired, and does not any more. A busy machine may fire it once again.
     firing = f'ALERTS{{alertname="{name}",alertstate="firing"}}'
     assert await play.prometheus.series(firing, play.began, play.ended, 0.25)
     await play.prometheus.until_resolved({name}, RESOLVES_SECONDS, "")
