@@ -1,4 +1,4 @@
-// A session of Apollo Client with the cache of docs/clients.md, as the user whose token is in LEAD_TOKEN.
+// A session of Apollo Client with the cache of docs/clients/apollo.md, as the user whose token is in LEAD_TOKEN.
 //
 //     LEAD_TOKEN=... node apollo.mjs http://127.0.0.1:8000/graphql [bare]
 

@@ -4,7 +4,7 @@ import { format } from "node:util";
 
 export const url = process.argv[2];
 
-/** Whether the cache has the configuration of docs/clients.md: without the argument "bare". */
+/** Whether the cache has the configuration of docs/clients: without the argument "bare". */
 export const isConfigured = process.argv[3] !== "bare";
 
 const { LEAD_TOKEN: leadToken, CUSTOMER_TOKEN: customerToken } = process.env;

@@ -1,4 +1,4 @@
-"""Caches of real clients, configured as docs/clients.md says, keep objects apart, whole and current."""
+"""Caches of real clients, configured as docs/clients says, keep objects apart, whole and current."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.contract.served import Served, served
-from tests.docs.pages import ROOT, page
+from tests.docs.pages import ROOT, client_pages
 from tests.harness import CUSTOMER, LEAD
 from tests.needs import needs, needs_packages
 
@@ -27,10 +27,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clients")]
 
 @pytest.fixture(scope="module", autouse=True)
 def _installed() -> None:
-    """The packages, the modules that the page prints, and the documents that relay-compiler compiles."""
+    """The packages, the modules that the pages print, and the documents that relay-compiler compiles."""
     needs_packages(LANE)
     GENERATED.mkdir(exist_ok=True)
-    for found in MODULE.finditer(page("docs/clients.md")):
+    for found in MODULE.finditer(client_pages()):
         (GENERATED / found["name"]).write_text(found["code"], encoding="utf-8")
     compiler = ["node_modules/relay-compiler/cli.js", "--noWatchman", "--output", "quiet-with-errors"]
     compiled = subprocess.run(
@@ -51,7 +51,7 @@ def _session(server: Served, client: str, *arguments: str) -> Any:
     program = [needs("node"), "--conditions=development", str(LANE / f"{client}.mjs")]  # with the libraries' warnings
     ended = subprocess.run(
         [*program, f"{server.origin}/graphql", *arguments],
-        cwd=ROOT,  # where the modules of the page find schema.graphql
+        cwd=ROOT,  # where the modules of the pages find schema.graphql
         env={**os.environ, **tokens},
         capture_output=True,
         text=True,

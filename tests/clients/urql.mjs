@@ -1,4 +1,4 @@
-// A session of urql with the cache of docs/clients.md, as the user whose token is in LEAD_TOKEN.
+// A session of urql with the cache of docs/clients/urql.md, as the user whose token is in LEAD_TOKEN.
 //
 //     LEAD_TOKEN=... node urql.mjs http://127.0.0.1:8000/graphql [bare]
 

@@ -20,6 +20,12 @@ def page(path: str) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+def client_pages() -> str:
+    """The text of the page for clients, followed by the pages of the single libraries."""
+    libraries = sorted((ROOT / "docs/clients").glob("*.md"))
+    return "\n".join([page("docs/clients.md"), *(each.read_text(encoding="utf-8") for each in libraries)])
+
+
 def shell_blocks(text: str) -> list[tuple[str, str | None]]:
     """Every shell block with the answer printed below it, or None."""
     return [(found["command"], found["answer"]) for found in _SHELL.finditer(text)]

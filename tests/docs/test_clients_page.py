@@ -1,4 +1,4 @@
-"""The page for clients says which objects have an id. tests/clients runs its code."""
+"""The page for clients says which objects have an id. tests/clients runs its code, and that of each library's page."""
 
 import re
 from fnmatch import fnmatchcase
@@ -14,7 +14,7 @@ from graphql import (
 
 from graphql_schema.schema import schema
 
-from .pages import page, table
+from .pages import client_pages, page, table
 
 PAGE = page("docs/clients.md")
 TYPES = schema._schema.type_map
@@ -54,8 +54,8 @@ def test_the_page_lists_every_scalar() -> None:
     )
 
 
-def test_the_documents_on_the_page_are_valid() -> None:
-    documents = re.findall(r"^```graphql\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+def test_the_documents_on_the_pages_for_clients_are_valid() -> None:
+    documents = re.findall(r"^```graphql\n(.*?)^```", client_pages(), re.MULTILINE | re.DOTALL)
     assert documents
     for document in documents:
         of_clients = document.replace(" @deleteRecord", "")
