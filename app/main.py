@@ -55,7 +55,8 @@ from app.http.health import LIVENESS, READINESS, SharedChecks, health_routes
 from app.http.page_refusals import PageRefusals
 from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
-from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS, UNTRANSFORMED, TransportRefused
+from app.http.published import HTML, TEXT, Published
+from app.http.refusals import GRAPHQL_STATUS, PLAIN_JSON, TRANSPORT_STATUS, UNTRANSFORMED, TransportRefused
 from app.http.sign_in import Outcome, SignInRoutes
 from app.http.sign_in_paths import CALLBACK, SIGNED_OUT
 from app.http.sign_in_paths import PATHS as SIGN_IN_PATHS
@@ -91,8 +92,10 @@ from graphql_schema.errors import (
 )
 from graphql_schema.incidents import SECURITY_EVENTS, note_denial
 from graphql_schema.names import guarded_fields, root_fields
+from graphql_schema.reference.page import PATH as REFERENCE
+from graphql_schema.reference.page import PAYLOAD_SCHEMAS_PATH, POLICY, SCHEMA_PATH, page
 from graphql_schema.requests import Request
-from graphql_schema.schema import schema
+from graphql_schema.schema import printed, schema
 from graphql_schema.service import Service, Watch
 
 log = logging.getLogger("turnup.server")
@@ -154,7 +157,10 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
         *health_routes(runtime.shared_checks, runtime.stopping),
         *_metrics_route(settings, metrics),
         *map(payload_schema_route, SHAPES),
+        payload_schema_list_route(),
     ]
+    if settings.shows_reference:
+        routes += reference_routes()
     if settings.shows_graphiql:
         routes += graphiql_routes(GRAPHIQL_DIST, runtime.graphiql_config)
     if settings.public_url is not None and settings.signs_in_browsers:
@@ -254,8 +260,29 @@ def _spare_the_collector() -> None:
 
 def payload_schema_route(version: str) -> Route:
     """Return the route of the JSON Schema of a payload version."""
-    path = f"/schemas/provisioning-payload-{version}.json"
+    path = f"{PAYLOAD_SCHEMAS_PATH}{_file_of_schema(version)}"
     return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
+
+
+def payload_schema_list_route() -> Route:
+    """Return the route of the list of all payload schemas, the newest version last, with their relative addresses."""
+    listed = [
+        {"version": version, "id": json_schema(version)["$id"], "href": _file_of_schema(version)} for version in SHAPES
+    ]
+    return Published(lambda: orjson.dumps({"schemas": listed}), PLAIN_JSON).route(PAYLOAD_SCHEMAS_PATH)
+
+
+def reference_routes() -> list[Route]:
+    """Return the routes of the schema and of its reference."""
+    reference = Published(lambda: page(schema._schema, VERSION).encode(), HTML, {"Content-Security-Policy": POLICY})
+    return [
+        Published(lambda: printed().encode(), TEXT).route(SCHEMA_PATH),
+        reference.route(REFERENCE),
+    ]
+
+
+def _file_of_schema(version: str) -> str:
+    return f"provisioning-payload-{version}.json"
 
 
 def _metrics_route(settings: Settings, metrics: Metrics) -> list[Route]:

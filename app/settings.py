@@ -131,6 +131,7 @@ class Settings(BaseSettings):
     sentry_dsn: SecretStr | None = Field(None, validation_alias="SENTRY_DSN")
     metrics_token: SecretStr | None = Field(None, min_length=16)
     graphiql: bool | None = None
+    reference: bool | None = None
     traceback: bool = False
     log_level: LogLevel = USUAL_LEVEL
     log_format: LogFormat | None = None  # JSON in production, text in development
@@ -365,6 +366,11 @@ class Settings(BaseSettings):
     def shows_graphiql(self) -> bool:
         """Whether /graphiql is served: in development unless switched off, in production only when switched on."""
         return not self.in_production if self.graphiql is None else self.graphiql
+
+    @property
+    def shows_reference(self) -> bool:
+        """Whether /reference and /schema.graphql are served, by the rule of /graphiql."""
+        return not self.in_production if self.reference is None else self.reference
 
     @property
     def signs_in_browsers(self) -> bool:

@@ -131,6 +131,11 @@ def viewer_of(
     )
 
 
+def roles_with(action: Action) -> frozenset[Role]:
+    """Return the roles that may take an action."""
+    return frozenset(role for role in Role if allows(role, action))
+
+
 def role_includes(role: Role, action: TokenAction) -> bool:
     """Return whether the role of a user includes an action that a service token of the user would include."""
     return allows(role, Action(action))

@@ -50,7 +50,7 @@ class Lane:
 
 LANES: Mapping[str, Lane] = {
     "any-order": Lane(("tests/slow/test_any_order.py",), 70),
-    "browser": Lane(("tests/browser/",), 45, needs=("chromium",)),
+    "browser": Lane(("tests/browser/",), 55, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 25),
     "clients": Lane(("tests/clients/",), 20, needs=("node", "npm")),
     "combinations": Lane(

@@ -46,7 +46,7 @@ from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 from app.query_cost.limits import INTROSPECTION_FIELDS, SATURATED, DocumentTooComplex
 
-__all__ = ["ASSUMED_SIZE", "PRICE", "Price", "PriceRules", "check_price", "price_of"]
+__all__ = ["ASSUMED_SIZE", "PRICE", "Price", "PriceRules", "check_price", "declared_cost", "price_of"]
 
 ASSUMED_SIZE = "assumed_size"
 PRICE = "price"
@@ -214,7 +214,7 @@ class _Pricing:
         return _Cost(self.sum([(self.list_size(node, definition), whole)]))
 
     def own_price(self, definition: GraphQLField, parent: GraphQLNamedType) -> int:
-        declared = _declared(definition, PRICE)
+        declared = declared_cost(definition, PRICE)
         if declared is not None:
             return declared
         if parent is self.mutation:
@@ -228,7 +228,7 @@ class _Pricing:
         for argument in (PAGE_ARGUMENT, IDS_ARGUMENT):
             if argument in definition.args:
                 return self.size(node, definition, argument)
-        return _declared(definition, ASSUMED_SIZE) or self.rules.list_size
+        return declared_cost(definition, ASSUMED_SIZE) or self.rules.list_size
 
     def size(self, node: FieldNode, definition: GraphQLField, name: str) -> _Size:
         """Return the size that an argument sets: its value, or its default, or the default page of the rules."""
@@ -273,7 +273,7 @@ def is_connection(named: GraphQLNamedType) -> bool:
     return named.name.endswith("Connection")
 
 
-def _declared(definition: GraphQLField, key: str) -> int | None:
+def declared_cost(definition: GraphQLField, key: str) -> int | None:
     """Return what the schema declares about a field, in its extensions or in the metadata of its Strawberry field."""
     declared = definition.extensions.get(key)
     if declared is None:

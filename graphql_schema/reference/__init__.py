@@ -1,0 +1,1 @@
+"""The API reference: one page made from the built schema, the permission matrix, and examples that a test runs."""
