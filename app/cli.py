@@ -194,6 +194,8 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
     # uvicorn ends its process with the signal that stopped it; the database must be shut down before that.
     for stopping in STOP_SIGNALS:
         signal.signal(stopping, lambda *_: sys.exit(0))
+    if settings.trusts_documents:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server handles it; it reads the files later
     with _restarts_counted() as restarted, databases(settings, restarted) as found:
         if found.owner is not None and not settings.in_production:
             with _as_owner(found):
@@ -228,7 +230,8 @@ def serve(settings: Settings, options: argparse.Namespace) -> None:
                 timeout_worker_healthcheck=60,
             )
             # A request that is accepted ends with its deadline; its answer takes a moment more.
-            run(config, StopTimes(delay=settings.stop_delay, drain=settings.limit_deadline_seconds + 1))
+            times = StopTimes(delay=settings.stop_delay, drain=settings.limit_deadline_seconds + 1)
+            run(config, times, reloads=settings.trusts_documents)
 
 
 @contextmanager

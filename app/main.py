@@ -63,6 +63,7 @@ from app.http.sign_in_paths import PATHS as SIGN_IN_PATHS
 from app.http.slots import EXPOSED_FIELDS, PATHS, SLOTS, Full, RequestSlots
 from app.limiting.limiter import Limiter
 from app.limiting.stores import UNREACHABLE, store_at
+from app.manifest_files import RELOAD, read_manifests
 from app.operations.context import Measurements
 from app.operations.event_log import emit
 from app.operations.gauges import run_gauges
@@ -71,7 +72,7 @@ from app.operations.mutation import Counted
 from app.operations.registry import MUTATIONS
 from app.query_cost.limits import DocumentLimits
 from app.query_cost.price import PriceRules
-from app.settings import Executor, SelfApprovalPolicy, Settings, exposure
+from app.settings import Executor, SelfApprovalPolicy, Settings, TrustedDocumentsPolicy, exposure
 from app.sign_in import BrowserSignIns
 from app.telemetry import Telemetry, start_telemetry, unwired_telemetry
 from app.telemetry.http_client import ObservedTransport
@@ -91,12 +92,14 @@ from graphql_schema.errors import (
     outcome_of_request,
 )
 from graphql_schema.incidents import SECURITY_EVENTS, note_denial
+from graphql_schema.manifests import ManifestRefused
 from graphql_schema.names import guarded_fields, root_fields
 from graphql_schema.reference.page import PATH as REFERENCE
 from graphql_schema.reference.page import PAYLOAD_SCHEMAS_PATH, POLICY, SCHEMA_PATH, page
 from graphql_schema.requests import Request
 from graphql_schema.schema import printed, schema
-from graphql_schema.service import Service, Watch
+from graphql_schema.service import Service, Watch, unplanned
+from graphql_schema.trusted_documents import DocumentPolicy
 
 log = logging.getLogger("turnup.server")
 
@@ -187,7 +190,7 @@ def create_app(settings: Settings, telemetry: Telemetry | None = None) -> Starle
     async def lifespan(_app: Starlette) -> AsyncIterator[dict[str, object]]:
         async with AsyncExitStack() as stack:
             await runtime.start(stack)
-            yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots()}
+            yield {CONNECTIONS: runtime.connections, SLOTS: runtime.slots(), RELOAD: runtime.reload}
 
     app = Starlette(
         routes=routes,
@@ -378,14 +381,25 @@ async def _check_regularly(what: str, check: Callable[[], Awaitable[object]]) ->
             log.exception("%s could not be checked", what)
 
 
-def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
-    """Return the breadth-first executor or, as the reference, graphql-core's. Both create a span per resolved field."""
+def _document_policy(settings: Settings) -> DocumentPolicy:
+    return DocumentPolicy(
+        by_hash=settings.trusts_documents,
+        only_trusted=settings.trusted_documents is TrustedDocumentsPolicy.ONLY,
+        leads_send_text=settings.trusted_documents_graphiql and settings.shows_graphiql,
+    )
+
+
+def _executor(settings: Settings, telemetry: Telemetry) -> tuple[Callable[..., Any], Callable[..., object]]:
+    """Return the breadth-first executor or, as the reference, graphql-core's; and what plans operations for it.
+
+    Both executors create a span per resolved field. The reference plans nothing.
+    """
     tracing = telemetry.tracing
     if settings.executor is Executor.REFERENCE:
         if tracing.tracer is None:
-            return reference_execute
+            return reference_execute, unplanned
         middleware = MiddlewareManager(tracing.resolver_middleware(has_resolver))
-        return partial(reference_execute, middleware=middleware)
+        return partial(reference_execute, middleware=middleware), unplanned
 
     def observed(path: tuple[str, ...], parent_type: str, field_name: str, count: int) -> Any:
         span = tracing.field_observer(parent_type, field_name, path, count)
@@ -401,7 +415,7 @@ def _executor(settings: Settings, telemetry: Telemetry) -> Callable[..., Any]:
         ending=ENDING,
         failing=note_denial,
     )
-    return engine.execute
+    return engine.execute, engine.plan
 
 
 async def _state_of(connection: Any) -> dict[str, bool]:
@@ -536,6 +550,7 @@ class Runtime:
             telemetry.metrics.gauges.run(),
         ):
             stack.push_async_callback(_ended, _in_background(work))
+        execute, plan = _executor(settings, telemetry)
         self.service = Service(
             schema._schema,
             self.database,
@@ -547,9 +562,14 @@ class Runtime:
             self_approval_allowed=settings.self_approval is SelfApprovalPolicy.ALLOW,
             configured_issuer=settings.configured_issuer,
             sign_in_url=settings.sign_in_url,
-            execute=_executor(settings, telemetry),
+            execute=execute,
+            plan=plan,
+            document_policy=_document_policy(settings),
         )
         stack.push_async_callback(self.service.close)
+        if settings.trusts_documents:
+            await self._load_trusted_documents()
+            telemetry.metrics.gauges.watch({"turnup_trusted_documents": lambda: len(self.service.trusted)})
         self.admission = Admission(
             verifier,
             Cookie(SESSION, secure=settings.secure_cookies),
@@ -559,6 +579,25 @@ class Runtime:
         )
         if settings.signs_in_browsers:
             self.sign_ins = await self._browser_sign_ins(stack)
+
+    async def reload(self) -> None:
+        """Load the trusted documents again. If that fails, those before stay; the log and a metric say so."""
+        try:
+            await self._load_trusted_documents()
+        except ManifestRefused as refusal:
+            self.telemetry.metrics.trusted_documents_refused()
+            log.error("the trusted documents were not loaded again: %s", refusal.problem)  # noqa: TRY400 - it says all
+        except Exception:
+            self.telemetry.metrics.trusted_documents_refused()
+            log.exception("the trusted documents were not loaded again")
+        else:
+            log.info("the trusted documents were loaded again: %d", len(self.service.trusted))
+
+    async def _load_trusted_documents(self) -> None:
+        """Trust the documents of the manifests, and no others. Raises ManifestRefused and changes nothing."""
+        texts = await asyncio.to_thread(read_manifests, self.settings.trusted_documents_files or ())
+        await self.service.trust(texts)
+        self.telemetry.metrics.trusted_documents_loaded(self.service.trusted.names)
 
     def _watch_state(self, keys: StaticKeys | RemoteKeySet, limiter: Limiter) -> None:
         """Let the gauges read what this process knows."""
@@ -614,6 +653,7 @@ class Runtime:
             request_id=call.head.request_id,
             client_request_id=call.head.client_request_id,
             query=call.parameters["query"],
+            document_hash=call.parameters["documentHash"],
             operation_name=call.parameters["operationName"],
             variables=call.parameters["variables"],
             read_only=call.read_only,

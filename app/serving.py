@@ -34,6 +34,8 @@ from app.db.safety import UnsafeRole
 from app.http.connections import Connections
 from app.http.listening import begin_no_connections
 from app.http.protocol import CONNECTIONS
+from app.manifest_files import RELOAD
+from graphql_schema.manifests import ManifestRefused
 
 SETTLE_SECONDS = 0.1
 """The time between the last connection that is begun and the end of listening, in which those begun are accepted."""
@@ -51,7 +53,10 @@ STEADY_SECONDS = 60.0
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-START_FAILURES = (UnsafeRole, DatabaseUnavailable, Overloaded, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+START_FAILURES = (
+    UnsafeRole, DatabaseUnavailable, Overloaded, ManifestRefused, OSError, asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+)  # fmt: skip
 """Why a start fails while the code is right. Other errors are logged with their stacks."""
 
 log = logging.getLogger("turnup.serving")
@@ -151,26 +156,40 @@ class Siblings:
 class StoppingServer(uvicorn.Server):
     """A uvicorn server that stops in phases; see the module. `siblings` is None for a server of one process.
 
+    With `reloads`, SIGHUP has the application load its files again. One that arrives during the start, or while files
+    are loaded, has them loaded once more afterwards.
+
     A worker ignores further signals in its delay: a service manager sends one to each process of the server, and the
     server sends them one as well. The server itself counts the signals.
     """
 
-    def __init__(self, config: uvicorn.Config, times: StopTimes, siblings: Siblings | None = None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, times: StopTimes, siblings: Siblings | None = None, *, reloads: bool = False
+    ) -> None:
         config.timeout_graceful_shutdown = math.ceil(times.drain)
         super().__init__(config)
         self._times = times
         self._siblings = siblings
         self._stop = Stop(times.delay)
         self._announced = False
+        self._reloads = reloads
+        self._reload_wanted = False
+        self._reloading: asyncio.Task[None] | None = None
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until stopped."""
+        if self._reloads:
+            signal.signal(signal.SIGHUP, self.handle_hangup)
         self._watchdog = threading.Timer(self._times.most, _abandon, [self._times.most])
         self._watchdog.daemon = True
         try:
             super().run(sockets)
         finally:
             self._watchdog.cancel()
+
+    def handle_hangup(self, _sig: int, _frame: FrameType | None) -> None:
+        """Have the files loaded again, in the event loop."""
+        self._reload_wanted = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop, or end the delay. An interrupt at the keyboard ends the draining as well."""
@@ -218,11 +237,16 @@ class StoppingServer(uvicorn.Server):
             self._stop.request(time.monotonic())
         if self._stop.due(time.monotonic()):
             self.should_exit = True
+        if self._reload_wanted and not self._stop.begun and (self._reloading is None or self._reloading.done()):
+            self._reload_wanted = False
+            self._reloading = asyncio.create_task(self.lifespan.state[RELOAD]())
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Accept no more, drain the requests, and close the application, within the times."""
         self._announce()
+        if self._reloading is not None:
+            self._reloading.cancel()
         # With --reload, the next process accepts the connections of the same socket.
         ends_listening = sockets is None if self._siblings is None else self._siblings.all_stop
         if ends_listening:
@@ -283,10 +307,18 @@ class Worker(Process):
     """A server process among several."""
 
     def __init__(
-        self, config: uvicorn.Config, sockets: list[socket.socket], times: StopTimes, siblings: Siblings
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket.socket],
+        times: StopTimes,
+        siblings: Siblings,
+        *,
+        reloads: bool,
     ) -> None:
         super().__init__(config, sockets)
-        self._server = StoppingServer(config, times, siblings)
+        self._server = StoppingServer(config, times, siblings, reloads=reloads)
+        self._reloads = reloads
+        self._must_reload = False
         self._asked_at: float | None = None
         self.has_begun = False
         """Whether it has imported the code, and handles signals."""
@@ -296,6 +328,8 @@ class Worker(Process):
 
     def target(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve, in the process of the worker. The server that started it prints why it failed."""
+        if self._reloads:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server handles it; it reads the files later
         try:
             super().target(sockets)
         except SystemExit as ended:
@@ -316,6 +350,16 @@ class Worker(Process):
             self._listen(now)
         return self._asked_at is None or now - self._asked_at < timeout
 
+    def reload(self) -> None:
+        """Have it load the files again: now, or as soon as it handles signals."""
+        self._must_reload = True
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._must_reload and self.has_begun and self.process.is_alive() and self.pid is not None:
+            self._must_reload = False
+            os.kill(self.pid, signal.SIGHUP)
+
     def kill(self) -> None:
         """End it by force, if it has not ended, and take what it said last."""
         with suppress(OSError, EOFError):
@@ -333,14 +377,18 @@ class Worker(Process):
             if said and self.served_since is None:
                 self.served_since = now
                 log.info("worker %s serves", self.pid)
+        self._pass_on()
 
 
 class Workers(Multiprocess):
     """Starts the workers, replaces those that end, and stops them together."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], times: StopTimes) -> None:
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], times: StopTimes, *, reloads: bool = False
+    ) -> None:
         super().__init__(config, sockets)
         self._times = times
+        self._reloads = reloads
         spawning = multiprocessing.get_context("spawn")
         stopping, self._until_stop = spawning.Pipe(duplex=False)
         hurried, self._until_hurry = spawning.Pipe(duplex=False)
@@ -403,7 +451,7 @@ class Workers(Multiprocess):
         self._start_at[place] = now + pause
 
     def _started(self) -> Worker:
-        worker = Worker(self.config, self.sockets, self._times, self._siblings)
+        worker = Worker(self.config, self.sockets, self._times, self._siblings, reloads=self._reloads)
         with _held():
             worker.start()
         return worker
@@ -433,7 +481,17 @@ class Workers(Multiprocess):
     def _ignore(self) -> None:
         log.warning("the signal has no effect: the number of workers is TURNUP_WORKERS, and SIGTERM stops the server")
 
-    handle_hup = handle_ttin = handle_ttou = _ignore
+    handle_ttin = handle_ttou = _ignore
+
+    def handle_hup(self) -> None:
+        """Have all workers load their files again, if the server has any."""
+        if not self._reloads:
+            self._ignore()
+            return
+        for place, worker in enumerate(self.processes):
+            assert isinstance(worker, Worker)  # noqa: S101 - for mypy, as above
+            if place not in self._start_at:
+                worker.reload()
 
 
 class Reloading(ChangeReload):  # type: ignore[valid-type, misc] # - one of two classes, by what is installed
@@ -450,18 +508,22 @@ class Reloading(ChangeReload):  # type: ignore[valid-type, misc] # - one of two 
             super().restart()
 
 
-def run(config: uvicorn.Config, times: StopTimes) -> None:
-    """Serve until stopped by SIGTERM or SIGINT. Exits with one line and status 1 if the server cannot start."""
+def run(config: uvicorn.Config, times: StopTimes, *, reloads: bool) -> None:
+    """Serve until stopped by SIGTERM or SIGINT. Exits with one line and status 1 if the server cannot start.
+
+    With `reloads`, SIGHUP has each process load its files again.
+    """
     with suppress(KeyboardInterrupt):
         if config.should_reload:
-            Reloading(config, target=StoppingServer(config, times).run, sockets=[config.bind_socket()]).run()
+            server = StoppingServer(config, times, reloads=reloads)
+            Reloading(config, target=server.run, sockets=[config.bind_socket()]).run()
         elif config.workers > 1:
-            workers = Workers(config, [config.bind_socket()], times)
+            workers = Workers(config, [config.bind_socket()], times, reloads=reloads)
             workers.run()
             if workers.failure is not None:
                 sys.exit(f"turnup: {workers.failure}")
         else:
-            StoppingServer(config, times).run()
+            StoppingServer(config, times, reloads=reloads).run()
 
 
 @contextmanager

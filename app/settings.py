@@ -1,5 +1,6 @@
 """Settings, read from environment variables once at start. An invalid value stops the start and is reported by name."""
 
+import os
 import re
 from contextlib import suppress
 from enum import StrEnum
@@ -82,6 +83,16 @@ class SelfApprovalPolicy(StrEnum):
     ALLOW = "allow"
 
 
+class TrustedDocumentsPolicy(StrEnum):
+    """The use of trusted documents."""
+
+    OFF = "off"
+    PREFER = "prefer"
+    """Requests may name one by its hash, or send any text."""
+    ONLY = "only"
+    """Any other document is refused."""
+
+
 class Settings(BaseSettings):
     """All settings with their defaults. A variable's name is TURNUP_ and the field's name unless an alias is given.
 
@@ -132,6 +143,9 @@ class Settings(BaseSettings):
     metrics_token: SecretStr | None = Field(None, min_length=16)
     graphiql: bool | None = None
     reference: bool | None = None
+    trusted_documents: TrustedDocumentsPolicy = TrustedDocumentsPolicy.OFF
+    trusted_documents_files: Annotated[tuple[Path, ...] | None, NoDecode] = None
+    trusted_documents_graphiql: bool = True
     traceback: bool = False
     log_level: LogLevel = USUAL_LEVEL
     log_format: LogFormat | None = None  # JSON in production, text in development
@@ -232,6 +246,12 @@ class Settings(BaseSettings):
             raise ValueError(f"give one or more of {', '.join(TokenType)}, separated by commas")
         return tuple(dict.fromkeys(known[each] for each in named))
 
+    @field_validator("trusted_documents_files", mode="before")
+    @classmethod
+    def _paths(cls, value: object) -> object:
+        """Split a list of paths, separated as in PATH."""
+        return tuple(Path(each) for each in value.split(os.pathsep) if each) if isinstance(value, str) else value
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
@@ -318,7 +338,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _complete_and_safe(self) -> "Settings":
-        problems = sign_in_problems(self) + production_problems(self)
+        problems = sign_in_problems(self) + trusted_document_problems(self) + production_problems(self)
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -349,6 +369,11 @@ class Settings(BaseSettings):
         if self.changed_objects is None:
             return self.in_production
         return self.changed_objects is ChangedObjectsPolicy.REFUSE
+
+    @property
+    def trusts_documents(self) -> bool:
+        """Whether there are trusted documents, which are loaded at the start and again at each SIGHUP."""
+        return self.trusted_documents is not TrustedDocumentsPolicy.OFF
 
     @property
     def most_requests(self) -> int:
@@ -475,6 +500,15 @@ def sign_in_problems(settings: Settings) -> list[str]:
         ),
     }
     return [problem for problem, found in checks.items() if found]
+
+
+def trusted_document_problems(settings: Settings) -> list[str]:
+    """Return what the settings of trusted documents lack, or which have no effect."""
+    if settings.trusts_documents and not settings.trusted_documents_files:
+        return ["TURNUP_TRUSTED_DOCUMENTS_FILES is missing: TURNUP_TRUSTED_DOCUMENTS needs a manifest"]
+    if settings.trusted_documents_files and not settings.trusts_documents:
+        return ["TURNUP_TRUSTED_DOCUMENTS_FILES needs TURNUP_TRUSTED_DOCUMENTS to be prefer or only"]
+    return []
 
 
 def production_problems(settings: Settings) -> list[str]:

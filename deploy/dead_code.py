@@ -63,7 +63,7 @@ ALLOWED = (
     Allowed("app/domain/vocabulary.py", "values that clients send and columns hold"),
     Allowed("app/operations/move_device.py", "the declaration reads it by name", ("to_location_id",)),
     Allowed("app/settings.py", "pydantic reads them; budgets are looked up by name"),
-    Allowed("app/http/body.py", "a parameter of GraphQL over HTTP, read by key", ("operationName",)),
+    Allowed("app/http/body.py", "a parameter of GraphQL over HTTP, read by key", ("documentHash", "operationName")),
     Allowed("app/main.py", "Starlette's router reads it", ("redirect_slashes",)),
     Allowed("app/http/heads.py", "httptools calls it", ("on_header",)),
     Allowed(

@@ -18,8 +18,8 @@ from graphql_schema.execution import Execution
 LONGEST_NAME = 128
 """The characters of an operation's name that a summary has."""
 _IN_THE_LOG = (
-    "operation_type", "operation_name", "root_fields", "document_hash", "user_id", "role", "statements", "price",
-    "returned",
+    "operation_type", "operation_name", "root_fields", "document_hash", "trusted", "user_id", "role", "statements",
+    "price", "returned",
 )  # fmt: skip
 _FACTS = attrgetter(*_IN_THE_LOG)
 
@@ -44,6 +44,8 @@ class Summary:
     root_fields: tuple[str, ...] = ()
     """The distinct root fields of the operation, executed or not."""
     document_hash: str | None = None
+    trusted: bool | None = None
+    """Whether the document is one of the trusted documents; None if there are none, or the request was not prepared."""
     user_id: str | None = None
     role: str | None = None
     outcome: RequestOutcome

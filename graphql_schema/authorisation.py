@@ -7,8 +7,10 @@ from graphql import GraphQLError
 from app.db.reading import Reading
 from app.db.request_transactions import RequestTransactions
 from app.domain.viewer import Viewer
+from app.domain.vocabulary import Role
 from graphql_schema.errors import RequestRefused, refused
 from graphql_schema.requests import PreparedOperation, Request
+from graphql_schema.trusted_documents import not_trusted
 from resolvers.budgets import BudgetCounter, Budgets
 
 
@@ -37,11 +39,14 @@ async def authorise(
     """Sign the user in with the first transaction of the operation, and reserve the price of the operation.
 
     The first transaction of a query is its snapshot; that of a mutation is the transaction of its first write. Raises
-    UnknownUser, SuspendedUser, ForgedIdentity, RateLimited, and the failures of the database.
+    UnknownUser, SuspendedUser, ForgedIdentity, RateLimited, RequestRefused for a text that only leads may send, and the
+    failures of the database.
     """
     reading = None if prepared.is_mutation else await transactions.read()
     viewer = reading.viewer if reading else await transactions.begin_write()
     check_identity(viewer, request)
+    if prepared.for_leads and viewer.role is not Role.IMPLEMENTATION_LEAD:
+        raise not_trusted()
     budgets = Budgets(counter, viewer.id, viewer.role)
     await budgets.reserve(prepared.price)
     return Authorised(viewer, budgets, reading)

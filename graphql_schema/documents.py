@@ -121,6 +121,11 @@ class Operation:
         return RequestedOperation(self.type.value, self.name, self.root_field_names)
 
     @property
+    def variable_names(self) -> list[str]:
+        """The names of the variables that it defines."""
+        return [each.variable.name.value for each in self._node.variable_definitions or ()]
+
+    @property
     def is_priced(self) -> bool:
         """Whether the price was computed before."""
         return "price" in self.__dict__
@@ -224,16 +229,20 @@ class Documents:
         """
         prepared = self._kept.get(text)
         if prepared is None:
-            with _collections_postponed():
-                prepared = self._made(text, operation_name)
+            prepared = self.made(text, operation_name)
             self._kept.put(text, prepared)
         return prepared
+
+    def made(self, text: str, operation_name: str | None = None) -> Prepared:
+        """The prepared document of this text, as `prepare` returns it, without the cache."""
+        with _collections_postponed():
+            return self._made(text, operation_name)
 
     def reweigh(self, text: str) -> None:
         """Weigh the document of this text again. Call this after an operation of it was priced."""
         self._kept.reweigh(text)
 
-    def _made(self, text: str, operation_name: str | None = None) -> Prepared:
+    def _made(self, text: str, operation_name: str | None) -> Prepared:
         try:
             document = parse_document(text, self._limits)
         except DocumentTooComplex as error:

@@ -12,7 +12,7 @@ from app.execution import Executed
 from graphql_schema import errors
 from graphql_schema.allowance import ENDING, ObjectAllowance
 from graphql_schema.introspection import KeptAnswers, Key
-from graphql_schema.requests import PreparedOperation, Request
+from graphql_schema.requests import PreparedOperation
 from resolvers.context import Context
 
 Execute = Callable[..., Any]
@@ -37,7 +37,6 @@ class Execution:
 async def execute(
     run: Execute,
     prepared: PreparedOperation,
-    request: Request,
     context: Context,
     *,
     allowance: ObjectAllowance,
@@ -48,7 +47,7 @@ async def execute(
     An operation that selects nothing but introspection runs once, and its answer is kept. Raises DocumentTooComplex or
     RateLimited for a result with more objects than allowed.
     """
-    key = _key(prepared, request)
+    key = _key(prepared)
     answer = kept_answers.get(key) if key else None
     if answer is not None:
         charged = answer.returned + prepared.surcharge
@@ -57,7 +56,7 @@ async def execute(
         prepared.document,
         context_value=context,
         variable_values=prepared.variables,
-        operation_name=request.operation_name,
+        operation_name=prepared.operation.name,
     )
     if not isinstance(result, ExecutionResult):
         result = await result
@@ -75,12 +74,12 @@ async def execute(
     return Execution(result, context.viewer, allowance.reserved, returned, charged, context.holds_secret)
 
 
-def _key(prepared: PreparedOperation, request: Request) -> Key | None:
+def _key(prepared: PreparedOperation) -> Key | None:
     """Everything that the answer depends on, None if it depends on data."""
     operation = prepared.operation
     if not operation.introspection.is_all:
         return None
-    return request.query, operation.name, orjson.dumps(prepared.variables.coerced.coerced)
+    return operation.document_hash, operation.name, orjson.dumps(prepared.variables.coerced.coerced)
 
 
 def _ended(error: GraphQLError) -> bool:

@@ -108,8 +108,8 @@ class KeptAnswers:
     def keep(self, key: Key, data: Mapping[str, Any], returned: int) -> KeptAnswer:
         """Encode an answer, and keep it unless it is too large."""
         encoded = orjson.dumps(data)
-        query, _, variables = key
-        answer = KeptAnswer(orjson.Fragment(encoded), returned, len(encoded) + len(query) + len(variables))
+        document_hash, _, variables = key
+        answer = KeptAnswer(orjson.Fragment(encoded), returned, len(encoded) + len(document_hash) + len(variables))
         if answer.weight <= MOST_BYTES_PER_ANSWER:
             self._kept.put(key, answer)
         return answer

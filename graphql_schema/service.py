@@ -6,7 +6,7 @@ and reports to the callbacks of the operators.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -35,6 +35,7 @@ from graphql_schema.incidents import Denial, Incident, IncidentRecorder, log_inc
 from graphql_schema.introspection import KeptAnswers
 from graphql_schema.refused_credentials import RefusedCredentials
 from graphql_schema.requests import PreparedOperation, Request, prepare
+from graphql_schema.trusted_documents import ANY_TEXT, DocumentPolicy, TrustedDocuments
 from resolvers.budgets import BudgetCounter, Budgets
 from resolvers.context import Context
 
@@ -46,6 +47,10 @@ assert MUTATIONS.keys() >= ADMITTING_MUTATIONS  # noqa: S101 - a renamed mutatio
 
 SETTLE_SECONDS = 0.3
 """Seconds for which an answer waits until its operation is charged for what it returned."""
+
+
+def unplanned(*_arguments: Any, **_options: Any) -> None:
+    """The reference executor has no plans."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +120,14 @@ class Service:
         configured_issuer: str,
         sign_in_url: str | None,
         execute: Callable[..., Any] = reference_execute,
+        plan: Callable[..., object] = unplanned,
+        document_policy: DocumentPolicy = ANY_TEXT,
         suggestions: bool = False,
     ) -> None:
-        """With `suggestions`, errors name similar fields and values of the schema; for development only."""
+        """With `suggestions`, errors name similar fields and values of the schema; for development only.
+
+        `plan` has the arguments of the executor's method, and plans an operation of a trusted document.
+        """
         self._database = database
         self._watch = watch
         self._budget_counter = budget_counter
@@ -132,6 +142,8 @@ class Service:
         self._refused_credentials = RefusedCredentials()
         self._kept_answers = KeptAnswers()
         self._documents = Documents(schema, limits=limits, prices=prices, suggestions=suggestions)
+        self._plan = partial(plan, schema, hide_suggestions=not suggestions)
+        self.trusted = TrustedDocuments(document_policy)
 
     async def answer(self, request: Request) -> Answer:
         """Run the request within the deadline. Every exception becomes an error of the API."""
@@ -151,6 +163,15 @@ class Service:
             request.abandoned(_summarised(request, None, progress, ()).facts())
             raise
         return answer.with_summary(_summarised(request, answer, progress, found))
+
+    async def trust(self, texts: Mapping[str, str]) -> None:
+        """Trust the documents of these texts, by SHA-256, and no others. Raises ManifestRefused and changes nothing."""
+        await self.trusted.load(
+            texts,
+            self._documents,
+            self._prices,
+            lambda prepared, operation: self._plan(prepared.document, operation.name),
+        )
 
     async def close(self) -> None:
         """Wait, for a bounded time, until all incidents are counted."""
@@ -209,7 +230,7 @@ class Service:
         try:
             async with asyncio.timeout(self._deadline_seconds - request.spent_seconds):
                 with self._watch.observe("step", "prepare document", {}):
-                    prepared = progress.prepared = prepare(request, self._documents, self._prices)
+                    prepared = progress.prepared = prepare(request, self._documents, self._prices, self.trusted)
                 written = set() if prepared.is_mutation else None
                 execution, budgets = await self._executed(prepared, request, progress, written)
                 result, maximum = execution.result, self._prices.maximum
@@ -266,7 +287,7 @@ class Service:
             )
             progress.began = True
             execution = await execute(
-                self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept_answers
+                self._run, prepared, context, allowance=allowance, kept_answers=self._kept_answers
             )
         return execution, authorised.budgets
 
@@ -346,7 +367,7 @@ def _summarised(
             operation_type=kind,
             operation_name=_shortened(name),
             root_fields=root_fields,
-            document_hash=hash_of(request.query),
+            document_hash=request.document_hash or (hash_of(request.query) if request.query is not None else None),
             user_id=user_id,
             outcome=outcome_of_request(codes),
             codes=codes,
@@ -359,6 +380,7 @@ def _summarised(
         operation_name=_shortened(operation.name),
         root_fields=operation.root_field_names,
         document_hash=operation.document_hash,
+        trusted=prepared.is_trusted,
         user_id=user_id,
         role=viewer.role.value if viewer else None,
         outcome=outcome_of_request(codes),

@@ -16,7 +16,7 @@ from app.http.refusals import PLAIN_JSON, TRANSPORT_STATUS, refused
 
 LONGEST_REASON = 200  # characters
 
-# 503 is UNAVAILABLE here: what is OVERLOADED is refused as JSON.
+# The last code of a status counts. 503 is UNAVAILABLE here: what is OVERLOADED is refused as JSON.
 CODES = {status: code for code, status in TRANSPORT_STATUS.items()}
 NO_SUCH_PATH = "The server has no such path."
 

@@ -11,7 +11,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NoReturn, TypedDict
+from hashlib import sha256
+from typing import Any, ClassVar, NoReturn, TypedDict
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
@@ -67,23 +68,26 @@ async def read_body(
 def parse_json_body(raw: bytes, limits: "BodyLimits") -> "GraphQLParameters":
     """Parse the body of an application/json GraphQL request.
 
-    The result has all four keys, None where absent; other keys are ignored. Raises PayloadTooLarge, or BadRequest with
-    the problem.
+    The result has all keys, None where absent; other keys are ignored. Raises PayloadTooLarge, or BadRequest with the
+    problem.
     """
     body = parse_json(raw, limits)
     if isinstance(body, list):
         raise BadRequest("Batching is not supported: the body must be one JSON object, not an array.")
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
-    if "query" not in body:
-        raise BadRequest("`query` is missing.")
-    if not isinstance(body["query"], str):
-        raise BadRequest("`query` must be a string.")
     for key, kind, words in OPTIONAL_KEYS:
         if not isinstance(body.get(key), kind | None):
             raise BadRequest(f"`{key}` must be {words} or null.")
+    query = body.get("query")
+    if query is not None and not isinstance(query, str):
+        raise BadRequest("`query` must be a string.")
+    document_hash = _document_hash(body)
+    if query is None and document_hash is None:
+        raise BadRequest("`query` is missing.")
     return {
-        "query": body["query"],
+        "query": query,
+        "documentHash": document_hash,
         "operationName": body.get("operationName"),
         "variables": body.get("variables"),
         "extensions": body.get("extensions"),
@@ -95,6 +99,41 @@ OPTIONAL_KEYS: tuple[tuple[str, type, str], ...] = (
     ("variables", dict, "an object"),
     ("extensions", dict, "an object"),
 )
+
+
+def _document_hash(body: Mapping[str, Any]) -> str | None:
+    """The SHA-256 by which a body names its document, None if the body has only the text of it.
+
+    It is in `documentId` (appendix A of the GraphQL-over-HTTP draft) or in `extensions.persistedQuery` (Apollo, urql).
+    Raises BadRequest for a hash that is malformed, and for one that is not that of the text beside it.
+    """
+    named = {DOCUMENT_ID: body.get("documentId")}
+    persisted = (body.get("extensions") or {}).get("persistedQuery")
+    if persisted is not None:
+        if not isinstance(persisted, dict):
+            raise BadRequest("`extensions.persistedQuery` must be an object or null.")
+        if persisted.get("version") != 1:
+            raise BadRequest("`extensions.persistedQuery.version` must be 1.")
+        named[SHA256_HASH] = persisted.get("sha256Hash") or ""
+    hashes = {name: _sha256_of(name, value) for name, value in named.items() if value is not None}
+    if len(set(hashes.values())) > 1:
+        raise BadRequest(f"{DOCUMENT_ID} and {SHA256_HASH} name different documents.")
+    for name, value in hashes.items():
+        if body.get("query") is not None and value != sha256(body["query"].encode()).hexdigest():
+            raise BadRequest(f"{name} is not the SHA-256 of `query`.")
+        return value
+    return None
+
+
+def _sha256_of(name: str, value: object) -> str:
+    found = HASH.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise BadRequest(f"{name} must be a SHA-256 in 64 lower-case hexadecimal digits, which may follow sha256:.")
+    return found[1]
+
+
+DOCUMENT_ID, SHA256_HASH = "`documentId`", "`extensions.persistedQuery.sha256Hash`"
+HASH = re.compile("(?:sha256:)?([0-9a-f]{64})")
 
 
 def parse_json(raw: bytes, limits: "BodyLimits", name: str = "The body") -> object:
@@ -193,9 +232,12 @@ def _constant(word: str) -> NoReturn:
 
 
 class GraphQLParameters(TypedDict):
-    """The parameters of a request, named as in GraphQL over HTTP."""
+    """The parameters of a request, named as in GraphQL over HTTP, except for the hash of the document."""
 
-    query: str
+    query: str | None
+    """None if the document is named by its hash alone."""
+    documentHash: str | None
+    """The SHA-256 by which the request names its document; it is that of `query` if both are given."""
     operationName: str | None
     variables: dict[str, object] | None
     extensions: dict[str, object] | None

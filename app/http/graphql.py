@@ -169,10 +169,7 @@ class GraphQLEndpoint:
         given = request.query_params
         if len(given.multi_items()) != len(given):
             raise BadRequest("A query parameter is given twice.")
-        if "query" not in given:
-            raise BadRequest("The parameter query is missing.")
-        query, name = given["query"], given.get("operationName")
-        parts: dict[str, object] = {"query": query, "operationName": name}
+        parts: dict[str, object] = {key: given.get(key) for key in ("query", "documentId", "operationName")}
         for key in ("variables", "extensions"):
             text = given.get(key)
             parts[key] = parse_json(text.encode("utf-8", "surrogatepass"), self._limits, f"`{key}`") if text else None

@@ -19,10 +19,14 @@ RETRY_SECONDS = 1
 """The seconds after which a client may repeat a request that got 503, unless the refusal names others."""
 
 # The status of a refused request, by error code. The status of a transport code does not depend on the media type of
-# the response; that of a GraphQL code does.
+# the response; that of a GraphQL code does. Network layers of Relay send the text after a status of 400 or more alone,
+# so the codes of persisted queries are transport codes.
 TRANSPORT_STATUS = {
+    "PERSISTED_QUERY_NOT_FOUND": 400,
+    "PERSISTED_QUERY_NOT_SUPPORTED": 400,
     "BAD_REQUEST": 400,
     "UNAUTHENTICATED": 401,
+    "DOCUMENT_NOT_TRUSTED": 403,
     "FORBIDDEN": 403,
     "NOT_FOUND": 404,
     "METHOD_NOT_ALLOWED": 405,

@@ -48,6 +48,7 @@ RUNTIME: Mapping[str, Declared] = {
     "turnup_pool_waiting": Declared("callers that wait for a database connection", "livesum"),
     "turnup_key_set_up": Declared("1 if the last fetch of the issuer's keys succeeded", "livemin"),
     "turnup_key_set_age_seconds": Declared("age of the issuer's keys", "livemax"),
+    "turnup_trusted_documents": Declared("trusted documents of each process", "livemin"),
     "turnup_limiter_up": Declared("1 if the store of the budgets was reached by the last call", "livemin"),
     "turnup_database_up": Declared("1 if the database answered the last readiness check", "livemin"),
     "turnup_migrations_current": Declared("1 if the database had all migrations at the last check", "livemin"),

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from itertools import product
+from itertools import islice, product
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -42,6 +42,12 @@ NONE = "none"
 """The label of a request that executed no field, or that the application has not seen."""
 REFUSED, FAILED = "refused", "failed"
 """The outcomes of a request for which the client, or the server, is responsible."""
+
+LOADED = "loaded"
+LOADS = (LOADED, FAILED)
+"""The outcomes of a load of the trusted documents."""
+MOST_OPERATIONS = 500
+"""The maximum number of operations of trusted documents that have series of their own, per process."""
 
 EXPORTED = ("traces", "errors", "metrics", "logs")
 """The signals that are sent to collectors, or to the reader of the log."""
@@ -217,6 +223,8 @@ def start_metrics(service_version: str) -> "Metrics":
             UNEXPECTED,
             ("logger",),
         ),
+        _trusted=counters("trusted_requests", "requests that ran a trusted document", "operation", "outcome"),
+        _documents_loaded=counters("trusted_document_loads", "loads of the trusted documents", "outcome"),
         _restarts=restarts,
         _telemetry_dropped=_telemetry_dropped(registry),
         _reports_left_out=counter(
@@ -275,11 +283,17 @@ class Metrics:
     _connections_refused: Family[Counter]
     _requests_refused: Family[Counter]
     _unexpected: Family[Counter]
+    _trusted: Family[Counter]
+    _documents_loaded: Family[Counter]
     _restarts: "_Restarts"
     _telemetry_dropped: Counter
     _reports_left_out: Counter
     gauges: RuntimeGauges
     business: BusinessGauges
+    _operations: Sequence[str] = (NONE,)
+    """The declared names of operations of trusted documents."""
+    _outcomes: Collection[str] = ()
+    """The declared outcomes of requests."""
 
     def declare(self, values: LabelValues) -> None:
         """Set the values of all labels; the series that an alert or a dashboard needs exist at 0 from now on.
@@ -311,6 +325,9 @@ class Metrics:
         self._connections_refused.declare(values.connection_refusals)
         self._requests_refused.declare(values.request_refusals)
         self._unexpected.declare((*values.loggers, OTHER))
+        self._outcomes = values.outcomes
+        self._trusted.declare(self._operations, values.outcomes)
+        self._documents_loaded.declare(LOADS)
 
     def response(self, route: str, status: int) -> None:
         """Count an answer. `route` is the path of a route, OTHER, or NONE."""
@@ -334,6 +351,24 @@ class Metrics:
                 self._durations.of(name).observe(seconds)
             for code in codes:
                 self._errors.of(name, code).inc()
+
+    def trusted_documents_loaded(self, operations: Iterable[str]) -> None:
+        """Count a load of the trusted documents, and declare the names of their operations.
+
+        A process declares at most MOST_OPERATIONS names, with those of earlier loads. Others are counted as OTHER.
+        """
+        self._documents_loaded.of(LOADED).inc()
+        known = dict.fromkeys((*self._operations, *operations))
+        self._operations = tuple(islice(known, MOST_OPERATIONS))
+        self._trusted.declare(self._operations, self._outcomes)
+
+    def trusted_documents_refused(self) -> None:
+        """Count a load of the trusted documents that failed: those before stay."""
+        self._documents_loaded.of(FAILED).inc()
+
+    def trusted_request(self, operation: str, outcome: str) -> None:
+        """Count a request that ran a trusted document, by the name of its operation."""
+        self._trusted.of(operation, outcome).inc()
 
     def signed_in_request(self, role: str) -> None:
         """Count a GraphQL request of a signed-in user."""

@@ -40,6 +40,14 @@ class RequestSummary(Protocol):
     def role(self) -> str | None:
         """The role of the signed-in user."""
 
+    @property
+    def trusted(self) -> bool | None:
+        """Whether the document is one of the trusted documents; None if there are none, or it is not known."""
+
+    @property
+    def operation_name(self) -> str | None:
+        """The name of the operation, which only of a trusted document is not the client's."""
+
     def facts(self) -> Mapping[str, object]:
         """Return all facts for the line in the log: ids, names, codes and numbers."""
 
@@ -146,6 +154,8 @@ class RequestLog:
             self._metrics.request(outcome, executed or {NONE: (outcome, codes)}, seconds)
             if summary is not None and summary.role is not None:
                 self._metrics.signed_in_request(summary.role)
+            if summary is not None and summary.trusted:
+                self._metrics.trusted_request(summary.operation_name or NONE, outcome)
         facts |= {"status": status, "outcome": outcome}
         if codes:
             facts["codes"] = list(codes)

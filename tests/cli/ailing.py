@@ -112,4 +112,4 @@ if __name__ == "__main__":
         timeout_worker_healthcheck=60,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    run(config, TIMES)
+    run(config, TIMES, reloads=False)

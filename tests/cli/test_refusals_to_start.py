@@ -36,6 +36,8 @@ WRONG = [
     ("TURNUP_CHANGED_OBJECTS", "ignore"),
     ("TURNUP_EXECUTOR", "fast"),
     ("TURNUP_GRAPHIQL", "perhaps"),
+    ("TURNUP_TRUSTED_DOCUMENTS", "on"),
+    ("TURNUP_TRUSTED_DOCUMENTS_GRAPHIQL", "leads"),
     ("TURNUP_CORS_ORIGINS", "*"),
     ("TURNUP_CORS_ORIGINS", "https://*.example.com"),
     ("TURNUP_CORS_ORIGINS", "https://app.example.com/"),

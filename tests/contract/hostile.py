@@ -22,6 +22,7 @@ from graphql_schema.documents import Documents
 from graphql_schema.errors import RequestRefused
 from graphql_schema.requests import PreparedOperation, Request, prepare
 from graphql_schema.schema import schema
+from graphql_schema.trusted_documents import ANY_TEXT, TrustedDocuments
 from tests.harness import by_token
 
 MEBIBYTE = 1024 * 1024
@@ -510,7 +511,7 @@ def before_execution(body: bytes, *, suggestions: bool = False) -> "Outcome":
     prepared = None
     try:
         parameters = parse_json_body(body, LIMITS)
-        prepared = prepare(_request(parameters), documents, PRICES)
+        prepared = prepare(_request(parameters), documents, PRICES, TrustedDocuments(ANY_TEXT))
     except BodyRefused as refusal:
         errors = [{"message": str(refusal), "extensions": {"code": refusal.code}}]
     except RequestRefused as refusal:

@@ -19,6 +19,7 @@ from graphql_schema.introspection import MOST_BYTES_PER_ANSWER, KeptAnswers
 from graphql_schema.one_of import mark_one_of
 from graphql_schema.requests import Request, prepare
 from graphql_schema.schema import schema
+from graphql_schema.trusted_documents import ANY_TEXT, TrustedDocuments
 from tests.api.serving import serving
 from tests.execution.introspections import an_introspection
 from tests.harness import CUSTOMER, LEAD, PARTNER, Client, TestDatabase, at_noon, by_token
@@ -112,9 +113,8 @@ class Served:
         rules = PriceRules()
         self.runs = 0
         self._kept = KeptAnswers()
-        self._prepare = partial(
-            prepare, documents=Documents(schema._schema, limits=DocumentLimits(), prices=rules), prices=rules
-        )
+        documents = Documents(schema._schema, limits=DocumentLimits(), prices=rules)
+        self._prepare = partial(prepare, documents=documents, prices=rules, trusted=TrustedDocuments(ANY_TEXT))
 
     def _run(self, *arguments: Any, **options: Any) -> Any:
         self.runs += 1
@@ -135,7 +135,7 @@ class Served:
         nobody: Any = None
         allowance = ObjectAllowance(nobody, price=prepared.price, maximum=prepared.price, has_written=False)
         context: Any = SimpleNamespace(viewer=nobody, holds_secret=False)
-        return await execute(self._run, prepared, request, context, allowance=allowance, kept_answers=self._kept)
+        return await execute(self._run, prepared, context, allowance=allowance, kept_answers=self._kept)
 
 
 async def test_equal_introspection_runs_once() -> None:

@@ -116,7 +116,7 @@ def test_a_document_takes_about_what_it_weighs(kind: str) -> None:
 
     def prepared(number: int) -> tuple[str, Prepared]:
         text = DOCUMENTS[kind](number)
-        made = kept._made(text)
+        made = kept.made(text)
         for operation in made.operations:
             operation.price.given({})
             operation.introspection.given({})
