@@ -97,6 +97,7 @@ migration: $(VENV)/.deps ## Add a migration with the next number: make migration
 lock: $(VENV)/.dev ## Bring the lock files in line with pyproject.toml; ARGS="--upgrade-package NAME" upgrades one
 	@$(BIN)/uv pip compile pyproject.toml $(LOCK) $(ARGS) -o requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev -c requirements.lock $(LOCK) $(ARGS) -o requirements-dev.lock
+	@$(BIN)/uv pip compile --group clients $(LOCK) $(ARGS) -o requirements-clients.lock
 
 release: check ## Commit and tag the release of the version in app/version.py; ARGS=--check says what is missing
 	@$(PYTHON) deploy/release.py $(ARGS)

@@ -68,6 +68,32 @@ def _install_packages(folder: Path) -> None:
 
 
 @cache
+def needs_clients() -> Path:
+    """Return the Python of the environment in which requirements-clients.lock is installed, after installing it once.
+
+    Fails or skips the test as `needs` does. The environment is inside that of the tests, which it does not change.
+    """
+    lock = ROOT / "requirements-clients.lock"
+    folder = Path(sys.prefix) / "clients"
+    python, done = folder / "bin" / "python", folder / ".installed"
+    with lock.open() as turn:
+        flock(turn, LOCK_EX)
+        if not done.exists() or done.read_bytes() != lock.read_bytes():
+            _uv("venv", "--clear", "--python", sys.executable, str(folder))
+            options = ("--require-hashes", "--compile-bytecode", "--python", str(python))
+            _uv("pip", "install", *options, "-r", str(lock))
+            done.write_bytes(lock.read_bytes())
+    return python
+
+
+def _uv(*arguments: str) -> None:
+    command = [sys.executable, "-m", "uv", "--quiet", *arguments]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
+    if ended.returncode:
+        unavailable("the packages of requirements-clients.lock", ended.stderr.strip())
+
+
+@cache
 def _found(name: str) -> tuple[str, str]:
     """The path, or an empty path and the reason. Cached, because installing takes long."""
     try:

@@ -23,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 OURS = ("TURNUP_", "DATABASE_URL", "SENTRY_", "OTEL_")  # settings of the surroundings, not of this server
 
+UNLIMITED = {
+    f"TURNUP_LIMIT_{name}": "1000000000"
+    for name in ("OBJECTS", "EDITS", "SUBMITS", "APPROVALS", "PAYLOADS", "BULK_CALLS", "BULK_ITEMS", "DRY_RUNS")
+}
+"""The settings with which no budget ends."""
+
 
 @dataclass(frozen=True)
 class Served:

@@ -8,7 +8,7 @@ from random import randrange
 import pytest
 
 from app.http.refusals import TRANSPORT_STATUS
-from tests.contract.served import Served, served
+from tests.contract.served import UNLIMITED, Served, served
 from tests.harness import CUSTOMER, LEAD_2, Client
 from tests.lanes import scaled
 
@@ -18,10 +18,6 @@ from .judging import CODES
 
 MOST_GROWTH = 400 * 1024 * 1024
 """The maximum growth of the server's memory during a lane or a campaign, in bytes. Most of it are its caches."""
-UNLIMITED = {
-    f"TURNUP_LIMIT_{name}": "1000000000"
-    for name in ("OBJECTS", "EDITS", "SUBMITS", "APPROVALS", "PAYLOADS", "BULK_CALLS", "BULK_ITEMS")
-}
 CANARY = '{ viewer { name role } account(id: "account-1") { id name } deviceModels(first: 3) { nodes { id } } }'
 
 
