@@ -595,8 +595,8 @@ class Runtime:
 
     async def _load_trusted_documents(self) -> None:
         """Trust the documents of the manifests, and no others. Raises ManifestRefused and changes nothing."""
-        texts = await asyncio.to_thread(read_manifests, self.settings.trusted_documents_files or ())
-        await self.service.trust(texts)
+        listed = await asyncio.to_thread(read_manifests, self.settings.trusted_documents_files or ())
+        await self.service.trust(listed)
         self.telemetry.metrics.trusted_documents_loaded(self.service.trusted.names)
 
     def _watch_state(self, keys: StaticKeys | RemoteKeySet, limiter: Limiter) -> None:

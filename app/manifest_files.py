@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from graphql_schema.manifests import ManifestRefused, texts_of
+from graphql_schema.manifests import Listed, ManifestRefused, texts_of
 
 MOST_BYTES = 16 * 1024 * 1024
 """The maximum size of all files together."""
@@ -13,20 +13,20 @@ RELOAD = "reload"
 """The key of the state of the lifespan under which the server finds the coroutine function that loads them again."""
 
 
-def read_manifests(paths: Iterable[Path]) -> dict[str, str]:
-    """Return the texts of the documents in these files by SHA-256. Raises ManifestRefused, which names the file."""
-    texts: dict[str, str] = {}
+def read_manifests(paths: Iterable[Path]) -> dict[str, Listed]:
+    """Return the documents in these files by SHA-256. Raises ManifestRefused, which names the file."""
+    listed: dict[str, Listed] = {}
     left = MOST_BYTES
     for path in paths:
         try:
             content = _content(path, left)
             left -= len(content)
-            texts |= texts_of(content)
+            listed |= {document_hash: Listed(text, str(path)) for document_hash, text in texts_of(content).items()}
         except ManifestRefused as refusal:
             raise ManifestRefused(f"{path}: {refusal.problem}") from None
         except OSError as error:
             raise ManifestRefused(f"{path}: it cannot be read: {error.strerror}") from None
-    return texts
+    return listed
 
 
 def _content(path: Path, most: int) -> bytes:

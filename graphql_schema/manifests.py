@@ -7,6 +7,7 @@ generate-persisted-query-manifest writes a list of operations with ids and bodie
 import json
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from graphql_schema.documents import hash_of
 
@@ -24,6 +25,13 @@ class ManifestRefused(Exception):  # noqa: N818 - says what was found
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
+
+
+class Listed(NamedTuple):
+    """A document of a manifest."""
+
+    text: str
+    file: str
 
 
 def texts_of(content: bytes) -> dict[str, str]:

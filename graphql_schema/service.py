@@ -33,6 +33,7 @@ from graphql_schema.errors import RequestedOperation, RequestRefused, outcome_of
 from graphql_schema.execution import Execution, execute
 from graphql_schema.incidents import Denial, Incident, IncidentRecorder, log_incidents
 from graphql_schema.introspection import KeptAnswers
+from graphql_schema.manifests import Listed
 from graphql_schema.refused_credentials import RefusedCredentials
 from graphql_schema.requests import PreparedOperation, Request, prepare
 from graphql_schema.trusted_documents import ANY_TEXT, DocumentPolicy, TrustedDocuments
@@ -164,10 +165,10 @@ class Service:
             raise
         return answer.with_summary(_summarised(request, answer, progress, found))
 
-    async def trust(self, texts: Mapping[str, str]) -> None:
-        """Trust the documents of these texts, by SHA-256, and no others. Raises ManifestRefused and changes nothing."""
+    async def trust(self, listed: Mapping[str, Listed]) -> None:
+        """Trust these documents, by SHA-256, and no others. Raises ManifestRefused and changes nothing."""
         await self.trusted.load(
-            texts,
+            listed,
             self._documents,
             self._prices,
             lambda prepared, operation: self._plan(prepared.document, operation.name),

@@ -15,7 +15,7 @@ from app.query_cost.limits import DocumentTooComplex
 from app.query_cost.price import PriceRules, check_price
 from graphql_schema.documents import Documents, Operation, Prepared
 from graphql_schema.errors import RequestRefused, refused
-from graphql_schema.manifests import LONGEST_SHOWN, ManifestRefused, described
+from graphql_schema.manifests import LONGEST_SHOWN, Listed, ManifestRefused, described
 
 MOST_TRUSTED = 1_000
 """The maximum number of trusted documents."""
@@ -60,21 +60,21 @@ class TrustedDocuments:
 
     async def load(
         self,
-        texts: Mapping[str, str],
+        listed: Mapping[str, Listed],
         documents: Documents,
         prices: PriceRules,
         plan: Callable[[Prepared, Operation], object],
     ) -> None:
-        """Prepare, price and plan the documents of these texts, and trust them instead of those before.
+        """Prepare, price and plan these documents, by SHA-256, and trust them instead of those before.
 
         Other tasks run between two documents. Raises ManifestRefused, after which those before stay trusted.
         """
-        if len(texts) > MOST_TRUSTED:
-            raise ManifestRefused(f"there are {len(texts):,} documents, more than {MOST_TRUSTED:,}")
+        if len(listed) > MOST_TRUSTED:
+            raise ManifestRefused(f"there are {len(listed):,} documents, more than {MOST_TRUSTED:,}")
         loaded: dict[str, Prepared] = {}
         weight = 0
-        for document_hash, text in texts.items():
-            loaded[document_hash] = prepared = self.get(document_hash) or _prepared(text, documents, prices, plan)
+        for document_hash, each in listed.items():
+            loaded[document_hash] = prepared = self.get(document_hash) or _prepared(each, documents, prices, plan)
             weight += prepared.bytes
             if weight > MOST_TRUSTED_BYTES:
                 raise ManifestRefused(f"the documents need more than {MOST_TRUSTED_BYTES:,} bytes of memory")
@@ -108,20 +108,21 @@ def _refusal(code: str, message: str) -> RequestRefused:
 
 
 def _prepared(
-    text: str, documents: Documents, prices: PriceRules, plan: Callable[[Prepared, Operation], object]
+    listed: Listed, documents: Documents, prices: PriceRules, plan: Callable[[Prepared, Operation], object]
 ) -> Prepared:
-    """The document of a text, with everything computed that requests need. Raises ManifestRefused."""
+    """A document of a manifest, with everything computed that requests need. Raises ManifestRefused."""
+    named = f"{listed.file}: {described(listed.text)} is refused"
     try:
-        prepared = documents.made(text)
+        prepared = documents.made(listed.text)
     except RequestRefused as refusal:
         message = refusal.errors[0]["message"][: 4 * LONGEST_SHOWN]
-        raise ManifestRefused(f"{described(text)} is refused: {message}") from None
+        raise ManifestRefused(f"{named}: {message}") from None
     for operation in prepared.operations:
         least: dict[str, Any] = dict.fromkeys(operation.variable_names, 1)  # pages of one item
         try:
             check_price(operation.price.given(least) + operation.introspection.given(least).objects, prices)
         except DocumentTooComplex as error:
-            raise ManifestRefused(f"{described(text)} is refused even with the smallest pages: {error}") from None
+            raise ManifestRefused(f"{named} even with the smallest pages: {error}") from None
         _ = operation.returned, operation.root_field_names
         plan(prepared, operation)
     return prepared
