@@ -57,6 +57,7 @@ from app.http.protocol import CONNECTIONS
 from app.http.proxies import TrustedProxies
 from app.http.published import HTML, TEXT, Published
 from app.http.refusals import GRAPHQL_STATUS, PLAIN_JSON, TRANSPORT_STATUS, UNTRANSFORMED, TransportRefused
+from app.http.request_fields import FROM_OTHER_ORIGINS
 from app.http.sign_in import Outcome, SignInRoutes
 from app.http.sign_in_paths import CALLBACK, SIGNED_OUT
 from app.http.sign_in_paths import PATHS as SIGN_IN_PATHS
@@ -117,6 +118,8 @@ CHECKS: Mapping[str, str] = {
 }
 """The gauge of each check of `/readyz`."""
 """Seconds between two checks of the database that nobody asked for; its state is a metric."""
+PREFLIGHT_SECONDS = 2 * 60 * 60
+"""The time for which browsers keep the answer to a CORS preflight; Chromium keeps none for longer."""
 DEVELOPMENT_TOKEN_SECONDS = 12 * 60 * 60
 YOUNG_OBJECTS = 10_000  # allocations minus frees before a collection; Python's default is 700
 # The survivors of two young collections are collected together, in up to 40 ms; those of eleven took 150 ms. After a
@@ -214,9 +217,9 @@ def _middleware(
         CORSMiddleware,
         allow_origins=settings.origins,
         allow_methods=["GET", "HEAD", "POST"],
-        allow_headers=["authorization", "content-type", "x-request-id", "traceparent", "tracestate"],
+        allow_headers=[*FROM_OTHER_ORIGINS, *(settings.cors_headers or ())],
         expose_headers=EXPOSED_FIELDS,
-        max_age=600,
+        max_age=PREFLIGHT_SECONDS,
     )
     return [
         *([proxies] if settings.trusted_proxies else []),

@@ -20,6 +20,7 @@ from app.auth.fetching import provider_url
 from app.auth.keys import trusting
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
 from app.http.proxies import unmapped
+from app.http.request_fields import withheld
 from app.http.sign_in_paths import LOGIN
 from app.limiting.stores import address_of
 from app.secret_files import SecretFiles, secrets_of, variable_of
@@ -129,6 +130,7 @@ class Settings(BaseSettings):
     session_idle_seconds: int = Field(8 * HOUR, ge=300, le=30 * DAY)  # uses are written up to minutes later
     session_seconds: int = Field(DAY, ge=300, le=30 * DAY)
     cors_origins: Annotated[tuple[str, ...] | None, NoDecode] = None
+    cors_headers: Annotated[tuple[str, ...] | None, NoDecode] = None
     trusted_proxies: Annotated[tuple[IPv4Network | IPv6Network, ...] | None, NoDecode] = None
     redis_url: SecretStr | None = None
     workers: int = Field(1, ge=1, le=64)
@@ -233,6 +235,19 @@ class Settings(BaseSettings):
                 shown = origin.rpartition("@")[2]  # without credentials
                 raise ValueError(f"{shown} is not an origin such as https://app.example.com")
         return origins
+
+    @field_validator("cors_headers", mode="before")
+    @classmethod
+    def _of_pages(cls, value: object) -> object:
+        """Split a comma-separated list of names of header fields, which are compared without regard to case."""
+        if not isinstance(value, str):
+            return value
+        names = tuple(dict.fromkeys(each.strip().lower() for each in value.split(",") if each.strip()))
+        for name in names:
+            refusal = withheld(name)
+            if refusal is not None:
+                raise ValueError(f"{name!r} {refusal}")
+        return names
 
     @field_validator("token_types", mode="before")
     @classmethod

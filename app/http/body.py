@@ -19,6 +19,7 @@ from starlette.types import Receive
 
 __all__ = [
     "BadRequest",
+    "BatchRefused",
     "BodyLimits",
     "BodyRefused",
     "GraphQLParameters",
@@ -73,7 +74,7 @@ def parse_json_body(raw: bytes, limits: "BodyLimits") -> "GraphQLParameters":
     """
     body = parse_json(raw, limits)
     if isinstance(body, list):
-        raise BadRequest("Batching is not supported: the body must be one JSON object, not an array.")
+        raise BatchRefused(len(body))
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
     for key, kind, words in OPTIONAL_KEYS:
@@ -275,6 +276,14 @@ class BadRequest(BodyRefused):
     """The body is not a GraphQL request in strict JSON."""
 
     code = "BAD_REQUEST"
+
+
+class BatchRefused(BadRequest):
+    """The body is an array: several requests in one, each of which its client expects to be answered."""
+
+    def __init__(self, requests: int) -> None:
+        super().__init__("Batching is not supported: the body must be one JSON object, not an array.")
+        self.requests = requests
 
 
 class _NotStrict(Exception):  # noqa: N818 - never leaves this module

@@ -15,7 +15,16 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
-from app.http.body import BadRequest, BodyLimits, BodyRefused, GraphQLParameters, parse_json, parse_json_body, read_body
+from app.http.body import (
+    BadRequest,
+    BatchRefused,
+    BodyLimits,
+    BodyRefused,
+    GraphQLParameters,
+    parse_json,
+    parse_json_body,
+    read_body,
+)
 from app.http.body_memory import BodyMemory, HeldBody
 from app.http.departure import Departure
 from app.http.refusals import (
@@ -25,11 +34,17 @@ from app.http.refusals import (
     TransportRefused,
     encoded,
     refused,
+    repeated,
     send_response,
 )
 
 IDENTITY = b"identity"
 """The content coding of a body that is not compressed."""
+MOST_ANSWERS = 20
+"""The largest batch that is answered by an array. Apollo's BatchHttpLink sends at most 10 requests by default."""
+PARAMETERS = ("query", "documentId", "operationName", "variables", "extensions")
+"""The parameters of a URL that are read; each may be given once. Others are ignored, as other keys of a body are."""
+JSON_PARAMETERS = frozenset({"variables", "extensions"})
 READING = frozenset({"GET", "HEAD"})
 """The methods that run queries only. A HEAD request is executed like GET; the body of its answer is not sent."""
 
@@ -153,7 +168,9 @@ class GraphQLEndpoint:
             )
         except BodyRefused as refusal:
             state["code"] = refusal.code
-            return refused(refusal.code, str(refusal), request_id, media_type=media_type)
+            response = refused(refusal.code, str(refusal), request_id, media_type=media_type)
+            requests = refusal.requests if isinstance(refusal, BatchRefused) else 0
+            return repeated(response, requests) if 0 < requests <= MOST_ANSWERS else response
         state["summary"] = answer.summary
         return encoded(answer.body, answer.executed, media_type, answer.headers)
 
@@ -167,12 +184,14 @@ class GraphQLEndpoint:
 
     def _from_url(self, request: Request) -> GraphQLParameters:
         given = request.query_params
-        if len(given.multi_items()) != len(given):
-            raise BadRequest("A query parameter is given twice.")
-        parts: dict[str, object] = {key: given.get(key) for key in ("query", "documentId", "operationName")}
-        for key in ("variables", "extensions"):
-            text = given.get(key)
-            parts[key] = parse_json(text.encode("utf-8", "surrogatepass"), self._limits, f"`{key}`") if text else None
+        twice = next((name for name in PARAMETERS if len(given.getlist(name)) > 1), None)
+        if twice is not None:
+            raise BadRequest(f"The parameter {twice} is given twice.")
+        # An empty parameter counts as absent: forms and templates of URLs send all of them.
+        texts = {name: given[name] for name in PARAMETERS if given.get(name)}
+        parts: dict[str, object] = dict(texts)
+        for name in JSON_PARAMETERS & texts.keys():
+            parts[name] = parse_json(texts[name].encode("utf-8", "surrogatepass"), self._limits, f"`{name}`")
         return parse_json_body(orjson.dumps(parts), self._limits)
 
 

@@ -132,6 +132,13 @@ def refused(
     return encoded(refusal_body(code, message, request_id, facts), False, media_type, headers)
 
 
+def repeated(response: Response, times: int) -> Response:
+    """Return a response whose body is an array of so many copies of the body."""
+    body = b"[" + b",".join([response.body] * times) + b"]"
+    changed = {b"content-length": b"%d" % len(body)}
+    return Response(response.status, [(name, changed.get(name, value)) for name, value in response.headers], body)
+
+
 async def send_response(response: Response, send: Send) -> None:
     """Send a whole response."""
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})

@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import uvicorn
+from starlette.applications import Starlette
 
 from app.auth.development import DevelopmentIssuer
 from app.db import database as pools
 from app.db.gauges import MEASURE, READ
+from app.http.protocol import HttpConnection
 from app.main import create_app
 from app.settings import Settings
 from tests.harness import Client, TestDatabase
@@ -25,6 +28,34 @@ async def serving(settings: Settings, database: TestDatabase, **changes: Any) ->
         httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as http,
     ):
         yield Client(http, DevelopmentIssuer.load_or_create(settings.home), database)
+
+
+@asynccontextmanager
+async def over_http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """Yield a client of a real server on a free port of this machine."""
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            port=0,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            http=HttpConnection,
+            ws="none",
+        )
+    )
+    serving = asyncio.ensure_future(server._serve())
+    while not server.started:
+        assert not serving.done(), "the server ended"
+        await asyncio.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
+            yield http
+    finally:
+        server.should_exit = True
+        await serving
 
 
 @dataclass

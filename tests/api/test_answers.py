@@ -1,30 +1,28 @@
 """Every answer of every path and method: its form, its request id, what browsers may read of it."""
 
-import asyncio
 import gzip
 import json
 import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
 from app.auth.development import DevelopmentIssuer
-from app.http.protocol import HttpConnection
 from app.http.refusals import TRANSPORT_STATUS
 from app.main import create_app
 from app.settings import Settings
 from graphql_schema.errors import INTERNAL_MESSAGE
 from tests.harness import LEAD, Client, at_noon
 from tests.harness import TestDatabase as WorkerDatabase
+
+from .serving import over_http
 
 LISTED, FOREIGN = "http://localhost:3000", "https://evil.example"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -134,34 +132,6 @@ async def served(app: Starlette, settings: Settings, database: WorkerDatabase) -
     """A client of the app in a real server."""
     async with over_http(app) as http:
         yield Client(http, DevelopmentIssuer.load_or_create(settings.home), database)
-
-
-@asynccontextmanager
-async def over_http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    """Yield a client of a real server on a free port of this machine."""
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            port=0,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            http=HttpConnection,
-            ws="none",
-        )
-    )
-    serving = asyncio.ensure_future(server._serve())
-    while not server.started:
-        assert not serving.done(), "the server ended"
-        await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as http:
-            yield http
-    finally:
-        server.should_exit = True
-        await serving
 
 
 def paths_of(app: Starlette) -> Iterator[str]:
@@ -318,7 +288,9 @@ async def preflight(http: httpx.AsyncClient, **changes: str) -> httpx.Response:
         {"origin": FOREIGN},
         {"origin": "null"},
         {"access-control-request-method": "DELETE"},
-        {"access-control-request-headers": "x-user-id"},
+        {"access-control-request-headers": "x-turnup-csrf"},
+        {"access-control-request-headers": "authorization, cookie"},
+        {"access-control-request-headers": "apollographql-client-name"},
         {"access-control-request-private-network": "true"},
     ],
     ids="-".join,
@@ -336,6 +308,36 @@ async def test_a_preflight_of_a_method_of_the_api_is_allowed(served: Client, met
     response = await preflight(served.http, **{"access-control-request-method": method})
     assert response.status_code == 200
     has_the_form(response)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "authorization,content-type",
+        "traceparent, tracestate, x-request-id",
+        "x-user-id,x-user-role",
+        "accept,content-encoding",
+        "Authorization, X-Request-ID",
+    ],
+)
+async def test_a_page_may_send_the_fields_that_the_server_reads(served: Client, fields: str) -> None:
+    response = await preflight(served.http, **{"access-control-request-headers": fields})
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, LISTED)
+
+
+async def test_browsers_keep_a_preflight_for_two_hours_by_what_it_asked(served: Client) -> None:
+    response = await preflight(served.http)
+    varying = set(response.headers["vary"].lower().split(", "))
+    assert response.headers["access-control-max-age"] == "7200"
+    assert varying >= {"origin", "access-control-request-method", "access-control-request-headers"}
+
+
+async def test_a_page_may_send_the_fields_that_the_operator_adds(settings: Settings) -> None:
+    added = {"cors_headers": ("apollographql-client-name", "apollographql-client-version")}
+    asked = {"access-control-request-headers": "authorization, apollographql-client-name, Apollographql-Client-Version"}
+    async with over_http(create_app(settings.model_copy(update=added))) as http:
+        assert (await preflight(http, **asked)).status_code == 200
+        assert (await preflight(http, **{"access-control-request-headers": "x-other"})).status_code == 400
 
 
 async def test_a_page_can_read_why_and_until_when_it_was_refused(

@@ -259,7 +259,6 @@ async def test_at_most_five_mistakes_of_a_document_are_listed(client: Client) ->
 
 
 BODIES = {
-    "batch": (b'[{"query": "{ viewer { name } }"}]', 400, "BAD_REQUEST"),
     "no JSON": (b"query { viewer }", 400, "BAD_REQUEST"),
     "nothing": (b"", 400, "BAD_REQUEST"),
     "no query": (b"{}", 400, "BAD_REQUEST"),

@@ -50,6 +50,27 @@ WRONG = [
     ("TURNUP_CORS_ORIGINS", "https://user:s3cret@app.example.com"),
     ("TURNUP_CORS_ORIGINS", "null"),
     ("TURNUP_CORS_ORIGINS", "https://"),
+    *(
+        ("TURNUP_CORS_HEADERS", names)
+        for names in (
+            "*",
+            "x-client, *",
+            "x client",
+            "x-client:",
+            "x-client\nx-other",
+            "x-cliént",
+            "Cookie",
+            "x-client,Set-Cookie",
+            "Sec-Fetch-Site",
+            "proxy-authorization",
+            "Host",
+            "Origin",
+            "Content-Length",
+            "Access-Control-Request-Headers",
+            "X-Forwarded-For",
+            "X-Turnup-CSRF",
+        )
+    ),
     ("TURNUP_TRUSTED_PROXIES", "proxy"),
     ("TURNUP_TRUSTED_PROXIES", "10.0.0.1/8"),
     ("TURNUP_TRUSTED_PROXIES", "*"),
@@ -323,6 +344,12 @@ def test_production_accepts_origins_that_nobody_can_listen_to(monkeypatch: pytes
     origins = "https://app.example.com", "https://app.example.com:8443", "http://localhost:3000", "http://[::1]:3000"
     set_all(monkeypatch, {**PRODUCTION, "TURNUP_CORS_ORIGINS": ", ".join(origins)})
     assert Settings().origins == origins
+
+
+def test_names_of_header_fields_are_listed_once_and_without_regard_to_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = " Apollographql-Client-Name,apollographql-client-version,apollographql-client-name, ,X-Date"
+    set_all(monkeypatch, {**PRODUCTION, "TURNUP_CORS_HEADERS": names})
+    assert Settings().cors_headers == ("apollographql-client-name", "apollographql-client-version", "x-date")
 
 
 def test_production_trusts_the_proxies_of_private_networks(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs.pages import page, table
 from tests.harness import LEAD
 from tests.needs import needs, needs_packages
 
@@ -27,6 +28,11 @@ def test_all_audits_of_graphql_http_pass(capsys: pytest.CaptureFixture[str]) -> 
         print(f"\ngraphql-http: {len(passed)} of {len(results)} audits pass")  # noqa: T201 - the tally is asked for
     assert [each for each in results if each not in passed] == []
     assert len(passed) == AUDITS
+    rows = table(page("docs/graphql-over-http.md"), "Cases of the specification")
+    listed = [audit for _, _, _, _, audits, _ in rows if audits != "none" for audit in audits.split()]
+    assert sorted(listed) == sorted(each["id"] for each in results)
+    version = json.loads((LANE / "package.json").read_bytes())["dependencies"]["graphql-http"]
+    assert f"graphql-http {version}" in page("docs/graphql-over-http.md")
 
 
 def audited(server: Served) -> list[dict[str, str]]:

@@ -25,6 +25,7 @@ from app.http.heads import FIELD_BYTES, FIELDS, TARGET_BYTES
 from app.http.health import CHECKS_PER_SECOND
 from app.http.protocol import LINGER_BYTES, WRITE_BYTES
 from app.http.refusals import GRAPHQL_STATUS, TRANSPORT_STATUS
+from app.http.request_fields import FROM_OTHER_ORIGINS
 from app.http.slots import REFUSAL_SECONDS, WAITED_SECONDS, Full, most_of_floods, most_per_user
 from app.main import connections_of
 from app.query_cost.limits import DocumentLimits
@@ -297,3 +298,9 @@ def test_the_deployment_page_has_every_bound_of_a_session() -> None:
         [each.name, each.text, declared["turnup_owner"].get(each.name, "not set"), each.bounds] for each in APP
     ]
     assert set(declared["turnup_owner"]) <= set(declared["turnup_app"])
+
+
+def test_the_page_on_http_has_every_field_that_pages_of_other_origins_may_send() -> None:
+    text = page("docs/graphql-over-http.md").partition("\n### Other origins\n")[2].partition("`TURNUP_CORS_HEADERS`")[0]
+    listed = {each.lower() for each in re.findall(r"`([A-Za-z-]+)`", text)}
+    assert listed == {*FROM_OTHER_ORIGINS, "get", "head", "post"}
