@@ -317,7 +317,7 @@ class _ReferencePage:
 
         def code(match: "re.Match[str]") -> str:
             name = match[1]
-            anchors = (name, f"Query.{name}", f"Mutation.{name}")
+            anchors = (name, *(f"{parent}.{name}" for parent in ("Query", "Mutation", "ProblemCode")))
             anchor = next((each for each in anchors if each in self.anchors), None)
             shown = f"<code>{name}</code>"
             return shown if anchor is None else f'<a href="#{anchor}">{shown}</a>'
@@ -426,7 +426,7 @@ _SECTIONS = (
              "the demo data and compares the answers.", lambda _: False),
     _Section("Query", "Queries", "The fields of `Query`.", lambda each: each.name == "Query"),
     _Section("Mutation", "Mutations", "The fields of `Mutation`. A refusal is a value of `problems`, and nothing was "
-             "written then.", lambda each: each.name == "Mutation"),
+             "written then; `ProblemCode` lists the codes.", lambda each: each.name == "Mutation"),
     _Section("objects", "Objects", "What queries return.", _is_plain_object),
     _Section("payloads", "Payloads of mutations", "What mutations return.",
              lambda each: isinstance(each, GraphQLObjectType) and each.name in _OF_MUTATION),
