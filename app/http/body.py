@@ -105,7 +105,7 @@ OPTIONAL_KEYS: tuple[tuple[str, type, str], ...] = (
 def _document_hash(body: Mapping[str, Any]) -> str | None:
     """The SHA-256 by which a body names its document, None if the body has only the text of it.
 
-    It is in `documentId` (appendix A of the GraphQL-over-HTTP draft) or in `extensions.persistedQuery` (Apollo, urql).
+    It is in `documentId` (appendix A, proposed for GraphQL over HTTP) or in `extensions.persistedQuery` (Apollo, urql).
     Raises BadRequest for a hash that is malformed, and for one that is not that of the text beside it.
     """
     named = {DOCUMENT_ID: body.get("documentId")}
