@@ -46,7 +46,7 @@ test-fast: $(VENV)/.dev ## Run the tests that need no database, in under a minut
 test-shuffled: $(VENV)/.dev ## Run the tests in a random order; ARGS="--randomly-seed=N" repeats one
 	@$(BIN)/pytest --shuffle $(ARGS)
 
-test-slow: $(VENV)/.dev ## Run the slow lanes, within 40 minutes on two cores
+test-slow: $(VENV)/.dev ## Run the slow lanes, within 45 minutes on two cores
 	@$(BIN)/pytest -m slow
 
 campaign: $(VENV)/.dev ## Run a long campaign and note its result in docs/campaigns.md; NAME=differential

@@ -17,8 +17,8 @@ MODULES = [
 ]
 
 
-def test_the_shares_of_the_lanes_add_up_to_at_most_40_minutes() -> None:
-    assert RUN_SECONDS == 40 * 60
+def test_the_shares_of_the_lanes_add_up_to_at_most_45_minutes() -> None:
+    assert RUN_SECONDS == 45 * 60
     assert START_SECONDS + sum(lane.seconds for lane in LANES.values()) <= RUN_SECONDS
 
 
