@@ -44,7 +44,9 @@ from app.expiring_tokens import ExpiringTokens
 from app.http.anonymous import AnonymousRequests
 from app.http.answers import UniformAnswers, code_of
 from app.http.body import BodyLimits
+from app.http.caching import NOT_MODIFIED
 from app.http.connections import ConnectionLimits, Connections, EdgeRefusal, Refused, descriptors, within_descriptors
+from app.http.content_coding import CompressedResponses
 from app.http.cookies import SESSION, Cookie
 from app.http.documents import document_route, has_token
 from app.http.failures import Failures
@@ -225,6 +227,7 @@ def _middleware(
         *([proxies] if settings.trusted_proxies else []),
         Middleware(UniformAnswers),
         Middleware(ObservedRequests, tracing=telemetry.tracing, requests=requests, untraced=MACHINES),
+        Middleware(CompressedResponses),
         *([cors] if settings.origins else []),
         *([Middleware(PageRefusals, paths=SIGN_IN_PATHS)] if settings.signs_in_browsers else []),
         Middleware(Failures, message=INTERNAL_MESSAGE),
@@ -267,7 +270,7 @@ def _spare_the_collector() -> None:
 def payload_schema_route(version: str) -> Route:
     """Return the route of the JSON Schema of a payload version."""
     path = f"{PAYLOAD_SCHEMAS_PATH}{_file_of_schema(version)}"
-    return document_route(path, lambda: orjson.dumps(json_schema(version)), "application/schema+json")
+    return Published(lambda: orjson.dumps(json_schema(version)), "application/schema+json").route(path)
 
 
 def payload_schema_list_route() -> Route:
@@ -322,7 +325,7 @@ def _label_values(paths: Collection[str]) -> LabelValues:
         failures=FAILURES,
         outcomes=tuple(RequestOutcome),
         routes=paths,
-        statuses=sorted({200, *TRANSPORT_STATUS.values()}),
+        statuses=sorted({200, NOT_MODIFIED, *TRANSPORT_STATUS.values()}),
         roles=tuple(Role),
         mutations=tuple(MUTATIONS),
         bulk_mutations=[name for name, each in MUTATIONS.items() if Counted.BULK_ITEMS in each.counts],

@@ -318,16 +318,25 @@ async def in_process(factory: Callable[[], ASGIApp]) -> AsyncIterator[ASGIApp]:
 
 
 async def called(app: ASGIApp, body: bytes, signed_in: Mapping[str, str]) -> bytes:
-    """Send a request without a network; `signed_in` are the header fields that sign it in."""
+    """Send a request by POST without a network; `signed_in` are the header fields that sign it in."""
+    status, answer = await exchanged(app, "POST", b"", body, signed_in)
+    assert status == 200, answer
+    return answer
+
+
+async def exchanged(
+    app: ASGIApp, method: str, query: bytes, body: bytes, fields: Mapping[str, str]
+) -> tuple[int, bytes]:
+    """Send a request to /graphql without a network; return the status and the body of the response."""
     scope = {
         "type": "http",
         "asgi": {"version": "3.0"},
         "http_version": "1.1",
-        "method": "POST",
+        "method": method,
         "scheme": "http",
         "path": "/graphql",
         "raw_path": b"/graphql",
-        "query_string": b"",
+        "query_string": query,
         "root_path": "",
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 8000),
@@ -335,7 +344,7 @@ async def called(app: ASGIApp, body: bytes, signed_in: Mapping[str, str]) -> byt
             (b"host", b"127.0.0.1"),
             (b"content-type", b"application/json"),
             (b"accept", b"application/json"),
-            *((name.lower().encode(), value.encode()) for name, value in signed_in.items()),
+            *((name.lower().encode(), value.encode()) for name, value in fields.items()),
             (b"content-length", str(len(body)).encode()),
         ],
     }
@@ -350,8 +359,7 @@ async def called(app: ASGIApp, body: bytes, signed_in: Mapping[str, str]) -> byt
         sent.append(message)
 
     await app(scope, receive, send)
-    assert sent[0]["status"] == 200, sent
-    return b"".join(message.get("body", b"") for message in sent)
+    return sent[0]["status"], b"".join(message.get("body", b"") for message in sent)
 
 
 async def statements_of(kind: str, bodies: dict[Case, bytes], token: str) -> dict[Case, int]:

@@ -1,4 +1,4 @@
-"""Documents served by GET: the payload's JSON Schema, which is public, and the metrics, which can need a token."""
+"""Documents served by GET that are made anew for each request, such as the metrics, which can need a token."""
 
 from collections.abc import Callable
 from hmac import compare_digest

@@ -6,6 +6,7 @@ files are missing, a page that gives the reason is served; it reloads itself.
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 
@@ -13,7 +14,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from app.http.caching import IMMUTABLE, entity_tag, revalidated
+from app.http.content_coding import LEVELS_TO_KEEP, Coding, accept_encoding, accepted, compressed
 from app.http.loopback import is_loopback_address, is_loopback_authority
+from app.http.refusals import UNTRANSFORMED
 
 PAGE = "/graphiql"
 POLICY = "; ".join(
@@ -37,7 +41,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 NO_STORE = {**HEADERS, "Cache-Control": "no-store"}
-IMMUTABLE = {**HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}  # the names contain a hash
+WITH_TOKENS = {**HEADERS, "Cache-Control": UNTRANSFORMED}
+KEPT = {**HEADERS, "Cache-Control": IMMUTABLE, "Vary": "Accept-Encoding"}  # the names contain a hash
 AGAIN = {**NO_STORE, "Retry-After": "3"}
 
 # The header fields that browsers and command-line clients send by themselves, in addition to sec-*. Proxies and tunnels
@@ -53,6 +58,8 @@ NOT_READY = "The GraphiQL page is not built. Open it in a browser to see the rea
 
 # Fixed here, because a machine's own table may map .js to text/plain, which nosniff then blocks.
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".ttf": "font/ttf"}
+MOST_COMPRESSED = 256
+"""Compressed files that are kept in memory; the page has fewer, and their names change with their content."""
 ASSET_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 MISSING = """<!doctype html>
@@ -88,20 +95,31 @@ def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> l
         index = dist / "index.html"
         if not index.is_file():
             return _missing(dist, for_people="text/html" in request.headers.get("accept", ""))
-        return HTMLResponse(index.read_bytes(), headers={**HEADERS, "Cache-Control": "no-cache"})
+        headers = {**HEADERS, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        content = index.read_bytes()
+        return revalidated(request, HTMLResponse(content, headers=headers), entity_tag(content))
 
     def settings(request: Request) -> Response:
         found = config()
         if "people" in found and not (_is_local(request) and _is_of_the_page(request)):
             return PlainTextResponse(NOT_LOCAL, status_code=403, headers=NO_STORE)
-        return JSONResponse(dict(found), headers=NO_STORE)
+        return JSONResponse(dict(found), headers=WITH_TOKENS)
 
     def asset(request: Request) -> Response:
         name = request.path_params["name"]
         file = dist / "assets" / name
         if not ASSET_NAME.fullmatch(name) or not file.is_file():
             return PlainTextResponse("Not Found", status_code=404, headers=NO_STORE)
-        return Response(file.read_bytes(), headers=IMMUTABLE, media_type=MEDIA_TYPES.get(file.suffix))
+        media_type, coding = MEDIA_TYPES.get(file.suffix), accepted(accept_encoding(request.scope)).coding
+        if media_type is None or coding is None:
+            return Response(file.read_bytes(), headers=KEPT, media_type=media_type)
+        return Response(
+            compressed_file(file, coding), headers={**KEPT, "Content-Encoding": coding}, media_type=media_type
+        )
+
+    @lru_cache(MOST_COMPRESSED)
+    def compressed_file(file: Path, coding: Coding) -> bytes:
+        return compressed(file.read_bytes(), coding, LEVELS_TO_KEEP)
 
     return [
         Route(PAGE, page),

@@ -26,6 +26,7 @@ from app.http.body import (
     read_body,
 )
 from app.http.body_memory import BodyMemory, HeldBody
+from app.http.caching import NOT_MODIFIED, REVALIDATED, entity_tag, is_current, not_modified
 from app.http.departure import Departure
 from app.http.refusals import (
     PLAIN_JSON,
@@ -172,6 +173,8 @@ class GraphQLEndpoint:
             requests = refusal.requests if isinstance(refusal, BatchRefused) else 0
             return repeated(response, requests) if 0 < requests <= MOST_ANSWERS else response
         state["summary"] = answer.summary
+        if read_only and _may_be_kept(answer):
+            return _revalidated(answer, media_type, head.field(b"if-none-match"))
         return encoded(answer.body, answer.executed, media_type, answer.headers)
 
     async def _read(self, scope: Scope, receive: Receive, held: HeldBody) -> GraphQLParameters:
@@ -195,6 +198,22 @@ class GraphQLEndpoint:
         return parse_json_body(orjson.dumps(parts), self._limits)
 
 
+def _may_be_kept(answer: CallAnswer) -> bool:
+    """Return whether the own cache of the client may keep the answer to a query: it is complete and has no secret."""
+    return answer.executed and "errors" not in answer.body and "Cache-Control" not in answer.headers
+
+
+def _revalidated(answer: CallAnswer, media_type: str, if_none_match: str | None) -> Response:
+    """Return the response with a tag of its data, or 304 if the client has the data. `extensions` are not compared."""
+    data = orjson.dumps(answer.body["data"], option=orjson.OPT_UTC_Z)
+    tag = entity_tag(media_type.encode(), data)
+    headers = {**answer.headers, "Cache-Control": REVALIDATED, "ETag": tag}
+    response = encoded({**answer.body, "data": orjson.Fragment(data)}, True, media_type, headers)
+    if not is_current(if_none_match, tag):
+        return response
+    return Response(NOT_MODIFIED, not_modified(response.headers), b"")
+
+
 def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
     """Return whether the request may only run a query. Raises TransportRefused for its method or its form of body."""
     if method in READING:
@@ -204,7 +223,10 @@ def _reads_only(method: str, fields: Mapping[bytes, bytes]) -> bool:
     if not is_json(fields.get(b"content-type", b"").decode("latin-1")):
         raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body has to be application/json in UTF-8.")
     if fields.get(b"content-encoding", IDENTITY).lower() != IDENTITY:
-        raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", "The body must not be compressed: omit Content-Encoding.")
+        # RFC 9110, section 12.5.3: the field says which codings a request may have.
+        accepted = {"Accept-Encoding": IDENTITY.decode()}
+        sentence = "The body must not be compressed: omit Content-Encoding."
+        raise TransportRefused("UNSUPPORTED_MEDIA_TYPE", sentence, accepted)
     return False
 
 

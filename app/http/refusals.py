@@ -97,7 +97,7 @@ def encoded(
         (b"content-type", _CONTENT_TYPE[media_type]),
         (b"content-length", b"%d" % len(content)),
         (b"cache-control", extra.pop("Cache-Control", "no-store").encode("latin-1")),
-        (b"vary", b"Accept, Authorization, Cookie"),
+        (b"vary", b"Accept, Accept-Encoding, Authorization, Cookie"),
     ]
     if executed:
         return Response(200, [*fields, *_encoded_fields(extra)], content)

@@ -6,8 +6,8 @@ The answers to CORS preflights are derived from this declaration, so that browse
 import re
 
 READ = frozenset({
-    "accept", "authorization", "content-encoding", "content-type", "cookie", "host", "if-none-match", "origin",
-    "sec-fetch-site", "traceparent", "user-agent", "x-forwarded-for", "x-forwarded-proto", "x-request-id",
+    "accept", "accept-encoding", "authorization", "content-encoding", "content-type", "cookie", "host", "if-none-match",
+    "origin", "sec-fetch-site", "traceparent", "user-agent", "x-forwarded-for", "x-forwarded-proto", "x-request-id",
     "x-turnup-csrf", "x-user-id", "x-user-role",
 })  # fmt: skip
 IGNORED = frozenset({"tracestate"})

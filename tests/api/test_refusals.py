@@ -445,14 +445,6 @@ async def test_every_answer_has_a_request_id_of_its_own(client: Client) -> None:
     assert len(ids) == len(paths)
 
 
-async def test_answers_are_kept_by_no_cache_and_vary_with_who_asks(client: Client) -> None:
-    answer = await client.ask("{ viewer { name } }")
-    assert (answer.headers["cache-control"], answer.headers["vary"]) == (
-        "no-store",
-        "Accept, Authorization, Cookie, Origin",
-    )
-
-
 async def test_a_refused_role_is_told_at_the_field_and_the_others_go_on(client: Client) -> None:
     answer = await client.ask(
         "{ mine: locations { totalCount } log: auditLog { totalCount } viewer { role } }",

@@ -10,7 +10,7 @@ from .sources import product_files
 
 FRAMING = {"chunks.py", "connections.py", "heads.py", "protocol.py"}
 """The modules that read how a request is framed, which no page can set."""
-OF_ANSWERS = {"allow", "content-length", "vary"}
+OF_ANSWERS = {"allow", "cache-control", "content-length", "etag", "vary"}
 READERS = {"field", "get", "getlist", "_values"}
 
 

@@ -51,6 +51,30 @@ def test_assets_are_kept_for_ever_and_the_page_is_asked_for_again(dist: Path) ->
     assert client.get("/graphiql").headers["cache-control"] == "no-cache"
 
 
+def test_an_asset_is_sent_in_the_coding_that_the_browser_prefers_and_compressed_once(dist: Path) -> None:
+    client, file = a_client(dist), dist / "assets" / "large-abc.js"
+    for coding in ("gzip", "zstd"):
+        file.write_text(coding * 1_000)
+        for _ in range(2):
+            asset = client.get(f"/graphiql/assets/{file.name}", headers={"accept-encoding": coding})
+            assert (asset.text, asset.headers["content-encoding"]) == (coding * 1_000, coding)
+            assert asset.headers["vary"] == "Accept-Encoding"
+            file.write_text("a name with a hash has one content")
+    plain = client.get("/graphiql/assets/index-abc.js", headers={"accept-encoding": "identity"})
+    assert (plain.text, "content-encoding" in plain.headers) == ("start()", False)
+
+
+def test_the_page_is_sent_again_only_after_a_new_build(dist: Path) -> None:
+    client = a_client(dist)
+    first = client.get("/graphiql")
+    known = {"if-none-match": first.headers["etag"]}
+    again = client.get("/graphiql", headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["content-security-policy"] == POLICY
+    (dist / "index.html").write_text("<!doctype html>the new page")
+    assert client.get("/graphiql", headers=known).text == "<!doctype html>the new page"
+
+
 @pytest.mark.parametrize(
     "name",
     ["../fingerprint", "..%2ffingerprint", "%2e%2e/fingerprint", "..%5cfingerprint", "%2e%2e", "%2e", "%00", "a/b.js"],
@@ -67,7 +91,7 @@ def test_another_sites_page_does_not_get_the_development_tokens(dist: Path) -> N
     for headers in ({"sec-fetch-site": "same-origin"}, own, {"sec-fetch-site": "none"}, {}):
         same = client.get("/graphiql/config.json", headers=headers)
         assert same.json()["people"][0]["token"] == "t"
-        assert same.headers["cache-control"] == "no-store"
+        assert same.headers["cache-control"] == "no-store, no-transform"
     foreign = [
         *({"sec-fetch-site": site} for site in ("cross-site", "same-site", "", "elsewhere")),
         *({"origin": origin} for origin in ("http://localhost:3000", "http://127.0.0.1:8001", "null", "")),
