@@ -21,7 +21,7 @@ from app.auth.keys import trusting
 from app.http.loopback import is_loopback_host, listens_on_loopback_only
 from app.http.proxies import unmapped
 from app.http.request_fields import withheld
-from app.http.sign_in_paths import LOGIN
+from app.http.sign_in_paths import LOGIN, is_path_prefix, split_public_url
 from app.limiting.stores import address_of
 from app.secret_files import SecretFiles, secrets_of, variable_of
 
@@ -288,8 +288,12 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _of_this_server(cls, value: str | None) -> str | None:
-        if value is not None and value != _as_browsers_send(value):
-            raise ValueError("it is not an origin such as https://turnup.example.com, without a path")
+        origin, path = split_public_url(value or "")
+        if value is not None and (origin != _as_browsers_send(origin) or not is_path_prefix(path)):
+            raise ValueError(
+                "it is not an origin such as https://turnup.example.com, or one with the path under which a proxy "
+                "serves it, such as https://example.com/turnup"
+            )
         if value is not None and not _is_encrypted(value):
             raise ValueError("it must use https, or http on a loopback address")
         return value

@@ -89,6 +89,7 @@ LANES: Mapping[str, Lane] = {
     "people": Lane(("tests/api/test_five_people.py",), 40, campaign=10),
     "poolers": Lane(("tests/poolers/",), 50, needs=("pgbouncer",)),
     "postgresql15": Lane(("tests/db/",), 140, needs=("postgresql15",)),
+    "proxies": Lane(("tests/proxies/",), 30, needs=("curl", "haproxy", "nginx")),
     "python-clients": Lane(("tests/python_clients/",), 50),
     "quick": Lane(("tests/slow/test_quick.py",), 60),
     "races": Lane(
@@ -109,7 +110,6 @@ LANES: Mapping[str, Lane] = {
     ),
     "reference": Lane(("tests/slow/test_reference_executor.py",), 90),
     "sign-in": Lane(("tests/sign_in/",), 95, needs=("chromium", "curl", "nginx", "node", "npm")),
-    "starter": Lane(("tests/starter/",), 30, needs=("chromium", "node", "npm")),
     "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 30, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 10, campaign=10),

@@ -130,6 +130,7 @@ PROGRAMS: Mapping[str, Callable[[], str]] = {
     "alertmanager": _by_script("deploy/alertmanager.py"),
     "chromium": _by_script("deploy/chromium.py"),
     "curl": _on_the_path("curl"),
+    "haproxy": _by_script("deploy/haproxy.py"),
     "jq": _on_the_path("jq"),
     "nginx": _by_script("deploy/nginx.py"),
     "node": _on_the_path("node"),

@@ -95,8 +95,10 @@ def graphiql_routes(dist: Path, config: Callable[[], Mapping[str, object]]) -> l
         index = dist / "index.html"
         if not index.is_file():
             return _missing(dist, for_people="text/html" in request.headers.get("accept", ""))
-        headers = {**HEADERS, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         content = index.read_bytes()
+        if not request.url.path.endswith("/"):
+            content = content.replace(b'"./', b'"./graphiql/')  # the addresses in the page are relative
+        headers = {**HEADERS, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         return revalidated(request, HTMLResponse(content, headers=headers), entity_tag(content))
 
     def settings(request: Request) -> Response:

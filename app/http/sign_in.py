@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Route
 from app.http.cookies import SESSION, Cookie
 from app.http.graphql import joined
 from app.http.pages import HEADERS, Button, Link, page
-from app.http.sign_in_paths import CALLBACK, LOGIN, LOGOUT, SIGNED_IN, SIGNED_OUT
+from app.http.sign_in_paths import CALLBACK, LOGIN, LOGOUT, SEGMENT, SIGNED_IN, SIGNED_OUT, split_public_url
 
 SIGN_IN = "turnup_sign_in"
 """The cookie of a browser in which a sign-in is in progress; its value is a secret."""
@@ -30,10 +30,8 @@ RETRY_SECONDS = 10
 LONGEST_NEXT = 1_024
 LONGEST_USER_AGENT = 256
 
-# A path as this server has them, with a query. No segment is empty, begins with a dot or is encoded, so that neither a
-# browser nor a proxy that resolves or decodes the path takes a part of it for a host.
-_SEGMENT = "[A-Za-z0-9_-][A-Za-z0-9._-]*"
-_LOCAL_PATH = re.compile(rf"/(?:{_SEGMENT}(?:/{_SEGMENT})*/?)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?")
+# A path as this server has them, with a query.
+_LOCAL_PATH = re.compile(rf"/(?:{SEGMENT}(?:/{SEGMENT})*/?)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?")
 _ERROR = re.compile(r"[a-z_]{1,64}")
 
 log = logging.getLogger("turnup.sign_in")
@@ -223,7 +221,11 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class SignInRoutes:
-    """The routes of browser sign-in at one origin."""
+    """The routes of browser sign-in at one origin.
+
+    A proxy can serve them under the path of the public URL, which it removes from the paths of requests. Addresses for
+    browsers have it; `next` has not.
+    """
 
     def __init__(
         self,
@@ -235,12 +237,12 @@ class SignInRoutes:
         deadline_seconds: float,
         counted: Callable[[str], None],
     ) -> None:
-        """`public_url` is the origin as browsers see it; on https, cookies have the prefix `__Host-`.
+        """`public_url` is the server's URL as browsers see it; on https, cookies have the prefix `__Host-`.
 
         `sign_ins` returns what the routes need, `home` is the path to which a sign-in leads by default, `counted` is
         called with the outcome of each sign-in that ends.
         """
-        self._public_url = public_url
+        self._origin, self._prefix = split_public_url(public_url)
         self._sign_ins = sign_ins
         self._home = home or SIGNED_IN
         self._session_seconds = session_seconds
@@ -312,13 +314,13 @@ class SignInRoutes:
             request_id=request.state.request_id,
         )
         self._counted(Outcome.SIGNED_IN)
-        response = RedirectResponse(session.next_path, 303, HEADERS)
+        response = RedirectResponse(self._prefix + session.next_path, 303, HEADERS)
         _set(response, self._session_cookie, session.secret, self._session_seconds)
         return response
 
     async def _ask_to_sign_out(self, _request: Request) -> Response:
         """Show the button: a link must not sign anybody out."""
-        return _sign_out_page(200)
+        return self._sign_out_page(200)
 
     async def _logout(self, request: Request) -> Response:
         """End the session of the browser, then let the provider end its own.
@@ -327,10 +329,10 @@ class SignInRoutes:
         that signs out could not follow them.
         """
         if not self._is_of_this_origin(request):
-            return _sign_out_page(403)
+            return self._sign_out_page(403)
         url = await self._sign_ins().end(_single(self._session_cookie, request))
         if url is None:
-            response: Response = RedirectResponse(SIGNED_OUT, 303, HEADERS)
+            response: Response = RedirectResponse(self._prefix + SIGNED_OUT, 303, HEADERS)
         else:
             response = page(
                 "You are signed out of Turnup",
@@ -342,10 +344,10 @@ class SignInRoutes:
         return response
 
     async def _signed_in(self, _request: Request) -> Response:
-        return page("You are signed in", "You can close this page.", action=Link("Sign out", LOGOUT))
+        return page("You are signed in", "You can close this page.", action=Link("Sign out", self._prefix + LOGOUT))
 
     async def _signed_out(self, _request: Request) -> Response:
-        return page("You are signed out", action=Link("Sign in", LOGIN))
+        return page("You are signed out", action=Link("Sign in", self._prefix + LOGIN))
 
     def _ended(self, failure: SignInFailed) -> Response:
         """Return the page of a failure."""
@@ -354,11 +356,13 @@ class SignInRoutes:
         headers = {"Retry-After": str(RETRY_SECONDS)} if ending.status == 503 else None
         if failure.invited and not ending.final:
             return page(ending.title, ending.text, OPEN_AGAIN, status=ending.status, headers=headers)
-        address = LOGIN if failure.next_path is None else f"{LOGIN}?next={quote(failure.next_path, safe='/')}"
+        address = self._prefix + LOGIN
+        if failure.next_path is not None:
+            address += f"?next={quote(failure.next_path, safe='/')}"
         if ending.again:
             address += ("?" if failure.next_path is None else "&") + "prompt=login"
         if failure.outcome is Outcome.OTHER_ORIGIN:
-            address = self._public_url + address
+            address = self._origin + address
         return page(
             ending.title,
             ending.text,
@@ -372,7 +376,7 @@ class SignInRoutes:
 
         A proxy may leave the port out of Host, and cookies do not depend on it.
         """
-        url = urlsplit(self._public_url)
+        url = urlsplit(self._origin)
         hosts = request.headers.getlist("host")
         try:
             host = urlsplit(f"//{hosts[0]}").hostname if len(hosts) == 1 else None
@@ -394,11 +398,10 @@ class SignInRoutes:
         Origin counts only without Sec-Fetch-Site: it is null for the forms of pages that send no referrer.
         """
         sites, origins = request.headers.getlist("sec-fetch-site"), request.headers.getlist("origin")
-        return sites == ["same-origin"] if sites else origins == [self._public_url]
+        return sites == ["same-origin"] if sites else origins == [self._origin]
 
-
-def _sign_out_page(status: int) -> Response:
-    return page("Sign out of Turnup?", action=Button("Sign out", LOGOUT), status=status)
+    def _sign_out_page(self, status: int) -> Response:
+        return page("Sign out of Turnup?", action=Button("Sign out", self._prefix + LOGOUT), status=status)
 
 
 def is_local_path(text: str) -> bool:

@@ -1,7 +1,9 @@
 """How the page's files are served."""
 
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -193,6 +195,16 @@ def test_a_configuration_without_tokens_is_for_everyone(dist: Path) -> None:
 def test_the_page_opens_with_a_slash_at_the_end(dist: Path) -> None:
     client = a_client(dist)
     assert client.get("/graphiql/").text == client.get("/graphiql").text == "<!doctype html>the page"
+
+
+@pytest.mark.parametrize("path", ["/graphiql", "/graphiql/"])
+@pytest.mark.parametrize("prefix", ["", "/turnup", "/of/several"])
+def test_the_addresses_in_the_page_lead_to_its_files_under_any_path(dist: Path, path: str, prefix: str) -> None:
+    (dist / "index.html").write_text('<script src="./assets/index-abc.js"></script>')
+    (address,) = re.findall('src="(.*)"', a_client(dist).get(path).text)
+    assert urljoin(f"https://example.com{prefix}{path}", address) == (
+        f"https://example.com{prefix}/graphiql/assets/index-abc.js"
+    )
 
 
 def test_an_asset_is_sent_whole_whatever_range_is_wanted(dist: Path) -> None:

@@ -130,7 +130,8 @@ WRONG = [
     *(
         ("TURNUP_PUBLIC_URL", value)
         for value in (
-            *("turnup.example", "https://turnup.example/", "https://turnup.example/api", "https://turnup.example:443"),
+            *("turnup.example", "https://turnup.example/", "https://turnup.example:443", "https://", "https://["),
+            *(f"https://turnup.example{path}" for path in ("/a/", "//a", "/a//b", "/../a", "/a%2fb", "/a b", "/a?b")),
             *("https://s3cret@turnup.example", "http://turnup.example", "http://10.0.0.5:8000", "ftp://turnup.example"),
             *("HTTPS://turnup.example", "https://turnup.example?a=s3cret", "http://localhost.example"),
         )

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -130,7 +131,9 @@ def nginx(
     assert len(set(servers)) == 1
     lines = "".join(f"    server 127.0.0.1:{each}{servers[0]};\n" for each in ports)
     site = replaced(site, r"(?:^ +server 127\.0\.0\.1:.*\n)+", lines)
-    site = replaced(site, r"^ +listen 443 ssl;\n", f"    listen 127.0.0.1:{port}{' ssl' if certificate else ''};\n")
+    site = replaced(
+        site, r"^ +listen 443 ssl http2;\n", f"    listen 127.0.0.1:{port}{' ssl http2' if certificate else ''};\n"
+    )
     site = replaced(site, r"^( +access_log) /var/log/nginx/", rf"\1 {folder}/")
     shown = f"    ssl_certificate {certificate.certificate};\n" if certificate else ""
     key = f"    ssl_certificate_key {certificate.key};\n" if certificate else ""
@@ -147,7 +150,7 @@ def nginx(
     command = [needs("nginx"), "-p", str(folder), "-e", f"{folder}/nginx.log", "-c", f"{folder}/nginx.conf"]
     with subprocess.Popen([*command, "-g", "daemon off;"], stdin=subprocess.DEVNULL) as process:
         try:
-            eventually(lambda: _listens(port) or process.poll() is not None, within=30)
+            eventually(lambda: listens(port) or process.poll() is not None, within=30)
             assert process.poll() is None, (folder / "nginx.log").read_text()
             yield port
         finally:
@@ -161,7 +164,8 @@ def replaced(text: str, pattern: str, by: str) -> str:
     return changed
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether something accepts connections on a port."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.connect()
@@ -217,8 +221,8 @@ class Load:
 class KeepAliveClient:
     """A client that sends one request after another on one connection, as long as the server keeps it."""
 
-    def __init__(self, port: int, token: str, load: Load, number: int) -> None:
-        self._port, self._token, self._load, self._number = port, token, load, number
+    def __init__(self, port: int, token: str, load: Load, number: int, tls: ssl.SSLContext | None) -> None:
+        self._port, self._token, self._load, self._number, self._tls = port, token, load, number, tls
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._sent = 0
 
@@ -246,7 +250,7 @@ class KeepAliveClient:
     async def _ask(self, body: bytes) -> str:
         """Send a request; returns why it is lost, or nothing."""
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self._port)
+            self._streams = await asyncio.open_connection("127.0.0.1", self._port, ssl=self._tls)
         reader, writer = self._streams
         head = (
             f"POST /graphql HTTP/1.1\r\nHost: api.example.com\r\nContent-Type: application/json\r\n"
@@ -271,12 +275,14 @@ class KeepAliveClient:
             self._streams = None
 
 
-async def under_load(port: int, home: Path, act: Callable[[Load], Awaitable[None]]) -> Load:
-    """Send requests through nginx while something happens to the servers."""
+async def under_load(
+    port: int, home: Path, act: Callable[[Load], Awaitable[None]], *, tls: ssl.SSLContext | None = None
+) -> Load:
+    """Send requests through a proxy while something happens to the servers."""
     issuer = DevelopmentIssuer.load_or_create(home)
     tokens = [issuer.issue(each, lifetime_seconds=3600, now=time.time(), audience=AUDIENCE) for each in LEADS]
     load, ended = Load(), asyncio.Event()
-    clients = [KeepAliveClient(port, tokens[n % len(tokens)], load, n) for n in range(CLIENTS)]
+    clients = [KeepAliveClient(port, tokens[n % len(tokens)], load, n, tls) for n in range(CLIENTS)]
     tasks = [asyncio.create_task(each.run(ended.is_set)) for each in clients]
     try:
         await act(load)

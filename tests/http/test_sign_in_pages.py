@@ -117,6 +117,12 @@ def cookies_of(response: Response) -> Mapping[str, tuple[str, set[str]]]:
     return found
 
 
+def links_of(response: Response) -> list[str | None]:
+    """The addresses of the links and forms of a page."""
+    found = check_page(response)
+    return [each.get("href", each.get("action")) for each in (*found.of("a"), *found.of("form"))]
+
+
 def check_page(response: Response) -> PageReader:
     """Check what all pages have in common."""
     assert response.headers["content-type"] == "text/html; charset=utf-8"
@@ -385,6 +391,23 @@ def test_at_another_origin_nobody_signs_in_and_the_log_says_what_the_proxy_lacks
 def test_a_proxy_may_leave_out_the_port(sign_ins: RecordingSignIns) -> None:
     with a_browser(sign_ins, [], "https://turnup.example:8443") as browser:
         assert browser.get(LOGIN, headers={"host": "turnup.example"}).status_code == 303
+
+
+def test_under_a_path_of_a_shared_host_no_address_leaves_the_path(sign_ins: RecordingSignIns) -> None:
+    below = f"{PUBLIC_URL}/turnup"
+    with a_browser(sign_ins, [], below) as browser:
+        browser.base_url = PUBLIC_URL  # the proxy removes the path
+        assert links_of(browser.get(SIGNED_IN)) == ["/turnup" + LOGOUT]
+        assert links_of(browser.get(SIGNED_OUT)) == ["/turnup" + LOGIN]
+        assert links_of(browser.get(LOGOUT)) == ["/turnup" + LOGOUT]
+        assert browser.get(CALLBACK).headers["location"] == "/turnup/graphiql"
+        sign_ins.sign_out_url = None
+        signed_out = browser.post(LOGOUT, headers={"origin": PUBLIC_URL})
+        assert signed_out.headers["location"] == "/turnup" + SIGNED_OUT
+        assert cookies_of(signed_out)["__Host-turnup_session"][1] >= {"Path=/", "Secure"}
+        sign_ins.failure = SignInFailed(Outcome.CANCELLED, "/graphiql")
+        assert links_of(browser.get(CALLBACK)) == [f"/turnup{LOGIN}?next=/graphiql"]
+        assert links_of(browser.get(LOGIN, headers={"host": "evil.example"})) == [below + LOGIN]
 
 
 @pytest.mark.parametrize(

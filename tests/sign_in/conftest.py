@@ -23,6 +23,7 @@ from tests.browser.conftest import (  # noqa: F401 - two fixtures
 from tests.cli.turnup import environment, free_port
 from tests.faults.behind_nginx import instances, nginx
 from tests.harness import Answer, TestDatabase, own_database
+from tests.proxies.fronts import PREFIX, nginx_under_a_path
 from tests.tls.authority import Authority
 
 from .people import PEOPLE
@@ -74,7 +75,10 @@ Running = Callable[..., AbstractContextManager[Site]]
 def running_site(
     people_database: TestDatabase, provider: Provider, tmp_path_factory: pytest.TempPathFactory
 ) -> Running:
-    """A function that runs a server in production mode, with the settings of this lane and those that it is given."""
+    """A function that runs a server in production mode, with the settings of this lane and those that it is given.
+
+    With `shares_host`, it is under the path of docs/deployment.md.
+    """
     client_id, client_secret = TURNUP
     usual = {
         "TURNUP_ENV": "production",
@@ -91,16 +95,17 @@ def running_site(
     }
 
     @contextmanager
-    def running(**settings: str) -> Iterator[Site]:
+    def running(*, shares_host: bool = False, **settings: str) -> Iterator[Site]:
         folder = tmp_path_factory.mktemp("site")
         authority = Authority(folder, "private")
         port = free_port()
         origin = f"https://127.0.0.1:{port}"
-        own = {"TURNUP_HOME": str(folder / "home"), "TURNUP_PUBLIC_URL": origin}
+        own = {"TURNUP_HOME": str(folder / "home"), "TURNUP_PUBLIC_URL": origin + (PREFIX if shares_host else "")}
+        page = nginx_under_a_path() if shares_host else ""
         certificate = authority.certificate("127.0.0.1")
         with (
             instances(folder, environment(**usual, **own, **settings)) as (server,),
-            nginx(folder, [server.port], port=port, certificate=certificate),
+            nginx(folder, [server.port], page, port=port, certificate=certificate),
             httpx.Client(base_url=origin, verify=trusting(authority.ca_file), timeout=30, trust_env=False) as http,
         ):
             assert server.process is not None

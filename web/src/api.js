@@ -1,12 +1,15 @@
 // What the page asks of the server. Every answer is JSON; anything else becomes an error in GraphQL's own form,
 // because a proxy's HTML page is no use in a response pane.
 
+/** The path under which a proxy serves the server; empty without one. */
+export const PREFIX = location.pathname.replace(/\/graphiql\/?$/, "");
+
 /**
  * {mode, signIn, people: [{role, name, email, token}], tabs: [{example, variables}], refusal}; all but the first may be
  * missing. `signIn` is whether people can sign in with the identity provider. When the server refuses tokens to this browser, `refusal` is the reason; the page then asks for a token.
  */
 export async function configuration() {
-  const response = await fetch("/graphiql/config.json", { cache: "no-store" });
+  const response = await fetch(`${PREFIX}/graphiql/config.json`, { cache: "no-store" });
   if (response.status === 403) {
     const { errors } = await response.json().catch(() => ({}));
     return { mode: "production", refusal: errors?.[0]?.message };
@@ -34,7 +37,7 @@ export async function ask(params, ...headers) {
   const credentials = hasToken ? "omit" : "same-origin";
   let response;
   try {
-    response = await fetch("/graphql", { method: "POST", credentials, headers: all, body: JSON.stringify(params) });
+    response = await fetch(`${PREFIX}/graphql`, { method: "POST", credentials, headers: all, body: JSON.stringify(params) });
   } catch {
     return failure("The server could not be reached.");
   }

@@ -4,14 +4,14 @@ import { useGraphiQL } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
 import { useCallback, useEffect, useMemo, useState } from "react";
 
-import { ask, configuration, isSignedOut, sessionUser } from "./api.js";
+import { PREFIX, ask, configuration, isSignedOut, sessionUser } from "./api.js";
 import { exampleTabs } from "./examples.js";
 import { refusals } from "./outcome.js";
 import { KEYS, Shortcuts } from "./shortcuts.jsx";
 import { forgetTabs, storage } from "./storage.js";
 
-const SIGN_IN = "/auth/login?next=/graphiql";
-const SIGN_OUT = "/auth/logout";
+const SIGN_IN = `${PREFIX}/auth/login?next=/graphiql`;
+const SIGN_OUT = `${PREFIX}/auth/logout`;
 const SIGNED_IN = "turnup:signed-in"; // an email, for this browser tab; never a token
 
 export function Page({ config, user }) {

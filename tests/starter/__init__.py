@@ -1,1 +1,0 @@
-"""The starter page of docs/examples in a browser."""
