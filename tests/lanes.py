@@ -52,7 +52,7 @@ LANES: Mapping[str, Lane] = {
     "any-order": Lane(("tests/slow/test_any_order.py",), 70),
     "browser": Lane(("tests/browser/",), 55, needs=("chromium",)),
     "canary": Lane(("tests/hostile/test_canary.py",), 25),
-    "clients": Lane(("tests/clients/",), 20, needs=("node", "npm")),
+    "clients": Lane(("tests/clients/",), 60, needs=("chromium", "node", "npm")),
     "combinations": Lane(
         (
             "tests/operations/test_as_of.py",

@@ -76,6 +76,61 @@ const { id: deviceId, revision: expectedRevision } = addDevice.device;
 await mutate("RemoveDevice", { deviceId, expectedRevision });
 steps.removed = { ...shown(), record: environment.getStore().getSource().getStatus(deviceId) };
 
+/** What a fragment shows of the query, or of the object that the query has in a field. */
+function shownBy(fragmentNode, operation, field) {
+  const { data } = environment.lookup(operation.fragment);
+  return environment.lookup(relay.getSingularSelector(fragmentNode, field ? data[field] : data)).data;
+}
+
+/** Edit after somebody else edited, refetch as useRefetchableFragment does, and edit again. */
+async function refetching() {
+  const locationId = "location-1";
+  const [head, setCode] = [await artifact("_head"), await artifact("SetCodeMutation")];
+  const operation = createOperationDescriptor(await artifact("HeadQuery"), { id: locationId });
+  const retainedHead = environment.retain(operation);
+  await query("Head", { id: locationId });
+  const location = () => shownBy(head, operation, "location");
+  const edit = (siteCode) => {
+    const { revision } = location().sections.find(({ section }) => section === "LOCATION");
+    return { locationId, siteCode, expectedRevision: revision };
+  };
+  const codes = [location().siteCode];
+  await post(setCode.params.text, { input: edit("KIOSK") });
+  const refused = await mutate("SetCode", edit("FRONT"));
+  codes.push(location().siteCode);
+  const { operation: refetchQuery, identifierInfo } = head.metadata.refetch;
+  const variables = { [identifierInfo.identifierQueryVariableName]: locationId };
+  await fetchQuery(environment, refetchQuery, variables, { fetchPolicy: "network-only" }).toPromise();
+  codes.push(location().siteCode);
+  const applied = await mutate("SetCode", edit(null));
+  codes.push(location().siteCode);
+  retainedHead.dispose();
+  const problems = [refused, applied].map(({ updateLocation }) => updateLocation.problems.map(({ code }) => code));
+  return { codes, problems };
+}
+
+/** Load a connection page after page, as usePaginationFragment does. Return what the fragment shows after each page. */
+async function paging() {
+  const list = await artifact("_list");
+  const operation = createOperationDescriptor(await artifact("ListQuery"), {});
+  const retainedList = environment.retain(operation);
+  await query("List");
+  const { operation: nextPage, connection } = list.metadata.refetch;
+  const { count, cursor } = connection.forward;
+  const locations = () => shownBy(list, operation).locations;
+  const pages = [locations()];
+  while (locations().pageInfo.hasNextPage) {
+    const variables = { [count]: 5, [cursor]: locations().pageInfo.endCursor };
+    await fetchQuery(environment, nextPage, variables, { fetchPolicy: "network-only" }).toPromise();
+    pages.push(locations());
+  }
+  retainedList.dispose();
+  return pages.map(({ edges }) => edges.map(({ node }) => node.id));
+}
+
+const refetched = await refetching();
+const pages = await paging();
+
 server.isLater = true;
 const { updateLocation } = await mutate("Update", { locationId: id, expectedRevision: 0, name: "Harbor" });
 await query("Location", { id });
@@ -97,6 +152,8 @@ report({
   warnings: warningsBefore,
   warningsOfSharedIds: warnings.slice(warningsBefore.length),
   steps,
+  refetched,
+  pages,
   later: ofLaterRelease,
   partial,
 });

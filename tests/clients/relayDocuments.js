@@ -369,3 +369,94 @@ graphql`
     }
   }
 `;
+
+graphql`
+  fragment relayDocuments_head on Location @refetchable(queryName: "relayDocumentsHeadRefetchQuery") {
+    name
+    siteCode
+    sections {
+      section
+      revision
+    }
+  }
+`;
+
+graphql`
+  query relayDocumentsHeadQuery($id: ID!) {
+    location(id: $id) {
+      ...relayDocuments_head
+    }
+  }
+`;
+
+graphql`
+  fragment relayDocuments_list on Query
+  @argumentDefinitions(count: { type: "Int", defaultValue: 5 }, cursor: { type: "String" })
+  @refetchable(queryName: "relayDocumentsListPaginationQuery") {
+    locations(first: $count, after: $cursor, orderBy: { field: NAME, direction: DESC })
+      @connection(key: "relayDocuments_locations") {
+      edges {
+        node {
+          id
+          name
+        }
+      }
+    }
+  }
+`;
+
+graphql`
+  query relayDocumentsListQuery {
+    ...relayDocuments_list
+  }
+`;
+
+graphql`
+  mutation relayDocumentsSetCodeMutation($input: UpdateLocationInput!) {
+    updateLocation(input: $input) {
+      location {
+        ...relayDocuments_head
+      }
+      problems {
+        code
+        message
+        ... on Conflict {
+          currentRevision
+        }
+      }
+    }
+  }
+`;
+
+graphql`
+  query relayDocumentsLocationHeadQuery($id: ID!) {
+    location(id: $id) {
+      siteCode
+      sections {
+        section
+        revision
+      }
+    }
+  }
+`;
+
+graphql`
+  mutation relayDocumentsEditHeadMutation($input: UpdateLocationInput!) {
+    updateLocation(input: $input) {
+      location {
+        siteCode
+      }
+      problems {
+        code
+      }
+    }
+  }
+`;
+
+graphql`
+  query relayDocumentsUnlistedQuery {
+    viewer {
+      role
+    }
+  }
+`;

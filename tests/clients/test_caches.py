@@ -1,65 +1,28 @@
 """Caches of real clients, configured as docs/clients says, keep objects apart, whole and current."""
 
-import json
-import os
-import re
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract.served import Served, served
-from tests.docs.pages import ROOT, client_pages
-from tests.harness import CUSTOMER, LEAD
-from tests.needs import needs, needs_packages
+from tests.contract.served import Served
+
+from .programs import reported
 
 Session = Callable[..., Any]
-
-LANE = Path(__file__).parent
-GENERATED = LANE / "__generated__"
-MODULE = re.compile(r"^```js\n// (?P<name>\w+\.mjs)\n(?P<code>.*?)^```\n", re.MULTILINE | re.DOTALL)
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("clients")]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _installed() -> None:
-    """The packages, the modules that the pages print, and the documents that relay-compiler compiles."""
-    needs_packages(LANE)
-    GENERATED.mkdir(exist_ok=True)
-    for found in MODULE.finditer(client_pages()):
-        (GENERATED / found["name"]).write_text(found["code"], encoding="utf-8")
-    compiler = ["node_modules/relay-compiler/cli.js", "--noWatchman", "--output", "quiet-with-errors"]
-    compiled = subprocess.run(
-        [needs("node"), *compiler, "relay.config.json"], cwd=LANE, capture_output=True, text=True, check=False
-    )
-    assert compiled.returncode == 0, compiled.stdout + compiled.stderr
-
-
 @pytest.fixture(scope="module")
-def session() -> Iterator[Session]:
+def session(servers: Mapping[str, Served]) -> Session:
     """Runs the session of a client, once for all tests, and returns what it reports."""
-    with served() as server:
-        yield cache(partial(_session, server))
+    return cache(partial(_session, servers["off"]))
 
 
 def _session(server: Served, client: str, *arguments: str) -> Any:
-    tokens = {"LEAD_TOKEN": server.token(LEAD), "CUSTOMER_TOKEN": server.token(CUSTOMER)}
-    program = [needs("node"), "--conditions=development", str(LANE / f"{client}.mjs")]  # with the libraries' warnings
-    ended = subprocess.run(
-        [*program, f"{server.origin}/graphql", *arguments],
-        cwd=ROOT,  # where the modules of the pages find schema.graphql
-        env={**os.environ, **tokens},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
+    return reported(server, client, f"{server.origin}/graphql", *arguments)
 
 
 ADVICE = "The object has changed since you read it. Its current revision is 1."
@@ -85,6 +48,18 @@ def test_relay_keeps_the_intervals_that_did_not_change(session: Session) -> None
     assert changed["problems"] == []
     assert [each["id"] for each in changed["after"]] == [each["id"] for each in changed["before"]]
     assert changed["after"][0]["opens"] == "09:30:00"
+
+
+def test_relay_refetches_an_object_by_its_id(session: Session) -> None:
+    refetched = session("relay")["refetched"]
+    assert refetched["codes"] == [None, None, "KIOSK", None]
+    assert refetched["problems"] == [["CONFLICT"], []]
+
+
+def test_relay_adds_each_page_to_the_connection(session: Session) -> None:
+    *_, whole = pages = session("relay")["pages"]
+    assert len(set(whole)) == 12
+    assert pages == [whole[:5], whole[:10], whole]
 
 
 def test_relay_copes_with_partial_data_and_with_additions_of_a_later_release(session: Session) -> None:
@@ -119,6 +94,22 @@ def test_the_cache_copes_with_partial_data_and_with_additions_of_a_later_release
     assert (location["name"], location["overrides"]) == ("Acme Medical - Harbor Street", None)
     assert "Your role does not allow this action." in found["partial"]["error"]
     assert found["later"] == {"advice": [ADVICE], "label": "archived"}
+
+
+@pytest.mark.parametrize("client", ["apollo", "urql"])
+def test_a_list_grows_by_each_page_that_the_client_loads(session: Session, client: str) -> None:
+    pages = session(client)["pages"]
+    whole = pages["whole"]
+    assert len(whole) == 12
+    assert pages["shown"] == [whole[:5], whole[:10], whole]
+
+
+@pytest.mark.parametrize("client", ["apollo", "urql"])
+def test_an_optimistic_edit_is_shown_at_once_and_undone_by_a_conflict(session: Session, client: str) -> None:
+    edits = session(client)["edits"]
+    assert edits["codes"] == [None, "FRONT", None, "KIOSK", "FRONT", "FRONT"]
+    assert (edits["refusal"], edits["problems"]) == ("CONFLICT", [])
+    assert edits["revisions"]["inConflict"] == edits["revisions"]["read"]
 
 
 @pytest.mark.parametrize(("client", "complaint"), [("apollo", "Cache data may be lost"), ("urql", "Invalid key")])

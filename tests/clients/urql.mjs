@@ -12,8 +12,18 @@ import { fetching, isConfigured, report, url } from "./session.mjs";
 const exchanges = [isConfigured ? cache : cacheExchange(), fetchExchange];
 const client = new Client({ url, fetch: fetching, exchanges, preferGetMethod: false });
 
+/** What a component shows that has a list, after each page that it loads. */
+async function* more(query, variables) {
+  for (let after = null, hasNextPage = true; hasNextPage; ) {
+    const { data } = await client.query(query, { ...variables, after }).toPromise();
+    ({ endCursor: after, hasNextPage } = data.locations.pageInfo);
+    yield data;
+  }
+}
+
 report(
   await session({
+    more,
     query: (query, variables) => client.query(query, variables, { requestPolicy: "network-only" }).toPromise(),
     mutate: (mutation, variables) => client.mutation(mutation, variables).toPromise(),
     read: (query, variables) => client.readQuery(query, variables, { requestPolicy: "cache-only" })?.data ?? null,

@@ -64,32 +64,39 @@ class Served:
 def served(**settings: str) -> Iterator[Served]:
     """A server on a free port and an empty home, with these settings, as long as the block runs."""
     home = Path(tempfile.mkdtemp(prefix="turnup-served-"))
+    try:
+        with served_from(home, **settings) as server:
+            yield server
+    finally:
+        erase(home)
+
+
+@contextmanager
+def served_from(home: Path, **settings: str) -> Iterator[Served]:
+    """A server on a free port, with these settings, as long as the block runs. Several can share a home."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     log = home / "serve.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve"],
+            cwd=ROOT,
+            env=environment(home, PORT=str(port), **settings),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        )
     try:
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "app.cli", "serve"],
-                cwd=ROOT,
-                env=environment(home, PORT=str(port), **settings),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-        try:
-            _wait_until_ready(f"http://127.0.0.1:{port}", process, log)
-            yield Served(f"http://127.0.0.1:{port}", home, process.pid)
-        finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                process.wait(30)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _wait_until_ready(f"http://127.0.0.1:{port}", process, log)
+        yield Served(f"http://127.0.0.1:{port}", home, process.pid)
     finally:
-        erase(home)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def turnup(home: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
