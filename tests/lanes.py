@@ -110,6 +110,7 @@ LANES: Mapping[str, Lane] = {
     ),
     "reference": Lane(("tests/slow/test_reference_executor.py",), 90),
     "sign-in": Lane(("tests/sign_in/",), 95, needs=("chromium", "curl", "nginx", "node", "npm")),
+    "starter": Lane(("tests/starter/",), 30, needs=("chromium", "node", "npm")),
     "statements": Lane(("tests/faults/test_every_statement.py",), 300, campaign=1),
     "storm": Lane(("tests/audit/test_storm.py",), 30, campaign=10),
     "tampering": Lane(("tests/audit/test_chain.py",), 10, campaign=10),

@@ -37,7 +37,7 @@ REFUSAL_SECONDS = 0.00025
 processor. Clients that repeat a refused request without waiting would otherwise take all of it."""
 UNPACED_SECONDS = 0.02
 """The time that refusals may be ahead of their pace before connections pause."""
-EXPOSED_FIELDS = ("X-Request-Id", "X-Trace-Id", "Retry-After", "Turnup-Token-Expires")
+EXPOSED_FIELDS = ("X-Request-Id", "X-Trace-Id", "Retry-After", "Turnup-Token-Expires", "ETag")
 """The header fields that pages of other origins may read."""
 
 Fields = Sequence[tuple[bytes, bytes]]

@@ -177,7 +177,7 @@ async def test_every_path_answers_every_method_in_one_form(
         if readable:
             assert (
                 response.headers["access-control-expose-headers"]
-                == "X-Request-Id, X-Trace-Id, Retry-After, Turnup-Token-Expires"
+                == "X-Request-Id, X-Trace-Id, Retry-After, Turnup-Token-Expires, ETag"
             )
 
 

@@ -495,7 +495,8 @@ async def test_a_foreign_origin_cannot_read_an_answer(client: Client) -> None:
 async def test_a_listed_origin_can_read_the_request_id(client: Client) -> None:
     answer = await client.ask("{ viewer { name } }", headers={"origin": "http://localhost:3000"})
     assert (
-        answer.headers["access-control-expose-headers"] == "X-Request-Id, X-Trace-Id, Retry-After, Turnup-Token-Expires"
+        answer.headers["access-control-expose-headers"]
+        == "X-Request-Id, X-Trace-Id, Retry-After, Turnup-Token-Expires, ETag"
     )
 
 

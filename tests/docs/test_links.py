@@ -7,7 +7,11 @@ import pytest
 
 from .pages import ROOT, page
 
-PAGES = sorted(str(found.relative_to(ROOT)) for pattern in ("*.md", "docs/**/*.md") for found in ROOT.glob(pattern))
+PAGES = sorted(
+    str(found.relative_to(ROOT))
+    for pattern in ("*.md", "docs/*.md", "docs/*/*.md", "docs/examples/*/*.md")
+    for found in ROOT.glob(pattern)
+)
 _CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(\s*([^)#:\s]*)(?:#([^)\s]*))?\)")
 

@@ -1,0 +1,1 @@
+"""The starter page of docs/examples in a browser."""
