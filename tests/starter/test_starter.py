@@ -251,6 +251,8 @@ def test_an_error_shows_the_id_of_its_request(visit: Visit) -> None:
     with page.expect_response(lambda response: '"Location"' in (response.request.post_data or "")) as answered:
         page.goto("/#location-nowhere")
     expect(page.get_by_role("alert")).to_contain_text(answered.value.headers["x-request-id"])
+    page.get_by_role("link", name="All locations").click()
+    expect(page.get_by_role("listitem")).to_have_count(5)
 
 
 def test_what_was_typed_outlives_the_session(site: Site, visit: Visit) -> None:

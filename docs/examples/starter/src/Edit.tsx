@@ -77,7 +77,6 @@ function Form({ location, draftKey }: { location: EditableFragment; draftKey: st
 
   return (
     <>
-      <a href="#">All locations</a>
       <h2>{read.name || "Without a name"}</h2>
       <p>Status: {label(read.status)}</p>
       <form onSubmit={save}>

@@ -27,6 +27,7 @@ function App() {
         {data && <span>{data.viewer.name} <a href="/auth/logout">Sign out</a></span>}
       </header>
       <main>
+        {id && <a href="#">All locations</a>}
         {!data && (loading ? <p>Loading …</p> : <Failure error={error} retry={() => void refetch()} />)}
         {data && (id ? <Edit key={id} id={id} userId={data.viewer.user.id} /> : <Locations />)}
       </main>
