@@ -5,9 +5,11 @@ import gzip
 import httpx
 import pytest
 
+from app.auth.development import DevelopmentIssuer
 from app.domain.payload import VERSIONS
 from app.domain.vocabulary import Budget, Role
 from app.http.content_coding import zstd
+from app.main import create_app
 from app.settings import Settings
 from tests.builders_db import a_user, committed, forget
 from tests.harness import CUSTOMER, LEAD, LEAD_2, PARTNER, Client, TestDatabase
@@ -171,9 +173,11 @@ async def objects_left(client: Client) -> int:
     return remaining
 
 
-async def test_a_connection_stays_usable_after_304_head_and_compressed_answers(client: Client) -> None:
-    async with over_http(client.app) as http:
-        served = Client(http, client._issuer, client.database)
+async def test_a_connection_stays_usable_after_304_head_and_compressed_answers(
+    settings: Settings, database: TestDatabase
+) -> None:
+    async with over_http(create_app(settings)) as http:
+        served = Client(http, DevelopmentIssuer.load_or_create(settings.home), database)
         full = await got(served, TYPES, accept_encoding="identity")
         for coding in ("gzip", "zstd", "identity"):
             fields = {"accept_encoding": coding}
