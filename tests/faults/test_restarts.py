@@ -221,7 +221,7 @@ def test_prometheus_reads_the_metrics_of_each_instance_through_nginx_and_others_
 
 def ports_of_targets() -> list[str]:
     """The ports of the targets in the configuration of Prometheus."""
-    (line,) = re.findall(r"- targets: (.*)", CONFIGURATION.read_text())
+    (line,) = re.findall(r"- targets: (.*)", CONFIGURATION.read_text().partition("\nscrape_configs:\n")[2])
     return [target.rpartition(":")[2] for target in json.loads(line)]
 
 
@@ -240,7 +240,7 @@ def test_the_times_of_the_page_fit_each_other() -> None:
     assert seconds(site, "keepalive_timeout") < delay
     assert seconds(site, "proxy_read_timeout") > deadline + 1
     assert seconds(site, "proxy_next_upstream_timeout") < seconds(site, "proxy_read_timeout")
-    unit = block("ini", "[Service]")
+    unit = block("ini", "ExecStart=/opt/turnup/.venv/bin/turnup serve")
     assert seconds(unit, "TimeoutStopSec") > StopTimes(delay=delay, drain=deadline + 1).most
     assert "\nKillSignal=SIGTERM\n" in unit
 

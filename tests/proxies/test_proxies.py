@@ -53,10 +53,16 @@ def connections_to(port: int) -> set[str]:
     return {own for own, other in ends if int(other.rpartition(":")[2], 16) == port}
 
 
-def lines_of(server: Instance) -> list[dict[str, Any]]:
-    """The lines of requests in the log of the server."""
-    lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
-    return [line for line in lines if line["message"] == "request.answered"]
+def line_of(server: Instance, **facts: str) -> dict[str, Any]:
+    """Wait for the line of a request in the log of the server, by what the line has."""
+
+    def found() -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in server.log.read_text().splitlines() if line.endswith("}")]
+        return [line for line in lines if line["message"] == "request.answered" and facts.items() <= line.items()]
+
+    eventually(lambda: found() != [], within=60)
+    (line,) = found()
+    return line
 
 
 def curl(front: Front, *arguments: str) -> str:
@@ -171,7 +177,7 @@ def test_a_client_that_reads_slowly_gets_everything_and_does_not_occupy_the_serv
     with raw(front, body, {**bearer, "X-Request-Id": own}) as connection:
         connection.sendall(body)
         # The server has answered before the client reads anything.
-        eventually(lambda: own in {line.get("client_request_id") for line in lines_of(server)}, within=60)
+        line_of(server, client_request_id=own)
         status, content = received(connection)
     assert status == 200
     assert len(content) > 100_000
@@ -182,7 +188,7 @@ def test_a_request_has_one_id_in_the_log_of_the_proxy_and_in_that_of_the_server(
 ) -> None:
     with front.client() as client:
         answer = client.post("/graphql?secret=s3cret", json=WHO, headers=bearer)
-    (line,) = [each for each in lines_of(server) if each["request_id"] == answer.headers["x-request-id"]]
+    line = line_of(server, request_id=answer.headers["x-request-id"])
     eventually(lambda: line["client_request_id"] in front.log(), within=10)
     (logged,) = [each for each in front.log().splitlines() if line["client_request_id"] in each]
     assert '"POST /graphql" 200' in logged
@@ -194,8 +200,7 @@ def test_an_id_that_the_client_chose_passes_the_proxy(server: Instance, front: F
     with front.client() as client:
         answer = client.post("/graphql", json=WHO, headers={**bearer, "X-Request-Id": own})
     assert answer.headers["x-request-id"] != own
-    (line,) = [each for each in lines_of(server) if each.get("client_request_id") == own]
-    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line_of(server, client_request_id=own)["request_id"] == answer.headers["x-request-id"]
     eventually(lambda: own in front.log(), within=10)
 
 
@@ -326,6 +331,8 @@ async def test_a_restart_behind_haproxy_loses_no_request(
     async def restart(load: Load) -> None:
         await sent(load, 100)
         await asyncio.to_thread(play_restart, tmp_path, restarted)
+        is_used_again = f"turnup/turnup{restarted[0].port} is UP"
+        await asyncio.to_thread(eventually, lambda: is_used_again in front.log(), within=60)
         await sent(load, 100)
 
     with (
@@ -333,6 +340,5 @@ async def test_a_restart_behind_haproxy_loses_no_request(
         haproxy_front(tmp_path, [restarted[0].port, server.port]) as front,
     ):
         load = await under_load(front.port, home, restart, tls=trusting(front.ca_file))
-        assert f"turnup/turnup{restarted[0].port} is UP" in front.log()
     record_property("tried", f"{load.sent} requests during a restart behind HAProxy, {load.lost.total()} lost")
     assert not load.lost
