@@ -89,7 +89,7 @@ LANES: Mapping[str, Lane] = {
     "people": Lane(("tests/api/test_five_people.py",), 40, campaign=10),
     "poolers": Lane(("tests/poolers/",), 50, needs=("pgbouncer",)),
     "postgresql15": Lane(("tests/db/",), 140, needs=("postgresql15",)),
-    "proxies": Lane(("tests/proxies/",), 30, needs=("curl", "haproxy", "nginx")),
+    "proxies": Lane(("tests/proxies/",), 35, needs=("curl", "haproxy", "nginx")),
     "python-clients": Lane(("tests/python_clients/",), 50),
     "quick": Lane(("tests/slow/test_quick.py",), 60),
     "races": Lane(

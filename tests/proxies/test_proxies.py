@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import httpx
@@ -20,6 +21,7 @@ import pytest
 
 from app.auth.development import AUDIENCE, DevelopmentIssuer
 from app.auth.keys import trusting
+from app.http.heads import TARGET_BYTES
 from tests.cli.turnup import environment, eventually, free_port
 from tests.faults.behind_nginx import LEADS, Instance, Load, instances, play_restart, sent, settings_of_page, under_load
 from tests.harness import TestDatabase
@@ -131,6 +133,26 @@ def test_a_body_of_the_largest_size_passes_and_a_larger_one_is_refused_in_the_fo
         refused = client.post("/graphql", content=body.ljust(MIB + 1), headers=json_headers)
     assert refused.status_code == 413
     assert [error["extensions"]["code"] for error in refused.json()["errors"]] == ["PAYLOAD_TOO_LARGE"]
+
+
+@pytest.mark.parametrize(
+    ("version", "length", "expected"),
+    [
+        ("--http1.1", TARGET_BYTES, "200"),
+        ("--http1.1", TARGET_BYTES + 1, "414"),
+        ("--http2", TARGET_BYTES - 8 * 1024, "200"),  # curl itself sends no more than 64 KiB of header fields
+    ],
+)
+def test_a_long_url_passes_and_one_that_is_too_long_is_refused_in_the_form_of_the_api(
+    front: Front, bearer: dict[str, str], tmp_path: Path, version: str, length: int, expected: str
+) -> None:
+    target = f"/graphql?{urlencode(WHO)}&x=".ljust(length, "z")
+    (tmp_path / "url").write_text(f'url = "{front.url}{target}"\n')
+    sends = ("--header", f"Authorization: {bearer['Authorization']}", "--config", str(tmp_path / "url"))
+    body, _, status = curl(front, version, "--write-out", " %{response_code}", *sends).rpartition(" ")
+    assert status == expected, body
+    codes = [error["extensions"]["code"] for error in json.loads(body).get("errors", ())]
+    assert codes == (["URI_TOO_LONG"] if expected == "414" else [])
 
 
 @contextmanager
