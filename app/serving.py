@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
@@ -533,6 +534,8 @@ def _held() -> Iterator[None]:
     A terminal, and systemd by default, send them to every process of the server. During its imports a process would end
     with a stack, or as if it had failed.
     """
+    # multiprocessing starts this process before its first other one, and then releases the signals.
+    resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield

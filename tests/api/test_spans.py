@@ -289,16 +289,20 @@ async def test_the_errors_of_an_answer_are_events_of_its_operation(traced: Clien
     assert operation.status.status_code is StatusCode.UNSET
 
 
-@pytest.mark.parametrize("document", ["{", "{ nothing }", "query A { __typename } query B { __typename }"])
+@pytest.mark.parametrize(
+    ("document", "type_"),
+    [("{", None), ("{ nothing }", "query"), ("query A { __typename } query B { __typename }", None)],
+)
 async def test_a_refused_document_has_an_operation_with_its_hash_and_errors(
-    traced: Client, spans: InMemorySpanExporter, document: str
+    traced: Client, spans: InMemorySpanExporter, document: str, type_: str | None
 ) -> None:
     answer = await traced.ask(document, LEAD)
-    operation = named("GraphQL Operation", spans)
+    operation = named(type_ or "GraphQL Operation", spans)
     assert [attributes_of(event)["turnup.error.code"] for event in operation.events] == answer.codes
     assert attributes_of(operation) == {
         "turnup.document.hash": sha256(document.encode()).hexdigest(),
         "turnup.error.count": len(answer.codes),
+        **({"graphql.operation.type": type_} if type_ else {}),
     }
 
 

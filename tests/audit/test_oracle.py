@@ -18,10 +18,13 @@ WRITES_NOTHING = {
     "api/test_answers.py": "it starts a server beside the test, whose requests read",
     "api/test_browser_sign_in.py": "its parallel sign-ins write rows that are not tracked",
     "api/test_budgets.py": "its parallel edits are refused for their input",
+    "api/test_cases_of_graphql_over_http.py": "its parallel requests read",
     "api/test_error_reports.py": "its tasks fail before they write",
     "api/test_request_lines.py": "its parallel requests read",
     "faults/test_newer_database.py": "its writes are refused, and the later release's columns are in no replay",
     "api/test_statements.py": "its readers are many, and read",
+    "api/test_trusted_documents.py": "its parallel requests read",
+    "api/test_unexpected_exceptions.py": "its tasks fail before they write",
 }
 
 
