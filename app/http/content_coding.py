@@ -23,6 +23,7 @@ else:
 __all__ = [
     "LEAST_BYTES",
     "LEVELS_TO_KEEP",
+    "MOST_BYTES",
     "ON_THE_LOOP_BYTES",
     "Coding",
     "CompressedResponses",
@@ -57,6 +58,8 @@ _COMPRESSORS: Mapping[Coding, Callable[[bytes, int], bytes]] = {
 }
 LEVELS = {Coding.ZSTD: 3, Coding.GZIP: 4}
 """The level for a response that is made for one request."""
+MOST_BYTES = {Coding.ZSTD: 8 * 1024 * 1024, Coding.GZIP: 2 * 1024 * 1024}
+"""A larger response is sent as it is: to compress this much of a text takes up to 25 ms of the processor."""
 LEVELS_TO_KEEP = {Coding.ZSTD: 9, Coding.GZIP: 9}
 """The level for a file that is compressed once. The window of zstd must not exceed 8 MiB (RFC 9659)."""
 
@@ -148,7 +151,7 @@ async def _coded(scope: Scope, start: Message, body: bytes) -> bytes:
     if "accept-encoding" not in headers.get("vary", "").lower():
         headers.add_vary_header("Accept-Encoding")
     wanted = accepted(accept_encoding(scope))
-    if wanted.coding is None or (wanted.identity and len(body) <= LEAST_BYTES):
+    if wanted.coding is None or len(body) > MOST_BYTES[wanted.coding] or (wanted.identity and len(body) <= LEAST_BYTES):
         return body
     if len(body) <= ON_THE_LOOP_BYTES:
         smaller = compressed(body, wanted.coding)

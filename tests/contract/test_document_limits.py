@@ -32,9 +32,11 @@ async def post(client: Client, body: Any, who: str = LEAD, **headers: str) -> ht
 
 
 def outcome(response: httpx.Response) -> tuple[int, str | None]:
-    """The status, and the limit or else the code that a refusal names."""
-    errors = response.json().get("errors")
-    if not errors or "data" in response.json():
+    """The status, and the limit or else the code that a refusal names; of a batch, that of its first item."""
+    body = response.json()
+    first = body[0] if isinstance(body, list) else body
+    errors = first.get("errors")
+    if not errors or "data" in first:
         return response.status_code, None
     extensions = errors[0]["extensions"]
     return response.status_code, extensions.get("limit", extensions["code"])

@@ -20,6 +20,8 @@ def faults(response: Response) -> list[str]:
         body = json.loads(response.body)
     except ValueError:
         return [*found, f"{response.status} is not JSON: {response.body[:80]!r}"]
+    if isinstance(body, list) and body and all(each == body[0] for each in body) and "data" not in body[0]:
+        body = body[0]  # a batch is refused with the same error for each item
     if not isinstance(body, dict) or not ("data" in body or body.get("errors")):
         return [*found, f"{response.status} has neither data nor errors: {response.body[:80]!r}"]
     codes = [error.get("extensions", {}).get("code") for error in body.get("errors", [])]

@@ -29,8 +29,9 @@ async def test_a_hostile_request_is_answered_with_data_or_with_a_code(client: Cl
         fields = [line.partition(": ")[::2] for line in head.decode("latin-1").split("\r\n")[1:]]
         response = await client.http.post("/graphql", content=body, headers=fields)
         answer = response.json()
-        codes = {error["extensions"]["code"] for error in answer.get("errors", [])}
-        assert "data" in answer or codes
+        first = answer[0] if isinstance(answer, list) else answer  # a batch is refused with one error for each item
+        codes = {error["extensions"]["code"] for error in first.get("errors", [])}
+        assert "data" in first or codes
         assert codes <= CODES, case
         assert response.status_code in {200, 400, *TRANSPORT_STATUS.values()}
 

@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 
 from app.http import content_coding
 from app.http.answers import UniformAnswers
-from app.http.content_coding import LEAST_BYTES, ON_THE_LOOP_BYTES, CompressedResponses, zstd
+from app.http.content_coding import LEAST_BYTES, MOST_BYTES, ON_THE_LOOP_BYTES, Coding, CompressedResponses, zstd
 
 TEXT = b'{"name": "Store 8"}' * 200
 SMALL, AT_THE_LIMIT, ABOVE = TEXT[:100], TEXT[:LEAST_BYTES], TEXT[: LEAST_BYTES + 1]
@@ -203,8 +203,18 @@ def test_a_large_body_is_compressed_outside_of_the_event_loop(monkeypatch: pytes
     assert on_the_loop != in_a_thread
 
 
+@pytest.mark.parametrize("coding", Coding)
+def test_a_body_that_takes_long_to_compress_is_sent_as_it_is(coding: Coding) -> None:
+    most = MOST_BYTES[coding]
+    body = TEXT * (most // len(TEXT) + 1)
+    for accept in (coding, f"{coding}, identity;q=0"):
+        assert answered(body[:most], accept).headers["content-encoding"] == coding
+        beyond = answered(body[: most + 1], accept)
+        assert ("content-encoding" in beyond.headers, beyond.raw_body) == (False, body[: most + 1])
+
+
 def test_any_decoder_of_the_web_can_decode_zstd() -> None:
     """RFC 9659 limits the window to 8 MiB."""
-    large = random.Random(1).randbytes(1_000) * 12_000
+    large = random.Random(1).randbytes(1_000) * 8_000
     frame = answered(large).raw_body
     assert zstd.decompress(frame, options={zstd.DecompressionParameter.window_log_max: 23}) == large
