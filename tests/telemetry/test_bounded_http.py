@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
+from typing import BinaryIO
 
 import pytest
 
@@ -73,13 +74,21 @@ class Collector:
 
     def _serve(self, connection: socket.socket) -> None:
         with suppress(OSError), connection, connection.makefile("rb") as file:
-            while head := b"".join(iter(file.readline, b"\r\n")):
+            while head := _head(file):
                 lengths = [line for line in head.lower().splitlines() if line.startswith(b"content-length:")]
                 body = file.read(int(lengths[0].split(b":")[1]))
                 with self._arrived:
                     self.requests.append(head + body)
                     self._arrived.notify_all()
                 self.answer(connection)
+
+
+def _head(file: BinaryIO) -> bytes:
+    """The lines of a request before its body; none after the end of the connection."""
+    lines = []
+    while (line := file.readline()) not in {b"\r\n", b""}:
+        lines.append(line)
+    return b"".join(lines)
 
 
 @contextmanager
