@@ -131,7 +131,7 @@ YOUNG_COLLECTIONS, MIDDLE_COLLECTIONS = 1, 1_000
 EXPECTED: tuple[type[BaseException], ...] = (
     DatabaseUnavailable, Overloaded, StatementTimeout, TimeoutError, ConnectionError, *UNREACHABLE,
 )  # fmt: skip
-"""Exceptions of a server whose surroundings fail. Metrics tell of them; the error tracker is told of bugs."""
+"""Exceptions of a server whose surroundings fail. Metrics count them; the error tracker receives only bugs."""
 
 # The users for whom the development server prints tokens, and as whom GraphiQL can sign in.
 DEMO_SIGN_INS = {

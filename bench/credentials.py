@@ -47,7 +47,7 @@ CREATE = """mutation ($expiresAt: DateTime!) {
 
 
 async def credentials(dsn: str) -> tuple[dict[str, Mapping[str, str]], dict[str, Credential]]:
-    """Make the lead's three credentials; return the header fields that show them, and what the database is told."""
+    """Make the lead's three credentials; return the header fields that show them, and what sign-in receives."""
     issuer = DevelopmentIssuer.load_or_create(Path(os.environ["TURNUP_HOME"]))
     token = issuer.issue(peers.SUBJECT, lifetime_seconds=43_200, now=time.time(), audience=AUDIENCE)
     secret = new_secret(token_bytes(SECRET_BYTES))
@@ -65,13 +65,13 @@ async def credentials(dsn: str) -> tuple[dict[str, Mapping[str, str]], dict[str,
         SESSION: {"Cookie": f"turnup_session={secret}", "X-Turnup-CSRF": "1"},
         SERVICE_TOKEN: bearer(service_token),
     }
-    told = {
+    received = {
         ACCESS_TOKEN: Credential.of_access_token(peers.SUBJECT),
         AGAIN: Credential.of_access_token(peers.SUBJECT),
         SESSION: Credential.of_session(secret_sha256(secret) or b""),
         SERVICE_TOKEN: Credential.of_service_token(service_token_sha256(service_token) or b""),
     }
-    return fields, told
+    return fields, received
 
 
 async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluster) -> None:
@@ -81,10 +81,10 @@ async def main(options: argparse.Namespace, home: Path, cluster: embedded.Cluste
         await count_in_callgrind("bench.credentials", account, home)
         return
     print(f"PostgreSQL {version}, Python {sys.version.split()[0]}, {options.rounds} rounds in turns\n")
-    fields, told = await credentials(os.environ["DATABASE_URL"])
+    fields, received = await credentials(os.environ["DATABASE_URL"])
     postmaster = int((cluster.data / "postmaster.pid").read_text(encoding="utf-8").split()[0])
     await measure_requests(options, account, fields, postmaster)
-    await measure_sign_in(options.rounds, told)
+    await measure_sign_in(options.rounds, received)
 
 
 async def measure_requests(
@@ -124,13 +124,13 @@ def ratio(spent: Mapping[str, list[tuple[float, float]]], name: str) -> float:
     return statistics.median(sum(measured) / sum(compared) for measured, compared in pairs)
 
 
-async def measure_sign_in(rounds: int, told: Mapping[str, Credential]) -> None:
+async def measure_sign_in(rounds: int, received: Mapping[str, Credential]) -> None:
     """Print PostgreSQL's CPU time per sign-in alone, each in a transaction of its own."""
     connection = await asyncpg.connect(os.environ["DATABASE_URL"])
     backend = connection.get_server_pid()
     spent: dict[str, list[float]] = defaultdict(list)
     for number in range(rounds + 1):
-        for name, shown in told.items():
+        for name, shown in received.items():
             values = (shown.kind.value, shown.subject, shown.issuer, shown.secret_sha256, 15_000)
             began = cpu_seconds([backend])
             for _ in range(SIGN_INS):

@@ -176,5 +176,5 @@ class IncidentRecorder:
 
 
 def _log_behind() -> None:
-    """Log an exception, so that what the audit log lacks is counted and somebody is told."""
+    """Log an exception, so that a missing audit entry is counted and raises an alert."""
     log.error("the audit log is behind and does not count the incidents of a request", exc_info=AuditLogBehind())

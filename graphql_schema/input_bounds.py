@@ -39,7 +39,7 @@ SLACK = 2
 # The longest text that a field accepts, as its longest spelling. Cursors are shorter.
 LONGEST_TEXT = MOST_CODE_POINTS * max(rule.longest for rule in RULES.values())
 LONGEST_OTHER = 100
-"""The maximum length of a text that stands for another value, such as a time or a member of an enum."""
+"""The maximum length of a text that represents another value, such as a time or a member of an enum."""
 
 MOST_MEMBERS = 1_000
 """The maximum number of items of a list of enum values, which may contain a value more than once."""

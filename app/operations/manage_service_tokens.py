@@ -1,7 +1,7 @@
 """Service tokens, with which machines sign in as a user. A token can include less than its user has, and never more.
 
-Whoever makes a token for another user can sign in as that user, and so counts among those who made the user until
-another lead confirms it. Tokens are changed one transaction at a time, as users are.
+A lead who makes a token for another user can sign in as that user, and so counts among those who made the user until
+another lead confirms the user. Tokens are changed one transaction at a time, as users are.
 """
 
 from dataclasses import dataclass

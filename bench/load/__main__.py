@@ -34,7 +34,7 @@ SHORT_HOUR_SECONDS, SHORT_LOCATIONS = 2.0, 4_000
 MOST_SECONDS = 600.0
 """The time after which a run fails, whatever the machine is busy with."""
 BEFORE_SECONDS = 0.5
-"""The seconds from the last preparation to the begin of the day."""
+"""The seconds from the last preparation to the start of the day."""
 STARTED = time.monotonic()
 
 

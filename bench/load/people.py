@@ -105,7 +105,7 @@ class Load:
         return f"load-{next(self._numbers)}"
 
     async def visit(self, arrival: Arrival, began: float) -> None:
-        """Do what an arrival is for; `began` is the begin of the day on the event loop's clock."""
+        """Do what an arrival is for; `began` is the start of the day on the event loop's clock."""
         try:
             await VISITS[arrival.visit](self, arrival.number, began + arrival.at)
         except LeftError:
