@@ -8,6 +8,7 @@ import io
 import logging
 import os
 import re
+import select
 import signal
 import sys
 import traceback
@@ -122,9 +123,15 @@ def lines_of(error: BaseException) -> list[str]:
     if isinstance(cause, TimeoutError) and not said:
         return ["the database, or another server, did not answer in time"]
     if isinstance(cause, OSError):
-        parts = (cause.filename, cause.strerror) if cause.strerror else (said or type(cause).__name__,)
-        return [": ".join(one_line(str(each)) for each in parts if each is not None)]
+        return [_line_of_system(cause, said)]
     return [said] if type(cause).__module__.partition(".")[0] in PACKAGES else []
+
+
+def _line_of_system(error: OSError, said: str) -> str:
+    if isinstance(error, BrokenPipeError):
+        return "the connection to the database, or to another server, was lost"
+    parts = (error.filename, error.strerror) if error.strerror else (said or type(error).__name__,)
+    return ": ".join(one_line(str(each)) for each in parts if each is not None)
 
 
 def one_line(message: str) -> str:
@@ -147,9 +154,10 @@ def unknown_variables(names: Iterable[str]) -> Iterator[str]:
 
 
 def _fail(error: BaseException, settings: Settings | None) -> NoReturn:
+    is_unread = isinstance(error, BrokenPipeError) and _reader_has_gone()
     if isinstance(error, OSError):
         _drop_unwritten_output()
-    if isinstance(error, BrokenPipeError):  # connections to servers report their end otherwise
+    if is_unread:
         sys.exit(128 + signal.SIGPIPE)
     if settings is not None and settings.traceback:
         sys.stderr.write(_masked("".join(traceback.format_exception(error)), settings))
@@ -166,6 +174,15 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
+
+
+def _reader_has_gone() -> bool:
+    """Whether nobody reads standard output. A connection to a server can end with the same exception."""
+    output = select.poll()
+    with suppress(io.UnsupportedOperation):
+        output.register(sys.stdout.fileno(), select.POLLOUT)
+        return any(found & (select.POLLERR | select.POLLHUP) for _, found in output.poll(0))
+    return False
 
 
 def _drop_unwritten_output() -> None:

@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import errno
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from app import cli
-from app.cli_failures import unknown_variables
+from app.cli_failures import in_one_line, unknown_variables
 from app.db.failures import DatabaseUnavailable
 from app.version import VERSION
 from tests.harness import SUPERUSER_URL, TEMPLATE, TestDatabase, Turnup, own_database, with_database
@@ -173,7 +175,7 @@ def test_a_full_disk_is_told(arguments: tuple[str, ...]) -> None:
 
 def test_a_closed_output_is_told() -> None:
     ended = subprocess.run(
-        ["/bin/sh", "-c", f"exec {sys.executable} -m app.cli schema >&-"],
+        ["/bin/sh", "-c", f"exec {shlex.quote(sys.executable)} -m app.cli schema >&-"],
         env=environment(), cwd="/", stderr=subprocess.PIPE, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert (ended.returncode, ended.stderr) == (1, "turnup: standard output is closed\n")
@@ -236,6 +238,12 @@ def losing_its_connections(database: TestDatabase) -> Iterator[None]:
     finally:
         ended.set()
         thread.join()
+
+
+def test_a_lost_connection_is_not_taken_for_a_reader_of_the_output_that_has_gone() -> None:
+    with pytest.raises(SystemExit) as ended, in_one_line():
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert ended.value.code == "turnup: the connection to the database, or to another server, was lost"
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("seed", "--locations", "20000"), *AUDITS])
