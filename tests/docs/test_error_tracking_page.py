@@ -1,5 +1,6 @@
 """The report that tries a server of an error tracker says what became of it."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ def tried(dsn: str) -> "subprocess.CompletedProcess[str]":
     ((command, _),) = shell_blocks(page("docs/error-tracking.md"))
     shown = "https://key@errors.example.com/1"
     assert command.count(shown) == 1
-    command = command.replace(shown, dsn).replace(".venv/bin/python", sys.executable)
+    command = command.replace(shown, dsn).replace(".venv/bin/python", shlex.quote(sys.executable))
     return subprocess.run(
         ["/bin/sh", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=100
     )

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import runpy
+import shlex
 import signal
 import socket
 import subprocess
@@ -217,7 +218,7 @@ def test_the_unit_of_rollbar_follows_the_log_also_after_its_rotation(tmp_path: P
     log.write_bytes(an_error("before the start"))
     with rollbar() as (url, received):
         environment = {**os.environ, "ROLLBAR_TOKEN": "t", "ROLLBAR_URL": url}
-        command = unit.replace(logged, str(log)).replace(".venv/bin/python", sys.executable)
+        command = unit.replace(logged, shlex.quote(str(log))).replace(".venv/bin/python", shlex.quote(sys.executable))
         running = subprocess.Popen(["/bin/sh", "-c", command], cwd=ROOT, env=environment, start_new_session=True)
         try:
             arrived = sent_until_received(log, "first", received)
